@@ -1,0 +1,1 @@
+"""Kai: talk with a lip-synced video avatar."""

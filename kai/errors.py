@@ -1,0 +1,81 @@
+"""Every error of Kai, one tree.
+
+KaiError
+├── ConfigError          a setting, a file or the command line is wrong
+├── WeightsError         a model or data file is missing or is not the one that we know
+├── EngineError          the local engine could not start or was lost
+├── BrainError           the voice brain refused, failed or was lost
+│   └── (``code`` tells which)
+├── FaceError            the avatar's face refused, failed or was lost
+├── BrowserError         the browser leg could not be opened or was lost
+└── ProtocolError        a peer (or we) broke the rules of a protocol
+
+A message says what happened and what to do next: a person reads it on the page. It never holds a key, a token, a URL with
+a token, a transcript or a prompt.
+"""
+
+from __future__ import annotations
+
+
+class KaiError(Exception):
+    """Base of everything that Kai raises on purpose.
+
+    ``code`` is a short stable word for the reducer and the tests; ``is_retryable`` says whether trying once more can help.
+    """
+
+    code: str = "kai"
+    is_retryable: bool = False
+
+    def __init__(self, message: str, *, code: str | None = None, is_retryable: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        if is_retryable is not None:
+            self.is_retryable = is_retryable
+
+
+class ConfigError(KaiError):
+    """A setting, a file or the command line is wrong."""
+
+    code = "config"
+
+
+class WeightsError(KaiError):
+    """A model or data file is missing, or its SHA-256 is not the one that we know."""
+
+    code = "weights"
+
+
+class EngineError(KaiError):
+    """The local engine could not start or was lost."""
+
+    code = "engine"
+    is_retryable = True
+
+
+class BrainError(KaiError):
+    """The voice brain refused, failed or was lost."""
+
+    code = "brain"
+    is_retryable = True
+
+
+class FaceError(KaiError):
+    """The avatar's face refused, failed or was lost."""
+
+    code = "face"
+    is_retryable = True
+
+
+class BrowserError(KaiError):
+    """The browser leg could not be opened or was lost."""
+
+    code = "browser"
+    is_retryable = True
+
+
+class ProtocolError(KaiError):
+    """A peer, or we, broke the rules of a protocol."""
+
+    code = "protocol"
