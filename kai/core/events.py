@@ -1,0 +1,354 @@
+"""Everything that can happen to a talk (``Event``) and everything that it can ask for (``Command``).
+
+Events are facts in the past tense; commands are imperatives. Both are closed unions of frozen values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kai.core.state import AgentState, LegName, Look, Microphone
+
+# ------------------------------------------------------------------ what people wish
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequested:
+    """A person pressed Start. ``wall_s`` is the wall clock at that moment (seconds since the epoch)."""
+
+    wall_s: float
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The talk shall end: a person pressed Stop, or nobody is there any more (``reason``)."""
+
+    reason: str = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class MuteToggled:
+    """A person muted or unmuted the microphone; ``is_muted`` is what they want now."""
+
+    is_muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptRequested:
+    """A person wants Kai to stop speaking."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextSubmitted:
+    """A person typed a line. ``item_id`` is made by the caller and is the line's id from then on."""
+
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesCleared:
+    """A person cleared the chat. The talk goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequested:
+    """A closed talk shall be forgotten: the state is as new."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookChanged:
+    """A person changed the sidebar."""
+
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequested:
+    """A person asked for another try of a failed leg."""
+
+    leg: LegName
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemDismissed:
+    """A person has read the problem."""
+
+
+# ------------------------------------------------------------------ what legs report
+
+
+@dataclass(frozen=True, slots=True)
+class LegConnected:
+    """A leg is up."""
+
+    leg: LegName
+
+
+@dataclass(frozen=True, slots=True)
+class LegFailed:
+    """A leg could not be opened, or was lost. The reducer decides what to do about it."""
+
+    leg: LegName
+    code: str
+    message: str
+    is_retryable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserLeft:
+    """The page went away without a word (refresh, lost network). The leg may come back by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneChanged:
+    """The browser told what became of the microphone."""
+
+    microphone: Microphone
+
+
+# ------------------------------------------------------------------ what the brain reports
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStarted:
+    """The brain hears the person speak."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStopped:
+    """The person's turn is over."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscriptChanged:
+    """What the person has said so far; ``is_final`` when it will not change again. Empty and final: nothing was said."""
+
+    item_id: str
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCreated:
+    """The brain has begun an answer."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseDone:
+    """The brain has finished making an answer; its sound may go on. ``status`` is the protocol's word."""
+
+    response_id: str
+    status: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantTranscriptChanged:
+    """What Kai's line says so far; ``is_final`` when it will not change again."""
+
+    response_id: str
+    item_id: str
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStarted:
+    """The brain has begun to send an answer's sound."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStopped:
+    """The brain has sent an answer's sound to its end."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioCleared:
+    """The brain has thrown away the rest of an answer's sound (somebody interrupted)."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrainComplained:
+    """The brain reported an error; the session goes on."""
+
+    code: str
+    message: str
+
+
+# ------------------------------------------------------------------ what the face reports
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutStarted:
+    """The first sound of a segment goes to the person now. A segment is one answer; its id is the response's."""
+
+    segment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutFinished:
+    """The last sound of a segment has gone to the person."""
+
+    segment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutInterrupted:
+    """A segment was cut off. ``heard_text`` holds the words that were heard, or ``None`` where that is not known."""
+
+    segment_id: str
+    heard_ms: int
+    heard_text: str | None
+
+
+# ------------------------------------------------------------------ what time brings
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that the reducer armed has run out."""
+
+    name: str
+
+
+Event = (
+    StartRequested
+    | StopRequested
+    | MuteToggled
+    | InterruptRequested
+    | TextSubmitted
+    | MessagesCleared
+    | ResetRequested
+    | LookChanged
+    | RetryRequested
+    | ProblemDismissed
+    | LegConnected
+    | LegFailed
+    | BrowserLeft
+    | MicrophoneChanged
+    | UserSpeechStarted
+    | UserSpeechStopped
+    | UserTranscriptChanged
+    | ResponseCreated
+    | ResponseDone
+    | AssistantTranscriptChanged
+    | AudioStarted
+    | AudioStopped
+    | AudioCleared
+    | BrainComplained
+    | PlayoutStarted
+    | PlayoutFinished
+    | PlayoutInterrupted
+    | TimerFired
+)
+
+# ------------------------------------------------------------------ commands
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLeg:
+    """Try once to open a leg; answer with ``LegConnected`` or ``LegFailed``."""
+
+    leg: LegName
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeg:
+    """Close a leg and everything that it holds."""
+
+    leg: LegName
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    """Give the brain a typed line and ask for an answer."""
+
+    item_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedHistory:
+    """Tell a fresh brain what was said before, as (role, text) lines, oldest first."""
+
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResponse:
+    """Stop the brain's answer, and what of its sound is still on the way."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpeaking:
+    """Silence the face at once; answer with ``PlayoutInterrupted``."""
+
+    segment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMood:
+    """Tell the face what Kai is doing."""
+
+    mood: AgentState
+
+
+@dataclass(frozen=True, slots=True)
+class SetMuted:
+    """Let the microphone through, or send silence in its place."""
+
+    is_muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyLook:
+    """Hand a changed look to the legs that are up."""
+
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTimer:
+    """Fire ``TimerFired(name)`` after ``delay_s``; an armed timer of that name is replaced."""
+
+    name: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget a timer."""
+
+    name: str
+
+
+Command = (
+    OpenLeg
+    | CloseLeg
+    | SendText
+    | SeedHistory
+    | CancelResponse
+    | StopSpeaking
+    | SetMood
+    | SetMuted
+    | ApplyLook
+    | ArmTimer
+    | CancelTimer
+)

@@ -1,0 +1,196 @@
+"""What is true of one talk: ``SessionState`` and its parts, frozen values that only the reducer makes.
+
+Times are seconds of one monotonic clock (the ``at`` of ``step``); a message also has its wall-clock time, for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class LegName(StrEnum):
+    """The three connections of a talk. ``brain`` hears and answers, ``face`` shows, ``browser`` is the person's page."""
+
+    BRAIN = "brain"
+    FACE = "face"
+    BROWSER = "browser"
+
+
+class LegStatus(StrEnum):
+    """The life of a leg. ``failed`` is an end state that a person may leave by asking for another try."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    RECONNECTING = "reconnecting"
+    FAILED = "failed"
+
+
+class Phase(StrEnum):
+    """The life of a talk. Nothing leaves ``closed``."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    ACTIVE = "active"
+    CLOSED = "closed"
+
+
+class AgentState(StrEnum):
+    """What Kai is doing, in the words that the page uses."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+
+
+class Microphone(StrEnum):
+    """What the browser said about the microphone."""
+
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    REFUSED = "refused"
+    MISSING = "missing"
+
+
+class Role(StrEnum):
+    """Who a line of the chat belongs to. ``notice`` is Kai's app speaking about itself."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One connection: its status, how often it was tried in a row, and why it is not up."""
+
+    status: LegStatus = LegStatus.DISCONNECTED
+    attempt: int = 0
+    code: str = ""
+    message: str = ""
+
+    @property
+    def is_up(self) -> bool:
+        return self.status is LegStatus.CONNECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of the chat.
+
+    ``id`` is the brain's item id; ``response_id`` is empty for the person's lines. ``text`` grows while ``is_final`` is
+    false. An interrupted answer holds only the words that were heard, where that is known.
+    """
+
+    id: str
+    role: Role
+    text: str
+    at_wall_s: float
+    response_id: str = ""
+    is_final: bool = False
+    is_interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer of the brain: generating, sounding at the brain, sounding at the person, or any of them."""
+
+    id: str
+    is_generating: bool = True
+    is_audio_out: bool = False
+    is_playing: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return not (self.is_generating or self.is_audio_out or self.is_playing)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a person chose in the sidebar. ``speed`` is a factor, 0.25 to 1.5 (the protocol's range)."""
+
+    character: str = "kai"
+    voice: str = "marin"
+    speed: float = 1.0
+    instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a person should know: a stable code, and a sentence that says what happened and what to do."""
+
+    code: str
+    message: str
+    is_fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """Everything that is true of one talk.
+
+    ``cancelled`` remembers the last answers that were cut off, so that their late events change nothing (bound:
+    ``CANCELLED_KEPT``). ``pending_text`` holds typed lines that wait for the brain to come up.
+    """
+
+    phase: Phase = Phase.IDLE
+    brain: Leg = field(default_factory=Leg)
+    face: Leg = field(default_factory=Leg)
+    browser: Leg = field(default_factory=Leg)
+    microphone: Microphone = Microphone.UNKNOWN
+    is_muted: bool = False
+    is_user_speaking: bool = False
+    is_waiting: bool = False
+    response: Response | None = None
+    cancelled: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    pending_text: tuple[tuple[str, str], ...] = ()
+    look: Look = field(default_factory=Look)
+    problem: Problem | None = None
+    started_at_s: float = 0.0
+    started_wall_s: float = 0.0
+    closed_at_s: float = 0.0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a talk is under way (it may still be connecting)."""
+        return self.phase in (Phase.STARTING, Phase.ACTIVE)
+
+    @property
+    def agent(self) -> AgentState:
+        """What Kai is doing. Speaking is what a person hears, not what the brain has sent."""
+        if not self.is_active:
+            return AgentState.IDLE
+        if self.response is not None and self.response.is_playing:
+            return AgentState.SPEAKING
+        if self.is_user_speaking:
+            return AgentState.LISTENING
+        if self.is_waiting or (self.response is not None and not self.response.is_over):
+            return AgentState.THINKING
+        return AgentState.LISTENING if self.brain.is_up else AgentState.IDLE
+
+    @property
+    def can_interrupt(self) -> bool:
+        """Whether there is an answer to cut off."""
+        return self.is_active and self.response is not None and not self.response.is_over
+
+    def leg(self, name: LegName) -> Leg:
+        """The leg of that name."""
+        match name:
+            case LegName.BRAIN:
+                return self.brain
+            case LegName.FACE:
+                return self.face
+            case LegName.BROWSER:
+                return self.browser
+
+    def with_leg(self, name: LegName, leg: Leg) -> SessionState:
+        """The same state with that leg replaced."""
+        match name:
+            case LegName.BRAIN:
+                return replace(self, brain=leg)
+            case LegName.FACE:
+                return replace(self, face=leg)
+            case LegName.BROWSER:
+                return replace(self, browser=leg)

@@ -1,0 +1,188 @@
+"""What the session asks of the outer world: a voice brain, a face, and the sinks through which they answer.
+
+Adapters implement these protocols; the contract is in the docstrings, and ``tests/contract`` holds every implementation,
+real or fake, to it. Unless a method says otherwise it is called on Kai's own event loop and must not block.
+
+A *segment* is the sound of one answer; its id is the id of the brain's response. Positions in a segment are samples at
+24 000 Hz from its first sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kai.core.events import Event
+from kai.core.state import AgentState, Look
+
+Pcm = npt.NDArray[np.int16]
+"""``(samples,)`` int16, mono. The rate is told where it is used: 24 000 Hz towards a face, 48 000 Hz at the browser."""
+
+Picture = npt.NDArray[np.uint8]
+"""``(height * 3 // 2, width)`` uint8, planar I420 (BT.601, limited range), as ``av.VideoFrame.from_ndarray`` takes it."""
+
+Emit = Callable[[Event], None]
+"""Hands an event to the store. May be called from Kai's loop only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Something that lasts from ``start`` to ``end`` (samples at 24 000 Hz in its segment): a viseme or a word."""
+
+    label: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Lip and word times of a part of a segment, in the order of time.
+
+    ``visemes`` are labels of the 15 Oculus visemes (``kai.avatar.lipsync.VISEMES``); ``words`` are as they are written.
+    Marks come at the latest together with the sound that they tell of, or not at all.
+    """
+
+    visemes: tuple[Timed, ...]
+    words: tuple[Timed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCapability:
+    """What a face can do. ``delay_ms`` is what it adds between ``speak`` and the sound that goes out."""
+
+    name: str
+    delay_ms: int
+    has_picture: bool
+    is_billed: bool
+    can_restyle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How far a segment was heard when it was cut off: ``samples`` at 24 000 Hz."""
+
+    segment_id: str
+    samples: int
+
+
+class BrainSink(Protocol):
+    """Where a brain's answers go. All methods are called on Kai's loop."""
+
+    def emit(self, event: Event) -> None:
+        """Report an event; ``LegFailed`` for the brain when an open brain is lost."""
+        ...
+
+    def sound(self, segment_id: str, pcm: Pcm) -> None:
+        """Sound of an answer, 24 000 Hz, in order, as it arrives. Only what lies between the answer's start and end:
+        silence between answers is not sent, and nothing of an answer after it was cancelled."""
+        ...
+
+    def marks(self, segment_id: str, marks: Marks) -> None:
+        """Lip and word times of an answer, where the brain has them."""
+        ...
+
+    def end_segment(self, segment_id: str) -> None:
+        """The answer's sound is complete. Not called for an answer that was cancelled."""
+        ...
+
+
+class VoiceBrain(Protocol):
+    """Hears a person, answers by voice. One object is one connection; it is opened once."""
+
+    async def open(self, look: Look, sink: BrainSink) -> None:
+        """Connect with this voice, speed and instructions, trying once. Raises ``BrainError``; then nothing is left open."""
+        ...
+
+    def push_mic(self, pcm: Pcm) -> None:
+        """20 ms of the person's sound: ``(960,)`` int16, 48 000 Hz. Kept in a bounded queue (the oldest is dropped)."""
+        ...
+
+    def set_muted(self, is_muted: bool) -> None:
+        """While muted the brain is sent silence in place of the microphone."""
+        ...
+
+    def seed(self, lines: tuple[tuple[str, str], ...]) -> None:
+        """Tell a fresh brain what was said before: ``(role, text)``, oldest first. No answer follows."""
+        ...
+
+    def send_text(self, item_id: str, text: str) -> None:
+        """A typed line of the person; an answer follows."""
+        ...
+
+    def cancel(self, response_id: str) -> None:
+        """Stop that answer and drop its sound, also what is on the way. Nothing of it reaches the sink after this call."""
+        ...
+
+    def update(self, look: Look) -> None:
+        """Apply what can be changed in a running talk (speed, instructions); the voice holds until the next one."""
+        ...
+
+    async def aclose(self) -> None:
+        """Hang up and release everything, within 5 s. May be called twice, and on a brain that never opened."""
+        ...
+
+
+class FaceSink(Protocol):
+    """Where a face's picture and reports go. All methods are called on Kai's loop."""
+
+    def emit(self, event: Event) -> None:
+        """``PlayoutStarted``, ``PlayoutFinished``, and ``LegFailed`` for the face when an open face is lost."""
+        ...
+
+    def picture(self, picture: Picture, at_s: float) -> None:
+        """A frame to show now. ``at_s`` is its time on the monotonic clock. The array belongs to the receiver."""
+        ...
+
+
+class AvatarFace(Protocol):
+    """Speaks what it is given, with a picture. One object is one session of a face; it is opened once."""
+
+    @property
+    def capability(self) -> FaceCapability: ...
+
+    async def open(self, look: Look, sink: FaceSink) -> None:
+        """Start with this character, trying once. Raises ``FaceError``; then nothing is left open."""
+        ...
+
+    def speak(self, segment_id: str, pcm: Pcm) -> None:
+        """Sound to speak, 24 000 Hz, in order, in real time or faster. A new segment begins after the one before it."""
+        ...
+
+    def mark(self, segment_id: str, marks: Marks) -> None:
+        """Lip and word times of a part of a segment, before or with its sound."""
+        ...
+
+    def end_segment(self, segment_id: str) -> None:
+        """The segment is complete; ``PlayoutFinished`` comes when its last sample has gone out."""
+        ...
+
+    def stop_speaking(self) -> Heard | None:
+        """Be silent at once and close the mouth. Tells how far the segment that was sounding had been heard."""
+        ...
+
+    def set_mood(self, mood: AgentState) -> None:
+        """Show what Kai is doing."""
+        ...
+
+    def set_look(self, look: Look) -> None:
+        """Change the character or its style, without a gap in the picture."""
+        ...
+
+    def want_frames(self, wanted: bool) -> None:
+        """Render or rest. A face at rest costs next to nothing and shows its first frame within 0.5 s."""
+        ...
+
+    def pull_sound(self) -> Pcm:
+        """The next 20 ms to play: ``(960,)`` int16, 48 000 Hz, zeros when there is nothing to say.
+
+        Called once every 20 ms by whoever plays the sound, **from any one thread**; each call is the playout clock.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Stop and release everything, within 5 s. May be called twice, and on a face that never opened."""
+        ...
