@@ -1,0 +1,157 @@
+"""Frozen dataclasses to JSON objects and back, by their annotations; what the codecs in this room share.
+
+Knows ``str``, ``int``, ``float``, ``bool``, ``None``, dataclasses, ``tuple[X, ...]``, raw JSON objects and unions
+of these that differ in their JSON kind. A field without a default is required. Fields that the class does not have
+are dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from kai.errors import ProtocolError
+
+#: A parsed JSON object whose inside is not ours to read.
+JsonObject: TypeAlias = Mapping[str, object]
+T = TypeVar("T")
+
+
+class Unset(Enum):
+    """The type of `UNSET`: a field that is absent on the wire, where ``null`` means something else."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+
+#: Metadata of a field whose ``None`` stands on the wire as ``null`` (others are left out).
+AS_NULL: Final = {"as_null": True}
+
+
+class ShapeError(ProtocolError):
+    """A JSON value does not fit; `param` is the path of the field (``session.audio.input``)."""
+
+    def __init__(self, message: str, *, code: str, param: str) -> None:
+        super().__init__(message, code=code)
+        self.param = param
+
+
+def parse(text: str | bytes) -> JsonObject:
+    """The JSON object in `text`. Raises `ProtocolError`."""
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as exc:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        raise ProtocolError("The message is not valid JSON.", code="invalid_json") from exc
+    if not isinstance(value, dict):
+        raise ProtocolError("The message is not a JSON object.", code="invalid_json")
+    return cast("JsonObject", value)
+
+
+def to_json(record: object) -> dict[str, object]:
+    """The JSON object of a dataclass, without its unset fields and without ``None`` in fields not `AS_NULL`."""
+    out: dict[str, object] = {}
+    for spec in fields(cast("Any", record)):
+        value = getattr(record, spec.name)
+        if value is UNSET or (
+            value is None and not spec.metadata.get("as_null") and spec.default is not UNSET
+        ):
+            continue
+        out[spec.name] = _value_to_json(value)
+    return out
+
+
+def _value_to_json(value: Any) -> object:
+    if is_dataclass(value):
+        return to_json(value)
+    if isinstance(value, tuple):
+        return [_value_to_json(part) for part in cast("tuple[Any, ...]", value)]
+    return value
+
+
+def from_json(cls: type[T], value: object, *, path: str = "") -> T:
+    """The `cls` in a parsed JSON object. Raises `ShapeError` that names the field."""
+    if not isinstance(value, dict):
+        raise ShapeError(f"Invalid type for '{path}': expected an object.", code="invalid_type", param=path)
+    given = cast("dict[str, object]", value)
+    hints = _hints(cls)
+    values: dict[str, object] = {}
+    for spec in fields(cast("Any", cls)):
+        where = f"{path}.{spec.name}" if path else spec.name
+        is_required = spec.default is MISSING
+        if given.get(spec.name) is None and not is_required and NoneType not in _options(hints[spec.name]):
+            continue  # peers write null for "nothing said" also where the reference does not allow it
+        if spec.name in given:
+            values[spec.name] = _value_from_json(hints[spec.name], given[spec.name], where)
+        elif is_required:
+            raise ShapeError(
+                f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where
+            )
+    return cls(**values)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+@cache
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if isinstance(hint, UnionType) else (hint,)
+
+
+def _value_from_json(hint: Any, value: object, path: str) -> object:
+    for option in _options(hint):
+        if option is NoneType:
+            if value is None:
+                return None
+        elif option is Unset:
+            continue
+        elif option is bool or option is str:
+            if isinstance(value, option):
+                return value
+        elif option is int:
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
+        elif option is float:
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return float(value)
+        elif get_origin(option) is tuple:
+            if isinstance(value, list):
+                part = get_args(option)[0]
+                return tuple(
+                    _value_from_json(part, v, f"{path}[{i}]")
+                    for i, v in enumerate(cast("list[object]", value))
+                )
+        elif is_dataclass(option):
+            if isinstance(value, dict):
+                return from_json(cast("type[object]", option), cast("object", value), path=path)
+        elif isinstance(value, dict):  # a raw JSON object
+            return cast("object", value)
+    raise ShapeError(
+        f"Invalid type for '{path}': {_kind(value)} does not fit.", code="invalid_type", param=path
+    )
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"

@@ -1,0 +1,104 @@
+"""Lip and word times of Kai's speech: the messages of our private data channel ``kai-marks``.
+
+Not a part of the Realtime protocol. The engine offers it by the header ``X-Kai-Marks: 1`` on its answer to
+``POST /v1/realtime/calls``; the client then opens a second data channel of that label, and the engine sends one
+message for each clause as soon as that clause's place in the sound is known, before its sound goes out as RTP.
+On a WebSocket there are no marks.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final, cast
+
+from kai.errors import ProtocolError
+from kai.wire import _shape
+
+CHANNEL_LABEL: Final = "kai-marks"
+HEADER: Final = "X-Kai-Marks"
+RTP_HZ: Final = 48_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`name` (a phoneme, a viseme or a word) holds from `start_ms` to `end_ms` after the clause's first sample."""
+
+    name: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseMarks:
+    """The times inside one clause of `item_id`.
+
+    `rtp_time` is the RTP timestamp (32 bits, 48 000 Hz, wraps) of the clause's first sample in that call's sound;
+    `duration_ms` is the clause's length. `visemes` has one name for each stretch of time, silence included.
+    """
+
+    item_id: str
+    rtp_time: int
+    duration_ms: int
+    text: str
+    phonemes: tuple[Mark, ...] = ()
+    visemes: tuple[Mark, ...] = ()
+    words: tuple[Mark, ...] = ()
+
+
+def encode(marks: ClauseMarks) -> str:
+    """The message; a mark is written as ``[name, start_ms, end_ms]``."""
+    message = {
+        "type": "marks",
+        "item_id": marks.item_id,
+        "rtp_time": marks.rtp_time,
+        "duration_ms": marks.duration_ms,
+        "text": marks.text,
+        "phonemes": [_row(mark) for mark in marks.phonemes],
+        "visemes": [_row(mark) for mark in marks.visemes],
+        "words": [_row(mark) for mark in marks.words],
+    }
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+
+
+def decode(text: str | bytes) -> ClauseMarks | None:
+    """The marks, or ``None`` for a message of a kind that we do not know. Raises `ProtocolError`."""
+    message = _shape.parse(text)
+    if message.get("type") != "marks":
+        return None
+    match message:
+        case {
+            "item_id": str(item_id),
+            "rtp_time": int(rtp_time),
+            "duration_ms": int(duration_ms),
+            "text": str(words),
+        }:
+            return ClauseMarks(
+                item_id=item_id,
+                rtp_time=rtp_time,
+                duration_ms=duration_ms,
+                text=words,
+                phonemes=_marks(message, "phonemes"),
+                visemes=_marks(message, "visemes"),
+                words=_marks(message, "words"),
+            )
+        case _:
+            raise ProtocolError("A marks message lacks a field.", code="bad_marks")
+
+
+def _row(mark: Mark) -> list[str | int]:
+    return [mark.name, mark.start_ms, mark.end_ms]
+
+
+def _marks(message: _shape.JsonObject, name: str) -> tuple[Mark, ...]:
+    rows = message.get(name, [])
+    if not isinstance(rows, list):
+        raise ProtocolError(f"The {name} of a marks message are no list.", code="bad_marks")
+    marks: list[Mark] = []
+    for row in cast("list[object]", rows):
+        match row:
+            case [str(label), int(start_ms), int(end_ms)]:
+                marks.append(Mark(label, start_ms, end_ms))
+            case _:
+                raise ProtocolError(f"The {name} of a marks message are broken.", code="bad_marks")
+    return tuple(marks)
