@@ -1,0 +1,157 @@
+"""What every test is held to: it leaves no thread, child process, socket or asyncio task behind; and rooms have time budgets.
+
+A leak is looked for after each test, waited for a short grace (closing is often a few callbacks away), and then fails it.
+What module and session fixtures hold open was there before the test and does not count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import inspect
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+GRACE_S = 3.0
+"""How long a test's leftovers may take to go. Longer than a loop's close or a UDP transport's, shorter than a time-out."""
+
+ROOM_BUDGETS_S = {"unit": 60, "contract and loopback": 240, "browser": 360, "strangers": 180}
+"""What the parts of one whole run may take on two cores; together 14 of CI's 15 minutes."""
+
+ROOT = Path(__file__).resolve().parent
+PROCESS = psutil.Process()
+HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+"""Children that the standard library keeps on purpose for as long as the process lives."""
+
+
+# -- threads, children, sockets ----------------------------------------------------------------------------------------
+
+
+def live_threads() -> dict[int, str]:
+    """Threads that would keep the process from ending, by identity."""
+    return {id(t): t.name for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()}
+
+
+def live_children() -> dict[int, str]:
+    """Our direct child processes by pid, the standard library's helpers left out."""
+    found: dict[int, str] = {}
+    for pid in child_pids():
+        try:
+            command = " ".join(psutil.Process(pid).cmdline())
+        except psutil.Error:
+            continue
+        if command and not any(helper in command for helper in HELPERS):
+            found[pid] = command[:120]
+    return found
+
+
+def child_pids() -> list[int]:
+    """Pids of direct children: one small read a thread on Linux, a walk over all processes elsewhere."""
+    if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
+        return [child.pid for child in PROCESS.children()]
+    pids: list[int] = []
+    for path in Path("/proc/self/task").glob("*/children"):
+        try:
+            pids += [int(pid) for pid in path.read_text().split()]
+        except OSError:
+            continue
+    return pids
+
+
+def live_sockets() -> dict[tuple[int, str], str]:
+    """Open internet sockets of this process, by descriptor and local address."""
+    return {
+        (c.fd, str(c.laddr)): f"{'TCP' if c.type == 1 else 'UDP'} {c.laddr} {c.status}"
+        for c in PROCESS.net_connections(kind="inet")
+    }
+
+
+def leaks_since(
+    threads: dict[int, str], children: dict[int, str], sockets: dict[tuple[int, str], str]
+) -> list[str]:
+    """What is here now and was not then, in words."""
+    return [
+        *(f"thread {name}" for key, name in live_threads().items() if key not in threads),
+        *(f"child process {pid}: {name}" for pid, name in live_children().items() if pid not in children),
+        *(f"socket {name}" for key, name in live_sockets().items() if key not in sockets),
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = (live_threads(), live_children(), live_sockets())
+    yield
+    leaks = leaks_since(*before)
+    deadline = time.monotonic() + GRACE_S
+    while leaks and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.05)
+        leaks = leaks_since(*before)
+    for pid in live_children().keys() - before[1].keys():
+        psutil.Process(pid).kill()
+    if leaks:
+        pytest.fail(f"{request.node.name} left behind: " + "; ".join(leaks), pytrace=False)
+
+
+# -- asyncio tasks -----------------------------------------------------------------------------------------------------
+
+
+def without_leaked_tasks(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """The same test, failing when a task that it started is still pending after the grace."""
+
+    @functools.wraps(test)
+    async def guarded(*args: Any, **kwargs: Any) -> None:
+        before = asyncio.all_tasks()
+        await test(*args, **kwargs)
+        leaked = asyncio.all_tasks() - before
+        if leaked:
+            _, leaked = await asyncio.wait(leaked, timeout=GRACE_S)
+        if leaked:
+            names = ", ".join(sorted(f"{task.get_name()} ({task.get_coro()})" for task in leaked))
+            pytest.fail(f"left asyncio tasks running: {names}", pytrace=False)
+
+    return guarded
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Hold every coroutine test to its tasks; pytest-asyncio cancels leftovers without a word."""
+    is_coroutine = isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj)
+    if is_coroutine and not hasattr(item.obj, "hypothesis"):
+        item.obj = without_leaked_tasks(item.obj)
+
+
+# -- time budgets ------------------------------------------------------------------------------------------------------
+
+
+def part_of(nodeid: str) -> str:
+    """Which part of the run a test's time counts for."""
+    if "stranger" in nodeid:
+        return "strangers"
+    room = nodeid.split("/")[1] if nodeid.count("/") else ""
+    if room in {"contract", "loopback"}:
+        return "contract and loopback"
+    return "browser" if room == "browser" else "unit"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what each part took beside its budget."""
+    spent: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                part = part_of(report.nodeid)
+                spent[part] = spent.get(part, 0.0) + report.duration
+    if len(spent) > 1:
+        terminalreporter.section("time by part", sep="-")
+    for part, budget_s in ROOM_BUDGETS_S.items():
+        if part in spent and len(spent) > 1:
+            over = "  OVER BUDGET" if spent[part] > budget_s else ""
+            terminalreporter.line(f"{part:<22} {spent[part]:6.1f} s of {budget_s} s{over}")

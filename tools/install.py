@@ -1,0 +1,171 @@
+"""Make `.venv` hold exactly what requirements.lock says, then warm the face's caches; at once where that is done already.
+
+    python3 tools/install.py            what `make install` runs
+    python3 tools/install.py --force    as if nothing had been installed
+
+Standard library only: it runs before anything is installed. The stamp in `.venv` names the lock, the Python and the face's
+source that were used, so that a second run costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
+STAMP = VENV / "kai-install.json"
+LOG = VENV / "kai-install.log"
+VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+PYTHONS = ((3, 11), (3, 12))
+
+
+def digest(paths: list[Path]) -> str:
+    """SHA-256 over names and contents of files, in the order given."""
+    sha = hashlib.sha256()
+    for path in paths:
+        sha.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
+        sha.update(path.read_bytes())
+    return sha.hexdigest()
+
+
+def face_files() -> list[Path]:
+    """What the face's compiled kernels and baked characters are made from."""
+    folder = ROOT / "kai" / "avatar"
+    return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+
+
+def read_stamp() -> dict[str, str]:
+    """What the last installation wrote, or nothing when there was none or it is not ours."""
+    try:
+        stamp = json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def write_stamp(stamp: dict[str, str]) -> None:
+    """Replace the stamp in one step, so that an interrupted run leaves the old one or none."""
+    fresh = STAMP.with_suffix(".new")
+    fresh.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
+    fresh.replace(STAMP)
+
+
+def give_up(message: str) -> None:
+    """End with a message that says what happened and what to do next."""
+    sys.stdout.flush()
+    raise SystemExit(f"\nKai could not be installed. {message}")
+
+
+def make_venv() -> None:
+    """Create `.venv`, or keep the one that is there and works with a Python that we support."""
+    if VENV_PYTHON.exists():
+        probe = subprocess.run(
+            [str(VENV_PYTHON), "-c", "import pip, sys; print(sys.version_info[:2], sys.prefix)"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if probe.returncode == 0 and probe.stdout.strip() in {f"{v} {VENV}" for v in PYTHONS}:
+            return
+        print("  .venv does not work here (moved, or another Python): making it anew", flush=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0:
+        give_up(
+            f"Python could not make a virtual environment:\n{made.stdout}{made.stderr}\n"
+            "On Debian and Ubuntu: sudo apt install python3-venv. Then run this again."
+        )
+
+
+def count_locked() -> int:
+    """How many packages the lock names; a few of them are for other systems only."""
+    return sum(
+        1 for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line and line[0].isalnum()
+    )
+
+
+def install_packages() -> None:
+    """Install the lock with hashes demanded, and show how far it is."""
+    total = count_locked()
+    is_terminal = sys.stdout.isatty()
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--require-hashes", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "-r", str(LOCK)]
+    seen = 0
+    with LOG.open("w", encoding="utf-8") as log:
+        pip = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            log.write(line)
+            if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+                seen = min(seen + 1, total)
+                if is_terminal:
+                    print(f"\r  package {seen} of {total}", end="", flush=True)
+                elif seen % 25 == 0:
+                    print(f"  package {seen} of {total}", flush=True)
+            elif line.startswith("Installing collected packages"):
+                print(f"{chr(13) if is_terminal else ''}  unpacking, about a minute", flush=True)
+        code = pip.wait()
+    if code != 0:
+        tail = "".join(LOG.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
+        give_up(
+            f"pip ended with code {code}:\n\n{tail}\n"
+            "If that speaks of the network, check it and run this again: what was fetched is kept.\n"
+            f"If it speaks of hashes, a file is not the one that we locked. The whole log: {LOG}"
+        )
+
+
+def warm_face() -> None:
+    """Compile the renderer and bake the characters, so that the first start shows the live face at once."""
+    if not (ROOT / "kai" / "avatar" / "__main__.py").exists():
+        return
+    done = subprocess.run([str(VENV_PYTHON), "-m", "kai.avatar"], cwd=ROOT, check=False)
+    if done.returncode != 0:
+        give_up(f"The face could not be prepared (python -m kai.avatar ended with code {done.returncode}).")
+
+
+def main() -> None:
+    """Install what is missing; say nothing when nothing is."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument(
+        "--force", action="store_true", help="install and bake even when the stamp is current"
+    )
+    is_forced = options.parse_args().force
+
+    if sys.version_info[:2] not in PYTHONS:
+        give_up(
+            f"It needs Python 3.11 or 3.12; this is {sys.version.split()[0]}.\n"
+            "Install one of them, then: make install PYTHON=python3.12"
+        )
+    packages = digest([LOCK]) + f" {VENV}"
+    face = digest(face_files())
+    stamp = {} if is_forced or not VENV_PYTHON.exists() else read_stamp()
+
+    if stamp.get("packages") != packages:
+        started = time.monotonic()
+        print("Installing Kai into .venv (once; about two minutes and 2 GB)", flush=True)
+        make_venv()
+        STAMP.unlink(missing_ok=True)
+        install_packages()
+        stamp = {"packages": packages}
+        write_stamp(stamp)
+        print(f"  packages are in place after {time.monotonic() - started:.0f} s", flush=True)
+    if stamp.get("face") != face:
+        print("Preparing Kai's face (compiling and baking)", flush=True)
+        warm_face()
+        write_stamp({**stamp, "face": face})
+        print("Ready. Start Kai with: make run", flush=True)
+
+
+if __name__ == "__main__":
+    main()
