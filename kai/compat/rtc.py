@@ -1,0 +1,129 @@
+"""Every reliance of Kai on a private part or a default of aiortc and aioice.
+
+Each function here touches something that these packages do not promise, so the versions are pinned and checked when
+this module is imported, and `tests/unit/test_compat_rtc.py` springs each trap. Nothing here changes how other
+connections of the process behave, except `set_vp8_bitrate`, which says so.
+"""
+
+# The private parts are the whole point of this module.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import aiortc.codecs.vpx
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc.jitterbuffer import JitterBuffer
+
+from kai.errors import ConfigError
+
+PINS: Final = {"aiortc": "1.16.0", "aioice": "0.13.0"}
+
+
+def assert_pins(pins: dict[str, str] = PINS) -> None:
+    """Nothing, when the installed versions are those whose private parts we know. Raises `ConfigError`."""
+    for package, wanted in pins.items():
+        found = importlib.metadata.version(package)
+        if found != wanted:
+            raise ConfigError(
+                f"Kai needs {package} {wanted}, but {found} is installed. Run `make install` (or "
+                f"`pip install -r requirements.txt`).",
+                code="wrong_version",
+            )
+
+
+assert_pins()
+
+
+def peer_connection(
+    ice_servers: Sequence[RTCIceServer] = (), host_addresses: Sequence[str] | None = None
+) -> RTCPeerConnection:
+    """A peer connection that asks no STUN server unless one is given.
+
+    aiortc's own default is a public STUN server, which costs up to 5 s where it cannot be reached.
+
+    `host_addresses`: the only local addresses that this one connection gathers, for example ``["127.0.0.1"]``, which
+    aioice alone would leave out, so that a computer whose only interface is the loopback could not connect.
+    """
+    configuration = RTCConfiguration(iceServers=list(ice_servers))
+    if host_addresses is None:
+        return RTCPeerConnection(configuration)
+    return _HostBoundPeerConnection(configuration, host_addresses)
+
+
+class _HostBoundPeerConnection(RTCPeerConnection):
+    """aiortc makes each DTLS transport, and the ICE connection in it, by one private method; that one is wrapped."""
+
+    def __init__(self, configuration: RTCConfiguration, host_addresses: Sequence[str]) -> None:
+        super().__init__(configuration)
+        self._kai_host_addresses = tuple(host_addresses)
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> Any:
+        dtls = cast("Any", super())._RTCPeerConnection__createDtlsTransport()
+        connection = dtls.transport._connection
+        gather = connection.get_component_candidates
+        ours = list(self._kai_host_addresses)
+
+        async def get_component_candidates(component: int, addresses: list[str], timeout: int = 5) -> Any:
+            return await gather(component=component, addresses=ours, timeout=timeout)
+
+        connection.get_component_candidates = get_component_candidates
+        return dtls
+
+
+def set_audio_jitter_buffer(receiver: RTCRtpReceiver, capacity: int = 4, prefetch: int = 1) -> None:
+    """Gives one audio receiver a shorter jitter buffer; to be called before its first packet.
+
+    aiortc's 16 packets with 4 of prefetch cost 60 ms more than 1 of prefetch, and a single lost packet raises the
+    delay for the rest of the call. 4/1 suits a peer on this computer; one behind Wi-Fi needs more. `capacity` is a
+    power of 2, in packets of 20 ms. Video receivers are left alone.
+    """
+    private = cast("Any", receiver)
+    if private._RTCRtpReceiver__kind == "audio":
+        private._RTCRtpReceiver__jitter_buffer = JitterBuffer(capacity=capacity, prefetch=prefetch)
+
+
+def set_vp8_bitrate(
+    start_bps: int = 600_000, *, min_bps: int | None = None, max_bps: int | None = None
+) -> None:
+    """Sets the bit rates of every VP8 encoder of this process that is made from now on.
+
+    With one rate for all three the encoder is never rebuilt: aiortc rebuilds it, and sends a key frame, whenever the
+    browser's estimate moves by a tenth. Give `min_bps` below `max_bps` for links that may be narrow.
+    """
+    vpx = cast("Any", aiortc.codecs.vpx)
+    vpx.DEFAULT_BITRATE = start_bps
+    vpx.MIN_BITRATE = start_bps if min_bps is None else min_bps
+    vpx.MAX_BITRATE = start_bps if max_bps is None else max_bps
+
+
+def rtp_timestamp_sent(sender: RTCRtpSender) -> int:
+    """The RTP timestamp of the last packet that `sender` sent; 0 before the first.
+
+    Read inside the track's ``recv``: aiortc sends a frame before it asks for the next, so this is then the timestamp
+    of the frame returned last. Their difference to our ``pts`` is random for each call and constant in it.
+    """
+    return cast("Any", sender)._RTCRtpSender__rtp_timestamp
+
+
+def rtp_timestamp_received(receiver: RTCRtpReceiver, pts: int) -> int | None:
+    """The RTP timestamp (32 bits) of a received frame's ``pts``; ``None`` before the first packet.
+
+    aiortc counts ``pts`` from the first packet that arrived; the sender's own timestamp is what both ends share.
+    """
+    origin = cast("Any", receiver)._RTCRtpReceiver__timestamp_mapper._origin
+    return None if origin is None else (origin + pts) % (1 << 32)
+
+
+def received_packet_count(connection: RTCPeerConnection) -> int:
+    """How many packets of any kind came from the peer. One that lives sends at least RTCP, about every second.
+
+    aioice itself notices a peer that vanished only after 30 s.
+    """
+    transports: set[Any] = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
+    if connection.sctp is not None:
+        transports.add(connection.sctp.transport)
+    return sum(cast("int", transport._RTCDtlsTransport__rx_packets) for transport in transports)

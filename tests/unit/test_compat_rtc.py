@@ -1,0 +1,165 @@
+"""Springs every trap in aiortc and aioice that kai/compat/rtc.py steps round."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from fractions import Fraction
+
+import aioice.ice
+import aiortc.codecs.vpx
+import av
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection
+from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.mediastreams import MediaStreamTrack
+
+from kai.compat import rtc
+from kai.errors import ConfigError
+
+LOOPBACK = ["127.0.0.1"]
+
+
+class Tone(MediaStreamTrack):
+    """`(960,)` int16, 48 000 Hz mono frames; the n-th has the pts n * 960."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.timestamps: list[tuple[int, int]] = []
+        self.sender = None
+
+    async def recv(self) -> av.AudioFrame:
+        if self.count and self.sender is not None:
+            self.timestamps.append(((self.count - 1) * 960, rtc.rtp_timestamp_sent(self.sender)))
+        await asyncio.sleep(0.02)
+        frame = av.AudioFrame.from_ndarray(np.full((1, 960), 1000, np.int16), format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        frame.pts = self.count * 960
+        frame.time_base = Fraction(1, 48_000)
+        self.count += 1
+        return frame
+
+
+async def connect(caller: RTCPeerConnection, callee: RTCPeerConnection) -> None:
+    await caller.setLocalDescription(await caller.createOffer())
+    await callee.setRemoteDescription(caller.localDescription)
+    await callee.setLocalDescription(await callee.createAnswer())
+    await caller.setRemoteDescription(callee.localDescription)
+    async with asyncio.timeout(10):
+        while {caller.connectionState, callee.connectionState} != {"connected"}:
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def two_peers() -> AsyncIterator[tuple[RTCPeerConnection, RTCPeerConnection]]:
+    pair = rtc.peer_connection(host_addresses=LOOPBACK), rtc.peer_connection(host_addresses=LOOPBACK)
+    try:
+        yield pair
+    finally:
+        for peer in pair:
+            await peer.close()
+
+
+def addresses(sdp: str) -> set[str]:
+    return set(re.findall(r"a=candidate:\S+ \d udp \d+ (\S+)", sdp))
+
+
+def test_other_versions_are_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigError, match=r"aiortc 0\.0\.1.*make install"):
+        rtc.assert_pins({"aiortc": "0.0.1"})
+
+
+async def test_two_peers_connect_by_the_loopback_alone() -> None:
+    async with two_peers() as (caller, callee):
+        caller.createDataChannel("oai-events")
+        caller.addTrack(Tone())
+        await connect(caller, callee)
+        assert addresses(caller.localDescription.sdp) == {"127.0.0.1"}
+        assert addresses(callee.localDescription.sdp) == {"127.0.0.1"}
+
+
+async def test_host_addresses_of_one_connection_leave_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.2"])
+    bound, free = rtc.peer_connection(host_addresses=LOOPBACK), rtc.peer_connection()
+    for peer in (bound, free):
+        peer.createDataChannel("oai-events")
+    await asyncio.gather(*[peer.setLocalDescription(await peer.createOffer()) for peer in (bound, free)])
+    assert addresses(bound.localDescription.sdp) == {"127.0.0.1"}
+    assert addresses(free.localDescription.sdp) == {"127.0.0.2"}
+    await bound.close()
+    await free.close()
+
+
+async def test_no_stun_server_is_asked_by_default() -> None:
+    for host_addresses in (None, LOOPBACK):
+        peer = rtc.peer_connection(host_addresses=host_addresses)
+        peer.createDataChannel("oai-events")
+        assert peer.sctp.transport.transport.iceGatherer._connection.stun_server is None
+        await peer.close()
+
+
+async def test_the_jitter_buffer_of_one_receiver_is_set() -> None:
+    async with two_peers() as (caller, callee):
+        one = caller.addTransceiver("audio").receiver
+        other = callee.addTransceiver("audio").receiver
+        video = caller.addTransceiver("video").receiver
+        for receiver in (one, video):
+            rtc.set_audio_jitter_buffer(receiver)
+        sizes = [
+            (r._RTCRtpReceiver__jitter_buffer.capacity, r._RTCRtpReceiver__jitter_buffer._prefetch)
+            for r in (one, other, video)
+        ]
+        assert sizes == [(4, 1), (16, 4), (512, 0)]
+
+
+async def test_sound_passes_a_small_jitter_buffer_and_both_ends_agree_on_its_rtp_time() -> None:
+    async with two_peers() as (caller, callee):
+        tone = Tone()
+        tone.sender = caller.addTrack(tone)
+        receiver = callee.addTransceiver("audio", direction="recvonly").receiver
+        rtc.set_audio_jitter_buffer(receiver)
+        assert rtc.rtp_timestamp_received(receiver, 0) is None
+        await connect(caller, callee)
+        pts: list[int] = []
+        async with asyncio.timeout(5):
+            while len(pts) < 10:
+                pts.append((await receiver.track.recv()).pts)
+        assert [b - a for a, b in zip(pts, pts[1:], strict=False)] == [960] * 9
+        sent_at = dict(tone.timestamps)
+        origins = {(timestamp - p) % (1 << 32) for p, timestamp in sent_at.items()}
+        assert len(origins) == 1
+        received = rtc.rtp_timestamp_received(receiver, pts[-1])
+        assert received is not None
+        assert (received - origins.pop()) % 960 == 0
+        assert received in sent_at.values()
+
+
+async def test_packets_are_counted_while_the_peer_lives() -> None:
+    async with two_peers() as (caller, callee):
+        assert rtc.received_packet_count(callee) == 0
+        caller.addTrack(Tone())
+        await connect(caller, callee)
+        async with asyncio.timeout(5):
+            while rtc.received_packet_count(callee) < 20:
+                await asyncio.sleep(0.02)
+
+
+def test_the_vp8_encoder_starts_at_and_keeps_the_bitrate(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEFAULT_BITRATE", "MIN_BITRATE", "MAX_BITRATE"):
+        monkeypatch.setattr(aiortc.codecs.vpx, name, getattr(aiortc.codecs.vpx, name))
+    rtc.set_vp8_bitrate(600_000)
+    encoder = Vp8Encoder()
+    assert encoder.target_bitrate == 600_000
+    encoder.target_bitrate = 300_000
+    assert encoder.target_bitrate == 600_000
+    rtc.set_vp8_bitrate(600_000, min_bps=250_000)
+    encoder.target_bitrate = 300_000
+    assert encoder.target_bitrate == 300_000
