@@ -1,0 +1,124 @@
+"""The gate between a brain's endless sound and the answers in it. Pure; numpy only.
+
+A Realtime peer's track never pauses: comfort noise comes between answers, the events that say where an answer begins and
+ends travel on another path, and up to 80 ms of old speech is in flight after an answer was cleared. The gate cuts the
+answers out: it opens with some sound from before the word "started", closes after "stopped" when it has become quiet, and
+after an interruption lets nothing through until the next answer starts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Pcm = npt.NDArray[np.int16]
+
+FRAME_MS = 20
+PREROLL_FRAMES = 10
+"""200 ms: packets of the first word precede ``output_audio_buffer.started`` by some ms."""
+QUIET_PEAK = 200
+"""Below this int16 peak a frame is comfort noise; speech, also soft, is above."""
+CLOSING_QUIET_FRAMES = 5
+"""100 ms of quiet after "stopped": longer than what is in flight (80 ms), so that no last word is lost."""
+CLOSING_FRAMES_AT_MOST = 25
+DEAF_FRAMES = 10
+"""After a cut, what arrives in 200 ms is old speech and no one's pre-roll."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatedFrame:
+    """A frame of an answer. ``pts`` is its time in the call's sound (samples at 48 000 Hz)."""
+
+    segment_id: str
+    pcm: Pcm
+    pts: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEnd:
+    """The answer's sound is complete."""
+
+    segment_id: str
+
+
+GateOutput = GatedFrame | SegmentEnd
+
+
+class SpeechGate:
+    """Cuts answers out of a stream of 20 ms frames. Call its methods in the order in which things arrived."""
+
+    def __init__(self) -> None:
+        self._preroll: deque[tuple[Pcm, int]] = deque(maxlen=PREROLL_FRAMES)
+        self._segment_id: str | None = None
+        self._has_sounded = False
+        self._is_closing = False
+        self._closing_frames = 0
+        self._quiet_frames = 0
+        self._deaf_frames = 0
+
+    @property
+    def segment_id(self) -> str | None:
+        """The answer that the gate is open for."""
+        return self._segment_id
+
+    def started(self, segment_id: str) -> list[GateOutput]:
+        """The peer says that this answer's sound begins. Gives the part of it that has already arrived."""
+        outputs: list[GateOutput] = []
+        if self._segment_id == segment_id:
+            return outputs
+        if self._segment_id is not None:
+            outputs.append(SegmentEnd(self._segment_id))
+        self._segment_id = segment_id
+        self._has_sounded = self._is_closing = False
+        self._closing_frames = self._quiet_frames = 0
+        early, self._preroll = list(self._preroll), deque(maxlen=PREROLL_FRAMES)
+        for pcm, pts in early:
+            outputs += self.push(pcm, pts)
+        return outputs
+
+    def stopped(self, segment_id: str) -> None:
+        """The peer says that this answer's sound has all been sent; what is in flight still passes."""
+        if self._segment_id == segment_id:
+            self._is_closing = True
+
+    def cut(self) -> None:
+        """Close at once: the answer was interrupted."""
+        self._segment_id = None
+        self._preroll.clear()
+        self._deaf_frames = DEAF_FRAMES
+
+    def push(self, pcm: Pcm, pts: int) -> list[GateOutput]:
+        """One 20 ms frame of the stream."""
+        is_quiet = pcm.size == 0 or int(np.max(np.abs(pcm.astype(np.int32)))) < QUIET_PEAK
+        if self._segment_id is None:
+            if self._deaf_frames:
+                self._deaf_frames -= 1
+            else:
+                self._preroll.append((pcm, pts))
+            return []
+        if not self._has_sounded and not self._is_closing:
+            if is_quiet:
+                self._preroll.append((pcm, pts))
+                return []
+            return self._begin(pcm, pts)
+        outputs: list[GateOutput] = []
+        if self._has_sounded:
+            outputs.append(GatedFrame(self._segment_id, pcm, pts))
+        if self._is_closing:
+            self._closing_frames += 1
+            self._quiet_frames = self._quiet_frames + 1 if is_quiet else 0
+            if self._quiet_frames >= CLOSING_QUIET_FRAMES or self._closing_frames >= CLOSING_FRAMES_AT_MOST:
+                outputs.append(SegmentEnd(self._segment_id))
+                self._segment_id = None
+        return outputs
+
+    def _begin(self, pcm: Pcm, pts: int) -> list[GateOutput]:
+        """The first sounding frame, with the quiet one before it: soft consonants begin below the threshold."""
+        assert self._segment_id is not None
+        self._has_sounded = True
+        before = list(self._preroll)[-1:]
+        self._preroll.clear()
+        return [GatedFrame(self._segment_id, p, t) for p, t in (*before, (pcm, pts))]
