@@ -19,7 +19,7 @@ UV := uv==0.13.9
 export OMP_NUM_THREADS ?= 1
 export PYTHONUTF8 ?= 1
 
-.PHONY: install run test check static long bench clean lock browser
+.PHONY: install run browser test format lint rooms types check long bench clean lock
 .DEFAULT_GOAL := run
 
 install:
@@ -34,13 +34,19 @@ browser: install
 test: install browser
 	@$(PY) -m pytest -m "not long" $(ROOMS) $(ARGS)
 
-static: install
+format: install
 	@$(PY) -m ruff format --check .
+
+lint: install
 	@$(PY) -m ruff check .
+
+rooms: install
 	@.venv/bin/lint-imports
+
+types: install
 	@$(PY) -m pyright
 
-check: static
+check: format lint rooms types
 	@$(PY) -m pytest -q -m "not long" tests/unit $(ARGS)
 
 long: install browser

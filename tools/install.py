@@ -107,7 +107,7 @@ def install_packages() -> None:
         assert pip.stdout is not None
         for line in pip.stdout:
             log.write(line)
-            if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+            if line.startswith(("Collecting ", "Processing ", "Requirement already satisfied: ")):
                 seen = min(seen + 1, total)
                 if is_terminal:
                     print(f"\r  package {seen} of {total}", end="", flush=True)
