@@ -186,3 +186,32 @@ class AvatarFace(Protocol):
     async def aclose(self) -> None:
         """Stop and release everything, within 5 s. May be called twice, and on a face that never opened."""
         ...
+
+
+class BrowserLink(Protocol):
+    """The person's page: where the picture and the sound go, where the microphone comes from. The only thread crossing.
+
+    It lives as long as the talk; the page's connection behind it may come and go.
+    """
+
+    def connect(self, emit: Emit, on_mic: Callable[[Pcm], None]) -> None:
+        """Start reporting: ``LegConnected``, ``BrowserLeft``, and 20 ms of microphone at a time (``(960,)`` int16,
+        48 000 Hz). Both are called on Kai's loop."""
+        ...
+
+    def show(self, picture: Picture, at_s: float) -> None:
+        """The newest picture; one that was not fetched yet is replaced."""
+        ...
+
+    def play_from(self, pull: Callable[[], Pcm]) -> None:
+        """From now on the sound comes from ``pull`` (``AvatarFace.pull_sound``), every 20 ms, whether or not a page
+        listens: the playout clock never stops."""
+        ...
+
+    def close_page(self) -> None:
+        """End the page's connection, if there is one. It may connect again."""
+        ...
+
+    async def aclose(self) -> None:
+        """End everything. May be called twice."""
+        ...

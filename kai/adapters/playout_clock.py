@@ -1,0 +1,42 @@
+"""A playout buffer that reports: segments that began or ended at the ear become events on Kai's loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kai.core.events import PlayoutFinished, PlayoutStarted
+from kai.media.playout import Block, Playout
+from kai.ports import Emit, Heard
+
+
+class PlayoutClock:
+    """``Playout`` for a face. ``pull`` may be called from any one thread; events go to the loop that called ``open``."""
+
+    def __init__(self, lead_ms: int) -> None:
+        self.playout = Playout(lead_ms)
+        self._emit: Emit | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self, emit: Emit) -> None:
+        """Begin to report, on the running loop."""
+        self._emit, self._loop = emit, asyncio.get_running_loop()
+
+    def pull(self) -> Block:
+        """The next 20 ms."""
+        block = self.playout.read()
+        if block.started is not None:
+            self._report(PlayoutStarted(block.started))
+        for segment_id in block.finished:
+            self._report(PlayoutFinished(segment_id))
+        return block
+
+    def stop(self) -> Heard | None:
+        """Drop everything; tells how far the sounding segment was heard."""
+        cut = self.playout.flush()
+        return Heard(*cut) if cut is not None else None
+
+    def _report(self, event: PlayoutStarted | PlayoutFinished) -> None:
+        loop, emit = self._loop, self._emit
+        if loop is None or emit is None or loop.is_closed():
+            return
+        loop.call_soon_threadsafe(emit, event)
