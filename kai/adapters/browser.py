@@ -1,0 +1,296 @@
+"""The browser leg's end in Python, and the one crossing between Streamlit's event loop and Kai's.
+
+Streamlit-webrtc asks our two tracks for frames and hands us the microphone, all on Streamlit's loop; the talk lives on
+Kai's. Pictures cross as "the newest one", the microphone as a bounded queue, sound is pulled from the face directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from kai.core.events import BrowserLeft, Event, LegConnected, LegFailed
+from kai.core.state import LegName
+from kai.media.pcm import mix_to_mono
+from kai.ports import Emit, Pcm, Picture
+
+log = logging.getLogger(__name__)
+
+AUDIO_HZ: Final = 48_000
+BLOCK_SAMPLES: Final = 960
+BLOCK_S: Final = BLOCK_SAMPLES / AUDIO_HZ
+VIDEO_HZ: Final = 90_000
+MIC_QUEUE_BLOCKS: Final = 25
+"""0.5 s between the loops; beyond that the oldest is dropped and counted."""
+STILL_S: Final = 0.2
+"""Without a new picture the last one is sent again this often, so that the page never shows an empty frame."""
+ABANDONED_S: Final = 0.1
+"""When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener."""
+LEVEL_FULL_SCALE: Final = 6000.0
+"""RMS (int16) that fills the level meter: loud speech into a laptop."""
+
+_SILENCE: Final[Pcm] = np.zeros(BLOCK_SAMPLES, np.int16)
+
+
+class VideoTrack(MediaStreamTrack):
+    """The newest picture as a video track; 90 kHz timestamps of the pictures' own monotonic times."""
+
+    kind = "video"
+
+    def __init__(self, link: PageLink) -> None:
+        super().__init__()
+        self._link = link
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_new = asyncio.Event()
+        self._first_at_s: float | None = None
+        self._last_pts = -1
+
+    def wake(self) -> None:
+        """A new picture is there. Any thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._is_new.set)
+
+    async def recv(self) -> av.VideoFrame:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        while True:
+            if self.readyState != "live":
+                raise MediaStreamError
+            try:
+                async with asyncio.timeout(STILL_S):
+                    await self._is_new.wait()
+            except TimeoutError:
+                pass
+            self._is_new.clear()
+            shot = self._link.newest_picture()
+            if shot is not None:
+                break
+        picture, at_s = shot
+        if self._first_at_s is None:
+            self._first_at_s = at_s
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        # A still sent again must not repeat a timestamp: the encoder takes time for its only order.
+        self._last_pts = max(self._last_pts + 1, int((at_s - self._first_at_s) * VIDEO_HZ))
+        frame.pts = self._last_pts
+        frame.time_base = Fraction(1, VIDEO_HZ)
+        return frame
+
+    def stop(self) -> None:
+        super().stop()
+        self.wake()
+
+
+class AudioTrack(MediaStreamTrack):
+    """The face's sound, 20 ms at a time on the monotonic clock."""
+
+    kind = "audio"
+
+    def __init__(self, link: PageLink) -> None:
+        super().__init__()
+        self._link = link
+        self._count = 0
+        self._next_at_s: float | None = None
+
+    async def recv(self) -> av.AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        now_s = time.monotonic()
+        if self._next_at_s is None:
+            self._link.page_pulls(self)
+        if self._next_at_s is None or now_s - self._next_at_s > 1.0:
+            self._next_at_s = now_s
+        elif self._next_at_s > now_s:
+            await asyncio.sleep(self._next_at_s - now_s)
+        self._next_at_s += BLOCK_S
+        pcm = self._link.pull_for_page()
+        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = AUDIO_HZ
+        frame.pts = self._count * BLOCK_SAMPLES
+        frame.time_base = Fraction(1, AUDIO_HZ)
+        self._count += 1
+        return frame
+
+
+class PageLink:
+    """Implements ``kai.ports.BrowserLink`` for streamlit-webrtc. Methods say which thread they are for."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._emit: Emit | None = None
+        self._on_mic: Callable[[Pcm], None] | None = None
+        self._pull: Callable[[], Pcm] | None = None
+        self._pull_lock = threading.Lock()
+        self._page_pulled_at_s = 0.0
+        self._picture: tuple[Picture, float] | None = None
+        self._tracks: tuple[VideoTrack, AudioTrack] | None = None
+        self._tracks_lock = threading.Lock()
+        self._mic: deque[Pcm] = deque(maxlen=MIC_QUEUE_BLOCKS)
+        self._mic_wakes = False
+        self._level = 0.0
+        self._mic_at_s = float("-inf")
+        self._listeners: set[asyncio.Queue[Pcm]] = set()
+        self._pacer: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self.dropped_mic_blocks = 0
+        self.shown_pictures = 0
+
+    # -------------------------------------------------------------- the port (Kai's loop)
+
+    def connect(self, emit: Emit, on_mic: Callable[[Pcm], None]) -> None:
+        """See ``BrowserLink.connect``."""
+        self._loop = asyncio.get_running_loop()
+        self._emit, self._on_mic = emit, on_mic
+        self._pacer = asyncio.create_task(self._pace(), name="page: pacer")
+
+    def show(self, picture: Picture, at_s: float) -> None:
+        self._picture = (picture, at_s)
+        self.shown_pictures += 1
+        tracks = self._tracks
+        if tracks is not None:
+            tracks[0].wake()
+
+    def play_from(self, pull: Callable[[], Pcm]) -> None:
+        with self._pull_lock:
+            self._pull = pull
+
+    def close_page(self) -> None:
+        """End the tracks: streamlit-webrtc's relay would go on pulling them for minutes after the page is gone."""
+        with self._tracks_lock:
+            tracks, self._tracks = self._tracks, None
+        for track in tracks or ():
+            track.stop()
+        self._level = 0.0
+
+    async def aclose(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._pacer is not None:
+            self._pacer.cancel()
+            await asyncio.gather(self._pacer, return_exceptions=True)
+        self.close_page()
+        self._pull = None
+
+    # -------------------------------------------------------------- the page (Streamlit's threads)
+
+    def tracks(self) -> tuple[VideoTrack, AudioTrack]:
+        """Video and audio track for the page; the same ones while both live, new ones after an end. Any thread."""
+        with self._tracks_lock:
+            if self._tracks is None or any(track.readyState != "live" for track in self._tracks):
+                self._tracks = (VideoTrack(self), AudioTrack(self))
+            return self._tracks
+
+    def on_mic_frame(self, frame: av.AudioFrame) -> None:
+        """Sink callback of streamlit-webrtc, on its loop: 20 ms of s16 at 48 000 Hz. Copies and returns."""
+        pcm = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+        mono = mix_to_mono(pcm, len(frame.layout.channels))
+        rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if mono.size else 0.0
+        self._level = max(min(1.0, rms / LEVEL_FULL_SCALE), self._level * 0.8)
+        self._mic_at_s = time.monotonic()
+        if len(self._mic) == MIC_QUEUE_BLOCKS:
+            self.dropped_mic_blocks += 1
+        self._mic.append(mono)
+        loop = self._loop
+        if not self._mic_wakes and loop is not None and not loop.is_closed():
+            self._mic_wakes = True
+            loop.call_soon_threadsafe(self._drain_mic)
+
+    def connection_changed(self, state: str) -> None:
+        """The page's peer connection has become "connected", "disconnected", "failed" or "closed". Any thread."""
+        if state in ("failed", "closed"):
+            self._page_pulled_at_s = 0.0
+            self.close_page()
+            self._report(BrowserLeft())
+
+    def page_failed(self, code: str, message: str, *, is_retryable: bool) -> None:
+        """The page said that it cannot connect. Any thread."""
+        self._report(LegFailed(LegName.BROWSER, code, message, is_retryable))
+
+    def mic_level(self) -> float:
+        """0 to 1, of the last 100 ms or so; 0 when no microphone sends. Any thread."""
+        return self._level if self.hears_page(0.5) else 0.0
+
+    def hears_page(self, within_s: float) -> bool:
+        """Whether microphone packets came within that time. Any thread."""
+        return time.monotonic() - self._mic_at_s < within_s
+
+    # -------------------------------------------------------------- sound for pages without WebRTC (Kai's loop)
+
+    def listen(self) -> asyncio.Queue[Pcm]:
+        """A queue that gets every sounding 20 ms block (``(960,)`` int16, 48 000 Hz) that no track plays.
+
+        Bound 100 blocks, the newest is dropped when full. Give it back with ``unlisten``.
+        """
+        queue: asyncio.Queue[Pcm] = asyncio.Queue(maxsize=100)
+        self._listeners.add(queue)
+        return queue
+
+    def unlisten(self, queue: asyncio.Queue[Pcm]) -> None:
+        self._listeners.discard(queue)
+
+    # -------------------------------------------------------------- for the tracks
+
+    def newest_picture(self) -> tuple[Picture, float] | None:
+        """The newest picture with its time; a picture shown before counts as of now."""
+        shot = self._picture
+        if shot is None:
+            return None
+        picture, at_s = shot
+        now_s = time.monotonic()
+        return (picture, at_s) if now_s - at_s < STILL_S else (picture, now_s)
+
+    def page_pulls(self, track: AudioTrack) -> None:
+        """The first pull of a track: only a connected page asks for sound."""
+        self._report(LegConnected(LegName.BROWSER))
+
+    def pull_for_page(self) -> Pcm:
+        """The next block of sound, for a track."""
+        self._page_pulled_at_s = time.monotonic()
+        return self._pull_block()
+
+    # -------------------------------------------------------------- inside
+
+    def _pull_block(self) -> Pcm:
+        with self._pull_lock:
+            return self._pull() if self._pull is not None else _SILENCE
+
+    async def _pace(self) -> None:
+        """Be the playout clock while no page is: answers end in time, and pages without WebRTC get their sound."""
+        next_at_s = time.monotonic()
+        while True:
+            next_at_s += BLOCK_S
+            now_s = time.monotonic()
+            if next_at_s < now_s - 0.5:
+                next_at_s = now_s
+            await asyncio.sleep(max(0.0, next_at_s - now_s))
+            if time.monotonic() - self._page_pulled_at_s < ABANDONED_S:
+                continue
+            pcm = self._pull_block()
+            if self._listeners and pcm.any():
+                for queue in self._listeners:
+                    if not queue.full():
+                        queue.put_nowait(pcm)
+
+    def _drain_mic(self) -> None:
+        self._mic_wakes = False
+        while self._mic:
+            pcm = self._mic.popleft()
+            if self._on_mic is not None and not self._is_closed:
+                self._on_mic(pcm)
+
+    def _report(self, event: Event) -> None:
+        loop, emit = self._loop, self._emit
+        if loop is not None and emit is not None and not loop.is_closed() and not self._is_closed:
+            loop.call_soon_threadsafe(emit, event)

@@ -1,0 +1,200 @@
+"""The local engine as a child process: started, watched, started again, and gone when the app is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kai.errors import EngineError, KaiError, WeightsError
+
+log = logging.getLogger(__name__)
+
+READY_S = 60.0
+"""A cold engine loads in about 4 s on a laptop; a busy one gets patience."""
+STOP_S = 4.0
+RESTART_DELAY_S = 0.2
+RESTARTS_IN_A_ROW = 5
+EXIT_PORT_TAKEN = 2
+EXIT_WEIGHTS = 3
+
+PROVIDER_KEYS = frozenset({"OPENAI_API_KEY", "LIVEAVATAR_API_KEY", "HEYGEN_API_KEY"})
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAddress:
+    """Where a running engine is reached. The key is made for this run and known to nobody else."""
+
+    realtime_url: str
+    key: str = field(repr=False)
+
+
+class EngineProcess:
+    """Supervises ``python -m kai.engine --child``. Kai's loop only."""
+
+    def __init__(self, on_progress: Progress = lambda _line: None) -> None:
+        self._on_progress = on_progress
+        self._address: EngineAddress | None = None
+        self._is_up = asyncio.Event()
+        self._gone: asyncio.Future[KaiError] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._fatal: KaiError | None = None
+        self.starts = 0
+
+    def start(self) -> None:
+        """Begin to run the engine and keep it running."""
+        self._task = asyncio.create_task(self._supervise(), name="engine: supervisor")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running engine."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    @property
+    def is_up(self) -> bool:
+        return self._is_up.is_set()
+
+    @property
+    def fatal(self) -> KaiError | None:
+        """Why the engine cannot run at all, if so."""
+        return self._fatal
+
+    async def wait_up(self) -> EngineAddress:
+        """The address of a ready engine. Raises what keeps it from running, or ``EngineError`` after ``READY_S``."""
+        try:
+            async with asyncio.timeout(READY_S):
+                while True:
+                    if self._fatal is not None:
+                        raise self._fatal
+                    await self._is_up.wait()
+                    if self._address is not None:
+                        return self._address
+        except TimeoutError as exc:
+            raise EngineError(
+                "The local engine did not start in time. Close other programs and try again.",
+                code="engine-slow",
+            ) from exc
+
+    async def wait_gone(self) -> KaiError:
+        """Returns when the engine that runs now has ended."""
+        if self._gone is None:
+            return EngineError("The local engine stopped. It is being started again.", code="engine-lost")
+        return await asyncio.shield(self._gone)
+
+    async def aclose(self) -> None:
+        """End the engine and its supervision, within ``STOP_S``."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _supervise(self) -> None:
+        failures = 0
+        try:
+            while True:
+                came_up = await self._run_once()
+                failures = 0 if came_up else failures + 1
+                if self._fatal is not None:
+                    self._is_up.set()
+                    return
+                if failures > RESTARTS_IN_A_ROW:
+                    self._fatal = EngineError(
+                        "The local engine does not start. Run `python -m kai.engine` in a terminal to see why.",
+                        code="engine-broken",
+                        is_retryable=False,
+                    )
+                    self._is_up.set()
+                    return
+                await asyncio.sleep(RESTART_DELAY_S * (failures + 1))
+        finally:
+            await self._stop_process()
+
+    async def _run_once(self) -> bool:
+        """One life of the engine; whether it ever was ready."""
+        key = secrets.token_urlsafe(24)
+        self._gone = asyncio.get_running_loop().create_future()
+        self.starts += 1
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "kai.engine",
+            "--child",
+            "--json",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
+        )
+        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        last_words: list[str] = []
+        reader = asyncio.create_task(self._read_progress(process.stderr, last_words), name="engine: stderr")
+        try:
+            process.stdin.write(key.encode() + b"\n")
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+            if line:
+                urls = json.loads(line)
+                self._address = EngineAddress(str(urls["realtime"]), key)
+                self._is_up.set()
+                log.info("engine up", extra={"engine_pid": process.pid})
+            code = await process.wait()
+        except (ConnectionError, json.JSONDecodeError, KeyError):
+            code = await process.wait()
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            was_up, self._address = self._address is not None, None
+            self._is_up.clear()
+            if not self._gone.done():
+                self._gone.set_result(
+                    EngineError("The local engine stopped. It is being started again.", code="engine-lost")
+                )
+        if code == EXIT_WEIGHTS:
+            words = (
+                last_words[-1]
+                if last_words
+                else "A model file is missing or damaged. Run `make install` again."
+            )
+            self._fatal = WeightsError(words)
+        log.warning("engine ended", extra={"exit_code": code})
+        return was_up
+
+    async def _read_progress(self, stream: asyncio.StreamReader, last_words: list[str]) -> None:
+        while line := await stream.readline():
+            text = line.decode(errors="replace").strip()
+            if text:
+                last_words[:] = [*last_words[-4:], text]
+                self._on_progress(text)
+                log.debug("engine says", extra={"line": text})
+
+    async def _stop_process(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Ours without the providers' keys, which are none of the engine's business."""
+    return {name: value for name, value in os.environ.items() if name not in PROVIDER_KEYS} | {
+        "OMP_NUM_THREADS": "1"
+    }

@@ -1,0 +1,91 @@
+"""The composition root: settings in, a hub out. The only place that knows which adapter serves which port."""
+
+from __future__ import annotations
+
+import logging
+
+from kai.adapters.browser import PageLink
+from kai.adapters.engine_process import EngineProcess
+from kai.adapters.local_face import LocalFace
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
+from kai.adapters.voice_only import VoiceOnly
+from kai.ports import AvatarFace, VoiceBrain
+from kai.runtime.hub import Services, SessionHub
+from kai.runtime.session import Session
+from kai.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOCAL_HOSTS = ("127.0.0.1",)
+LOCAL_JITTER_PACKETS = (4, 1)
+LOCAL_MODEL = "kai-local"
+
+
+class App:
+    """What all talks of this app share. Kai's loop only, after ``open``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: EngineProcess | None = None
+        self._progress = ""
+
+    def open(self) -> None:
+        """Start what talks will need, before the first visitor comes."""
+        if not self._settings.has_cloud_brain:
+            self._engine = EngineProcess(self._on_progress)
+            self._engine.start()
+
+    async def aclose(self) -> None:
+        if self._engine is not None:
+            await self._engine.aclose()
+
+    def services(self) -> Services:
+        engine = self._engine
+        if engine is None:
+            return Services(is_ready=self._settings.has_cloud_brain, progress="", problem="")
+        problem = engine.fatal.message if engine.fatal is not None else ""
+        return Services(is_ready=engine.is_up and not problem, progress=self._progress, problem=problem)
+
+    def make_session(self) -> tuple[Session, PageLink]:
+        """A talk with fresh legs."""
+        page = PageLink()
+        session = Session(
+            make_brain=self._make_brain, make_face=self._make_face, make_voice=VoiceOnly, browser=page
+        )
+        return session, page
+
+    async def _make_brain(self) -> VoiceBrain:
+        settings, engine = self._settings, self._engine
+        if settings.openai_api_key is not None:
+            return OpenAIRealtimeBrain(
+                Endpoint(
+                    api_key=settings.openai_api_key.get_secret_value(),
+                    model=settings.openai_model,
+                    base_url=settings.openai_base_url,
+                )
+            )
+        assert engine is not None
+        address = await engine.wait_up()
+        return OpenAIRealtimeBrain(
+            Endpoint(
+                api_key=address.key,
+                model=LOCAL_MODEL,
+                base_url=address.realtime_url,
+                host_addresses=LOCAL_HOSTS,
+                jitter_packets=LOCAL_JITTER_PACKETS,
+                wait_lost=engine.wait_gone,
+            )
+        )
+
+    def _make_face(self) -> AvatarFace:
+        return LocalFace()
+
+    def _on_progress(self, line: str) -> None:
+        self._progress = line
+
+
+def build_hub(settings: Settings) -> SessionHub:
+    """The hub of an app with these settings, not yet started."""
+    logging.getLogger("kai").setLevel(settings.log_level)
+    app = App(settings)
+    return SessionHub(app.make_session, app.open, app.aclose, app.services)

@@ -1,0 +1,336 @@
+"""One talk: the store, the legs, and the tasks between them. Runs the reducer's commands on the ports.
+
+The session holds no policy. It lives on Kai's loop; ``dispatch`` and ``snapshot`` may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_never
+
+from kai.core.events import (
+    ApplyLook,
+    ArmTimer,
+    CancelResponse,
+    CancelTimer,
+    CloseLeg,
+    Command,
+    Event,
+    LegConnected,
+    LegFailed,
+    OpenLeg,
+    PlayoutInterrupted,
+    SeedHistory,
+    SendText,
+    SetMood,
+    SetMuted,
+    StopRequested,
+    StopSpeaking,
+    TimerFired,
+)
+from kai.core.state import LegName, LegStatus, SessionState
+from kai.core.store import Listener, Store, Unsubscribe
+from kai.errors import KaiError
+from kai.ports import AvatarFace, BrowserLink, Heard, Marks, Pcm, Picture, VoiceBrain
+from kai.runtime.tape import Tape
+
+log = logging.getLogger(__name__)
+
+BrainFactory = Callable[[], Coroutine[Any, Any, VoiceBrain]]
+FaceFactory = Callable[[], AvatarFace]
+
+OPEN_S = 75.0
+"""No opening of a leg takes longer; each adapter has its own, shorter limits."""
+CLOSE_S = 8.0
+
+
+class Session:
+    """A talk from its first event to its last task. Made and closed on Kai's loop.
+
+    ``make_brain`` may wait (for the local engine to be ready) and may raise ``KaiError``; ``make_face`` gives a fresh
+    face, and ``make_voice`` the face without a picture that speaks while no other can.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_brain: BrainFactory,
+        make_face: FaceFactory,
+        make_voice: FaceFactory,
+        browser: BrowserLink,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._make_brain = make_brain
+        self._make_face = make_face
+        self._make_voice = make_voice
+        self._browser = browser
+        self._store = Store(self._run)
+        self._brain: VoiceBrain | None = None
+        self._face: AvatarFace | None = None
+        self._speaker: AvatarFace | None = None
+        self._tape = Tape()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._openings: dict[LegName, asyncio.Task[None]] = {}
+        self._is_closed = False
+
+    # -------------------------------------------------------------- for everybody (any thread)
+
+    def snapshot(self) -> SessionState:
+        """The present state."""
+        return self._store.snapshot()
+
+    def dispatch(self, event: Event) -> None:
+        """Take an event, soon, on Kai's loop."""
+        self._loop.call_soon_threadsafe(self._take, event)
+
+    def subscribe(self, listener: Listener) -> Unsubscribe:
+        """Call ``listener`` on Kai's loop after each change."""
+        return self._store.subscribe(listener)
+
+    # -------------------------------------------------------------- life (Kai's loop)
+
+    async def open(self) -> None:
+        """Make the talk ready for its first event: sound can be pulled from now on."""
+        self._browser.connect(self._take, self._on_mic)
+        voice = self._make_voice()
+        await voice.open(self.snapshot().look, _FaceSink(self, voice))
+        self._speaker = self._voice = voice
+        self._browser.play_from(voice.pull_sound)
+
+    async def aclose(self, reason: str = "stopped") -> None:
+        """End the talk and everything of it, within ``CLOSE_S``. May be called twice."""
+        if self._is_closed:
+            return
+        if self.snapshot().is_active:
+            self._take(StopRequested(reason))
+        self._is_closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                while self._tasks:
+                    await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self._browser.aclose()
+                await self._voice.aclose()
+        except TimeoutError:
+            log.error("a talk did not close in time", extra={"tasks": [t.get_name() for t in self._tasks]})
+            for task in self._tasks:
+                task.cancel()
+
+    def _take(self, event: Event) -> None:
+        if not self._is_closed:
+            self._store.dispatch(event)
+
+    # -------------------------------------------------------------- commands
+
+    def _run(self, command: Command) -> None:
+        log.debug("command", extra={"command": type(command).__name__})
+        match command:
+            case OpenLeg(leg, _):
+                self._open_leg(leg)
+            case CloseLeg(leg):
+                self._close_leg(leg)
+            case SendText(item_id, text):
+                if self._brain is not None:
+                    self._brain.send_text(item_id, text)
+            case SeedHistory(lines):
+                if self._brain is not None:
+                    self._brain.seed(lines)
+            case CancelResponse(response_id):
+                if self._brain is not None:
+                    self._brain.cancel(response_id)
+            case StopSpeaking(segment_id):
+                self._stop_speaking(segment_id)
+            case SetMood(mood):
+                if self._face is not None:
+                    self._face.set_mood(mood)
+            case SetMuted(is_muted):
+                if self._brain is not None:
+                    self._brain.set_muted(is_muted)
+            case ApplyLook(look):
+                if self._brain is not None:
+                    self._brain.update(look)
+                if self._face is not None:
+                    self._face.set_look(look)
+            case ArmTimer(name, delay_s):
+                self._disarm(name)
+                self._timers[name] = self._loop.call_later(delay_s, self._fire, name)
+            case CancelTimer(name):
+                self._disarm(name)
+            case _:
+                assert_never(command)
+
+    def _fire(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self._take(TimerFired(name))
+
+    def _disarm(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._loop.create_task(work, name=f"talk: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -------------------------------------------------------------- legs
+
+    def _open_leg(self, leg: LegName) -> None:
+        match leg:
+            case LegName.BRAIN:
+                self._openings[leg] = self._spawn(self._supervise(leg, self._open_brain()), "open the brain")
+            case LegName.FACE:
+                self._openings[leg] = self._spawn(self._supervise(leg, self._open_face()), "open the face")
+            case LegName.BROWSER:
+                # The page opens this leg: it mounts a component for the attempt that the state names.
+                pass
+
+    async def _supervise(self, leg: LegName, opening: Coroutine[Any, Any, None]) -> None:
+        """Turn the end of an opening into an event; a fault of ours is one too."""
+        try:
+            async with asyncio.timeout(OPEN_S):
+                await opening
+        except KaiError as exc:
+            log.info("leg failed", extra={"leg": str(leg), "code": exc.code})
+            self._take(LegFailed(leg, exc.code, exc.message, exc.is_retryable))
+        except TimeoutError:
+            self._take(LegFailed(leg, "timeout", "That took too long. Kai tries again."))
+        except Exception:
+            log.exception("a fault while opening a leg", extra={"leg": str(leg)})
+            self._take(
+                LegFailed(leg, "bug", "Kai stumbled over a fault of its own. The log has the details.")
+            )
+        else:
+            self._take(LegConnected(leg))
+
+    async def _open_brain(self) -> None:
+        brain = await self._make_brain()
+        try:
+            await brain.open(self.snapshot().look, _BrainSink(self, brain))
+        except BaseException:
+            await brain.aclose()
+            raise
+        self._brain = brain
+
+    async def _open_face(self) -> None:
+        face = self._make_face()
+        try:
+            await face.open(self.snapshot().look, _FaceSink(self, face))
+        except BaseException:
+            await face.aclose()
+            raise
+        self._face = face
+        face.want_frames(True)
+        self._speak_with(face)
+
+    def _close_leg(self, leg: LegName) -> None:
+        opening = self._openings.pop(leg, None)
+        if opening is not None and not opening.done():
+            opening.cancel()
+        match leg:
+            case LegName.BRAIN:
+                brain, self._brain = self._brain, None
+                if brain is not None:
+                    self._spawn(brain.aclose(), "close the brain")
+            case LegName.FACE:
+                face, self._face = self._face, None
+                if face is not None:
+                    self._speak_with(self._voice)
+                    self._spawn(face.aclose(), "close the face")
+            case LegName.BROWSER:
+                self._browser.close_page()
+
+    # -------------------------------------------------------------- media
+
+    def _on_mic(self, pcm: Pcm) -> None:
+        if self._brain is not None:
+            self._brain.push_mic(pcm)
+
+    def _speak_with(self, speaker: AvatarFace) -> None:
+        """Let another face speak from now on; an answer goes on at the sample that was heard last."""
+        before, self._speaker = self._speaker, speaker
+        if before is speaker:
+            return
+        heard = before.stop_speaking() if before is not None else None
+        self._browser.play_from(speaker.pull_sound)
+        rest = self._tape.rest(heard)
+        if rest is not None:
+            for marks in rest.marks:
+                speaker.mark(rest.segment_id, marks)
+            speaker.speak(rest.segment_id, rest.pcm)
+            if rest.is_complete:
+                speaker.end_segment(rest.segment_id)
+
+    def _stop_speaking(self, segment_id: str) -> None:
+        heard = self._speaker.stop_speaking() if self._speaker is not None else None
+        told = self._tape.heard(heard or Heard(segment_id, 0))
+        self._tape.forget()
+        if told is not None:
+            self._store.dispatch(PlayoutInterrupted(told.segment_id, told.heard_ms, told.text))
+
+    def on_sound(self, segment_id: str, pcm: Pcm) -> None:
+        self._tape.record(segment_id, pcm)
+        if self._speaker is not None:
+            self._speaker.speak(segment_id, pcm)
+
+    def on_marks(self, segment_id: str, marks: Marks) -> None:
+        self._tape.mark(segment_id, marks)
+        if self._speaker is not None:
+            self._speaker.mark(segment_id, self._tape.shifted(segment_id, marks))
+
+    def on_segment_end(self, segment_id: str) -> None:
+        self._tape.complete(segment_id)
+        if self._speaker is not None:
+            self._speaker.end_segment(segment_id)
+
+    def on_picture(self, face: AvatarFace, picture: Picture, at_s: float) -> None:
+        if face is self._face or self.snapshot().face.status is not LegStatus.CONNECTED:
+            self._browser.show(picture, at_s)
+
+    def is_current(self, leg: VoiceBrain | AvatarFace) -> bool:
+        """Whether that leg is the talk's; what an old one still says is not heard."""
+        return leg is self._brain or leg is self._face or leg is self._voice
+
+    def on_leg_event(self, leg: VoiceBrain | AvatarFace, event: Event) -> None:
+        if self.is_current(leg):
+            self._take(event)
+
+
+class _BrainSink:
+    """What one brain says, as long as it is the talk's brain."""
+
+    def __init__(self, session: Session, brain: VoiceBrain) -> None:
+        self._session, self._brain = session, brain
+
+    def emit(self, event: Event) -> None:
+        self._session.on_leg_event(self._brain, event)
+
+    def sound(self, segment_id: str, pcm: Pcm) -> None:
+        if self._session.is_current(self._brain):
+            self._session.on_sound(segment_id, pcm)
+
+    def marks(self, segment_id: str, marks: Marks) -> None:
+        if self._session.is_current(self._brain):
+            self._session.on_marks(segment_id, marks)
+
+    def end_segment(self, segment_id: str) -> None:
+        if self._session.is_current(self._brain):
+            self._session.on_segment_end(segment_id)
+
+
+class _FaceSink:
+    """What one face says and shows, as long as it is the talk's face."""
+
+    def __init__(self, session: Session, face: AvatarFace) -> None:
+        self._session, self._face = session, face
+
+    def emit(self, event: Event) -> None:
+        self._session.on_leg_event(self._face, event)
+
+    def picture(self, picture: Picture, at_s: float) -> None:
+        self._session.on_picture(self._face, picture, at_s)
