@@ -1,0 +1,286 @@
+"""The first small mind: it knows what it knows, does a few small things, and says plainly when it does not know.
+
+A sentence becomes a vector (all-MiniLM-L6-v2, int8) and is compared with ten or more examples of each intent; the questions
+about the world that it cannot answer are examples too. ``python -m kai.engine.speech.mind`` computes the examples' vectors
+anew after ``data/mind.toml`` was changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import onnxruntime
+import tokenizers
+from numpy.typing import NDArray
+
+from kai.engine.speech import weights
+from kai.engine.speech.sessions import make_session, run_session
+from kai.engine.speech.sums import answer_sum
+from kai.errors import WeightsError
+
+MIN_SCORE: Final = 0.52
+"""Cosine under which the mind does not claim to have understood."""
+UNKNOWN: Final = "unknown"
+DEFAULT_NAME: Final = "Kai"
+_MAX_TOKENS: Final = 64
+_MAX_CHARS: Final = 1_000
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_NAME_SOUNDS: Final = r"(?:kai|kay|kye|ky|kie|cai|chi|guy|kyle|hi)"
+_CALL: Final = re.compile(
+    rf"^(?:(?:hey|hi|hello|ok|okay|well|so|um|uh|please)[,.!]?\s+)*(?:{_NAME_SOUNDS}[,.!]?\s+)?",
+    re.IGNORECASE,
+)
+_OWN_NAME: Final = re.compile(r"\b(?i:your name is|you are called|call yourself)\s+([A-Z][\w'-]{1,19})")
+_TELLS_NAME: Final = re.compile(
+    r"\b(?i:my name is|my name's|call me|i am called|i'm called)\s+([A-Z][\w'-]{1,19})"
+)
+_SENTENCES: Final = re.compile(r"(?<=[.!?])\s+")
+_SMALL_TALK: Final = frozenset({"greeting", "thanks", "how_are_you", "feeling_well", "stop"})
+
+
+@dataclass(frozen=True, slots=True)
+class MindTurn:
+    """One turn of the conversation so far."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to say, which ``intent`` was understood ("unknown" if none), and how near it was (0 to 1)."""
+
+    text: str
+    intent: str
+    score: float
+
+
+class Encoder:
+    """Sentences as vectors; `encode` may be called from any thread."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, tokenizer: tokenizers.Tokenizer) -> None:
+        self._session = session
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(cls) -> Encoder:
+        """Load and check the model. Raises `WeightsError`."""
+        model = weights.load_weights(weights.MINILM_MODEL)
+        pieces = weights.load_weights(weights.MINILM_VOCABULARY).decode().split("\n")
+        vocabulary = {piece: index for index, piece in enumerate(pieces) if piece}
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+        tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+        tokenizer.post_processor = tokenizers.processors.BertProcessing(
+            ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
+        )
+        tokenizer.enable_truncation(_MAX_TOKENS)
+        return cls(make_session(model, name=weights.MINILM_MODEL.name), tokenizer)
+
+    def encode(self, sentence: str) -> NDArray[np.float32]:
+        """``sentence`` as a unit vector, ``(384,)`` float32. About 5 ms of a core."""
+        encoding = self._tokenizer.encode(sentence)
+        hidden = run_session(
+            self._session,
+            {
+                "input_ids": np.asarray([encoding.ids], np.int64),
+                "attention_mask": np.asarray([encoding.attention_mask], np.int64),
+                "token_type_ids": np.asarray([encoding.type_ids], np.int64),
+            },
+        )[0]
+        vector = hidden[0].mean(axis=0)
+        return vector / np.linalg.norm(vector)
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    examples: tuple[str, ...]
+    replies: tuple[str, ...]
+
+
+class Mind:
+    """Answers one turn at a time; it remembers nothing but the turns that it is given."""
+
+    def __init__(
+        self, encoder: Encoder, intents: Mapping[str, _Intent], vectors: NDArray[np.float32]
+    ) -> None:
+        self._encoder = encoder
+        self._intents = intents
+        self._vectors = vectors
+        self._owners = tuple(name for name, intent in intents.items() for _ in intent.examples)
+        self._exact = {
+            _plain(example): name for name, intent in intents.items() for example in intent.examples
+        }
+
+    @classmethod
+    def load(cls) -> Mind:
+        """The mind with its examples as vectors: those of ``data/mind.npz``, computed now if they are not of this data.
+
+        Raises `WeightsError`.
+        """
+        encoder = Encoder.load()
+        intents, digest = _load_intents()
+        vectors = _load_vectors(digest)
+        return cls(encoder, intents, _encode_examples(encoder, intents) if vectors is None else vectors)
+
+    def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
+        """The answer to the last user turn of ``turns``.
+
+        ``now`` is the local time to tell. Of ``instructions`` only a name ("Your name is Ada") is understood.
+        """
+        heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "").strip()[:_MAX_CHARS]
+        said = [turn.text for turn in turns if turn.role == "assistant" and turn.text.strip()]
+        if not _plain(heard):
+            return Reply("I did not catch that. Please say it again.", "unheard", 1.0)
+        told = _TELLS_NAME.search(heard)
+        if told is not None:
+            return Reply(f"Nice to meet you, {told[1]}.", "told_name", 1.0)
+        total = answer_sum(_CALL.sub("", heard, count=1)) or answer_sum(heard)
+        if total is not None:
+            return Reply(total, "sum", 1.0)
+        intent, score = self.understand(heard)
+        return Reply(self._answer(intent, turns, said, instructions, now), intent, score)
+
+    def understand(self, heard: str) -> tuple[str, float]:
+        """The intent of what was ``heard`` and its score.
+
+        Of several sentences, the one that asks for something wins over a greeting or thanks.
+        """
+        found = [self._classify(part) for part in _parts(heard)]
+        asking = [
+            (intent, score) for intent, score in found if intent not in _SMALL_TALK and intent != UNKNOWN
+        ]
+        if asking:
+            return max(asking, key=lambda item: item[1])
+        # A question that was not understood is not answered with a greeting.
+        if len(found) > 1 and found[-1][0] == UNKNOWN and len(_parts(heard)[-1].split()) > 3:
+            return found[-1]
+        polite = [(intent, score) for intent, score in found if intent != UNKNOWN]
+        return max(polite or found, key=lambda item: item[1])
+
+    def _classify(self, sentence: str) -> tuple[str, float]:
+        exact = self._exact.get(_plain(sentence))
+        if exact is not None:
+            return exact, 1.0
+        likeness = self._vectors @ self._encoder.encode(sentence.lower())
+        best = int(np.argmax(likeness))
+        score = float(likeness[best])
+        return (self._owners[best] if score >= MIN_SCORE else UNKNOWN), score
+
+    def _answer(
+        self, intent: str, turns: Sequence[MindTurn], said: Sequence[str], instructions: str, now: datetime
+    ) -> str:
+        if intent == "repeat" and said:
+            return said[-1]
+        if intent == "my_name":
+            names = [
+                match[1] for turn in turns if turn.role == "user" and (match := _TELLS_NAME.search(turn.text))
+            ]
+            if names:
+                return f"Your name is {names[-1]}."
+        replies = self._intents[intent].replies
+        own_name = _OWN_NAME.search(instructions)
+        return replies[len(said) % len(replies)].format(
+            name=own_name[1] if own_name is not None else DEFAULT_NAME,
+            time=say_time(now),
+            weekday=_WEEKDAYS[now.weekday()],
+            date=f"{_MONTHS[now.month - 1]} {now.day}, {now.year}",
+        )
+
+
+def say_time(now: datetime) -> str:
+    """The time of day as a person says it, whatever the machine's locale: "3:05 pm", "12:00 noon"."""
+    if now.minute == 0 and now.hour in (0, 12):
+        return "12:00 noon" if now.hour == 12 else "midnight"
+    return f"{(now.hour + 11) % 12 + 1}:{now.minute:02d} {'am' if now.hour < 12 else 'pm'}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w' ]", "", re.sub(r"[\s-]+", " ", text)).strip().lower()
+
+
+def _parts(heard: str) -> list[str]:
+    """The sentences of ``heard``, without the call ("Hey Kai,") before them where something follows."""
+    parts: list[str] = []
+    for sentence in _SENTENCES.split(heard.strip()):
+        rest = _CALL.sub("", sentence, count=1)
+        kept = rest if len(rest.split()) >= 2 else sentence
+        if _plain(kept):
+            parts.append(kept)
+    return parts or [heard]
+
+
+def _data_file(name: str) -> Path:
+    return Path(str(resources.files("kai.engine.speech"))) / "data" / name
+
+
+def _load_intents() -> tuple[dict[str, _Intent], str]:
+    """The intents, and the digest of their examples together with the model that encodes them."""
+    try:
+        table = tomllib.loads(_data_file("mind.toml").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(
+            "The mind's data file mind.toml is missing. Restore it: git checkout -- kai/engine/speech/data",
+            code="weights_missing",
+        ) from error
+    intents = {
+        name: _Intent(tuple(entry["examples"]), tuple(entry["replies"])) for name, entry in table.items()
+    }
+    examples = "\n".join(
+        f"{name}: {example}" for name, intent in intents.items() for example in intent.examples
+    )
+    digest = hashlib.sha256(f"{weights.MINILM_MODEL.sha256}\n{examples}".encode()).hexdigest()
+    return intents, digest
+
+
+def _load_vectors(digest: str) -> NDArray[np.float32] | None:
+    """The committed vectors of the examples; None when there are none or they are of other examples."""
+    path = _data_file("mind.npz")
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        if str(stored["digest"]) != digest:
+            return None
+        return stored["vectors"].astype(np.float32)
+
+
+def _encode_examples(encoder: Encoder, intents: Mapping[str, _Intent]) -> NDArray[np.float32]:
+    return np.stack([encoder.encode(example) for intent in intents.values() for example in intent.examples])
+
+
+def main() -> None:
+    """Write ``data/mind.npz`` for the examples as they are."""
+    intents, digest = _load_intents()
+    vectors = _encode_examples(Encoder.load(), intents)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, digest=np.array(digest), vectors=vectors.astype(np.float16))
+    _data_file("mind.npz").write_bytes(buffer.getvalue())
+    print(f"{len(vectors)} examples of {len(intents)} intents, {len(buffer.getvalue())} bytes")
+
+
+if __name__ == "__main__":
+    main()

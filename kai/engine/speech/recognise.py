@@ -1,0 +1,245 @@
+"""Speech to text: Whisper tiny.en, int8, one thread.
+
+Whisper encodes a window of 30 s whatever was said. CTranslate2 takes shorter ones: with a window of 15 s and a cap on the
+number of words a short utterance costs less than half, and no accuracy was lost on the utterances it was measured with. Below
+10 s the decoder begins to loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import threading
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import ctranslate2
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from kai.engine.speech import weights
+from kai.errors import WeightsError
+from kai.media import pcm
+
+SAMPLE_RATE_HZ: Final = 16_000
+_HOP_SAMPLES: Final = 160
+_FFT_SAMPLES: Final = 400
+_MEL_BANDS: Final = 80
+_WINDOW_SAMPLES: Final = 15 * SAMPLE_RATE_HZ
+_FULL_WINDOW_SAMPLES: Final = 30 * SAMPLE_RATE_HZ
+_MAX_PIECE_SAMPLES: Final = 29 * SAMPLE_RATE_HZ
+_CUT_FROM_SAMPLES: Final = 20 * SAMPLE_RATE_HZ
+_CUT_TO_SAMPLES: Final = 28 * SAMPLE_RATE_HZ
+_MAX_TOKENS: Final = 220
+_REMEMBERED_PIECES: Final = 8
+
+MIN_SCORE: Final = -1.1
+"""Mean log-probability under which a text is taken for an invention: silence and noise gave "you" and the like at -1.2 and
+less, real speech -1.0 and more."""
+
+_REPETITION_RATIO: Final = 1.9
+_SILENT_PEAK: Final = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was heard: ``text``, its mean log-probability ``score``, and whether it is to be believed at all.
+
+    When ``is_speech`` is false, ``text`` is still what the decoder made up, for the log; nobody may act on it.
+    """
+
+    text: str
+    score: float
+    is_speech: bool
+
+
+_NOTHING: Final = Transcript(text="", score=-100.0, is_speech=False)
+
+
+class Recogniser:
+    """One Whisper model. `transcribe` may be called from any thread; calls wait for each other (one core is enough)."""
+
+    def __init__(self, model: ctranslate2.models.Whisper, tokenizer: tokenizers.Tokenizer) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._prompt = [
+            _token_id(tokenizer, "<|startoftranscript|>"),
+            _token_id(tokenizer, "<|notimestamps|>"),
+        ]
+        self._lock = threading.Lock()
+        self._remembered: OrderedDict[bytes, Transcript] = OrderedDict()
+
+    @classmethod
+    def load(cls, *, nice: int = 0) -> Recogniser:
+        """Load and check the model (about 0.4 s). Raises `WeightsError`.
+
+        ``nice`` (Linux only) lowers the decoder's thread against the others: with one core taken by a stranger it kept the
+        picture smoother and made the answer later.
+        """
+        files = {
+            file.name: weights.load_weights(file)
+            for file in (weights.WHISPER_CONFIG, weights.WHISPER_MODEL, weights.WHISPER_VOCABULARY)
+        }
+        tokenizer = tokenizers.Tokenizer.from_str(weights.load_weights(weights.WHISPER_TOKENIZER).decode())
+        models: list[ctranslate2.models.Whisper] = []
+        errors: list[RuntimeError] = []
+
+        def build() -> None:
+            # The decoder's worker threads inherit the niceness of the thread that makes the model.
+            if nice and sys.platform == "linux":
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+            try:
+                models.append(
+                    ctranslate2.models.Whisper(
+                        "whisper-tiny.en",
+                        device="cpu",
+                        compute_type="int8",
+                        inter_threads=1,
+                        intra_threads=1,
+                        files=files,
+                    )
+                )
+            except RuntimeError as error:
+                errors.append(error)
+
+        builder = threading.Thread(target=build, name="load-whisper")
+        builder.start()
+        builder.join()
+        if errors:
+            raise WeightsError(
+                "The speech recogniser could not be started. Install it again: "
+                "pip install --force-reinstall --no-deps ctranslate2",
+                code="weights_unusable",
+            ) from errors[0]
+        return cls(models[0], tokenizer)
+
+    def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
+        """The words in ``audio``, ``(samples,)`` float32 at 16 kHz.
+
+        ``beam`` 5 for what counts, 1 for texts that are shown while the person speaks. Sound longer than 29 s is cut at
+        its quietest places; the pieces before the last are remembered, so that a growing sound is not decoded anew.
+        """
+        if audio.ndim != 1 or audio.dtype != np.float32:
+            raise TypeError(f"expected (samples,) float32, got {audio.shape} {audio.dtype}")
+        found: list[tuple[Transcript, int]] = []
+        rest = audio
+        while len(rest) > _MAX_PIECE_SAMPLES:
+            cut = pcm.quietest_sample(rest, SAMPLE_RATE_HZ, start=_CUT_FROM_SAMPLES, end=_CUT_TO_SAMPLES)
+            found.append((self._transcribe_remembered(rest[:cut]), cut))
+            rest = rest[cut:]
+        last = self._transcribe_piece(rest, beam)
+        if not found:
+            return last
+        believed = [(heard, length) for heard, length in (*found, (last, len(rest))) if heard.is_speech]
+        if not believed:
+            return last
+        total = sum(length for _, length in believed)
+        return Transcript(
+            text=" ".join(heard.text for heard, _ in believed),
+            score=sum(heard.score * length for heard, length in believed) / total,
+            is_speech=True,
+        )
+
+    def _transcribe_remembered(self, audio: NDArray[np.float32]) -> Transcript:
+        key = hashlib.blake2b(audio.tobytes(), digest_size=16).digest()
+        with self._lock:
+            known = self._remembered.get(key)
+        if known is not None:
+            return known
+        heard = self._transcribe_piece(audio, beam=5)
+        with self._lock:
+            self._remembered[key] = heard
+            while len(self._remembered) > _REMEMBERED_PIECES:
+                self._remembered.popitem(last=False)
+        return heard
+
+    def _transcribe_piece(self, audio: NDArray[np.float32], beam: int) -> Transcript:
+        if not len(audio) or float(np.max(np.abs(audio))) < _SILENT_PEAK:
+            return _NOTHING
+        with self._lock:
+            text, score = self._decode(audio, beam, min_window_samples=_WINDOW_SAMPLES)
+            if is_repetitive(text):
+                text, score = self._decode(audio, beam, min_window_samples=_FULL_WINDOW_SAMPLES)
+        return Transcript(text=text, score=score, is_speech=score > MIN_SCORE and bool(words_of(text)))
+
+    def _decode(self, audio: NDArray[np.float32], beam: int, *, min_window_samples: int) -> tuple[str, float]:
+        window_samples = min(_FULL_WINDOW_SAMPLES, max(min_window_samples, len(audio) + SAMPLE_RATE_HZ))
+        features = log_mel(audio, window_samples)
+        result = self._model.generate(
+            ctranslate2.StorageView.from_array(features[None]),
+            [self._prompt],
+            beam_size=beam,
+            # A person says 3 words a second; without a cap the decoder fills silence with inventions.
+            max_length=min(_MAX_TOKENS, 14 + 9 * len(audio) // SAMPLE_RATE_HZ),
+            return_scores=True,
+        )[0]
+        text = self._tokenizer.decode(result.sequences_ids[0]).strip()
+        return text, float(result.scores[0])
+
+
+def _token_id(tokenizer: tokenizers.Tokenizer, token: str) -> int:
+    token_id = tokenizer.token_to_id(token)
+    if token_id is None:
+        raise WeightsError(
+            f"The recogniser's tokenizer does not know {token}. {weights.WHISPER_TOKENIZER.cure}",
+            code="weights_unusable",
+        )
+    return token_id
+
+
+def is_repetitive(text: str) -> bool:
+    """Whether ``text`` compresses so well that the decoder must have looped."""
+    data = text.encode()
+    return len(data) > _REPETITION_RATIO * len(zlib.compress(data))
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a transcript, without notes such as "[BLANK_AUDIO]" or "(music)" that stand for no speech."""
+    return re.findall(r"[\w']+", re.sub(r"\[[^]]*\]|\([^)]*\)|\*[^*]*\*", " ", text))
+
+
+@lru_cache(maxsize=1)
+def _mel_filters() -> NDArray[np.float32]:
+    """The 80 triangular Slaney filters on 201 bins that Whisper was trained with: ``(80, 201)``."""
+    bin_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
+    mels = np.linspace(0.0, 45.245640471924965, _MEL_BANDS + 2)
+    edge_hz = np.where(mels < 15.0, mels * 200.0 / 3.0, 1000.0 * np.exp(np.log(6.4) / 27.0 * (mels - 15.0)))
+    width_hz = np.diff(edge_hz)
+    ramps = edge_hz[:, None] - bin_hz[None, :]
+    rising = -ramps[:-2] / width_hz[:-1, None]
+    falling = ramps[2:] / width_hz[1:, None]
+    filters = np.maximum(0.0, np.minimum(rising, falling))
+    filters *= (2.0 / (edge_hz[2:] - edge_hz[:-2]))[:, None]
+    return filters.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _hann_window() -> NDArray[np.float32]:
+    return np.hanning(_FFT_SAMPLES + 1)[:-1].astype(np.float32)
+
+
+def log_mel(audio: NDArray[np.float32], window_samples: int) -> NDArray[np.float32]:
+    """Whisper's features of ``audio`` (float32, 16 kHz) padded with silence to ``window_samples``: ``(80, window / 160)``.
+
+    The same numbers as the reference's; the frames of the padding are not computed, since they are known.
+    """
+    frame_count = window_samples // _HOP_SAMPLES
+    half = _FFT_SAMPLES // 2
+    padded = np.pad(audio, (0, max(0, half + 1 - len(audio))))
+    padded = np.concatenate((padded[half:0:-1], padded, np.zeros(_FFT_SAMPLES + half, np.float32)))
+    heard_frames = min(frame_count, (len(padded) - _FFT_SAMPLES) // _HOP_SAMPLES)
+    framed = np.lib.stride_tricks.sliding_window_view(padded, _FFT_SAMPLES)[::_HOP_SAMPLES][:heard_frames]
+    spectrum = np.fft.rfft(framed * _hann_window(), axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    features = np.full((_MEL_BANDS, frame_count), -10.0, np.float32)
+    features[:, :heard_frames] = np.log10(np.maximum(_mel_filters() @ power.T, np.float32(1e-10)))
+    np.maximum(features, features.max() - np.float32(8.0), out=features)
+    features += np.float32(4.0)
+    features /= np.float32(4.0)
+    return features

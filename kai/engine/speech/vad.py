@@ -1,0 +1,47 @@
+"""Is this a voice? Silero VAD v6, asked 31 times a second."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from kai.engine.speech.sessions import make_session, run_session
+from kai.engine.speech.weights import SILERO_VAD, load_weights
+
+SAMPLE_RATE_HZ: Final = 16_000
+FRAME_SAMPLES: Final = 512
+FRAME_MS: Final = 32
+_CONTEXT_SAMPLES: Final = 64
+
+
+def load_vad_session() -> onnxruntime.InferenceSession:
+    """The model, to be shared by every `Vad`. Raises `WeightsError`."""
+    return make_session(load_weights(SILERO_VAD), name=SILERO_VAD.name)
+
+
+class Vad:
+    """The voice detector of one stream: it remembers the stream so far. The session may be shared between threads."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream; the next frame begins a new one."""
+        self._hidden = np.zeros((1, 1, 128), np.float32)
+        self._cell = np.zeros((1, 1, 128), np.float32)
+        self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
+
+    def __call__(self, frame: NDArray[np.float32]) -> float:
+        """How likely ``frame``, ``(512,)`` float32 at 16 kHz (32 ms), holds a voice, 0 to 1. About 0.07 ms of a core."""
+        if frame.shape != (FRAME_SAMPLES,) or frame.dtype != np.float32:
+            raise TypeError(f"expected ({FRAME_SAMPLES},) float32, got {frame.shape} {frame.dtype}")
+        framed = np.concatenate((self._context, frame))
+        probability, self._hidden, self._cell = run_session(
+            self._session, {"input": framed[None], "h": self._hidden, "c": self._cell}
+        )
+        self._context = framed[-_CONTEXT_SAMPLES:]
+        return float(np.ravel(probability)[0])

@@ -1,0 +1,147 @@
+"""Mono PCM: between int16 and float32, from one rate to another without clicks, and where its silence is.
+
+Sound is ``(samples,)`` in one of two forms: int16, or float32 in [-1, 1]. Nothing here keeps time or starts threads.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+Int16 = NDArray[np.int16]
+Float32 = NDArray[np.float32]
+
+_INT16_SCALE: Final = 32768.0
+
+
+def to_float32(samples: Int16) -> Float32:
+    """``samples`` (int16) as float32 in [-1, 1)."""
+    if samples.dtype != np.int16:
+        raise TypeError(f"expected int16 samples, got {samples.dtype}")
+    return samples.astype(np.float32) / np.float32(_INT16_SCALE)
+
+
+def to_int16(samples: Float32) -> Int16:
+    """``samples`` (float32, full scale 1.0) as int16, rounded; what is louder than full scale is clipped, not wrapped."""
+    if samples.dtype != np.float32:
+        raise TypeError(f"expected float32 samples, got {samples.dtype}")
+    scaled = np.rint(samples * np.float32(_INT16_SCALE))
+    return np.clip(scaled, -32768, 32767).astype(np.int16)
+
+
+def from_bytes(data: bytes) -> Int16:
+    """Little-endian 16-bit PCM as int16 samples. Raises ValueError for half a sample."""
+    if len(data) % 2:
+        raise ValueError(f"16-bit PCM has an even number of bytes, got {len(data)}")
+    return np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
+
+
+def to_bytes(samples: Int16) -> bytes:
+    """int16 samples as little-endian 16-bit PCM."""
+    if samples.dtype != np.int16:
+        raise TypeError(f"expected int16 samples, got {samples.dtype}")
+    return samples.astype("<i2", copy=False).tobytes()
+
+
+def mix_to_mono(interleaved: Int16, channels: int) -> Int16:
+    """The mean of ``channels`` interleaved channels: ``(samples * channels,)`` in, ``(samples,)`` out."""
+    if channels < 1 or len(interleaved) % channels:
+        raise ValueError(f"{len(interleaved)} samples do not divide into {channels} channels")
+    if channels == 1:
+        return interleaved
+    frames = interleaved.reshape(-1, channels).astype(np.int32)
+    return np.rint(frames.mean(axis=1)).astype(np.int16)
+
+
+class Resampler:
+    """One stream of mono int16 from ``source_hz`` to ``target_hz``; make one a stream and keep it.
+
+    A resampler made anew for each frame clicks at every seam. The filter holds back a few samples until more sound comes
+    or `flush` is called. Not thread-safe.
+    """
+
+    def __init__(self, source_hz: int, target_hz: int) -> None:
+        if source_hz <= 0 or target_hz <= 0:
+            raise ValueError(f"rates are positive, got {source_hz} and {target_hz} Hz")
+        self.source_hz = source_hz
+        self.target_hz = target_hz
+        self._resampler = self._make()
+        self._pushed_samples = 0
+
+    def _make(self) -> AudioResampler | None:
+        if self.source_hz == self.target_hz:
+            return None
+        return AudioResampler(format="s16", layout="mono", rate=self.target_hz)
+
+    def push(self, samples: Int16) -> Int16:
+        """What of the stream at ``target_hz`` is ready after ``samples`` (int16 mono at ``source_hz``)."""
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise TypeError(f"expected (samples,) int16, got {samples.shape} {samples.dtype}")
+        if self._resampler is None:
+            return samples
+        if not len(samples):
+            return np.zeros(0, np.int16)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="s16", layout="mono")
+        frame.sample_rate = self.source_hz
+        frame.time_base = Fraction(1, self.source_hz)
+        # A stated position keeps the resampler from guessing one, which it would mend with silence.
+        frame.pts = self._pushed_samples
+        self._pushed_samples += len(samples)
+        return self._gather(self._resampler, frame)
+
+    def flush(self) -> Int16:
+        """The samples held back by the filter. The stream is over: the next push begins a new one."""
+        if self._resampler is None or not self._pushed_samples:
+            return np.zeros(0, np.int16)
+        tail = self._gather(self._resampler, None)
+        self._resampler = self._make()
+        self._pushed_samples = 0
+        return tail
+
+    @staticmethod
+    def _gather(resampler: AudioResampler, frame: av.AudioFrame | None) -> Int16:
+        parts = [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
+        return np.concatenate(parts).astype(np.int16, copy=False) if parts else np.zeros(0, np.int16)
+
+
+def loud_span(samples: Float32, *, threshold: float = 0.01) -> tuple[int, int]:
+    """``(first, end)`` of what lies between the first and the last sample louder than ``threshold``; (0, 0) if none is."""
+    loud = np.flatnonzero(np.abs(samples) > threshold)
+    return (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, 0)
+
+
+def trim_silence(
+    samples: Float32, rate_hz: int, *, keep_head_ms: int = 30, keep_tail_ms: int = 30, threshold: float = 0.01
+) -> Float32:
+    """A view of ``samples`` without the silence at both ends, but for what is to be kept; empty if all is silent."""
+    first, end = loud_span(samples, threshold=threshold)
+    if first == end:
+        return samples[:0]
+    return samples[max(0, first - keep_head_ms * rate_hz // 1000) : end + keep_tail_ms * rate_hz // 1000]
+
+
+def quietest_sample(samples: Float32, rate_hz: int, *, start: int, end: int, window_ms: int = 100) -> int:
+    """The middle of the quietest ``window_ms`` of ``samples[start:end]``: the place to cut with the least harm.
+
+    Of equally quiet places the first is taken. When the range is shorter than the window, its middle is the answer.
+    """
+    window_samples = max(1, window_ms * rate_hz // 1000)
+    part = samples[start:end].astype(np.float64)
+    if len(part) <= window_samples:
+        return start + len(part) // 2
+    energy = np.concatenate(([0.0], np.cumsum(part * part)))
+    sums = energy[window_samples:] - energy[:-window_samples]
+    return start + int(np.argmin(sums)) + window_samples // 2
+
+
+def level_dbfs(samples: Float32) -> float:
+    """The RMS level against full scale, in dB; silence is -120."""
+    if not len(samples):
+        return -120.0
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return max(-120.0, 10.0 * float(np.log10(power + 1e-12)))
