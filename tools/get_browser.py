@@ -89,7 +89,8 @@ def get_by_playwright() -> bool:
 
 def main() -> None:
     """Find a browser, else get one, else say that there is none."""
-    if find_chromium() is None and not (get_by_apt() and find_chromium()):
+    is_named = bool(os.environ.get("KAI_CHROMIUM"))  # a person's word, right or wrong, is not worked around
+    if find_chromium() is None and not is_named and not (get_by_apt() and find_chromium()):
         get_by_playwright()
     if find_chromium() is None:
         print(
