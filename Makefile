@@ -12,7 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && exit; \
 	done; echo python3)
 PY := .venv/bin/python
-ROOMS := tests/unit tests/contract tests/loopback tests/ui tests/browser
+# The quick ones first.
+ROOMS := $(wildcard tests/unit tests/contract tests/loopback tests/ui tests/strangers tests/browser)
 UV := uv==0.13.9
 
 # One thread an engine: more of them spin and slow each other down on two cores.
