@@ -6,14 +6,17 @@ Rules worth knowing before a change:
 * A leg is tried once per ``OpenLeg``; whether to try again, and when, is decided here (``RETRY_DELAYS_S``).
 * Neighbouring events of the brain come in no promised order (an answer may be done before its first sound, and sound may
   go on after it was cleared), so each is handled by itself, and twice does no harm.
+* An answer ends for a person when it was played, not when the brain has sent it: a face is some time behind. Until then it
+  can be interrupted, and the brain may have begun the next one.
 * An answer that was cut off goes into ``cancelled``; whatever is still said of it changes nothing.
+* What the brain says while its leg is not up is late, and changes nothing. The face's reports count at any time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from kai.core.events import (
     ApplyLook,
@@ -68,10 +71,14 @@ from kai.core.state import (
     Response,
     Role,
     SessionState,
+    Span,
 )
 
 RETRY_DELAYS_S = (0.5, 1.5)
 """Waits before the second and the third try of a leg; after that it has failed."""
+
+STEADY_S = 10.0
+"""A leg that was up for so long has its tries back. One that dies sooner used one: else it would be opened for ever."""
 
 BROWSER_CONNECT_S = 5.0
 """A browser leg that is not up by then hangs (fresh connections take 0.5 to 2 s) and is mounted anew."""
@@ -79,8 +86,30 @@ BROWSER_CONNECT_S = 5.0
 CANCELLED_KEPT = 16
 """How many cut-off answers are remembered. Late events come within a second; sixteen answers take minutes."""
 
+ANSWERS_KEPT = 8
+"""How many answers are kept in view. Two overlap in practice: one is heard to its end while the next is made."""
+
 TRANSCRIPT_PATIENCE_S = 15.0
 """A person's line whose words have not come by then will not get any."""
+
+ANSWER_PATIENCE_S = 30.0
+"""An answer that has not begun by then will not come; the person is told instead of being left with "Thinking"."""
+
+PLAYOUT_PATIENCE_S = 5.0
+"""Sound that the brain has sent to its end and of which nothing was played by then is lost (no face, no player)."""
+
+BrainEvent = (
+    UserSpeechStarted
+    | UserSpeechStopped
+    | UserTranscriptChanged
+    | ResponseCreated
+    | ResponseDone
+    | AssistantTranscriptChanged
+    | AudioStarted
+    | AudioStopped
+    | AudioCleared
+    | BrainComplained
+)
 
 Step = tuple[SessionState, tuple[Command, ...]]
 
@@ -98,18 +127,41 @@ def step(state: SessionState, event: Event, at: float) -> Step:
 
 
 def _after_close(state: SessionState, event: Event) -> SessionState:
-    """A closed talk may still learn what was heard, and a person may clear what stands in the chat."""
+    """A closed talk may still learn what was heard, and a person may tidy up and prepare the next one."""
     match event:
         case PlayoutInterrupted():
             return _cut_message(state, event)
         case MessagesCleared():
             return replace(state, messages=())
+        case LookChanged(look):
+            return replace(state, look=look)
+        case ProblemDismissed():
+            return replace(state, problem=None)
         case _:
             return state
 
 
 def _react(state: SessionState, event: Event, at: float) -> Step:
     match event:
+        case (
+            UserSpeechStarted()
+            | UserSpeechStopped()
+            | UserTranscriptChanged()
+            | ResponseCreated()
+            | ResponseDone()
+            | AssistantTranscriptChanged()
+            | AudioStarted()
+            | AudioStopped()
+            | AudioCleared()
+            | BrainComplained()
+        ):
+            return _hear_brain(state, event, at) if state.brain.is_up else (state, ())
+        case PlayoutStarted(segment_id):
+            return _follow(state, segment_id, "playout", Span.ON)
+        case PlayoutFinished(segment_id):
+            return _follow(state, segment_id, "playout", Span.PAST)
+        case PlayoutInterrupted(segment_id):
+            return _follow(_cut_message(state, event), segment_id, "playout", Span.PAST)
         case StartRequested():
             return _start(state, event, at)
         case StopRequested():
@@ -125,7 +177,9 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case TextSubmitted():
             return _submit_text(state, event, at)
         case MessagesCleared():
-            return replace(state, messages=tuple(m for m in state.messages if not m.is_final)), ()
+            unsent = {item_id for item_id, _ in state.pending_text}
+            kept = tuple(m for m in state.messages if not m.is_final or m.id in unsent)
+            return replace(state, messages=kept), ()
         case LookChanged(look):
             if look == state.look:
                 return state, ()
@@ -135,9 +189,9 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case ProblemDismissed():
             return replace(state, problem=None), ()
         case LegConnected(leg):
-            return _leg_connected(state, leg)
+            return _leg_connected(state, leg, at)
         case LegFailed():
-            return _leg_failed(state, event)
+            return _leg_failed(state, event, at)
         case BrowserLeft():
             if not state.browser.is_up:
                 return state, ()
@@ -146,33 +200,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             )
         case MicrophoneChanged(microphone):
             return replace(state, microphone=microphone), ()
-        case UserSpeechStarted(item_id):
-            state = _put_user_line(state, item_id, "", at, is_final=False)
-            return replace(state, is_user_speaking=True), ()
-        case UserSpeechStopped(item_id):
-            return replace(state, is_user_speaking=False, is_waiting=True), (
-                ArmTimer(f"transcript:{item_id}", TRANSCRIPT_PATIENCE_S),
-            )
-        case UserTranscriptChanged():
-            return _user_transcript(state, event, at)
-        case (
-            ResponseCreated()
-            | ResponseDone()
-            | AssistantTranscriptChanged()
-            | AudioStarted()
-            | AudioStopped()
-            | AudioCleared()
-            | PlayoutStarted()
-            | PlayoutFinished()
-        ):
-            return _answer(state, event, at)
-        case PlayoutInterrupted():
-            return _cut_message(state, event), ()
-        case BrainComplained(code, message):
-            waiting = False if state.response is None else state.is_waiting
-            return replace(state, problem=Problem(code, message), is_waiting=waiting), ()
         case TimerFired(name):
-            return _timer(state, name)
+            return _timer(state, name, at)
         case _:
             assert_never(event)
 
@@ -202,6 +231,7 @@ def _start(state: SessionState, event: StartRequested, at: float) -> Step:
 
 def _stop(state: SessionState, event: StopRequested, at: float) -> Step:
     off = Leg()
+    state, silence = _cut_each(state, state.live_answers)
     closed = replace(
         state,
         phase=Phase.CLOSED,
@@ -210,102 +240,224 @@ def _stop(state: SessionState, event: StopRequested, at: float) -> Step:
         browser=off,
         is_user_speaking=False,
         is_waiting=False,
-        response=None,
-        cancelled=_remember(state.cancelled, state.response),
+        answers=(),
         pending_text=(),
         messages=tuple(replace(m, is_final=True) for m in state.messages if m.text),
         closed_at_s=at,
     )
     if event.reason != "stopped":
         closed = replace(closed, problem=Problem("ended", event.reason))
-    silence = (StopSpeaking(state.response.id),) if state.response and not state.response.is_over else ()
     return closed, (*silence, *(CloseLeg(leg) for leg in LegName))
 
 
-def _leg_connected(state: SessionState, name: LegName) -> Step:
+def _leg_connected(state: SessionState, name: LegName, at: float) -> Step:
     was = state.leg(name)
-    if was.status not in (LegStatus.CONNECTING, LegStatus.RECONNECTING):
+    # A page that was given up may come back by itself; an opening that was given up may not.
+    is_welcome = was.status is LegStatus.FAILED and name is LegName.BROWSER
+    if was.status not in (LegStatus.CONNECTING, LegStatus.RECONNECTING) and not is_welcome:
         return state, ()
-    state = state.with_leg(name, Leg(LegStatus.CONNECTED))
-    commands: list[Command] = []
+    state = _without_problem_of(state, name)
+    state = state.with_leg(name, Leg(LegStatus.CONNECTED, was.attempt, up_since_s=at))
     match name:
         case LegName.BROWSER:
-            commands.append(CancelTimer("browser-connect"))
+            return state, (CancelTimer("browser-connect"),)
         case LegName.FACE:
-            commands.append(SetMood(state.agent))
+            return state, (SetMood(state.agent),)
         case LegName.BRAIN:
-            if state.problem is not None and state.problem.code == "brain-lost":
-                state = replace(state, problem=None)
-            commands.append(SetMuted(state.is_muted))
-            pending = {item_id for item_id, _ in state.pending_text}
-            lines = tuple(
-                (str(m.role), m.text)
-                for m in state.messages
-                if m.role is not Role.NOTICE and m.is_final and m.text and m.id not in pending
-            )
-            if lines:
-                commands.append(SeedHistory(lines))
-            commands += [SendText(item_id, text) for item_id, text in state.pending_text]
-            state = replace(state, phase=Phase.ACTIVE, pending_text=(), is_waiting=bool(pending))
-    return state, tuple(commands)
+            return _brain_connected(state)
 
 
-def _leg_failed(state: SessionState, event: LegFailed) -> Step:
-    was = state.leg(event.leg)
+def _brain_connected(state: SessionState) -> Step:
+    """A fresh brain learns what was said, and gets the lines that wait for an answer."""
+    pending = state.pending_text
+    unsent = {item_id for item_id, _ in pending}
+    lines = tuple(
+        (str(m.role), m.text)
+        for m in state.messages
+        if m.role is not Role.NOTICE and m.is_final and m.text and m.id not in unsent
+    )
+    state = replace(state, phase=Phase.ACTIVE, pending_text=())
+    commands: list[Command] = [SetMuted(state.is_muted)]
+    if lines:
+        commands.append(SeedHistory(lines))
+    commands += [SendText(item_id, text) for item_id, text in pending]
+    if not pending:
+        return state, tuple(commands)
+    state, wait = _await_answer(state)
+    return state, (*commands, *wait)
+
+
+def _leg_failed(state: SessionState, event: LegFailed, at: float) -> Step:
+    name = event.leg
+    was = state.leg(name)
     if was.status in (LegStatus.DISCONNECTED, LegStatus.FAILED):
         return state, ()
-    commands: list[Command] = [CloseLeg(event.leg)]
-    if event.leg is LegName.BRAIN:
-        state, more = _drop_answer(state)
-        state = replace(state, is_user_speaking=False, is_waiting=False)
-        commands += more
-    attempt = 0 if was.is_up else was.attempt
-    if event.leg is LegName.BROWSER:
-        commands.append(CancelTimer("browser-connect"))
+    commands: list[Command] = [CloseLeg(name)]
+    match name:
+        case LegName.BRAIN:
+            state, more = _brain_lost(state)
+            commands += more
+        case LegName.FACE if was.is_up:
+            state, more = _face_lost(state)
+            commands += more
+        case LegName.FACE:
+            pass
+        case LegName.BROWSER:
+            commands.append(CancelTimer("browser-connect"))
+    attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
     if event.is_retryable and attempt <= len(RETRY_DELAYS_S):
         delay_s = RETRY_DELAYS_S[attempt - 1] if attempt else 0.0
         leg = Leg(LegStatus.RECONNECTING, attempt, event.code, event.message)
-        commands.append(ArmTimer(f"retry:{event.leg}", delay_s))
-        if event.leg is LegName.BRAIN:
-            state = replace(state, problem=Problem("brain-lost", event.message))
+        commands.append(ArmTimer(f"retry:{name}", delay_s))
+        if name is LegName.BRAIN:
+            state = _with_problem(state, Problem("brain-lost", event.message))
     else:
         leg = Leg(LegStatus.FAILED, attempt, event.code, event.message)
-        state = replace(
-            state, problem=Problem(event.code, event.message, is_fatal=event.leg is LegName.BRAIN)
-        )
-    return state.with_leg(event.leg, leg), tuple(commands)
+        state = _with_problem(state, Problem(event.code, event.message, is_fatal=name is LegName.BRAIN))
+    return state.with_leg(name, leg), tuple(commands)
+
+
+def _brain_lost(state: SessionState) -> Step:
+    """What the brain was still saying ends; what it has said to its end is heard to its end.
+
+    A question that it has not answered is put again to the next brain: nothing that was said is lost.
+    """
+    was_busy = state.is_waiting or any(answer.is_at_brain for answer in state.answers)
+    state, commands = _cut_each(state, tuple(a for a in state.live_answers if a.is_at_brain))
+    messages = tuple(replace(m, is_final=True) for m in state.messages if m.text)
+    state = replace(state, messages=messages, is_user_speaking=False, is_waiting=False)
+    last = messages[-1] if messages else None
+    if was_busy and last is not None and last.role is Role.USER:
+        state = replace(state, pending_text=(*state.pending_text, (last.id, last.text)))
+    return state, commands
+
+
+def _face_lost(state: SessionState) -> Step:
+    """Who goes on with the sounding answer (the next face, or the voice alone) reports its playout anew."""
+    answers = tuple(replace(a, playout=Span.AHEAD) if a.is_playing else a for a in state.answers)
+    return _with_answers(state, answers)
 
 
 def _retry_now(state: SessionState, name: LegName) -> Step:
     if state.leg(name).status is not LegStatus.FAILED:
         return state, ()
-    state = replace(state, problem=None).with_leg(name, Leg(LegStatus.CONNECTING, 1))
+    state = _without_problem_of(state, name).with_leg(name, Leg(LegStatus.CONNECTING, 1))
     watch = (ArmTimer("browser-connect", BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
     return state, (OpenLeg(name, 1), *watch)
 
 
-def _timer(state: SessionState, name: str) -> Step:
+def _timer(state: SessionState, name: str, at: float) -> Step:
     kind, _, rest = name.partition(":")
-    if kind == "retry":
-        leg_name = LegName(rest)
-        leg = state.leg(leg_name)
-        if leg.status is not LegStatus.RECONNECTING:
+    match kind:
+        case "retry":
+            return _retry_due(state, rest)
+        case "browser-connect" if not state.browser.is_up:
+            message = (
+                "The picture and the microphone could not be connected to this page. You can type below."
+            )
+            return _leg_failed(state, LegFailed(LegName.BROWSER, "browser-timeout", message), at)
+        case "transcript":
+            line = _find(state, rest)
+            if line is None or line.is_final:
+                return state, ()
+            return _without_empty(_change(state, rest, lambda m: replace(m, is_final=True)), rest), ()
+        case "answer" if state.is_waiting:
+            problem = Problem("no-answer", "Kai did not answer. Say it again, or type it below.")
+            return _with_problem(replace(state, is_waiting=False), problem), ()
+        case "playout":
+            return _playout_overdue(state, rest)
+        case _:
             return state, ()
-        attempt = leg.attempt + 1
-        watch = (ArmTimer("browser-connect", BROWSER_CONNECT_S),) if leg_name is LegName.BROWSER else ()
-        return state.with_leg(leg_name, replace(leg, attempt=attempt)), (OpenLeg(leg_name, attempt), *watch)
-    if kind == "browser-connect":
-        message = "The picture and the microphone could not be connected to this page. You can type below."
-        return _leg_failed(state, LegFailed(LegName.BROWSER, "browser-timeout", message))
-    if kind == "transcript":
-        line = _find(state, rest)
-        if line is None or line.is_final:
-            return state, ()
-        return _without_empty(_change(state, rest, lambda m: replace(m, is_final=True)), rest), ()
-    return state, ()
+
+
+def _retry_due(state: SessionState, leg_name: str) -> Step:
+    name = next((name for name in LegName if name == leg_name), None)
+    if name is None or state.leg(name).status is not LegStatus.RECONNECTING:
+        return state, ()
+    leg = state.leg(name)
+    attempt = leg.attempt + 1
+    watch = (ArmTimer("browser-connect", BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
+    return state.with_leg(name, replace(leg, attempt=attempt)), (OpenLeg(name, attempt), *watch)
+
+
+def _playout_overdue(state: SessionState, response_id: str) -> Step:
+    answer = _answer(state, response_id)
+    if answer is None or not answer.is_due:
+        return state, ()
+    if any(other.is_playing for other in state.answers):
+        return state, (_watch_playout(response_id),)
+    return _follow(state, response_id, "playout", Span.PAST)
+
+
+def _watch_playout(response_id: str) -> ArmTimer:
+    return ArmTimer(f"playout:{response_id}", PLAYOUT_PATIENCE_S)
+
+
+# ------------------------------------------------------------------ problems
+
+
+def _with_problem(state: SessionState, problem: Problem) -> SessionState:
+    """That problem is shown, unless a worse one is."""
+    if state.problem is not None and state.problem.is_fatal and not problem.is_fatal:
+        return state
+    return replace(state, problem=problem)
+
+
+def _without_problem_of(state: SessionState, name: LegName) -> SessionState:
+    """The leg's problem is no longer shown; another's stays."""
+    leg = state.leg(name)
+    if state.problem is None or state.problem.message != leg.message:
+        return state
+    return replace(state, problem=None)
+
+
+# ------------------------------------------------------------------ what the brain says
+
+
+def _hear_brain(state: SessionState, event: BrainEvent, at: float) -> Step:
+    match event:
+        case UserSpeechStarted(item_id):
+            return _user_began(state, item_id, at)
+        case UserSpeechStopped(item_id):
+            state, wait = _await_answer(replace(state, is_user_speaking=False))
+            return state, (ArmTimer(f"transcript:{item_id}", TRANSCRIPT_PATIENCE_S), *wait)
+        case UserTranscriptChanged():
+            return _user_transcript(state, event, at)
+        case AssistantTranscriptChanged(response_id):
+            return (state if response_id in state.cancelled else _assistant_line(state, event, at)), ()
+        case ResponseCreated(response_id):
+            return _follow(state, response_id, "generating", Span.ON)
+        case ResponseDone():
+            return _response_done(state, event)
+        case AudioStarted(response_id):
+            return _follow(state, response_id, "audio_out", Span.ON)
+        case AudioStopped(response_id):
+            return _follow(state, response_id, "audio_out", Span.PAST)
+        case AudioCleared(response_id):
+            return _cleared(state, response_id)
+        case BrainComplained(code, message):
+            waiting = state.is_waiting and bool(state.live_answers)
+            return _with_problem(replace(state, is_waiting=waiting), Problem(code, message)), ()
+        case _:
+            assert_never(event)
+
+
+def _await_answer(state: SessionState) -> Step:
+    """An answer is asked for; where one is being made already, that is it."""
+    if any(answer.generating is Span.ON for answer in state.answers):
+        return state, ()
+    return replace(state, is_waiting=True), (ArmTimer("answer", ANSWER_PATIENCE_S),)
 
 
 # ------------------------------------------------------------------ what the person says
+
+
+def _user_began(state: SessionState, item_id: str, at: float) -> Step:
+    """Somebody speaks. The brain takes back what it is still saying; the face's last words are ours to silence."""
+    if _find(state, item_id) is None:
+        state = _put_user_line(state, item_id, "", at, is_final=False)
+    state = replace(state, is_user_speaking=True)
+    return _cut_each(state, tuple(a for a in state.live_answers if not a.is_at_brain))
 
 
 def _submit_text(state: SessionState, event: TextSubmitted, at: float) -> Step:
@@ -316,111 +468,126 @@ def _submit_text(state: SessionState, event: TextSubmitted, at: float) -> Step:
     state = _put_user_line(state, event.item_id, text, at, is_final=True)
     if not state.brain.is_up:
         return replace(state, pending_text=(*state.pending_text, (event.item_id, text))), commands
-    return replace(state, is_waiting=True), (*commands, SendText(event.item_id, text))
+    state, wait = _await_answer(state)
+    return state, (*commands, SendText(event.item_id, text), *wait)
 
 
 def _user_transcript(state: SessionState, event: UserTranscriptChanged, at: float) -> Step:
     line = _find(state, event.item_id)
     if line is not None and line.is_final:
         return state, ()
-    state = _put_user_line(state, event.item_id, event.text, at, is_final=event.is_final)
     if not event.is_final:
-        return state, ()
+        return _put_user_line(state, event.item_id, event.text, at, is_final=False), ()
     commands = (CancelTimer(f"transcript:{event.item_id}"),)
     if not event.text.strip():
         # Nothing was said after all (a cough, noise): no answer will come.
-        return replace(_without_empty(state, event.item_id), is_waiting=False), commands
-    return state, commands
+        messages = tuple(m for m in state.messages if m.id != event.item_id)
+        return replace(state, messages=messages, is_waiting=False), commands
+    return _put_user_line(state, event.item_id, event.text, at, is_final=True), commands
 
 
 # ------------------------------------------------------------------ what Kai says
 
 
-def _answer(state: SessionState, event: Event, at: float) -> Step:
-    """The life of an answer. A newer answer takes the place of an older one; a cut-off one has none."""
-    match event:
-        case PlayoutStarted(segment_id) | PlayoutFinished(segment_id):
-            response_id = segment_id
-        case (
-            ResponseCreated(response_id)
-            | ResponseDone(response_id)
-            | AssistantTranscriptChanged(response_id)
-            | AudioStarted(response_id)
-            | AudioStopped(response_id)
-            | AudioCleared(response_id)
-        ):
-            pass
-        case _:
-            return state, ()
+Strand = Literal["generating", "audio_out", "playout"]
+
+
+def _answer(state: SessionState, response_id: str) -> Response | None:
+    return next((a for a in state.answers if a.id == response_id), None)
+
+
+def _follow(state: SessionState, response_id: str, strand: Strand, span: Span) -> Step:
+    """One strand of an answer goes on or ends. On that strand whatever is older has ended by then."""
     if response_id in state.cancelled:
         return state, ()
-    response = state.response
-    if response is None or response.id != response_id:
-        if isinstance(event, AssistantTranscriptChanged):
-            return _assistant_line(state, event, at), ()
-        if not isinstance(event, ResponseCreated | AudioStarted | PlayoutStarted):
-            return state, ()
-        response = Response(response_id, is_generating=isinstance(event, ResponseCreated))
-    match event:
-        case ResponseCreated():
-            return replace(state, response=response, is_waiting=False), ()
-        case ResponseDone(_, status, message):
-            state = _finish_lines(state, response_id)
-            if status == "cancelled":
-                return _cut(state, response)
-            if status == "failed":
-                text = message or "Kai's answer could not be made. Ask again."
-                state = replace(state, problem=Problem("response-failed", text), is_waiting=False)
-            response = replace(response, is_generating=False)
-        case AssistantTranscriptChanged():
-            return _assistant_line(state, event, at), ()
-        case AudioStarted():
-            response = replace(response, is_audio_out=True)
-            state = replace(state, is_waiting=False)
-        case AudioStopped():
-            response = replace(response, is_audio_out=False)
-        case AudioCleared():
-            return _cut(state, response)
-        case PlayoutStarted():
-            response = replace(response, is_playing=True)
-            state = replace(state, is_waiting=False)
-        case PlayoutFinished():
-            response = replace(response, is_playing=False)
-        case _:
-            return state, ()
-    return replace(state, response=None if response.is_over else response), ()
+    if _answer(state, response_id) is None:
+        answers = (*state.answers, Response(response_id))[-ANSWERS_KEPT:]
+        was_played = strand == "playout" and span is Span.PAST
+        state = replace(state, answers=answers, is_waiting=state.is_waiting and was_played)
+    answers: tuple[Response, ...] = ()
+    is_older = True
+    for answer in state.answers:
+        if answer.id == response_id:
+            is_older = False
+            answer = _move(answer, strand, span)
+        elif is_older and span is Span.ON and _goes_on(answer, strand):
+            answer = _move(answer, strand, Span.PAST)
+        answers = (*answers, answer)
+    return _with_answers(state, answers)
+
+
+def _goes_on(answer: Response, strand: Strand) -> bool:
+    match strand:
+        case "generating":
+            return answer.generating is Span.ON
+        case "audio_out":
+            return answer.audio_out is Span.ON
+        case "playout":
+            return answer.is_playing or answer.is_due
+
+
+def _move(answer: Response, strand: Strand, span: Span) -> Response:
+    def later(now: Span) -> Span:
+        return Span.PAST if now is Span.PAST else span
+
+    match strand:
+        case "generating":
+            return replace(answer, generating=later(answer.generating))
+        case "audio_out":
+            return replace(answer, audio_out=later(answer.audio_out))
+        case "playout":
+            return replace(answer, playout=later(answer.playout))
+
+
+def _with_answers(state: SessionState, answers: tuple[Response, ...]) -> Step:
+    """Those answers; where one now only waits for its playout, the wait has an end."""
+    were_due = {answer.id for answer in state.answers if answer.is_due}
+    watch = tuple(_watch_playout(a.id) for a in answers if a.is_due and a.id not in were_due)
+    return replace(state, answers=answers), watch
+
+
+def _response_done(state: SessionState, event: ResponseDone) -> Step:
+    if event.response_id in state.cancelled:
+        return state, ()
+    if event.status == "cancelled":
+        return _cleared(state, event.response_id)
+    state = _finish_lines(state, event.response_id)
+    if event.status == "failed":
+        text = event.message or "Kai's answer could not be made. Ask again."
+        state = _with_problem(state, Problem("response-failed", text))
+    return _follow(state, event.response_id, "generating", Span.PAST)
+
+
+def _cleared(state: SessionState, response_id: str) -> Step:
+    """The brain took back the rest of an answer; of one that was heard to its end there is no rest."""
+    answer = _answer(state, response_id) or Response(response_id)
+    was_heard_out = answer.playout is Span.PAST and not answer.is_at_brain
+    if response_id in state.cancelled or was_heard_out:
+        return state, ()
+    return _cut_each(state, (answer,))
 
 
 def _interrupt(state: SessionState) -> Step:
-    response = state.response
-    if response is None or response.is_over:
-        return state, ()
-    state, commands = _cut(state, response)
-    return state, (CancelResponse(response.id), *commands)
+    live = state.live_answers
+    state, silence = _cut_each(state, live)
+    return state, (*(CancelResponse(answer.id) for answer in live if answer.is_at_brain), *silence)
 
 
-def _cut(state: SessionState, response: Response) -> Step:
-    """The answer ends here: silence the face, keep what was heard, and forget the rest."""
-    state = _change_response_lines(
-        state, response.id, lambda m: replace(m, is_final=True, is_interrupted=True)
-    )
-    state = replace(state, response=None, cancelled=_remember(state.cancelled, response))
-    return state, (StopSpeaking(response.id),)
+def _cut_each(state: SessionState, answers: tuple[Response, ...]) -> Step:
+    """These answers end here: silence the face, keep what was heard, and forget the rest."""
+    for answer in answers:
+        state = _change_response_lines(
+            state, answer.id, lambda m: replace(m, is_final=True, is_interrupted=True)
+        )
+        rest = tuple(a for a in state.answers if a.id != answer.id)
+        state = replace(state, answers=rest, cancelled=_remember(state.cancelled, answer.id))
+    return state, tuple(StopSpeaking(answer.id) for answer in answers)
 
 
-def _drop_answer(state: SessionState) -> tuple[SessionState, tuple[Command, ...]]:
-    """The brain is gone: what it was saying ends, and half-heard lines of the person are closed."""
-    commands: tuple[Command, ...] = ()
-    if state.response is not None and not state.response.is_over:
-        state, commands = _cut(state, state.response)
-    messages = tuple(replace(m, is_final=True) for m in state.messages if m.text or m.is_final)
-    return replace(state, messages=messages), commands
-
-
-def _remember(cancelled: tuple[str, ...], response: Response | None) -> tuple[str, ...]:
-    if response is None or response.id in cancelled:
+def _remember(cancelled: tuple[str, ...], response_id: str) -> tuple[str, ...]:
+    if response_id in cancelled:
         return cancelled
-    return (*cancelled, response.id)[-CANCELLED_KEPT:]
+    return (*cancelled, response_id)[-CANCELLED_KEPT:]
 
 
 # ------------------------------------------------------------------ the lines of the chat
@@ -481,24 +648,22 @@ def _assistant_line(state: SessionState, event: AssistantTranscriptChanged, at: 
 
 
 def _cut_message(state: SessionState, event: PlayoutInterrupted) -> SessionState:
-    """An interrupted answer says what was heard of it; one of which nothing was heard is dropped."""
-    heard = event.heard_text
-    if heard is None:
+    """An interrupted answer says what was heard of it; a line of which nothing was heard is dropped.
+
+    Words are counted, not compared: the heard words run over the answer's lines in order.
+    """
+    if event.heard_text is None and event.heard_ms > 0:
         return state
+    heard = len((event.heard_text or "").split())
     messages: list[Message] = []
     for m in state.messages:
         if m.response_id != event.segment_id:
             messages.append(m)
             continue
-        part = _common_part(m.text, heard)
-        heard = heard[len(part) :].lstrip()
+        words = m.text.split()
+        part = words[:heard]
+        heard = max(0, heard - len(words))
         if part:
-            messages.append(replace(m, text=part, is_final=True, is_interrupted=True))
+            text = m.text if len(part) == len(words) else " ".join(part)
+            messages.append(replace(m, text=text, is_final=True, is_interrupted=heard == 0))
     return replace(state, messages=tuple(messages))
-
-
-def _common_part(text: str, heard: str) -> str:
-    """As many words of ``text`` as ``heard`` has (words of a segment run over its items in order)."""
-    count = len(heard.split())
-    words = text.split()
-    return text if count >= len(words) else " ".join(words[:count])

@@ -62,14 +62,26 @@ class Role(StrEnum):
     NOTICE = "notice"
 
 
+class Span(StrEnum):
+    """Where one strand of an answer stands. It only moves forward, so an event may come late, early or twice."""
+
+    AHEAD = "ahead"
+    ON = "on"
+    PAST = "past"
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One connection: its status, how often it was tried in a row, and why it is not up."""
+    """One connection: its status, how often it was tried in a row, why it is not up, and since when it is.
+
+    ``attempt`` stays while a connected leg is young, so that one which dies at birth uses its tries up.
+    """
 
     status: LegStatus = LegStatus.DISCONNECTED
     attempt: int = 0
     code: str = ""
     message: str = ""
+    up_since_s: float = 0.0
 
     @property
     def is_up(self) -> bool:
@@ -95,16 +107,32 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer of the brain: generating, sounding at the brain, sounding at the person, or any of them."""
+    """One answer, as three strands: the brain makes it, the brain sends its sound, a person hears it."""
 
     id: str
-    is_generating: bool = True
-    is_audio_out: bool = False
-    is_playing: bool = False
+    generating: Span = Span.AHEAD
+    audio_out: Span = Span.AHEAD
+    playout: Span = Span.AHEAD
+
+    @property
+    def is_at_brain(self) -> bool:
+        """Whether the brain still makes or sends it, and so could take it back."""
+        return Span.ON in (self.generating, self.audio_out)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the brain has sent it to its end, and nothing of it was played yet (a face is some time behind)."""
+        return not self.is_at_brain and self.audio_out is Span.PAST and self.playout is Span.AHEAD
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether a person hears it now."""
+        return self.playout is Span.ON
 
     @property
     def is_over(self) -> bool:
-        return not (self.is_generating or self.is_audio_out or self.is_playing)
+        """Whether nothing of it goes on. A done answer without sound is over, and lives again when sound comes."""
+        return not (self.is_at_brain or self.is_due or self.is_playing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +158,10 @@ class Problem:
 class SessionState:
     """Everything that is true of one talk.
 
-    ``cancelled`` remembers the last answers that were cut off, so that their late events change nothing (bound:
-    ``CANCELLED_KEPT``). ``pending_text`` holds typed lines that wait for the brain to come up.
+    ``answers`` are the last ones, oldest first: while one still sounds the next may be made already; those that are over
+    stay for a while, so that their late events find them (bound: ``ANSWERS_KEPT``). ``cancelled`` remembers the last
+    answers that were cut off, so that their late events change nothing (bound: ``CANCELLED_KEPT``). ``pending_text`` holds
+    lines of the person, (item id, text), that wait for the brain to come up.
     """
 
     phase: Phase = Phase.IDLE
@@ -142,7 +172,7 @@ class SessionState:
     is_muted: bool = False
     is_user_speaking: bool = False
     is_waiting: bool = False
-    response: Response | None = None
+    answers: tuple[Response, ...] = ()
     cancelled: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     pending_text: tuple[tuple[str, str], ...] = ()
@@ -158,22 +188,32 @@ class SessionState:
         return self.phase in (Phase.STARTING, Phase.ACTIVE)
 
     @property
+    def live_answers(self) -> tuple[Response, ...]:
+        """The answers that are not over, oldest first."""
+        return tuple(answer for answer in self.answers if not answer.is_over)
+
+    @property
+    def response(self) -> Response | None:
+        """The newest answer that is not over."""
+        return next(reversed(self.live_answers), None)
+
+    @property
     def agent(self) -> AgentState:
         """What Kai is doing. Speaking is what a person hears, not what the brain has sent."""
         if not self.is_active:
             return AgentState.IDLE
-        if self.response is not None and self.response.is_playing:
+        if any(answer.is_playing for answer in self.answers):
             return AgentState.SPEAKING
         if self.is_user_speaking:
             return AgentState.LISTENING
-        if self.is_waiting or (self.response is not None and not self.response.is_over):
+        if self.is_waiting or self.live_answers:
             return AgentState.THINKING
         return AgentState.LISTENING if self.brain.is_up else AgentState.IDLE
 
     @property
     def can_interrupt(self) -> bool:
         """Whether there is an answer to cut off."""
-        return self.is_active and self.response is not None and not self.response.is_over
+        return self.is_active and bool(self.live_answers)
 
     def leg(self, name: LegName) -> Leg:
         """The leg of that name."""

@@ -35,8 +35,10 @@ def replay(journal: Iterable[tuple[float, Event]], state: SessionState | None = 
 class Store:
     """State of one talk. Every method may be called from any thread; listeners run on the dispatching thread.
 
-    ``run`` gets each command, in order, after the state has changed. An event that a listener or a command
-    dispatches is taken after the present one, never inside it.
+    ``run`` gets each command, in order, after the state has changed and before the listeners hear of it: silence does not
+    wait for a page, and a faulty page keeps no leg open. An event that a listener or a command dispatches is taken after
+    the present one, never inside it. What a listener or a command raises, ``dispatch`` raises; events that were waiting
+    are taken by the next one.
     """
 
     def __init__(
@@ -79,7 +81,6 @@ class Store:
 
     def subscribe_to(self, select: Callable[[SessionState], T], listener: Callable[[T], None]) -> Unsubscribe:
         """Call ``listener(select(state))`` whenever what ``select`` picks has changed."""
-        last = select(self._state)
 
         def on_change(state: SessionState) -> None:
             nonlocal last
@@ -88,10 +89,12 @@ class Store:
                 last = picked
                 listener(picked)
 
-        return self.subscribe(on_change)
+        with self._lock:
+            last = select(self._state)
+            return self.subscribe(on_change)
 
     def dispatch(self, event: Event) -> None:
-        """Take an event: change the state, tell the subscribers, run the commands."""
+        """Take an event: change the state, run the commands, tell the subscribers."""
         with self._lock:
             self._queue.append(event)
             if self._is_busy:
@@ -108,11 +111,14 @@ class Store:
         before = self._state
         self._state, commands = step(before, event, at)
         self._keep(at, event)
-        if self._state != before:
-            for listener in tuple(self._listeners):
-                listener(self._state)
         for command in commands:
             self._run(command)
+        if self._state == before:
+            return
+        for listener in tuple(self._listeners):
+            # One that an earlier listener has just unsubscribed is not called any more.
+            if listener in self._listeners:
+                listener(self._state)
 
     def _keep(self, at: float, event: Event) -> None:
         self._journal.append((at, event))
