@@ -1,0 +1,432 @@
+"""A person at a laptop, played by Chromium: starts the app from its command line, opens the page, speaks into a fake
+microphone and measures what comes out. Shared by the bench and the browser tests.
+
+Needs Playwright's Python package and a Chromium (``requirements-dev.txt``; ``make test`` brings the browser).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import wave
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from playwright.sync_api import BrowserContext, Frame, Page, sync_playwright
+
+from kai.media.pcm import Resampler
+
+ROOT = Path(__file__).resolve().parents[2]
+MIC_HZ = 48_000
+
+CHROMIUM_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+)
+
+# Runs in every frame before the page's own scripts: keeps the peer connections and the microphone within reach.
+_WATCH_JS = """
+(() => {
+  window.__kaiConnections = [];
+  const Native = window.RTCPeerConnection;
+  if (Native) {
+    window.RTCPeerConnection = function (...a) { const c = new Native(...a); window.__kaiConnections.push(c); return c; };
+    window.RTCPeerConnection.prototype = Native.prototype;
+    Object.setPrototypeOf(window.RTCPeerConnection, Native);
+  }
+  const devices = navigator.mediaDevices;
+  if (devices) {
+    const get = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = async (c) => { const s = await get(c); window.__kaiMic = s; return s; };
+  }
+})();
+"""
+
+# In the media component's frame: onsets and ends of sound (page and microphone), a level, every frame's time, test marks.
+_MEASURE_JS = """
+async () => {
+  if (window.__kaiMeasured) return;
+  const video = document.querySelector('video');
+  const M = window.__kaiMeasured = { sound: [], mic: [], frames: [], marks: [], clicks: [], level: 0 };
+  const context = new AudioContext({ latencyHint: 'interactive' });
+  const code = `class Onsets extends AudioWorkletProcessor {
+    constructor(o) { super(); this.threshold = o.processorOptions.threshold; this.hold = o.processorOptions.hold;
+      this.on = false; this.last = 0; this.click = 0; }
+    process(inputs) { const x = inputs[0][0]; if (x) { let m = 0, at = 0;
+      for (let i = 0; i < x.length; i++) { const a = Math.abs(x[i]); if (a > m) { m = a; at = i; } }
+      const now = Date.now(); this.port.postMessage(['level', m]);
+      if (m > this.threshold) { if (!this.on) { this.on = true; this.port.postMessage(['on', now]); } this.last = now; }
+      else if (this.on && now - this.last > this.hold) { this.on = false; this.port.postMessage(['off', this.last]); }
+      if (m > 0.45 && now - this.click > 500) { this.click = now; this.port.postMessage(['click', now]); } }
+      return true; } };
+    registerProcessor('onsets', Onsets)`;
+  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
+  const tap = (stream, list, threshold, hold, isPage) => {
+    if (!stream || !stream.getAudioTracks().length) return;
+    const node = new AudioWorkletNode(context, 'onsets', { processorOptions: { threshold, hold } });
+    context.createMediaStreamSource(stream).connect(node);
+    const mute = context.createGain(); mute.gain.value = 0; node.connect(mute); mute.connect(context.destination);
+    node.port.onmessage = (e) => {
+      const [kind, value] = e.data;
+      if (kind === 'level') { if (isPage) M.level = Math.max(value, M.level * 0.9); }
+      else if (kind === 'click') { if (isPage) M.clicks.push(value); }
+      else list.push([kind, value]);
+    };
+  };
+  tap(video.srcObject, M.sound, 0.01, 900, true);
+  tap(window.__kaiMic, M.mic, 0.01, 700, false);
+  const canvas = document.createElement('canvas');
+  const pen = canvas.getContext('2d', { willReadFrequently: true });
+  const seen = (now, meta) => {
+    const at = performance.timeOrigin + performance.now();
+    M.frames.push(at);
+    const w = video.videoWidth, h = video.videoHeight;
+    if (w && M.frames.length % 5 === 0) {
+      canvas.width = w; canvas.height = 16;
+      pen.drawImage(video, 0, h - 16, w, 16, 0, 0, w, 16);
+      const px = pen.getImageData(0, 0, w, 16).data, cell = w / 40;
+      let bits = [];
+      for (let i = 0; i < 40; i++) bits.push(px[((8 * w) + Math.floor(i * cell + cell / 2)) * 4] > 128 ? 1 : 0);
+      let value = 0; for (let i = 0; i < 32; i++) value = value * 2 + bits[i];
+      let check = 0; for (let i = 0; i < 4; i++) check ^= Math.floor(value / 2 ** (8 * i)) % 256;
+      let told = 0; for (let i = 32; i < 40; i++) told = told * 2 + bits[i];
+      if (told === check) M.marks.push([at, value]);
+    }
+    video.requestVideoFrameCallback(seen);
+  };
+  video.requestVideoFrameCallback(seen);
+}
+"""
+
+_STATS_JS = """
+async () => {
+  const connection = window.__kaiConnections[window.__kaiConnections.length - 1];
+  const out = {};
+  if (connection) (await connection.getStats()).forEach((s) => { if (s.type === 'inbound-rtp') out[s.kind] = s; });
+  return out;
+}
+"""
+
+
+# ------------------------------------------------------------------ the microphone's file
+
+
+def read_wav(path: Path) -> np.ndarray:
+    """A mono 16-bit wav file as ``(samples,)`` int16 at 48 000 Hz."""
+    with wave.open(str(path)) as file:
+        rate_hz = file.getframerate()
+        pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        pcm = pcm.reshape(-1, file.getnchannels())[:, 0]
+    resampler = Resampler(rate_hz, MIC_HZ)
+    return np.concatenate([resampler.push(np.ascontiguousarray(pcm)), resampler.flush()])
+
+
+def write_mic(path: Path, parts: Sequence[Path | float]) -> Path:
+    """A microphone's file: recordings, and seconds of a quiet room's noise between them, 48 000 Hz."""
+    rng = np.random.default_rng(1)
+    sound: list[np.ndarray] = []
+    for part in parts:
+        if isinstance(part, Path):
+            pcm = read_wav(part).astype(np.float64)
+            sound.append((pcm / max(1.0, np.abs(pcm).max()) * 16_000).astype(np.int16))
+        else:
+            sound.append(rng.normal(0, 3, int(part * MIC_HZ)).astype(np.int16))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(MIC_HZ)
+        file.writeframes(np.concatenate(sound).tobytes())
+    return path
+
+
+# ------------------------------------------------------------------ the app
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class AppProcess:
+    """``streamlit run streamlit_app.py`` as a child of ours. Use with ``with``; leaving it ends the app and its children."""
+
+    def __init__(self, *, env: Mapping[str, str] | None = None, log_path: Path | None = None) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self._env = {**os.environ, **(env or {})}
+        self._folder = tempfile.TemporaryDirectory(prefix="kai-app-")
+        self._log_path = log_path or Path(self._folder.name) / "app.log"
+        self.started_at_s = 0.0
+
+    def __enter__(self) -> AppProcess:
+        self.started_at_s = time.monotonic()
+        with self._log_path.open("wb") as log:
+            command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+            self._process = subprocess.Popen(
+                [*command, "--server.port", str(self.port), "--server.headless", "true"],
+                cwd=ROOT,
+                env=self._env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        self.process = psutil.Process(self._process.pid)
+        try:
+            self.wait_health(lambda health: True, 30)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    @property
+    def log(self) -> str:
+        """What the app has printed so far."""
+        return self._log_path.read_text(errors="replace")
+
+    def health(self) -> dict[str, Any] | None:
+        """The answer of ``GET /api/health``, or ``None`` when there is none."""
+        try:
+            with urllib.request.urlopen(f"{self.url}api/health", timeout=2) as answer:
+                return json.loads(answer.read())
+        except (OSError, ValueError):
+            return None
+
+    def wait_health(self, is_so: Callable[[dict[str, Any]], bool], timeout_s: float) -> dict[str, Any]:
+        """The first health answer of which ``is_so`` holds."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            health = self.health()
+            if health is not None and is_so(health):
+                return health
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the app ended with {self._process.returncode}:\n{self.log[-2000:]}")
+            time.sleep(0.05)
+        raise TimeoutError(f"the app's health did not come: {self.health()}\n{self.log[-2000:]}")
+
+    def wait_ready(self, timeout_s: float = 60) -> None:
+        """Until the engine is up."""
+        self.wait_health(lambda health: health.get("status") == "ok", timeout_s)
+
+    def children(self) -> list[psutil.Process]:
+        """The app's child processes, engine and faces."""
+        return self.process.children(recursive=True)
+
+    def child(self, word: str) -> psutil.Process:
+        """The child whose command line has that word."""
+        for child in self.children():
+            with contextlib.suppress(psutil.Error):
+                if any(word in part for part in child.cmdline()):
+                    return child
+        raise LookupError(f"no child of the app has {word!r} in its command line")
+
+    def stop(self) -> list[int]:
+        """End the app as Ctrl+C does. Gives the pids of children that outlived it by 3 s (and kills them)."""
+        if self._process.poll() is not None:
+            return []
+        children = self.children()
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _, alive = psutil.wait_procs(children, timeout=3)
+        for orphan in alive:
+            orphan.kill()
+        return [orphan.pid for orphan in alive]
+
+
+# ------------------------------------------------------------------ the person
+
+
+@dataclass(frozen=True, slots=True)
+class VideoState:
+    """What the page's ``<video>`` shows."""
+
+    width: int
+    height: int
+    current_time_s: float
+    is_paused: bool
+    frames: int
+
+
+class Visitor:
+    """A person with a browser. Made by ``visitor``."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.page: Page = context.pages[0] if context.pages else context.new_page()
+        self.console: list[str] = []
+        self._listen(self.page)
+
+    def _listen(self, page: Page) -> None:
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))
+
+    def new_tab(self) -> Visitor:
+        """The same person in a second tab."""
+        twin = object.__new__(Visitor)
+        twin.context, twin.page, twin.console = self.context, self.context.new_page(), self.console
+        twin._listen(twin.page)
+        return twin
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+
+    def press(self, name: str, timeout_s: float = 20) -> None:
+        """Press the button of that name, when it can be pressed."""
+        self.page.get_by_role("button", name=name, exact=True).click(timeout=timeout_s * 1000)
+
+    def start(self) -> None:
+        """Press Start."""
+        self.press("Start chat with Kai")
+
+    def say(self, text: str) -> None:
+        """Type a line and press Enter."""
+        box = self.page.get_by_role("textbox", name="Type to Kai")
+        box.fill(text)
+        box.press("Enter")
+
+    def media_frame(self) -> Frame | None:
+        """The frame of the media component."""
+        return next((f for f in self.page.frames if "streamlit_webrtc" in f.url), None)
+
+    def video(self) -> VideoState | None:
+        """The page's video, or ``None`` while there is none."""
+        frame = self.media_frame()
+        if frame is None:
+            return None
+        with contextlib.suppress(Exception):
+            found = frame.evaluate(
+                "() => { const v = document.querySelector('video'); return v && [v.videoWidth, v.videoHeight,"
+                " v.currentTime, v.paused, v.getVideoPlaybackQuality().totalVideoFrames]; }"
+            )
+            return VideoState(*found) if found else None
+        return None
+
+    def wait(self, is_so: Callable[[], Any], timeout_s: float, what: str) -> Any:
+        """The first true answer of ``is_so``; fails with ``what`` in words."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            answer = is_so()
+            if answer:
+                return answer
+            self.page.wait_for_timeout(30)
+        raise TimeoutError(f"{what} did not come within {timeout_s:.0f} s\n" + "\n".join(self.console[-12:]))
+
+    def wait_picture(self, timeout_s: float = 25) -> VideoState:
+        """The moving picture."""
+
+        def moving() -> VideoState | None:
+            video = self.video()
+            return video if video is not None and video.width > 0 and video.current_time_s > 0 else None
+
+        return self.wait(moving, timeout_s, "a moving picture")
+
+    def wait_state(self, word: str, timeout_s: float = 20) -> None:
+        """Until the page says that Kai is in that state, in words."""
+        self.wait(lambda: word.lower() in self.state_word().lower(), timeout_s, f"the state {word!r}")
+
+    def state_word(self) -> str:
+        """Kai's state as the page shows it."""
+        found = self.page.locator("[data-kai=state]")
+        return found.first.inner_text() if found.count() else ""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The chat: (role, words) of each line, oldest first."""
+        return [
+            (str(item[0]), str(item[1]))
+            for item in self.page.locator("[data-kai=line]").evaluate_all(
+                "nodes => nodes.map(n => [n.dataset.role, (n.querySelector('[data-kai=words]') || n).textContent.trim()])"
+            )
+        ]
+
+    def line_of(self, role: str, count: int) -> str:
+        """The ``count``-th line of that role, or an empty text."""
+        texts = [text for who, text in self.lines() if who == role and text]
+        return texts[count - 1] if len(texts) >= count else ""
+
+    # -------------------------------------------------------------- measuring
+
+    def measure(self) -> None:
+        """Begin to watch sound and picture in the page."""
+        frame = self.media_frame()
+        assert frame is not None
+        frame.evaluate(_MEASURE_JS)
+
+    def measured(self) -> dict[str, Any]:
+        """What was seen since ``measure``: ``sound`` and ``mic`` as [on|off, ms], ``frames`` in ms, marks, clicks."""
+        frame = self.media_frame()
+        assert frame is not None
+        return frame.evaluate("() => window.__kaiMeasured")
+
+    def stats(self) -> dict[str, Any]:
+        """WebRTC's inbound statistics by kind."""
+        frame = self.media_frame()
+        assert frame is not None
+        return frame.evaluate(_STATS_JS)
+
+    def level(self) -> float:
+        """Peak of the page's sound just now, 0 to 1."""
+        return float(self.measured()["level"])
+
+    def screenshot(self, path: Path) -> Path:
+        """A picture of the page."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(path))
+        return path
+
+
+@contextlib.contextmanager
+def visitor(
+    chromium: Path,
+    *,
+    mic: Path | None = None,
+    flags: Sequence[str] = (),
+    allow_microphone: bool = True,
+    size: tuple[int, int] = (1280, 720),
+) -> Generator[Visitor]:
+    """A person with that browser; ``mic`` is what their microphone hears, once, from when it is opened."""
+    args = [*CHROMIUM_FLAGS, *flags]
+    if allow_microphone:
+        args.append("--use-fake-ui-for-media-stream")
+    if mic is not None:
+        args.append(f"--use-file-for-fake-audio-capture={mic}%noloop")
+    with tempfile.TemporaryDirectory(prefix="kai-browser-") as profile, sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=str(chromium),
+            headless=True,
+            args=args,
+            viewport={"width": size[0], "height": size[1]},
+            ignore_default_args=["--mute-audio"],
+        )
+        context.add_init_script(_WATCH_JS)
+        try:
+            yield Visitor(context)
+        finally:
+            context.close()
