@@ -1,0 +1,259 @@
+"""The face's life: moods, blinks, glances, breath, and speech laid over them.
+
+Pure: `advance` takes the last state, the time and what is going on, and gives the next state and a frame's parameters. Time
+is an argument; chance comes from a seed. The same calls give the same frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from numpy.typing import NDArray
+
+from kai.avatar import chance
+from kai.avatar.visemes import MOUTH_SHAPES
+
+
+class Mood(StrEnum):
+    """What the face shows; the same words as the app's states."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """What a mood asks for. Angles in radians; the rest are weights of face shapes."""
+
+    pitch: float = 0.0
+    yaw: float = 0.0
+    roll: float = 0.0
+    smile: float = 0.0
+    brow: float = 0.0
+    gaze_x: float = 0.0
+    gaze_y: float = 0.0
+    wide: float = 0.0
+    press: float = 0.0
+    asymmetry: float = 0.0
+    """One brow raised."""
+    talking: float = 0.0
+    """How much of the movements of speech and of listening are seen, 0 to 1."""
+    attentive: float = 0.0
+
+
+POSES: Mapping[Mood, Pose] = {
+    Mood.IDLE: Pose(smile=0.36, brow=0.04, wide=0.20),
+    Mood.LISTENING: Pose(pitch=0.045, yaw=0.05, roll=-0.075, smile=0.32, brow=0.34, wide=0.30, attentive=1.0),
+    Mood.THINKING: Pose(
+        pitch=-0.06,
+        yaw=-0.13,
+        roll=0.045,
+        smile=0.05,
+        brow=0.25,
+        gaze_x=-0.30,
+        gaze_y=0.22,
+        wide=0.05,
+        press=0.35,
+        asymmetry=0.45,
+    ),
+    Mood.SPEAKING: Pose(smile=0.22, brow=0.06, wide=0.20, talking=1.0),
+}
+
+_POSE_FIELDS = tuple(Pose.__dataclass_fields__)
+_STIFFNESS = {"gaze_x": 9.0, "gaze_y": 9.0}
+"""Of the critically damped springs that carry the face from mood to mood, radians a second; 6 where nothing else is said."""
+_DEFAULT_STIFFNESS = 6.0
+
+BLINK_CLOSE_S, BLINK_HOLD_S, BLINK_OPEN_S = 0.085, 0.040, 0.200
+_BLINK_S = BLINK_CLOSE_S + BLINK_HOLD_S + BLINK_OPEN_S
+_DOUBLE_BLINK_SHARE = 0.12
+_DOUBLE_BLINK_AFTER_S = 0.34
+MOOD_BLINK_GAP_S = 1.6
+"""A change of mood makes the eyes blink, unless they did within this time."""
+_MIN_PAUSE_S, _MAX_PAUSE_S = 1.2, 7.0
+
+_MAX_STEP_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Everything that the face remembers from one frame to the next."""
+
+    seed: int
+    at_s: float
+    mood: Mood
+    pose: tuple[float, ...]
+    speed: tuple[float, ...]
+    draws: int
+    blink_at_s: float
+    next_blink_s: float
+    glance: tuple[float, float]
+    next_glance_s: float
+    eyes: tuple[float, float]
+    slow_loudness: float
+    emphasis: float
+
+
+def begin(seed: int, at_s: float, mood: Mood = Mood.IDLE) -> Life:
+    """A face at rest in a mood; its first blink comes 1.1 s later."""
+    pose = tuple(getattr(POSES[mood], name) for name in _POSE_FIELDS)
+    return Life(
+        seed=seed,
+        at_s=at_s,
+        mood=mood,
+        pose=pose,
+        speed=(0.0,) * len(pose),
+        draws=0,
+        blink_at_s=at_s - 10,
+        next_blink_s=at_s + 1.1,
+        glance=(0.0, 0.0),
+        next_glance_s=at_s,
+        eyes=(0.0, 0.0),
+        slow_loudness=0.0,
+        emphasis=0.0,
+    )
+
+
+def advance(
+    life: Life, at_s: float, mood: Mood, mouth: NDArray[Any] | None = None, loudness: float = 0.0
+) -> tuple[Life, dict[str, float]]:
+    """The next state, and the frame's parameters (see `kai.avatar.render`).
+
+    ``at_s`` seconds, not before ``life.at_s``; ``mouth`` (len(MOUTH_SHAPES),) weights or nothing; ``loudness`` 0 to 1.
+    """
+    step_s = min(max(at_s - life.at_s, 0.0), _MAX_STEP_S)
+    life = _blink(life, at_s, mood)
+    life = _glance(life, at_s, mood)
+    pose, speed = _follow(life, POSES[mood], step_s)
+    towards = 1 - math.exp(-22 * step_s)
+    eyes = tuple(e + (g - e) * towards for e, g in zip(life.eyes, life.glance, strict=True))
+    slow = life.slow_loudness + (loudness - life.slow_loudness) * (1 - math.exp(-6.6 * step_s))
+    rise = max(0.0, loudness - slow)
+    emphasis = life.emphasis + (rise - life.emphasis) * (1 - math.exp(-9 * step_s))
+    life = replace(
+        life,
+        at_s=at_s,
+        mood=mood,
+        pose=pose,
+        speed=speed,
+        eyes=(eyes[0], eyes[1]),
+        slow_loudness=slow,
+        emphasis=emphasis,
+    )
+    params = _params(life)
+    if mouth is not None:
+        _lay_mouth_over(params, mouth)
+    return life, params
+
+
+def eyelid(since_s: float) -> float:
+    """How far a blink has shut the eyes, 0 to 1, so long after it began."""
+    if not 0 <= since_s < _BLINK_S:
+        return 0.0
+    if since_s < BLINK_CLOSE_S:
+        return math.sin(since_s / BLINK_CLOSE_S * math.pi / 2) ** 1.5
+    if since_s < BLINK_CLOSE_S + BLINK_HOLD_S:
+        return 1.0
+    return (1 - math.sin((since_s - BLINK_CLOSE_S - BLINK_HOLD_S) / BLINK_OPEN_S * math.pi / 2)) ** 1.4
+
+
+def _blink(life: Life, at_s: float, mood: Mood) -> Life:
+    if mood is not life.mood and at_s - life.blink_at_s > MOOD_BLINK_GAP_S:
+        life = replace(life, next_blink_s=min(life.next_blink_s, at_s + 0.05))
+    if at_s < life.next_blink_s:
+        return life
+    is_double = chance.uniform(life.seed, life.draws) < _DOUBLE_BLINK_SHARE
+    just_doubled = life.next_blink_s - life.blink_at_s < _DOUBLE_BLINK_AFTER_S + 0.05
+    pause_s = min(max(chance.gamma3(life.seed, life.draws + 1, 1.25), _MIN_PAUSE_S), _MAX_PAUSE_S)
+    if is_double and not just_doubled:
+        pause_s = _DOUBLE_BLINK_AFTER_S
+    return replace(life, blink_at_s=at_s, next_blink_s=at_s + pause_s, draws=life.draws + 4)
+
+
+def _glance(life: Life, at_s: float, mood: Mood) -> Life:
+    """Eyes are never still: small jumps all the time, and a look aside now and then while speaking."""
+    if at_s < life.next_glance_s:
+        return life
+    seed, n = life.seed, life.draws
+    speaking = mood is Mood.SPEAKING
+    reach = 0.05 if speaking else 0.035
+    glance = (reach * chance.normal(seed, n), reach * 0.6 * chance.normal(seed, n + 2))
+    if speaking and chance.uniform(seed, n + 4) < 0.18:
+        side = -0.16 if chance.uniform(seed, n + 5) < 0.5 else 0.16
+        glance = (side, -0.05 + 0.13 * chance.uniform(seed, n + 6))
+    pause_s = 0.35 + 1.05 * chance.uniform(seed, n + 7)
+    return replace(life, glance=glance, next_glance_s=at_s + pause_s, draws=n + 8)
+
+
+def _follow(life: Life, target: Pose, step_s: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Critically damped springs, solved exactly, so that a late frame neither overshoots nor jumps."""
+    pose: list[float] = []
+    speed: list[float] = []
+    for name, x, v in zip(_POSE_FIELDS, life.pose, life.speed, strict=True):
+        omega = _STIFFNESS.get(name, _DEFAULT_STIFFNESS)
+        goal = getattr(target, name)
+        away = x - goal
+        push = v + omega * away
+        fade = math.exp(-omega * step_s)
+        pose.append(goal + (away + push * step_s) * fade)
+        speed.append((v - omega * push * step_s) * fade)
+    return tuple(pose), tuple(speed)
+
+
+_DRIFT_PHASES = {
+    n: tuple(2 * math.pi * chance.uniform(n, k) for k in range(4)) for n in (1, 2, 3, 4, 9, 11, 12, 13)
+}
+
+
+def _drift(at_s: float, which: int, base_hz: float) -> float:
+    """A slow wander about 0, of four sines whose periods share no common multiple."""
+    parts = zip((1, 1.73, 2.9, 0.41), _DRIFT_PHASES[which], (0.5, 0.3, 0.15, 0.5), strict=True)
+    return sum(math.sin(2 * math.pi * base_hz * k * at_s + phase) * a for k, phase, a in parts)
+
+
+def _params(life: Life) -> dict[str, float]:
+    t = life.at_s
+    pose = Pose(*life.pose)
+    talking, emphasis = pose.talking, life.emphasis * pose.talking
+    nod = 0.035 * max(0.0, math.sin(2 * math.pi * 0.62 * t)) ** 3 * pose.attentive
+    p: dict[str, float] = {}
+    p["headPitch"] = (
+        pose.pitch + 0.016 * _drift(t, 1, 0.21) + emphasis * 0.13 + 0.02 * talking * _drift(t, 11, 0.5) + nod
+    )
+    p["headYaw"] = pose.yaw + 0.022 * _drift(t, 2, 0.15) + 0.035 * talking * _drift(t, 12, 0.37)
+    p["headRoll"] = pose.roll + 0.010 * _drift(t, 3, 0.17) + 0.018 * talking * _drift(t, 13, 0.31)
+    p["headX"] = 0.012 * _drift(t, 4, 0.11)
+    p["breath"] = 0.5 - 0.5 * math.cos(2 * math.pi * 0.24 * t)
+    # The eyes hold their aim while the head turns, as ours do.
+    p["gazeX"] = pose.gaze_x + life.eyes[0] - p["headYaw"] * 0.75
+    p["gazeY"] = look_up = pose.gaze_y + life.eyes[1] * 0.6 + p["headPitch"] * 0.6
+    blink = eyelid(t - life.blink_at_s)
+    lid = blink + (1 - blink) * max(0.0, -look_up) * 0.9
+    wide = pose.wide + 0.25 * emphasis + max(0.0, look_up) * 0.8
+    for side in ("Left", "Right"):
+        p["eyeBlink" + side] = lid
+        p["eyeWide" + side] = wide * (1 - blink)
+        p["mouthSmile" + side] = pose.smile
+        p["mouthPress" + side] = pose.press
+        p["cheekSquint" + side] = pose.smile * 0.45
+        p["eyeSquint" + side] = pose.smile * 0.35 * (1 - blink)
+        p["browOuterUp" + side] = pose.brow * 0.7 + emphasis * 0.5
+    p["browInnerUp"] = pose.brow * 0.8 + emphasis * 0.55 + 0.05 * _drift(t, 9, 0.2)
+    p["browOuterUpLeft"] += pose.asymmetry
+    p["browDownRight"] = pose.asymmetry * 0.35
+    return p
+
+
+def _lay_mouth_over(params: dict[str, float], mouth: NDArray[Any]) -> None:
+    busy = min(1.0, float(mouth.sum()) * 1.2)
+    for side in ("Left", "Right"):
+        params["mouthSmile" + side] *= 1 - 0.45 * busy
+        params["mouthPress" + side] *= 1 - busy
+    for shape, weight in zip(MOUTH_SHAPES, mouth, strict=True):
+        params[shape] = params.get(shape, 0.0) + float(weight)

@@ -1,0 +1,59 @@
+"""When the machine is taken by others: draw less, then less often, and climb back when there is room again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """How finely and how often the face is drawn."""
+
+    supersample: float
+    frames_per_s: int
+
+
+RUNGS = (Rung(1.5, 25), Rung(1.0, 25), Rung(1.0, 20))
+SUPERSAMPLES = (1.5, 1.0)
+
+WINDOW_S = 2.0
+_SLOW_P95_MS = 25.0
+_LATE_FRAMES = 3
+_ROOMY_P95_MS = 11.0
+"""A frame at 1.0x that takes no longer than this would take less than `_SLOW_P95_MS` at 1.5x."""
+_CALM_WINDOWS = 5
+_MOST_CALM_WINDOWS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Where the face stands; a frozen value, see `judge`."""
+
+    rung_index: int = 0
+    calm_windows: int = 0
+    wanted_calm_windows: int = _CALM_WINDOWS
+
+    @property
+    def rung(self) -> Rung:
+        return RUNGS[self.rung_index]
+
+
+def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
+    """The ladder after a window (`WINDOW_S`) of frames: how long each took on the wall's clock, and how many came late.
+
+    Down at once when the 95th percentile is over 25 ms or three frames were late. Up after five calm windows; each step down
+    doubles how many it takes (at most 80), so that a busy machine is not tried again and again.
+    """
+    if not wall_ms:
+        return ladder
+    p95_ms = sorted(wall_ms)[min(len(wall_ms) - 1, int(0.95 * len(wall_ms)))]
+    if p95_ms > _SLOW_P95_MS or late_frames >= _LATE_FRAMES:
+        if ladder.rung_index == len(RUNGS) - 1:
+            return replace(ladder, calm_windows=0)
+        longer = min(ladder.wanted_calm_windows * 2, _MOST_CALM_WINDOWS)
+        return Ladder(ladder.rung_index + 1, 0, longer)
+    if ladder.rung_index == 0 or p95_ms > _ROOMY_P95_MS or late_frames:
+        return replace(ladder, calm_windows=0)
+    if ladder.calm_windows + 1 < ladder.wanted_calm_windows:
+        return replace(ladder, calm_windows=ladder.calm_windows + 1)
+    return Ladder(ladder.rung_index - 1, 0, ladder.wanted_calm_windows)

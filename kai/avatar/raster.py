@@ -1,0 +1,475 @@
+"""The renderer's inner loops, compiled by numba. Every kernel releases the GIL; compiled code is cached on disk.
+
+Points are (n, 3) float32; triangles (m, 3) int32; pictures (h, w, 4) uint8 BGRA, written in place; depth pictures (h, w)
+float32, larger is nearer. Colours at vertices are (n, 4) float32: linear light in BGR, then the highlight. Textures hold
+linear reflectance. The tone table maps light in 1/512 steps to display values (`kai.avatar.colour.make_tone_table`).
+"""
+
+# numba infers the types of a kernel's arguments; the shapes and dtypes stand in the docstrings.
+# pyright: reportMissingParameterType=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+from kai.avatar.jit_cache import use_build_folder
+
+use_build_folder()
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_f4 = np.float32
+
+
+def _kernel(function: Kernel) -> Kernel:
+    return numba.njit(cache=True, fastmath=True, boundscheck=False, nogil=True)(function)  # pyright: ignore[reportReturnType]
+
+
+@_kernel
+def blend_shapes(neutral, starts, vertices, moves, active, weights, out):
+    """``out`` = ``neutral`` moved by the ``active`` (int64) shapes, each times its weight."""
+    for i in range(neutral.shape[0]):
+        for k in range(3):
+            out[i, k] = neutral[i, k]
+    for shape in active:
+        w = weights[shape]
+        for j in range(starts[shape], starts[shape + 1]):
+            i = vertices[j]
+            out[i, 0] += w * moves[j, 0]
+            out[i, 1] += w * moves[j, 1]
+            out[i, 2] += w * moves[j, 2]
+
+
+@_kernel
+def turn(points, share, rotation, pivot, shift, out):
+    """``out`` = points turned about ``pivot`` and shifted, each by its ``share`` (n,) of the way."""
+    for i in range(points.shape[0]):
+        w = share[i]
+        x = points[i, 0] - pivot[0]
+        y = points[i, 1] - pivot[1]
+        z = points[i, 2] - pivot[2]
+        for k in range(3):
+            moved = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2] * z + pivot[k] + shift[k]
+            out[i, k] = points[i, k] + w * (moved - points[i, k])
+
+
+@_kernel
+def normals(points, triangles, out):
+    """Unit normals at the vertices, weighted by the triangles' areas."""
+    out[:] = 0
+    for t in range(triangles.shape[0]):
+        a = triangles[t, 0]
+        b = triangles[t, 1]
+        c = triangles[t, 2]
+        ux = points[b, 0] - points[a, 0]
+        uy = points[b, 1] - points[a, 1]
+        uz = points[b, 2] - points[a, 2]
+        vx = points[c, 0] - points[a, 0]
+        vy = points[c, 1] - points[a, 1]
+        vz = points[c, 2] - points[a, 2]
+        nx = uy * vz - uz * vy
+        ny = uz * vx - ux * vz
+        nz = ux * vy - uy * vx
+        out[a, 0] += nx
+        out[a, 1] += ny
+        out[a, 2] += nz
+        out[b, 0] += nx
+        out[b, 1] += ny
+        out[b, 2] += nz
+        out[c, 0] += nx
+        out[c, 1] += ny
+        out[c, 2] += nz
+    for i in range(out.shape[0]):
+        x = out[i, 0]
+        y = out[i, 1]
+        z = out[i, 2]
+        inverse = _f4(1) / np.sqrt(x * x + y * y + z * z + _f4(1e-20))
+        out[i, 0] *= inverse
+        out[i, 1] *= inverse
+        out[i, 2] *= inverse
+
+
+@_kernel
+def project(points, centre_x, centre_y, scale, distance, out):
+    """``out`` = picture x, picture y (down), depth, as a camera at ``distance`` on the z axis sees the points."""
+    for i in range(points.shape[0]):
+        k = scale * (distance - _f4(1)) / (distance - points[i, 2])
+        out[i, 0] = centre_x + points[i, 0] * k
+        out[i, 1] = centre_y - points[i, 1] * k
+        out[i, 2] = points[i, 2]
+
+
+@_kernel
+def shade(points, normal, key_seen, open_sky, softness, gloss, directions, colours, tint, distance, out):
+    """Light at the vertices times ``tint`` (n, 4).
+
+    ``key_seen`` is the share of the key light that reaches a vertex, ``open_sky`` its ambient occlusion, ``softness`` how
+    far light wraps past the terminator (skin 1), ``gloss`` the highlight's strength; all (n,). ``directions`` (3, 3) and
+    ``colours`` (5, 3): key, fill, rim, sky, ground.
+    """
+    for i in range(points.shape[0]):
+        nx = normal[i, 0]
+        ny = normal[i, 1]
+        nz = normal[i, 2]
+        vx = -points[i, 0]
+        vy = -points[i, 1]
+        vz = distance - points[i, 2]
+        inverse = _f4(1) / np.sqrt(vx * vx + vy * vy + vz * vz)
+        vx *= inverse
+        vy *= inverse
+        vz *= inverse
+        facing = nx * vx + ny * vy + nz * vz
+        if facing < 0:
+            facing = _f4(0)
+        sky = open_sky[i]
+        wrap = softness[i]
+        key = nx * directions[0, 0] + ny * directions[0, 1] + nz * directions[0, 2]
+        fill = nx * directions[1, 0] + ny * directions[1, 1] + nz * directions[1, 2]
+        rim = nx * directions[2, 0] + ny * directions[2, 1] + nz * directions[2, 2]
+        fill = max(_f4(0), (fill + _f4(0.4)) / _f4(1.4))
+        edge = (_f4(1) - facing) * (_f4(1) - facing)
+        rim = max(_f4(0), rim + _f4(0.25)) * edge * sky
+        up = ny * _f4(0.5) + _f4(0.5)
+        seen = key_seen[i]
+        for k in range(3):
+            # Red light wanders farther under the skin than blue, so it wraps farther round the form.
+            soft = wrap * (_f4(0.42) if k == 2 else (_f4(0.22) if k == 1 else _f4(0.16)))
+            lit = (key + soft) / (_f4(1) + soft)
+            if lit < 0:
+                lit = _f4(0)
+            softly_seen = seen + (_f4(1) - seen) * soft * _f4(0.35)
+            ambient = sky if k < 2 else np.sqrt(sky) if wrap > 0 else sky
+            out[i, k] = tint[i, k] * (
+                colours[0, k] * lit * softly_seen
+                + (colours[1, k] * fill + colours[3, k] * up + colours[4, k] * (_f4(1) - up)) * ambient
+                + colours[2, k] * rim
+            )
+        hx = vx + directions[0, 0]
+        hy = vy + directions[0, 1]
+        hz = vz + directions[0, 2]
+        inverse = _f4(1) / np.sqrt(hx * hx + hy * hy + hz * hz)
+        h = max(_f4(0), (nx * hx + ny * hy + nz * hz) * inverse)
+        h4 = h * h
+        h4 *= h4
+        h8 = h4 * h4
+        h32 = h8 * h8
+        h32 *= h32
+        hx = vx + directions[1, 0]
+        hy = vy + directions[1, 1]
+        hz = vz + directions[1, 2]
+        inverse = _f4(1) / np.sqrt(hx * hx + hy * hy + hz * hz)
+        g = max(_f4(0), (nx * hx + ny * hy + nz * hz) * inverse)
+        g *= g
+        g *= g
+        g *= g
+        shine = (h8 * _f4(0.10) + h32 * _f4(0.22)) * seen * (_f4(0.5) + _f4(0.5) * sky) + g * _f4(0.03) * sky
+        out[i, 3] = tint[i, 3] * (gloss[i] * shine + rim * _f4(0.03))
+
+
+@_kernel
+def fill(points, triangles, light, uv, texture, tone, picture, depth, depth_bias, cull, see_through):
+    """Draws triangles with a smoothly sampled float32 texture; ``see_through`` uses its fourth channel as opacity."""
+    height = picture.shape[0]
+    width = picture.shape[1]
+    rows = texture.shape[0]
+    columns = texture.shape[1]
+    last = tone.shape[0] - 1
+    for t in range(triangles.shape[0]):
+        a = triangles[t, 0]
+        b = triangles[t, 1]
+        c = triangles[t, 2]
+        x0 = points[a, 0]
+        y0 = points[a, 1]
+        x1 = points[b, 0]
+        y1 = points[b, 1]
+        x2 = points[c, 0]
+        y2 = points[c, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area >= -1e-6 and (cull or area < 1e-6):
+            continue
+        left = max(0, int(np.ceil(min(x0, x1, x2) - _f4(0.5))))
+        right = min(width - 1, int(np.floor(max(x0, x1, x2) - _f4(0.5))))
+        top = max(0, int(np.ceil(min(y0, y1, y2) - _f4(0.5))))
+        bottom = min(height - 1, int(np.floor(max(y0, y1, y2) - _f4(0.5))))
+        if left > right or top > bottom:
+            continue
+        inverse = _f4(1) / area
+        d1x = (y2 - y0) * inverse
+        d1y = -(x2 - x0) * inverse
+        d2x = -(y1 - y0) * inverse
+        d2y = (x1 - x0) * inverse
+        z0 = points[a, 2] + depth_bias
+        dz1 = points[b, 2] - points[a, 2]
+        dz2 = points[c, 2] - points[a, 2]
+        u0 = uv[a, 0] * columns - _f4(0.5)
+        du1 = (uv[b, 0] - uv[a, 0]) * columns
+        du2 = (uv[c, 0] - uv[a, 0]) * columns
+        v0 = uv[a, 1] * rows - _f4(0.5)
+        dv1 = (uv[b, 1] - uv[a, 1]) * rows
+        dv2 = (uv[c, 1] - uv[a, 1]) * rows
+        for y in range(top, bottom + 1):
+            py = _f4(y) + _f4(0.5) - y0
+            px = _f4(left) + _f4(0.5) - x0
+            w1 = px * d1x + py * d1y
+            w2 = px * d2x + py * d2y
+            for x in range(left, right + 1):
+                if w1 >= 0 and w2 >= 0 and w1 + w2 <= 1:
+                    z = z0 + w1 * dz1 + w2 * dz2
+                    if z > depth[y, x]:
+                        u = u0 + w1 * du1 + w2 * du2
+                        v = v0 + w1 * dv1 + w2 * dv2
+                        if u < 0:
+                            u = _f4(0)
+                        if v < 0:
+                            v = _f4(0)
+                        iu = int(u)
+                        iv = int(v)
+                        if iu > columns - 2:
+                            iu = columns - 2
+                        if iv > rows - 2:
+                            iv = rows - 2
+                        fu = u - iu
+                        fv = v - iv
+                        q00 = (1 - fu) * (1 - fv)
+                        q10 = fu * (1 - fv)
+                        q01 = (1 - fu) * fv
+                        q11 = fu * fv
+                        w0 = _f4(1) - w1 - w2
+                        shine = w0 * light[a, 3] + w1 * light[b, 3] + w2 * light[c, 3]
+                        opacity = _f4(1)
+                        if see_through:
+                            opacity = (
+                                q00 * texture[iv, iu, 3]
+                                + q10 * texture[iv, iu + 1, 3]
+                                + q01 * texture[iv + 1, iu, 3]
+                                + q11 * texture[iv + 1, iu + 1, 3]
+                            )
+                        # Nearly clear texels leave no trace; half clear ones let what is behind be drawn later.
+                        if opacity >= _f4(0.02):
+                            if opacity > _f4(0.6):
+                                depth[y, x] = z
+                            for k in range(3):
+                                lit = w0 * light[a, k] + w1 * light[b, k] + w2 * light[c, k]
+                                colour = (
+                                    q00 * texture[iv, iu, k]
+                                    + q10 * texture[iv, iu + 1, k]
+                                    + q01 * texture[iv + 1, iu, k]
+                                    + q11 * texture[iv + 1, iu + 1, k]
+                                )
+                                j = min(last, max(0, int((colour * lit + shine) * _f4(512))))
+                                if see_through:
+                                    below = _f4(picture[y, x, k])
+                                    picture[y, x, k] = np.uint8(below + (_f4(tone[j]) - below) * opacity)
+                                else:
+                                    picture[y, x, k] = tone[j]
+                w1 += d1x
+                w2 += d2x
+
+
+@_kernel
+def fill_skin(points, triangles, light, uv, texture, decode, tone, picture, depth):
+    """Draws front-facing triangles with the nearest texel of a uint8 texture; ``decode`` (256,) gives its reflectance.
+
+    About one texel lies under one fine pixel, so smooth sampling would change nothing but cost 4 times as much.
+    """
+    height = picture.shape[0]
+    width = picture.shape[1]
+    rows = texture.shape[0]
+    columns = texture.shape[1]
+    last = tone.shape[0] - 1
+    for t in range(triangles.shape[0]):
+        a = triangles[t, 0]
+        b = triangles[t, 1]
+        c = triangles[t, 2]
+        x0 = points[a, 0]
+        y0 = points[a, 1]
+        x1 = points[b, 0]
+        y1 = points[b, 1]
+        x2 = points[c, 0]
+        y2 = points[c, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area >= _f4(-1e-6):
+            continue
+        left = int(np.ceil(min(x0, x1, x2) - _f4(0.5)))
+        right = int(np.floor(max(x0, x1, x2) - _f4(0.5)))
+        top = int(np.ceil(min(y0, y1, y2) - _f4(0.5)))
+        bottom = int(np.floor(max(y0, y1, y2) - _f4(0.5)))
+        if left < 0:
+            left = 0
+        if top < 0:
+            top = 0
+        if right > width - 1:
+            right = width - 1
+        if bottom > height - 1:
+            bottom = height - 1
+        if left > right or top > bottom:
+            continue
+        inverse = _f4(1) / area
+        d1x = (y2 - y0) * inverse
+        d1y = -(x2 - x0) * inverse
+        d2x = -(y1 - y0) * inverse
+        d2y = (x1 - x0) * inverse
+        z0 = points[a, 2]
+        dz1 = points[b, 2] - z0
+        dz2 = points[c, 2] - z0
+        u0 = uv[a, 0] * columns
+        du1 = (uv[b, 0] - uv[a, 0]) * columns
+        du2 = (uv[c, 0] - uv[a, 0]) * columns
+        v0 = uv[a, 1] * rows
+        dv1 = (uv[b, 1] - uv[a, 1]) * rows
+        dv2 = (uv[c, 1] - uv[a, 1]) * rows
+        blue0 = light[a, 0] * _f4(512)
+        blue1 = light[b, 0] * _f4(512) - blue0
+        blue2 = light[c, 0] * _f4(512) - blue0
+        green0 = light[a, 1] * _f4(512)
+        green1 = light[b, 1] * _f4(512) - green0
+        green2 = light[c, 1] * _f4(512) - green0
+        red0 = light[a, 2] * _f4(512)
+        red1 = light[b, 2] * _f4(512) - red0
+        red2 = light[c, 2] * _f4(512) - red0
+        shine0 = light[a, 3] * _f4(512)
+        shine1 = light[b, 3] * _f4(512) - shine0
+        shine2 = light[c, 3] * _f4(512) - shine0
+        for y in range(top, bottom + 1):
+            py = _f4(y) + _f4(0.5) - y0
+            px = _f4(left) + _f4(0.5) - x0
+            w1 = px * d1x + py * d1y
+            w2 = px * d2x + py * d2y
+            for x in range(left, right + 1):
+                if w1 >= 0 and w2 >= 0 and w1 + w2 <= _f4(1):
+                    z = z0 + w1 * dz1 + w2 * dz2
+                    if z > depth[y, x]:
+                        depth[y, x] = z
+                        iu = int(u0 + w1 * du1 + w2 * du2)
+                        iv = int(v0 + w1 * dv1 + w2 * dv2)
+                        if iu < 0:
+                            iu = 0
+                        if iv < 0:
+                            iv = 0
+                        if iu > columns - 1:
+                            iu = columns - 1
+                        if iv > rows - 1:
+                            iv = rows - 1
+                        shine = shine0 + w1 * shine1 + w2 * shine2
+                        j = int(decode[texture[iv, iu, 0]] * (blue0 + w1 * blue1 + w2 * blue2) + shine)
+                        picture[y, x, 0] = tone[min(last, max(0, j))]
+                        j = int(decode[texture[iv, iu, 1]] * (green0 + w1 * green1 + w2 * green2) + shine)
+                        picture[y, x, 1] = tone[min(last, max(0, j))]
+                        j = int(decode[texture[iv, iu, 2]] * (red0 + w1 * red1 + w2 * red2) + shine)
+                        picture[y, x, 2] = tone[min(last, max(0, j))]
+                w1 += d1x
+                w2 += d2x
+
+
+@_kernel
+def fill_depth(points, triangles, depth):
+    """Draws triangles, both sides, into a depth picture only."""
+    height = depth.shape[0]
+    width = depth.shape[1]
+    for t in range(triangles.shape[0]):
+        a = triangles[t, 0]
+        b = triangles[t, 1]
+        c = triangles[t, 2]
+        x0 = points[a, 0]
+        y0 = points[a, 1]
+        x1 = points[b, 0]
+        y1 = points[b, 1]
+        x2 = points[c, 0]
+        y2 = points[c, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if abs(area) < 1e-6:
+            continue
+        left = max(0, int(np.ceil(min(x0, x1, x2) - 0.5)))
+        right = min(width - 1, int(np.floor(max(x0, x1, x2) - 0.5)))
+        top = max(0, int(np.ceil(min(y0, y1, y2) - 0.5)))
+        bottom = min(height - 1, int(np.floor(max(y0, y1, y2) - 0.5)))
+        inverse = 1 / area
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                px = x + 0.5 - x0
+                py = y + 0.5 - y0
+                w1 = (px * (y2 - y0) - py * (x2 - x0)) * inverse
+                w2 = (py * (x1 - x0) - px * (y1 - y0)) * inverse
+                if w1 >= 0 and w2 >= 0 and w1 + w2 <= 1:
+                    z = points[a, 2] + w1 * (points[b, 2] - points[a, 2]) + w2 * (points[c, 2] - points[a, 2])
+                    if z > depth[y, x]:
+                        depth[y, x] = z
+
+
+@_kernel
+def lay_over(picture, sprite, x0, y0):
+    """Lays a BGRA sprite with premultiplied opacity over the picture, its corner at ``x0``, ``y0``."""
+    for y in range(sprite.shape[0]):
+        for x in range(sprite.shape[1]):
+            opacity = sprite[y, x, 3]
+            if opacity:
+                rest = 255 - np.int32(opacity)
+                for k in range(3):
+                    below = (np.int32(picture[y0 + y, x0 + x, k]) * rest + 127) * 257 >> 16
+                    picture[y0 + y, x0 + x, k] = np.uint8(min(255, np.int32(sprite[y, x, k]) + below))
+
+
+@_kernel
+def draw_strands(
+    points, colours, widths, order, front, back, head_depth, front_z, back_z, z_step, back_below
+):
+    """Draws hair strands as smooth tapered capsules in painter's order.
+
+    ``points`` (s, k + 1, 3) projected, ``colours`` (s, k, 3) display values, ``front`` and ``back`` (h, w, 4) float32 with
+    premultiplied opacity in 0 to 255. What lies behind the head, or deeper than ``back_below``, goes to ``back`` (to
+    nothing when ``back_below`` is under -50). ``front_z`` and ``back_z`` hold the nearest z plus 3 of each ``z_step`` pixels.
+    """
+    height = front.shape[0]
+    width = front.shape[1]
+    segments = points.shape[1] - 1
+    for o in range(order.shape[0]):
+        i = order[o]
+        for k in range(segments):
+            xa = points[i, k, 0]
+            ya = points[i, k, 1]
+            xb = points[i, k + 1, 0]
+            yb = points[i, k + 1, 1]
+            z = (points[i, k, 2] + points[i, k + 1, 2]) * _f4(0.5)
+            xm = int((xa + xb) * _f4(0.5))
+            ym = int((ya + yb) * _f4(0.5))
+            if xm < 0 or ym < 0 or xm >= width or ym >= height:
+                continue
+            dx = xb - xa
+            dy = yb - ya
+            length2 = dx * dx + dy * dy
+            if length2 < 1e-6:
+                continue
+            is_back = z < head_depth[ym, xm] - _f4(0.05) or z < back_below
+            if is_back and back_below < -50:
+                continue
+            nearest = back_z if is_back else front_z
+            yq = ym // z_step
+            xq = xm // z_step
+            if nearest[yq, xq] < z + 3:
+                nearest[yq, xq] = z + 3
+            sprite = back if is_back else front
+            radius = widths[i] * (_f4(1) - _f4(0.8) * k / segments) * _f4(0.5)
+            drawn = max(radius, _f4(0.35))
+            opacity = min(_f4(1), radius / _f4(0.35))
+            left = max(0, int(min(xa, xb) - drawn - 1))
+            right = min(width - 1, int(max(xa, xb) + drawn + 1))
+            top = max(0, int(min(ya, yb) - drawn - 1))
+            bottom = min(height - 1, int(max(ya, yb) + drawn + 1))
+            for y in range(top, bottom + 1):
+                for x in range(left, right + 1):
+                    px = x + _f4(0.5) - xa
+                    py = y + _f4(0.5) - ya
+                    t = min(_f4(1), max(_f4(0), (px * dx + py * dy) / length2))
+                    ex = px - t * dx
+                    ey = py - t * dy
+                    cover = drawn + _f4(0.5) - np.sqrt(ex * ex + ey * ey)
+                    if cover <= 0:
+                        continue
+                    cover = min(_f4(1), cover) * opacity
+                    for m in range(3):
+                        sprite[y, x, m] += (colours[i, k, m] - sprite[y, x, m]) * cover
+                    sprite[y, x, 3] += (255 - sprite[y, x, 3]) * cover

@@ -1,0 +1,220 @@
+"""Parameters in, picture out.
+
+Parameters are a mapping from names to numbers; what is missing is 0 (``breath``: 0.5). Names: the 52 ARKit face shapes
+(0 to 1), ``headYaw``, ``headPitch``, ``headRoll`` (radians; keep yaw within 0.2), ``headX``, ``headY`` (head units),
+``gazeX``, ``gazeY`` (radians, relative to the head), ``breath`` (0 to 1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.avatar import lights, raster
+from kai.avatar.bake import Baked
+from kai.avatar.bake_hair import sway
+from kai.avatar.camera import DISTANCE
+from kai.avatar.colour import smoothstep
+from kai.avatar.rig import LASHES, LOWER_TEETH, PIVOT, SKIN, TONGUE, UPPER_TEETH
+
+Array = NDArray[Any]
+Params = Mapping[str, float]
+
+POSE_NAMES = frozenset({"headYaw", "headPitch", "headRoll", "headX", "headY", "gazeX", "gazeY", "breath"})
+
+_NO_BIAS = np.float32(0)
+_LASH_BIAS = np.float32(0.03)
+"""Lashes are drawn this much nearer than they are, so that they do not sink into the lids."""
+
+
+def frame(baked: Baked, params: Params, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """(height * 3 // 2, width) uint8 I420 (BT.601, limited range) of the face; written into ``out`` where it is given."""
+    return cv2.cvtColor(picture(baked, params), cv2.COLOR_BGRA2YUV_I420, dst=out)  # pyright: ignore
+
+
+def picture(baked: Baked, params: Params) -> NDArray[np.uint8]:
+    """(height, width, 4) uint8 BGRA of the face."""
+    camera = baked.camera
+    fine, depth, out = _stage(baked, params.get("breath", 0.5))
+    rotation, shift = _head_motion(params)
+    _draw_hair(baked, "back", fine, rotation, shift)
+    _draw_head(baked, params, fine, depth, rotation, shift)
+    _draw_hair(baked, "front", fine, rotation, shift)
+    left, top, right, bottom = camera.out_head_box
+    if camera.supersample == 1:
+        out[top:bottom, left:right] = fine
+    else:
+        method = cv2.INTER_AREA if camera.supersample == 2 else cv2.INTER_LINEAR
+        out[top:bottom, left:right] = cv2.resize(fine, (right - left, bottom - top), interpolation=method)
+    return out
+
+
+def mouth_gap(baked: Baked, params: Params) -> float:
+    """The opening between the lips' inner rims at the middle of the mouth, head units; negative when they press together."""
+    points = _blend(baked, params)
+    upper, lower = _lip_rims(baked)
+    return float(points[upper, 1] - points[lower, 1])
+
+
+def _stage(baked: Baked, breath: float) -> tuple[Array, Array, Array]:
+    """Copies of the picture without a head at this point of the breath, blended from the two nearest phases."""
+    stages = baked.stages
+    place = min(max(breath, 0.0), 1.0) * (len(stages) - 1)
+    low = min(int(place), len(stages) - 2)
+    share = place - low
+    a, b = stages[low], stages[low + 1]
+    nearest = b if share > 0.5 else a
+    fine = cv2.addWeighted(a.fine, 1 - share, b.fine, share, 0)
+    whole = cv2.addWeighted(a.whole, 1 - share, b.whole, share, 0)
+    return fine, nearest.depth.copy(), whole
+
+
+def _head_motion(params: Params) -> tuple[Array, Array]:
+    yaw, pitch, roll = (params.get(name, 0.0) for name in ("headYaw", "headPitch", "headRoll"))
+    cy, sy = math.cos(yaw), math.sin(yaw)
+    cp, sp = math.cos(pitch), math.sin(pitch)
+    cr, sr = math.cos(roll), math.sin(roll)
+    rotation = (
+        np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+        @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+        @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    )
+    lifted = params.get("headY", 0.0) + 0.018 * (params.get("breath", 0.5) - 0.5)
+    shift = np.array([params.get("headX", 0.0), lifted, 0])
+    return rotation.astype(np.float32), shift.astype(np.float32)
+
+
+def _blend(baked: Baked, params: Params) -> Array:
+    head = baked.head
+    weights = np.array([params.get(name, 0.0) for name in head.shape_names], np.float32)
+    points = np.empty_like(head.positions)
+    raster.blend_shapes(
+        head.positions,
+        head.shape_starts,
+        head.shape_vertices,
+        head.shape_moves,
+        np.nonzero(weights)[0],
+        weights,
+        points,
+    )
+    return points
+
+
+def _lip_rims(baked: Baked) -> tuple[int, int]:
+    """Vertices at the middle of the upper and the lower lip's inner rim: those which jaw and lips part the most."""
+    head = baked.head
+    y, z = head.positions[:, 1], head.positions[:, 2]
+    name = head.shape_names.index("jawOpen")
+    rows = slice(head.shape_starts[name], head.shape_starts[name + 1])
+    drop = np.zeros(len(y), np.float32)
+    drop[head.shape_vertices[rows]] = -head.shape_moves[rows, 1]
+    skin = np.unique(head.triangles[SKIN])
+    middle = skin[
+        (np.abs(head.positions[skin, 0]) < 0.012) & (z[skin] > 1.35) & (y[skin] > -0.85) & (y[skin] < -0.45)
+    ]
+    lower_side = drop[middle] > 0.5 * drop[middle].max()
+    lower = middle[lower_side]
+    upper = middle[~lower_side]
+    return int(upper[np.argmin(y[upper])]), int(lower[np.argmax(y[lower])])
+
+
+def _draw_hair(baked: Baked, which: str, fine: Array, rotation: Array, shift: Array) -> None:
+    sprite = baked.hair.front if which == "front" else baked.hair.back
+    if sprite is None:
+        return
+    seen = sway(sprite, rotation, shift, PIVOT, baked.camera.scale_px)
+    x0, y0, _, _ = baked.camera.head_box
+    raster.lay_over(fine, seen, sprite.box[0] - x0, sprite.box[1] - y0)
+
+
+def _draw_head(
+    baked: Baked, params: Params, fine: Array, depth: Array, rotation: Array, shift: Array
+) -> None:
+    head, paint, surface = baked.head, baked.paint, baked.surface
+    neutral = _blend(baked, params)
+    points, normal = np.empty_like(neutral), np.empty_like(neutral)
+    raster.turn(neutral, head.head_weight, rotation, PIVOT, shift, points)
+    raster.normals(points, head.all_triangles, normal)
+    x0, y0, _, _ = baked.camera.head_box
+    seen = baked.camera.project(points, origin_px=(x0, y0))
+    light = np.empty((len(points), 4), np.float32)
+    raster.shade(
+        points,
+        normal,
+        surface.key_seen,
+        surface.open_sky,
+        surface.softness,
+        surface.gloss,
+        baked.lights.directions,
+        baked.lights.colours,
+        paint.tint,
+        np.float32(DISTANCE),
+        light,
+    )
+    parts, tone = head.triangles, baked.tone
+    raster.fill_skin(seen, parts[SKIN], light, head.uv, paint.skin, paint.skin_decode, tone, fine, depth)
+    for part in (UPPER_TEETH, LOWER_TEETH):
+        raster.fill(seen, parts[part], light, head.uv, paint.teeth, tone, fine, depth, _NO_BIAS, False, False)
+    raster.fill(seen, parts[TONGUE], light, head.uv, paint.tongue, tone, fine, depth, _NO_BIAS, True, False)
+    gaze = params.get("gazeX", 0.0), params.get("gazeY", 0.0)
+    for eye, lid in zip(head.eyes, ("eyeBlinkLeft", "eyeBlinkRight"), strict=True):
+        _draw_eye(baked, eye, gaze, params.get(lid, 0.0), fine, depth, rotation, shift)
+    raster.fill(
+        seen, parts[LASHES], light, paint.lash_uv, paint.lashes, tone, fine, depth, _LASH_BIAS, False, True
+    )
+
+
+def _draw_eye(
+    baked: Baked,
+    eye: Array,
+    gaze: tuple[float, float],
+    lid_shut: float,
+    fine: Array,
+    depth: Array,
+    rotation: Array,
+    shift: Array,
+) -> None:
+    ball = baked.eyeball
+    centre, radius = eye[:3], eye[3]
+    yaw, pitch = gaze[0], -gaze[1]
+    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+    look = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    normal = ball.cap @ look.T.astype(np.float32)
+    points = normal * np.float32(radius) + centre.astype(np.float32)
+    # Shadow of the lids and of the eye's corners, in the head's own frame.
+    lid_y = 0.074 * (1 - lid_shut) * (radius / 0.1438)
+    above, aside = points[:, 1] - centre[1], np.abs(points[:, 0] - centre[0])
+    open_sky = (
+        1
+        - 0.62 * smoothstep(lid_y - 0.075, lid_y + 0.012, above + 0.10 * aside)
+        - 0.20 * smoothstep(-0.02, -0.09, above)
+        - 0.25 * smoothstep(0.07, 0.14, aside)
+    )
+    open_sky = np.clip(open_sky, 0.12, 1)
+    turned = (points - PIVOT) @ rotation.T + PIVOT + shift
+    normal = normal @ rotation.T
+    light = np.zeros((len(points), 4), np.float32)
+    light[:, :3] = ((0.62 + 0.45 * np.clip(normal @ lights.KEY, 0, 1)) * open_sky)[:, None]
+    # The catchlights stay where the lamps are, wherever the eye looks.
+    light[:, 3] = (
+        2.4 * smoothstep(0.9800, 0.9905, np.clip(normal @ _KEY_GLINT, 0, 1)) * np.clip(open_sky * 1.6, 0, 1)
+    )
+    light[:, 3] += 0.16 * smoothstep(0.975, 0.999, np.clip(normal @ _FILL_GLINT, 0, 1)) + 0.02
+    x0, y0, _, _ = baked.camera.head_box
+    seen = baked.camera.project(turned, origin_px=(x0, y0))
+    raster.fill(
+        seen, ball.triangles, light, ball.uv, ball.texture, baked.tone, fine, depth, _NO_BIAS, True, False
+    )
+
+
+def _unit(vector: Array) -> Array:
+    return vector / np.linalg.norm(vector)
+
+
+_KEY_GLINT = _unit(lights.KEY * np.array([0.62, 0.80, 1]) + np.array([0, 0, 1.0]))
+_FILL_GLINT = _unit(lights.FILL * np.array([0.8, 1, 1]) + np.array([0, -0.55, 1.0]))

@@ -1,0 +1,146 @@
+"""How a character looks, as data. A style is baked once into pictures and tables; see `kai.avatar.bake`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from kai.avatar.colour import HEX_COLOUR
+from kai.errors import ConfigError
+
+Hairstyle = Literal["quiff", "bob", "buzz"]
+HAIRSTYLES: tuple[Hairstyle, ...] = ("quiff", "bob", "buzz")
+MESHES = ("kai", "mara", "ade")
+
+_COLOURS = (
+    "skin",
+    "lip",
+    "hair",
+    "hair_tip",
+    "brow",
+    "iris",
+    "cloth",
+    "accent",
+    "background_centre",
+    "background_edge",
+)
+_SHARES = ("blush", "stubble", "makeup")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """One look: a mesh, colours as ``#rrggbb``, and shares from 0 to 1.
+
+    Raises `ConfigError` that names the field when a value cannot be used.
+    """
+
+    mesh: str
+    skin: str
+    lip: str
+    hair: str
+    hair_tip: str
+    brow: str
+    iris: str
+    cloth: str
+    accent: str
+    background_centre: str
+    background_edge: str
+    hairstyle: Hairstyle
+    blush: float
+    stubble: float = 0.0
+    makeup: float = 0.0
+    brow_height: float = -0.004
+    """Head units above the usual place."""
+
+    def __post_init__(self) -> None:
+        if self.mesh not in MESHES:
+            raise ConfigError(f"There is no face called {self.mesh!r}. Choose one of: {', '.join(MESHES)}.")
+        if self.hairstyle not in HAIRSTYLES:
+            raise ConfigError(
+                f"There is no hairstyle {self.hairstyle!r}. Choose one of: {', '.join(HAIRSTYLES)}."
+            )
+        for name in _COLOURS:
+            value = getattr(self, name)
+            if not isinstance(value, str) or not HEX_COLOUR.fullmatch(value):
+                raise ConfigError(
+                    f"The colour {name!r} is {value!r}. Write it as # and six hex digits, like #35c2c9."
+                )
+        for name in _SHARES:
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{name!r} is {value!r}. Choose a number from 0 to 1.")
+
+
+CHARACTERS: dict[str, Style] = {
+    "kai": Style(
+        mesh="kai",
+        skin="#dda78a",
+        lip="#c4705f",
+        hair="#2b1c14",
+        hair_tip="#6a452d",
+        brow="#22160f",
+        iris="#5b3a1c",
+        cloth="#2f4a6d",
+        accent="#35c2c9",
+        background_centre="#dfe9f2",
+        background_edge="#8fa9c4",
+        hairstyle="quiff",
+        blush=0.55,
+        stubble=0.12,
+    ),
+    "mara": Style(
+        mesh="mara",
+        skin="#f0c4a6",
+        lip="#c9545a",
+        hair="#5b2f1a",
+        hair_tip="#a5653a",
+        brow="#4a2a18",
+        iris="#2f4a38",
+        cloth="#7a3550",
+        accent="#ff9d76",
+        background_centre="#f6e9e2",
+        background_edge="#c9a392",
+        hairstyle="bob",
+        blush=0.8,
+        makeup=0.6,
+    ),
+    "ade": Style(
+        mesh="ade",
+        skin="#7a4a2f",
+        lip="#7d4238",
+        hair="#0d0a09",
+        hair_tip="#2a201b",
+        brow="#0c0908",
+        iris="#2f1a0d",
+        cloth="#c98a2b",
+        accent="#ffd166",
+        background_centre="#e6efe4",
+        background_edge="#7fa08a",
+        hairstyle="buzz",
+        blush=0.3,
+        stubble=0.35,
+        brow_height=0.02,
+    ),
+}
+
+
+def character(name: str) -> Style:
+    """The look of a character by its name; `ConfigError` when there is none of that name."""
+    try:
+        return CHARACTERS[name]
+    except KeyError:
+        raise ConfigError(
+            f"There is no character {name!r}. Choose one of: {', '.join(CHARACTERS)}."
+        ) from None
+
+
+def style_from_mapping(values: dict[str, object]) -> Style:
+    """A style from untyped values, as they come off a wire; `ConfigError` for unknown or missing fields."""
+    known = {f.name for f in fields(Style)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(f"A style has no field {unknown[0]!r}. Leave it out.")
+    try:
+        return Style(**values)  # pyright: ignore[reportArgumentType]  (checked by __post_init__)
+    except TypeError as exc:
+        raise ConfigError("A style needs all of its colours, its mesh and its hairstyle.") from exc
