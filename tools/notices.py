@@ -47,6 +47,12 @@ SHIPPED = (
         "MIT, as Kai",
     ),
     Piece(
+        "The small mind: sentences, and their embeddings by all-MiniLM-L6-v2",
+        "`kai/engine/speech/data/mind.toml`, `mind.npz`",
+        "The Kai authors",
+        "MIT, as Kai",
+    ),
+    Piece(
         "WordPiece vocabulary of BERT (uncased)",
         "`kai/engine/speech/data/minilm_vocab.txt`",
         "The Google AI Language Team Authors",

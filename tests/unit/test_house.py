@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import AliasChoices
 from streamlit import config as streamlit_config
+
+from kai.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -240,6 +243,20 @@ def test_no_secret_file_is_tracked_and_git_ignores_them() -> None:
     assert names.isdisjoint({".env", ".streamlit/secrets.toml"})
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
     assert {".env", ".streamlit/secrets.toml"} <= set(ignored)
+
+
+def test_the_example_of_settings_names_them_all_and_no_others() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    secrets = (ROOT / ".streamlit" / "secrets.toml.example").read_text(encoding="utf-8")
+    named = set(re.findall(r"^#?([A-Z][A-Z_]+)=", example, re.MULTILINE))
+    known = {
+        field.validation_alias.choices[0]
+        if isinstance(field.validation_alias, AliasChoices)
+        else field.validation_alias or f"KAI_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+    }
+    assert named == known
+    assert set(re.findall(r"^#(?:\[\[)?([A-Z][A-Z_]+)", secrets, re.MULTILINE)) <= known
 
 
 # -- the two commands --------------------------------------------------------------------------------------------------
