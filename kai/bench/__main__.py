@@ -1,0 +1,85 @@
+"""``python -m kai.bench [part ...] [--json FILE]``: the figures of this machine, printed and, where asked, written down."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PARTS = {
+    "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
+    "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the parts that were named, or all of them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kai.bench",
+        description="Measures Kai on this machine.",
+        epilog="Parts: " + "; ".join(f"{name} ({text})" for name, text in PARTS.items()),
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", choices=[*PARTS, []], help="which to run; all by default"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    options = parser.parse_args(argv)
+    figures: dict[str, Any] = {"machine": machine()}
+    print_figures("machine", figures["machine"])
+    for part in options.parts or PARTS:
+        figures[part] = importlib.import_module(f"kai.bench.{part}").run()
+        print_figures(part, figures[part])
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n")
+    return 0
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    return {
+        "command": "python -m kai.bench " + " ".join(sys.argv[1:]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else ""),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+    }
+
+
+def git(*words: str) -> str:
+    """What git says, or nothing where there is no git."""
+    try:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def cpu_name() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def print_figures(part: str, figures: dict[str, Any]) -> None:
+    """A part's figures, a line each."""
+    print(f"\n{part}")
+    for name, value in figures.items():
+        print(f"  {name:<44} {value}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
