@@ -127,8 +127,6 @@ def install_packages() -> None:
 
 def warm_face() -> None:
     """Compile the renderer and bake the characters, so that the first start shows the live face at once."""
-    if not (ROOT / "kai" / "avatar" / "__main__.py").exists():
-        return
     done = subprocess.run([str(VENV_PYTHON), "-m", "kai.avatar"], cwd=ROOT, check=False)
     if done.returncode != 0:
         give_up(f"The face could not be prepared (python -m kai.avatar ended with code {done.returncode}).")
