@@ -735,10 +735,7 @@ def encode(event: ClientEvent | ServerEvent) -> str:
 
 def decode_client(text: str | bytes) -> ClientEvent:
     """The client's event. Raises `ClientMistake` for bad JSON, an unknown type, a missing or ill-typed field."""
-    try:
-        message = _shape.parse(text)
-    except ProtocolError as exc:
-        raise ClientMistake(exc.message, code="invalid_json") from exc
+    message = parse_object(text)
     event_id = message.get("event_id")
     event_id = event_id if isinstance(event_id, str) else None
     kind = message.get("type")
@@ -780,6 +777,14 @@ def decode_server(text: str | bytes) -> ServerEvent:
         return _shape.from_json(cls, message)
     except _shape.ShapeError as exc:
         raise ProtocolError(f"The server sent a broken {kind}: {exc.message}", code=exc.code) from exc
+
+
+def parse_object(text: str | bytes) -> JsonObject:
+    """The JSON object in a client's `text`. Raises `ClientMistake`."""
+    try:
+        return _shape.parse(text)
+    except ProtocolError as exc:
+        raise ClientMistake(exc.message, code="invalid_json") from exc
 
 
 def encode_session(session: SessionConfig) -> JsonObject:

@@ -1,0 +1,156 @@
+"""``python -m kai.engine``: the local engine as a process.
+
+Prints one line of JSON on standard output when it can be used: ``{"realtime": "http://127.0.0.1:N/v1"}``. What it is
+doing until then, and errors, go to standard error. Ends with 0 on SIGTERM and Ctrl+C; with 2 when the port is taken, and
+with 3 when a model is missing or is not the one that we know.
+
+``--child``: the first line of standard input is the key that every request must bring, and the engine ends when
+standard input closes, which it does when the parent is gone, however that died.
+"""
+
+from __future__ import annotations
+
+import os
+
+# One thread for each model: more made them slower, and idle ones spin. Before numpy is imported anywhere.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import argparse
+import contextlib
+import gc
+import json
+import logging
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+EXIT_PORT_TAKEN: Final = 2
+EXIT_WEIGHTS: Final = 3
+GRACEFUL_S: Final = 3
+LAST_S: Final = 10.0
+
+
+def main() -> int:
+    """Runs the engine until it is told to end; the exit code."""
+    options = _parse()
+    signal.signal(signal.SIGTERM, _leave)
+    run_key = _read_run_key() if options.child else None
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        listener = _listen(options.port)
+    except OSError as exc:
+        _say(f"Port {options.port} cannot be used ({exc.strerror}). Give another with --port, or none.")
+        return EXIT_PORT_TAKEN
+    with contextlib.closing(listener):
+        return _serve(listener, run_key=run_key, is_quiet=options.json)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m kai.engine", description="Kai's local speech engine.")
+    parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; a free one if not given")
+    parser.add_argument(
+        "--json", action="store_true", help="for programs: no hints for people on standard error"
+    )
+    parser.add_argument(
+        "--child", action="store_true", help="read the key from standard input, end when that is closed"
+    )
+    return parser.parse_args()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Ends a process that is still loading."""
+    del number, frame
+    raise SystemExit(0)
+
+
+def _stay(number: int, frame: FrameType | None) -> None:
+    """uvicorn raises the signal again once it has closed everything; by then it has done its work."""
+    del number, frame
+
+
+def _read_run_key() -> str:
+    key = sys.stdin.readline().strip()
+    if not key:
+        raise SystemExit("The engine was started with --child, but no key came on standard input.")
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+    return key
+
+
+def _end_with_parent() -> None:
+    """Waits for the end of standard input, then ends this process; hard, if it does not end by itself."""
+    while sys.stdin.read(1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(LAST_S)
+    os._exit(1)
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere the option would let two engines share one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(64)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _serve(listener: socket.socket, *, run_key: str | None, is_quiet: bool) -> int:
+    _say("Loading Kai's ears, voice and mind...")
+    import uvicorn
+
+    from kai.engine.server import MAX_WEBSOCKET_BYTES, Engine
+    from kai.engine.speech.kit import SpeechKit
+    from kai.errors import WeightsError
+
+    try:
+        speech = SpeechKit.load(lambda stage: _say(f"  {stage.name}: {stage.seconds:.1f} s"))
+    except WeightsError as exc:
+        _say(exc.message)
+        return EXIT_WEIGHTS
+    # The largest hiccup left is a garbage collection; what was loaded stays anyway.
+    gc.collect()
+    gc.freeze()
+
+    port: int = listener.getsockname()[1]
+    addresses = {"realtime": f"http://{HOST}:{port}/v1"}
+
+    class AnnouncingServer(uvicorn.Server):
+        """Says where it is once it listens."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                print(json.dumps(addresses), flush=True)
+                if not is_quiet:
+                    _say(f"Ready: {addresses['realtime']} (any key). Ctrl+C ends it.")
+
+    config = uvicorn.Config(
+        Engine(speech, run_key=run_key).application(),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws_max_size=MAX_WEBSOCKET_BYTES,
+        timeout_graceful_shutdown=GRACEFUL_S,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stay)
+    AnnouncingServer(config).run(sockets=[listener])
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Who may talk to the engine: keys, and the Host and Origin of a request."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from kai.wire.realtime import SessionConfig
+
+MAX_SECRETS: Final = 256
+KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."
+_OURS: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_OUR_ORIGIN: Final = re.compile(rf"https?://{_OURS.pattern}", re.IGNORECASE)
+
+
+def refusal(status: int, message: str, *, code: str | None, param: str | None = None) -> JSONResponse:
+    """An error answer in the reference's form."""
+    kind = {401: "invalid_request_error", 429: "rate_limit_error"}.get(status, "invalid_request_error")
+    if status >= 500:
+        kind = "server_error"
+    body = {"error": {"message": message, "type": kind, "code": code, "param": param}}
+    # Trying again at once helps with none of these.
+    return JSONResponse(body, status_code=status, headers={"x-should-retry": "false"})
+
+
+class Keys:
+    """The keys that open the engine: the one of this run, or any (standalone), and short-lived client secrets.
+
+    Standalone, a key that begins with ``bad`` is refused, for tests of the refusal.
+    """
+
+    def __init__(self, run_key: str | None, *, now: Callable[[], float] = time.time) -> None:
+        self._run_key = run_key
+        self._now = now
+        self._secrets: dict[str, tuple[float, SessionConfig | None]] = {}
+
+    def admits(self, key: str) -> bool:
+        """Whether `key` opens the engine now."""
+        if key in self._secrets:
+            return self._secrets[key][0] > self._now()
+        if self._run_key is None:
+            return bool(key) and not key.startswith("bad")
+        return hmac.compare_digest(key.encode(), self._run_key.encode())
+
+    def mint(self, seconds: int, session: SessionConfig | None) -> tuple[str, int]:
+        """A client secret for sessions like `session`, and when it expires (Unix time)."""
+        while len(self._secrets) >= MAX_SECRETS:
+            del self._secrets[next(iter(self._secrets))]
+        value, expires_at = f"ek_{secrets.token_hex(24)}", self._now() + seconds
+        self._secrets[value] = (expires_at, session)
+        return value, int(expires_at)
+
+    def session_of(self, key: str) -> SessionConfig | None:
+        """The session that a client secret was made for."""
+        return self._secrets[key][1] if key in self._secrets else None
+
+
+def key_of(headers: Headers) -> str:
+    """The key that a request brings, by ``Authorization`` or, from a browser, by a WebSocket subprotocol; or ""."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return key.strip()
+    offered = [protocol.strip() for protocol in headers.get("sec-websocket-protocol", "").split(",")]
+    return next((p.removeprefix(KEY_SUBPROTOCOL) for p in offered if p.startswith(KEY_SUBPROTOCOL)), "")
+
+
+class Guard:
+    """Refuses every request that was not meant for this computer, before anything else looks at it.
+
+    A foreign Host means a page that rebound its own name to 127.0.0.1, a foreign Origin a page of somebody else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        response = None
+        if not _OURS.fullmatch(headers.get("host", "")):
+            response = refusal(
+                403, "The engine answers to 127.0.0.1 and localhost only.", code="foreign_host"
+            )
+        elif origin is not None and not _OUR_ORIGIN.fullmatch(origin):
+            response = refusal(403, "The engine answers pages of this computer only.", code="foreign_origin")
+        if response is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(response)
+        else:
+            await response(scope, receive, send)

@@ -1,0 +1,176 @@
+"""One response on the wire: its ladder of events, complete or cut at any rung."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypedDict
+
+from kai.wire.realtime import (
+    ContentPart,
+    ContentPartAdded,
+    ContentPartDone,
+    Item,
+    ItemAdded,
+    ItemDone,
+    JsonObject,
+    KnownServerEvent,
+    OutputAudioDone,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    OutputTextDone,
+    OutputTranscriptDelta,
+    OutputTranscriptDone,
+    Response,
+    ResponseCreated,
+    ResponseDone,
+    StatusDetails,
+    Usage,
+)
+
+OUTPUT_INDEX: Final = 0
+CONTENT_INDEX: Final = 0
+
+
+class _Place(TypedDict):
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+class Answer:
+    """A response with one message in it, spoken or written.
+
+    `begin`, `open_item`, `add_text` any number of times, then `finish`; or `finish` at any point after `begin`, which
+    closes what is open with what there is (the reference sends every ``done`` event of a cut response too).
+    """
+
+    def __init__(
+        self,
+        send: Callable[[KnownServerEvent], None],
+        *,
+        response_id: str,
+        item_id: str,
+        conversation_id: str | None,
+        speaks: bool,
+        metadata: JsonObject | None = None,
+    ) -> None:
+        self.response_id = response_id
+        self.item_id = item_id
+        self.speaks = speaks
+        self.text = ""
+        self.is_item_open = False
+        self._send = send
+        self._conversation_id = conversation_id
+        self._metadata = metadata
+        self._previous_item_id: str | None = None
+
+    def begin(self) -> None:
+        """Sends ``response.created``."""
+        self._send(ResponseCreated(response=self._response("in_progress")))
+
+    def open_item(self, previous_item_id: str | None) -> Item:
+        """The assistant's empty item, announced."""
+        self.is_item_open = True
+        self._previous_item_id = previous_item_id
+        item = self._item("in_progress", is_empty=True)
+        self._send(OutputItemAdded(response_id=self.response_id, output_index=OUTPUT_INDEX, item=item))
+        if self._conversation_id is not None:
+            self._send(ItemAdded(previous_item_id=previous_item_id, item=item))
+        self._send(
+            ContentPartAdded(
+                response_id=self.response_id,
+                item_id=self.item_id,
+                output_index=OUTPUT_INDEX,
+                content_index=CONTENT_INDEX,
+                part=self._part(""),
+            )
+        )
+        return item
+
+    def add_text(self, delta: str) -> None:
+        """Sends the next words."""
+        self.text += delta
+        delta_event = OutputTranscriptDelta if self.speaks else OutputTextDelta
+        self._send(
+            delta_event(
+                response_id=self.response_id,
+                item_id=self.item_id,
+                output_index=OUTPUT_INDEX,
+                content_index=CONTENT_INDEX,
+                delta=delta,
+            )
+        )
+
+    def finish(self, status: str, *, reason: str | None = None, usage: Usage | None = None) -> Item | None:
+        """Closes what is open and sends ``response.done``; the finished item, if there was one."""
+        item = (
+            self._close_item("completed" if status == "completed" else "incomplete")
+            if self.is_item_open
+            else None
+        )
+        details = None if status == "completed" else StatusDetails(type=status, reason=reason)
+        self._send(ResponseDone(response=self._response(status, item, details, usage)))
+        return item
+
+    def _close_item(self, status: str) -> Item:
+        place = _Place(
+            response_id=self.response_id,
+            item_id=self.item_id,
+            output_index=OUTPUT_INDEX,
+            content_index=CONTENT_INDEX,
+        )
+        if self.speaks:
+            self._send(OutputAudioDone(**place))
+            self._send(OutputTranscriptDone(**place, transcript=self.text))
+        else:
+            self._send(OutputTextDone(**place, text=self.text))
+        self._send(ContentPartDone(**place, part=self._part(self.text)))
+        item = self._item(status)
+        if self._conversation_id is not None:
+            self._send(ItemDone(previous_item_id=self._previous_item_id, item=item))
+        self._send(OutputItemDone(response_id=self.response_id, output_index=OUTPUT_INDEX, item=item))
+        self.is_item_open = False
+        return item
+
+    def _part(self, text: str) -> ContentPart:
+        return (
+            ContentPart(type="audio", transcript=text) if self.speaks else ContentPart(type="text", text=text)
+        )
+
+    def _item(self, status: str, *, is_empty: bool = False) -> Item:
+        return Item(
+            id=self.item_id,
+            object="realtime.item",
+            type="message",
+            status=status,
+            role="assistant",
+            content=() if is_empty else (assistant_part(self.text, speaks=self.speaks),),
+        )
+
+    def _response(
+        self,
+        status: str,
+        item: Item | None = None,
+        details: StatusDetails | None = None,
+        usage: Usage | None = None,
+    ) -> Response:
+        return Response(
+            id=self.response_id,
+            status=status,
+            status_details=details,
+            output=() if item is None else (item,),
+            output_modalities=("audio",) if self.speaks else ("text",),
+            conversation_id=self._conversation_id,
+            max_output_tokens="inf",
+            metadata=self._metadata,
+            usage=usage,
+        )
+
+
+def assistant_part(text: str, *, speaks: bool) -> ContentPart:
+    """What an assistant's item holds."""
+    if speaks:
+        return ContentPart(type="output_audio", transcript=text)
+    return ContentPart(type="output_text", text=text)

@@ -1,0 +1,307 @@
+"""A conversation over WebRTC: RTP both ways, events on ``oai-events``, lip and word times on ``kai-marks``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, Final
+
+import av
+import numpy as np
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from kai.compat import rtc
+from kai.engine.conversation import Conversation, Dropped, new_id
+from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
+from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.synthesise import SAMPLE_RATE_HZ as SPEECH_HZ
+from kai.engine.speech.synthesise import Clause
+from kai.engine.workers import Workers
+from kai.media import pcm
+from kai.wire import marks
+from kai.wire import realtime as wire
+
+logger = logging.getLogger(__name__)
+
+EVENTS_LABEL: Final = "oai-events"
+HOST_ADDRESSES: Final = ("127.0.0.1",)
+CONNECT_S: Final = 20.0
+VANISHED_S: Final = 10.0
+CLOSE_S: Final = 5.0
+MAX_LATE_S: Final = 0.2
+MAX_MESSAGE_BYTES: Final = 1 << 20
+
+_BAD_OFFER = (ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError)
+_WRONG_OFFER = (InvalidAccessError, InvalidStateError, OperationError)
+
+
+class HungUp(Exception):
+    """Ends the task group of a call: no failure."""
+
+
+class SpokenTrack(MediaStreamTrack):
+    """Kai's sound as 20 ms frames on the monotonic clock, zeros when there is none; its pts never stands still."""
+
+    kind = "audio"
+
+    def __init__(self, playout: Playout) -> None:
+        super().__init__()
+        self._playout = playout
+        self._next_at_s: float | None = None
+        self.sender: RTCRtpSender | None = None
+        self.rtp_origin: int | None = None
+
+    async def recv(self) -> av.AudioFrame:
+        """The next 20 ms, when they are due."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        pts = self._playout.pulled_samples
+        if self.rtp_origin is None and pts and self.sender is not None:
+            self.rtp_origin = rtc.rtp_timestamp_sent(self.sender) - (pts - FRAME_SAMPLES)
+        now_s = time.monotonic()
+        if self._next_at_s is None or now_s - self._next_at_s > MAX_LATE_S:
+            self._next_at_s = now_s  # the first frame, or the computer slept: go on from here, do not race
+        await asyncio.sleep(max(0.0, self._next_at_s - now_s))
+        self._next_at_s += FRAME_S
+        frame = av.AudioFrame.from_ndarray(self._playout.pull()[None], format="s16", layout="mono")
+        frame.sample_rate = CALL_HZ
+        frame.pts = pts
+        frame.time_base = Fraction(1, CALL_HZ)
+        return frame
+
+
+class Call:
+    """One call. `run` owns everything of it and has released it all when it returns.
+
+    It ends when the client hangs up or closes its connection, when nothing came from it for 10 s, when it did not
+    connect within 20 s, and at the session's longest time.
+    """
+
+    def __init__(
+        self, *, speech: SpeechKit, workers: Workers, config: wire.SessionConfig, longest_s: float
+    ) -> None:
+        self.call_id = new_id("rtc")
+        self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._speech = speech
+        self._workers = workers
+        self._config = config
+        self._longest_s = longest_s
+        self._over = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._playout = Playout(
+            lambda response_id: self._send_own(wire.OutputAudioStarted(response_id=response_id)),
+            lambda response_id: self._send_own(wire.OutputAudioStopped(response_id=response_id)),
+        )
+        self._track = SpokenTrack(self._playout)
+        self._events: RTCDataChannel | None = None
+        self._marks: RTCDataChannel | None = None
+        self._listeners: list[Callable[[str], None]] = []
+        self._conversation: Conversation | None = None
+
+    # What the server calls
+
+    async def run(self, offer: str) -> None:
+        """The whole call, from the client's offer on; `answered` gets the answer, or the client's mistake."""
+        connection = rtc.peer_connection(host_addresses=HOST_ADDRESSES)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._conversation = Conversation(
+                    transport=self,
+                    speech=self._speech,
+                    workers=self._workers,
+                    tasks=tasks,
+                    config=self._config,
+                )
+                self._listen(connection, tasks)
+                self.answered.set_result(await self._negotiate(connection, offer))
+                tasks.create_task(self._watch(connection), name=f"watch-{self.call_id}")
+                tasks.create_task(self._end_at_longest(), name=f"longest-{self.call_id}")
+                await self._over.wait()
+                raise HungUp
+        except* HungUp:
+            pass
+        except* wire.ClientMistake as mistakes:
+            self.answered.set_exception(mistakes.exceptions[0])
+        finally:
+            self._track.stop()
+            self._listeners.clear()
+            async with asyncio.timeout(CLOSE_S):
+                await connection.close()
+
+    def hang_up(self) -> None:
+        """Ends the call soon."""
+        self._over.set()
+
+    def listen(self, listener: Callable[[str], None]) -> Conversation | None:
+        """Adds a side channel that gets every event as text; the conversation it may act on, if it has begun."""
+        if self._conversation is not None:
+            self._listeners.append(listener)
+        return self._conversation
+
+    def unlisten(self, listener: Callable[[str], None]) -> None:
+        """Removes the side channel."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    @property
+    def over(self) -> asyncio.Event:
+        """Set when the call is over."""
+        return self._over
+
+    # What the conversation calls
+
+    @property
+    def plays_sound(self) -> bool:
+        """True: what was heard is known here."""
+        return True
+
+    def send(self, event: wire.KnownServerEvent) -> None:
+        """Takes an event to the client and to the side channels."""
+        text = wire.encode(event)
+        channel = self._events
+        if channel is not None and channel.readyState == "open":
+            try:
+                channel.send(text)
+            except ValueError:  # above what the client's SDP allows
+                logger.warning("an event was too large for the data channel", extra={"event": event.TYPE})
+        for listener in list(self._listeners):
+            listener(text)
+
+    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+        """Queues a clause, and tells its lip and word times."""
+        position = self._playout.push(response_id, item_id, clause.pcm)
+        channel, origin = self._marks, self._track.rtp_origin
+        if position is None or origin is None or channel is None or channel.readyState != "open":
+            return
+        channel.send(marks.encode(marks_of(clause, item_id, (origin + position) % (1 << 32))))
+
+    def end_speech(self, response_id: str) -> None:
+        """Lets the sound of the answer run out."""
+        self._playout.end(response_id)
+
+    def drop_speech(self) -> Sequence[Dropped]:
+        """Silences Kai at once."""
+        return self._playout.drop()
+
+    # Inside
+
+    def _send_own(self, event: wire.OutputAudioStarted | wire.OutputAudioStopped) -> None:
+        self.send(replace(event, event_id=new_id("event")))
+
+    def _listen(self, connection: RTCPeerConnection, tasks: asyncio.TaskGroup) -> None:
+        def on_track(track: MediaStreamTrack) -> None:
+            if track.kind == "audio":
+                tasks.create_task(self._hear(track), name=f"rtp-{self.call_id}")
+
+        def on_state() -> None:
+            if connection.connectionState == "connected":
+                self._connected.set()
+            elif connection.connectionState in ("closed", "failed"):
+                self._over.set()
+
+        connection.on("track", on_track)
+        connection.on("datachannel", self._on_channel)
+        connection.on("connectionstatechange", on_state)
+
+    async def _negotiate(self, connection: RTCPeerConnection, offer: str) -> str:
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        except (*_BAD_OFFER, *_WRONG_OFFER) as exc:
+            raise wire.ClientMistake(
+                "Invalid SDP offer. Please try again with a WHIP-compliant offer.",
+                code="invalid_offer",
+                param="sdp",
+            ) from exc
+        spoken = [t for t in connection.getTransceivers() if t.kind == "audio"]
+        if len(spoken) != 1 or connection.sctp is None:
+            raise wire.ClientMistake(
+                "The offer needs one audio track and one data channel.", code="invalid_offer", param="sdp"
+            )
+        rtc.set_audio_jitter_buffer(spoken[0].receiver)
+        self._track.sender = connection.addTrack(self._track)
+        await connection.setLocalDescription(await connection.createAnswer())
+        return connection.localDescription.sdp
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label == marks.CHANNEL_LABEL:
+            self._marks = channel
+        elif channel.label == EVENTS_LABEL and self._events is None and self._conversation is not None:
+            self._events = channel
+            channel.on("message", self._on_message)
+            channel.on("close", self._over.set)
+            self._conversation.open()
+
+    def _on_message(self, message: str | bytes) -> None:
+        conversation = self._conversation
+        if conversation is None:
+            return
+        if len(message) > MAX_MESSAGE_BYTES:
+            conversation.refuse("The event is larger than 1 MiB.", code="event_too_large")
+            return
+        event = conversation.decode(message)
+        if event is not None:
+            conversation.handle(event)
+
+    async def _hear(self, track: MediaStreamTrack) -> None:
+        resampler = pcm.Resampler(CALL_HZ, 16_000)
+        try:
+            while True:
+                frame: Any = await track.recv()
+                if self._conversation is None or self._events is None:
+                    continue  # nobody was greeted yet
+                interleaved = np.ascontiguousarray(frame.to_ndarray()).reshape(-1)
+                mono = pcm.mix_to_mono(interleaved, frame.layout.nb_channels)
+                self._conversation.hear(pcm.to_float32(resampler.push(mono)))
+        except MediaStreamError:
+            return  # the track ended; the connection's state tells the rest
+
+    async def _watch(self, connection: RTCPeerConnection) -> None:
+        """Ends a call whose client never came or went without a word; ICE alone would notice after 30 s."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self._connected.wait()
+        except TimeoutError:
+            logger.warning("the client did not connect", extra={"call_id": self.call_id})
+            self._over.set()
+            return
+        count, heard_at_s = rtc.received_packet_count(connection), time.monotonic()
+        while time.monotonic() - heard_at_s < VANISHED_S:
+            await asyncio.sleep(1.0)
+            if (now := rtc.received_packet_count(connection)) != count:
+                count, heard_at_s = now, time.monotonic()
+        logger.warning("the client vanished", extra={"call_id": self.call_id})
+        self._over.set()
+
+    async def _end_at_longest(self) -> None:
+        await asyncio.sleep(self._longest_s)
+        if self._conversation is not None:
+            self._conversation.expire()
+        await asyncio.sleep(0.2)  # the event is on its way
+        self._over.set()
+
+
+def marks_of(clause: Clause, item_id: str, rtp_time: int) -> marks.ClauseMarks:
+    """The marks of a clause whose first sample has `rtp_time`."""
+
+    def rows(spans: Sequence[tuple[str, int, int]]) -> tuple[marks.Mark, ...]:
+        return tuple(marks.Mark(name, _ms(start), _ms(end)) for name, start, end in spans)
+
+    return marks.ClauseMarks(
+        item_id=item_id,
+        rtp_time=rtp_time,
+        duration_ms=_ms(len(clause.pcm)),
+        text=clause.text,
+        phonemes=rows(clause.phonemes),
+        visemes=rows(clause.visemes),
+        words=rows(clause.words),
+    )
+
+
+def _ms(samples: int) -> int:
+    return samples * 1000 // SPEECH_HZ

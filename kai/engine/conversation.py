@@ -1,0 +1,626 @@
+"""One conversation of the Realtime protocol: its items, turns and answers, whatever carries it.
+
+A transport brings the client's events and the person's sound in, and takes events and Kai's sound out. All methods run
+on the event loop and return at once; recognition, thinking and speech run in `Workers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Final, Protocol, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.engine import session
+from kai.engine.answer import CONTENT_INDEX, Answer
+from kai.engine.items import Entry, Items, usage_of
+from kai.engine.speech import turns
+from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.mind import MindTurn
+from kai.engine.speech.recognise import Transcript
+from kai.engine.speech.synthesise import Clause
+from kai.engine.workers import Workers
+from kai.wire import realtime as wire
+
+Float32 = NDArray[np.float32]
+
+SAMPLE_RATE_HZ: Final = 16_000
+MIN_COMMIT_MS: Final = 100
+MAX_COMMIT_MS: Final = 300_000
+MAX_ITEMS: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Sound of `item_id` that was cut off after `heard_ms` of it had been played."""
+
+    response_id: str
+    item_id: str
+    heard_ms: int
+
+
+class Transport(Protocol):
+    """What carries a conversation. Called on the event loop; nothing here waits."""
+
+    def send(self, event: wire.KnownServerEvent) -> None:
+        """Takes an event to the client."""
+        ...
+
+    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+        """Takes the next sound of an answer; ``output_audio_buffer.*`` is the transport's to send."""
+        ...
+
+    def end_speech(self, response_id: str) -> None:
+        """That was the last sound of the answer."""
+        ...
+
+    def drop_speech(self) -> Sequence[Dropped]:
+        """Drops what was not played yet; always nothing where the client plays the sound itself."""
+        ...
+
+    @property
+    def plays_sound(self) -> bool:
+        """Whether the sound goes out at its own pace, so that the server knows what was heard (WebRTC)."""
+        ...
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the person is saying: the id of its item, and what was recognised of it so far."""
+
+    item_id: str
+    shown: list[str] = field(default_factory=list[str])
+    partial: Future[Transcript] | None = None
+    guess: Future[Transcript] | None = None
+
+
+def new_id(prefix: str) -> str:
+    """A random id, such as ``item_0f3a...``."""
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+class Conversation:
+    """The server's side of one session.
+
+    `tasks` is the supervisor's group: a bug in a task ends the conversation, not the engine.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        speech: SpeechKit,
+        workers: Workers,
+        tasks: asyncio.TaskGroup,
+        config: wire.SessionConfig,
+        now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    ) -> None:
+        self._transport = transport
+        self._speech = speech
+        self._workers = workers
+        self._tasks = tasks
+        self._now = now
+        self._config = config
+        self._settings = session.settings_of(config)
+        self._conversation_id = new_id("conv")
+        self._items = Items()
+        self._answer: Answer | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._is_answer_due = False
+        self._has_spoken = False
+        self._cached_tokens = 0
+        self._turn: _Turn | None = None
+        self._detector: turns.TurnDetector | None = None
+        self._uncommitted: list[Float32] = []
+        self._uncommitted_samples = 0
+        self._apply_turn_settings()
+
+    # What the transport calls
+
+    def open(self) -> None:
+        """Greets the client; to be called when its events can arrive."""
+        self._send(wire.SessionCreated(session=self._config))
+        self._send(wire.ConversationCreated(conversation=wire.Conversation(id=self._conversation_id)))
+
+    def greet_sideband(self) -> wire.KnownServerEvent:
+        """The first event for a client that joins later."""
+        return wire.SessionCreated(session=self._config, event_id=new_id("event"))
+
+    def decode(self, text: str | bytes) -> wire.ClientEvent | None:
+        """The client's event; ``None`` for a mistake, which is answered."""
+        try:
+            return wire.decode_client(text)
+        except wire.ClientMistake as mistake:
+            self._answer_mistake(mistake, mistake.event_id)
+            return None
+
+    def handle(self, event: wire.ClientEvent) -> None:
+        """Does what the client asks; a mistake is answered by an ``error`` event and changes nothing."""
+        try:
+            self._dispatch(event)
+        except wire.ClientMistake as mistake:
+            self._answer_mistake(mistake, event.event_id)
+
+    def hear(self, samples: Float32) -> None:
+        """Takes the person's sound, ``(n,)`` float32 at 16 kHz, n as it comes."""
+        if self._detector is not None:
+            for event in self._detector.push(samples):
+                self._on_turn_event(event)
+            return
+        self._uncommitted.append(samples)
+        self._uncommitted_samples += len(samples)
+        while self._uncommitted_samples > MAX_COMMIT_MS * SAMPLE_RATE_HZ // 1000:
+            self._uncommitted_samples -= len(self._uncommitted.pop(0))
+
+    def refuse(
+        self, message: str, *, code: str, event_id: str | None = None, param: str | None = None
+    ) -> None:
+        """Sends an ``error`` event."""
+        self._answer_mistake(wire.ClientMistake(message, code=code, param=param), event_id)
+
+    def expire(self) -> None:
+        """Tells the client that the session has reached its longest time."""
+        self.refuse("Your session hit the maximum duration of 60 minutes.", code="session_expired")
+
+    # The client's events
+
+    def _dispatch(self, event: wire.ClientEvent) -> None:
+        match event:
+            case wire.SessionUpdate():
+                self._update_session(event.session)
+            case wire.ItemCreate():
+                self._create_item(event)
+            case wire.ItemRetrieve():
+                self._send(wire.ItemRetrieved(item=self._items.find(event.item_id, verb="retrieve").item))
+            case wire.ItemDelete():
+                self._items.remove(event.item_id)
+                self._send(wire.ItemDeleted(item_id=event.item_id))
+            case wire.ItemTruncate():
+                self._truncate(event)
+            case wire.InputAudioAppend():
+                raise wire.ClientMistake(
+                    "Sound comes by the media track of this connection, not by input_audio_buffer.append.",
+                    code="invalid_event_for_transport",
+                    param="type",
+                )
+            case wire.InputAudioCommit():
+                self._commit()
+            case wire.InputAudioClear():
+                self._clear_input()
+            case wire.OutputAudioClear():
+                self._clear_output()
+            case wire.ResponseCreate():
+                self._create_response(event.response or wire.ResponseParams())
+            case wire.ResponseCancel():
+                self._cancel_response(event.response_id)
+            case _:
+                assert_never(event)
+
+    def _update_session(self, update: wire.SessionConfig) -> None:
+        self._config = session.changed(self._config, update, has_spoken=self._has_spoken)
+        self._settings = session.settings_of(self._config)
+        self._apply_turn_settings()
+        self._send(wire.SessionUpdated(session=self._config))
+
+    def _apply_turn_settings(self) -> None:
+        rules = self._settings.turns
+        if rules is None:
+            self._detector = None
+            self._turn = None
+            return
+        if self._detector is None:
+            self._detector = turns.TurnDetector(vad=self._speech.make_vad())
+            self._forget_uncommitted()
+        self._detector.configure(rules.threshold, rules.prefix_padding_ms, rules.silence_duration_ms)
+
+    def _create_item(self, event: wire.ItemCreate) -> None:
+        given = event.item
+        if given.type == "message" and given.role not in ("user", "assistant", "system"):
+            raise wire.ClientMistake(
+                "Invalid value for 'item.role': it is 'user', 'assistant' or 'system'.",
+                code="invalid_value",
+                param="item.role",
+            )
+        if sum(1 for _ in self._items) >= MAX_ITEMS:
+            raise wire.ClientMistake("This conversation is full. Start a new one.", code="conversation_full")
+        content = tuple(replace(part, audio=None) for part in given.content or ())
+        item = replace(
+            given,
+            id=given.id or new_id("item"),
+            object="realtime.item",
+            status="completed",
+            content=None if given.content is None else content,
+        )
+        self._add_item(Entry(item), previous_item_id=event.previous_item_id)
+
+    def _add_item(self, entry: Entry, *, previous_item_id: str | None = None) -> None:
+        before = self._items.add(entry, previous_item_id=previous_item_id)
+        self._send(wire.ItemAdded(previous_item_id=before, item=entry.item))
+        self._send(wire.ItemDone(previous_item_id=before, item=entry.item))
+
+    def _truncate(self, event: wire.ItemTruncate) -> None:
+        entry = self._items.find(event.item_id, verb="truncate")
+        if not entry.is_kais_speech or event.content_index != CONTENT_INDEX:
+            raise wire.ClientMistake(
+                "Only the sound of an assistant's message can be truncated.",
+                code="invalid_value",
+                param="item_id",
+            )
+        if not 0 <= event.audio_end_ms <= entry.audio_ms:
+            raise wire.ClientMistake(
+                f"Audio content of {entry.audio_ms}ms is already shorter than {event.audio_end_ms}ms",
+                code="invalid_value",
+                param="audio_end_ms",
+            )
+        self._truncate_entry(entry, event.audio_end_ms)
+
+    def _truncate_entry(self, entry: Entry, audio_end_ms: int) -> None:
+        entry.truncate(audio_end_ms)
+        self._send(
+            wire.ItemTruncated(item_id=entry.item_id, content_index=CONTENT_INDEX, audio_end_ms=audio_end_ms)
+        )
+
+    # The person's turns
+
+    def _on_turn_event(self, event: turns.TurnEvent) -> None:
+        match event:
+            case turns.SpeechStarted():
+                self._turn = _Turn(new_id("item"))
+                self._send(
+                    wire.SpeechStarted(item_id=self._turn.item_id, audio_start_ms=event.audio_start_ms)
+                )
+                if self._settings.turns is not None and self._settings.turns.does_interrupt_response:
+                    self._interrupt()
+            case turns.PartialDue():
+                self._show_partial(event.audio)
+            case turns.SpeculationDue():
+                if self._turn is not None:
+                    self._cancel_guess(self._turn)
+                    self._turn.guess = self._workers.hear_nowait(partial(self._transcribe, event.audio))
+            case turns.SpeechResumed():
+                if self._turn is not None:
+                    self._cancel_guess(self._turn)
+            case turns.SpeechStopped():
+                self._end_turn(event.audio_end_ms, event.audio)
+            case turns.SpeechDropped():
+                self._end_turn(event.audio_end_ms, None)
+            case _:
+                assert_never(event)
+
+    def _end_turn(self, audio_end_ms: int, audio: Float32 | None) -> None:
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return
+        self._send(wire.SpeechStopped(item_id=turn.item_id, audio_end_ms=audio_end_ms))
+        rules = self._settings.turns
+        self._commit_turn(turn, audio, does_answer=rules is not None and rules.does_create_response)
+
+    def _commit_turn(self, turn: _Turn, audio: Float32 | None, *, does_answer: bool) -> None:
+        """Makes an item of what the person said; `audio` is ``None`` when that was no speech after all."""
+        audio_ms = 0 if audio is None else len(audio) * 1000 // SAMPLE_RATE_HZ
+        item = wire.Item(
+            id=turn.item_id,
+            object="realtime.item",
+            type="message",
+            role="user",
+            status="completed",
+            content=(wire.ContentPart(type="input_audio"),),
+        )
+        self._send(wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id))
+        entry = Entry(item, audio_ms=audio_ms)
+        self._add_item(entry)
+        if turn.partial is not None:
+            turn.partial.cancel()
+        guess = turn.guess
+        if audio is not None and guess is None:
+            guess = self._workers.hear_nowait(partial(self._transcribe, audio))
+        entry.transcribing = self._tasks.create_task(
+            self._finish_transcription(entry, guess, does_answer=does_answer), name=f"hear-{turn.item_id}"
+        )
+
+    async def _finish_transcription(
+        self, entry: Entry, guess: Future[Transcript] | None, *, does_answer: bool
+    ) -> None:
+        transcript = None if guess is None else await asyncio.wrap_future(guess)
+        text = transcript.text if transcript is not None and transcript.is_speech else ""
+        entry.hear(text)
+        if self._settings.transcribes:
+            self._send(
+                wire.TranscriptionCompleted(
+                    item_id=entry.item_id,
+                    content_index=CONTENT_INDEX,
+                    transcript=text,
+                    usage=wire.TranscriptionUsage(type="duration", seconds=entry.audio_ms / 1000),
+                )
+            )
+        if does_answer and text:
+            if self._answer is None:
+                self._start_answer(wire.ResponseParams())
+            else:
+                self._is_answer_due = True
+
+    def _transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
+        return self._speech.recogniser.transcribe(audio, beam)
+
+    def _cancel_guess(self, turn: _Turn) -> None:
+        if turn.guess is not None:
+            turn.guess.cancel()
+            turn.guess = None
+
+    def _show_partial(self, audio: Float32) -> None:
+        turn = self._turn
+        if (
+            turn is None
+            or not self._settings.transcribes
+            or turn.partial is not None
+            or turn.guess is not None
+        ):
+            return
+        turn.partial = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
+        self._tasks.create_task(self._finish_partial(turn, turn.partial), name=f"partial-{turn.item_id}")
+
+    async def _finish_partial(self, turn: _Turn, decoding: Future[Transcript]) -> None:
+        await asyncio.wait([asyncio.wrap_future(decoding)])
+        turn.partial = None
+        if decoding.cancelled() or self._turn is not turn:
+            return
+        transcript = decoding.result()
+        if transcript.is_speech and (delta := next_words(turn.shown, transcript.text)):
+            self._send(
+                wire.TranscriptionDelta(item_id=turn.item_id, content_index=CONTENT_INDEX, delta=delta)
+            )
+
+    def _commit(self) -> None:
+        if self._detector is not None:
+            self._commit_detected(self._detector)
+            return
+        audio = np.concatenate(self._uncommitted) if self._uncommitted else np.zeros(0, np.float32)
+        duration_ms = len(audio) * 1000 // SAMPLE_RATE_HZ
+        if duration_ms < MIN_COMMIT_MS:
+            raise wire.ClientMistake(
+                f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms of "
+                f"audio, but buffer only has {duration_ms}ms of audio.",
+                code="input_audio_buffer_commit_empty",
+            )
+        self._forget_uncommitted()
+        self._commit_turn(_Turn(new_id("item")), audio, does_answer=False)
+
+    def _commit_detected(self, detector: turns.TurnDetector) -> None:
+        """A commit by hand while voice detection is on: ends the turn that is going on, without an answer."""
+        for event in detector.finish():
+            if isinstance(event, turns.SpeechStopped) and self._turn is not None:
+                turn, self._turn = self._turn, None
+                self._commit_turn(turn, event.audio, does_answer=False)
+                return
+            self._on_turn_event(event)
+        raise wire.ClientMistake(
+            "Error committing input audio buffer: nobody is speaking. The server commits turns by itself.",
+            code="input_audio_buffer_commit_empty",
+        )
+
+    def _clear_input(self) -> None:
+        self._forget_uncommitted()
+        if self._detector is not None:
+            self._detector.discard()
+        if self._turn is not None:
+            self._cancel_guess(self._turn)
+            self._turn = None
+        self._send(wire.InputAudioCleared())
+
+    def _forget_uncommitted(self) -> None:
+        self._uncommitted.clear()
+        self._uncommitted_samples = 0
+
+    # Kai's answers
+
+    def _create_response(self, params: wire.ResponseParams) -> None:
+        if self._answer is not None:
+            raise wire.ClientMistake(
+                f"Conversation already has an active response in progress: {self._answer.response_id}. Wait until "
+                "the response is finished before creating a new one.",
+                code="conversation_already_has_active_response",
+            )
+        if params.output_modalities not in (None, ("audio",), ("text",)):
+            raise wire.ClientMistake(
+                "Invalid value for 'response.output_modalities': it is ['audio'] or ['text'].",
+                code="invalid_value",
+                param="response.output_modalities",
+            )
+        session.check_output(_output_of(params), "response.audio.output")
+        self._start_answer(params)
+
+    def _start_answer(self, params: wire.ResponseParams) -> None:
+        speaks = self._settings.speaks
+        if params.output_modalities is not None:
+            speaks = params.output_modalities == ("audio",)
+        self._is_answer_due = False
+        self._answer = Answer(
+            self._send,
+            response_id=new_id("resp"),
+            item_id=new_id("item"),
+            conversation_id=None if params.conversation == "none" else self._conversation_id,
+            speaks=speaks,
+            metadata=params.metadata,
+        )
+        self._answer.begin()
+        self._answering = self._tasks.create_task(
+            self._give_answer(self._answer, params), name=f"answer-{self._answer.response_id}"
+        )
+
+    async def _give_answer(self, answer: Answer, params: wire.ResponseParams) -> None:
+        unheard = [entry.transcribing for entry in self._items if entry.transcribing is not None]
+        if pending := [task for task in unheard if not task.done()]:
+            await asyncio.wait(pending)
+        before = self._context(params)
+        spoken_to, system_lines = _told_to_mind(before)
+        instructions = self._settings.instructions if params.instructions is None else params.instructions
+        instructions = "\n".join([instructions, *system_lines])
+        reply = await self._workers.speak(
+            partial(self._speech.mind.reply, spoken_to, instructions, self._now())
+        )
+        is_in_conversation = params.conversation != "none"
+        previous_item_id = self._items.last_id
+        entry = Entry(answer.open_item(previous_item_id))
+        if is_in_conversation:
+            self._items.add(entry)
+        if answer.speaks:
+            await self._say(answer, entry, reply.text, self._speed(params))
+        else:
+            answer.add_text(reply.text)
+        usage_entry = Entry(
+            replace(entry.item, content=(wire.ContentPart(type="output_text", text=answer.text),)),
+            audio_ms=entry.audio_ms,
+        )
+        usage = usage_of(before, instructions, self._cached_tokens, usage_entry)
+        self._cached_tokens = usage.total_tokens
+        self._finish_answer(answer, entry, "completed", usage=usage)
+
+    async def _say(self, answer: Answer, entry: Entry, text: str, speed: float) -> None:
+        clauses = self._speech.voice.stream(text, speed)
+        while (clause := await self._workers.speak(partial(next, clauses, None))) is not None:
+            self._has_spoken = True
+            entry.add_clause(clause)
+            self._transport.speak(answer.response_id, answer.item_id, clause)
+            answer.add_text(f" {clause.text}" if answer.text else clause.text)
+        self._transport.end_speech(answer.response_id)
+
+    def _context(self, params: wire.ResponseParams) -> list[Entry]:
+        """What the answer is an answer to: the conversation, or the items that the client gave for this one."""
+        if params.input is None:
+            return list(self._items)
+        return [
+            self._items.find(item.id or "", verb="retrieve") if item.type == "item_reference" else Entry(item)
+            for item in params.input
+        ]
+
+    def _speed(self, params: wire.ResponseParams) -> float:
+        return session.given(_output_of(params).speed, self._settings.speed)
+
+    def _finish_answer(
+        self,
+        answer: Answer,
+        entry: Entry | None,
+        status: str,
+        *,
+        reason: str | None = None,
+        usage: wire.Usage | None = None,
+    ) -> None:
+        item = answer.finish(status, reason=reason, usage=usage)
+        if entry is not None and item is not None:
+            entry.item = item
+        self._answer = None
+        self._answering = None
+        limits = tuple(
+            wire.RateLimit(name=name, limit=1_000_000, remaining=1_000_000, reset_seconds=0.0)
+            for name in ("requests", "tokens")
+        )
+        self._send(wire.RateLimitsUpdated(rate_limits=limits))
+        if self._is_answer_due:
+            self._start_answer(wire.ResponseParams())
+
+    def _cancel_response(self, response_id: str | None) -> None:
+        if self._answer is None or response_id not in (None, self._answer.response_id):
+            raise wire.ClientMistake(
+                "Cancellation failed: no active response found", code="response_cancel_not_active"
+            )
+        self._cut_answer("client_cancelled")
+
+    def _cut_answer(self, reason: str) -> None:
+        """Stops making the answer; what of its sound is queued still plays, until it is dropped."""
+        answer, answering = self._answer, self._answering
+        if answer is None:
+            return
+        if answering is not None:
+            answering.cancel()
+        entry = next((entry for entry in self._items if entry.item_id == answer.item_id), None)
+        if answer.speaks:
+            self._transport.end_speech(answer.response_id)
+        self._finish_answer(answer, entry, "cancelled", reason=reason)
+
+    def _interrupt(self) -> None:
+        """The person speaks: Kai is silent at once."""
+        self._is_answer_due = False
+        self._cut_answer("turn_detected")
+        self._drop_speech()
+
+    def _clear_output(self) -> None:
+        if not self._transport.plays_sound:
+            raise wire.ClientMistake(
+                "output_audio_buffer.clear is for WebRTC: on a WebSocket the client plays the sound itself.",
+                code="invalid_event_for_transport",
+                param="type",
+            )
+        self._drop_speech()
+
+    def _drop_speech(self) -> None:
+        for dropped in self._transport.drop_speech():
+            self._send(wire.OutputAudioCleared(response_id=dropped.response_id))
+            entry = next((entry for entry in self._items if entry.item_id == dropped.item_id), None)
+            if entry is not None:
+                self._truncate_entry(entry, min(dropped.heard_ms, entry.audio_ms))
+
+    # Out
+
+    def _send(self, event: wire.KnownServerEvent) -> None:
+        self._transport.send(replace(event, event_id=new_id("event")))
+
+    def _answer_mistake(self, mistake: wire.ClientMistake, event_id: str | None) -> None:
+        detail = wire.ErrorDetail(
+            type="invalid_request_error",
+            code=mistake.code,
+            message=mistake.message,
+            param=mistake.param,
+            event_id=event_id,
+        )
+        self._send(wire.ErrorOccurred(error=detail))
+
+
+def _output_of(params: wire.ResponseParams) -> wire.AudioOutputConfig:
+    audio = params.audio
+    if audio is None or isinstance(audio.output, wire.Unset):
+        return wire.AudioOutputConfig()
+    return audio.output
+
+
+def _told_to_mind(entries: Sequence[Entry]) -> tuple[list[MindTurn], list[str]]:
+    """What was said, and what stands above it."""
+    said: list[MindTurn] = []
+    system_lines: list[str] = []
+    for entry in entries:
+        match entry.item:
+            case wire.Item(type="message", role="user"):
+                said.append(MindTurn("user", entry.text))
+            case wire.Item(type="message", role="assistant"):
+                said.append(MindTurn("assistant", entry.text))
+            case wire.Item(type="message", role="system"):
+                system_lines.append(entry.text)
+            case _:
+                pass
+    return said, system_lines
+
+
+def next_words(shown: list[str], text: str) -> str:
+    """What can be added to the words `shown` so far, now that the sound so far reads `text`; added to `shown`.
+
+    A delta can only be appended, but the recogniser may change its mind. So its last word is held back, and nothing is
+    added while it disagrees with what was shown; the final transcript mends the rest.
+    """
+    words = text.split()[:-1]
+    is_same = [_bare(word) for word in words[: len(shown)]] == [_bare(word) for word in shown]
+    if not is_same or len(words) <= len(shown):
+        return ""
+    fresh = words[len(shown) :]
+    delta = (" " if shown else "") + " ".join(fresh)
+    shown += fresh
+    return delta
+
+
+def _bare(word: str) -> str:
+    return "".join(character for character in word.lower() if character.isalnum())

@@ -1,0 +1,149 @@
+"""The items of one conversation: in their order, with what was heard of what Kai said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from kai.engine.answer import assistant_part
+from kai.engine.speech.synthesise import SAMPLE_RATE_HZ, Clause
+from kai.wire.realtime import ClientMistake, ContentPart, InputTokenDetails, Item, OutputTokenDetails, Usage
+
+_USER_AUDIO_MS_PER_TOKEN: Final = 100
+_KAI_AUDIO_MS_PER_TOKEN: Final = 50
+_CHARACTERS_PER_TOKEN: Final = 4
+
+
+@dataclass(slots=True)
+class Entry:
+    """An item and what the wire does not show of it.
+
+    `words` are Kai's spoken words with the end of each in ms of the item's sound; `transcribing` is the task that will
+    write the person's words into the item.
+    """
+
+    item: Item
+    audio_ms: int = 0
+    words: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    transcribing: asyncio.Task[None] | None = None
+
+    @property
+    def item_id(self) -> str:
+        return self.item.id or ""
+
+    @property
+    def text(self) -> str:
+        """All words of the item, written or spoken."""
+        parts = self.item.content or ()
+        return " ".join(filter(None, (part.text or part.transcript for part in parts)))
+
+    @property
+    def is_kais_speech(self) -> bool:
+        return any(part.type == "output_audio" for part in self.item.content or ())
+
+    def add_clause(self, clause: Clause) -> None:
+        """Lengthens Kai's speech by `clause`."""
+        start_ms = self.audio_ms
+        self.words += [
+            (span.word, start_ms + span.end_sample * 1000 // SAMPLE_RATE_HZ) for span in clause.words
+        ]
+        self.audio_ms += len(clause.pcm) * 1000 // SAMPLE_RATE_HZ
+
+    def truncate(self, audio_end_ms: int) -> None:
+        """Keeps of Kai's speech only what ends by `audio_end_ms`, so that nobody thinks the rest was heard."""
+        self.words = [(word, end_ms) for word, end_ms in self.words if end_ms <= audio_end_ms]
+        self.audio_ms = min(self.audio_ms, audio_end_ms)
+        text = " ".join(word for word, _ in self.words)
+        self.item = replace(self.item, status="incomplete", content=(assistant_part(text, speaks=True),))
+
+    def hear(self, transcript: str) -> None:
+        """Writes what was recognised into the person's item."""
+        content = tuple(
+            replace(part, transcript=transcript) if part.type == "input_audio" else part
+            for part in self.item.content or ()
+        )
+        self.item = replace(self.item, content=content)
+
+
+class Items:
+    """The entries of a conversation, oldest first. A missing id raises `ClientMistake`."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    @property
+    def last_id(self) -> str | None:
+        return self._entries[-1].item_id if self._entries else None
+
+    @property
+    def has_kais_speech(self) -> bool:
+        return any(entry.is_kais_speech for entry in self._entries)
+
+    def find(self, item_id: str, *, verb: str) -> Entry:
+        """The entry, for a client that wants to `verb` it."""
+        for entry in self._entries:
+            if entry.item_id == item_id:
+                return entry
+        raise ClientMistake(
+            f"Error: the item with id '{item_id[:80]}' does not exist, so it cannot be {verb}d.",
+            code=f"item_{verb}_invalid_item_id",
+            param="item_id",
+        )
+
+    def add(self, entry: Entry, *, previous_item_id: str | None = None) -> str | None:
+        """Puts `entry` after `previous_item_id` (``root``: first; ``None``: last); the id before it, if any."""
+        if any(known.item_id == entry.item_id for known in self._entries):
+            raise ClientMistake(
+                f"Error: an item with id '{entry.item_id[:80]}' already exists.",
+                code="item_create_duplicate_item_id",
+                param="item.id",
+            )
+        if previous_item_id is None:
+            index = len(self._entries)
+        elif previous_item_id == "root":
+            index = 0
+        else:
+            index = self._entries.index(self.find(previous_item_id, verb="create")) + 1
+        before = self._entries[index - 1].item_id if index else None
+        self._entries.insert(index, entry)
+        return before
+
+    def remove(self, item_id: str) -> None:
+        self._entries.remove(self.find(item_id, verb="delete"))
+
+
+def text_tokens(text: str) -> int:
+    """About how many tokens `text` is; four characters make one."""
+    return -(-len(text) // _CHARACTERS_PER_TOKEN)
+
+
+def usage_of(before: list[Entry], instructions: str, cached_tokens: int, answer: Entry) -> Usage:
+    """What an answer would have cost: the rates of the reference, since this engine's own answers are free.
+
+    The whole conversation is input to every answer; what was input before counts as cached.
+    """
+    in_text = text_tokens(instructions)
+    in_audio = 0
+    for entry in before:
+        parts: tuple[ContentPart, ...] = entry.item.content or ()
+        if any(part.type in ("input_audio", "output_audio") for part in parts):
+            rate = _KAI_AUDIO_MS_PER_TOKEN if entry.is_kais_speech else _USER_AUDIO_MS_PER_TOKEN
+            in_audio += -(-entry.audio_ms // rate)
+        if not any(part.type == "input_audio" for part in parts):
+            in_text += text_tokens(entry.text)
+    out_text = text_tokens(answer.text)
+    out_audio = -(-answer.audio_ms // _KAI_AUDIO_MS_PER_TOKEN)
+    return Usage(
+        total_tokens=in_text + in_audio + out_text + out_audio,
+        input_tokens=in_text + in_audio,
+        output_tokens=out_text + out_audio,
+        input_token_details=InputTokenDetails(
+            text_tokens=in_text, audio_tokens=in_audio, cached_tokens=min(cached_tokens, in_text + in_audio)
+        ),
+        output_token_details=OutputTokenDetails(text_tokens=out_text, audio_tokens=out_audio),
+    )

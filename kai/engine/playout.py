@@ -1,0 +1,122 @@
+"""Kai's sound on its way into a call: what is queued, what was heard, and when it starts and stops."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.engine.conversation import Dropped
+from kai.media.pcm import Resampler
+
+Int16 = NDArray[np.int16]
+
+SPEECH_HZ: Final = 24_000
+CALL_HZ: Final = 48_000
+FRAME_SAMPLES: Final = 960
+FRAME_S: Final = 0.02
+
+
+@dataclass(slots=True)
+class _Segment:
+    """The sound of one answer at 48 000 Hz; one resampler for all of it, so that its clauses join without a click."""
+
+    response_id: str
+    item_id: str
+    resampler: Resampler = field(default_factory=lambda: Resampler(SPEECH_HZ, CALL_HZ))
+    queue: deque[Int16] = field(default_factory=deque[Int16])
+    queued_samples: int = 0
+    played_samples: int = 0
+    is_started: bool = False
+    is_ended: bool = False
+
+    def add(self, samples: Int16) -> None:
+        if len(samples):
+            self.queue.append(samples)
+            self.queued_samples += len(samples)
+
+    def take(self, count: int) -> Int16:
+        """At most `count` samples of the queue's first piece."""
+        piece = self.queue.popleft()
+        taken, rest = piece[:count], piece[count:]
+        if len(rest):
+            self.queue.appendleft(rest)
+        self.queued_samples -= len(taken)
+        self.played_samples += len(taken)
+        return taken
+
+
+class Playout:
+    """Answers in their order, pulled by the call 20 ms at a time. Not thread-safe.
+
+    The queue holds whole answers, as fast as they are made; an answer is at most what the mind says in one go.
+    """
+
+    def __init__(self, on_started: Callable[[str], None], on_stopped: Callable[[str], None]) -> None:
+        self._on_started = on_started
+        self._on_stopped = on_stopped
+        self._segments: deque[_Segment] = deque()
+        self._dropped_id: str | None = None
+        self.pulled_samples = 0
+
+    def push(self, response_id: str, item_id: str, speech: Int16) -> int | None:
+        """Queues `speech`, ``(n,)`` int16 at 24 000 Hz; where its first sample lies in the pulled sound, or ``None``.
+
+        ``None``: the answer was dropped, and what still comes of it is dropped too. Whoever is first in the queue is
+        told of as started at once, at most 20 ms before its first sample goes out.
+        """
+        if response_id == self._dropped_id:
+            return None
+        if not self._segments or self._segments[-1].response_id != response_id:
+            self._segments.append(_Segment(response_id, item_id))
+        segment = self._segments[-1]
+        position = self.pulled_samples + sum(queued.queued_samples for queued in self._segments)
+        segment.add(segment.resampler.push(speech))
+        self._start_first()
+        return position
+
+    def end(self, response_id: str) -> None:
+        """No more sound of that answer will come."""
+        for segment in self._segments:
+            if segment.response_id == response_id and not segment.is_ended:
+                segment.is_ended = True
+                segment.add(segment.resampler.flush())
+
+    def pull(self) -> Int16:
+        """The next 20 ms, ``(960,)`` int16 at 48 000 Hz; zeros where there is nothing to say."""
+        frame = np.zeros(FRAME_SAMPLES, np.int16)
+        filled = 0
+        while self._segments and filled < FRAME_SAMPLES:
+            segment = self._segments[0]
+            if segment.queue:
+                taken = segment.take(FRAME_SAMPLES - filled)
+                frame[filled : filled + len(taken)] = taken
+                filled += len(taken)
+            elif segment.is_ended:
+                self._segments.popleft()
+                self._on_stopped(segment.response_id)
+                self._start_first()
+            else:
+                break
+        self.pulled_samples += FRAME_SAMPLES
+        return frame
+
+    def drop(self) -> list[Dropped]:
+        """Forgets all that was not pulled; what was cut off, first the answer that was sounding."""
+        dropped = [
+            Dropped(segment.response_id, segment.item_id, segment.played_samples * 1000 // CALL_HZ)
+            for segment in self._segments
+        ]
+        if dropped:
+            self._dropped_id = dropped[-1].response_id
+        self._segments.clear()
+        return dropped
+
+    def _start_first(self) -> None:
+        if self._segments and not self._segments[0].is_started:
+            self._segments[0].is_started = True
+            self._on_started(self._segments[0].response_id)

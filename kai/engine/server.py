@@ -1,0 +1,313 @@
+"""The engine's HTTP surface: the Realtime routes of the reference, for the official clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator
+from typing import Final, cast
+
+from starlette.applications import Starlette
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from kai.engine import session
+from kai.engine.access import Guard, Keys, key_of, refusal
+from kai.engine.call import Call
+from kai.engine.conversation import new_id
+from kai.engine.socket import converse, join_call
+from kai.engine.speech.kit import SpeechKit
+from kai.engine.workers import Workers
+from kai.errors import EngineError
+from kai.wire import marks
+from kai.wire import realtime as wire
+
+logger = logging.getLogger(__name__)
+
+MAX_CONVERSATIONS: Final = 8
+MAX_OFFER_BYTES: Final = 1 << 20
+MAX_WEBSOCKET_BYTES: Final = 24 << 20
+LONGEST_SESSION_S: Final = 3600.0
+NEGOTIATE_S: Final = 10.0
+CLOSE_S: Final = 6.0
+SECRET_SECONDS: Final = range(10, 7201)
+
+
+class Refused(Exception):
+    """A request that is answered by `response` and goes no further."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+class Engine:
+    """All conversations of one engine process.
+
+    At most `max_conversations` at once, calls and WebSockets together; who comes then is told so by a 429.
+    """
+
+    def __init__(
+        self,
+        speech: SpeechKit,
+        *,
+        run_key: str | None = None,
+        max_conversations: int = MAX_CONVERSATIONS,
+        longest_session_s: float = LONGEST_SESSION_S,
+    ) -> None:
+        self._speech = speech
+        self._workers = Workers()
+        self._keys = Keys(run_key)
+        self._max_conversations = max_conversations
+        self._longest_session_s = longest_session_s
+        self._calls: dict[str, Call] = {}
+        self._socket_count = 0
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def application(self) -> Starlette:
+        """The ASGI application that serves this engine."""
+        return Starlette(
+            routes=[
+                Route("/v1/realtime/calls", self._create_call, methods=["POST"]),
+                Route("/v1/realtime/calls/{call_id}/hangup", self._hang_up, methods=["POST"]),
+                Route("/v1/realtime/client_secrets", self._create_secret, methods=["POST"]),
+                WebSocketRoute("/v1/realtime", self._connect),
+            ],
+            middleware=[
+                Middleware(Guard),
+                Middleware(
+                    CORSMiddleware,
+                    allow_origin_regex=".*",  # the guard has let through pages of this computer only
+                    allow_methods=["POST"],
+                    allow_headers=["authorization", "content-type", "x-openai-agents-sdk"],
+                    expose_headers=["Location", marks.HEADER],
+                ),
+            ],
+            exception_handlers={
+                HTTPException: _answer_http_error,
+                wire.ClientMistake: _answer_mistake,
+                Refused: _answer_refused,
+            },
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
+        del app
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                yield
+                for call in self._calls.values():
+                    call.hang_up()
+        finally:
+            self._tasks = None
+            await asyncio.to_thread(self._workers.close)
+
+    # Routes
+
+    async def _create_call(self, request: Request) -> Response:
+        key = self._admitted(request)
+        offer, wanted = await self._read_offer(request)
+        config = self._start_session(wanted or self._keys.session_of(key), request.query_params.get("model"))
+        self._admit_one_more()
+        call = Call(
+            speech=self._speech, workers=self._workers, config=config, longest_s=self._longest_session_s
+        )
+        if self._tasks is None:
+            raise HTTPException(503, "The engine is closing.")
+        self._calls[call.call_id] = call
+        self._tasks.create_task(self._supervise(call, offer), name=f"call-{call.call_id}")
+        try:
+            async with asyncio.timeout(NEGOTIATE_S):
+                answer = await call.answered
+        except EngineError as exc:
+            raise HTTPException(500, exc.message) from exc
+        except TimeoutError as exc:
+            call.hang_up()
+            raise HTTPException(504, "The engine could not answer the offer in time.") from exc
+        headers = {"Location": f"/v1/realtime/calls/{call.call_id}", marks.HEADER: "1"}
+        return Response(answer, status_code=201, media_type="application/sdp", headers=headers)
+
+    async def _hang_up(self, request: Request) -> Response:
+        self._admitted(request)
+        call = self._calls.get(cast("str", request.path_params["call_id"]))
+        if call is None:
+            return refusal(404, "No session found for the provided call_id.", code="call_id_not_found")
+        call.hang_up()
+        return Response(status_code=200)
+
+    async def _create_secret(self, request: Request) -> Response:
+        self._admitted(request)
+        body = await _json_object(request)
+        wanted = None if body.get("session") is None else wire.decode_session(body["session"])
+        seconds = 600
+        match body.get("expires_after"):
+            case {"seconds": int(given)} if given in SECRET_SECONDS:
+                seconds = given
+            case None:
+                pass
+            case _:
+                raise wire.ClientMistake(
+                    "Invalid value for 'expires_after': its seconds are between 10 and 7200.",
+                    code="invalid_value",
+                    param="expires_after",
+                )
+        config = self._start_session(wanted, None)
+        value, expires_at = self._keys.mint(seconds, wanted)
+        return JSONResponse(
+            {"value": value, "expires_at": expires_at, "session": wire.encode_session(config)}
+        )
+
+    async def _connect(self, websocket: WebSocket) -> None:
+        refused = self._refuse_socket(websocket)
+        if refused is not None:
+            await websocket.send_denial_response(refused)
+            return
+        call_id = websocket.query_params.get("call_id")
+        offered = websocket.scope.get("subprotocols", [])
+        await websocket.accept(subprotocol="realtime" if "realtime" in offered else None)
+        if "realtime=v1" in websocket.headers.get("openai-beta", ""):
+            await websocket.close(4000, "beta_api_shape_disabled")
+        elif call_id is not None:
+            await join_call(websocket, self._calls[call_id])
+        else:
+            await self._converse(websocket)
+
+    def _refuse_socket(self, websocket: WebSocket) -> Response | None:
+        if not self._keys.admits(key_of(websocket.headers)):
+            return _refuse_key()
+        call_id = websocket.query_params.get("call_id")
+        if call_id is not None:
+            if call_id in self._calls:
+                return None
+            return refusal(404, "No session found for the provided call_id.", code="call_id_not_found")
+        if websocket.query_params.get("intent", "conversation") != "conversation":
+            return refusal(
+                400, "This engine has 'realtime' sessions only.", code="invalid_value", param="intent"
+            )
+        return self._refuse_full()
+
+    async def _converse(self, websocket: WebSocket) -> None:
+        wanted = self._keys.session_of(key_of(websocket.headers))
+        config = self._start_session(wanted, websocket.query_params.get("model"))
+        self._socket_count += 1
+        try:
+            await converse(
+                websocket,
+                speech=self._speech,
+                workers=self._workers,
+                config=config,
+                longest_s=self._longest_session_s,
+            )
+        finally:
+            self._socket_count -= 1
+
+    # Inside
+
+    async def _supervise(self, call: Call, offer: str) -> None:
+        try:
+            await call.run(offer)
+        except Exception:
+            logger.exception("a call ended by a bug", extra={"call_id": call.call_id})
+        finally:
+            del self._calls[call.call_id]
+            if not call.answered.done():
+                call.answered.set_exception(EngineError("The engine could not answer the offer."))
+
+    def _admitted(self, request: Request) -> str:
+        key = key_of(request.headers)
+        if not self._keys.admits(key):
+            raise Refused(_refuse_key())
+        return key
+
+    def _refuse_full(self) -> Response | None:
+        if len(self._calls) + self._socket_count < self._max_conversations:
+            return None
+        return refusal(
+            429,
+            f"This engine holds {self._max_conversations} conversations at a time, and all are taken. End one, "
+            "then try again.",
+            code="too_many_conversations",
+        )
+
+    def _admit_one_more(self) -> None:
+        refused = self._refuse_full()
+        if refused is not None:
+            raise Refused(refused)
+
+    def _start_session(self, wanted: wire.SessionConfig | None, model: str | None) -> wire.SessionConfig:
+        expires_at = int(time.time() + self._longest_session_s)
+        return session.started(wanted, model=model, session_id=new_id("sess"), expires_at=expires_at)
+
+    async def _read_offer(self, request: Request) -> tuple[str, wire.SessionConfig | None]:
+        """The SDP offer, its bytes as they came, and the session that was asked for with it."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if int(request.headers.get("content-length", "0")) > MAX_OFFER_BYTES:
+            raise HTTPException(413, "The offer is larger than 1 MiB.")
+        if kind == "application/sdp":
+            return _text(await request.body(), "sdp"), None
+        if kind != "multipart/form-data":
+            raise wire.ClientMistake(
+                "Unsupported content type. Send 'multipart/form-data' or 'application/sdp'.",
+                code="unsupported_content_type",
+            )
+        try:
+            async with request.form(max_files=4, max_fields=8, max_part_size=MAX_OFFER_BYTES) as form:
+                offer = await _part(form, "sdp")
+                wanted = await _part(form, "session")
+        except HTTPException as exc:
+            raise wire.ClientMistake("The form could not be read.", code="invalid_form") from exc
+        if offer is None:
+            raise wire.ClientMistake(
+                "Missing required parameter: 'sdp'.", code="missing_required_parameter", param="sdp"
+            )
+        return offer, None if wanted is None else wire.decode_session(wire.parse_object(wanted))
+
+
+async def _part(form: FormData, name: str) -> str | None:
+    """The text of a form part, its line ends untouched, whether it came with a file name or not."""
+    part = form.get(name)
+    return _text(await part.read(), name) if isinstance(part, UploadFile) else part
+
+
+def _text(data: bytes, param: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as exc:
+        raise wire.ClientMistake(f"'{param}' is not UTF-8 text.", code="invalid_value", param=param) from exc
+
+
+async def _json_object(request: Request) -> wire.JsonObject:
+    data = await request.body()
+    return wire.parse_object(data) if data else {}
+
+
+def _refuse_key() -> Response:
+    return refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+def _answer_refused(request: Request, exc: Exception) -> Response:
+    del request
+    assert isinstance(exc, Refused)
+    return exc.response
+
+
+def _answer_mistake(request: Request, exc: Exception) -> Response:
+    del request
+    assert isinstance(exc, wire.ClientMistake)
+    return refusal(400, exc.message, code=exc.code, param=exc.param)
+
+
+def _answer_http_error(request: Request, exc: Exception) -> Response:
+    del request
+    assert isinstance(exc, HTTPException)
+    return refusal(exc.status_code, exc.detail, code=None)

@@ -1,0 +1,202 @@
+"""The session of one conversation: what it starts with, what may be changed, and what is in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from kai.wire.realtime import (
+    UNSET,
+    AudioConfig,
+    AudioFormat,
+    AudioInputConfig,
+    AudioOutputConfig,
+    ClientMistake,
+    SessionConfig,
+    TurnDetection,
+    Unset,
+    merge_session,
+)
+
+T = TypeVar("T")
+
+PCM_24K: Final = AudioFormat(type="audio/pcm", rate=24_000)
+
+#: What the reference gives a session whose client says nothing.
+DEFAULT: Final = SessionConfig(
+    type="realtime",
+    object="realtime.session",
+    model="kai-local",
+    instructions="",
+    output_modalities=("audio",),
+    audio=AudioConfig(
+        input=AudioInputConfig(
+            format=PCM_24K,
+            noise_reduction=None,
+            transcription=None,
+            turn_detection=TurnDetection(
+                type="server_vad",
+                threshold=0.5,
+                prefix_padding_ms=300,
+                silence_duration_ms=500,
+                idle_timeout_ms=None,
+                create_response=True,
+                interrupt_response=True,
+            ),
+        ),
+        output=AudioOutputConfig(format=PCM_24K, voice="heart", speed=1.0),
+    ),
+    tools=(),
+    tool_choice="auto",
+    max_output_tokens="inf",
+    truncation="auto",
+    tracing=None,
+    include=None,
+)
+
+#: How long a pause ends the turn when the client asks for semantic VAD, which this engine has not.
+_SILENCE_MS_BY_EAGERNESS: Final = {"low": 900, "medium": 500, "auto": 500, "high": 300}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """When a person's turn begins and ends, and what follows from it."""
+
+    threshold: float
+    prefix_padding_ms: int
+    silence_duration_ms: int
+    does_create_response: bool
+    does_interrupt_response: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is in force; `turns` is ``None`` when the client commits turns itself."""
+
+    instructions: str
+    speaks: bool
+    transcribes: bool
+    speed: float
+    turns: TurnSettings | None
+
+
+def given(value: T | Unset, default: T) -> T:
+    """`value`, or `default` where the client said nothing."""
+    return default if isinstance(value, Unset) else value
+
+
+def settings_of(config: SessionConfig) -> Settings:
+    """The settings in a whole session (one made by `changed`)."""
+    audio = given(config.audio, AudioConfig())
+    heard = given(audio.input, AudioInputConfig())
+    spoken = given(audio.output, AudioOutputConfig())
+    detection = given(heard.turn_detection, None)
+    return Settings(
+        instructions=given(config.instructions, ""),
+        speaks=given(config.output_modalities, ("audio",)) == ("audio",),
+        transcribes=given(heard.transcription, None) is not None,
+        speed=given(spoken.speed, 1.0),
+        turns=None if detection is None else _turn_settings(detection),
+    )
+
+
+def _turn_settings(detection: TurnDetection) -> TurnSettings:
+    silence_ms = given(detection.silence_duration_ms, 500)
+    if detection.type == "semantic_vad":
+        silence_ms = _SILENCE_MS_BY_EAGERNESS[given(detection.eagerness, "auto")]
+    return TurnSettings(
+        threshold=given(detection.threshold, 0.5),
+        prefix_padding_ms=given(detection.prefix_padding_ms, 300),
+        silence_duration_ms=silence_ms,
+        does_create_response=given(detection.create_response, True),
+        does_interrupt_response=given(detection.interrupt_response, True),
+    )
+
+
+def started(
+    update: SessionConfig | None, *, model: str | None, session_id: str, expires_at: int
+) -> SessionConfig:
+    """The whole session that a client asked for, or the default one. Raises `ClientMistake`."""
+    wanted = SessionConfig(type="realtime") if update is None else update
+    chosen = given(wanted.model, DEFAULT.model if model is None else model)
+    base = replace(DEFAULT, model=chosen, id=session_id, expires_at=expires_at)
+    return changed(base, replace(wanted, id=UNSET, object=UNSET, expires_at=UNSET), has_spoken=False)
+
+
+def changed(current: SessionConfig, update: SessionConfig, *, has_spoken: bool) -> SessionConfig:
+    """`current` with `update`. Raises `ClientMistake` for what cannot be; then nothing of the update holds.
+
+    `has_spoken`: the conversation has assistant sound already, so that its voice is fixed.
+    """
+    if update.type != "realtime":
+        raise _mistake(
+            f"Invalid value: '{update.type}'. This engine has 'realtime' sessions only.", "session.type"
+        )
+    _check_fixed(current, update, has_spoken=has_spoken)
+    if not isinstance(update.output_modalities, Unset) and update.output_modalities not in (
+        ("audio",),
+        ("text",),
+    ):
+        raise _mistake(
+            "Invalid value for 'session.output_modalities': it is ['audio'] or ['text'].",
+            "session.output_modalities",
+        )
+    if not isinstance(update.audio, Unset):
+        if not isinstance(update.audio.input, Unset):
+            _check_input(update.audio.input)
+        if not isinstance(update.audio.output, Unset):
+            check_output(update.audio.output, "session.audio.output")
+    return merge_session(current, update)
+
+
+def _check_fixed(current: SessionConfig, update: SessionConfig, *, has_spoken: bool) -> None:
+    if not isinstance(update.model, Unset) and update.model != current.model:
+        raise _mistake("Cannot update a conversation's model.", "session.model", code="cannot_update_model")
+    if isinstance(update.audio, Unset) or isinstance(update.audio.output, Unset):
+        return
+    voice = update.audio.output.voice
+    in_force = given(given(current.audio, AudioConfig()).output, AudioOutputConfig()).voice
+    if has_spoken and not isinstance(voice, Unset) and voice != in_force:
+        raise _mistake(
+            "Cannot update a conversation's voice if assistant audio is present.",
+            "session.audio.output.voice",
+            code="cannot_update_voice",
+        )
+
+
+def _check_input(audio: AudioInputConfig) -> None:
+    path = "session.audio.input"
+    _check_format(audio.format, f"{path}.format")
+    detection = given(audio.turn_detection, None)
+    if detection is None:
+        return
+    path = f"{path}.turn_detection"
+    if detection.type not in ("server_vad", "semantic_vad"):
+        raise _mistake(
+            f"Invalid value for '{path}.type': it is 'server_vad' or 'semantic_vad'.", f"{path}.type"
+        )
+    if given(detection.eagerness, "auto") not in _SILENCE_MS_BY_EAGERNESS:
+        raise _mistake(f"Invalid value for '{path}.eagerness'.", f"{path}.eagerness")
+    _check_range(detection.threshold, 0.0, 1.0, f"{path}.threshold")
+    _check_range(detection.prefix_padding_ms, 0, 5_000, f"{path}.prefix_padding_ms")
+    _check_range(detection.silence_duration_ms, 50, 10_000, f"{path}.silence_duration_ms")
+
+
+def check_output(audio: AudioOutputConfig, path: str) -> None:
+    """Nothing, when the engine can speak so. Raises `ClientMistake`."""
+    _check_format(audio.format, f"{path}.format")
+    _check_range(audio.speed, 0.25, 1.5, f"{path}.speed")
+
+
+def _check_format(audio_format: AudioFormat | Unset, path: str) -> None:
+    if audio_format is not UNSET and audio_format not in (PCM_24K, AudioFormat(type="audio/pcm")):
+        raise _mistake(f"Invalid value for '{path}': this engine has 'audio/pcm' at rate 24000 only.", path)
+
+
+def _check_range(value: float | Unset, low: float, high: float, path: str) -> None:
+    if not isinstance(value, Unset) and not low <= value <= high:
+        raise _mistake(f"Invalid value for '{path}': it is between {low} and {high}.", path)
+
+
+def _mistake(message: str, param: str, *, code: str = "invalid_value") -> ClientMistake:
+    return ClientMistake(message, code=code, param=param)

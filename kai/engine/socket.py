@@ -1,0 +1,192 @@
+"""A conversation over a WebSocket, and side channels to calls: events and sound in base64, as fast as they are made."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kai.engine.answer import CONTENT_INDEX, OUTPUT_INDEX
+from kai.engine.call import Call, HungUp
+from kai.engine.conversation import Conversation, Dropped, new_id
+from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.synthesise import Clause
+from kai.engine.workers import Workers
+from kai.media import pcm
+from kai.wire import realtime as wire
+
+logger = logging.getLogger(__name__)
+
+MAX_AUDIO_BYTES: Final = 15 * 1024 * 1024
+MAX_UNSENT_EVENTS: Final = 2_000
+DELTA_SAMPLES: Final = 4_800
+SLICE_SAMPLES: Final = 24_000
+INPUT_HZ: Final = 24_000
+GOING_AWAY: Final = 1001
+TOO_SLOW: Final = 1013
+
+
+class Outbox:
+    """Text on its way to one WebSocket. A client that does not read for 2 000 events is left."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT_EVENTS)
+        self.overflowed = asyncio.Event()
+
+    def put_nowait(self, text: str) -> None:
+        """Queues `text`; when the queue is full, gives the client up."""
+        try:
+            self._queue.put_nowait(text)
+        except asyncio.QueueFull:
+            self.overflowed.set()
+
+    async def pump(self, websocket: WebSocket) -> None:
+        """Sends what is queued, for ever."""
+        while True:
+            await websocket.send_text(await self._queue.get())
+
+    async def close_when_overflowed(self, websocket: WebSocket) -> None:
+        """Closes the WebSocket of a client that does not read."""
+        await self.overflowed.wait()
+        logger.warning("a client does not read its events")
+        await websocket.close(TOO_SLOW, "You do not read your events.")
+
+
+class SocketTransport:
+    """Kai's side of a WebSocket: the client plays the sound, so nothing is known here of what was heard."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    @property
+    def plays_sound(self) -> bool:
+        """False: the client does."""
+        return False
+
+    def send(self, event: wire.KnownServerEvent) -> None:
+        """Queues an event for the client."""
+        self._outbox.put_nowait(wire.encode(event))
+
+    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+        """Queues a clause as base64, 200 ms an event."""
+        for start in range(0, len(clause.pcm), DELTA_SAMPLES):
+            sound = pcm.to_bytes(clause.pcm[start : start + DELTA_SAMPLES])
+            delta = wire.OutputAudioDelta(
+                response_id=response_id,
+                item_id=item_id,
+                output_index=OUTPUT_INDEX,
+                content_index=CONTENT_INDEX,
+                delta=base64.b64encode(sound).decode(),
+                event_id=new_id("event"),
+            )
+            self.send(delta)
+
+    def end_speech(self, response_id: str) -> None:
+        """Nothing: ``response.output_audio.done`` tells it."""
+
+    def drop_speech(self) -> Sequence[Dropped]:
+        """Nothing: the client has all of it."""
+        return ()
+
+
+class _Hearing:
+    """Turns appended base64 into what the conversation hears."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._resampler = pcm.Resampler(INPUT_HZ, 16_000)
+        self._odd = b""
+
+    async def append(self, event: wire.InputAudioAppend) -> None:
+        """Hears the sound of `event`, in slices of a second, so that other conversations go on meanwhile."""
+        if len(event.audio) > MAX_AUDIO_BYTES:
+            self._refuse(event, "The audio is larger than 15 MiB.")
+            return
+        try:
+            data = self._odd + base64.b64decode(event.audio, validate=True)
+        except binascii.Error:
+            self._refuse(event, "Invalid 'audio'. Expected base64-encoded audio bytes.")
+            return
+        whole = len(data) // 2 * 2
+        self._odd = data[whole:]
+        samples = pcm.from_bytes(data[:whole])
+        for start in range(0, len(samples), SLICE_SAMPLES):
+            self._conversation.hear(
+                pcm.to_float32(self._resampler.push(samples[start : start + SLICE_SAMPLES]))
+            )
+            await asyncio.sleep(0)
+
+    def _refuse(self, event: wire.InputAudioAppend, message: str) -> None:
+        self._conversation.refuse(message, code="invalid_value", event_id=event.event_id, param="audio")
+
+
+async def converse(
+    websocket: WebSocket, *, speech: SpeechKit, workers: Workers, config: wire.SessionConfig, longest_s: float
+) -> None:
+    """A whole conversation on an accepted WebSocket."""
+    outbox = Outbox()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(outbox.pump(websocket), name="ws-pump")
+            tasks.create_task(outbox.close_when_overflowed(websocket), name="ws-overflow")
+            conversation = Conversation(
+                transport=SocketTransport(outbox), speech=speech, workers=workers, tasks=tasks, config=config
+            )
+            conversation.open()
+            try:
+                async with asyncio.timeout(longest_s):
+                    await _read(websocket, conversation, _Hearing(conversation))
+            except TimeoutError:
+                conversation.expire()
+                await asyncio.sleep(0.2)  # the event is on its way
+                await websocket.close(GOING_AWAY, "Your session hit the maximum duration of 60 minutes.")
+            raise HungUp
+    except* (HungUp, WebSocketDisconnect):
+        pass
+
+
+async def join_call(websocket: WebSocket, call: Call) -> None:
+    """A side channel to a call on an accepted WebSocket: it gets every event, and may act like the call's client."""
+    outbox = Outbox()
+    conversation = call.listen(outbox.put_nowait)
+    if conversation is None:
+        await websocket.close(GOING_AWAY, "The call is over.")
+        return
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(outbox.pump(websocket), name="sideband-pump")
+            tasks.create_task(outbox.close_when_overflowed(websocket), name="sideband-overflow")
+            tasks.create_task(_leave_with(call, websocket), name="sideband-over")
+            outbox.put_nowait(wire.encode(conversation.greet_sideband()))
+            await _read(websocket, conversation, None)
+            raise HungUp
+    except* (HungUp, WebSocketDisconnect):
+        pass
+    finally:
+        call.unlisten(outbox.put_nowait)
+
+
+async def _leave_with(call: Call, websocket: WebSocket) -> None:
+    await call.over.wait()
+    await websocket.close(GOING_AWAY, "The call is over.")
+
+
+async def _read(websocket: WebSocket, conversation: Conversation, hearing: _Hearing | None) -> None:
+    """Handles what the client sends, in order, until it leaves."""
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text: str | bytes | None = message.get("text")
+        event = conversation.decode(text if text is not None else message.get("bytes") or b"")
+        if event is None:
+            continue
+        if hearing is not None and isinstance(event, wire.InputAudioAppend):
+            await hearing.append(event)
+        else:
+            conversation.handle(event)
