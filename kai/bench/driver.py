@@ -353,16 +353,16 @@ class Visitor:
 
     def state_word(self) -> str:
         """Kai's state as the page shows it."""
-        found = self.page.locator("[data-kai=state]")
+        found = self.page.locator(".state .word")
         return found.first.inner_text() if found.count() else ""
 
     def lines(self) -> list[tuple[str, str]]:
         """The chat: (role, words) of each line, oldest first."""
+        read = (
+            "nodes => nodes.map(n => [n.dataset.role, n.querySelector('.said').firstChild?.nodeValue ?? ''])"
+        )
         return [
-            (str(item[0]), str(item[1]))
-            for item in self.page.locator("[data-kai=line]").evaluate_all(
-                "nodes => nodes.map(n => [n.dataset.role, (n.querySelector('[data-kai=words]') || n).textContent.trim()])"
-            )
+            (str(role), str(words)) for role, words in self.page.locator(".lines > li").evaluate_all(read)
         ]
 
     def line_of(self, role: str, count: int) -> str:
