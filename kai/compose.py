@@ -48,7 +48,7 @@ class App:
 
     def make_session(self) -> tuple[Session, PageLink]:
         """A talk with fresh legs."""
-        page = PageLink(has_test_marks=self._settings.test_marks)
+        page = PageLink()
         session = Session(
             make_brain=self._make_brain, make_face=self._make_face, make_voice=VoiceOnly, browser=page
         )

@@ -40,7 +40,6 @@ ABANDONED_S: Final = 0.1
 LEVEL_FULL_SCALE: Final = 6000.0
 """RMS (int16) that fills the level meter: loud speech into a laptop."""
 
-CLICK_SAMPLES: Final = 192
 _SILENCE: Final[Pcm] = np.zeros(BLOCK_SAMPLES, np.int16)
 
 
@@ -125,14 +124,9 @@ class AudioTrack(MediaStreamTrack):
 
 
 class PageLink:
-    """Implements ``kai.ports.BrowserLink`` for streamlit-webrtc. Methods say which thread they are for.
+    """Implements ``kai.ports.BrowserLink`` for streamlit-webrtc. Methods say which thread they are for."""
 
-    With ``has_test_marks`` a click sounds at each full second of the monotonic clock, to be held against the stamps that
-    the face puts into its pictures.
-    """
-
-    def __init__(self, *, has_test_marks: bool = False) -> None:
-        self._has_test_marks = has_test_marks
+    def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._emit: Emit | None = None
         self._on_mic: Callable[[Pcm], None] | None = None
@@ -270,8 +264,7 @@ class PageLink:
 
     def _pull_block(self) -> Pcm:
         with self._pull_lock:
-            pcm = self._pull() if self._pull is not None else _SILENCE
-        return _with_click(pcm, time.monotonic()) if self._has_test_marks else pcm
+            return self._pull() if self._pull is not None else _SILENCE
 
     async def _pace(self) -> None:
         """Be the playout clock while no page is: answers end in time, and pages without WebRTC get their sound."""
@@ -301,14 +294,3 @@ class PageLink:
         loop, emit = self._loop, self._emit
         if loop is not None and emit is not None and not loop.is_closed() and not self._is_closed:
             loop.call_soon_threadsafe(emit, event)
-
-
-def _with_click(pcm: Pcm, at_s: float) -> Pcm:
-    """The block, with 4 ms of a loud 3 kHz tone where a full second begins in it."""
-    first = int((-at_s % 1.0) * AUDIO_HZ)
-    if first >= BLOCK_SAMPLES - CLICK_SAMPLES:
-        return pcm
-    clicked = pcm.copy()
-    t = np.arange(CLICK_SAMPLES) / AUDIO_HZ
-    clicked[first : first + CLICK_SAMPLES] = (28_000 * np.sin(2 * np.pi * 3000 * t)).astype(np.int16)
-    return clicked

@@ -103,7 +103,7 @@ async () => {
     if (w && M.frames.length % 5 === 0) {
       canvas.width = w; canvas.height = 16;
       pen.drawImage(video, 0, h - 16, w, 16, 0, 0, w, 16);
-      const px = pen.getImageData(0, 0, w, 16).data, cell = w / 40;
+      const px = pen.getImageData(0, 0, w, 16).data, cell = Math.floor(w / 40);
       let bits = [];
       for (let i = 0; i < 40; i++) bits.push(px[((8 * w) + Math.floor(i * cell + cell / 2)) * 4] > 128 ? 1 : 0);
       let value = 0; for (let i = 0; i < 32; i++) value = value * 2 + bits[i];
