@@ -213,9 +213,9 @@ class Mind:
 
 
 def say_time(now: datetime) -> str:
-    """The time of day as a person says it, whatever the machine's locale: "3:05 pm", "12:00 noon"."""
+    """The time of day as a person says it, whatever the machine's locale: "3:05 pm", "noon"."""
     if now.minute == 0 and now.hour in (0, 12):
-        return "12:00 noon" if now.hour == 12 else "midnight"
+        return "noon" if now.hour == 12 else "midnight"
     return f"{(now.hour + 11) % 12 + 1}:{now.minute:02d} {'am' if now.hour < 12 else 'pm'}"
 
 

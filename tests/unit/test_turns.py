@@ -1,0 +1,237 @@
+"""The turn detector, fed with sound in which each sample says how much of a voice it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from kai.engine.speech.turns import (
+    PartialDue,
+    SpeculationDue,
+    SpeechDropped,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetector,
+    TurnEvent,
+)
+
+FRAME_MS = 32
+FRAME_SAMPLES = 512
+
+
+class SampleVad:
+    """A voice wherever the frame's first sample is loud."""
+
+    def __call__(self, frame: NDArray[np.float32], /) -> float:
+        return float(abs(frame[0]))
+
+    def reset(self) -> None:
+        pass
+
+
+def make(
+    silence_duration_ms: int = 448, prefix_padding_ms: int = 64, max_turn_ms: int = 120_000
+) -> TurnDetector:
+    return TurnDetector(0.5, prefix_padding_ms, silence_duration_ms, vad=SampleVad(), max_turn_ms=max_turn_ms)
+
+
+def sound(*parts: tuple[int, float]) -> NDArray[np.float32]:
+    """Stretches of (frames, loudness)."""
+    return np.concatenate(
+        [np.full(frames * FRAME_SAMPLES, loudness, np.float32) for frames, loudness in parts]
+    )
+
+
+def kinds(events: list[TurnEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def test_a_turn_starts_is_speculated_on_and_stops_with_the_same_version() -> None:
+    events = make().push(sound((10, 0), (20, 1), (30, 0)))
+    assert kinds(events) == ["SpeechStarted", "SpeculationDue", "SpeechStopped"]
+    started, due, stopped = events
+    assert isinstance(started, SpeechStarted)
+    assert isinstance(due, SpeculationDue)
+    assert isinstance(stopped, SpeechStopped)
+    assert started.audio_start_ms == (10 - 2) * FRAME_MS
+    assert stopped.audio_end_ms == (10 + 20 + 14) * FRAME_MS
+    assert stopped.version == due.version
+    assert len(due.audio) == (2 + 20 + 7) * FRAME_SAMPLES
+    assert len(stopped.audio) == (2 + 20 + 14) * FRAME_SAMPLES
+    np.testing.assert_array_equal(stopped.audio[: len(due.audio)], due.audio)
+
+
+def test_a_pause_within_a_turn_voids_the_speculation_and_the_next_has_a_new_version() -> None:
+    events = make().push(sound((10, 1), (8, 0), (6, 1), (14, 0)))
+    assert kinds(events) == [
+        "SpeechStarted",
+        "SpeculationDue",
+        "SpeechResumed",
+        "SpeculationDue",
+        "SpeechStopped",
+    ]
+    first, second, stopped = events[1], events[3], events[4]
+    assert isinstance(first, SpeculationDue)
+    assert isinstance(second, SpeculationDue)
+    assert isinstance(stopped, SpeechStopped)
+    assert first.version < second.version == stopped.version
+
+
+def test_a_pause_too_short_to_speculate_on_says_nothing() -> None:
+    assert kinds(make().push(sound((10, 1), (6, 0), (10, 1)))) == ["SpeechStarted"]
+
+
+def test_a_noise_shorter_than_speech_is_dropped_and_never_speculated_on() -> None:
+    events = make().push(sound((5, 0), (6, 1), (20, 0)))
+    assert kinds(events) == ["SpeechStarted", "SpeechDropped"]
+    dropped = events[1]
+    assert isinstance(dropped, SpeechDropped)
+    assert dropped.audio_end_ms == (5 + 6 + 14) * FRAME_MS
+
+
+def test_a_click_of_one_frame_is_not_heard_at_all() -> None:
+    assert make().push(sound((5, 0), (1, 1), (20, 0))) == []
+
+
+def test_partials_come_every_800_ms_while_the_voice_goes_on_and_hold_all_of_it() -> None:
+    events = make(prefix_padding_ms=0).push(sound((100, 1)))
+    partials = [event for event in events if isinstance(event, PartialDue)]
+    assert [len(partial.audio) // FRAME_SAMPLES for partial in partials] == [27, 52, 77]
+
+
+def test_partials_become_rarer_the_longer_the_turn() -> None:
+    detector = make()
+    lengths = [
+        len(event.audio) / 16_000 for event in detector.push(sound((900, 1))) if isinstance(event, PartialDue)
+    ]
+    gaps = np.diff(lengths)
+    assert gaps[0] < 0.9
+    assert gaps[-1] > 2.5
+
+
+def test_a_silence_rule_shorter_than_the_speculation_still_speculates_first() -> None:
+    events = make(silence_duration_ms=96).push(sound((10, 1), (3, 0)))
+    assert kinds(events) == ["SpeechStarted", "SpeculationDue", "SpeechStopped"]
+
+
+def test_two_turns_do_not_share_sound() -> None:
+    events = make(prefix_padding_ms=3200).push(sound((10, 1), (20, 0), (10, 0.75), (14, 0)))
+    first, second = (event for event in events if isinstance(event, SpeechStopped))
+    assert float(second.audio.max()) == 0.75
+    starts = [event.audio_start_ms for event in events if isinstance(event, SpeechStarted)]
+    assert starts[1] >= first.audio_end_ms
+
+
+def test_a_turn_that_is_too_long_is_cut_at_its_quietest_late_spot_and_goes_on() -> None:
+    events = make(max_turn_ms=100 * FRAME_MS, prefix_padding_ms=0).push(
+        sound((70, 1), (4, 0.6), (26, 1), (30, 1), (14, 0))
+    )
+    shown = [event for event in events if not isinstance(event, PartialDue)]
+    assert kinds(shown) == [
+        *("SpeechStarted", "SpeculationDue", "SpeechStopped"),
+        *("SpeechStarted", "SpeculationDue", "SpeechStopped"),
+    ]
+    first, again, second = shown[2], shown[3], shown[5]
+    assert isinstance(first, SpeechStopped)
+    assert isinstance(again, SpeechStarted)
+    assert isinstance(second, SpeechStopped)
+    assert 70 <= len(first.audio) // FRAME_SAMPLES <= 74
+    assert again.audio_start_ms == first.audio_end_ms
+    assert len(first.audio) + len(second.audio) == (70 + 4 + 26 + 30 + 14) * FRAME_SAMPLES
+
+
+def test_a_commit_by_hand_ends_the_turn_at_once() -> None:
+    detector = make()
+    detector.push(sound((20, 1)))
+    assert kinds(detector.finish()) == ["SpeculationDue", "SpeechStopped"]
+    assert detector.finish() == []
+    assert not detector.is_speaking
+
+
+def test_discarded_sound_is_never_given_out_but_its_time_counts() -> None:
+    detector = make(prefix_padding_ms=320)
+    detector.push(sound((20, 0.9)))
+    detector.discard()
+    assert detector.time_ms == 20 * FRAME_MS
+    events = detector.push(sound((10, 1), (14, 0)))
+    started, stopped = events[0], events[-1]
+    assert isinstance(started, SpeechStarted)
+    assert isinstance(stopped, SpeechStopped)
+    assert started.audio_start_ms == 20 * FRAME_MS
+    assert 0.9 not in stopped.audio
+
+
+def test_new_rules_hold_for_the_turn_that_is_going_on() -> None:
+    detector = make(silence_duration_ms=3200)
+    assert kinds(detector.push(sound((10, 1), (10, 0)))) == ["SpeechStarted", "SpeculationDue"]
+    detector.configure(0.5, 64, 320)
+    assert kinds(detector.push(sound((1, 0)))) == ["SpeechStopped"]
+
+
+@pytest.mark.parametrize("values", [(1.5, 0, 448), (0.5, -1, 448), (0.5, 0, 0)])
+def test_rules_without_sense_are_refused(values: tuple[float, int, int]) -> None:
+    with pytest.raises(ValueError, match="threshold|padding"):
+        make().configure(*values)
+
+
+def test_sound_of_another_kind_is_refused() -> None:
+    with pytest.raises(TypeError):
+        make().push(np.zeros(160, np.int16))  # pyright: ignore[reportArgumentType]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    stretches=st.lists(
+        st.tuples(st.integers(1, 40), st.sampled_from([0.0, 0.3, 0.7, 1.0])), min_size=1, max_size=8
+    ),
+    sizes=st.lists(st.integers(0, 5_000), min_size=1, max_size=20),
+)
+def test_how_the_sound_is_cut_into_pushes_changes_nothing(
+    stretches: list[tuple[int, float]], sizes: list[int]
+) -> None:
+    samples = sound(*stretches)
+    whole = make().push(samples)
+    detector = make()
+    pieces: list[TurnEvent] = []
+    start = 0
+    for size in (*sizes, len(samples)):
+        pieces += detector.push(samples[start : start + size])
+        start += size
+    assert kinds(pieces) == kinds(whole)
+    for left, right in zip(pieces, whole, strict=True):
+        for field in left.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(left, field), getattr(right, field))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from([0.0, 1.0])), min_size=1, max_size=10))
+def test_events_alternate_and_every_stop_follows_its_own_speculation(
+    stretches: list[tuple[int, float]],
+) -> None:
+    newest: int | None = None
+    is_speaking = False
+    for event in make(max_turn_ms=1600).push(sound(*stretches)):
+        match event:
+            case SpeechStarted():
+                assert not is_speaking
+                is_speaking = True
+            case SpeculationDue(version=version):
+                newest = version
+            case SpeechResumed():
+                assert newest is not None
+                newest = None
+            case SpeechStopped(version=version, audio=audio):
+                assert is_speaking
+                assert version == newest
+                assert len(audio) <= 1600 * 16
+                is_speaking = False
+            case SpeechDropped():
+                assert is_speaking
+                is_speaking = False
+            case PartialDue(audio=audio):
+                assert is_speaking
+                assert len(audio) <= 1600 * 16
