@@ -1,0 +1,5 @@
+"""The suites' assertions tell what they saw, like those of test modules."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.contract.suite_brain", "tests.contract.suite_face")
