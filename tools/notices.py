@@ -41,6 +41,12 @@ SHIPPED = (
         "CC0-1.0",
     ),
     Piece(
+        "Idle loops and portrait, rendered from these rigs",
+        "`kai/avatar/data/idle-*.mp4`, `kai.jpg`",
+        "The Kai authors",
+        "MIT, as Kai",
+    ),
+    Piece(
         "Lip-sync network",
         "`kai/avatar/data/visemes.npz`",
         "The Kai authors; trained on synthetic speech and on public-domain recordings",
