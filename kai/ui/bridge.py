@@ -1,0 +1,143 @@
+"""The one module that touches Streamlit's session state, query parameters and cookies: which talk is this tab's?
+
+A talk is found again by the random id in the tab's query string and the HttpOnly cookie, both matching and the old tab
+gone; else a new talk begins. So a refresh comes back to its talk, and a second tab has its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, cast
+
+import streamlit as st
+
+from kai.core.events import LookChanged, MicrophoneChanged, ResetRequested, StartRequested, StopRequested
+from kai.core.state import Look, Microphone, Phase, SessionState
+from kai.ui import compat
+from kai.ui.host import COOKIE_NAME, Hub, Talk
+from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
+
+QUERY_NAME: Final = "talk"
+
+OLD_TAB_PATIENCE_S: Final = 1.5
+"""How long a refreshed page waits for its former self to go (its session ends 0.05 s after, its event stream as soon)."""
+
+SETTLE_S: Final = 1.0
+"""How long a press of Start waits for the talk to have begun, so that the same run draws it."""
+
+_TALK: Final = "kai.talk"
+_LOOK: Final = "kai.look"
+_MOUNT: Final = "kai.mount"
+_SERIAL: Final = "kai.mount_serial"
+_REMOUNT: Final = "kai.remount"
+
+
+class NoCookieError(Exception):
+    """The browser sent no cookie of ours, so a talk could not be found again."""
+
+
+def browser_id() -> str:
+    """The id in the cookie of this browser. Raises ``NoCookieError``."""
+    value = st.context.cookies.get(COOKIE_NAME, "")
+    if not value:
+        raise NoCookieError
+    return value
+
+
+def current_talk(hub: Hub) -> Talk:
+    """This tab's talk: the one of the last run, the one that its address names, or a new one. Raises ``NoCookieError``."""
+    browser = browser_id()
+    session = compat.session_id()
+    known = st.session_state.get(_TALK)
+    talk = cast("Talk | None", hub.find(known, browser)) if known else None
+    if talk is None:
+        talk = _take_over(hub, browser) or cast("Talk", hub.create(browser))
+        st.session_state[_TALK] = talk.id
+        talk.attach_tab(session, compat.session_activity(session))
+        if talk.snapshot().is_active:
+            # Another page, another permission: ask for the microphone again, and connect once that is answered.
+            talk.dispatch(MicrophoneChanged(Microphone.UNKNOWN))
+            _wait_until(lambda: not is_microphone_known(talk.snapshot()))
+    if st.query_params.get(QUERY_NAME) != talk.id:
+        st.query_params[QUERY_NAME] = talk.id
+    return talk
+
+
+def _take_over(hub: Hub, browser: str) -> Talk | None:
+    """The talk of this tab's address, once nobody else shows it."""
+    named = st.query_params.get(QUERY_NAME, "")
+    talk = cast("Talk | None", hub.find(named, browser)) if named else None
+    if talk is None:
+        return None
+    return talk if _wait_until(lambda: not talk.is_attended(), OLD_TAB_PATIENCE_S) else None
+
+
+def _wait_until(is_so: Callable[[], bool], timeout_s: float = SETTLE_S) -> bool:
+    """Wait on the script's own thread, in steps of 10 ms."""
+    deadline_s = time.monotonic() + timeout_s
+    while not is_so():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+# ------------------------------------------------------------------ what a person chose in the sidebar
+
+
+def look(talk: Talk) -> Look:
+    """What the sidebar says, in this tab."""
+    chosen = st.session_state.get(_LOOK)
+    return chosen if isinstance(chosen, Look) else talk.snapshot().look
+
+
+def change_look(talk: Talk, **changes: str | float) -> None:
+    """Keep a change of the sidebar and tell the talk."""
+    changed = replace(look(talk), **changes)  # pyright: ignore[reportArgumentType]
+    st.session_state[_LOOK] = changed
+    talk.dispatch(LookChanged(changed))
+
+
+# ------------------------------------------------------------------ start and stop
+
+
+def start(talk: Talk) -> None:
+    """Begin the talk (again). Returns once its state says so."""
+    if talk.snapshot().phase is Phase.CLOSED:
+        talk.dispatch(ResetRequested())
+    talk.dispatch(StartRequested(wall_s=time.time(), look=look(talk)))
+    _wait_until(lambda: talk.snapshot().is_active)
+
+
+def stop(talk: Talk) -> None:
+    """End the talk. Returns once its state says so."""
+    talk.dispatch(StopRequested())
+    _wait_until(lambda: not talk.snapshot().is_active)
+
+
+# ------------------------------------------------------------------ the media component
+
+
+def current_mount(state: SessionState) -> Mount | None:
+    """The media component to draw in this run."""
+    before = cast("Mount | None", st.session_state.get(_MOUNT))
+    serial = int(st.session_state.get(_SERIAL, 0)) + 1
+    mount = next_mount(state, before, serial, is_asked_anew=bool(st.session_state.pop(_REMOUNT, False)))
+    if mount is not None and (before is None or mount.serial != before.serial):
+        st.session_state[_SERIAL] = mount.serial
+    st.session_state[_MOUNT] = mount
+    return mount
+
+
+def ask_remount() -> None:
+    """Connect afresh at the next run (another microphone was chosen)."""
+    st.session_state[_REMOUNT] = True
+
+
+def may_play(state: SessionState, key: str) -> bool:
+    """Whether the component of that key shall connect: it is there, and the microphone's question is answered."""
+    return (
+        has_media(state) and is_microphone_known(state) and compat.is_component_ready(st.session_state, key)
+    )

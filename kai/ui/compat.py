@@ -1,0 +1,156 @@
+"""Every reliance of Kai on a private part or a default of Streamlit and streamlit-webrtc.
+
+Each entry says which trap it answers; ``tests/ui/test_compat.py`` springs them. The versions are pinned and checked
+when this module is imported, since none of this is promised by the packages.
+"""
+
+# The private parts are the whole point of this module.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import logging
+import signal
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, Protocol, cast
+
+import streamlit_webrtc.component as webrtc_component
+import streamlit_webrtc.shutdown as webrtc_shutdown
+import uvicorn
+from aiortc import RTCPeerConnection
+from streamlit.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit_webrtc.webrtc import WebRtcWorker
+
+from kai.compat import rtc
+
+PINS: Final = {"streamlit": "1.67.0", "streamlit-webrtc": "0.79.0"}
+
+MICROPHONE_JITTER_PACKETS: Final = 4
+"""Capacity of the jitter buffer of the page's microphone, in packets of 20 ms; 1 of them is waited for."""
+
+VP8_BITRATE_BPS: Final = 600_000
+"""One rate for start, least and most: 0 extra key frames where aiortc's own bounds gave 5 in 10 s."""
+
+rtc.assert_pins(PINS)
+
+_log = logging.getLogger(__name__)
+
+
+class Link(Protocol):
+    """What hears of a page's connection. Called on Streamlit's own loop: it must not block."""
+
+    def connection_changed(self, state: str) -> None: ...
+
+
+_link: ContextVar[Link | None] = ContextVar("kai_browser_link", default=None)
+_current: weakref.WeakKeyDictionary[Any, weakref.ReferenceType[RTCPeerConnection]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def install() -> None:
+    """Puts all patches in place; a second call changes nothing."""
+    # False orphan reset: streamlit-webrtc tears a live worker down when Streamlit's run counter grew by two between two
+    # renders, which under load happens by itself (5 to 8 % of fresh connections). Kai draws the component on every
+    # run, and a new connection has a new key, so no context is ever an orphan: the count may stand still.
+    patched = cast("Any", webrtc_component)
+    patched.get_script_run_count = _constant_run_count
+    # A page change counts as leaving: the worker is stopped within 1 s of it, although the component, drawn above all
+    # pages, stays. An empty page hash switches that half of the observer off; the end of the session still stops it.
+    observer = cast("Any", webrtc_shutdown.SessionShutdownObserver)
+    observer._resolve_initial_page_script_hash = staticmethod(_no_page_hash)
+    # Nothing in the public interface tells of the connection's state except reruns of the script.
+    patched.WebRtcWorker = ReportingWorker
+    rtc.set_vp8_bitrate(VP8_BITRATE_BPS)
+    # A component registers itself only when its module is first imported by a script run; Kai imports it before the first
+    # visitor, and without this line its page would be a 404.
+    if Runtime.exists():
+        Runtime.instance().component_registry.register_component(patched._component_func)
+
+
+def _constant_run_count(_session_info: object) -> int:
+    return 0
+
+
+def _no_page_hash(_session: object) -> str:
+    return ""
+
+
+class ReportingWorker(WebRtcWorker):
+    """streamlit-webrtc's worker that reports its connection to the ``reporting_to`` link of its script run.
+
+    The last worker made for a link speaks for it; an older one, still closing, is not heard any more.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        pc = self.pc
+        # aiortc's audio jitter buffer (16 packets, 4 waited for) costs 60 ms, and a lost packet 200 ms for good.
+        pc.on("track", lambda _track: _shorten_jitter_buffers(pc))
+        link = _link.get()
+        if link is None:
+            return
+        _current[link] = weakref.ref(pc)
+        pc.on("connectionstatechange", lambda: _report(link, pc))
+
+
+def _shorten_jitter_buffers(pc: RTCPeerConnection) -> None:
+    for receiver in pc.getReceivers():
+        rtc.set_audio_jitter_buffer(receiver, MICROPHONE_JITTER_PACKETS, 1)
+
+
+def _report(link: Link, pc: RTCPeerConnection) -> None:
+    current = _current.get(link)
+    if current is not None and current() is pc:
+        link.connection_changed(pc.connectionState)
+
+
+@contextmanager
+def reporting_to(link: Link) -> Generator[None]:
+    """Workers made inside this block report their connection's state to ``link``."""
+    token = _link.set(link)
+    try:
+        yield
+    finally:
+        _link.reset(token)
+
+
+def is_component_ready(session_state: Any, key: str) -> bool:
+    """Whether the component of that key has answered from the browser.
+
+    A component that finds ``desired_playing_state=True`` at its very first rendering starts several connections and
+    joins none (0 of 16); it must have been there with ``False`` before.
+    """
+    return session_state.get(webrtc_component.generate_frontend_component_key(key)) is not None
+
+
+def session_id() -> str:
+    """The id of the Streamlit session whose script runs on this thread; empty outside of one."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return "" if context is None else context.session_id
+
+
+def session_activity(session: str) -> Callable[[], bool]:
+    """A function, callable from any thread, that tells whether that session has a browser connected to it."""
+
+    def is_active() -> bool:
+        return Runtime.exists() and Runtime.instance().is_active_session(session)
+
+    return is_active
+
+
+def server_exit() -> Callable[[], bool]:
+    """A function that tells whether the web server has been asked to end. To be called on the main thread, while serving.
+
+    uvicorn waits for open responses without a limit, and an event stream never ends by itself: streams ask this.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    server = getattr(handler, "__self__", None)
+    if not isinstance(server, uvicorn.Server):
+        _log.warning("the web server is not the one that Kai knows; event streams end with their pages")
+        return lambda: False
+    return lambda: server.should_exit

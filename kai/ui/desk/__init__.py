@@ -1,0 +1,73 @@
+"""The desk: one small component that shows a live talk and takes its wishes, with no Streamlit run in between.
+
+It is fed by the talk's event stream and answers by posts (``kai/ui/routes.py``). It asks for a run only when the page
+must be built anew, or when another microphone was chosen.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from kai.core.state import SessionState
+from kai.ui import bridge, texts
+from kai.ui.host import Talk
+from kai.ui.view import TEXT_LIMIT_CHARS, structure
+
+CONTAINER: Final = "kai-desk"
+
+_WORDS: Final = {
+    "you": texts.YOU,
+    "kai": texts.KAI,
+    "aiLine": texts.AI_LINE,
+    "typeHere": texts.TYPE_HERE,
+    "emptyLine": texts.EMPTY_LINE,
+    "tooLong": texts.LINE_TOO_LONG.format(limit=TEXT_LIMIT_CHARS),
+    "interrupted": texts.INTERRUPTED,
+    "chat": texts.CHAT_LABEL,
+    "newest": texts.NEWEST,
+    "microphone": texts.CHOOSE_MICROPHONE,
+    "loudspeaker": texts.CHOOSE_LOUDSPEAKER,
+    "defaultDevice": texts.DEFAULT_DEVICE,
+    "pageLost": texts.PAGE_LOST,
+    "soundBlocked": texts.SOUND_BLOCKED,
+    "send": texts.SEND,
+}
+
+
+@cache
+def _component() -> Any:
+    here = Path(__file__).parent
+    return component(
+        "kai_desk",
+        html=(here / "desk.html").read_text("utf-8"),
+        css=(here / "desk.css").read_text("utf-8"),
+        js=(here / "desk.js").read_text("utf-8"),
+    )
+
+
+def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
+    """Draw the desk of a talk that is under way; an empty container otherwise."""
+    with st.container(key=CONTAINER):
+        if not state.is_active:
+            return
+        _component()(
+            key=f"desk-{talk.id}",
+            data={
+                "talkId": talk.id,
+                "structure": structure(state),
+                "isOnStage": is_on_stage,
+                "textLimit": TEXT_LIMIT_CHARS,
+                "words": _WORDS,
+            },
+            on_structure_change=_nothing,
+            on_microphone_change=bridge.ask_remount,
+        )
+
+
+def _nothing() -> None:
+    """The run itself is what was asked for."""

@@ -1,0 +1,611 @@
+// The desk draws what the talk's event stream says and posts what a person wishes; it decides nothing by itself.
+// Streamlit calls the default export again at every run: what lives is kept per mounted element.
+
+const desks = new WeakMap();
+
+const BAR_COUNT = 16;
+const CAPTION_CHARS = 64;
+const CHARS_PER_SECOND = 15;
+const STREAMLIT_WEBRTC_DEVICES = "streamlit-webrtc:device-ids";
+const OUR_MICROPHONE = "kai.microphone";
+const OUR_LOUDSPEAKER = "kai.loudspeaker";
+const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+
+const SHAPES = {
+  waking: '<path class="turn" d="M12 3a9 9 0 1 1-8.500 6"/>',
+  listening: '<circle class="solid" cx="12" cy="12" r="3.500"/><circle class="breathe" cx="12" cy="12" r="9"/>',
+  thinking: '<circle class="dot solid" cx="4.500" cy="12" r="2.600"/><circle class="dot solid" cx="12" cy="12" r="2.600"/><circle class="dot solid" cx="19.500" cy="12" r="2.600"/>',
+  speaking: '<path class="wave" d="M4 9v6"/><path class="wave" d="M9.300 5v14"/><path class="wave" d="M14.600 7v10"/><path class="wave" d="M20 9.500v5"/>',
+  muted: '<path d="M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3Z"/><path d="M5.500 11.500a6.500 6.500 0 0 0 13 0M12 18v3M4 4l16 16"/>',
+  typing: '<rect x="2.500" y="6" width="19" height="12" rx="2.500"/><path d="M6.500 10h.01M10 10h.01M14 10h.01M17.500 10h.01M8 14h8"/>',
+  ended: '<rect class="solid" x="6" y="6" width="12" height="12" rx="2"/>',
+};
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  let desk = desks.get(parentElement);
+  if (!desk) {
+    desk = new Desk(parentElement, data);
+    desks.set(parentElement, desk);
+  }
+  desk.update(data, setTriggerValue);
+  return () => {
+    desk.close();
+    desks.delete(parentElement);
+  };
+}
+
+class Desk {
+  constructor(root, data) {
+    this.root = root;
+    this.words = data.words;
+    this.base = `/api/talks/${encodeURIComponent(data.talkId)}`;
+    this.view = null;
+    this.lines = [];
+    this.isFirstList = true;
+    this.asked = { structure: "", at: 0 };
+    this.isAsking = false;
+    this.localBanner = null;
+    this.caption = { id: "", startedAt: 0 };
+    this.lostAt = 0;
+    this.$ = (selector) => root.querySelector(selector);
+    this.forgetPinnedDevices();
+    this.build();
+    this.open();
+    this.timer = setInterval(() => this.tick(), 200);
+    this.onDevices = () => this.listDevices();
+    navigator.mediaDevices?.addEventListener?.("devicechange", this.onDevices);
+    this.listDevices();
+  }
+
+  update(data, setTriggerValue) {
+    this.data = data;
+    this.words = data.words;
+    this.setTriggerValue = setTriggerValue;
+    this.$(".desk").classList.toggle("is-away", !data.isOnStage);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    clearTimeout(this.reopen);
+    this.stream?.close();
+    this.sound?.close();
+    this.releaseMicrophone();
+    navigator.mediaDevices?.removeEventListener?.("devicechange", this.onDevices);
+    delete document.documentElement.dataset.kaiPicture;
+  }
+
+  // ---------------------------------------------------------------- built once
+
+  build() {
+    const w = this.words;
+    this.$(".bars").replaceChildren(...Array.from({ length: BAR_COUNT }, (_, i) => {
+      const bar = document.createElement("i");
+      bar.style.height = `${7 + 13 * Math.sin(Math.PI * (i + 1) / (BAR_COUNT + 1))}px`;
+      return bar;
+    }));
+    this.$(".ai").textContent = w.aiLine;
+    this.$(".label-mic").textContent = w.microphone;
+    this.$(".label-speaker").textContent = w.loudspeaker;
+    this.$(".chat").setAttribute("aria-label", w.chat);
+    this.$(".newest").textContent = `↓ ${w.newest}`;
+    this.$(".text").placeholder = w.typeHere;
+    this.$(".text").maxLength = this.textLimit();
+    this.$('label[for="kai-text"]').textContent = w.typeHere;
+    for (const button of this.root.querySelectorAll("[data-wish]")) {
+      button.addEventListener("click", () => this.press(button));
+    }
+    this.$(".act").addEventListener("click", () => this.act());
+    this.$(".type").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.$(".text").addEventListener("input", () => this.complain(""));
+    this.$(".chat").addEventListener("scroll", () => this.showNewest());
+    this.$(".newest").addEventListener("click", () => this.follow());
+    this.$(".choose-mic").addEventListener("change", (event) => this.chooseMicrophone(event.target.value));
+    this.$(".choose-speaker").addEventListener("change", (event) => this.chooseLoudspeaker(event.target.value));
+    this.$(".speaker").hidden = !("setSinkId" in HTMLMediaElement.prototype);
+    // Streamlit's own single-letter keys (clear, rerun) must not fire while a person types here.
+    for (const name of ["keydown", "keyup", "keypress"]) {
+      this.$(".desk").addEventListener(name, (event) => event.stopPropagation());
+    }
+  }
+
+  textLimit() {
+    return 2000;
+  }
+
+  // ---------------------------------------------------------------- the event stream
+
+  open() {
+    this.stream?.close();
+    const stream = new EventSource(`${this.base}/events`);
+    this.stream = stream;
+    stream.onopen = () => {
+      this.lostAt = 0;
+      this.setLocalBanner("lost", null);
+    };
+    stream.onerror = () => {
+      this.lostAt ||= performance.now();
+      if (stream.readyState === EventSource.CLOSED) {
+        // Refused: the talk is gone, or the server is new. A run finds this tab's talk again.
+        clearTimeout(this.reopen);
+        this.reopen = setTimeout(() => this.open(), 2000);
+        this.askForRun("lost");
+      }
+    };
+    stream.addEventListener("view", (event) => this.draw(JSON.parse(event.data)));
+    stream.addEventListener("lines", (event) => this.drawLines(JSON.parse(event.data)));
+    stream.addEventListener("level", (event) => this.drawLevel(JSON.parse(event.data).level));
+    stream.addEventListener("sound", (event) => this.playSound(JSON.parse(event.data)));
+  }
+
+  async post(wish) {
+    try {
+      const response = await fetch(`${this.base}/wishes`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(wish),
+        credentials: "same-origin",
+        keepalive: true,
+      });
+      if (response.ok) return "";
+      const body = await response.json().catch(() => null);
+      return body?.error?.message ?? this.words.pageLost;
+    } catch {
+      return this.words.pageLost;
+    }
+  }
+
+  askForRun(structure) {
+    const now = performance.now();
+    if (this.asked.structure === structure && now - this.asked.at < 2000) return;
+    this.asked = { structure, at: now };
+    this.setTriggerValue?.("structure", `${structure}@${Math.round(now)}`);
+  }
+
+  // ---------------------------------------------------------------- drawing
+
+  draw(view) {
+    const before = this.view;
+    this.view = view;
+    this.viewAt = performance.now();
+    const desk = this.$(".desk");
+    desk.dataset.phase = view.phase;
+    desk.classList.toggle("is-deaf", view.isMuted || view.microphone !== "open" || !view.hasMedia);
+    this.drawStatus(view.status);
+    this.drawSteps(view.steps);
+    this.drawLegs(view.legs);
+    this.drawControls(view.controls);
+    this.drawBanner();
+    this.drawCaption();
+    const still = `/api/pictures/${encodeURIComponent(view.character)}.jpg`;
+    if (this.$(".still").getAttribute("src") !== still) this.$(".still").src = still;
+    if (view.isMuted || !view.isActive) this.drawLevel(0);
+    if (view.isActive && view.hasMedia && !view.isBrowserUp) {
+      const isNew = !before || !before.hasMedia || before.microphone !== "unknown";
+      if (isNew) this.checkNetwork();
+    }
+    if (view.isActive && view.hasMedia && view.microphone === "unknown") this.askMicrophone();
+    if (view.isBrowserUp) this.releaseMicrophone();
+    if (!view.wantsSoundInPage) this.sound?.silence();
+  }
+
+  drawStatus(status) {
+    const state = this.$(".state");
+    state.dataset.tone = status.tone;
+    if (state.dataset.shape !== status.shape || !this.$(".shape").firstChild) {
+      state.dataset.shape = status.shape;
+      this.$(".shape").innerHTML = `<svg viewBox="0 0 24 24">${SHAPES[status.shape] ?? SHAPES.waking}</svg>`;
+    }
+    setText(this.$(".state .word"), status.word);
+    if (status.tone === "warn" || status.tone === "stopped") setText(this.$(".spoken-state"), status.word);
+  }
+
+  drawSteps(steps) {
+    this.$(".steps").replaceChildren(...steps.map((step) => {
+      const item = element("li", "", step.label);
+      item.dataset.state = step.state;
+      return item;
+    }));
+  }
+
+  drawLegs(legs) {
+    this.$(".legs").replaceChildren(...legs.map((leg) => {
+      const item = element("li");
+      item.dataset.tone = leg.tone;
+      item.title = leg.why || `${leg.label}: ${leg.word}`;
+      const dot = element("span", "dot");
+      dot.setAttribute("aria-hidden", "true");
+      item.append(dot, element("span", "name", leg.label), element("span", "is", leg.word));
+      return item;
+    }));
+  }
+
+  drawControls(controls) {
+    let reason = "";
+    for (const name of ["mute", "interrupt", "stop", "clear"]) {
+      const control = controls[name];
+      const button = this.$(`.${name}`);
+      setText(button.querySelector(".label"), control.label);
+      button.setAttribute("aria-disabled", String(!control.isEnabled));
+      button.classList.toggle("is-on", control.isOn);
+      if (name === "mute") button.setAttribute("aria-pressed", String(control.isOn));
+      button.title = control.isEnabled ? control.label : `${control.label}: ${control.reason}`;
+      if (!control.isEnabled && !reason && name !== "clear") reason = `${control.label}: ${control.reason}`;
+    }
+    setText(this.$(".reason"), reason);
+    setText(this.$(".send .label"), this.words.send);
+    this.$(".send").setAttribute("aria-disabled", String(!controls.send.isEnabled));
+  }
+
+  setLocalBanner(code, banner) {
+    if (banner) this.localBanner = { code, ...banner };
+    else if (this.localBanner?.code === code) this.localBanner = null;
+    else return;
+    this.drawBanner();
+  }
+
+  drawBanner() {
+    const banner = this.localBanner ?? this.view?.banner ?? null;
+    this.banner = banner;
+    const box = this.$(".banner");
+    box.hidden = !banner;
+    if (!banner) return;
+    box.dataset.tone = banner.tone;
+    box.dataset.code = banner.code;
+    setText(box.querySelector(".message"), banner.message);
+    const button = this.$(".act");
+    button.hidden = !banner.button;
+    setText(button, banner.button);
+  }
+
+  drawCaption() {
+    const caption = this.view.caption;
+    if (caption.isPlaying && this.caption.id !== caption.id) {
+      this.caption = { id: caption.id, startedAt: performance.now() };
+    }
+    const box = this.$(".caption");
+    box.dataset.role = caption.role;
+    setText(box.querySelector(".who"), caption.role === "user" ? this.words.you : "");
+    let text = caption.text;
+    if (caption.role === "assistant") {
+      const chunks = chunksOf(caption.text);
+      let at = chunks.length - 1;
+      if (caption.isPlaying) {
+        let spoken = (performance.now() - this.caption.startedAt) / 1000 * CHARS_PER_SECOND * caption.speed;
+        at = 0;
+        while (at < chunks.length - 1 && spoken > chunks[at].length) spoken -= chunks[at++].length + 1;
+      }
+      text = chunks[at] ?? "";
+    } else if (caption.role === "user" && text.length > CAPTION_CHARS) {
+      text = `… ${text.slice(text.indexOf(" ", text.length - CAPTION_CHARS) + 1)}`;
+    }
+    setText(box.querySelector(".said"), text);
+  }
+
+  drawLevel(level) {
+    const on = Math.round(Math.min(1, level) * BAR_COUNT);
+    const bars = this.$(".bars").children;
+    for (let i = 0; i < bars.length; i++) bars[i].classList.toggle("on", i < on);
+    this.$(".meter").setAttribute("aria-valuenow", String(Math.round(level * 100)));
+  }
+
+  drawLines({ from, lines }) {
+    const list = this.$(".lines");
+    const chat = this.$(".chat");
+    const isFollowing = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 32;
+    const wasFinal = new Set(this.lines.filter((line) => line.isFinal).map((line) => line.id));
+    this.lines = [...this.lines.slice(0, from), ...lines];
+    lines.forEach((line, i) => {
+      const there = list.children[from + i];
+      const item = there?.dataset.id === line.id ? there : lineElement(line);
+      fillLine(item, line, this.words);
+      if (item !== there) there ? there.replaceWith(item) : list.append(item);
+      if (!this.isFirstList && line.isFinal && !wasFinal.has(line.id)) setText(this.$(".spoken"), `${line.who}: ${line.text}`);
+    });
+    while (list.children.length > this.lines.length) list.lastChild.remove();
+    if (isFollowing || this.isFirstList) this.follow();
+    this.isFirstList = false;
+    this.showNewest();
+  }
+
+  follow() {
+    const chat = this.$(".chat");
+    chat.scrollTop = chat.scrollHeight;
+  }
+
+  showNewest() {
+    const chat = this.$(".chat");
+    this.$(".newest").hidden = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 32;
+  }
+
+  tick() {
+    const view = this.view;
+    if (this.lostAt && performance.now() - this.lostAt > 2000) {
+      this.setLocalBanner("lost", { message: this.words.pageLost, tone: "warn", wish: "", button: "" });
+    }
+    this.watchPicture();
+    if (!view) return;
+    if (view.structure !== this.data.structure) this.askForRun(view.structure);
+    const elapsed = view.elapsedS + (view.isActive ? (performance.now() - this.viewAt) / 1000 : 0);
+    setText(this.$(".elapsed"), clock(elapsed));
+    if (view.caption.isPlaying) this.drawCaption();
+  }
+
+  // ---------------------------------------------------------------- wishes
+
+  async press(button) {
+    const name = button.dataset.wish;
+    const control = this.view?.controls[name];
+    if (!control?.isEnabled) return;
+    const wish = name === "mute" ? { wish: "mute", isMuted: !this.view.isMuted } : { wish: name };
+    this.complain(await this.post(wish));
+  }
+
+  async act() {
+    const banner = this.banner;
+    if (!banner) return;
+    if (banner.wish === "ask-microphone") return this.askMicrophone();
+    if (banner.wish === "unblock") return this.unblock();
+    const wish = banner.wish === "retry" ? { wish: "retry", leg: banner.leg } : { wish: banner.wish };
+    this.complain(await this.post(wish));
+  }
+
+  async submit() {
+    const input = this.$(".text");
+    const text = input.value.trim();
+    if (!text) {
+      this.complain(this.words.emptyLine);
+      input.focus();
+      return;
+    }
+    if (this.$(".send").getAttribute("aria-disabled") === "true") return;
+    this.unblock();
+    input.value = "";
+    const problem = await this.post({ wish: "text", text });
+    if (problem && !input.value) input.value = text;
+    this.complain(problem);
+    this.follow();
+  }
+
+  complain(words) {
+    setText(this.$(".complaint"), words);
+    this.$(".text").setAttribute("aria-invalid", String(Boolean(words)));
+  }
+
+  // ---------------------------------------------------------------- microphone, loudspeaker, network
+
+  async askMicrophone() {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    let answer = "missing";
+    try {
+      if (navigator.mediaDevices?.getUserMedia) {
+        const chosen = localStorage.getItem(OUR_MICROPHONE);
+        const audio = chosen ? { ...AUDIO, deviceId: { ideal: chosen } } : AUDIO;
+        this.releaseMicrophone();
+        this.microphone = await navigator.mediaDevices.getUserMedia({ audio, video: false });
+        answer = "open";
+      }
+    } catch (error) {
+      answer = error.name === "NotAllowedError" || error.name === "SecurityError" ? "refused" : "missing";
+    }
+    // Held until the picture's own connection has it, so that the browser does not ask twice.
+    if (answer === "open") setTimeout(() => this.releaseMicrophone(), 10_000);
+    this.complain(await this.post({ wish: "microphone", microphone: answer }));
+    this.isAsking = false;
+    this.listDevices();
+  }
+
+  releaseMicrophone() {
+    this.microphone?.getTracks().forEach((track) => track.stop());
+    this.microphone = null;
+  }
+
+  forgetPinnedDevices() {
+    // The media component pins whatever microphone it opened; only a person's own choice shall be pinned.
+    const chosen = localStorage.getItem(OUR_MICROPHONE);
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith(STREAMLIT_WEBRTC_DEVICES)) localStorage.removeItem(key);
+    }
+    if (chosen) localStorage.setItem(STREAMLIT_WEBRTC_DEVICES, JSON.stringify({ audio: chosen }));
+  }
+
+  async listDevices() {
+    let devices = [];
+    try {
+      devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    } catch {
+      // Without devices the lists hold the default alone.
+    }
+    fillDevices(this.$(".choose-mic"), devices, "audioinput", localStorage.getItem(OUR_MICROPHONE), this.words);
+    fillDevices(this.$(".choose-speaker"), devices, "audiooutput", localStorage.getItem(OUR_LOUDSPEAKER), this.words);
+  }
+
+  chooseMicrophone(deviceId) {
+    remember(OUR_MICROPHONE, deviceId);
+    this.forgetPinnedDevices();
+    this.setTriggerValue?.("microphone", `${deviceId}@${Math.round(performance.now())}`);
+  }
+
+  chooseLoudspeaker(deviceId) {
+    remember(OUR_LOUDSPEAKER, deviceId);
+    this.watchPicture();
+  }
+
+  async checkNetwork() {
+    if (!(await hasInterface())) this.complain(await this.post({ wish: "browser", problem: "no-network" }));
+  }
+
+  video() {
+    try {
+      return document.querySelector(".st-key-kai-stage iframe")?.contentDocument?.querySelector("video") ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  watchPicture() {
+    const video = this.video();
+    const isLive = Boolean(video && video.videoWidth && video.readyState >= 2 && this.view?.isBrowserUp);
+    const html = document.documentElement;
+    if (isLive) html.dataset.kaiPicture = "live";
+    else delete html.dataset.kaiPicture;
+    if (!video) return;
+    const speaker = localStorage.getItem(OUR_LOUDSPEAKER) ?? "";
+    if (video.setSinkId && video.sinkId !== speaker && this.sinkTried !== speaker) {
+      this.sinkTried = speaker;
+      video.setSinkId(speaker).catch(() => remember(OUR_LOUDSPEAKER, ""));
+    } else if (video.sinkId === speaker) {
+      this.sinkTried = null;
+    }
+    if (video.paused && video.srcObject && video.readyState >= 2 && !this.isUnblocking) this.unblock();
+  }
+
+  async unblock() {
+    this.sound?.resume();
+    const video = this.video();
+    if (!video?.paused || !video.srcObject) return;
+    this.isUnblocking = true;
+    try {
+      await video.play();
+      this.setLocalBanner("sound", null);
+    } catch (error) {
+      if (error.name === "NotAllowedError") {
+        this.setLocalBanner("sound", { message: this.words.soundBlocked, tone: "warn", wish: "unblock", button: "▶" });
+      }
+    }
+    setTimeout(() => { this.isUnblocking = false; }, 1000);
+  }
+
+  playSound({ pcm, rate }) {
+    this.sound ??= new PageSound();
+    this.sound.play(pcm, rate);
+  }
+}
+
+// Answers played by the page itself, for a browser that can start no WebRTC.
+class PageSound {
+  constructor() {
+    this.context = new AudioContext({ latencyHint: "interactive" });
+    this.nextAt = 0;
+    this.playing = new Set();
+  }
+
+  resume() {
+    this.context.resume();
+  }
+
+  play(base64, rate) {
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+    const samples = new Int16Array(bytes.buffer, 0, bytes.length >> 1);
+    const buffer = this.context.createBuffer(1, samples.length, rate);
+    const channel = buffer.getChannelData(0);
+    for (let i = 0; i < samples.length; i++) channel[i] = samples[i] / 32768;
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.context.destination);
+    const now = this.context.currentTime;
+    if (this.nextAt < now) this.nextAt = now + 0.12;
+    source.start(this.nextAt);
+    this.nextAt += buffer.duration;
+    this.playing.add(source);
+    source.onended = () => this.playing.delete(source);
+  }
+
+  silence() {
+    for (const source of this.playing) source.stop();
+    this.playing.clear();
+    this.nextAt = 0;
+  }
+
+  close() {
+    this.context.close();
+  }
+}
+
+function element(tag, className = "", text = "") {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text) node.textContent = text;
+  return node;
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function lineElement(line) {
+  const item = element("li");
+  item.append(element("span", "who"), element("p", "said"));
+  item.dataset.id = line.id;
+  return item;
+}
+
+function fillLine(item, line, words) {
+  item.dataset.role = line.role;
+  item.classList.toggle("is-open", !line.isFinal);
+  setText(item.querySelector(".who"), line.who);
+  const said = item.querySelector(".said");
+  if (said.firstChild?.nodeValue !== line.text || Boolean(said.querySelector(".cut")) !== line.isInterrupted) {
+    said.replaceChildren(document.createTextNode(line.text));
+    if (line.isInterrupted) said.append(element("span", "cut", words.interrupted));
+  }
+}
+
+function fillDevices(select, devices, kind, chosen, words) {
+  const found = devices.filter((d) => d.kind === kind && d.deviceId && !["default", "communications"].includes(d.deviceId));
+  const options = [["", words.defaultDevice], ...found.map((d, i) => [d.deviceId, d.label || `${i + 1}`])];
+  const signature = JSON.stringify(options);
+  if (select.dataset.signature !== signature) {
+    select.dataset.signature = signature;
+    select.replaceChildren(...options.map(([value, label]) => new Option(label, value)));
+  }
+  select.value = found.some((d) => d.deviceId === chosen) ? chosen : "";
+  select.disabled = found.length === 0;
+}
+
+function remember(key, value) {
+  if (value) localStorage.setItem(key, value);
+  else localStorage.removeItem(key);
+}
+
+function chunksOf(text) {
+  const chunks = [];
+  let rest = text.trim();
+  while (rest.length > CAPTION_CHARS) {
+    const head = rest.slice(0, CAPTION_CHARS + 1);
+    const clause = Math.max(head.lastIndexOf(". "), head.lastIndexOf(", "), head.lastIndexOf("? "), head.lastIndexOf("; ")) + 1;
+    const at = clause > CAPTION_CHARS * 0.5 ? clause : head.lastIndexOf(" ");
+    const cut = at > 0 ? at : CAPTION_CHARS;
+    chunks.push(rest.slice(0, cut).trim());
+    rest = rest.slice(cut).trim();
+  }
+  if (rest) chunks.push(rest);
+  return chunks;
+}
+
+function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+// Browsers gather no candidate when the computer has no network interface, and then start no WebRTC at all.
+function hasInterface() {
+  if (typeof RTCPeerConnection === "undefined") return Promise.resolve(false);
+  const peer = new RTCPeerConnection({ iceServers: [] });
+  return new Promise((resolve) => {
+    const done = (answer) => {
+      resolve(answer);
+      peer.close();
+    };
+    peer.onicecandidate = (event) => {
+      if (event.candidate?.candidate) done(true);
+      else if (!event.candidate) done(false);
+    };
+    peer.createDataChannel("kai");
+    peer.createOffer().then((offer) => peer.setLocalDescription(offer)).catch(() => done(false));
+    setTimeout(() => done(peer.iceGatheringState !== "complete"), 4000);
+  });
+}

@@ -1,0 +1,74 @@
+"""The words of the help page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TITLE: Final = "How Kai works"
+LEAD: Final = "Kai hears you, thinks, and answers by voice, with a face that speaks along. Kai is an AI. It can be wrong."
+
+SECTIONS: Final = (
+    (
+        "What runs where",
+        "- **Your browser** sends the microphone and shows Kai's picture and sound.\n"
+        "- **Kai's app** on this computer joins everything. This page comes from it.\n"
+        "- **Kai's engine**, also on this computer, turns speech into words, finds an answer and speaks it. It is used as "
+        "long as no key for OpenAI is set.\n"
+        "- **Kai's face** is drawn on this computer, 25 pictures a second.\n\n"
+        "With a key for OpenAI your voice goes to OpenAI Realtime, which answers in place of the engine.",
+    ),
+    (
+        "Your privacy",
+        "- Without a key nothing leaves this computer: no voice, no text, no count of visits.\n"
+        "- Kai keeps no sound. The words of a talk stay in memory until the app ends.\n"
+        "- Keys are read by the app alone. They never reach this page.\n"
+        "- When you press Mute, Kai gets silence. The browser may still show the microphone as open.",
+    ),
+)
+
+TROUBLE_HEADING: Final = "When something is not right"
+TROUBLE: Final = (
+    (
+        "The microphone is blocked",
+        "Press the sign left of the address, allow the microphone, then press **Try again** on the Talk page. You can "
+        "type meanwhile; Kai still answers by voice.",
+    ),
+    (
+        "No microphone was found",
+        "Plug one in, or switch it on in the settings of your system, then press **Try again**.",
+    ),
+    (
+        "Kai does not hear me",
+        "Look at the level beside the picture while you speak. If it does not move, choose another microphone on the "
+        "right. If it is struck through, press **Unmute**.",
+    ),
+    (
+        "I see Kai but hear nothing",
+        "Choose another loudspeaker on the right of the picture, and look at the volume of your system. If the page "
+        "says that the browser holds the sound back, press its button.",
+    ),
+    (
+        "The picture does not come",
+        "Kai tries three times by itself. A browser without any network starts no picture and no microphone: switch "
+        "Wi-Fi on; no internet is needed. A strict firewall or VPN on this computer may stand between the page and "
+        "the app.",
+    ),
+    (
+        "Kai cuts me off, or hears itself",
+        "Use a headset, or turn the loudspeaker down. The browser removes the echo as well as it can.",
+    ),
+    (
+        "Kai is slow",
+        "Kai needs about one free processor core, and two are better. Close what keeps the computer busy.",
+    ),
+    (
+        "The page says that it lost its way to Kai",
+        "The app was stopped or is starting again. Start it, then reload this page.",
+    ),
+    (
+        "I work on another computer than the app",
+        "Browsers give the microphone only to pages on this computer or with HTTPS. Start Streamlit with "
+        "`--server.sslCertFile` and `--server.sslKeyFile`, and set ICE servers in Kai's settings if a firewall is "
+        "between the two.",
+    ),
+)

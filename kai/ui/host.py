@@ -1,0 +1,97 @@
+"""Where the page finds the hub: put there by the server's lifespan, taken away at its end.
+
+The protocols say what the page needs of ``kai.runtime``; tests put fakes of the same shape here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import av
+from aiortc import MediaStreamTrack
+
+from kai.core.events import Event
+from kai.core.state import SessionState
+from kai.core.store import Unsubscribe
+from kai.ports import Pcm
+from kai.settings import IceServer
+
+COOKIE_NAME: Final = "kai_browser"
+"""The cookie that knows a browser again: a random id, not readable by scripts."""
+
+
+class BrowserLink(Protocol):
+    """The page's side of a talk's media."""
+
+    def tracks(self) -> tuple[MediaStreamTrack, MediaStreamTrack]:
+        """Video and audio to send to the page; the same objects while they are live."""
+        ...
+
+    def on_mic_frame(self, frame: av.AudioFrame) -> None:
+        """A frame of the page's microphone. Called on Streamlit's loop; never blocks."""
+        ...
+
+    def connection_changed(self, state: str) -> None:
+        """The page's connection is in a new state (WebRTC's words). Called on Streamlit's loop; never blocks."""
+        ...
+
+    def listen(self) -> asyncio.Queue[Pcm]:
+        """A queue of the sounding 20 ms blocks (``(960,)`` int16, 48 000 Hz) that no track plays; read without waiting."""
+        ...
+
+    def unlisten(self, queue: asyncio.Queue[Pcm]) -> None:
+        """Give a queue of ``listen`` back."""
+        ...
+
+
+class Talk(Protocol):
+    """One talk. Every method may be called from any thread."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def browser_id(self) -> str: ...
+    @property
+    def browser(self) -> BrowserLink: ...
+
+    def snapshot(self) -> SessionState: ...
+    def dispatch(self, event: Event) -> None: ...
+    def subscribe(self, listener: Callable[[SessionState], None]) -> Unsubscribe: ...
+    def mic_level(self) -> float: ...
+    def attach_tab(self, tab_id: str, is_active: Callable[[], bool]) -> None: ...
+    def is_attended(self) -> bool: ...
+    def stream_opened(self) -> None: ...
+    def stream_closed(self) -> None: ...
+
+
+class Hub(Protocol):
+    """All talks of this server. Every method may be called from any thread."""
+
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+    def create(self, browser_id: str) -> Any: ...
+    def find(self, talk_id: str, browser_id: str) -> Any: ...
+    def health(self) -> dict[str, object]: ...
+    def services(self) -> Any: ...
+
+
+_hub: Hub | None = None
+_ice_servers: tuple[IceServer, ...] = ()
+
+
+def install(hub: Hub | None, ice_servers: tuple[IceServer, ...] = ()) -> None:
+    """Makes ``hub`` the one that pages and routes use; ``None`` takes it away."""
+    global _hub, _ice_servers
+    _hub, _ice_servers = hub, ice_servers
+
+
+def ice_servers() -> tuple[IceServer, ...]:
+    """STUN and TURN servers for the pages' connections; none on this computer."""
+    return _ice_servers
+
+
+def current_hub() -> Hub | None:
+    """The hub, while the server lives."""
+    return _hub

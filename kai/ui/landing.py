@@ -1,0 +1,65 @@
+"""Before a talk, and after it."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from kai.core.state import Phase, Role, SessionState
+from kai.ui import bridge, texts
+from kai.ui.host import Talk
+from kai.ui.view import elapsed_s
+
+
+def draw(talk: Talk, state: SessionState) -> None:
+    """The landing page, or how a talk ended. Draws nothing while one is under way."""
+    if state.is_active:
+        return
+    if state.phase is Phase.CLOSED:
+        _draw_ended(talk, state)
+    else:
+        _draw_first(talk)
+
+
+def _draw_picture(character: str) -> None:
+    name = html.escape(texts.CHARACTER_NAMES.get(character, texts.KAI))
+    st.html(
+        f'<div class="kai-still"><img src="/api/pictures/{html.escape(character)}.jpg" alt="{name}"></div>',
+    )
+
+
+def _draw_first(talk: Talk) -> None:
+    _draw_picture(bridge.look(talk).character)
+    facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in texts.LANDING_FACTS)
+    st.html(
+        f'<div class="kai-words"><h1>{texts.LANDING_TITLE}</h1><p>{texts.LANDING_LEAD}</p></div>',
+    )
+    with st.container(key="kai-start", horizontal_alignment="center"):
+        st.button(texts.START, type="primary", key="start", on_click=bridge.start, args=(talk,))
+    st.html(f'<ul class="kai-facts">{facts}</ul><p class="kai-ai">{texts.AI_LINE}</p>')
+
+
+def _draw_ended(talk: Talk, state: SessionState) -> None:
+    _draw_picture(state.look.character)
+    lasted = texts.ENDED_LASTED.format(duration=texts.duration(elapsed_s(state, state.closed_at_s)))
+    why = state.problem.message if state.problem is not None and state.problem.code == "ended" else ""
+    st.html(
+        f'<div class="kai-words"><h1>{texts.ENDED_TITLE}</h1>'
+        f"<p>{html.escape(lasted)} {html.escape(why)}</p></div>",
+    )
+    with st.container(key="kai-start", horizontal_alignment="center"):
+        st.button(texts.START_AGAIN, type="primary", key="start", on_click=bridge.start, args=(talk,))
+    with st.container(key="kai-read"), st.expander(texts.READ_AGAIN, expanded=True):
+        said = [m for m in state.messages if m.text.strip()]
+        if not said:
+            st.caption(texts.NOTHING_SAID)
+        who = {Role.USER: texts.YOU, Role.ASSISTANT: texts.KAI, Role.NOTICE: texts.NOTICE}
+        rows = "".join(
+            f'<li data-role="{m.role.value}"><span>{who[m.role]}</span><p>{html.escape(m.text)}'
+            + (f" <em>{texts.INTERRUPTED}</em>" if m.is_interrupted else "")
+            + "</p></li>"
+            for m in said
+        )
+        if rows:
+            st.html(f'<ol class="kai-said" aria-label="{texts.CHAT_LABEL}">{rows}</ol>')

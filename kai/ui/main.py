@@ -1,0 +1,34 @@
+"""What every run draws: the picture, the desk, and then the page."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from kai.ui import bridge, desk, host, stage, texts
+
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+st.set_page_config(page_title=texts.APP_NAME, page_icon="💬", layout="wide")
+talk_page = st.Page(PAGES / "talk.py", title=texts.TALK_PAGE, icon=":material/forum:", default=True)
+help_page = st.Page(PAGES / "help.py", title=texts.HELP_PAGE, icon=":material/help:", url_path="help")
+page = st.navigation([talk_page, help_page], position="top")
+is_on_stage = page is talk_page or page.url_path == talk_page.url_path
+
+stage.draw_styles(is_on_stage=is_on_stage)
+hub = host.current_hub()
+if hub is None:
+    st.info(texts.NOT_STARTED)
+    st.stop()
+try:
+    talk = bridge.current_talk(hub)
+except bridge.NoCookieError:
+    st.info(texts.NO_COOKIES)
+    st.stop()
+
+state = talk.snapshot()
+stage.draw_media(talk, bridge.current_mount(state), host.ice_servers())
+desk.draw(talk, state, is_on_stage=is_on_stage)
+if state.is_active and not is_on_stage:
+    with st.container(key="kai-back"):
+        st.page_link(talk_page, label=texts.BACK_TO_TALK, icon=":material/arrow_back:")
+page.run()

@@ -1,0 +1,343 @@
+"""The page's own HTTP routes: health, pictures, a talk's event stream (out) and its wishes (in).
+
+They stand beside Streamlit's routes and outside of its checks, so each looks for itself: the Host must be ours, a
+request from another origin is refused, and a talk opens only to the browser whose cookie made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import numpy as np
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+import kai.avatar
+from kai.core.events import (
+    Event,
+    InterruptRequested,
+    LegFailed,
+    MessagesCleared,
+    MicrophoneChanged,
+    MuteToggled,
+    ProblemDismissed,
+    RetryRequested,
+    StopRequested,
+    TextSubmitted,
+)
+from kai.core.state import LegName, Message, Microphone, SessionState
+from kai.ports import Pcm
+from kai.ui import host, texts
+from kai.ui.host import COOKIE_NAME, Talk
+from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS, lines, view, wants_sound_in_page
+
+VIEW_INTERVAL_S: Final = 0.05
+"""At most 20 views a second."""
+TICK_S: Final = 0.1
+"""The microphone's level goes out ten times a second."""
+SOUND_TICK_S: Final = 0.04
+SOUND_HZ: Final = 48_000
+HEARTBEAT_S: Final = 10.0
+"""A line at least this often, so that a dead page is noticed."""
+BODY_LIMIT_BYTES: Final = 16_384
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+CHARACTERS: Final = frozenset(texts.CHARACTER_NAMES)
+
+
+class Refused(Exception):
+    """A request that is not served: HTTP status, a stable code, and a sentence."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+    def response(self) -> JSONResponse:
+        return JSONResponse({"error": {"code": self.code, "message": self.message}}, self.status)
+
+
+# ------------------------------------------------------------------ guards
+
+
+def check_host(request: Request) -> None:
+    """Raises ``Refused`` when the request was not made at our own address (DNS rebinding) or came from another site."""
+    named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    bound = str(st.get_option("server.address") or "")
+    if bound in LOOPBACK_HOSTS and named not in LOOPBACK_HOSTS:
+        raise Refused(403, "host", texts.ERROR_HOST)
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+        raise Refused(403, "origin", texts.ERROR_ORIGIN)
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Refused(403, "origin", texts.ERROR_ORIGIN)
+
+
+def find_talk(request: Request) -> Talk:
+    """The talk that the address names, if the cookie is the one that made it. Raises ``Refused``."""
+    check_host(request)
+    hub = host.current_hub()
+    if hub is None:
+        raise Refused(503, "starting", texts.ERROR_STARTING)
+    talk = cast("Talk | None", hub.find(request.path_params["talk_id"], request.cookies.get(COOKIE_NAME, "")))
+    if talk is None:
+        raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
+    return talk
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The body, a JSON object of at most ``BODY_LIMIT_BYTES``. Raises ``Refused``."""
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        raise Refused(415, "not-json", texts.ERROR_NOT_JSON)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT_BYTES:
+            raise Refused(413, "too-large", texts.ERROR_TOO_LARGE)
+    try:
+        value = json.loads(bytes(body))
+    except ValueError:
+        raise Refused(400, "not-json", texts.ERROR_NOT_JSON) from None
+    if not isinstance(value, dict):
+        raise Refused(400, "not-json", texts.ERROR_NOT_JSON)
+    return cast("dict[str, Any]", value)
+
+
+# ------------------------------------------------------------------ wishes
+
+
+def event_of(wish: dict[str, Any]) -> Event:
+    """The event that a wish of the page stands for. Raises ``Refused`` when it is not one that we know."""
+    match wish:
+        case {"wish": "mute", "isMuted": bool(is_muted)}:
+            return MuteToggled(is_muted)
+        case {"wish": "interrupt"}:
+            return InterruptRequested()
+        case {"wish": "stop"}:
+            return StopRequested()
+        case {"wish": "clear"}:
+            return MessagesCleared()
+        case {"wish": "dismiss"}:
+            return ProblemDismissed()
+        case {"wish": "text", "text": str(text)}:
+            if not text.strip():
+                raise Refused(400, "empty", texts.EMPTY_LINE)
+            if len(text) > TEXT_LIMIT_CHARS:
+                raise Refused(413, "too-long", texts.LINE_TOO_LONG.format(limit=TEXT_LIMIT_CHARS))
+            return TextSubmitted(f"item_{secrets.token_hex(10)}", text.strip())
+        case {"wish": "retry", "leg": "brain" | "face" | "browser" as leg}:
+            return RetryRequested(LegName(leg))
+        case {"wish": "microphone", "microphone": "open" | "refused" | "missing" as microphone}:
+            return MicrophoneChanged(Microphone(microphone))
+        case {"wish": "browser", "problem": "no-network"}:
+            return LegFailed(LegName.BROWSER, NO_NETWORK, texts.NO_NETWORK, is_retryable=False)
+        case _:
+            raise Refused(400, "wish", texts.ERROR_WISH)
+
+
+async def take_wish(request: Request) -> Response:
+    """``POST /api/talks/{id}/wishes``: 202 when it was handed to the talk."""
+    try:
+        talk = find_talk(request)
+        event = event_of(await read_json(request))
+    except Refused as refused:
+        return refused.response()
+    talk.dispatch(event)
+    return JSONResponse({"ok": True}, 202)
+
+
+# ------------------------------------------------------------------ events
+
+
+class Feed:
+    """What a page has been told, so that only what is new is sent. One a stream."""
+
+    def __init__(self) -> None:
+        self._view: dict[str, object] | None = None
+        self._messages: tuple[Message, ...] | None = None
+        self._level = -1.0
+
+    def of_state(self, state: SessionState, at_s: float) -> Iterator[str]:
+        """The events for a state: the chat's lines from the first one that changed, and the view."""
+        if self._messages is None or state.messages is not self._messages:
+            before, self._messages = self._messages, state.messages
+            start, changed = 0, state.messages
+            if before is not None:
+                start, changed = _difference(before, state.messages)
+            yield sse("lines", {"from": len(lines(state.messages[:start])), "lines": lines(changed)})
+        fresh = view(state, at_s)
+        if self._view is None or {**fresh, "elapsedS": 0} != {**self._view, "elapsedS": 0}:
+            self._view = fresh
+            yield sse("view", fresh)
+
+    def of_level(self, level: float) -> Iterator[str]:
+        """The microphone's level, when it moved."""
+        rounded = round(level, 2)
+        if rounded != self._level:
+            self._level = rounded
+            yield sse("level", {"level": rounded})
+
+
+def _difference(before: tuple[Message, ...], after: tuple[Message, ...]) -> tuple[int, tuple[Message, ...]]:
+    same = 0
+    for old, new in zip(before, after, strict=False):
+        if old != new:
+            break
+        same += 1
+    return same, after[same:]
+
+
+def sse(name: str, value: object) -> str:
+    """One server-sent event."""
+    return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
+async def stream(talk: Talk, is_ending: Callable[[], bool] = lambda: False) -> AsyncIterator[str]:
+    """The talk's events for one page, until the page goes or the server ends."""
+    loop = asyncio.get_running_loop()
+    changed = asyncio.Event()
+
+    def on_change(_state: SessionState) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(changed.set)
+
+    unsubscribe = talk.subscribe(on_change)
+    talk.stream_opened()
+    feed, sounds = Feed(), PageSound(talk)
+    sent_at_s = time.monotonic()
+    viewed_at_s = -VIEW_INTERVAL_S
+    changed.set()
+    try:
+        yield "retry: 1000\n\n"
+        while not is_ending():
+            now_s = time.monotonic()
+            state = talk.snapshot()
+            out: list[str] = []
+            if changed.is_set() and now_s - viewed_at_s >= VIEW_INTERVAL_S:
+                changed.clear()
+                viewed_at_s = now_s
+                state = talk.snapshot()
+                out += feed.of_state(state, now_s)
+            if state.is_active:
+                out += feed.of_level(talk.mic_level())
+            out += sounds.take(wants_sound_in_page(state))
+            if out:
+                sent_at_s = now_s
+                yield "".join(out)
+            elif now_s - sent_at_s > HEARTBEAT_S:
+                sent_at_s = now_s
+                yield ": here\n\n"
+            if changed.is_set():
+                await asyncio.sleep(max(0.0, viewed_at_s + VIEW_INTERVAL_S - now_s))
+            else:
+                await _wait(changed, SOUND_TICK_S if sounds.is_open else TICK_S)
+    finally:
+        sounds.close()
+        unsubscribe()
+        talk.stream_closed()
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        pass
+
+
+class PageSound:
+    """Answers as PCM for a page without WebRTC, as long as the state wants it."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._page = talk.browser
+        self._queue: asyncio.Queue[Pcm] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._queue is not None
+
+    def take(self, is_wanted: bool) -> Iterator[str]:
+        """An event with what has sounded since the last call."""
+        if not is_wanted:
+            self.close()
+            return
+        if self._queue is None:
+            self._queue = self._page.listen()
+        blocks: list[Pcm] = []
+        while not self._queue.empty():
+            blocks.append(self._queue.get_nowait())
+        if blocks:
+            pcm = base64.b64encode(np.concatenate(blocks).tobytes()).decode("ascii")
+            yield sse("sound", {"pcm": pcm, "rate": SOUND_HZ})
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._queue is not None:
+            self._page.unlisten(self._queue)
+            self._queue = None
+
+
+def events_route(is_ending: Callable[[], bool]) -> Callable[[Request], Any]:
+    """The endpoint of ``GET /api/talks/{id}/events``."""
+
+    async def events(request: Request) -> Response:
+        try:
+            talk = find_talk(request)
+        except Refused as refused:
+            return refused.response()
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream(talk, is_ending), media_type="text/event-stream", headers=headers)
+
+    return events
+
+
+# ------------------------------------------------------------------ health, pictures
+
+
+async def health(request: Request) -> Response:
+    """``GET /api/health``."""
+    try:
+        check_host(request)
+    except Refused as refused:
+        return refused.response()
+    hub = host.current_hub()
+    if hub is None:
+        return JSONResponse({"status": "starting"}, 503)
+    return JSONResponse({"status": "ok", **hub.health()})
+
+
+@cache
+def picture_bytes(character: str) -> bytes | None:
+    """The JPEG of a character, or ``None`` where there is none."""
+    path = Path(kai.avatar.__file__).parent / "data" / f"{character}.jpg"
+    return path.read_bytes() if path.is_file() else None
+
+
+async def picture(request: Request) -> Response:
+    """``GET /api/pictures/{name}.jpg``: a character's still picture, 512x512."""
+    name = str(request.path_params["name"])
+    data = picture_bytes(name) if name in CHARACTERS else None
+    if data is None and name in CHARACTERS:
+        data = picture_bytes("kai")
+    if data is None:
+        return Refused(404, "no-picture", texts.ERROR_NO_PICTURE).response()
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
+
+
+def routes(is_ending: Callable[[], bool] = lambda: False) -> list[Route]:
+    """All routes, for ``st.App``. ``is_ending`` tells whether the server has been asked to end."""
+    return [
+        Route("/api/health", health),
+        Route("/api/pictures/{name}.jpg", picture),
+        Route("/api/talks/{talk_id}/events", events_route(is_ending)),
+        Route("/api/talks/{talk_id}/wishes", take_wish, methods=["POST"]),
+    ]

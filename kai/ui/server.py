@@ -1,0 +1,129 @@
+"""What stands round the page: the hub's life, the routes, the cookie that knows a browser again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kai.settings import Settings
+from kai.ui import host
+from kai.ui.host import COOKIE_NAME
+from kai.ui.routes import routes as page_routes
+
+_WARM: Final = (
+    "streamlit_webrtc",
+    "kai.ui.stage",
+    "kai.ui.desk",
+    "kai.ui.landing",
+    "kai.ui.sidebar",
+    "pandas",
+)
+"""Imported before the first visitor, so that no run and no frozen heap waits for them."""
+
+_log = logging.getLogger(__name__)
+
+_is_ending: Callable[[], bool] = lambda: False  # noqa: E731
+
+
+def settings() -> Settings:
+    """Kai's settings, from the environment, ``.env`` and Streamlit's secrets file where there is one."""
+    return Settings.load(st.secrets.to_dict() if st.secrets.load_if_toml_exists() else {})
+
+
+def _build_hub() -> host.Hub:
+    from kai.compose import build_hub  # the heavy half of the app; not needed for a test of the page
+
+    return build_hub(settings())
+
+
+def make_lifespan(
+    build: Callable[[], host.Hub],
+) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any] | None]]:
+    """The app's life: hub up before the first visitor, down after the last."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncGenerator[None]:
+        from kai.ui import compat  # patches want a server that is there
+
+        global _is_ending
+        _is_ending = compat.server_exit()
+        compat.install()
+        hub = await asyncio.to_thread(build)
+        await asyncio.to_thread(hub.start)
+        host.install(hub, settings().ice_servers)
+        for name in _WARM:
+            await asyncio.to_thread(importlib.import_module, name)
+        # A full collection holds the interpreter for 53 to 105 ms, sound and picture with it: once, now, and never
+        # again over what is here already.
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            host.install(None)
+            await asyncio.to_thread(hub.close)
+
+    return lifespan
+
+
+lifespan = make_lifespan(_build_hub)
+
+
+def is_ending() -> bool:
+    """Whether the server has been asked to end."""
+    return _is_ending()
+
+
+def routes() -> list[Any]:
+    """Kai's own routes."""
+    return list(page_routes(is_ending))
+
+
+class BrowserCookie:
+    """Gives each browser its own random id with the first page, in a cookie that no script can read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _wants_page(Request(scope)):
+            await self._app(scope, receive, send)
+            return
+        is_secure = scope.get("scheme") == "https"
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                value = secrets.token_urlsafe(24)
+                MutableHeaders(scope=message).append(
+                    "set-cookie",
+                    f"{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
+                    + ("; Secure" if is_secure else ""),
+                )
+            await send(message)
+
+        await self._app(scope, receive, send_with_cookie)
+
+
+def _wants_page(request: Request) -> bool:
+    return (
+        request.method == "GET"
+        and "text/html" in request.headers.get("accept", "")
+        and COOKIE_NAME not in request.cookies
+    )
+
+
+def middleware() -> list[Middleware]:
+    """Kai's own middleware."""
+    return [Middleware(BrowserCookie)]

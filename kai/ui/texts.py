@@ -1,0 +1,161 @@
+"""Every word that a person reads on the page, in one place. Short, plain, friendly: what happened, then what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+APP_NAME: Final = "Kai"
+TALK_PAGE: Final = "Talk"
+HELP_PAGE: Final = "How Kai works"
+
+# ------------------------------------------------------------------ landing, end
+START: Final = "Start chat with Kai"
+LANDING_TITLE: Final = "Talk with Kai"
+LANDING_LEAD: Final = "Say something, and Kai answers with voice and face."
+LANDING_FACTS: Final = (
+    "Runs on this computer",
+    "No account",
+    "The microphone is asked next",
+)
+AI_LINE: Final = "Kai is an AI. It can be wrong."
+ENDED_TITLE: Final = "The talk is over"
+ENDED_LASTED: Final = "You talked for {duration}."
+START_AGAIN: Final = "Start again"
+READ_AGAIN: Final = "Read it again"
+NOTHING_SAID: Final = "Nothing was said."
+YOU: Final = "You"
+KAI: Final = "Kai"
+NOTICE: Final = "Note"
+BACK_TO_TALK: Final = "Back to the talk"
+NOT_STARTED: Final = "Kai is still starting. Wait a moment, then reload this page."
+NO_COOKIES: Final = (
+    "This page cannot keep its cookie, so Kai cannot know you again. "
+    "Allow cookies for this address, then reload."
+)
+
+# ------------------------------------------------------------------ state of Kai
+WAKING: Final = "Waking Kai"
+OPENING_MICROPHONE: Final = "Opening the microphone"
+CONNECTING_PICTURE: Final = "Connecting picture and sound"
+READY: Final = "Ready"
+LISTENING: Final = "Listening"
+THINKING: Final = "Thinking"
+SPEAKING: Final = "Speaking"
+MUTED: Final = "Muted: Kai cannot hear you"
+TYPING_ONLY: Final = "Type to Kai"
+RECONNECTING: Final = "Coming back"
+OFF: Final = "Kai is off"
+ENDED: Final = "Ended"
+
+# ------------------------------------------------------------------ legs
+LEG_LABELS: Final = {"brain": "Voice and mind", "face": "Face", "browser": "This page"}
+LEG_WORDS: Final = {
+    "disconnected": "off",
+    "connecting": "connecting",
+    "connected": "connected",
+    "reconnecting": "connecting again",
+    "failed": "not available",
+}
+MICROPHONE_LABEL: Final = "Microphone"
+MICROPHONE_WORDS: Final = {
+    "unknown": "being asked",
+    "open": "open",
+    "refused": "blocked",
+    "missing": "not found",
+    "muted": "muted",
+}
+
+# ------------------------------------------------------------------ controls
+MUTE: Final = "Mute"
+UNMUTE: Final = "Unmute"
+INTERRUPT: Final = "Interrupt"
+STOP: Final = "Stop"
+CLEAR: Final = "Clear chat"
+SEND: Final = "Send"
+TYPE_HERE: Final = "Type to Kai. Enter sends."
+EMPTY_LINE: Final = "Type a few words first."
+LINE_TOO_LONG: Final = "That is longer than {limit} characters. Make it shorter, please."
+CHOOSE_MICROPHONE: Final = "Microphone"
+CHOOSE_LOUDSPEAKER: Final = "Loudspeaker"
+DEFAULT_DEVICE: Final = "As the system says"
+NEWEST: Final = "Newest line"
+
+NOT_READY_YET: Final = "Kai is not ready yet"
+NOTHING_TO_INTERRUPT: Final = "Kai is not speaking"
+NO_MICROPHONE_TO_MUTE: Final = "No microphone is open"
+TALK_IS_OVER: Final = "The talk is over"
+NOTHING_TO_CLEAR: Final = "The chat is empty"
+
+CAPTION_HINT: Final = "Say hello, or type below."
+CAPTION_HINT_TYPE: Final = "Type below, and Kai answers."
+INTERRUPTED: Final = "interrupted"
+CHAT_LABEL: Final = "Conversation"
+
+# ------------------------------------------------------------------ problems
+TRY_AGAIN: Final = "Try again"
+DISMISS: Final = "Dismiss"
+MICROPHONE_REFUSED: Final = (
+    "The microphone is blocked. Allow it in the address bar, then try again, or type below."
+)
+MICROPHONE_MISSING: Final = "No microphone was found. Plug one in, then try again, or type below."
+NO_NETWORK: Final = (
+    "Switch Wi-Fi on; no internet is needed. Until then you can type, and hear the answers in this page."
+)
+NO_NETWORK_SERVER: Final = NO_NETWORK
+PAGE_LOST: Final = "This page lost its way to Kai. It tries again by itself."
+SOUND_BLOCKED: Final = "The browser holds the sound back. Press here to hear Kai."
+
+# ------------------------------------------------------------------ sidebar
+SIDEBAR_WHO: Final = "Who speaks"
+SIDEBAR_HOW: Final = "How"
+SIDEBAR_WHAT: Final = "What"
+TAG_NOW: Final = "now"
+TAG_NEXT_TURN: Final = "next turn"
+TAG_RESTART: Final = "restart"
+TAG_WORDS: Final = {
+    TAG_NOW: "takes effect now",
+    TAG_NEXT_TURN: "takes effect with the next turn",
+    TAG_RESTART: "takes effect when the talk starts again",
+}
+CHARACTER: Final = "Character"
+CHARACTER_HELP: Final = "The face that you see."
+CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade"}
+VOICE: Final = "Voice"
+VOICE_HELP: Final = "The voice that you hear."
+VOICE_NAMES: Final = {
+    "marin": "Marin",
+    "cedar": "Cedar",
+    "alloy": "Alloy",
+    "ash": "Ash",
+    "ballad": "Ballad",
+    "coral": "Coral",
+    "echo": "Echo",
+    "sage": "Sage",
+    "shimmer": "Shimmer",
+    "verse": "Verse",
+}
+SPEED: Final = "Speaking speed"
+SPEED_HELP: Final = "1 is Kai's own pace."
+INSTRUCTIONS: Final = "Instructions"
+INSTRUCTIONS_HELP: Final = "Who Kai shall be and how it shall answer."
+INSTRUCTIONS_PLACEHOLDER: Final = "For example: be brief and cheerful."
+
+# ------------------------------------------------------------------ routes
+ERROR_NO_TALK: Final = "This talk is not yours or is over. Reload the page to begin a new one."
+ERROR_HOST: Final = "This address is not one of Kai's. Open the page at the address that Kai printed."
+ERROR_ORIGIN: Final = "This came from another site, so Kai did not take it."
+ERROR_NOT_JSON: Final = "Kai takes JSON here, and this was not."
+ERROR_TOO_LARGE: Final = "That was too large for Kai."
+ERROR_WISH: Final = "Kai does not know this wish."
+ERROR_STARTING: Final = NOT_STARTED
+ERROR_NO_PICTURE: Final = "There is no such picture."
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words: ``3 min 12 s``."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,327 @@
+"""What the page shows, made from the state of a talk. Pure: state in, values for JSON out.
+
+The desk (``kai/ui/desk``) draws exactly this and decides nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kai.core.state import (
+    AgentState,
+    Leg,
+    LegName,
+    LegStatus,
+    Message,
+    Microphone,
+    Phase,
+    Problem,
+    Role,
+    SessionState,
+)
+from kai.ui import texts
+
+Json = dict[str, object]
+
+NO_NETWORK = "no-network"
+"""Code of a browser leg that failed because this computer has no network interface: browsers then start no WebRTC."""
+
+TEXT_LIMIT_CHARS = 2000
+"""Longest line that a person can type."""
+
+INSTRUCTIONS_LIMIT_CHARS = 2000
+"""Longest instructions in the sidebar."""
+
+
+# ------------------------------------------------------------------ the media component
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mounted media component of a tab. Another ``serial`` is another component key, thus a fresh connection.
+
+    ``serial`` counts up in a tab; ``start_wall_s`` tells the talk's starts apart; ``attempt`` is the last try of the
+    browser leg that it served; ``is_receive_only`` when there is no microphone to send.
+    """
+
+    serial: int
+    start_wall_s: float
+    attempt: int
+    is_receive_only: bool
+
+
+def next_mount(
+    state: SessionState, mount: Mount | None, next_serial: int, *, is_asked_anew: bool = False
+) -> Mount | None:
+    """The component that shall be mounted now: the same, a fresh one, or none (no talk, or the leg has given up).
+
+    A connected leg keeps its component; the first loss of the page is left to the component, which connects again by
+    itself. A retry of the leg, a microphone that was refused and another choice of microphone (``is_asked_anew``)
+    need a fresh one, which gets ``next_serial``.
+    """
+    if not has_media(state):
+        return None
+    is_receive_only = has_no_microphone(state)
+    is_stale = (
+        mount is None
+        or is_asked_anew
+        or mount.start_wall_s != state.started_wall_s
+        or mount.is_receive_only != is_receive_only
+        or (not state.browser.is_up and state.browser.attempt > mount.attempt)
+    )
+    if mount is None or is_stale:
+        return Mount(next_serial, state.started_wall_s, max(1, state.browser.attempt), is_receive_only)
+    return replace(mount, attempt=1) if state.browser.is_up else mount
+
+
+def has_media(state: SessionState) -> bool:
+    """Whether the talk's picture and sound go over WebRTC, or try to."""
+    return state.is_active and state.browser.status not in (LegStatus.FAILED, LegStatus.DISCONNECTED)
+
+
+def has_no_microphone(state: SessionState) -> bool:
+    """Whether the browser said that there is no microphone to use."""
+    return state.microphone in (Microphone.REFUSED, Microphone.MISSING)
+
+
+def is_microphone_known(state: SessionState) -> bool:
+    """Whether the browser has answered the question for the microphone. Connecting waits for it."""
+    return state.microphone is not Microphone.UNKNOWN
+
+
+def structure(state: SessionState) -> str:
+    """A short string that changes whenever the page must be built anew (a Streamlit run), and only then."""
+    if not state.is_active:
+        return state.phase.value
+    parts = [
+        f"{state.started_wall_s:.3f}",
+        "media" if has_media(state) else "text",
+        "mic?" if not is_microphone_known(state) else ("down" if has_no_microphone(state) else "both"),
+    ]
+    if has_media(state) and not state.browser.is_up and state.browser.attempt > 1:
+        parts.append(f"try{state.browser.attempt}")
+    return ":".join(parts)
+
+
+# ------------------------------------------------------------------ the view
+
+
+def view(state: SessionState, at_s: float) -> Json:
+    """Everything but the chat's lines, as values for JSON. ``at_s`` is the monotonic clock."""
+    return {
+        "structure": structure(state),
+        "phase": state.phase.value,
+        "isActive": state.is_active,
+        "status": _status(state),
+        "steps": _steps(state),
+        "legs": _legs(state),
+        "caption": _caption(state),
+        "controls": _controls(state),
+        "banner": _banner(state),
+        "isMuted": state.is_muted,
+        "hasMedia": has_media(state),
+        "isBrowserUp": state.browser.is_up,
+        "wantsSoundInPage": wants_sound_in_page(state),
+        "microphone": state.microphone.value,
+        "elapsedS": round(elapsed_s(state, at_s), 1),
+        "character": state.look.character,
+    }
+
+
+def wants_sound_in_page(state: SessionState) -> bool:
+    """Whether answers are to be played by the page itself, because it has no WebRTC."""
+    return state.is_active and state.browser.status is LegStatus.FAILED
+
+
+def elapsed_s(state: SessionState, at_s: float) -> float:
+    """Seconds since the talk was started; at its end when it is over."""
+    if state.phase is Phase.IDLE:
+        return 0.0
+    end_s = state.closed_at_s if state.phase is Phase.CLOSED else at_s
+    return max(0.0, end_s - state.started_at_s)
+
+
+def lines(messages: Sequence[Message]) -> list[Json]:
+    """The chat's lines, oldest first; those without words yet are left out."""
+    return [
+        {
+            "id": m.id,
+            "role": m.role.value,
+            "who": {Role.USER: texts.YOU, Role.ASSISTANT: texts.KAI, Role.NOTICE: texts.NOTICE}[m.role],
+            "text": m.text,
+            "atWallS": round(m.at_wall_s, 1),
+            "isFinal": m.is_final,
+            "isInterrupted": m.is_interrupted,
+        }
+        for m in messages
+        if m.text.strip()
+    ]
+
+
+def _status(state: SessionState) -> Json:
+    """Kai's state as a word, a shape (a name that the desk draws) and a tone."""
+    if state.phase is Phase.CLOSED:
+        return _shown(texts.ENDED, "ended", "quiet")
+    if not state.is_active:
+        return _shown(texts.OFF, "ended", "quiet")
+    if state.phase is Phase.STARTING:
+        step = next((s for s in _steps(state) if s["state"] != "done"), None)
+        return _shown(str(step["label"]) if step else texts.WAKING, "waking", "busy")
+    if state.brain.status is LegStatus.FAILED:
+        return _shown(texts.OFF, "ended", "stopped")
+    if not state.brain.is_up:
+        return _shown(texts.RECONNECTING, "waking", "warn")
+    if state.agent is AgentState.SPEAKING:
+        return _shown(texts.SPEAKING, "speaking", "live")
+    if state.is_muted:
+        return _shown(texts.MUTED, "muted", "warn")
+    if state.agent is AgentState.THINKING:
+        return _shown(texts.THINKING, "thinking", "live")
+    if has_no_microphone(state) or not has_media(state):
+        return _shown(texts.TYPING_ONLY, "typing", "live")
+    if not state.browser.is_up or not is_microphone_known(state):
+        step = next((s for s in _steps(state) if s["state"] != "done"), None)
+        return _shown(str(step["label"]) if step else texts.CONNECTING_PICTURE, "waking", "busy")
+    return _shown(texts.LISTENING, "listening", "live")
+
+
+def _shown(word: str, shape: str, tone: str) -> Json:
+    return {"word": word, "shape": shape, "tone": tone}
+
+
+def _steps(state: SessionState) -> list[Json]:
+    """The named steps of a start, each waiting, now or done. Empty once everything is up."""
+    if not state.is_active:
+        return []
+    is_mic_settled = is_microphone_known(state) or not has_media(state)
+    is_page_settled = not has_media(state) or state.browser.is_up
+    is_face_settled = state.face.is_up or state.face.status is LegStatus.FAILED
+    done = [
+        (texts.WAKING, state.brain.is_up and is_face_settled),
+        (texts.OPENING_MICROPHONE, is_mic_settled),
+        (texts.CONNECTING_PICTURE, is_page_settled and is_mic_settled),
+    ]
+    if all(is_done for _, is_done in done):
+        return []
+    steps: list[Json] = [{"label": label, "state": "done" if is_done else "now"} for label, is_done in done]
+    steps.append({"label": texts.READY, "state": "waiting"})
+    return steps
+
+
+def _legs(state: SessionState) -> list[Json]:
+    legs = [_leg(name, state.leg(name)) for name in (LegName.BRAIN, LegName.FACE, LegName.BROWSER)]
+    word = "muted" if state.is_muted and state.microphone is Microphone.OPEN else state.microphone.value
+    tone = {"open": "live", "unknown": "busy"}.get(word, "warn")
+    if not state.is_active:
+        word, tone = "unknown", "quiet"
+    legs.append(
+        {
+            "name": "microphone",
+            "label": texts.MICROPHONE_LABEL,
+            "word": texts.MICROPHONE_WORDS[word] if state.is_active else texts.LEG_WORDS["disconnected"],
+            "tone": tone,
+            "why": "",
+        }
+    )
+    return legs
+
+
+def _leg(name: LegName, leg: Leg) -> Json:
+    tone = {
+        LegStatus.CONNECTED: "live",
+        LegStatus.CONNECTING: "busy",
+        LegStatus.RECONNECTING: "warn",
+        LegStatus.FAILED: "stopped",
+        LegStatus.DISCONNECTED: "quiet",
+    }[leg.status]
+    return {
+        "name": name.value,
+        "label": texts.LEG_LABELS[name.value],
+        "word": texts.LEG_WORDS[leg.status.value],
+        "tone": tone,
+        "why": leg.message,
+    }
+
+
+def _caption(state: SessionState) -> Json:
+    """The line that is being said now, or was said last. The desk follows Kai's voice through a long one."""
+    said = [m for m in state.messages if m.text.strip() and m.role is not Role.NOTICE]
+    last = said[-1] if said else None
+    playing = next((answer for answer in state.answers if answer.is_playing), None)
+    if playing is not None and not state.is_user_speaking:
+        last = next((m for m in reversed(said) if m.response_id == playing.id), last)
+    if last is None:
+        hint = texts.CAPTION_HINT_TYPE if has_no_microphone(state) else texts.CAPTION_HINT
+        hint = hint if state.phase is Phase.ACTIVE else ""
+        return {"id": "", "role": "hint", "text": hint, "isPlaying": False, "speed": 1.0}
+    return {
+        "id": last.id,
+        "role": last.role.value,
+        "text": last.text,
+        "isPlaying": playing is not None and last.response_id == playing.id,
+        "speed": state.look.speed,
+    }
+
+
+def _controls(state: SessionState) -> Json:
+    no_mic = state.microphone is not Microphone.OPEN or not has_media(state)
+    mute_reason = _first(
+        (not state.is_active, texts.TALK_IS_OVER),
+        (state.is_muted, ""),
+        (state.microphone is Microphone.UNKNOWN and has_media(state), texts.NOT_READY_YET),
+        (no_mic, texts.NO_MICROPHONE_TO_MUTE),
+    )
+    interrupt_reason = _first(
+        (not state.is_active, texts.TALK_IS_OVER),
+        (state.phase is Phase.STARTING, texts.NOT_READY_YET),
+        (not state.can_interrupt, texts.NOTHING_TO_INTERRUPT),
+    )
+    stop_reason = _first((not state.is_active, texts.TALK_IS_OVER))
+    return {
+        "mute": _control(texts.UNMUTE if state.is_muted else texts.MUTE, mute_reason, is_on=state.is_muted),
+        "interrupt": _control(texts.INTERRUPT, interrupt_reason, is_on=state.can_interrupt),
+        "stop": _control(texts.STOP, stop_reason),
+        "send": _control(texts.SEND, stop_reason),
+        "clear": _control(texts.CLEAR, _first((not state.messages, texts.NOTHING_TO_CLEAR))),
+    }
+
+
+def _first(*cases: tuple[bool, str]) -> str:
+    return next((reason for is_so, reason in cases if is_so), "")
+
+
+def _control(label: str, reason: str, *, is_on: bool = False) -> Json:
+    return {"label": label, "isEnabled": not reason, "reason": reason, "isOn": is_on}
+
+
+# ------------------------------------------------------------------ problems
+
+
+def _banner(state: SessionState) -> Json | None:
+    """What a person should know now: one thing, its advice, and one button. The state's own problem comes first."""
+    if not state.is_active:
+        return None
+    if state.problem is not None:
+        return _banner_of_problem(state, state.problem)
+    if state.microphone is Microphone.REFUSED:
+        return _banner_of("microphone-refused", texts.MICROPHONE_REFUSED, "warn", "ask-microphone")
+    if state.microphone is Microphone.MISSING:
+        return _banner_of("microphone-missing", texts.MICROPHONE_MISSING, "warn", "ask-microphone")
+    return None
+
+
+def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
+    failed = next((name for name in LegName if state.leg(name).status is LegStatus.FAILED), None)
+    tone = "stopped" if problem.is_fatal else "warn"
+    if failed is not None and state.leg(failed).code == problem.code:
+        return _banner_of(problem.code, problem.message, tone, "retry", failed.value)
+    if problem.code == "brain-lost":
+        # It is being tried again already; there is nothing to press.
+        return {**_banner_of(problem.code, problem.message, tone, ""), "button": ""}
+    return _banner_of(problem.code, problem.message, tone, "dismiss")
+
+
+def _banner_of(code: str, message: str, tone: str, wish: str, leg: str = "") -> Json:
+    button = texts.DISMISS if wish == "dismiss" else texts.TRY_AGAIN
+    return {"code": code, "message": message, "tone": tone, "wish": wish, "leg": leg, "button": button}

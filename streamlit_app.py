@@ -1,0 +1,7 @@
+"""The launcher: ``streamlit run streamlit_app.py``."""
+
+import streamlit as st
+
+from kai.ui.server import lifespan, middleware, routes
+
+app = st.App("kai/ui/main.py", routes=routes(), lifespan=lifespan, middleware=middleware())
