@@ -1,8 +1,8 @@
 """Visemes and loudness from sound as it arrives: log-mel features, a small network, a silence gate and a closure rule.
 
 The network (312-128-64-15, 49 000 weights, ``data/visemes.npz``) was trained on synthetic voices whose phoneme times were
-known. It sees 80 ms of the past and 30 ms of the future. With half an analysis window (12.5 ms) and the mouth's smoothing (30 ms,
-see `kai.avatar.lipsync`) the mouth of a moment is final 72.5 ms after that moment's sound was pushed.
+known. It sees 80 ms of the past and 30 ms of the future. With half an analysis window (12.5 ms) and the mouth's smoothing
+(30 ms, see `kai.avatar.lipsync`) the mouth of a moment is final 72.5 ms after that moment's sound was pushed.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numba
+import numba.core.config
 import numpy as np
 import platformdirs
 
@@ -32,4 +33,4 @@ def use_build_folder() -> None:
     compiles anew at each start.
     """
     if "NUMBA_CACHE_DIR" not in os.environ:
-        numba.config.CACHE_DIR = str(build_folder())  # pyright: ignore[reportPrivateImportUsage]
+        numba.core.config.CACHE_DIR = str(build_folder())  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,291 @@
+"""`LocalFace`: the face that this computer draws, as a `kai.ports.AvatarFace`. It supervises the process that draws."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from kai.adapters.local_face import messages as m
+from kai.adapters.local_face import stamp
+from kai.adapters.local_face.ring import FrameRing, open_memory
+from kai.adapters.playout_clock import PlayoutClock
+from kai.avatar.style import Style, character
+from kai.core.events import LegFailed
+from kai.core.state import AgentState, LegName, Look
+from kai.errors import ConfigError, FaceError, KaiError
+from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm
+
+log = logging.getLogger(__name__)
+
+LEAD_MS: Final = 80
+"""From the first sound of a segment to its playout. Lips need 72.5 ms of the sound that follows a moment, and a frame
+is drawn for
+10 ms after its time; the sound at hand reaches 80 to 100 ms ahead, for it arrives 20 ms at a time."""
+SIZE_PX: Final = 512
+OPEN_S: Final = 15.0
+CLOSE_S: Final = 3.0
+MOST_WAITING_BYTES: Final = 2_000_000
+"""Bound of what waits for the face's process; beyond it sound for the lips is dropped and counted (the person hears it)."""
+SEGMENTS_KEPT: Final = 16
+
+_PROJECT = Path(__file__).parents[3]
+_PASSED_ON = frozenset(
+    {
+        "HOME",
+        "KAI_CACHE_DIR",
+        "KAI_TEST_MARKS",
+        "LANG",
+        "LC_ALL",
+        "LD_LIBRARY_PATH",
+        "NUMBA_CACHE_DIR",
+        "PATH",
+        "PYTHONPATH",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "XDG_CACHE_HOME",
+    }
+)
+"""The child's environment: what a program needs to run, and nothing that could be a secret."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to the frames and the sound for the lips; ``pace`` is the process's last report."""
+
+    frames: int = 0
+    torn_frames: int = 0
+    dropped_lip_bytes: int = 0
+    live_after_s: float | None = None
+    pace: m.Pace | None = None
+
+
+class LocalFace:
+    """Implements ``kai.ports.AvatarFace``. Kai's loop only, but for `pull_sound`."""
+
+    capability = FaceCapability(
+        "local", delay_ms=LEAD_MS, has_picture=True, is_billed=False, can_restyle=True
+    )
+
+    def __init__(self, width_px: int = SIZE_PX, height_px: int = SIZE_PX) -> None:
+        self.counters = Counters()
+        self._size = (width_px, height_px)
+        self._clock = PlayoutClock(LEAD_MS)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sink: FaceSink | None = None
+        self._ring: FrameRing | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reader_task: asyncio.Task[None] | None = None
+        self._is_started: asyncio.Future[None] | None = None
+        self._is_closing = False
+        self._numbers: dict[str, int] = {}
+        self._next_number = 1
+        self._has_marks = stamp.is_wanted()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the drawing process, while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def open(self, look: Look, sink: FaceSink) -> None:
+        style = _style(look)
+        self._loop, self._sink = asyncio.get_running_loop(), sink
+        self._is_started = self._loop.create_future()
+        try:
+            async with asyncio.timeout(OPEN_S):
+                reader = await self._spawn()
+                self._reader_task = asyncio.create_task(self._read(reader), name="local face: reader")
+                self._send(m.SetLook(asdict(style)))
+                await self._is_started
+        except (OSError, TimeoutError) as exc:
+            await self.aclose()
+            raise FaceError(
+                "The face did not start. Close other programs and try again.", code="face-start"
+            ) from exc
+        except KaiError:
+            await self.aclose()
+            raise
+        self._clock.open(sink.emit)
+
+    def speak(self, segment_id: str, pcm: Pcm) -> None:
+        self._clock.playout.write(segment_id, pcm)
+        if self._waiting_bytes > MOST_WAITING_BYTES:
+            self.counters.dropped_lip_bytes += pcm.nbytes
+            return
+        self._send(m.Speak(self._number(segment_id), pcm.astype("<i2", copy=False).tobytes()))
+
+    def mark(self, segment_id: str, marks: Marks) -> None:
+        if not marks.visemes:
+            return
+        visemes = tuple((timed.label, timed.start, timed.end) for timed in marks.visemes)
+        self._send(m.Mark(self._number(segment_id), visemes))
+
+    def end_segment(self, segment_id: str) -> None:
+        self._clock.playout.end(segment_id)
+        if segment_id in self._numbers:
+            self._send(m.EndSegment(self._numbers[segment_id]))
+
+    def stop_speaking(self) -> Heard | None:
+        heard = self._clock.stop()
+        self._numbers.clear()
+        self._send(m.StopSpeaking())
+        return heard
+
+    def set_mood(self, mood: AgentState) -> None:
+        self._send(m.SetMood(mood.value))
+
+    def set_look(self, look: Look) -> None:
+        self._send(m.SetLook(asdict(_style(look))))
+
+    def want_frames(self, wanted: bool) -> None:
+        self._send(m.WantFrames(wanted))
+
+    def pull_sound(self) -> Pcm:
+        at_s = time.monotonic()
+        block = self._clock.pull()
+        loop = self._loop
+        if block.segment_id is not None and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._tell_playing, block.segment_id, block.start, at_s)
+        if self._has_marks:
+            clicking = block.pcm.copy()
+            stamp.add_click(clicking, at_s, 48_000)
+            return clicking
+        return block.pcm
+
+    async def aclose(self) -> None:
+        self._is_closing = True
+        self._clock.stop()
+        if self._writer is not None:
+            self._writer.close()
+        if self._reader_task is not None:
+            self._reader_task.cancel()
+            await asyncio.gather(self._reader_task, return_exceptions=True)
+            self._reader_task = None
+        await self._end_process()
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
+    async def _spawn(self) -> asyncio.StreamReader:
+        ours, theirs = socket.socketpair()
+        memory = open_memory(*self._size)
+        try:
+            self._ring = FrameRing(memory, *self._size)
+            environment = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "kai.adapters.local_face.process",
+                *("--socket", str(theirs.fileno()), "--memory", str(memory)),
+                *("--width", str(self._size[0]), "--height", str(self._size[1])),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), memory),
+                cwd=_PROJECT,
+                env=environment | {"OMP_NUM_THREADS": "1"},
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(memory)
+        reader, self._writer = await asyncio.open_connection(sock=ours)
+        return reader
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        decoder = m.Decoder()
+        failure = FaceError(
+            "The face stopped. Kai's voice goes on; the face is started again.", code="face-lost"
+        )
+        try:
+            while data := await reader.read(65536):
+                for message in decoder.feed(data):
+                    match message:
+                        case m.FrameReady():
+                            self._show(message)
+                        case m.Failed() if self._is_started is not None and not self._is_started.done():
+                            self._is_started.set_exception(FaceError(message.message, code=message.code))
+                        case m.Failed():
+                            failure = FaceError(message.message, code=message.code)
+                            log.warning("face failed", extra={"code": message.code})
+                        case m.Started() if self._is_started is not None and not self._is_started.done():
+                            self._is_started.set_result(None)
+                        case m.Live():
+                            self.counters.live_after_s = message.after_s
+                            log.info("face live", extra={"after_s": round(message.after_s, 2)})
+                        case m.Pace():
+                            self.counters.pace = message
+                        case _:
+                            log.warning("unexpected message of the face")
+        except (ConnectionError, KaiError) as exc:
+            log.debug("face's socket broke", extra={"reason": type(exc).__name__})
+        self._lost(failure)
+
+    def _lost(self, failure: FaceError) -> None:
+        if self._is_closing or self._sink is None:
+            return
+        if self._is_started is not None and not self._is_started.done():
+            self._is_started.set_exception(failure)
+            return
+        log.warning("face lost", extra={"code": failure.code})
+        self._sink.emit(LegFailed(LegName.FACE, failure.code, failure.message, failure.is_retryable))
+
+    def _show(self, message: m.FrameReady) -> None:
+        if self._ring is None or self._sink is None:
+            return
+        picture = self._ring.read(message.sequence)
+        if picture is None:
+            self.counters.torn_frames += 1
+            return
+        self.counters.frames += 1
+        self._sink.picture(picture, message.at_s)
+
+    def _tell_playing(self, segment_id: str, start: int, at_s: float) -> None:
+        number = self._numbers.get(segment_id)
+        if number is not None:
+            self._send(m.Playing(number, start, at_s))
+
+    def _number(self, segment_id: str) -> int:
+        number = self._numbers.get(segment_id)
+        if number is None:
+            number = self._numbers[segment_id] = self._next_number
+            self._next_number += 1
+            while len(self._numbers) > SEGMENTS_KEPT:
+                del self._numbers[next(iter(self._numbers))]
+        return number
+
+    @property
+    def _waiting_bytes(self) -> int:
+        return self._writer.transport.get_write_buffer_size() if self._writer is not None else 0
+
+    def _send(self, message: m.Message) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(m.encode(message))
+
+    async def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _style(look: Look) -> Style:
+    try:
+        return character(look.character)
+    except ConfigError as exc:
+        raise FaceError(exc.message, code="face-unknown", is_retryable=False) from exc

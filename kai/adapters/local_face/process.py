@@ -1,0 +1,298 @@
+"""The face's own process: ``python -m kai.adapters.local_face.process --socket FD --memory FD --width PX --height PX``.
+
+Started by `kai.adapters.local_face.face` with two inherited descriptors. The main thread draws; one thread reads the
+socket, one loads and bakes. It ends when its socket does: nothing else is needed to be rid of it, also when the app was
+killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import queue
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.adapters.local_face import messages as m
+from kai.adapters.local_face import stamp
+from kai.adapters.local_face.idle_loop import IdleLoop
+from kai.adapters.local_face.ring import FrameRing
+from kai.adapters.local_face.speaking import Speaking
+from kai.avatar import animate, render
+from kai.avatar.animate import Mood
+from kai.avatar.bake import Baked
+from kai.avatar.cache import load_or_bake
+from kai.avatar.hearing import load_net
+from kai.avatar.ladder import WINDOW_S, Ladder, judge
+from kai.avatar.style import Style, style_from_mapping
+from kai.errors import KaiError, ProtocolError
+
+log = logging.getLogger(__name__)
+
+AHEAD_S = 0.010
+"""The mouth is drawn for a moment this much after the drawing begins: the rendered mouth measured 10 ms late."""
+FADE_S = 0.4
+_BEHIND_S = 0.2
+_LOADER_NICENESS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the loader made of a request."""
+
+    style: Style
+    supersample: float
+    baked: Baked
+
+
+class Loader(threading.Thread):
+    """Loads or bakes what was asked for last; what was overtaken meanwhile is thrown away. Puts `Loaded` or `Failed`."""
+
+    def __init__(self, inbox: queue.SimpleQueue[Any], width_px: int, height_px: int) -> None:
+        super().__init__(name="face loader", daemon=True)
+        self._inbox = inbox
+        self._size = (width_px, height_px)
+        self._requests: queue.SimpleQueue[tuple[Style, float]] = queue.SimpleQueue()
+
+    def ask(self, style: Style, supersample: float) -> None:
+        self._requests.put((style, supersample))
+
+    def run(self) -> None:
+        if sys.platform == "linux":
+            # Only this thread: elsewhere niceness belongs to the whole process, whose drawing must not wait.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADER_NICENESS)
+        while True:
+            style, supersample = self._requests.get()
+            while not self._requests.empty():
+                style, supersample = self._requests.get()
+            try:
+                baked = load_or_bake(style, *self._size, supersample)
+                # The first frame compiles what is not compiled yet; it must not be drawn in the main thread.
+                _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
+                render.frame(baked, params)
+                self._inbox.put(Loaded(style, supersample, baked))
+            except KaiError as exc:
+                self._inbox.put(m.Failed(exc.code, exc.message))
+
+
+class Reader(threading.Thread):
+    """Puts messages from the socket into the inbox, and ``None`` when it ends."""
+
+    def __init__(self, connection: socket.socket, inbox: queue.SimpleQueue[Any]) -> None:
+        super().__init__(name="face reader", daemon=True)
+        self._connection = connection
+        self._inbox = inbox
+
+    def run(self) -> None:
+        decoder = m.Decoder()
+        try:
+            while data := self._connection.recv(65536):
+                for message in decoder.feed(data):
+                    self._inbox.put(message)
+        except (ConnectionError, OSError, ProtocolError) as exc:
+            log.debug("socket ended", extra={"reason": type(exc).__name__})
+        self._inbox.put(None)
+
+
+class Face:
+    """Draws. All methods run in the main thread."""
+
+    def __init__(self, connection: socket.socket, ring: FrameRing, width_px: int, height_px: int) -> None:
+        self._connection = connection
+        self._ring = ring
+        self._size = (width_px, height_px)
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._loader = Loader(self._inbox, width_px, height_px)
+        self._started_s = time.monotonic()
+        self._speaking = Speaking(load_net())
+        self._life = animate.begin(int.from_bytes(os.urandom(4), "little"), 0.0)
+        self._mood = Mood.IDLE
+        self._wanted = True
+        self._idle: IdleLoop | None = None
+        self._style: Style | None = None
+        self._baked: Baked | None = None
+        self._shown_style: Style | None = None
+        self._ladder = Ladder()
+        self._asked_supersample = self._ladder.rung.supersample
+        self._fade_from: NDArray[np.uint8] | None = None
+        self._fade_s = 0.0
+        self._sequence = 0
+        self._has_marks = stamp.is_wanted()
+        self._wall_ms: list[float] = []
+        self._late_frames = 0
+        self._window_s = self._started_s
+
+    def run(self) -> None:
+        """Until the socket ends."""
+        Reader(self._connection, self._inbox).start()
+        self._loader.start()
+        due_s = time.monotonic()
+        while True:
+            wait_s = max(0.0, due_s - time.monotonic()) if self._is_drawing else None
+            try:
+                message = self._inbox.get(timeout=wait_s)
+            except queue.Empty:
+                due_s = self._draw_next(due_s)
+                continue
+            if message is None:
+                return
+            was_drawing = self._is_drawing
+            self._handle(message)
+            if self._is_drawing and not was_drawing:
+                due_s = time.monotonic()
+                self._start_window()
+
+    @property
+    def _is_drawing(self) -> bool:
+        return self._wanted and (self._baked is not None or self._idle is not None)
+
+    def _handle(self, message: Any) -> None:
+        match message:
+            case m.Speak():
+                self._speaking.hear(message.segment, np.frombuffer(message.pcm, "<i2"))
+            case m.Playing():
+                self._speaking.playing(message.segment, message.sample, message.at_s)
+            case m.Mark():
+                self._speaking.mark(message.segment, message.visemes)
+            case m.EndSegment():
+                self._speaking.end(message.segment)
+            case m.StopSpeaking():
+                self._speaking.stop()
+            case m.SetMood():
+                self._mood = Mood(message.mood)
+            case m.SetLook():
+                self._set_look(style_from_mapping(message.style))
+            case m.WantFrames():
+                self._wanted = message.wanted
+            case Loaded():
+                self._take(message)
+            case m.Failed():
+                self._send(message)
+            case _:
+                raise ProtocolError("The face was told something that it does not know. Restart Kai.")
+
+    def _set_look(self, style: Style) -> None:
+        if self._style is None:
+            self._idle = IdleLoop(style.mesh, *self._size)
+            self._idle.next_frame()
+            self._send(m.Started())
+        self._style = style
+        self._loader.ask(style, self._asked_supersample)
+
+    def _take(self, loaded: Loaded) -> None:
+        if loaded.style != self._style or loaded.supersample != self._asked_supersample:
+            return
+        is_first = self._baked is None
+        is_new_look = is_first or loaded.style != self._shown_style
+        if is_new_look and self._sequence:
+            self._fade_from = self._ring.read(self._sequence)
+            self._fade_s = time.monotonic()
+        self._baked, self._shown_style = loaded.baked, loaded.style
+        if self._idle is not None:
+            self._idle.close()
+            self._idle = None
+        if is_first:
+            # Collected later, in the middle of a talk, the same garbage would hold the picture for 50 to 70 ms.
+            gc.collect()
+            gc.freeze()
+        if is_new_look:
+            self._send(m.Live(loaded.style.mesh, time.monotonic() - self._started_s))
+        self._start_window()
+
+    def _draw_next(self, due_s: float) -> float:
+        """Draws the frame that was due; tells when the next one is."""
+        now_s = time.monotonic()
+        frames_per_s = self._ladder.rung.frames_per_s
+        self._sequence += 1
+        slot = self._ring.begin_write(self._sequence)
+        shown_s = now_s + AHEAD_S
+        self._paint(slot, now_s, shown_s)
+        if self._has_marks:
+            stamp.put_stamp(slot[: self._size[1]], round(shown_s * 1000))
+        self._ring.end_write(self._sequence)
+        self._send(m.FrameReady(self._sequence, now_s))
+        done_s = time.monotonic()
+        self._wall_ms.append((done_s - now_s) * 1000)
+        next_s = due_s + 1 / frames_per_s
+        if done_s > next_s:
+            self._late_frames += 1
+        if done_s - next_s > _BEHIND_S:
+            next_s = done_s
+        if done_s - self._window_s >= WINDOW_S:
+            self._judge(done_s - self._window_s)
+        return next_s
+
+    def _paint(self, slot: NDArray[np.uint8], now_s: float, shown_s: float) -> None:
+        if self._baked is None:
+            assert self._idle is not None
+            slot[:] = self._idle.next_frame()
+            return
+        mouth, loudness, is_sounding = self._speaking.mouth_at(shown_s)
+        mood = Mood.SPEAKING if is_sounding else self._mood
+        self._life, params = animate.advance(self._life, now_s - self._started_s, mood, mouth, loudness)
+        if self._fade_from is None:
+            render.frame(self._baked, params, out=slot)
+            return
+        share = min(1.0, (now_s - self._fade_s) / FADE_S)
+        live = render.frame(self._baked, params)
+        cv2.addWeighted(live, share, self._fade_from, 1 - share, 0, dst=slot)
+        if share >= 1:
+            self._fade_from = None
+
+    def _judge(self, seconds: float) -> None:
+        wall_ms = sorted(self._wall_ms)
+        frames_per_s = len(wall_ms) / seconds
+        p50_ms, p95_ms = wall_ms[len(wall_ms) // 2], wall_ms[int(0.95 * (len(wall_ms) - 1))]
+        rung = self._ladder.rung
+        self._send(m.Pace(rung.supersample, frames_per_s, p50_ms, p95_ms, self._late_frames))
+        if self._baked is not None:
+            self._ladder = judge(self._ladder, self._wall_ms, self._late_frames)
+            wanted = self._ladder.rung.supersample
+            if wanted != self._asked_supersample and self._style is not None:
+                self._asked_supersample = wanted
+                self._loader.ask(self._style, wanted)
+        self._start_window()
+
+    def _start_window(self) -> None:
+        self._wall_ms.clear()
+        self._late_frames = 0
+        self._window_s = time.monotonic()
+
+    def _send(self, message: m.Message) -> None:
+        self._connection.sendall(m.encode(message))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs until the socket ends; 1 when the face could not be made."""
+    parser = argparse.ArgumentParser(prog="python -m kai.adapters.local_face.process")
+    for name in ("socket", "memory", "width", "height"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    options = parser.parse_args(arguments)
+    cv2.setNumThreads(1)
+    connection = socket.socket(fileno=options.socket)
+    ring = FrameRing(options.memory, options.width, options.height)
+    os.close(options.memory)
+    try:
+        Face(connection, ring, options.width, options.height).run()
+    except (BrokenPipeError, ConnectionResetError):
+        return 0
+    except KaiError as exc:
+        connection.sendall(m.encode(m.Failed(exc.code, exc.message)))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    # The loader may be in the middle of a bake; nobody waits for it.
+    os._exit(code)

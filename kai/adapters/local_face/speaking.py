@@ -1,0 +1,154 @@
+"""What the mouth does at a moment: the segments that were given, where in them the app plays, and how the mouth closes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.avatar.hearing import Hearing, VisemeNet
+from kai.avatar.lipsync import MOUTH_SHAPES, ROW_SAMPLES, VISEMES, mouth_row, shares_from_marks
+
+Array = NDArray[Any]
+
+RATE_HZ = 24_000
+CLOSE_S = 0.10
+"""A mouth whose sound is gone is shut after this time."""
+STALLED_S = 0.12
+"""Playout of which nothing was heard for so long has stopped."""
+MOST_SEGMENTS = 16
+_CLOCK_PULL = 0.1
+_CLOCK_JUMP_S = 0.06
+_MARKED_LOUDNESS = 0.7
+_TAIL_ROWS = 10
+
+
+class _Track:
+    """Viseme shares and loudness of one segment, which grow as sound and marks arrive."""
+
+    def __init__(self, net: VisemeNet) -> None:
+        self._hearing = Hearing(net)
+        self._capacity = 256
+        self._shares = np.zeros((self._capacity, len(VISEMES)), np.float32)
+        self._loudness = np.zeros(self._capacity, np.float32)
+        self._marked = np.zeros(self._capacity, bool)
+        self._heard_rows = 0
+        self.rows = 0
+        self.is_complete = False
+
+    def hear(self, pcm: NDArray[np.int16]) -> None:
+        self._append(*self._hearing.push(pcm))
+
+    def complete(self) -> None:
+        if not self.is_complete:
+            self.is_complete = True
+            self._append(*self._hearing.finish())
+
+    def mark(self, visemes: Iterable[tuple[str, int, int]]) -> None:
+        last = max((end for _, _, end in visemes), default=0)
+        count = round(last / ROW_SAMPLES)
+        self._reserve(count)
+        shares, known = shares_from_marks(visemes, 0, count)
+        self._shares[:count][known] = shares[known]
+        self._marked[:count] |= known
+        self._loudness[max(self._heard_rows, 0) : count] = _MARKED_LOUDNESS
+        self.rows = max(self.rows, count)
+
+    def mouth(self, row: float) -> tuple[Array, float]:
+        """The mouth's weights and the loudness at a row."""
+        shares, loudness = self._shares[: self.rows], self._loudness[: self.rows]
+        near = min(max(int(row), 0), self.rows - 1)
+        return mouth_row(shares, loudness, row), float(loudness[near])
+
+    def _append(self, shares: Array, loudness: Array) -> None:
+        start, end = self._heard_rows, self._heard_rows + len(shares)
+        self._reserve(end)
+        by_ear = ~self._marked[start:end]
+        self._shares[start:end][by_ear] = shares[by_ear]
+        self._loudness[start:end] = loudness
+        self._heard_rows = end
+        self.rows = max(self.rows, end)
+
+    def _reserve(self, rows: int) -> None:
+        while rows > self._capacity:
+            self._shares = np.concatenate([self._shares, np.zeros_like(self._shares)])
+            self._loudness = np.concatenate([self._loudness, np.zeros_like(self._loudness)])
+            self._marked = np.concatenate([self._marked, np.zeros_like(self._marked)])
+            self._capacity *= 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """Segment ``segment`` began, or would have begun, to sound at ``start_s``; last heard of at ``told_s``."""
+
+    segment: int
+    start_s: float
+    told_s: float
+
+
+class Speaking:
+    """Follows what is spoken. Not thread-safe; holds at most `MOST_SEGMENTS` segments, the oldest are forgotten."""
+
+    def __init__(self, net: VisemeNet) -> None:
+        self._net = net
+        self._tracks: dict[int, _Track] = {}
+        self._anchor: _Anchor | None = None
+        self._last_mouth = np.zeros(len(MOUTH_SHAPES), np.float32)
+        self._last_open_s = -1e9
+
+    def hear(self, segment: int, pcm: NDArray[np.int16]) -> None:
+        """Sound of a segment: (samples,) int16, 24 000 Hz mono."""
+        self._track(segment).hear(pcm)
+
+    def mark(self, segment: int, visemes: Iterable[tuple[str, int, int]]) -> None:
+        """Lip times of a segment, in samples; they count for more than the sound."""
+        self._track(segment).mark(visemes)
+
+    def end(self, segment: int) -> None:
+        """The segment is complete."""
+        self._track(segment).complete()
+
+    def stop(self) -> None:
+        """Forget everything; the mouth closes from where it is."""
+        self._tracks.clear()
+        self._anchor = None
+
+    def playing(self, segment: int, sample: int, at_s: float) -> None:
+        """Sample ``sample`` of ``segment`` leaves the app at ``at_s``.
+
+        The app is called by a timer that jitters by some milliseconds, so its reports steer a steady clock.
+        """
+        start_s = at_s - sample / RATE_HZ
+        old = self._anchor
+        if old is not None and old.segment == segment and abs(start_s - old.start_s) < _CLOCK_JUMP_S:
+            start_s = old.start_s + (start_s - old.start_s) * _CLOCK_PULL
+        self._anchor = _Anchor(segment, start_s, at_s)
+        for earlier in [s for s in self._tracks if s < segment]:
+            del self._tracks[earlier]
+
+    def mouth_at(self, at_s: float) -> tuple[Array | None, float, bool]:
+        """The mouth's weights (or nothing when it rests), the loudness, and whether something sounds, at a time."""
+        anchor = self._anchor
+        track = None if anchor is None else self._tracks.get(anchor.segment)
+        if anchor is not None and track is not None and track.rows:
+            row = (at_s - anchor.start_s) * RATE_HZ / ROW_SAMPLES
+            over = track.is_complete and row > track.rows + _TAIL_ROWS
+            if at_s - anchor.told_s < STALLED_S and not over:
+                mouth, loudness = track.mouth(row)
+                self._last_mouth, self._last_open_s = mouth, at_s
+                return mouth, loudness, True
+        left = 1 - (at_s - self._last_open_s) / CLOSE_S
+        if left <= 0:
+            return None, 0.0, False
+        return self._last_mouth * left, 0.0, False
+
+    def _track(self, segment: int) -> _Track:
+        track = self._tracks.get(segment)
+        if track is None:
+            track = self._tracks[segment] = _Track(self._net)
+            while len(self._tracks) > MOST_SEGMENTS:
+                del self._tracks[min(self._tracks)]
+        return track
