@@ -10,6 +10,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -38,6 +39,8 @@ BLOCK_48K = 960
 """20 ms at 48 000 Hz."""
 MS_PER_WORD = 240
 
+E = TypeVar("E", bound=Event)
+
 
 def tone(ms: int, rate_hz: int = 24_000, hz: float = 200.0) -> Pcm:
     """A sine of half loudness: ``(ms * rate / 1000,)`` int16."""
@@ -52,15 +55,15 @@ def tone(ms: int, rate_hz: int = 24_000, hz: float = 200.0) -> Pcm:
 class _Log:
     """Remembers events; ``wait`` sleeps until one of them makes a condition true."""
 
-    events: list[Event] = field(default_factory=list)
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    events: list[Event] = field(default_factory=list[Event])
+    _news: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def emit(self, event: Event) -> None:
         asyncio.get_running_loop()  # reports come on Kai's loop, or this raises
         self.events.append(event)
         self._news.set()
 
-    def of(self, *kinds: type[Event]) -> list[Event]:
+    def of(self, *kinds: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kinds)]
 
     async def wait(self, is_true: Callable[[], object], within_s: float = 5.0) -> None:
@@ -76,7 +79,7 @@ class _Log:
     async def wait_for(self, event: Event, within_s: float = 5.0) -> None:
         await self.wait(lambda: event in self.events, within_s)
 
-    async def wait_for_a(self, kind: type[Event], within_s: float = 5.0) -> Event:
+    async def wait_for_a(self, kind: type[E], within_s: float = 5.0) -> E:
         await self.wait(lambda: self.of(kind), within_s)
         return self.of(kind)[-1]
 
@@ -96,8 +99,8 @@ class _Log:
 class BrainLog(_Log):
     """A ``BrainSink`` that keeps everything. ``order`` holds (what, segment id) of sound, marks and ends as they came."""
 
-    order: list[tuple[str, str]] = field(default_factory=list)
-    sounds: dict[str, list[Pcm]] = field(default_factory=dict)
+    order: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    sounds: dict[str, list[Pcm]] = field(default_factory=dict[str, list[Pcm]])
 
     def sound(self, segment_id: str, pcm: Pcm) -> None:
         self.sounds.setdefault(segment_id, []).append(pcm)
@@ -126,7 +129,7 @@ class BrainLog(_Log):
 class FaceLog(_Log):
     """A ``FaceSink`` that keeps everything."""
 
-    pictures: list[tuple[Picture, float]] = field(default_factory=list)
+    pictures: list[tuple[Picture, float]] = field(default_factory=list[tuple[Picture, float]])
 
     def picture(self, picture: Picture, at_s: float) -> None:
         asyncio.get_running_loop()
@@ -277,7 +280,7 @@ class FakeBrain:
 @dataclass
 class _Segment:
     id: str
-    unplayed: deque[Pcm] = field(default_factory=deque)
+    unplayed: deque[Pcm] = field(default_factory=deque[Pcm])
     played: int = 0
     is_started: bool = False
     is_complete: bool = False

@@ -83,7 +83,7 @@ def answer_reports(ids: st.SearchStrategy[str] = responses) -> st.SearchStrategy
             ev.PlayoutInterrupted, ids, st.sampled_from([0, 500]), st.sampled_from([None, "", "one two"])
         ),
         st.builds(
-            lambda pair, text, is_final: ev.AssistantTranscriptChanged(*pair, text, is_final),
+            lambda pair, text, is_final: ev.AssistantTranscriptChanged(pair[0], pair[1], text, is_final),
             ids.flatmap(lambda r: st.sampled_from([(r, f"{r}-a"), (r, f"{r}-b")])),
             texts,
             st.booleans(),
