@@ -146,6 +146,33 @@ def test_a_question_wins_over_the_politeness_around_it(mind: Mind) -> None:
     assert ask(mind, "Hello Kai. What is the capital of France?").intent == "unknown"
 
 
+def test_a_remark_is_not_answered_like_a_question(mind: Mind) -> None:
+    reply = ask(mind, "I went to the beach yesterday.")
+    assert reply.intent == "unknown"
+    assert "do not know" not in reply.text
+    assert "without a model or a key" in reply.text or "unless you connect" in reply.text
+
+
+@pytest.mark.parametrize(
+    "heard", ["Count to five.", "Please count from one to 5", "can you count up to five?"]
+)
+def test_it_counts(mind: Mind, heard: str) -> None:
+    assert ask(mind, heard).text == "1, 2, 3, 4, 5."
+
+
+def test_it_counts_no_further_than_anybody_listens(mind: Mind) -> None:
+    assert ask(mind, "Count to a million.").intent == "unknown"
+    assert ask(mind, "Count to twenty one.").text.endswith("20, 21.")
+
+
+@pytest.mark.parametrize(
+    ("heard", "intent"),
+    [("Yes.", "assent"), ("No.", "refusal"), ("Mm-hmm.", "assent"), ("Can you see me?", "eyes")],
+)
+def test_the_shortest_words_are_understood(mind: Mind, heard: str, intent: str) -> None:
+    assert ask(mind, heard).intent == intent
+
+
 @pytest.mark.parametrize("heard", ["", "   ", "...", "😀", "?!"])
 def test_nothing_heard_is_asked_for_again(mind: Mind, heard: str) -> None:
     assert ask(mind, heard).intent == "unheard"

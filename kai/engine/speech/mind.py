@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from kai.engine.speech import weights
 from kai.engine.speech.sessions import make_session, run_session
-from kai.engine.speech.sums import answer_sum
+from kai.engine.speech.sums import answer_sum, with_digits
 from kai.errors import WeightsError
 
-MIN_SCORE: Final = 0.52
+MIN_SCORE: Final = 0.5
 """Cosine under which the mind does not claim to have understood."""
 UNKNOWN: Final = "unknown"
 DEFAULT_NAME: Final = "Kai"
@@ -58,8 +58,18 @@ _OWN_NAME: Final = re.compile(r"\b(?i:your name is|you are called|call yourself)
 _TELLS_NAME: Final = re.compile(
     r"\b(?i:my name is|my name's|call me|i am called|i'm called)\s+([A-Z][\w'-]{1,19})"
 )
+_COUNT: Final = re.compile(r"\bcount (?:from (?:one|1) )?(?:up )?to (\d{1,3})\b", re.IGNORECASE)
+_MAX_COUNT: Final = 100
+_QUESTION: Final = re.compile(
+    r"\?\s*$|^(?:what|who|whom|whose|which|when|where|why|how|is|are|am|was|were|do|does|did|can|could|will|would|shall|"
+    r"should|may|have|has|tell|explain|name|give|show|find|play|call|send|open|read|write|translate|set|turn|book|"
+    r"order|remind|spell|sing|recommend|summari[sz]e)\b",
+    re.IGNORECASE,
+)
 _SENTENCES: Final = re.compile(r"(?<=[.!?])\s+")
-_SMALL_TALK: Final = frozenset({"greeting", "thanks", "how_are_you", "feeling_well", "stop"})
+_SMALL_TALK: Final = frozenset(
+    {"greeting", "thanks", "how_are_you", "feeling_well", "stop", "assent", "refusal"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,7 @@ class Encoder:
 class _Intent:
     examples: tuple[str, ...]
     replies: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 class Mind:
@@ -159,10 +170,18 @@ class Mind:
         told = _TELLS_NAME.search(heard)
         if told is not None:
             return Reply(f"Nice to meet you, {told[1]}.", "told_name", 1.0)
+        counted = _COUNT.search(with_digits(heard))
+        if counted is not None and 1 <= int(counted[1]) <= _MAX_COUNT:
+            return Reply(
+                ", ".join(str(number) for number in range(1, int(counted[1]) + 1)) + ".", "count", 1.0
+            )
         total = answer_sum(_CALL.sub("", heard, count=1)) or answer_sum(heard)
         if total is not None:
             return Reply(total, "sum", 1.0)
         intent, score = self.understand(heard)
+        if intent == UNKNOWN and not is_question(heard):
+            remarks = self._intents[intent].remarks
+            return Reply(remarks[len(said) % len(remarks)], intent, score)
         return Reply(self._answer(intent, turns, said, instructions, now), intent, score)
 
     def understand(self, heard: str) -> tuple[str, float]:
@@ -212,6 +231,11 @@ class Mind:
         )
 
 
+def is_question(heard: str) -> bool:
+    """Whether the last sentence of ``heard`` asks for something, by its mark or its first word."""
+    return _QUESTION.search(_parts(heard)[-1]) is not None
+
+
 def say_time(now: datetime) -> str:
     """The time of day as a person says it, whatever the machine's locale: "3:05 pm", "noon"."""
     if now.minute == 0 and now.hour in (0, 12):
@@ -248,7 +272,8 @@ def _load_intents() -> tuple[dict[str, _Intent], str]:
             code="weights_missing",
         ) from error
     intents = {
-        name: _Intent(tuple(entry["examples"]), tuple(entry["replies"])) for name, entry in table.items()
+        name: _Intent(tuple(entry["examples"]), tuple(entry["replies"]), tuple(entry.get("remarks", ())))
+        for name, entry in table.items()
     }
     examples = "\n".join(
         f"{name}: {example}" for name, intent in intents.items() for example in intent.examples

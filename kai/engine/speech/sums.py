@@ -58,6 +58,19 @@ _ASK: Final = re.compile(
 _MAX_DIGITS: Final = 12
 
 
+def with_digits(text: str) -> str:
+    """``text`` with its spoken whole numbers as digits: "count to twenty one" becomes "count to 21"."""
+    words = text.replace("-", " ").split()
+    said: list[str] = []
+    position = 0
+    while position < len(words):
+        bare = [re.sub(r"\W+$", "", word.lower()) for word in words[position:]]
+        number, length = _read_number(bare, 0) if bare[0] in _UNITS or bare[0] in _TENS else (None, 0)
+        said.append(words[position] if number is None else str(number))
+        position += max(1, length)
+    return " ".join(said)
+
+
 def answer_sum(text: str) -> str | None:
     """The answer to the sum that ``text`` asks for, as a sentence; None when it asks for none."""
     asked = text.lower().strip().rstrip("?.!= ")
