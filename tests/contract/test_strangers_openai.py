@@ -371,11 +371,11 @@ async def test_a_spoken_turn_over_webrtc_is_heard_and_answered_by_sound(engine: 
         assert peer.headers[marks.HEADER] == "1"
         peer.microphone.play(recording(SHORT).samples(48_000))
         completed = await peer.wait("conversation.item.input_audio_transcription.completed")
-        started = peer.types().index("response.created")
         await peer.wait("output_audio_buffer.started")
+        created = peer.types().index("response.created")
         sound_s = await peer.wait_sound(peer.microphone.fell_silent_s)
         await peer.wait("output_audio_buffer.stopped")
-        kinds = without_repeats(peer.types(after=started))
+        kinds = without_repeats(peer.types(after=created))
     assert word_errors(recording(SHORT).text, completed["transcript"]) == 0
     assert "response.output_audio.delta" not in kinds
     assert kinds == [
@@ -384,7 +384,7 @@ async def test_a_spoken_turn_over_webrtc_is_heard_and_answered_by_sound(engine: 
         "conversation.item.added",
         "response.content_part.added",
         "output_audio_buffer.started",
-        *[kind for kind in SPOKEN_LADDER if kind.startswith("response.output_audio_transcript.d")][:1],
+        "response.output_audio_transcript.delta",
         "response.output_audio.done",
         "response.output_audio_transcript.done",
         "response.content_part.done",
