@@ -22,10 +22,10 @@ def draw(talk: Talk, state: SessionState) -> None:
         _draw_first(talk)
 
 
-def _draw_picture(character: str) -> None:
+def _draw_picture(character: str, size: str = "") -> None:
     name = html.escape(texts.CHARACTER_NAMES.get(character, texts.KAI))
     st.html(
-        f'<div class="kai-still"><img src="/api/pictures/{html.escape(character)}.jpg" alt="{name}"></div>',
+        f'<div class="kai-still {size}"><img src="/api/pictures/{html.escape(character)}.jpg" alt="{name}"></div>',
     )
 
 
@@ -41,7 +41,7 @@ def _draw_first(talk: Talk) -> None:
 
 
 def _draw_ended(talk: Talk, state: SessionState) -> None:
-    _draw_picture(state.look.character)
+    _draw_picture(state.look.character, "is-small")
     lasted = texts.ENDED_LASTED.format(duration=texts.duration(elapsed_s(state, state.closed_at_s)))
     why = state.problem.message if state.problem is not None and state.problem.code == "ended" else ""
     st.html(

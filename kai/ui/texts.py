@@ -48,7 +48,7 @@ OFF: Final = "Kai is off"
 ENDED: Final = "Ended"
 
 # ------------------------------------------------------------------ legs
-LEG_LABELS: Final = {"brain": "Voice and mind", "face": "Face", "browser": "This page"}
+LEG_LABELS: Final = {"brain": "Voice", "face": "Face", "browser": "This page"}
 LEG_WORDS: Final = {
     "disconnected": "off",
     "connecting": "connecting",

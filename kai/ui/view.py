@@ -19,6 +19,7 @@ from kai.core.state import (
     Problem,
     Role,
     SessionState,
+    Span,
 )
 from kai.ui import texts
 
@@ -254,14 +255,26 @@ def _caption(state: SessionState) -> Json:
     if last is None:
         hint = texts.CAPTION_HINT_TYPE if has_no_microphone(state) else texts.CAPTION_HINT
         hint = hint if state.phase is Phase.ACTIVE else ""
-        return {"id": "", "role": "hint", "text": hint, "isPlaying": False, "speed": 1.0}
+        return {"id": "", "role": "hint", "text": hint, "pace": "over", "speed": 1.0}
     return {
         "id": last.id,
         "role": last.role.value,
         "text": last.text,
-        "isPlaying": playing is not None and last.response_id == playing.id,
+        "pace": _pace(state, last),
         "speed": state.look.speed,
     }
+
+
+def _pace(state: SessionState, line: Message) -> str:
+    """Where the voice is in a line: ``ahead`` of it, ``playing``, ``over``, or ``cut`` off."""
+    if line.is_interrupted:
+        return "cut"
+    answer = next((answer for answer in state.answers if answer.id == line.response_id), None)
+    if answer is None or answer.playout is Span.PAST:
+        return "over"
+    if answer.is_playing:
+        return "playing"
+    return "over" if answer.is_over else "ahead"
 
 
 def _controls(state: SessionState) -> Json:

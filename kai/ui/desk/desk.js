@@ -45,7 +45,7 @@ class Desk {
     this.asked = { structure: "", at: 0 };
     this.isAsking = false;
     this.localBanner = null;
-    this.caption = { id: "", startedAt: 0 };
+    this.caption = { id: "", startedAt: 0, at: 0 };
     this.lostAt = 0;
     this.$ = (selector) => root.querySelector(selector);
     this.forgetPinnedDevices();
@@ -214,10 +214,11 @@ class Desk {
     this.$(".legs").replaceChildren(...legs.map((leg) => {
       const item = element("li");
       item.dataset.tone = leg.tone;
-      item.title = leg.why || `${leg.label}: ${leg.word}`;
+      const why = leg.why || `${leg.label}: ${leg.word}`;
       const dot = element("span", "dot");
       dot.setAttribute("aria-hidden", "true");
       item.append(dot, element("span", "name", leg.label), element("span", "is", leg.word));
+      for (const part of item.children) part.title = why;
       return item;
     }));
   }
@@ -262,26 +263,31 @@ class Desk {
 
   drawCaption() {
     const caption = this.view.caption;
-    if (caption.isPlaying && this.caption.id !== caption.id) {
-      this.caption = { id: caption.id, startedAt: performance.now() };
-    }
+    if (this.caption.id !== caption.id) this.caption = { id: caption.id, startedAt: 0, at: 0 };
     const box = this.$(".caption");
     box.dataset.role = caption.role;
     setText(box.querySelector(".who"), caption.role === "user" ? this.words.you : "");
     let text = caption.text;
     if (caption.role === "assistant") {
-      const chunks = chunksOf(caption.text);
-      let at = chunks.length - 1;
-      if (caption.isPlaying) {
-        let spoken = (performance.now() - this.caption.startedAt) / 1000 * CHARS_PER_SECOND * caption.speed;
-        at = 0;
-        while (at < chunks.length - 1 && spoken > chunks[at].length) spoken -= chunks[at++].length + 1;
-      }
-      text = chunks[at] ?? "";
+      const chunks = chunksOf(text);
+      this.caption.at = Math.min(this.chunkNow(caption, chunks), chunks.length - 1);
+      text = chunks[this.caption.at] ?? "";
     } else if (caption.role === "user" && text.length > CAPTION_CHARS) {
       text = `… ${text.slice(text.indexOf(" ", text.length - CAPTION_CHARS) + 1)}`;
     }
     setText(box.querySelector(".said"), text);
+  }
+
+  // Kai's words stand there before they are heard: the caption follows the voice by its usual pace.
+  chunkNow(caption, chunks) {
+    if (caption.pace === "over") return chunks.length - 1;
+    if (caption.pace === "cut") return this.caption.at;
+    if (caption.pace === "ahead") return 0;
+    this.caption.startedAt ||= performance.now();
+    let spoken = ((performance.now() - this.caption.startedAt) / 1000) * CHARS_PER_SECOND * caption.speed;
+    let at = 0;
+    while (at < chunks.length - 1 && spoken > chunks[at].length) spoken -= chunks[at++].length + 1;
+    return at;
   }
 
   drawLevel(level) {
@@ -330,7 +336,7 @@ class Desk {
     if (view.structure !== this.data.structure) this.askForRun(view.structure);
     const elapsed = view.elapsedS + (view.isActive ? (performance.now() - this.viewAt) / 1000 : 0);
     setText(this.$(".elapsed"), clock(elapsed));
-    if (view.caption.isPlaying) this.drawCaption();
+    if (view.caption.pace === "playing") this.drawCaption();
   }
 
   // ---------------------------------------------------------------- wishes
