@@ -208,7 +208,8 @@ class PlayoutFinished:
 
 @dataclass(frozen=True, slots=True)
 class PlayoutInterrupted:
-    """A segment was cut off. ``heard_text`` holds the words that were heard, or ``None`` where that is not known."""
+    """A segment was cut off. ``heard_text`` holds the words that were heard, or ``None`` where that is not known; with
+    ``heard_ms`` 0 nothing was heard, and its line is dropped."""
 
     segment_id: str
     heard_ms: int

@@ -580,14 +580,9 @@ def _cut_each(state: SessionState, answers: tuple[Response, ...]) -> Step:
             state, answer.id, lambda m: replace(m, is_final=True, is_interrupted=True)
         )
         rest = tuple(a for a in state.answers if a.id != answer.id)
-        state = replace(state, answers=rest, cancelled=_remember(state.cancelled, answer.id))
+        cancelled = (*state.cancelled, answer.id)[-CANCELLED_KEPT:]
+        state = replace(state, answers=rest, cancelled=cancelled)
     return state, tuple(StopSpeaking(answer.id) for answer in answers)
-
-
-def _remember(cancelled: tuple[str, ...], response_id: str) -> tuple[str, ...]:
-    if response_id in cancelled:
-        return cancelled
-    return (*cancelled, response_id)[-CANCELLED_KEPT:]
 
 
 # ------------------------------------------------------------------ the lines of the chat

@@ -693,6 +693,28 @@ def test_the_next_answer_begins_while_the_last_words_of_the_one_before_are_heard
     assert talk.state.response.id == "r2"
 
 
+def test_an_answer_whose_end_was_never_told_ends_with_the_next_one() -> None:
+    talk = speaking("r1")
+    talk.do(*whole_answer("r2", "Two."))
+    assert talk.state.live_answers == ()
+    assert talk.state.agent is AgentState.LISTENING
+
+
+def test_an_answer_that_the_face_left_out_ends_when_the_next_is_heard() -> None:
+    talk = talking()
+    for response_id in ("r1", "r2"):
+        talk.do(ResponseCreated(response_id), AudioStarted(response_id))
+        talk.do(ResponseDone(response_id, "completed"), AudioStopped(response_id))
+    talk.do(PlayoutStarted("r2"), PlayoutFinished("r2"))
+    assert talk.state.live_answers == ()
+
+
+def test_the_end_of_a_forgotten_playout_does_not_end_the_thinking() -> None:
+    talk = talking()
+    talk.do(TextSubmitted("t1", "hello"), PlayoutFinished("r0"))
+    assert talk.state.agent is AgentState.THINKING
+
+
 def test_the_first_sound_of_an_answer_may_come_after_the_next_answer_was_begun() -> None:
     talk = talking()
     talk.do(ResponseCreated("r1"), AudioStarted("r1"), ResponseDone("r1", "completed"), AudioStopped("r1"))
@@ -809,10 +831,11 @@ def test_only_the_last_interrupted_answers_are_remembered() -> None:
 
 
 def test_an_interrupted_line_keeps_the_words_that_were_heard() -> None:
-    talk = speaking(text="one two three four")
+    talk = talking()
+    talk.do(*whole_answer("r0", "Hello."), ResponseCreated("r1"), AudioStarted("r1"), PlayoutStarted("r1"))
+    talk.do(kai_says("r1", "i1", "one two three four"))
     talk.do(InterruptRequested(), PlayoutInterrupted("r1", 700, "one two"))
-    assert talk.lines == ["one two"]
-    assert talk.line("r1-item").is_interrupted
+    assert [(m.text, m.is_interrupted) for m in talk.state.messages] == [("Hello.", False), ("one two", True)]
 
 
 def test_heard_words_run_over_the_answers_lines() -> None:
@@ -884,6 +907,13 @@ def test_a_question_that_the_lost_brain_had_not_answered_is_put_to_the_next() ->
     assert SendText("u1", "what time is it") in commands
     assert talk.state.agent is AgentState.THINKING
     assert talk.lines == ["Hello.", "what time is it"]
+
+
+def test_a_question_whose_answer_was_refused_is_not_put_again() -> None:
+    talk = talking()
+    talk.do(TextSubmitted("t1", "hello"), ResponseCreated("r1"), InterruptRequested(), lost(BRAIN))
+    commands = talk.do(TimerFired("retry:brain"), LegConnected(BRAIN))
+    assert not any(isinstance(c, SendText) for c in commands)
 
 
 def test_what_a_lost_brain_still_says_changes_nothing() -> None:
