@@ -117,6 +117,12 @@ NATIVE = (
         "Intel, the OpenBLAS authors, the FSF",
         "Apache-2.0, BSD-3-Clause, GPL-3.0 with the GCC runtime exception",
     ),
+    Piece(
+        "libwebrtc and the LiveKit Rust SDK, with Opus, libvpx, OpenH264 and BoringSSL",
+        "`livekit`",
+        "the WebRTC project authors, LiveKit, and each library's authors",
+        "BSD-3-Clause, Apache-2.0, BSD-2-Clause and others",
+    ),
     Piece("LLVM", "`llvmlite`", "the LLVM project", "Apache-2.0 with the LLVM exception"),
     Piece(
         "libsrtp and OpenSSL",
