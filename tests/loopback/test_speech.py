@@ -242,6 +242,7 @@ def test_what_cannot_be_said_is_silent(kit: SpeechKit, text: str) -> None:
         "0.1.2.3.4.5.6.7.8.9." * 20,
         "Crème brûlée für Straße – ½ of it.",
         "[word](/nɒt fəniːmz/) and 3/4 + 2 = 5 & @home #tag 00:99 99/99/9999 -5°C ¥100 IV. MMXX",
+        "'s 1990s ...",
         "I said 'no' — \"yes\"… (perhaps) {maybe} <never>",
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,5 +72,14 @@ class SpeechKit:
         heard = pcm.to_float32(resampler.push(np.concatenate(sound)))
         recogniser.transcribe(heard)
         mind.reply((MindTurn("user", "Hello, who are you?"),), "", datetime(2000, 1, 1))  # noqa: DTZ001
+        _give_back_memory()
         mark("warm-up")
         return cls(recogniser, voice, mind, lambda: Vad(vad_session))
+
+
+def _give_back_memory() -> None:
+    """Return to the system what loading only borrowed, such as the models' bytes; glibc would keep it."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

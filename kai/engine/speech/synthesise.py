@@ -281,7 +281,7 @@ class Voice:
             pcm=samples,
             phonemes=spans,
             visemes=_viseme_spans(spans),
-            words=_word_spans(phrase, sounds, starts, ends),
+            words=_word_spans(phrase, sounds, starts, ends, length),
         )
 
 
@@ -383,13 +383,15 @@ _SHORT_GAP_SAMPLES: Final = 75 * SAMPLE_RATE_HZ // 1000
 
 
 def _word_spans(
-    phrase: Phrase, sounds: Sequence[_Sound], starts: Sequence[int], ends: Sequence[int]
+    phrase: Phrase, sounds: Sequence[_Sound], starts: Sequence[int], ends: Sequence[int], length: int
 ) -> tuple[WordSpan, ...]:
     found: dict[int, tuple[int, int]] = {}
     for sound, start, end in zip(sounds, starts, ends, strict=True):
         if sound.phoneme in PHONEME_VISEMES or sound.phoneme in _STRESS:
             known = found.get(sound.word)
             found[sound.word] = (start, end) if known is None else (known[0], max(known[1], end))
+    # A word whose time was trimmed away with the silence is still said: it keeps one sample.
     return tuple(
-        WordSpan(phrase.words[word].written, start, end) for word, (start, end) in sorted(found.items())
+        WordSpan(phrase.words[word].written, min(start, length - 1), max(end, min(start, length - 1) + 1))
+        for word, (start, end) in sorted(found.items())
     )
