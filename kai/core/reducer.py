@@ -66,6 +66,7 @@ from kai.core.state import (
     LegName,
     LegStatus,
     Message,
+    Microphone,
     Phase,
     Problem,
     Response,
@@ -199,7 +200,7 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
                 ArmTimer("browser-connect", BROWSER_CONNECT_S),
             )
         case MicrophoneChanged(microphone):
-            return replace(state, microphone=microphone), ()
+            return _microphone_changed(state, microphone)
         case TimerFired(name):
             return _timer(state, name, at)
         case _:
@@ -346,11 +347,24 @@ def _retry_now(state: SessionState, name: LegName) -> Step:
     return state, (OpenLeg(name, 1), *watch)
 
 
+def _microphone_changed(state: SessionState, microphone: Microphone) -> Step:
+    """A page connects once its question for the microphone is answered; its time runs from there."""
+    was_unknown = state.microphone is Microphone.UNKNOWN
+    is_connecting = state.browser.status in (LegStatus.CONNECTING, LegStatus.RECONNECTING)
+    state = replace(state, microphone=microphone)
+    if was_unknown and is_connecting and microphone is not Microphone.UNKNOWN:
+        return state, (ArmTimer("browser-connect", BROWSER_CONNECT_S),)
+    return state, ()
+
+
 def _timer(state: SessionState, name: str, at: float) -> Step:
     kind, _, rest = name.partition(":")
     match kind:
         case "retry":
             return _retry_due(state, rest)
+        case "browser-connect" if state.microphone is Microphone.UNKNOWN and not state.browser.is_up:
+            # The page waits for the person to answer the browser's question, and that may take long.
+            return state, (ArmTimer("browser-connect", BROWSER_CONNECT_S),)
         case "browser-connect" if not state.browser.is_up:
             message = (
                 "The picture and the microphone could not be connected to this page. You can type below."

@@ -13,8 +13,15 @@ from typing import Final, cast
 
 import streamlit as st
 
-from kai.core.events import LookChanged, MicrophoneChanged, ResetRequested, StartRequested, StopRequested
-from kai.core.state import Look, Microphone, Phase, SessionState
+from kai.core.events import (
+    LookChanged,
+    MicrophoneChanged,
+    ResetRequested,
+    RetryRequested,
+    StartRequested,
+    StopRequested,
+)
+from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionState
 from kai.ui import compat
 from kai.ui.host import COOKIE_NAME, Hub, Talk
 from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
@@ -57,9 +64,7 @@ def current_talk(hub: Hub) -> Talk:
         st.session_state[_TALK] = talk.id
         talk.attach_tab(session, compat.session_activity(session))
         if talk.snapshot().is_active:
-            # Another page, another permission: ask for the microphone again, and connect once that is answered.
-            talk.dispatch(MicrophoneChanged(Microphone.UNKNOWN))
-            _wait_until(lambda: not is_microphone_known(talk.snapshot()))
+            _welcome_back(talk)
     if st.query_params.get(QUERY_NAME) != talk.id:
         st.query_params[QUERY_NAME] = talk.id
     return talk
@@ -72,6 +77,14 @@ def _take_over(hub: Hub, browser: str) -> Talk | None:
     if talk is None:
         return None
     return talk if _wait_until(lambda: not talk.is_attended(), OLD_TAB_PATIENCE_S) else None
+
+
+def _welcome_back(talk: Talk) -> None:
+    """Another page has another permission and another connection: ask for the microphone again, and connect after that."""
+    talk.dispatch(MicrophoneChanged(Microphone.UNKNOWN))
+    if talk.snapshot().browser.status is LegStatus.FAILED:
+        talk.dispatch(RetryRequested(LegName.BROWSER))
+    _wait_until(lambda: not is_microphone_known(talk.snapshot()))
 
 
 def _wait_until(is_so: Callable[[], bool], timeout_s: float = SETTLE_S) -> bool:

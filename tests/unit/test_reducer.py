@@ -332,6 +332,7 @@ def test_the_face_learns_the_mood_when_it_comes_up() -> None:
 
 def test_a_browser_that_hangs_is_mounted_anew_twice_then_text_is_offered() -> None:
     talk = started()
+    talk.do(MicrophoneChanged(Microphone.OPEN))
     mounts = []
     for _ in range(3):
         talk.do(TimerFired("browser-connect"))
@@ -341,6 +342,16 @@ def test_a_browser_that_hangs_is_mounted_anew_twice_then_text_is_offered() -> No
     assert talk.state.browser.status is LegStatus.FAILED
     assert talk.state.problem is not None
     assert "type below" in talk.state.problem.message
+
+
+def test_a_browsers_time_runs_only_once_the_microphones_question_is_answered() -> None:
+    talk = started()
+    watch = (ArmTimer("browser-connect", BROWSER_CONNECT_S),)
+    assert talk.do(TimerFired("browser-connect")) == watch
+    assert talk.state.browser == Leg(LegStatus.CONNECTING, 1)
+    assert talk.do(MicrophoneChanged(Microphone.OPEN)) == watch
+    talk.do(TimerFired("browser-connect"))
+    assert talk.state.browser.status is LegStatus.RECONNECTING
 
 
 def test_a_connected_browser_is_no_longer_watched() -> None:
@@ -366,7 +377,7 @@ def test_a_page_that_left_may_come_back_by_itself() -> None:
 
 def test_a_page_may_come_back_even_after_it_was_given_up() -> None:
     talk = talking()
-    talk.do(BrowserLeft())
+    talk.do(MicrophoneChanged(Microphone.OPEN), BrowserLeft())
     for _ in range(3):
         talk.do(TimerFired("browser-connect"), TimerFired("retry:browser"))
     assert talk.state.browser.status is LegStatus.FAILED
