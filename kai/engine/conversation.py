@@ -340,11 +340,8 @@ class Conversation:
                     usage=wire.TranscriptionUsage(type="duration", seconds=entry.audio_ms / 1000),
                 )
             )
-        if does_answer and text:
-            if self._answer is None:
-                self._start_answer(wire.ResponseParams())
-            else:
-                self._is_answer_due = True
+        self._is_answer_due |= does_answer and bool(text)
+        self._give_due_answer()
 
     def _transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
         return self._speech.recogniser.transcribe(audio, beam)
@@ -413,6 +410,7 @@ class Conversation:
             self._cancel_guess(self._turn)
             self._turn = None
         self._send(wire.InputAudioCleared())
+        self._give_due_answer()
 
     def _forget_uncommitted(self) -> None:
         self._uncommitted.clear()
@@ -522,7 +520,11 @@ class Conversation:
             for name in ("requests", "tokens")
         )
         self._send(wire.RateLimitsUpdated(rate_limits=limits))
-        if self._is_answer_due:
+        self._give_due_answer()
+
+    def _give_due_answer(self) -> None:
+        """Answers what the person said, unless Kai answers already or the person goes on: then after that."""
+        if self._is_answer_due and self._answer is None and self._turn is None:
             self._start_answer(wire.ResponseParams())
 
     def _cancel_response(self, response_id: str | None) -> None:
@@ -546,7 +548,6 @@ class Conversation:
 
     def _interrupt(self) -> None:
         """The person speaks: Kai is silent at once."""
-        self._is_answer_due = False
         self._cut_answer("turn_detected")
         self._drop_speech()
 

@@ -82,7 +82,7 @@ class Engine:
                 WebSocketRoute("/v1/realtime", self._connect),
             ],
             middleware=[
-                Middleware(Guard),
+                Middleware(Guard),  # the outermost: nothing else looks at a foreign request
                 Middleware(
                     CORSMiddleware,
                     allow_origin_regex=".*",  # the guard has let through pages of this computer only
@@ -172,15 +172,19 @@ class Engine:
         if refused is not None:
             await websocket.send_denial_response(refused)
             return
-        call_id = websocket.query_params.get("call_id")
-        offered = websocket.scope.get("subprotocols", [])
-        await websocket.accept(subprotocol="realtime" if "realtime" in offered else None)
-        if "realtime=v1" in websocket.headers.get("openai-beta", ""):
-            await websocket.close(4000, "beta_api_shape_disabled")
-        elif call_id is not None:
-            await join_call(websocket, self._calls[call_id])
-        else:
-            await self._converse(websocket)
+        call = self._calls.get(websocket.query_params.get("call_id", ""))
+        self._socket_count += call is None
+        try:
+            offered = websocket.scope.get("subprotocols", [])
+            await websocket.accept(subprotocol="realtime" if "realtime" in offered else None)
+            if "realtime=v1" in websocket.headers.get("openai-beta", ""):
+                await websocket.close(4000, "beta_api_shape_disabled")
+            elif call is not None:
+                await join_call(websocket, call)
+            else:
+                await self._converse(websocket)
+        finally:
+            self._socket_count -= call is None
 
     def _refuse_socket(self, websocket: WebSocket) -> Response | None:
         if not self._keys.admits(key_of(websocket.headers)):
@@ -199,17 +203,13 @@ class Engine:
     async def _converse(self, websocket: WebSocket) -> None:
         wanted = self._keys.session_of(key_of(websocket.headers))
         config = self._start_session(wanted, websocket.query_params.get("model"))
-        self._socket_count += 1
-        try:
-            await converse(
-                websocket,
-                speech=self._speech,
-                workers=self._workers,
-                config=config,
-                longest_s=self._longest_session_s,
-            )
-        finally:
-            self._socket_count -= 1
+        await converse(
+            websocket,
+            speech=self._speech,
+            workers=self._workers,
+            config=config,
+            longest_s=self._longest_session_s,
+        )
 
     # Inside
 

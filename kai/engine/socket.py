@@ -7,6 +7,7 @@ import base64
 import binascii
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -28,33 +29,53 @@ DELTA_SAMPLES: Final = 4_800
 SLICE_SAMPLES: Final = 24_000
 INPUT_HZ: Final = 24_000
 GOING_AWAY: Final = 1001
-TOO_SLOW: Final = 1013
+CLOSE_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    code: int
+    reason: str
 
 
 class Outbox:
-    """Text on its way to one WebSocket. A client that does not read for 2 000 events is left."""
+    """What goes to one WebSocket, in order; its pump is the only one who sends. Bound: 2 000 events.
+
+    A client that does not read for that long is left.
+    """
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT_EVENTS)
-        self.overflowed = asyncio.Event()
+        self._queue: asyncio.Queue[str | _Close] = asyncio.Queue(MAX_UNSENT_EVENTS)
+        self._overflowed = asyncio.Event()
 
     def put_nowait(self, text: str) -> None:
-        """Queues `text`; when the queue is full, gives the client up."""
-        try:
-            self._queue.put_nowait(text)
-        except asyncio.QueueFull:
-            self.overflowed.set()
+        """Queues an event."""
+        self._put(text)
+
+    def close_nowait(self, code: int, reason: str) -> None:
+        """Closes the WebSocket when all before this has been sent."""
+        self._put(_Close(code, reason))
 
     async def pump(self, websocket: WebSocket) -> None:
-        """Sends what is queued, for ever."""
+        """Sends what is queued, until a close."""
         while True:
-            await websocket.send_text(await self._queue.get())
+            entry = await self._queue.get()
+            if isinstance(entry, _Close):
+                await websocket.close(entry.code, entry.reason)
+                return
+            await websocket.send_text(entry)
 
-    async def close_when_overflowed(self, websocket: WebSocket) -> None:
-        """Closes the WebSocket of a client that does not read."""
-        await self.overflowed.wait()
+    async def leave_when_overflowed(self) -> None:
+        """Raises `HungUp` when the client does not read; its connection is then cut, since a close would not pass."""
+        await self._overflowed.wait()
         logger.warning("a client does not read its events")
-        await websocket.close(TOO_SLOW, "You do not read your events.")
+        raise HungUp
+
+    def _put(self, entry: str | _Close) -> None:
+        try:
+            self._queue.put_nowait(entry)
+        except asyncio.QueueFull:
+            self._overflowed.set()
 
 
 class SocketTransport:
@@ -132,8 +153,8 @@ async def converse(
     outbox = Outbox()
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(outbox.pump(websocket), name="ws-pump")
-            tasks.create_task(outbox.close_when_overflowed(websocket), name="ws-overflow")
+            pump = tasks.create_task(outbox.pump(websocket), name="ws-pump")
+            tasks.create_task(outbox.leave_when_overflowed(), name="ws-overflow")
             conversation = Conversation(
                 transport=SocketTransport(outbox), speech=speech, workers=workers, tasks=tasks, config=config
             )
@@ -143,8 +164,8 @@ async def converse(
                     await _read(websocket, conversation, _Hearing(conversation))
             except TimeoutError:
                 conversation.expire()
-                await asyncio.sleep(0.2)  # the event is on its way
-                await websocket.close(GOING_AWAY, "Your session hit the maximum duration of 60 minutes.")
+                outbox.close_nowait(GOING_AWAY, "Your session hit the maximum duration of 60 minutes.")
+                await asyncio.wait([pump], timeout=CLOSE_S)
             raise HungUp
     except* (HungUp, WebSocketDisconnect):
         pass
@@ -160,8 +181,8 @@ async def join_call(websocket: WebSocket, call: Call) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(outbox.pump(websocket), name="sideband-pump")
-            tasks.create_task(outbox.close_when_overflowed(websocket), name="sideband-overflow")
-            tasks.create_task(_leave_with(call, websocket), name="sideband-over")
+            tasks.create_task(outbox.leave_when_overflowed(), name="sideband-overflow")
+            tasks.create_task(_leave_with(call, outbox), name="sideband-over")
             outbox.put_nowait(wire.encode(conversation.greet_sideband()))
             await _read(websocket, conversation, None)
             raise HungUp
@@ -171,9 +192,9 @@ async def join_call(websocket: WebSocket, call: Call) -> None:
         call.unlisten(outbox.put_nowait)
 
 
-async def _leave_with(call: Call, websocket: WebSocket) -> None:
+async def _leave_with(call: Call, outbox: Outbox) -> None:
     await call.over.wait()
-    await websocket.close(GOING_AWAY, "The call is over.")
+    outbox.close_nowait(GOING_AWAY, "The call is over.")
 
 
 async def _read(websocket: WebSocket, conversation: Conversation, hearing: _Hearing | None) -> None:
