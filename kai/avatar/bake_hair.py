@@ -204,26 +204,3 @@ def _fill_holes(nearest_z: Array, camera: Camera) -> Array:
     missing_rows = max(0, camera.fine_height_px - fine.shape[0])
     missing_columns = max(0, camera.fine_width_px - fine.shape[1])
     return np.pad(fine, ((0, missing_rows), (0, missing_columns)), "edge")
-
-
-def sway(sprite: Sprite, rotation: Array, shift: Array, pivot: Array, scale_px: float) -> Array:
-    """The sprite's picture as seen when the head is turned: an inverse warp to first order, good to about 12 degrees."""
-    px, py, pz = sprite.x - pivot[0], sprite.y - pivot[1], sprite.z - pivot[2]
-    r = rotation
-    turned_x = r[0, 0] * px + r[0, 1] * py + r[0, 2] * pz + (pivot[0] + shift[0])
-    turned_y = r[1, 0] * px + r[1, 1] * py + r[1, 2] * pz + (pivot[1] + shift[1])
-    turned_z = r[2, 0] * px + r[2, 1] * py + r[2, 2] * pz + pivot[2]
-    distance, scale = np.float32(DISTANCE), np.float32(scale_px)
-    before = scale * (distance - 1) / (distance - sprite.z)
-    after = scale * (distance - 1) / (distance - turned_z)
-    dx = turned_x * after - sprite.x * before
-    dy = sprite.y * before - turned_y * after
-    height, width = sprite.x.shape
-    columns = np.arange(width, dtype=np.float32)[None]
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    edge = cv2.BORDER_REPLICATE
-    dx2 = cv2.remap(dx, columns - dx, rows - dy, cv2.INTER_LINEAR, borderMode=edge)
-    dy2 = cv2.remap(dy, columns - dx, rows - dy, cv2.INTER_LINEAR, borderMode=edge)
-    return cv2.remap(
-        sprite.picture, columns - dx2, rows - dy2, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )

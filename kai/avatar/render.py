@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from kai.avatar import lights, raster
 from kai.avatar.bake import Baked
-from kai.avatar.bake_hair import sway
 from kai.avatar.camera import DISTANCE
 from kai.avatar.colour import smoothstep
 from kai.avatar.rig import LASHES, LOWER_TEETH, PIVOT, SKIN, TONGUE, UPPER_TEETH
+from kai.avatar.sway import sway
 
 Array = NDArray[Any]
 Params = Mapping[str, float]

@@ -1,0 +1,127 @@
+"""The face's life."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from kai.avatar.animate import Mood, advance, begin, eyelid
+from kai.avatar.ladder import RUNGS, Ladder, judge
+from kai.avatar.render import POSE_NAMES
+from kai.avatar.rig import load_rig
+from kai.avatar.visemes import MOUTH_SHAPES
+
+FRAMES_PER_S = 25
+
+
+def live(moods: list[Mood], seed: int = 5) -> list[dict[str, float]]:
+    """The parameters of one frame for each mood."""
+    life = begin(seed, 0.0, moods[0])
+    frames: list[dict[str, float]] = []
+    for i, mood in enumerate(moods):
+        life, params = advance(life, i / FRAMES_PER_S, mood)
+        frames.append(params)
+    return frames
+
+
+def count_blinks(frames: list[dict[str, float]]) -> int:
+    shut = [params["eyeBlinkLeft"] > 0.6 for params in frames]
+    return sum(now and not before for before, now in itertools.pairwise(shut))
+
+
+def test_every_parameter_is_known_to_the_renderer() -> None:
+    known = set(load_rig("kai").shape_names) | POSE_NAMES
+    for mood in Mood:
+        life, params = advance(begin(1, 0.0), 0.5, mood, np.ones(len(MOUTH_SHAPES)) * 0.1, 0.5)
+        assert set(params) <= known
+        assert life.mood is mood
+
+
+def test_the_same_seed_lives_the_same_life() -> None:
+    moods = [Mood.IDLE] * 100 + [Mood.SPEAKING] * 100
+    assert live(moods) == live(moods)
+    assert live(moods) != live(moods, seed=6)
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(Mood, 2)))
+def test_a_change_of_mood_is_never_a_jump(before: Mood, after: Mood) -> None:
+    frames = live([before] * 75 + [after] * 75)
+    blinking = {
+        "eyeBlinkLeft",
+        "eyeBlinkRight",
+        "eyeWideLeft",
+        "eyeWideRight",
+        "eyeSquintLeft",
+        "eyeSquintRight",
+    }
+    for a, b in itertools.pairwise(frames[70:]):
+        for name in a.keys() - blinking - {"gazeX", "gazeY"}:
+            assert abs(b[name] - a[name]) < 0.06, name
+
+
+def test_a_mood_is_reached_within_a_second() -> None:
+    frames = live([Mood.IDLE] * 25 + [Mood.THINKING] * 40)
+    assert frames[-1]["headYaw"] < -0.08
+    assert frames[-1]["browOuterUpLeft"] > 0.45
+    assert frames[20]["browOuterUpLeft"] < 0.1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_resting_face_blinks_as_people_do(seed: int) -> None:
+    blinks = count_blinks(live([Mood.IDLE] * 60 * FRAMES_PER_S, seed))
+    assert 8 <= blinks <= 35
+
+
+def test_hasty_changes_of_mood_do_not_make_it_flutter() -> None:
+    moods = [list(Mood)[i // 8 % 4] for i in range(60 * FRAMES_PER_S)]
+    assert count_blinks(live(moods)) <= 42
+
+
+def test_a_blink_shuts_and_opens() -> None:
+    lids = [eyelid(t) for t in np.linspace(-0.1, 0.5, 601)]
+    assert max(lids) == 1
+    assert lids[0] == lids[-1] == 0
+    assert np.abs(np.diff(lids)).max() < 0.06
+
+
+def test_a_long_pause_between_frames_is_no_jump_and_no_error() -> None:
+    life, before = advance(begin(2, 0.0), 1.0, Mood.LISTENING)
+    life, after = advance(life, 100.0, Mood.LISTENING)
+    assert abs(after["headRoll"] - before["headRoll"]) < 0.2
+    _, later = advance(life, 100.04, Mood.LISTENING)
+    assert abs(later["headRoll"] - after["headRoll"]) < 0.02
+
+
+def test_a_mouth_lies_over_the_smile_of_the_mood() -> None:
+    mouth = np.zeros(len(MOUTH_SHAPES), np.float32)
+    mouth[MOUTH_SHAPES.index("jawOpen")] = 0.5
+    _, resting = advance(begin(2, 0.0), 0.04, Mood.SPEAKING)
+    _, talking = advance(begin(2, 0.0), 0.04, Mood.SPEAKING, mouth, 0.8)
+    assert talking["jawOpen"] == pytest.approx(0.5)
+    assert talking["mouthSmileLeft"] < resting["mouthSmileLeft"]
+
+
+def test_a_slow_machine_steps_down_and_a_calm_one_up_again() -> None:
+    ladder = judge(Ladder(), [30.0] * 50, 0)
+    assert ladder.rung == RUNGS[1]
+    ladder = judge(ladder, [8.0] * 50, 3)
+    assert ladder.rung == RUNGS[2]
+    assert judge(ladder, [40.0] * 40, 9).rung == RUNGS[2]
+    windows = 0
+    while ladder.rung != RUNGS[0]:
+        ladder = judge(ladder, [6.0] * 50, 0)
+        windows += 1
+    assert windows == 40
+
+
+def test_one_slow_frame_is_no_slow_machine() -> None:
+    assert judge(Ladder(), [9.0] * 49 + [80.0], 1).rung == RUNGS[0]
+
+
+def test_a_machine_that_just_holds_the_coarse_face_stays_there() -> None:
+    ladder = Ladder(1)
+    for _ in range(200):
+        ladder = judge(ladder, [15.0] * 50, 0)
+    assert ladder.rung == RUNGS[1]

@@ -1,0 +1,110 @@
+"""Parameters to pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kai.avatar import cache, render
+from kai.avatar.bake import Baked
+from kai.avatar.cache import load_or_bake
+from kai.avatar.rig import DATA_DIR
+from kai.avatar.style import CHARACTERS
+from kai.avatar.visemes import MOUTHS
+
+
+@pytest.fixture(scope="module")
+def kai() -> Baked:
+    return load_or_bake(CHARACTERS["kai"], 512, 512, 1.0)
+
+
+def test_lips_part_in_the_order_of_the_visemes(kai: Baked) -> None:
+    gaps = {name: render.mouth_gap(kai, MOUTHS[name]) for name in ("aa", "E", "I", "SS", "PP", "sil")}
+    assert gaps["aa"] > gaps["E"] > gaps["I"] > gaps["SS"] > gaps["PP"]
+    assert gaps["PP"] <= 0.005
+    assert gaps["sil"] <= 0.005
+
+
+def test_the_same_parameters_give_the_same_frame(kai: Baked) -> None:
+    params = {"jawOpen": 0.4, "headYaw": 0.07, "gazeX": 0.1, "breath": 0.3}
+    first = render.frame(kai, params)
+    render.frame(kai, {"jawOpen": 0.1, "headYaw": -0.1})
+    assert np.array_equal(first, render.frame(kai, params))
+
+
+def test_a_frame_is_i420_and_may_be_written_in_place(kai: Baked) -> None:
+    out = np.zeros((768, 512), np.uint8)
+    frame = render.frame(kai, {}, out=out)
+    assert frame.shape == (768, 512)
+    assert frame.dtype == np.uint8
+    assert np.array_equal(out, frame)
+    assert out[:512].std() > 20
+
+
+def test_an_open_mouth_changes_the_mouth_and_nothing_above_the_brows(kai: Baked) -> None:
+    shut, wide = (
+        render.frame(kai, {})[:512].astype(int),
+        render.frame(kai, {"jawOpen": 0.6})[:512].astype(int),
+    )
+    changed = np.abs(shut - wide)
+    assert changed[320:400, 220:290].max() > 60
+    assert changed[:150].max() <= 2
+
+
+def test_the_head_turns_within_its_box_only(kai: Baked) -> None:
+    x0, _, x1, _ = kai.camera.out_head_box
+    turned = render.frame(kai, {"headYaw": 0.12})[:512].astype(int)
+    changed = np.abs(turned - render.frame(kai, {"headYaw": -0.12})[:512])
+    assert changed[:, :x0].max() == 0
+    assert changed[:, x1:].max() == 0
+    assert changed.max() > 60
+
+
+def test_a_breath_moves_the_shoulders_without_a_step(kai: Baked) -> None:
+    frames = [render.frame(kai, {"breath": b})[440:512].astype(int) for b in np.linspace(0, 1, 41)]
+    steps = [np.abs(b - a).mean() for a, b in zip(frames, frames[1:], strict=False)]
+    assert max(steps) < 3 * np.median(steps)
+    assert np.abs(frames[-1] - frames[0]).mean() > 0.5
+
+
+def test_a_baked_face_survives_the_disk(kai: Baked, tmp_path: Path) -> None:
+    path = tmp_path / "faces" / "kai.npz"
+    cache.store(kai, path)
+    again = cache.load(path)
+    assert np.array_equal(render.frame(again, {"jawOpen": 0.3}), render.frame(kai, {"jawOpen": 0.3}))
+    assert [p.name for p in path.parent.iterdir()] == ["kai.npz"]
+
+
+def test_a_damaged_kept_face_is_baked_anew(
+    kai: Baked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAI_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(cache, "bake", lambda *_: kai)
+    path = cache.baked_path(CHARACTERS["kai"], 512, 512, 1.0)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK\x03\x04 no face at all")
+    assert load_or_bake(CHARACTERS["kai"], 512, 512, 1.0) is kai
+    assert isinstance(cache.load(path), Baked)
+
+
+def test_a_disk_that_cannot_be_written_costs_no_face(
+    kai: Baked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faces").write_text("a file where the folder should be")
+    monkeypatch.setenv("KAI_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(cache, "bake", lambda *_: kai)
+    assert load_or_bake(CHARACTERS["kai"], 512, 512, 1.0) is kai
+
+
+def test_a_style_a_size_or_a_fineness_has_its_own_file() -> None:
+    kai, mara = CHARACTERS["kai"], CHARACTERS["mara"]
+    asked = [(kai, 512, 512, 1.5), (kai, 512, 512, 1.0), (kai, 256, 256, 1.5), (mara, 512, 512, 1.5)]
+    assert len({cache.baked_path(*one) for one in asked}) == 4
+
+
+@pytest.mark.parametrize("name", sorted(CHARACTERS))
+def test_every_character_has_its_loop_and_its_portrait(name: str) -> None:
+    assert 50_000 < (DATA_DIR / f"idle-{name}.mp4").stat().st_size < 250_000
+    assert 20_000 < (DATA_DIR / f"{name}.jpg").stat().st_size < 60_000

@@ -1,0 +1,177 @@
+"""The local face's parts that need no process: messages, the ring, test marks, the mouth's clock."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from kai.adapters.local_face import messages as m
+from kai.adapters.local_face import stamp
+from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
+from kai.adapters.local_face.speaking import CLOSE_S, Speaking
+from kai.avatar.hearing import load_net
+from kai.avatar.lipsync import MOUTH_SHAPES
+from kai.errors import ProtocolError
+
+JAW = MOUTH_SHAPES.index("jawOpen")
+
+MESSAGES: list[m.Message] = [
+    m.Speak(7, b"\x01\x02\x03\x04"),
+    m.Mark(7, (("aa", 0, 240), ("PP", 240, 480))),
+    m.EndSegment(7),
+    m.StopSpeaking(),
+    m.Playing(7, 4_800, 12.25),
+    m.SetMood("thinking"),
+    m.SetLook({"mesh": "kai", "blush": 0.5}),
+    m.WantFrames(True),
+    m.WantFrames(False),
+    m.Started(),
+    m.Live("kai", 0.5),
+    m.FrameReady(2**40, 99.5),
+    m.Failed("weights", "The face's file is missing."),
+    m.Pace(1.5, 25.0, 9.5, 12.25, 1),
+]
+
+
+def test_messages_survive_the_wire_in_pieces_of_any_length() -> None:
+    stream = b"".join(m.encode(message) for message in MESSAGES)
+    for size in (1, 3, 17, len(stream)):
+        decoder = m.Decoder()
+        got = [message for i in range(0, len(stream), size) for message in decoder.feed(stream[i : i + size])]
+        assert got == MESSAGES
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff\xff\xff\xff\x01", b"\x00\x00\x00\x00\x63", b"\x01\x00\x00\x00\x05x", b"\x01\x00\x00\x00\x07{"],
+)
+def test_a_broken_stream_is_an_error_and_no_hang(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        m.Decoder().feed(data)
+
+
+def test_a_frame_passes_the_ring_until_a_later_one_takes_its_place() -> None:
+    memory = open_memory(32, 16)
+    writer, reader = FrameRing(memory, 32, 16), FrameRing(memory, 32, 16)
+    os.close(memory)
+    for n in range(1, SLOTS + 2):
+        writer.begin_write(n)[:] = n
+        writer.end_write(n)
+    assert reader.read(1) is None
+    newest = reader.read(SLOTS + 1)
+    assert newest is not None
+    assert newest.shape == (24, 32)
+    assert (newest == SLOTS + 1).all()
+    writer.begin_write(2 + SLOTS)
+    assert reader.read(2) is None
+    del newest
+    writer.close()
+    reader.close()
+
+
+@pytest.mark.parametrize("media_ms", [0, 1, 123_456_789, 2**32 - 1, 2**32 + 5])
+@pytest.mark.parametrize("width", [512, 640, 1280])
+def test_a_stamp_is_read_back_from_a_noisy_picture(media_ms: int, width: int) -> None:
+    rng = np.random.default_rng(media_ms)
+    luma = rng.integers(0, 256, (512, width), dtype=np.uint8)
+    stamp.put_stamp(luma, media_ms)
+    noisy = np.clip(luma + rng.normal(0, 25, luma.shape), 0, 255).astype(np.uint8)
+    assert stamp.read_stamp(noisy) == media_ms % 2**32
+
+
+def test_a_damaged_stamp_is_no_time() -> None:
+    luma = np.zeros((64, 512), np.uint8)
+    stamp.put_stamp(luma, 123_456)
+    luma[-16:, 24:36] = 255 - luma[-16:, 24:36]
+    assert stamp.read_stamp(luma) is None
+
+
+def test_a_click_falls_on_the_whole_second_across_blocks() -> None:
+    blocks = []
+    for i in range(100):
+        block = np.zeros(960, np.int16)
+        stamp.add_click(block, 41.987 + i * 0.02, 48_000)
+        blocks.append(block)
+    sound = np.concatenate(blocks)
+    loud = np.flatnonzero(np.abs(sound) > 1000)
+    assert loud[0] / 48_000 == pytest.approx(0.013, abs=0.001)
+    assert len(np.flatnonzero(np.diff(loud) > 4800)) == 1
+
+
+def voiced(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    t = np.arange(int(seconds * 24_000)) / 24_000
+    sound = sum(np.sin(2 * np.pi * 120 * k * t) / (1 + abs(120 * k - 750) / 150) for k in range(1, 30))
+    return (sound / np.abs(sound).max() * 12_000).astype(np.int16)
+
+
+def make_speaking() -> Speaking:
+    speaking = Speaking(load_net())
+    speaking.hear(1, voiced(1.0))
+    return speaking
+
+
+def test_a_mouth_rests_until_its_segment_plays() -> None:
+    speaking = make_speaking()
+    assert speaking.mouth_at(10.0) == (None, 0.0, False)
+    speaking.playing(1, 0, 10.0)
+    speaking.playing(1, 7_200, 10.3)
+    mouth, loudness, is_sounding = speaking.mouth_at(10.31)
+    assert is_sounding
+    assert loudness > 0.5
+    assert mouth is not None
+    assert mouth[JAW] > 0.1
+
+
+def test_a_stopped_mouth_is_shut_in_a_tenth_of_a_second_without_a_jump() -> None:
+    speaking = make_speaking()
+    speaking.playing(1, 7_200, 10.3)
+    open_mouth, _, _ = speaking.mouth_at(10.31)
+    speaking.stop()
+    half, loudness, is_sounding = speaking.mouth_at(10.31 + CLOSE_S / 2)
+    assert open_mouth is not None
+    assert half is not None
+    assert half[JAW] == pytest.approx(open_mouth[JAW] / 2)
+    assert (loudness, is_sounding) == (0.0, False)
+    assert speaking.mouth_at(10.31 + CLOSE_S + 0.001)[0] is None
+
+
+def test_a_playout_that_stalls_shuts_the_mouth() -> None:
+    speaking = make_speaking()
+    speaking.playing(1, 2_400, 10.1)
+    assert speaking.mouth_at(10.15)[2]
+    assert not speaking.mouth_at(10.4)[2]
+
+
+def test_jittery_reports_do_not_shake_the_clock() -> None:
+    speaking = make_speaking()
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        speaking.playing(1, i * 480, 10 + i * 0.02 + rng.normal(0, 0.004))
+    steady = make_speaking()
+    steady.playing(1, 39 * 480, 10.78)
+    a, b = speaking.mouth_at(10.8)[0], steady.mouth_at(10.8)[0]
+    assert a is not None
+    assert b is not None
+    assert np.abs(a - b).max() < 0.1
+
+
+def test_marks_count_for_more_than_the_sound() -> None:
+    speaking = Speaking(load_net())
+    speaking.mark(3, [("aa", 0, 4_800), ("PP", 4_800, 7_200), ("aa", 7_200, 24_000)])
+    speaking.hear(3, voiced(1.0))
+    speaking.playing(3, 6_000, 20.25)
+    mouth, _, _ = speaking.mouth_at(20.25)
+    assert mouth is not None
+    assert mouth[JAW] < 0.05
+
+
+def test_only_so_many_segments_are_kept() -> None:
+    speaking = Speaking(load_net())
+    for segment in range(40):
+        speaking.hear(segment, voiced(0.1))
+    speaking.playing(2, 0, 5.0)
+    assert speaking.mouth_at(5.05)[0] is None
+    speaking.playing(39, 0, 6.0)
+    assert speaking.mouth_at(6.05)[0] is not None
