@@ -31,8 +31,8 @@ AUDIO_HZ: Final = 48_000
 BLOCK_SAMPLES: Final = 960
 BLOCK_S: Final = BLOCK_SAMPLES / AUDIO_HZ
 VIDEO_HZ: Final = 90_000
-MIC_QUEUE_BLOCKS: Final = 25
-"""0.5 s between the loops; beyond that the oldest is dropped and counted."""
+MIC_QUEUE_BLOCKS: Final = 100
+"""2 s between the loops; beyond that the oldest is dropped and counted."""
 STILL_S: Final = 0.2
 """Without a new picture the last one is sent again this often, so that the page never shows an empty frame."""
 ABANDONED_S: Final = 0.1

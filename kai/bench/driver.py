@@ -235,13 +235,14 @@ class AppProcess:
         """The app's child processes, engine and faces."""
         return self.process.children(recursive=True)
 
-    def child(self, word: str) -> psutil.Process:
-        """The child whose command line has that word."""
+    def children_named(self, word: str) -> list[psutil.Process]:
+        """The living children whose command line has that word."""
+        found: list[psutil.Process] = []
         for child in self.children():
             with contextlib.suppress(psutil.Error):
                 if any(word in part for part in child.cmdline()):
-                    return child
-        raise LookupError(f"no child of the app has {word!r} in its command line")
+                    found.append(child)
+        return found
 
     def stop(self) -> list[int]:
         """End the app as Ctrl+C does. Gives the pids of children that outlived it by 3 s (and kills them)."""

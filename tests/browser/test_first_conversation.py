@@ -136,6 +136,7 @@ def test_muted_kai_hears_nothing(app: AppProcess, chromium: Path, tmp_path: Path
 
 
 def test_stop_ends_the_talk_and_closes_every_leg(app: AppProcess, person: Visitor) -> None:
+    app.wait_health(lambda health: health["talks"] == 1, 40)
     begin(person)
     person.say(QUESTION)
     person.wait_state("Speaking", ANSWER_S)
@@ -143,8 +144,7 @@ def test_stop_ends_the_talk_and_closes_every_leg(app: AppProcess, person: Visito
     person.page.get_by_role("button", name="Start again").wait_for(timeout=10_000)
     person.wait(lambda: person.media_frame() is None, 10, "the end of the media component")
     app.wait_health(lambda health: health["active_talks"] == 0, 10)
-    faces = [child for child in app.children() if any("local_face" in part for part in child.cmdline())]
-    assert len(faces) <= 1, "no face but the warm one is left"
+    person.wait(lambda: len(app.children_named("local_face")) <= 1, 10, "the end of the talk's face")
     person.press("Start again")
     person.wait_picture()
     person.wait_state("Listening")
@@ -193,7 +193,7 @@ def test_a_killed_engine_comes_back_and_nothing_said_is_lost(app: AppProcess, pe
     person.say("What is your name?")
     person.wait(lambda: person.line_of("assistant", 1), ANSWER_S, "an answer")
     person.wait_state("Listening", 20)
-    app.child("kai.engine").kill()
+    app.children_named("kai.engine")[0].kill()
     person.wait(
         lambda: "engine" in person.page.locator(".banner .message").inner_text(), 10, "word of the loss"
     )

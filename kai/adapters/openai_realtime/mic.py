@@ -18,10 +18,10 @@ SAMPLE_RATE_HZ = 48_000
 FRAME_SAMPLES = 960
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 TIME_BASE = Fraction(1, SAMPLE_RATE_HZ)
-QUEUE_FRAMES = 10
-"""200 ms; beyond that the oldest is dropped."""
+QUEUE_FRAMES = 100
+"""2 s; beyond that the oldest is dropped. A stalled page or loop delivers in bursts, and no word of one may be lost."""
 TARGET_FRAMES = 2
-"""40 ms: more than this of backlog is dropped in silence, one frame at a time (clock drift, a stalled page)."""
+"""40 ms: what is more than that waits for a pause and is dropped there (after a stall, and as the clocks drift)."""
 SILENT_PEAK = 300
 _SILENCE = np.zeros(FRAME_SAMPLES, np.int16)
 
