@@ -37,7 +37,8 @@ LAST_S: Final = 10.0
 def main() -> int:
     """Runs the engine until it is told to end; the exit code."""
     options = _parse()
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     run_key = _read_run_key() if options.child else None
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr

@@ -1,0 +1,347 @@
+"""The protocol of one conversation, without models or a network: what comes in, what goes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kai.engine import session
+from kai.engine.call import HungUp
+from kai.engine.conversation import Conversation, Dropped, next_words
+from kai.engine.playout import Playout
+from kai.engine.speech.recognise import Transcript
+from kai.engine.speech.synthesise import Clause
+from kai.engine.workers import Workers
+from kai.wire import realtime as wire
+from tests.support.speech_double import SpeechDouble, silence_ms, voice_ms
+
+INVENTED = Transcript("you", -1.4, False)
+TYPED = wire.ItemCreate(
+    item=wire.Item(type="message", role="user", content=(wire.ContentPart(type="input_text", text="Hi"),))
+)
+
+
+@dataclass
+class Transport:
+    """Remembers what was sent; plays Kai's sound as far as it is told to."""
+
+    plays_sound: bool = True
+    events: list[wire.KnownServerEvent] = field(default_factory=list[wire.KnownServerEvent])
+
+    def __post_init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.playout = Playout(
+            lambda response_id: self.send(wire.OutputAudioStarted(response_id=response_id)),
+            lambda response_id: self.send(wire.OutputAudioStopped(response_id=response_id)),
+        )
+
+    def send(self, event: wire.KnownServerEvent) -> None:
+        self.events.append(event)
+        self.changed.set()
+
+    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+        if self.plays_sound:
+            self.playout.push(response_id, item_id, clause.pcm)
+
+    def end_speech(self, response_id: str) -> None:
+        self.playout.end(response_id)
+
+    def drop_speech(self) -> Sequence[Dropped]:
+        return self.playout.drop()
+
+    def play_ms(self, duration_ms: int) -> None:
+        for _ in range(duration_ms // 20):
+            self.playout.pull()
+
+    @property
+    def types(self) -> list[str]:
+        return [event.TYPE for event in self.events]
+
+    async def wait(self, kind: type[Any], count: int = 1) -> Any:
+        """The count-th event of that type."""
+        async with asyncio.timeout(5):
+            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
+                self.changed.clear()
+                await self.changed.wait()
+        return found[count - 1]
+
+
+@dataclass
+class Talk:
+    conversation: Conversation
+    transport: Transport
+    speech: SpeechDouble
+
+    def say(self, *, speech_ms: int = 600, then_silence_ms: int = 700) -> None:
+        self.conversation.hear(np.concatenate([voice_ms(speech_ms), silence_ms(then_silence_ms)]))
+
+    def do(self, event: wire.ClientEvent) -> None:
+        self.conversation.handle(event)
+
+
+def wanted(**changes: Any) -> wire.SessionConfig:
+    detection = {"type": "server_vad", "silence_duration_ms": 448, **changes.pop("turn_detection", {})}
+    heard = {"transcription": {"model": "whisper-1"}, "turn_detection": detection, **changes.pop("input", {})}
+    return wire.decode_session({"type": "realtime", "audio": {"input": heard}, **changes})
+
+
+@asynccontextmanager
+async def talking(
+    speech: SpeechDouble | None = None, *, plays_sound: bool = True, **changes: Any
+) -> AsyncIterator[Talk]:
+    double, transport, workers = speech or SpeechDouble(), Transport(plays_sound), Workers()
+    config = session.started(wanted(**changes), model=None, session_id="sess", expires_at=0)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            conversation = Conversation(
+                transport=transport, speech=double.as_kit(), workers=workers, tasks=tasks, config=config
+            )
+            conversation.open()
+            transport.events.clear()
+            yield Talk(conversation, transport, double)
+            raise HungUp
+    except* HungUp:
+        pass
+    finally:
+        workers.close()
+
+
+async def test_what_was_recognised_during_the_pause_is_not_recognised_again() -> None:
+    async with talking() as talk:
+        talk.say()
+        completed = await talk.transport.wait(wire.TranscriptionCompleted)
+        await talk.transport.wait(wire.ResponseDone)
+    assert completed.transcript == "hello kai"
+    assert talk.speech.recogniser.beams == [5]
+
+
+async def test_a_pause_that_was_not_the_end_is_recognised_anew_with_all_that_was_said() -> None:
+    lines = [Transcript("hello", -0.2, True), Transcript("hello kai", -0.2, True)]
+    speech = SpeechDouble()
+    speech.recogniser.lines = lines
+    async with talking(speech) as talk:
+        talk.say(then_silence_ms=300)
+        await asyncio.sleep(0.05)
+        talk.say()
+        await talk.transport.wait(wire.ResponseDone)
+    assert talk.transport.types.count("input_audio_buffer.speech_started") == 1
+    assert speech.mind.asked[0][0][-1].text == "hello kai"
+
+
+@pytest.mark.parametrize("speech_ms", [100, 600])
+async def test_what_is_no_speech_leaves_an_empty_item_and_no_answer(speech_ms: int) -> None:
+    speech = SpeechDouble()
+    speech.recogniser.lines = [INVENTED]
+    async with talking(speech) as talk:
+        talk.say(speech_ms=speech_ms)
+        completed = await talk.transport.wait(wire.TranscriptionCompleted)
+        talk.do(wire.ItemRetrieve(item_id=completed.item_id))
+        await asyncio.sleep(0.05)
+    assert completed.transcript == ""
+    assert talk.transport.types == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "conversation.item.input_audio_transcription.completed",
+        "conversation.item.retrieved",
+    ]
+
+
+async def test_the_person_speaks_while_kai_does_and_he_keeps_what_was_heard_of_him() -> None:
+    async with talking() as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        done = await talk.transport.wait(wire.ResponseDone)
+        talk.transport.play_ms(1_200)
+        before = len(talk.transport.events)
+        talk.conversation.hear(voice_ms(200))
+        item = done.response.output[0]
+        talk.do(wire.ItemRetrieve(item_id=item.id))
+    assert talk.transport.types[before:] == [
+        "input_audio_buffer.speech_started",
+        "output_audio_buffer.cleared",
+        "conversation.item.truncated",
+        "conversation.item.retrieved",
+    ]
+    truncated, retrieved = talk.transport.events[-2:]
+    assert isinstance(truncated, wire.ItemTruncated)
+    assert isinstance(retrieved, wire.ItemRetrieved)
+    assert truncated.audio_end_ms == 1_200
+    assert item.content[0].transcript == "You said Hi. That is all I know about it."
+    assert retrieved.item.content == (wire.ContentPart(type="output_audio", transcript="You said"),)
+
+
+async def test_an_answer_in_the_making_is_cut_and_closed_when_the_person_speaks() -> None:
+    async with talking() as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        before = len(talk.transport.events)
+        talk.conversation.hear(voice_ms(200))
+        done = await talk.transport.wait(wire.ResponseDone)
+        await asyncio.sleep(0.05)
+    assert talk.transport.types[before:] == [
+        "input_audio_buffer.speech_started",
+        "response.done",
+        "rate_limits.updated",
+    ]
+    assert done.response.status == "cancelled"
+    assert done.response.status_details == wire.StatusDetails(type="cancelled", reason="turn_detected")
+
+
+async def test_without_interrupt_response_kai_goes_on_and_answers_afterwards() -> None:
+    async with talking(turn_detection={"interrupt_response": False}) as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        talk.say()
+        await talk.transport.wait(wire.ResponseDone, count=2)
+    statuses = [e.response.status for e in talk.transport.events if isinstance(e, wire.ResponseDone)]
+    assert statuses == ["completed", "completed"]
+    assert "output_audio_buffer.cleared" not in talk.transport.types
+
+
+async def test_without_create_response_nothing_is_answered_by_itself() -> None:
+    async with talking(turn_detection={"create_response": False}) as talk:
+        talk.say()
+        await talk.transport.wait(wire.TranscriptionCompleted)
+        await asyncio.sleep(0.05)
+        assert "response.created" not in talk.transport.types
+        talk.do(wire.ResponseCreate())
+        await talk.transport.wait(wire.ResponseDone)
+    assert talk.speech.mind.asked[0][0][-1].text == "hello kai"
+
+
+async def test_transcripts_are_not_told_to_a_client_that_did_not_ask_but_it_is_answered() -> None:
+    async with talking(input={"transcription": None}) as talk:
+        talk.say(speech_ms=3_000)
+        await talk.transport.wait(wire.ResponseDone)
+    assert not [kind for kind in talk.transport.types if "transcription" in kind]
+    assert talk.speech.recogniser.beams == [5]
+
+
+async def test_a_sound_is_played_out_before_it_has_stopped_and_then_only_once() -> None:
+    async with talking() as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        done = await talk.transport.wait(wire.ResponseDone)
+        assert "output_audio_buffer.stopped" not in talk.transport.types
+        talk.transport.play_ms(10 * 500 + 100)
+        stopped = await talk.transport.wait(wire.OutputAudioStopped)
+        talk.do(wire.OutputAudioClear())
+    assert stopped.response_id == done.response.id
+    assert talk.transport.types[-1] == "output_audio_buffer.stopped"
+
+
+async def test_the_clients_cancel_leaves_what_is_queued_and_its_clear_drops_it() -> None:
+    async with talking() as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        await talk.transport.wait(wire.ResponseDone)
+        talk.do(wire.ResponseCancel(event_id="mine"))
+        error = talk.transport.events[-1]
+        assert isinstance(error, wire.ErrorOccurred)
+        assert (error.error.code, error.error.event_id) == ("response_cancel_not_active", "mine")
+        talk.transport.play_ms(600)
+        talk.do(wire.OutputAudioClear())
+        assert talk.transport.types[-2:] == ["output_audio_buffer.cleared", "conversation.item.truncated"]
+        talk.do(wire.OutputAudioClear())
+        assert talk.transport.types[-1] == "conversation.item.truncated"
+
+
+async def test_an_answer_beside_the_conversation_is_not_remembered() -> None:
+    async with talking() as talk:
+        talk.do(TYPED)
+        params = wire.ResponseParams(
+            conversation="none",
+            output_modalities=("text",),
+            instructions="Be brief.",
+            metadata={"topic": "a"},
+            input=(
+                wire.Item(
+                    type="message", role="user", content=(wire.ContentPart(type="input_text", text="Bye"),)
+                ),
+            ),
+        )
+        talk.do(wire.ResponseCreate(response=params))
+        done = await talk.transport.wait(wire.ResponseDone)
+        talk.do(wire.ItemRetrieve(item_id=done.response.output[0].id))
+    assert (done.response.conversation_id, done.response.metadata) == (None, {"topic": "a"})
+    assert [turn.text for turn in talk.speech.mind.asked[0][0]] == ["Bye"]
+    assert talk.speech.mind.asked[0][1].startswith("Be brief.")
+    assert talk.transport.types.count("conversation.item.added") == 1
+    assert talk.transport.types[-1] == "error"
+
+
+async def test_cleared_input_is_forgotten() -> None:
+    async with talking() as talk:
+        talk.say(then_silence_ms=0)
+        talk.do(wire.InputAudioClear())
+        talk.conversation.hear(silence_ms(1_000))
+        talk.say()
+        await talk.transport.wait(wire.ResponseDone)
+    assert talk.transport.types[:3] == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.speech_started",
+    ]
+    assert talk.transport.types.count("input_audio_buffer.committed") == 1
+
+
+async def test_usage_adds_up_and_what_was_input_before_counts_as_cached() -> None:
+    async with talking() as talk:
+        talk.say()
+        first = (await talk.transport.wait(wire.ResponseDone)).response.usage
+        talk.transport.play_ms(20_000)
+        talk.say()
+        second = (await talk.transport.wait(wire.ResponseDone, count=2)).response.usage
+    for usage in (first, second):
+        assert usage.total_tokens == usage.input_tokens + usage.output_tokens
+        details = usage.input_token_details
+        assert usage.input_tokens == details.text_tokens + details.audio_tokens
+    assert first.input_token_details.cached_tokens == 0
+    # Ten words of half a second at a token for 50 ms.
+    assert first.output_token_details.audio_tokens == 5_500 // 50
+    assert second.input_tokens > first.total_tokens
+    assert second.input_token_details.cached_tokens == first.total_tokens
+
+
+@pytest.mark.parametrize(
+    ("shown", "text", "delta"),
+    [
+        ([], "Hello", ""),
+        ([], "Hello Kai", "Hello"),
+        (["Hello"], "Hello, Kai how", " Kai"),
+        (["Hello"], "Yellow Kai how", ""),
+        (["Hello", "Kai"], "Hello", ""),
+    ],
+)
+def test_shown_words_are_only_ever_added_to(shown: list[str], text: str, delta: str) -> None:
+    assert next_words(shown, text) == delta
+    assert "".join(shown[-1:]).strip() == (delta.split() or shown[-1:] or [""])[-1]
+
+
+def test_the_playout_joins_clauses_and_says_where_each_begins() -> None:
+    told: list[str] = []
+    playout = Playout(lambda r: told.append(f"started {r}"), lambda r: told.append(f"stopped {r}"))
+    assert np.count_nonzero(playout.pull()) == 0
+    ramp = np.full(24_000, 1_000, np.int16)
+    assert playout.push("a", "ia", ramp[:12_000]) == 960
+    assert told == ["started a"]
+    second = playout.push("a", "ia", ramp[12_000:])
+    assert second is not None
+    assert abs(second - (960 + 24_000)) < 64
+    playout.end("a")
+    playout.push("b", "ib", ramp)
+    sound = np.concatenate([playout.pull() for _ in range(60)])
+    assert told == ["started a", "stopped a", "started b"]
+    assert np.all(np.abs(sound[200:47_000].astype(int) - 1_000) < 20)
+    assert [(d.response_id, d.heard_ms) for d in playout.drop()] == [("b", 200)]
+    assert playout.push("b", "ib", ramp) is None
+    assert np.count_nonzero(playout.pull()) == 0
