@@ -1,0 +1,472 @@
+"""HeyGen's LiveAvatar protocol in LITE mode as frozen messages, for both roles: bodies of the REST calls, and the events
+of the control WebSocket.
+
+A client encodes `Command` and decodes `Event`; a server does the reverse. Field names and each ``TYPE`` are those of
+the wire. What a peer adds never breaks us: extra fields are dropped, unknown events arrive as `UnknownEvent`, and a
+``payload`` wrapper round an event's fields is seen through.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import ClassVar, Final, Literal, TypeAlias, TypeVar, cast
+
+from kai.errors import ProtocolError
+from kai.wire import _shape
+from kai.wire._shape import JsonObject
+
+T = TypeVar("T")
+
+PCM_HZ: Final = 24_000
+BYTES_A_SECOND: Final = 48_000
+"""16 bits, mono, little-endian; in base64 on the wire."""
+MAX_PACKET_BYTES: Final = 1_000_000
+SUCCESS_CODE: Final = 1000
+"""The reference says 100, the shipped SDK throws unless it is 1000. For us the HTTP status decides."""
+CONCURRENCY_CODE: Final = 4003
+SANDBOX_AVATAR_ID: Final = "dd73ea75-1218-4ef3-92ce-606d5f7fbc0a"
+SANDBOX_S: Final = 60
+AVATAR_IDENTITY: Final = "heygen"
+
+Quality = Literal["very_high", "high", "medium", "low"]
+QUALITIES: Final[Mapping[str, int]] = {"very_high": 1080, "high": 720, "medium": 480, "low": 360}
+"""Picture heights in pixels."""
+ENCODINGS: Final = ("H264", "VP8")
+
+
+class EndReason(StrEnum):
+    """Why a session ended."""
+
+    UNKNOWN = "UNKNOWN"
+    USER_DISCONNECTED = "USER_DISCONNECTED"
+    SERVER_ERROR = "SERVER_ERROR"
+    IDLE_TIMEOUT = "IDLE_TIMEOUT"
+    NO_CREDITS = "NO_CREDITS"
+    USER_CLOSED = "USER_CLOSED"
+    AVATAR_DELETED = "AVATAR_DELETED"
+    MAX_DURATION_REACHED = "MAX_DURATION_REACHED"
+    ZOMBIE_SESSION_REAP = "ZOMBIE_SESSION_REAP"
+    AGENT_HANG_UP = "AGENT_HANG_UP"
+
+
+class Refusal(ProtocolError):
+    """The service answered with an error: HTTP ``status``, its own ``number`` (0 where it gave none), and, where it said
+    so, after how many seconds to try again. ``said`` is the service's text, for logs and for telling refusals apart."""
+
+    def __init__(self, status: int, number: int, said: str, retry_after_s: float | None = None) -> None:
+        super().__init__(
+            f"The avatar service refused the request ({status}).", code=f"liveavatar-{number or status}"
+        )
+        self.status = status
+        self.number = number
+        self.said = said
+        self.retry_after_s = retry_after_s
+
+
+# REST bodies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSettings:
+    quality: str = "high"
+    encoding: str = "H264"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """Body of ``POST /v1/sessions/token``. ``max_session_duration`` is in seconds, at most what the plan allows."""
+
+    avatar_id: str
+    mode: str = "LITE"
+    is_sandbox: bool = False
+    video_settings: VideoSettings | None = None
+    max_session_duration: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenGrant:
+    """Its answer. Nothing is billed yet. The token is good for `start`, `stop` and `keep-alive` of this session."""
+
+    session_id: str
+    session_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartGrant:
+    """Answer to ``POST /v1/sessions/start``; billing has begun. ``ws_url`` carries its own authorisation.
+
+    ``ws_url`` is absent unless the session is plain LITE, ``max_session_duration`` (seconds) sometimes.
+    """
+
+    session_id: str
+    livekit_url: str
+    livekit_client_token: str = field(repr=False)
+    livekit_agent_token: str | None = field(default=None, repr=False)
+    max_session_duration: int | None = None
+    ws_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRequest:
+    """Body of ``stop`` and ``keep-alive``; both fields may be left out with a session's own token."""
+
+    session_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEntry:
+    """One session of the account. ``duration`` in seconds; ``end_reason`` once it has ended."""
+
+    id: str
+    created_at: str = ""
+    updated_at: str = ""
+    duration: float = 0.0
+    source: str = "API"
+    mode: str = "LITE"
+    is_sandbox: bool = False
+    credits_consumed: float = 0.0
+    end_at: str | None = None
+    end_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceName:
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Avatar:
+    """An avatar of the account or of the public list."""
+
+    id: str
+    name: str
+    status: str = "ACTIVE"
+    type: str = "VIDEO"
+    preview_url: str | None = None
+    default_voice: VoiceName | None = None
+    is_1080p: bool = False
+    is_expired: bool = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a session can be had with it."""
+        return self.status == "ACTIVE" and not self.is_expired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    results: tuple[JsonObject, ...]
+    count: int = 0
+    next: str | None = None
+    previous: str | None = None
+
+
+def encode_body(
+    body: TokenRequest | TokenGrant | StartGrant | SessionRequest | SessionEntry | Avatar,
+) -> JsonObject:
+    """The JSON object of a body, without what is ``None``."""
+    return {name: value for name, value in _shape.to_json(body).items() if value is not None}
+
+
+def decode_body(cls: type[T], value: object) -> T:
+    """The ``cls`` in a parsed body. Raises `ProtocolError` that names the field."""
+    return _shape.from_json(cls, value)
+
+
+def decode_page(cls: type[T], value: object) -> tuple[tuple[T, ...], bool]:
+    """The entries of one page, and whether another follows. Entries that we cannot read are left out."""
+    page = _shape.from_json(_Page, value)
+    entries: list[T] = []
+    for entry in page.results:
+        try:
+            entries.append(_shape.from_json(cls, entry))
+        except ProtocolError:
+            continue
+    return tuple(entries), bool(page.next)
+
+
+def decode_credits(value: object) -> Decimal:
+    """The credits left, from ``GET /v1/users/credits``, where they are a string. Raises `ProtocolError`."""
+    match value:
+        case {"credits_left": str() | int() | float() as left}:
+            try:
+                return Decimal(str(left))
+            except InvalidOperation as exc:
+                raise ProtocolError("The credits left are no number.", code="bad_credits") from exc
+        case _:
+            raise ProtocolError("The answer does not tell the credits left.", code="bad_credits")
+
+
+def envelope(data: object, *, number: int = SUCCESS_CODE, message: str = "OK") -> JsonObject:
+    """The object that every answer but a 422 is wrapped in."""
+    return {"code": number, "data": data, "message": message}
+
+
+def open_envelope(status: int, text: str | bytes, retry_after: str | None = None) -> object:
+    """The ``data`` of an answer. Raises `Refusal` for any status but 2xx, `ProtocolError` for a broken answer.
+
+    A 422 has FastAPI's form without an envelope; other errors have their text in ``message`` or inside ``data``.
+    """
+    is_good = 200 <= status < 300
+    try:
+        body = _shape.parse(text) if text else {}
+    except ProtocolError:
+        if is_good:
+            raise
+        body = {}
+    if is_good:
+        return body.get("data")
+    number = body.get("code")
+    raise Refusal(status, number if isinstance(number, int) else 0, _error_text(body), _seconds(retry_after))
+
+
+def _error_text(body: JsonObject) -> str:
+    match body:
+        case {"message": str(text)} if text:
+            return text
+        case {"detail": [{"msg": str(text)}, *_]} | {"detail": str(text)}:
+            return text
+        case {"data": {"message": str(text)}} | {"data": [{"message": str(text)}, *_]}:
+            return text
+        case _:
+            return ""
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    try:
+        return max(0.0, float(retry_after)) if retry_after else None
+    except ValueError:
+        return None
+
+
+# Commands of the client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speak:
+    """Sound to speak: base64 of 16-bit PCM, 24 000 Hz. One ``event_id`` for all of an utterance."""
+
+    TYPE: ClassVar[str] = "agent.speak"
+    audio: str = field(repr=False)
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakEnd:
+    """The utterance is complete; without it the avatar never comes to rest. May carry a last piece of sound."""
+
+    TYPE: ClassVar[str] = "agent.speak_end"
+    event_id: str | None = None
+    audio: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupt:
+    """Drop the queued sound and the video that was not rendered. What is sent after it begins a new utterance."""
+
+    TYPE: ClassVar[str] = "agent.interrupt"
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartListening:
+    TYPE: ClassVar[str] = "agent.start_listening"
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopListening:
+    TYPE: ClassVar[str] = "agent.stop_listening"
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAlive:
+    TYPE: ClassVar[str] = "session.keep_alive"
+    event_id: str | None = None
+
+
+Command: TypeAlias = Speak | SpeakEnd | Interrupt | StartListening | StopListening | KeepAlive
+
+
+# Events of the server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStateUpdated:
+    TYPE: ClassVar[str] = "session.state_updated"
+    state: str
+    event_id: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether commands are heard from now on; earlier ones vanish silently."""
+        return self.state == "connected"
+
+    @property
+    def is_gone(self) -> bool:
+        return self.state in ("closing", "closed", "disconnected")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStateUpdated:
+    """``new_state`` is ``idle``, ``listening`` or ``talking``."""
+
+    TYPE: ClassVar[str] = "agent.state_updated"
+    new_state: str
+    previous_state: str | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfUtterance:
+    """``event_id`` is the server's own in some versions and the command's in others; `utterance_id` is right in both."""
+
+    event_id: str | None = None
+    source_event_id: str | None = None
+    task: Task | None = None
+
+    @property
+    def utterance_id(self) -> str | None:
+        return self.source_event_id or self.event_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakStarted(_OfUtterance):
+    TYPE: ClassVar[str] = "agent.speak_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakEnded(_OfUtterance):
+    TYPE: ClassVar[str] = "agent.speak_ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakInterrupted(_OfUtterance):
+    TYPE: ClassVar[str] = "agent.speak_interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BufferAppended(_OfUtterance):
+    """One `Speak` arrived."""
+
+    TYPE: ClassVar[str] = "agent.audio_buffer_appended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BufferCommitted(_OfUtterance):
+    """`SpeakEnd` arrived. Not: the utterance was played."""
+
+    TYPE: ClassVar[str] = "agent.audio_buffer_committed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BufferCleared(_OfUtterance):
+    """`Interrupt` was obeyed."""
+
+    TYPE: ClassVar[str] = "agent.audio_buffer_cleared"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorDetail:
+    """``type``: ``invalid_request_error``, ``server_error``, ``video_starvation``."""
+
+    type: str = ""
+    message: str = ""
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorOccurred:
+    TYPE: ClassVar[str] = "error"
+    error: ErrorDetail
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarningGiven:
+    TYPE: ClassVar[str] = "warning"
+    warning: ErrorDetail
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent:
+    """An event of a type that we do not know."""
+
+    type: str
+
+
+KnownEvent: TypeAlias = (
+    SessionStateUpdated
+    | AgentStateUpdated
+    | SpeakStarted
+    | SpeakEnded
+    | SpeakInterrupted
+    | BufferAppended
+    | BufferCommitted
+    | BufferCleared
+    | ErrorOccurred
+    | WarningGiven
+)
+Event: TypeAlias = KnownEvent | UnknownEvent
+
+_COMMANDS: dict[str, type[Command]] = {cls.TYPE: cls for cls in Command.__args__}
+_EVENTS: dict[str, type[KnownEvent]] = {cls.TYPE: cls for cls in KnownEvent.__args__}
+
+
+# The codec
+
+
+def encode(message: Command | KnownEvent) -> str:
+    """The one line of JSON that carries the message."""
+    body = {name: value for name, value in _shape.to_json(message).items() if value is not None}
+    return json.dumps({"type": message.TYPE, **body}, separators=(",", ":"))
+
+
+def decode_command(text: str | bytes) -> Command | None:
+    """The client's command, ``None`` for a type that there is not (the service ignores those). Raises `ProtocolError`."""
+    message = _shape.parse(text)
+    cls = _COMMANDS.get(str(message.get("type")))
+    return None if cls is None else _shape.from_json(cls, message)
+
+
+def decode_event(text: str | bytes) -> Event:
+    """The server's event. Raises `ProtocolError` for what is no JSON object with a ``type``, or lacks a field."""
+    message = _shape.parse(text)
+    kind = message.get("type")
+    if not isinstance(kind, str):
+        raise ProtocolError("The avatar service sent a message without a type.", code="no_type")
+    cls = _EVENTS.get(kind)
+    if cls is None:
+        return UnknownEvent(kind)
+    payload = message.get("payload")
+    if isinstance(payload, dict):
+        message = {**message, **cast("dict[str, object]", payload)}
+    return _shape.from_json(cls, message)
+
+
+def encode_pcm(pcm: bytes) -> str:
+    """base64 of little-endian 16-bit PCM."""
+    return base64.b64encode(pcm).decode("ascii")
+
+
+def decode_pcm(audio: str) -> bytes:
+    """The PCM in base64. Raises `ProtocolError` in the service's own words."""
+    try:
+        return base64.b64decode(audio, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise ProtocolError("invalid base64 audio data", code="invalid_request_error") from exc
