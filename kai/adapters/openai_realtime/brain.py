@@ -110,6 +110,11 @@ class OpenAIRealtimeBrain:
         self._early_marks: list[wire_marks.ClauseMarks] = []
         self._receiver: Any = None
 
+    @property
+    def call_id(self) -> str | None:
+        """The provider's id of this call, once there is one."""
+        return self._call_id
+
     # -------------------------------------------------------------- the port
 
     async def open(self, look: Look, sink: BrainSink) -> None:
