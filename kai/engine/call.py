@@ -36,6 +36,7 @@ VANISHED_S: Final = 10.0
 CLOSE_S: Final = 5.0
 MAX_LATE_S: Final = 0.2
 MAX_MESSAGE_BYTES: Final = 1 << 20
+MAX_UNHANDLED_EVENTS: Final = 1_000
 
 _BAD_OFFER = (ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError)
 _WRONG_OFFER = (InvalidAccessError, InvalidStateError, OperationError)
@@ -103,6 +104,7 @@ class Call:
         self._marks: RTCDataChannel | None = None
         self._listeners: list[Callable[[str], None]] = []
         self._conversation: Conversation | None = None
+        self._inbox: asyncio.Queue[str | bytes] = asyncio.Queue(MAX_UNHANDLED_EVENTS)
 
     # What the server calls
 
@@ -120,6 +122,7 @@ class Call:
                 )
                 self._listen(connection, tasks)
                 self.answered.set_result(await self._negotiate(connection, offer))
+                tasks.create_task(self._read(self._conversation), name=f"events-{self.call_id}")
                 tasks.create_task(self._watch(connection), name=f"watch-{self.call_id}")
                 tasks.create_task(self._end_at_longest(), name=f"longest-{self.call_id}")
                 await self._over.wait()
@@ -238,15 +241,22 @@ class Call:
             self._conversation.open()
 
     def _on_message(self, message: str | bytes) -> None:
-        conversation = self._conversation
-        if conversation is None:
-            return
-        if len(message) > MAX_MESSAGE_BYTES:
-            conversation.refuse("The event is larger than 1 MiB.", code="event_too_large")
-            return
-        event = conversation.decode(message)
-        if event is not None:
-            conversation.handle(event)
+        try:
+            self._inbox.put_nowait(message)
+        except asyncio.QueueFull:
+            logger.warning("a client floods its call with events", extra={"call_id": self.call_id})
+            self._over.set()
+
+    async def _read(self, conversation: Conversation) -> None:
+        """Handles the client's events in order; in a task of the call, so that a bug in it ends the call alone."""
+        while True:
+            message = await self._inbox.get()
+            if len(message) > MAX_MESSAGE_BYTES:
+                conversation.refuse("The event is larger than 1 MiB.", code="event_too_large")
+                continue
+            event = conversation.decode(message)
+            if event is not None:
+                conversation.handle(event)
 
     async def _hear(self, track: MediaStreamTrack) -> None:
         resampler = pcm.Resampler(CALL_HZ, 16_000)

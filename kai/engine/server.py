@@ -33,7 +33,7 @@ from kai.wire import realtime as wire
 logger = logging.getLogger(__name__)
 
 MAX_CONVERSATIONS: Final = 8
-MAX_OFFER_BYTES: Final = 1 << 20
+MAX_BODY_BYTES: Final = 1 << 20
 MAX_WEBSOCKET_BYTES: Final = 24 << 20
 LONGEST_SESSION_S: Final = 3600.0
 NEGOTIATE_S: Final = 10.0
@@ -251,17 +251,15 @@ class Engine:
     async def _read_offer(self, request: Request) -> tuple[str, wire.SessionConfig | None]:
         """The SDP offer, its bytes as they came, and the session that was asked for with it."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if int(request.headers.get("content-length", "0")) > MAX_OFFER_BYTES:
-            raise HTTPException(413, "The offer is larger than 1 MiB.")
         if kind == "application/sdp":
-            return _text(await request.body(), "sdp"), None
+            return _text(await _body(request), "sdp"), None
         if kind != "multipart/form-data":
             raise wire.ClientMistake(
                 "Unsupported content type. Send 'multipart/form-data' or 'application/sdp'.",
                 code="unsupported_content_type",
             )
         try:
-            async with request.form(max_files=4, max_fields=8, max_part_size=MAX_OFFER_BYTES) as form:
+            async with request.form(max_files=4, max_fields=8, max_part_size=MAX_BODY_BYTES) as form:
                 offer = await _part(form, "sdp")
                 wanted = await _part(form, "session")
         except HTTPException as exc:
@@ -286,8 +284,18 @@ def _text(data: bytes, param: str) -> str:
         raise wire.ClientMistake(f"'{param}' is not UTF-8 text.", code="invalid_value", param=param) from exc
 
 
+async def _body(request: Request) -> bytes:
+    """The request's body, if it is no larger than 1 MiB."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > MAX_BODY_BYTES:
+            raise HTTPException(413, "The request is larger than 1 MiB.")
+    return bytes(data)
+
+
 async def _json_object(request: Request) -> wire.JsonObject:
-    data = await request.body()
+    data = await _body(request)
     return wire.parse_object(data) if data else {}
 
 

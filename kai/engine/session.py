@@ -1,4 +1,9 @@
-"""The session of one conversation: what it starts with, what may be changed, and what is in force."""
+"""The session of one conversation: what it starts with, what may be changed, and what is in force.
+
+Taken and without effect here, since they belong to the reference's model or because the browser does it already:
+``noise_reduction``, ``tools``, ``tool_choice``, ``reasoning``, ``max_output_tokens``, ``truncation``, ``tracing`` and
+``include``. What would be missed is refused instead: other sound formats, an idle timeout, other session types.
+"""
 
 from __future__ import annotations
 
@@ -177,6 +182,10 @@ def _check_input(audio: AudioInputConfig) -> None:
         )
     if given(detection.eagerness, "auto") not in _SILENCE_MS_BY_EAGERNESS:
         raise _mistake(f"Invalid value for '{path}.eagerness'.", f"{path}.eagerness")
+    if given(detection.idle_timeout_ms, None) is not None:
+        raise _mistake(
+            f"Invalid value for '{path}.idle_timeout_ms': this engine has none.", f"{path}.idle_timeout_ms"
+        )
     _check_range(detection.threshold, 0.0, 1.0, f"{path}.threshold")
     _check_range(detection.prefix_padding_ms, 0, 5_000, f"{path}.prefix_padding_ms")
     _check_range(detection.silence_duration_ms, 50, 10_000, f"{path}.silence_duration_ms")
