@@ -81,4 +81,6 @@ def _gloss(rig: Rig, points: Array) -> Array:
     part = rig.vertex_parts
     gloss = np.where(part == TONGUE, 1.2, gloss)
     gloss = np.where((part == UPPER_TEETH) | (part == LOWER_TEETH), 1.4, gloss)
-    return np.where(part == LASHES, 0, gloss)
+    # Brows are matt: a highlight on them would look like dust.
+    brows = np.exp(-(((np.abs(x) - 0.33) / 0.24) ** 2 + ((y - 0.19) / 0.08) ** 2))
+    return np.where(part == LASHES, 0, gloss * (1 - 0.75 * brows))

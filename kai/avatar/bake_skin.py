@@ -261,7 +261,7 @@ def _lashes(*, has_makeup: bool) -> Array:
     ends = np.where(is_upper, smoothstep(1.0, 0.93, u), smoothstep(0.80, 0.62, u) * smoothstep(0.05, 0.2, u))
     texture = np.zeros((256, 1024, 4), np.float32)
     texture[..., :3] = [0.010, 0.008, 0.008]
-    texture[..., 3] = cover * ends * (1 if has_makeup else 0.9)
+    texture[..., 3] = np.clip(cover * ends * (1 if has_makeup else 0.9), 0, 1)
     return np.ascontiguousarray(texture)
 
 

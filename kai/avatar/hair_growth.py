@@ -58,10 +58,27 @@ def grow(rig: Rig, hairstyle: Hairstyle, rng: np.random.RandomState) -> Strands:
     """The strands of a hairstyle."""
     roots, normal = _roots(rig, hairstyle, rng)
     plan = _plan(roots, hairstyle, rng)
-    points = (
-        _grow_short(plan, normal, rng) if hairstyle == "buzz" else _grow_combed(plan, normal, hairstyle, rng)
-    )
+    if hairstyle == "buzz":
+        points, is_stray = _grow_short(plan, normal, rng), _sticks_out_at_ear(plan)
+    else:
+        points = _grow_combed(plan, normal, hairstyle, rng)
+        is_stray = _crosses_face(points) & (hairstyle == "bob")
+    points[is_stray] = points[is_stray, :1]  # a strand without length is not drawn
     return Strands(points, plan.above_hairline, plan.clump, plan.width)
+
+
+def _sticks_out_at_ear(plan: Growth) -> Array:
+    x, y, _ = plan.roots.T
+    return (y < 0.08) & (np.abs(x) > 0.60)
+
+
+def _crosses_face(points: Array) -> Array:
+    """(s,) bool: strands that leave the hair and lie alone on the forehead or the cheek."""
+    x, y, z = np.moveaxis(points, -1, 0)
+    forehead_z = 0.45 + 0.98 * np.sqrt(np.clip(1 - (x / 0.80) ** 2 - ((y - 0.2) / 1.0) ** 2, 0, 1))
+    below_hairline = hairline_y(forehead_z) - y
+    curtain_x = 0.42 + 0.24 * smoothstep(0.50, -0.15, y)
+    return ((z > 0.5) & (np.abs(x) < curtain_x) & (below_hairline > 0.03)).any(1)
 
 
 def _roots(rig: Rig, hairstyle: Hairstyle, rng: np.random.RandomState) -> tuple[Array, Array]:

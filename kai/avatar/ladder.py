@@ -17,10 +17,11 @@ RUNGS = (Rung(1.5, 25), Rung(1.0, 25), Rung(1.0, 20))
 SUPERSAMPLES = (1.5, 1.0)
 
 WINDOW_S = 2.0
-_SLOW_P95_MS = 25.0
-_LATE_FRAMES = 3
+_SLOW_P95_MS = (25.0, 45.0)
+_LATE_FRAMES = (3, 10)
+"""What is too slow on the first rung, and on the second: fewer frames are worse to look at than coarser ones."""
 _ROOMY_P95_MS = 11.0
-"""A frame at 1.0x that takes no longer than this would take less than `_SLOW_P95_MS` at 1.5x."""
+"""A frame at 1.0x that takes no longer than this would take less than 25 ms at 1.5x."""
 _CALM_WINDOWS = 5
 _MOST_CALM_WINDOWS = 80
 
@@ -41,14 +42,17 @@ class Ladder:
 def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
     """The ladder after a window (`WINDOW_S`) of frames: how long each took on the wall's clock, and how many came late.
 
-    Down at once when the 95th percentile is over 25 ms or three frames were late. Up after five calm windows; each step down
-    doubles how many it takes (at most 80), so that a busy machine is not tried again and again.
+    Down at once: to the coarser face when the 95th percentile is over 25 ms or three frames were late, to fewer frames
+    over 45 ms or when ten were late. Up after five calm windows; each step down doubles how many it takes (at most 80),
+    so that a busy machine is not tried again and again.
     """
     if not wall_ms:
         return ladder
     p95_ms = sorted(wall_ms)[min(len(wall_ms) - 1, int(0.95 * len(wall_ms)))]
-    if p95_ms > _SLOW_P95_MS or late_frames >= _LATE_FRAMES:
-        if ladder.rung_index == len(RUNGS) - 1:
+    lowest = len(RUNGS) - 1
+    step = min(ladder.rung_index, lowest - 1)
+    if p95_ms > _SLOW_P95_MS[step] or late_frames >= _LATE_FRAMES[step]:
+        if ladder.rung_index == lowest:
             return replace(ladder, calm_windows=0)
         longer = min(ladder.wanted_calm_windows * 2, _MOST_CALM_WINDOWS)
         return Ladder(ladder.rung_index + 1, 0, longer)

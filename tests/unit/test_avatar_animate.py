@@ -106,9 +106,10 @@ def test_a_mouth_lies_over_the_smile_of_the_mood() -> None:
 def test_a_slow_machine_steps_down_and_a_calm_one_up_again() -> None:
     ladder = judge(Ladder(), [30.0] * 50, 0)
     assert ladder.rung == RUNGS[1]
-    ladder = judge(ladder, [8.0] * 50, 3)
+    assert judge(ladder, [30.0] * 50, 3).rung == RUNGS[1]
+    ladder = judge(ladder, [8.0] * 50, 10)
     assert ladder.rung == RUNGS[2]
-    assert judge(ladder, [40.0] * 40, 9).rung == RUNGS[2]
+    assert judge(ladder, [50.0] * 40, 9).rung == RUNGS[2]
     windows = 0
     while ladder.rung != RUNGS[0]:
         ladder = judge(ladder, [6.0] * 50, 0)

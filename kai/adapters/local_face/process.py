@@ -42,7 +42,6 @@ log = logging.getLogger(__name__)
 AHEAD_S = 0.010
 """The mouth is drawn for a moment this much after the drawing begins: the rendered mouth measured 10 ms late."""
 FADE_S = 0.4
-_BEHIND_S = 0.2
 _LOADER_NICENESS = 10
 
 
@@ -223,11 +222,12 @@ class Face:
         self._send(m.FrameReady(self._sequence, now_s))
         done_s = time.monotonic()
         self._wall_ms.append((done_s - now_s) * 1000)
-        next_s = due_s + 1 / frames_per_s
+        period_s = 1 / frames_per_s
+        next_s = due_s + period_s
         if done_s > next_s:
             self._late_frames += 1
-        if done_s - next_s > _BEHIND_S:
-            next_s = done_s
+            # What was missed is left out: frames drawn in a burst would only replace each other.
+            next_s += (done_s - next_s) // period_s * period_s
         if done_s - self._window_s >= WINDOW_S:
             self._judge(done_s - self._window_s)
         return next_s

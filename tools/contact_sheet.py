@@ -1,0 +1,89 @@
+"""Draws ``docs/faces.jpg``: every character in every mood, and Kai's mouth in every viseme.
+
+Developers run it after a change of the renderer, and look at it: ``python tools/contact_sheet.py [PATH]``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.avatar import animate, render
+from kai.avatar.animate import Mood
+from kai.avatar.bake import Baked
+from kai.avatar.cache import load_or_bake
+from kai.avatar.lipsync import MOUTH_SHAPES
+from kai.avatar.style import CHARACTERS
+from kai.avatar.visemes import MOUTH_MATRIX, VISEMES
+
+ROOT = Path(__file__).parents[1]
+SIZE_PX = 512
+CELL_PX = 288
+SEED = 3
+MOUTH_BOX = (172, 268, 340, 400)
+"""x0, y0, x1, y1 in a picture of 512x512."""
+
+Picture = NDArray[np.uint8]
+
+
+def pose(mood: Mood, mouth: NDArray[Any] | None = None) -> dict[str, float]:
+    """A mood two seconds after it began, with open eyes."""
+    life = animate.begin(SEED, 0.0, Mood.IDLE)
+    params: dict[str, float] = {}
+    for i in range(50):
+        life, params = animate.advance(life, i / 25, mood, mouth, 0.6 if mouth is not None else 0.0)
+    return params | {"eyeBlinkLeft": 0.0, "eyeBlinkRight": 0.0}
+
+
+def label(cell: Picture, text: str) -> Picture:
+    """The cell with a word in its upper left corner."""
+    cv2.putText(cell, text, (9, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 40, 30), 1, cv2.LINE_AA)
+    return cell
+
+
+def draw(baked: Baked, params: dict[str, float], size_px: int) -> Picture:
+    """(size, size, 3) uint8 BGR."""
+    picture = render.picture(baked, params)[:, :, :3]
+    return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def main() -> None:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "faces.jpg"
+    vowel = MOUTH_MATRIX[VISEMES.index("E")]
+    rows: list[Picture] = []
+    for name, style in CHARACTERS.items():
+        baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
+        cells = [
+            label(
+                draw(baked, pose(mood, vowel if mood is Mood.SPEAKING else None), CELL_PX), f"{name}, {mood}"
+            )
+            for mood in Mood
+        ]
+        rows.append(np.hstack(cells))
+    kai = load_or_bake(CHARACTERS["kai"], SIZE_PX, SIZE_PX, 1.5)
+    x0, y0, x1, y1 = MOUTH_BOX
+    width = rows[0].shape[1] // 8
+    height = round(width * (y1 - y0) / (x1 - x0))
+    mouths: list[Picture] = []
+    for viseme, weights in zip(VISEMES, MOUTH_MATRIX, strict=True):
+        still = {"mouthSmileLeft": 0.16, "mouthSmileRight": 0.16, "breath": 0.5}
+        for shape, weight in zip(MOUTH_SHAPES, weights, strict=True):
+            still[shape] = still.get(shape, 0.0) + float(weight)
+        crop = render.picture(kai, still)[y0:y1, x0:x1, :3]
+        mouths.append(label(np.asarray(cv2.resize(crop, (width, height)), np.uint8), viseme))
+    mouths.append(np.full_like(mouths[0], 255))
+    rows += [np.hstack(mouths[i : i + 8]) for i in (0, 8)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 86, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
+    print(f"{path}: {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
