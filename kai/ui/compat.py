@@ -138,7 +138,7 @@ def session_activity(session: str) -> Callable[[], bool]:
     """A function, callable from any thread, that tells whether that session has a browser connected to it."""
 
     def is_active() -> bool:
-        return Runtime.exists() and Runtime.instance().is_active_session(session)
+        return Runtime.exists() and bool(Runtime.instance().is_active_session(session))
 
     return is_active
 

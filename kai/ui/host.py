@@ -79,12 +79,18 @@ class Hub(Protocol):
 
 _hub: Hub | None = None
 _ice_servers: tuple[IceServer, ...] = ()
+_problem = ""
 
 
-def install(hub: Hub | None, ice_servers: tuple[IceServer, ...] = ()) -> None:
-    """Makes ``hub`` the one that pages and routes use; ``None`` takes it away."""
-    global _hub, _ice_servers
-    _hub, _ice_servers = hub, ice_servers
+def install(hub: Hub | None, ice_servers: tuple[IceServer, ...] = (), problem: str = "") -> None:
+    """Makes ``hub`` the one that pages and routes use; ``None`` takes it away, and ``problem`` says why there is none."""
+    global _hub, _ice_servers, _problem
+    _hub, _ice_servers, _problem = hub, ice_servers, problem
+
+
+def problem() -> str:
+    """Why there is no hub, for people; empty while all is well or on its way."""
+    return _problem
 
 
 def ice_servers() -> tuple[IceServer, ...]:

@@ -17,7 +17,10 @@ is_on_stage = page is talk_page or page.url_path == talk_page.url_path
 stage.draw_styles(is_on_stage=is_on_stage)
 hub = host.current_hub()
 if hub is None:
-    st.info(texts.NOT_STARTED)
+    if host.problem():
+        st.error(host.problem(), icon=":material/error:")
+    else:
+        st.info(texts.NOT_STARTED)
     st.stop()
 try:
     talk = bridge.current_talk(hub)

@@ -311,7 +311,7 @@ async def health(request: Request) -> Response:
         return refused.response()
     hub = host.current_hub()
     if hub is None:
-        return JSONResponse({"status": "starting"}, 503)
+        return JSONResponse({"status": "failed" if host.problem() else "starting"}, 503)
     return JSONResponse({"status": "ok", **hub.health()})
 
 

@@ -7,8 +7,8 @@ import gc
 import importlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import streamlit as st
@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kai.errors import KaiError
 from kai.settings import Settings
 from kai.ui import host
 from kai.ui.host import COOKIE_NAME
@@ -48,6 +49,31 @@ def _build_hub() -> host.Hub:
     return build_hub(settings())
 
 
+def _open_hub(build: Callable[[], host.Hub]) -> host.Hub | None:
+    """A started hub, installed; or none, and the page says why."""
+    try:
+        hub = build()
+        hub.start()
+        host.install(hub, settings().ice_servers)
+    except KaiError as error:
+        _log.error("Kai could not start: %s", error.message)
+        host.install(None, problem=error.message)
+        return None
+    return hub
+
+
+@contextmanager
+def _without_advice() -> Generator[None]:
+    """Streamlit warns of each component that is declared outside of a script run; here that is on purpose."""
+    log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def make_lifespan(
     build: Callable[[], host.Hub],
 ) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any] | None]]:
@@ -55,16 +81,15 @@ def make_lifespan(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
-        from kai.ui import compat  # patches want a server that is there
-
         global _is_ending
+        with _without_advice():
+            from kai.ui import compat  # patches want a server that is there
+
+            for name in _WARM:
+                importlib.import_module(name)
         _is_ending = compat.server_exit()
         compat.install()
-        hub = await asyncio.to_thread(build)
-        await asyncio.to_thread(hub.start)
-        host.install(hub, settings().ice_servers)
-        for name in _WARM:
-            await asyncio.to_thread(importlib.import_module, name)
+        hub = await asyncio.to_thread(_open_hub, build)
         # A full collection holds the interpreter for 53 to 105 ms, sound and picture with it: once, now, and never
         # again over what is here already.
         gc.collect()
@@ -73,7 +98,8 @@ def make_lifespan(
             yield
         finally:
             host.install(None)
-            await asyncio.to_thread(hub.close)
+            if hub is not None:
+                await asyncio.to_thread(hub.close)
 
     return lifespan
 

@@ -166,11 +166,11 @@ def _status(state: SessionState) -> Json:
         return _shown(texts.ENDED, "ended", "quiet")
     if not state.is_active:
         return _shown(texts.OFF, "ended", "quiet")
+    if state.brain.status is LegStatus.FAILED:
+        return _shown(texts.OFF, "ended", "stopped")
     if state.phase is Phase.STARTING:
         step = next((s for s in _steps(state) if s["state"] != "done"), None)
         return _shown(str(step["label"]) if step else texts.WAKING, "waking", "busy")
-    if state.brain.status is LegStatus.FAILED:
-        return _shown(texts.OFF, "ended", "stopped")
     if not state.brain.is_up:
         return _shown(texts.RECONNECTING, "waking", "warn")
     if state.agent is AgentState.SPEAKING:
@@ -203,7 +203,7 @@ def _steps(state: SessionState) -> list[Json]:
         (texts.OPENING_MICROPHONE, is_mic_settled),
         (texts.CONNECTING_PICTURE, is_page_settled and is_mic_settled),
     ]
-    if all(is_done for _, is_done in done):
+    if all(is_done for _, is_done in done) or state.brain.status is LegStatus.FAILED:
         return []
     steps: list[Json] = [{"label": label, "state": "done" if is_done else "now"} for label, is_done in done]
     steps.append({"label": texts.READY, "state": "waiting"})

@@ -1,0 +1,57 @@
+"""The whole server once: lifespan, cookie, routes, the media component's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from starlette.testclient import TestClient
+from streamlit.runtime import Runtime
+
+from kai.ui import host
+from kai.ui.host import COOKIE_NAME
+from kai.ui.server import make_lifespan, middleware, routes
+from tests.ui.fakes import make_hub
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[TestClient]:
+    app = st.App(
+        ROOT / "kai/ui/main.py", routes=routes(), middleware=middleware(), lifespan=make_lifespan(make_hub)
+    )
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        yield client
+    Runtime._instance = None
+    assert host.current_hub() is None
+
+
+def test_the_first_page_brings_a_cookie_that_no_script_can_read(server: TestClient) -> None:
+    server.cookies.clear()
+    cookie = server.get("/", headers=PAGE).headers["set-cookie"]
+    for part in (f"{COOKIE_NAME}=", "HttpOnly", "SameSite=Strict", "Path=/"):
+        assert part in cookie
+    assert "Secure" not in cookie
+    again = server.get("/help", headers=PAGE)
+    assert COOKIE_NAME not in again.headers.get("set-cookie", "")
+
+
+def test_what_is_no_page_brings_no_cookie(server: TestClient) -> None:
+    server.cookies.clear()
+    assert COOKIE_NAME not in server.get("/api/health").headers.get("set-cookie", "")
+
+
+def test_the_media_component_is_served(server: TestClient) -> None:
+    # It registers itself only in a script run; without our help it would be a 404 for everybody.
+    answer = server.get("/component/streamlit_webrtc.component.webrtc_streamer/index.html")
+    assert answer.status_code == 200
+    assert "<script" in answer.text
+
+
+def test_health_stands_beside_streamlits_own(server: TestClient) -> None:
+    assert server.get("/api/health").json()["status"] == "ok"
+    assert server.get("/_stcore/health").text == "ok"
