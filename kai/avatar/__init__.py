@@ -1,5 +1,6 @@
 """Kai's rendered face: a 3D head drawn on the processor. Pure: no threads, no clock, no network.
 
 `style` says how a character looks, `rig` holds the mesh, `bake` turns both into tables (`cache` keeps them), `hearing` and
-`lipsync` turn sound and marks into a mouth, `animate` gives it life, `render` draws a frame.
+`lipsync` turn sound and marks into a mouth, `animate` gives it life, `render` draws a frame. ``python -m kai.avatar`` bakes
+all characters; ``tools/contact_sheet.py`` draws them, ``tools/measure_lips.py`` says how well the lips hear.
 """

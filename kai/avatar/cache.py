@@ -113,7 +113,7 @@ def store(baked: Baked, path: Path) -> None:
 def load(path: Path) -> Baked:
     """A character as it was stored. Raises `OSError`, `ValueError`, `KeyError` or `zipfile.BadZipFile` for a bad file."""
     with np.load(path, allow_pickle=False) as npz:
-        # Copies: arrays that numpy allocated itself lie in huge pages; those of a reader's buffer draw 1.7 times slower.
+        # Copies: arrays that numpy allocated itself lie in huge pages; those of a reader's buffer are slower to draw from.
         arrays = {name: npz[name].copy(order="K") for name in npz.files}
     baked = _build(json.loads(arrays.pop("description").tobytes()), arrays)
     if not isinstance(baked, Baked):

@@ -164,7 +164,7 @@ class Hearing:
 def _close_lips(shares: Array, around_db: Array) -> Array:
     """A dip in the sound is a stop; where the network thinks of lips at all, the lips shut.
 
-    Rules found 84 % of the lip closures of unknown voices where the network alone found 69 %.
+    The network is less sure of voices that it was not trained on, and a missed closure is seen at once.
     """
     dip = np.clip((around_db.max() - around_db[_PAST] - 10) / 8, 0, 1)
     lips_among_stops = shares[_PP] / (shares[_STOPS].sum() + 1e-3)

@@ -274,7 +274,7 @@ def fill(points, triangles, light, uv, texture, tone, picture, depth, depth_bias
 def fill_skin(points, triangles, light, uv, texture, decode, tone, picture, depth):
     """Draws front-facing triangles with the nearest texel of a uint8 texture; ``decode`` (256,) gives its reflectance.
 
-    About one texel lies under one fine pixel, so smooth sampling would change nothing but cost 4 times as much.
+    About one texel lies under one fine pixel, so smooth sampling would change nothing but the cost.
     """
     height = picture.shape[0]
     width = picture.shape[1]

@@ -141,7 +141,7 @@ def load_rig(mesh: str, data_dir: Path = DATA_DIR) -> Rig:
     x, y, z = positions[quads].mean(1).T
     neckline = -1.52 - 0.28 * z + 0.25 * (x / 0.7) ** 2 - 0.22
     above_hairline = y > hairline_y(z)
-    # Skin under the hair, behind the neck and under the collar is never seen: it costs 2 ms a frame, so it is left out.
+    # Skin under the hair, behind the neck and under the collar is never seen, and costs: it is left out.
     under_hair = (y > hairline_y(z) + 0.20) & (y > 0.35)
     skin = (
         (parts == SKIN)

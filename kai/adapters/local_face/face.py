@@ -57,7 +57,7 @@ _PASSED_ON = frozenset(
 """The child's environment: what a program needs to run, and nothing that could be a secret."""
 _TUNING = {
     "OMP_NUM_THREADS": "1",
-    # glibc gives large arrays back to the kernel and asks for them anew, 2 100 page faults a frame; kept, it is 22.
+    # glibc gives large arrays back to the kernel and asks for them anew, thousands of page faults a frame.
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "MALLOC_TOP_PAD_": "33554432",

@@ -40,7 +40,7 @@ from kai.errors import KaiError, ProtocolError
 log = logging.getLogger(__name__)
 
 AHEAD_S = 0.010
-"""The mouth is drawn for a moment this much after the drawing begins: the rendered mouth measured 10 ms late."""
+"""The mouth is drawn for a moment this much after the drawing begins, since a drawn mouth comes a little late."""
 FADE_S = 0.4
 _LOADER_NICENESS = 10
 
@@ -201,7 +201,7 @@ class Face:
             self._idle.close()
             self._idle = None
         if is_first:
-            # Collected later, in the middle of a talk, the same garbage would hold the picture for 50 to 70 ms.
+            # Collected later, in the middle of a talk, the same garbage would hold the picture for some frames.
             gc.collect()
             gc.freeze()
         if is_new_look:
