@@ -199,6 +199,10 @@ class BrowserLink(Protocol):
         48 000 Hz). Both are called on Kai's loop."""
         ...
 
+    def expect_page(self) -> None:
+        """A page is about to connect. Raises ``BrowserError`` where none can, and says what to do."""
+        ...
+
     def show(self, picture: Picture, at_s: float) -> None:
         """The newest picture; one that was not fetched yet is replaced."""
         ...

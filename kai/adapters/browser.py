@@ -20,8 +20,10 @@ import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from kai.compat import rtc
 from kai.core.events import BrowserLeft, Event, LegConnected, LegFailed
 from kai.core.state import LegName
+from kai.errors import BrowserError
 from kai.media.pcm import mix_to_mono
 from kai.ports import Emit, Pcm, Picture
 
@@ -153,6 +155,14 @@ class PageLink:
         self._loop = asyncio.get_running_loop()
         self._emit, self._on_mic = emit, on_mic
         self._pacer = asyncio.create_task(self._pace(), name="page: pacer")
+
+    def expect_page(self) -> None:
+        if not rtc.host_addresses():
+            raise BrowserError(
+                "Switch Wi-Fi on; no internet is needed. Until then you can type, and hear the answers in this page.",
+                code="no-network",
+                is_retryable=False,
+            )
 
     def show(self, picture: Picture, at_s: float) -> None:
         self._picture = (picture, at_s)

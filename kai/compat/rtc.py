@@ -11,12 +11,14 @@ connections of the process behave, except `set_vp8_bitrate`, which says so.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import aiortc.codecs.vpx
+from aioice import ice
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtp import RtcpSrPacket
 
 from kai.errors import ConfigError
 
@@ -74,6 +76,15 @@ class _HostBoundPeerConnection(RTCPeerConnection):
         return dtls
 
 
+def host_addresses() -> list[str]:
+    """The addresses of this computer's own interfaces that a connection may use: all but the loopback's.
+
+    Without one no WebRTC connection with a browser can be made, not even on this computer: browsers leave the loopback
+    out as well.
+    """
+    return ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+
 def set_audio_jitter_buffer(receiver: RTCRtpReceiver, capacity: int = 4, prefetch: int = 1) -> None:
     """Gives one audio receiver a shorter jitter buffer; to be called before its first packet.
 
@@ -116,6 +127,33 @@ def rtp_timestamp_received(receiver: RTCRtpReceiver, pts: int) -> int | None:
     """
     origin = cast("Any", receiver)._RTCRtpReceiver__timestamp_mapper._origin
     return None if origin is None else (origin + pts) % (1 << 32)
+
+
+def name_stream(sender: RTCRtpSender, stream_id: str, track_id: str) -> None:
+    """Gives a sender the two ids of its ``msid``; to be called before the offer or the answer is made.
+
+    LiveKit's clients read from them whose track it is. aiortc makes random ones.
+    """
+    private = cast("Any", sender)
+    private._stream_id, private._track_id = stream_id, track_id
+
+
+def age_sender_reports(sender: RTCRtpSender, age_s: Callable[[], float]) -> None:
+    """Lets a sender's RTCP reports say that its frames are older than their sending, by ``age_s()`` seconds.
+
+    aiortc reports each frame as if it were captured when it is sent. A receiver that plays two tracks in sync goes by
+    these reports, so one whose pictures leave later than their sound has to say so.
+    """
+    private = cast("Any", sender)
+    send = private._send_rtcp
+
+    async def send_aged(packets: list[Any]) -> None:
+        for packet in packets:
+            if isinstance(packet, RtcpSrPacket):
+                packet.sender_info.ntp_timestamp -= int(age_s() * (1 << 32))
+        await send(packets)
+
+    private._send_rtcp = send_aged
 
 
 def received_packet_count(connection: RTCPeerConnection) -> int:

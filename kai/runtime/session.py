@@ -187,8 +187,14 @@ class Session:
             case LegName.FACE:
                 self._openings[leg] = self._spawn(self._supervise(leg, self._open_face()), "open the face")
             case LegName.BROWSER:
-                # The page opens this leg: it mounts a component for the attempt that the state names.
-                pass
+                self._expect_page()
+
+    def _expect_page(self) -> None:
+        """The page opens this leg: it mounts a component for the attempt that the state names."""
+        try:
+            self._browser.expect_page()
+        except KaiError as exc:
+            self._take(LegFailed(LegName.BROWSER, exc.code, exc.message, exc.is_retryable))
 
     async def _supervise(self, leg: LegName, opening: Coroutine[Any, Any, None]) -> None:
         """Turn the end of an opening into an event; a fault of ours is one too."""

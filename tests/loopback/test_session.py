@@ -21,7 +21,7 @@ from kai.core.events import (
     TextSubmitted,
 )
 from kai.core.state import AgentState, LegName, LegStatus, Look, Phase, Role, SessionState
-from kai.errors import BrainError, FaceError
+from kai.errors import BrainError, BrowserError, FaceError
 from kai.ports import AvatarFace, Emit, Pcm, Picture, VoiceBrain
 from kai.runtime.session import Session
 from tests.support.fakes import BLOCK_48K, FakeBrain, FakeFace, tone
@@ -39,6 +39,7 @@ class FakePage:
         self.pictures = 0
         self.closings = 0
         self.is_closed = False
+        self.page_errors: list[BrowserError] = []
         self.say: Callable[[Pcm], None] = lambda _pcm: None
         self._pull: Callable[[], Pcm] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -52,6 +53,10 @@ class FakePage:
             await asyncio.sleep(self.pace_s)
             if self._pull is not None:
                 self.heard.append(self._pull())
+
+    def expect_page(self) -> None:
+        if self.page_errors:
+            raise self.page_errors.pop()
 
     def show(self, picture: Picture, at_s: float) -> None:
         self.pictures += 1
@@ -221,6 +226,16 @@ async def test_a_brain_that_refuses_for_good_is_told_and_nothing_is_lost(world: 
     assert state.problem.message == error.message
     world.tell(RetryRequested(LegName.BRAIN))
     await world.until(lambda _s: world.lines(Role.ASSISTANT) == ["You said hello"], "the answer after all")
+
+
+async def test_where_no_page_can_connect_the_reason_is_told_and_the_typed_talk_goes_on(world: World) -> None:
+    world.page.page_errors = [BrowserError("Switch Wi-Fi on.", code="no-network", is_retryable=False)]
+    world.tell(START)
+    state = await world.until(lambda s: s.browser.status is LegStatus.FAILED and s.brain.is_up, "text only")
+    assert state.browser.code == "no-network"
+    world.tell(TextSubmitted("t1", "hello"))
+    await world.until(lambda s: bool(s.messages[1:]) and not s.live_answers, "an answer")
+    assert any(pcm.any() for pcm in world.page.heard)
 
 
 async def test_stop_closes_every_leg_and_start_begins_anew(world: World) -> None:

@@ -1,0 +1,43 @@
+"""With no way out all of it works; with no interface at all the typed talk does, and Kai says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import is_browser_required
+
+ROOT = Path(__file__).parents[2]
+NO_NAMESPACE = "no network namespace can be made here (`unshare --net`)"
+WALK_S = 110
+
+
+def namespace() -> list[str]:
+    """The command that runs another in a network namespace of its own."""
+    command = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+    is_there = shutil.which("unshare") and shutil.which("ip")
+    if not is_there or subprocess.run([*command, "ip", "link"], capture_output=True, check=False).returncode:
+        if is_browser_required():
+            pytest.fail(NO_NAMESPACE, pytrace=False)
+        pytest.skip(NO_NAMESPACE)
+    return command
+
+
+@pytest.mark.timeout(WALK_S + 20)
+@pytest.mark.parametrize("kind", ["link-local", "nothing"])
+def test_a_talk_without_a_way_out(kind: str) -> None:
+    walk = subprocess.run(
+        [*namespace(), sys.executable, "-m", "tests.browser.offline_walk", kind],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=WALK_S,
+        check=False,
+    )
+    assert walk.returncode == 0, walk.stdout[-3000:] + walk.stderr[-5000:]
+    assert f"{kind}: all of it works" in walk.stdout
