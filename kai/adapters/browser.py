@@ -236,12 +236,13 @@ class PageLink:
         """Whether microphone packets came within that time. Any thread."""
         return time.monotonic() - self._mic_at_s < within_s
 
-    # -------------------------------------------------------------- sound for pages without WebRTC (Kai's loop)
+    # -------------------------------------------------------------- sound for pages without WebRTC (any thread)
 
     def listen(self) -> asyncio.Queue[Pcm]:
         """A queue that gets every sounding 20 ms block (``(960,)`` int16, 48 000 Hz) that no track plays.
 
-        Bound 100 blocks, the newest is dropped when full. Give it back with ``unlisten``.
+        Bound 100 blocks, the newest is dropped when full. To be read with ``get_nowait`` alone: the reader is on another
+        loop, and a queue of asyncio wakes its waiters on its own. Give it back with ``unlisten``.
         """
         queue: asyncio.Queue[Pcm] = asyncio.Queue(maxsize=100)
         self._listeners.add(queue)
@@ -289,7 +290,7 @@ class PageLink:
                 continue
             pcm = self._pull_block()
             if self._listeners and pcm.any():
-                for queue in self._listeners:
+                for queue in tuple(self._listeners):
                     if not queue.full():
                         queue.put_nowait(pcm)
 
