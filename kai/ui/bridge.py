@@ -22,7 +22,7 @@ from kai.core.events import (
     StopRequested,
 )
 from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionState
-from kai.ui import compat
+from kai.ui import compat, host
 from kai.ui.host import COOKIE_NAME, Hub, Talk
 from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
 
@@ -54,13 +54,16 @@ def browser_id() -> str:
 
 
 def current_talk(hub: Hub) -> Talk:
-    """This tab's talk: the one of the last run, the one that its address names, or a new one. Raises ``NoCookieError``."""
+    """This tab's talk: the one of the last run, the one that its address names, or a new one.
+
+    Raises ``NoCookieError``, and ``KaiError`` when there are too many talks.
+    """
     browser = browser_id()
     session = compat.session_id()
     known = st.session_state.get(_TALK)
-    talk = cast("Talk | None", hub.find(known, browser)) if known else None
+    talk = host.find_talk(known, browser) if known else None
     if talk is None:
-        talk = _take_over(hub, browser) or cast("Talk", hub.create(browser))
+        talk = _take_over(browser) or cast("Talk", hub.create(browser))
         st.session_state[_TALK] = talk.id
         talk.attach_tab(session, compat.session_activity(session))
         if talk.snapshot().is_active:
@@ -70,10 +73,9 @@ def current_talk(hub: Hub) -> Talk:
     return talk
 
 
-def _take_over(hub: Hub, browser: str) -> Talk | None:
+def _take_over(browser: str) -> Talk | None:
     """The talk of this tab's address, once nobody else shows it."""
-    named = st.query_params.get(QUERY_NAME, "")
-    talk = cast("Talk | None", hub.find(named, browser)) if named else None
+    talk = host.find_talk(st.query_params.get(QUERY_NAME, ""), browser)
     if talk is None:
         return None
     return talk if _wait_until(lambda: not talk.is_attended(), OLD_TAB_PATIENCE_S) else None

@@ -6,6 +6,7 @@ The protocols say what the page needs of ``kai.runtime``; tests put fakes of the
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -20,6 +21,9 @@ from kai.settings import IceServer
 
 COOKIE_NAME: Final = "kai_browser"
 """The cookie that knows a browser again: a random id, not readable by scripts."""
+
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class BrowserLink(Protocol):
@@ -71,7 +75,10 @@ class Hub(Protocol):
 
     def start(self) -> None: ...
     def close(self) -> None: ...
-    def create(self, browser_id: str) -> Any: ...
+    def create(self, browser_id: str) -> Any:
+        """A new talk. Raises ``KaiError`` when there are too many."""
+        ...
+
     def find(self, talk_id: str, browser_id: str) -> Any: ...
     def health(self) -> dict[str, object]: ...
     def services(self) -> Any: ...
@@ -91,6 +98,13 @@ def install(hub: Hub | None, ice_servers: tuple[IceServer, ...] = (), problem: s
 def problem() -> str:
     """Why there is no hub, for people; empty while all is well or on its way."""
     return _problem
+
+
+def find_talk(talk_id: str, browser_id: str) -> Talk | None:
+    """The talk of that id if it is that browser's. Both come from outside: what cannot be an id of ours finds nothing."""
+    if _hub is None or not (_ID.fullmatch(talk_id) and _ID.fullmatch(browser_id)):
+        return None
+    return _hub.find(talk_id, browser_id)
 
 
 def ice_servers() -> tuple[IceServer, ...]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from kai.errors import KaiError
 from kai.ui import bridge, desk, host, stage, texts
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
@@ -26,6 +27,10 @@ try:
     talk = bridge.current_talk(hub)
 except bridge.NoCookieError:
     st.info(texts.NO_COOKIES)
+    st.stop()
+except KaiError as error:
+    st.warning(error.message, icon=":material/group:")
+    st.button(texts.TRY_AGAIN)
     st.stop()
 
 state = talk.snapshot()

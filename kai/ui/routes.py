@@ -85,10 +85,9 @@ def check_host(request: Request) -> None:
 def find_talk(request: Request) -> Talk:
     """The talk that the address names, if the cookie is the one that made it. Raises ``Refused``."""
     check_host(request)
-    hub = host.current_hub()
-    if hub is None:
+    if host.current_hub() is None:
         raise Refused(503, "starting", texts.ERROR_STARTING)
-    talk = cast("Talk | None", hub.find(request.path_params["talk_id"], request.cookies.get(COOKIE_NAME, "")))
+    talk = host.find_talk(request.path_params["talk_id"], request.cookies.get(COOKIE_NAME, ""))
     if talk is None:
         raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
     return talk

@@ -16,8 +16,10 @@ BROWSER_ID = "browser-of-the-test"
 
 
 @pytest.fixture
-def hub() -> Iterator[SessionHub]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionHub]:
     """A started hub whose brain and face answer at once, installed for pages and routes."""
+    # Also where the tests themselves run without any network interface.
+    monkeypatch.setattr("kai.compat.rtc.host_addresses", lambda: ["192.0.2.1"])
     hub = make_hub()
     hub.start()
     host.install(hub)

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from kai.core.events import LegConnected, MicrophoneChanged, StopRequested, TextSubmitted
 from kai.core.state import LegName, Microphone, Phase
+from kai.errors import KaiError
 from kai.runtime.hub import SessionHub, Talk
 from kai.ui import bridge, help_texts, host, texts
 from tests.ui.conftest import BROWSER_ID
@@ -199,6 +200,19 @@ def test_without_a_hub_the_page_says_why(app: AppTest) -> None:
     app.run()
     assert [error.value for error in app.error] == ["A setting is wrong. Correct it in .env."]
     host.install(None)
+
+
+def test_too_many_talks_are_told_and_can_be_tried_again(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_browser_id: str) -> Talk:
+        raise KaiError("Kai is talking with too many people. Close another tab and try again.", code="full")
+
+    monkeypatch.setattr(hub, "create", full)
+    app.run()
+    assert "too many people" in app.warning[0].value
+    monkeypatch.undo()
+    assert [button.label for button in app.button] == [texts.TRY_AGAIN]
 
 
 def test_without_a_cookie_the_page_says_what_to_do(

@@ -92,7 +92,7 @@ def test_only_our_own_page_may_wish(
 
 
 @pytest.mark.parametrize("path", ["events", "wishes"])
-@pytest.mark.parametrize("cookie", ["", "another-browser"])
+@pytest.mark.parametrize("cookie", ["", "another-browser", "x", "%C3%A4" * 8, "a b"])
 def test_a_talk_opens_only_to_the_browser_that_made_it(
     client: TestClient, talk: Talk, path: str, cookie: str
 ) -> None:
