@@ -367,9 +367,18 @@ class Visitor:
         ]
 
     def line_of(self, role: str, count: int) -> str:
-        """The ``count``-th line of that role, or an empty text."""
+        """The ``count``-th line of that role, or an empty text. It may still grow."""
         texts = [text for who, text in self.lines() if who == role and text]
         return texts[count - 1] if len(texts) >= count else ""
+
+    def wait_line(self, role: str, count: int, timeout_s: float = 20) -> str:
+        """The ``count``-th line of that role, once it is final."""
+        final = self.page.locator(f".lines > li[data-role={role}]:not(.is-open)")
+        return self.wait(
+            lambda: final.count() >= count and self.line_of(role, count),
+            timeout_s,
+            f"line {count} of the {role}",
+        )
 
     # -------------------------------------------------------------- measuring
 
