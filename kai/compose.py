@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from kai.adapters.browser import PageLink
+from kai.adapters.engine_minds import Mind, give_mind
 from kai.adapters.engine_process import EngineProcess
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
@@ -66,10 +67,13 @@ class App:
             )
         assert engine is not None
         address = await engine.wait_up()
+        model = LOCAL_MODEL
+        if (mind := _mind_of(settings)) is not None:
+            model = await give_mind(address, mind)
         return OpenAIRealtimeBrain(
             Endpoint(
                 api_key=address.key,
-                model=LOCAL_MODEL,
+                model=model,
                 base_url=address.realtime_url,
                 host_addresses=LOCAL_HOSTS,
                 jitter_packets=LOCAL_JITTER_PACKETS,
@@ -82,6 +86,14 @@ class App:
 
     def _on_progress(self, line: str) -> None:
         self._progress = line
+
+
+def _mind_of(settings: Settings) -> Mind | None:
+    """What the settings say the local engine shall think with."""
+    if settings.mind_base_url is None or settings.mind_model is None:
+        return None
+    key = "" if settings.mind_api_key is None else settings.mind_api_key.get_secret_value()
+    return Mind(settings.mind_base_url, settings.mind_model, key)
 
 
 def build_hub(settings: Settings) -> SessionHub:

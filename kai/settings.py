@@ -6,9 +6,18 @@ Offline and cloud differ by key and URL alone. Secrets are ``SecretStr``: they s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kai.errors import ConfigError
@@ -48,6 +57,10 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     openai_model: str = "gpt-realtime-2.1"
+    mind_base_url: str | None = None
+    """The address of an OpenAI-compatible chat endpoint (Ollama, llama.cpp, vLLM, LM Studio): the local engine's mind."""
+    mind_model: str | None = None
+    mind_api_key: SecretStr | None = None
     liveavatar_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("LIVEAVATAR_API_KEY", "HEYGEN_API_KEY")
     )
@@ -57,10 +70,26 @@ class Settings(BaseSettings):
     test_marks: bool = False
     """Stamp pictures and sound with test marks, for measuring."""
 
-    @field_validator("openai_api_key", "liveavatar_api_key", "openai_base_url", mode="before")
+    @field_validator(
+        "openai_api_key",
+        "liveavatar_api_key",
+        "openai_base_url",
+        "mind_base_url",
+        "mind_model",
+        "mind_api_key",
+        mode="before",
+    )
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return value.strip() or None if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _whole_mind(self) -> Self:
+        if (self.mind_base_url is None) != (self.mind_model is None):
+            raise ValueError("KAI_MIND_BASE_URL and KAI_MIND_MODEL belong together: set both, or none")
+        if self.mind_base_url is not None and not self.mind_base_url.startswith(("http://", "https://")):
+            raise ValueError("KAI_MIND_BASE_URL begins with http:// or https://")
+        return self
 
     @field_validator("log_level")
     @classmethod

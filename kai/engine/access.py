@@ -51,6 +51,10 @@ class Keys:
             return bool(key) and not key.startswith("bad")
         return hmac.compare_digest(key.encode(), self._run_key.encode())
 
+    def is_run_key(self, key: str) -> bool:
+        """Whether `key` is the one of this run (standalone: any key), not a secret that was made for a client."""
+        return key not in self._secrets and self.admits(key)
+
     def mint(self, seconds: int, session: SessionConfig | None) -> tuple[str, int]:
         """A client secret for sessions like `session`, and when it expires (Unix time)."""
         while len(self._secrets) >= MAX_SECRETS:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypedDict
 
 from kai.wire.realtime import (
     ContentPart,
     ContentPartAdded,
     ContentPartDone,
+    FunctionArgumentsDelta,
+    FunctionArgumentsDone,
     Item,
     ItemAdded,
     ItemDone,
@@ -39,11 +42,19 @@ class _Place(TypedDict):
     content_index: int
 
 
-class Answer:
-    """A response with one message in it, spoken or written.
+class _CallPlace(TypedDict):
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
 
-    `begin`, `open_item`, `add_text` any number of times, then `finish`; or `finish` at any point after `begin`, which
-    closes what is open with what there is (the reference sends every ``done`` event of a cut response too).
+
+class Answer:
+    """A response with at most one message in it, spoken or written, and calls of the client's tools after it.
+
+    `begin`, `open_item`, `add_text` any number of times, `close_item`, `add_call`, then `finish`; or `finish` at any point
+    after `begin`, which closes what is open with what there is (the reference sends every ``done`` event of a cut
+    response too).
     """
 
     def __init__(
@@ -65,6 +76,8 @@ class Answer:
         self._conversation_id = conversation_id
         self._metadata = metadata
         self._previous_item_id: str | None = None
+        self._message: Item | None = None
+        self._output: list[Item] = []
 
     def begin(self) -> None:
         """Sends ``response.created``."""
@@ -103,15 +116,36 @@ class Answer:
             )
         )
 
-    def finish(self, status: str, *, reason: str | None = None, usage: Usage | None = None) -> Item | None:
-        """Closes what is open and sends ``response.done``; the finished item, if there was one."""
-        item = (
-            self._close_item("completed" if status == "completed" else "incomplete")
-            if self.is_item_open
-            else None
+    def close_item(self, status: str = "completed") -> Item | None:
+        """Closes the message, if one is open; the message, if there ever was one."""
+        if self.is_item_open:
+            self._message = self._close_item(status)
+            self._output.append(self._message)
+        return self._message
+
+    def add_call(self, item: Item, previous_item_id: str | None) -> None:
+        """Asks the client to call a tool: `item` is a whole ``function_call``."""
+        index, item_id = len(self._output), item.id or ""
+        begun = replace(item, status="in_progress", arguments="")
+        self._send(OutputItemAdded(response_id=self.response_id, output_index=index, item=begun))
+        if self._conversation_id is not None:
+            self._send(ItemAdded(previous_item_id=previous_item_id, item=begun))
+        place = _CallPlace(
+            response_id=self.response_id, item_id=item_id, output_index=index, call_id=item.call_id or ""
         )
+        arguments = item.arguments or ""
+        self._send(FunctionArgumentsDelta(**place, delta=arguments))
+        self._send(FunctionArgumentsDone(**place, name=item.name, arguments=arguments))
+        if self._conversation_id is not None:
+            self._send(ItemDone(previous_item_id=previous_item_id, item=item))
+        self._send(OutputItemDone(response_id=self.response_id, output_index=index, item=item))
+        self._output.append(item)
+
+    def finish(self, status: str, *, reason: str | None = None, usage: Usage | None = None) -> Item | None:
+        """Closes what is open and sends ``response.done``; the finished message, if there was one."""
+        item = self.close_item("completed" if status == "completed" else "incomplete")
         details = None if status == "completed" else StatusDetails(type=status, reason=reason)
-        self._send(ResponseDone(response=self._response(status, item, details, usage)))
+        self._send(ResponseDone(response=self._response(status, details, usage)))
         return item
 
     def _close_item(self, status: str) -> Item:
@@ -152,7 +186,6 @@ class Answer:
     def _response(
         self,
         status: str,
-        item: Item | None = None,
         details: StatusDetails | None = None,
         usage: Usage | None = None,
     ) -> Response:
@@ -160,7 +193,7 @@ class Answer:
             id=self.response_id,
             status=status,
             status_details=details,
-            output=() if item is None else (item,),
+            output=tuple(self._output),
             output_modalities=("audio",) if self.speaks else ("text",),
             conversation_id=self._conversation_id,
             max_output_tokens="inf",

@@ -22,6 +22,7 @@ from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.synthesise import SAMPLE_RATE_HZ as SPEECH_HZ
 from kai.engine.speech.synthesise import Clause
+from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.media import pcm
 from kai.wire import marks
@@ -85,13 +86,20 @@ class Call:
     """
 
     def __init__(
-        self, *, speech: SpeechKit, workers: Workers, config: wire.SessionConfig, longest_s: float
+        self,
+        *,
+        speech: SpeechKit,
+        workers: Workers,
+        config: wire.SessionConfig,
+        longest_s: float,
+        thinker: Thinker,
     ) -> None:
         self.call_id = new_id("rtc")
         self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._speech = speech
         self._workers = workers
         self._config = config
+        self._thinker = thinker
         self._longest_s = longest_s
         self._over = asyncio.Event()
         self._connected = asyncio.Event()
@@ -119,6 +127,7 @@ class Call:
                     workers=self._workers,
                     tasks=tasks,
                     config=self._config,
+                    thinker=self._thinker,
                 )
                 self._listen(connection, tasks)
                 self.answered.set_result(await self._negotiate(connection, offer))

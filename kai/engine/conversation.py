@@ -7,6 +7,7 @@ on the event loop and return at once; recognition, thinking and speech run in `W
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -23,9 +24,10 @@ from kai.engine.answer import CONTENT_INDEX, Answer
 from kai.engine.items import Entry, Items, usage_of
 from kai.engine.speech import turns
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.mind import MindTurn
 from kai.engine.speech.recognise import Transcript
+from kai.engine.speech.spoken import ClauseCutter
 from kai.engine.speech.synthesise import Clause
+from kai.engine.thinking import LocalThinker, Question, Said, Thinker, ToolCall, Trouble, items_of
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire
 
@@ -100,11 +102,13 @@ class Conversation:
         workers: Workers,
         tasks: asyncio.TaskGroup,
         config: wire.SessionConfig,
+        thinker: Thinker | None = None,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         self._transport = transport
         self._speech = speech
         self._workers = workers
+        self._thinker = thinker or LocalThinker(speech.mind, workers)
         self._tasks = tasks
         self._now = now
         self._config = config
@@ -457,37 +461,94 @@ class Conversation:
         if pending := [task for task in unheard if not task.done()]:
             await asyncio.wait(pending)
         before = self._context(params)
-        spoken_to, system_lines = _told_to_mind(before)
-        instructions = self._settings.instructions if params.instructions is None else params.instructions
-        instructions = "\n".join([instructions, *system_lines])
-        reply = await self._workers.speak(
-            partial(self._speech.mind.reply, spoken_to, instructions, self._now())
-        )
-        is_in_conversation = params.conversation != "none"
-        previous_item_id = self._items.last_id
-        entry = Entry(answer.open_item(previous_item_id))
-        if is_in_conversation:
-            self._items.add(entry)
-        if answer.speaks:
-            await self._say(answer, entry, reply.text, self._speed(params))
-        else:
-            answer.add_text(reply.text)
+        question = self._question(before, params)
+        entry: Entry | None = None
+        cutter = ClauseCutter()
+        calls: list[ToolCall] = []
+        async with contextlib.aclosing(self._thinker.think(question)) as thoughts:
+            async for thought in thoughts:
+                if isinstance(thought, ToolCall):
+                    calls.append(thought)
+                    continue
+                text = thought.text if isinstance(thought, Said) else self._tell_trouble(thought, answer)
+                entry = entry or self._open_message(answer, params)
+                if not answer.speaks:
+                    answer.add_text(text)
+                    continue
+                for part in cutter.push(text):
+                    await self._say(answer, entry, part, params)
+        if entry is not None:
+            await self._say(answer, entry, cutter.flush(), params)
+            self._transport.end_speech(answer.response_id)
+            entry.item = answer.close_item() or entry.item
+        for call in calls:
+            self._pass_on(answer, call, params)
         usage_entry = Entry(
-            replace(entry.item, content=(wire.ContentPart(type="output_text", text=answer.text),)),
-            audio_ms=entry.audio_ms,
+            wire.Item(
+                type="message",
+                role="assistant",
+                content=(wire.ContentPart(type="output_text", text=answer.text),),
+            ),
+            audio_ms=0 if entry is None else entry.audio_ms,
         )
-        usage = usage_of(before, instructions, self._cached_tokens, usage_entry)
+        usage = usage_of(before, question.instructions, self._cached_tokens, usage_entry)
         self._cached_tokens = usage.total_tokens
         self._finish_answer(answer, entry, "completed", usage=usage)
 
-    async def _say(self, answer: Answer, entry: Entry, text: str, speed: float) -> None:
-        clauses = self._speech.voice.stream(text, speed)
+    def _question(self, before: Sequence[Entry], params: wire.ResponseParams) -> Question:
+        instructions = self._settings.instructions if params.instructions is None else params.instructions
+        items = tuple(entry.item for entry in before)
+        system_lines = [
+            entry.text for entry in before if entry.item.type == "message" and entry.item.role == "system"
+        ]
+        limit = self._settings.max_tokens if params.max_output_tokens is None else params.max_output_tokens
+        return Question(
+            items=items_of(items),
+            instructions="\n".join([instructions, *system_lines]),
+            now=self._now(),
+            tools=self._settings.tools if params.tools is None else params.tools,
+            tool_choice=self._settings.tool_choice if params.tool_choice is None else params.tool_choice,
+            max_tokens=limit if isinstance(limit, int) else None,
+        )
+
+    def _open_message(self, answer: Answer, params: wire.ResponseParams) -> Entry:
+        entry = Entry(answer.open_item(self._items.last_id))
+        if params.conversation != "none":
+            self._items.add(entry)
+        return entry
+
+    def _tell_trouble(self, trouble: Trouble, answer: Answer) -> str:
+        """Tells the client what is wrong; the words for the person, who is told too."""
+        self._send(
+            wire.ErrorOccurred(
+                error=wire.ErrorDetail(type="server_error", code=trouble.code, message=trouble.message)
+            )
+        )
+        return f" {trouble.message} " if answer.text else f"{trouble.message} "
+
+    def _pass_on(self, answer: Answer, call: ToolCall, params: wire.ResponseParams) -> None:
+        """Asks the client to call one of its tools; its result comes as an item, and it asks for the answer then."""
+        item = wire.Item(
+            id=new_id("item"),
+            object="realtime.item",
+            type="function_call",
+            status="completed",
+            name=call.name,
+            call_id=call.call_id,
+            arguments=call.arguments,
+        )
+        answer.add_call(item, self._items.last_id)
+        if params.conversation != "none":
+            self._items.add(Entry(item))
+
+    async def _say(self, answer: Answer, entry: Entry, text: str, params: wire.ResponseParams) -> None:
+        """Speaks the next part of the answer."""
+        clauses = self._speech.voice.stream(text, self._speed(params))
         while (clause := await self._workers.speak(partial(next, clauses, None))) is not None:
             self._has_spoken = True
             entry.add_clause(clause)
             self._transport.speak(answer.response_id, answer.item_id, clause)
             answer.add_text(f" {clause.text}" if answer.text else clause.text)
-        self._transport.end_speech(answer.response_id)
 
     def _context(self, params: wire.ResponseParams) -> list[Entry]:
         """What the answer is an answer to: the conversation, or the items that the client gave for this one."""
@@ -588,23 +649,6 @@ def _output_of(params: wire.ResponseParams) -> wire.AudioOutputConfig:
     if audio is None or isinstance(audio.output, wire.Unset):
         return wire.AudioOutputConfig()
     return audio.output
-
-
-def _told_to_mind(entries: Sequence[Entry]) -> tuple[list[MindTurn], list[str]]:
-    """What was said, and what stands above it."""
-    said: list[MindTurn] = []
-    system_lines: list[str] = []
-    for entry in entries:
-        match entry.item:
-            case wire.Item(type="message", role="user"):
-                said.append(MindTurn("user", entry.text))
-            case wire.Item(type="message", role="assistant"):
-                said.append(MindTurn("assistant", entry.text))
-            case wire.Item(type="message", role="system"):
-                system_lines.append(entry.text)
-            case _:
-                pass
-    return said, system_lines
 
 
 def next_words(shown: list[str], text: str) -> str:

@@ -23,8 +23,10 @@ from kai.engine import session
 from kai.engine.access import Guard, Keys, key_of, refusal
 from kai.engine.call import Call
 from kai.engine.conversation import new_id
+from kai.engine.minds import Minds
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.kit import SpeechKit
+from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.errors import EngineError
 from kai.wire import marks
@@ -66,6 +68,7 @@ class Engine:
         self._speech = speech
         self._workers = Workers()
         self._keys = Keys(run_key)
+        self._minds = Minds(speech.mind, self._workers)
         self._max_conversations = max_conversations
         self._longest_session_s = longest_session_s
         self._calls: dict[str, Call] = {}
@@ -79,6 +82,8 @@ class Engine:
                 Route("/v1/realtime/calls", self._create_call, methods=["POST"]),
                 Route("/v1/realtime/calls/{call_id}/hangup", self._hang_up, methods=["POST"]),
                 Route("/v1/realtime/client_secrets", self._create_secret, methods=["POST"]),
+                Route("/kai/minds/{mind_id}", self._put_mind, methods=["PUT"]),
+                Route("/kai/minds/{mind_id}", self._remove_mind, methods=["DELETE"]),
                 WebSocketRoute("/v1/realtime", self._connect),
             ],
             middleware=[
@@ -110,6 +115,7 @@ class Engine:
                     call.hang_up()
         finally:
             self._tasks = None
+            await self._minds.aclose()
             await asyncio.to_thread(self._workers.close)
 
     # Routes
@@ -120,7 +126,11 @@ class Engine:
         config = self._start_session(wanted or self._keys.session_of(key), request.query_params.get("model"))
         self._admit_one_more()
         call = Call(
-            speech=self._speech, workers=self._workers, config=config, longest_s=self._longest_session_s
+            speech=self._speech,
+            workers=self._workers,
+            config=config,
+            longest_s=self._longest_session_s,
+            thinker=self._thinker_of(config),
         )
         if self._tasks is None:
             raise HTTPException(503, "The engine is closing.")
@@ -167,6 +177,17 @@ class Engine:
             {"value": value, "expires_at": expires_at, "session": wire.encode_session(config)}
         )
 
+    async def _put_mind(self, request: Request) -> Response:
+        self._admitted_app(request)
+        self._minds.put(cast("str", request.path_params["mind_id"]), await _json_object(request))
+        return Response(status_code=204)
+
+    async def _remove_mind(self, request: Request) -> Response:
+        self._admitted_app(request)
+        if not self._minds.remove(cast("str", request.path_params["mind_id"])):
+            return refusal(404, "There is no mind of that name.", code="mind_not_found")
+        return Response(status_code=204)
+
     async def _connect(self, websocket: WebSocket) -> None:
         refused = self._refuse_socket(websocket)
         if refused is not None:
@@ -198,17 +219,28 @@ class Engine:
             return refusal(
                 400, "This engine has 'realtime' sessions only.", code="invalid_value", param="intent"
             )
+        try:
+            self._thinker_of(self._session_on(websocket))
+        except wire.ClientMistake as mistake:
+            return refusal(400, mistake.message, code=mistake.code, param=mistake.param)
         return self._refuse_full()
 
-    async def _converse(self, websocket: WebSocket) -> None:
+    def _session_on(self, websocket: WebSocket) -> wire.SessionConfig:
         wanted = self._keys.session_of(key_of(websocket.headers))
-        config = self._start_session(wanted, websocket.query_params.get("model"))
+        return self._start_session(wanted, websocket.query_params.get("model"))
+
+    def _thinker_of(self, config: wire.SessionConfig) -> Thinker:
+        return self._minds.thinker_of(str(config.model))
+
+    async def _converse(self, websocket: WebSocket) -> None:
+        config = self._session_on(websocket)
         await converse(
             websocket,
             speech=self._speech,
             workers=self._workers,
             config=config,
             longest_s=self._longest_session_s,
+            thinker=self._thinker_of(config),
         )
 
     # Inside
@@ -228,6 +260,10 @@ class Engine:
         if not self._keys.admits(key):
             raise Refused(_refuse_key())
         return key
+
+    def _admitted_app(self, request: Request) -> None:
+        if not self._keys.is_run_key(key_of(request.headers)):
+            raise Refused(_refuse_key())
 
     def _refuse_full(self) -> Response | None:
         if len(self._calls) + self._socket_count < self._max_conversations:

@@ -1,8 +1,9 @@
 """The session of one conversation: what it starts with, what may be changed, and what is in force.
 
 Taken and without effect here, since they belong to the reference's model or because the browser does it already:
-``noise_reduction``, ``tools``, ``tool_choice``, ``reasoning``, ``max_output_tokens``, ``truncation``, ``tracing`` and
-``include``. What would be missed is refused instead: other sound formats, an idle timeout, other session types.
+``noise_reduction``, ``reasoning``, ``truncation``, ``tracing`` and ``include``. ``tools``, ``tool_choice`` and
+``max_output_tokens`` are handed to a language model, where one is the mind. What would be missed is refused instead: other
+sound formats, an idle timeout, other session types.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from kai.wire.realtime import (
     AudioInputConfig,
     AudioOutputConfig,
     ClientMistake,
+    JsonObject,
     SessionConfig,
     TurnDetection,
     Unset,
@@ -83,6 +85,9 @@ class Settings:
     transcribes: bool
     speed: float
     turns: TurnSettings | None
+    tools: tuple[JsonObject, ...] = ()
+    tool_choice: str | JsonObject = "auto"
+    max_tokens: int | None = None
 
 
 def given(value: T | Unset, default: T) -> T:
@@ -96,12 +101,16 @@ def settings_of(config: SessionConfig) -> Settings:
     heard = given(audio.input, AudioInputConfig())
     spoken = given(audio.output, AudioOutputConfig())
     detection = given(heard.turn_detection, None)
+    limit = given(config.max_output_tokens, "inf")
     return Settings(
         instructions=given(config.instructions, ""),
         speaks=given(config.output_modalities, ("audio",)) == ("audio",),
         transcribes=given(heard.transcription, None) is not None,
         speed=given(spoken.speed, 1.0),
         turns=None if detection is None else _turn_settings(detection),
+        tools=given(config.tools, ()),
+        tool_choice=given(config.tool_choice, "auto"),
+        max_tokens=limit if isinstance(limit, int) else None,
     )
 
 

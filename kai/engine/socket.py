@@ -17,6 +17,7 @@ from kai.engine.call import Call, HungUp
 from kai.engine.conversation import Conversation, Dropped, new_id
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.synthesise import Clause
+from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.media import pcm
 from kai.wire import realtime as wire
@@ -147,7 +148,13 @@ class _Hearing:
 
 
 async def converse(
-    websocket: WebSocket, *, speech: SpeechKit, workers: Workers, config: wire.SessionConfig, longest_s: float
+    websocket: WebSocket,
+    *,
+    speech: SpeechKit,
+    workers: Workers,
+    config: wire.SessionConfig,
+    longest_s: float,
+    thinker: Thinker,
 ) -> None:
     """A whole conversation on an accepted WebSocket."""
     outbox = Outbox()
@@ -156,7 +163,12 @@ async def converse(
             pump = tasks.create_task(outbox.pump(websocket), name="ws-pump")
             tasks.create_task(outbox.leave_when_overflowed(), name="ws-overflow")
             conversation = Conversation(
-                transport=SocketTransport(outbox), speech=speech, workers=workers, tasks=tasks, config=config
+                transport=SocketTransport(outbox),
+                speech=speech,
+                workers=workers,
+                tasks=tasks,
+                config=config,
+                thinker=thinker,
             )
             conversation.open()
             try:

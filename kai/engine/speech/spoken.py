@@ -12,6 +12,9 @@ MAX_CHARS: Final = 220
 FIRST_MAX_CHARS: Final = 110
 """The first clause is shorter, so that the voice begins sooner: 100 characters are about 6 s of sound."""
 
+_MIN_FIRST_CHARS: Final = 10
+"""A first clause of less, such as "Well," would be spoken before the voice has the next one."""
+
 _TITLES: Final = frozenset(
     "Mr Mrs Ms Dr Prof St Mt Ft Gen Gov Sen Rep Capt Lt Col Sgt Rev Hon Jr Sr vs etc e.g i.e approx No".split()  # noqa: SIM905
 )
@@ -112,10 +115,53 @@ def phrases(
         while rest:
             count = _cut(rest, limit)
             part, rest = rest[:count], rest[count:]
-            phrase = Phrase(words=tuple(part), is_sentence_end=not rest)
+            # A text that ends in a comma is the first part of one that is still being made.
+            is_end = not rest and not _CLAUSE_END.search(part[-1].written)
+            phrase = Phrase(words=tuple(part), is_sentence_end=is_end)
             if any(char.isalnum() or char in _KEPT_SYMBOLS for char in phrase.spoken):
                 limit = max_chars
                 yield phrase
+
+
+class ClauseCutter:
+    """Text that is still being made, cut into parts that can be spoken: the first early, the others by sentences."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+        self._is_first = True
+
+    def push(self, delta: str) -> list[str]:
+        """The parts that ``delta`` completed. A sentence is complete when the next word has begun."""
+        self._rest += delta
+        found: list[str] = []
+        while (end := self._next_end()) is not None:
+            part, self._rest = self._rest[:end].strip(), self._rest[end:].lstrip(" ")
+            if part:
+                found.append(part)
+                self._is_first = False
+        return found
+
+    def flush(self) -> str:
+        """What is left, when no more will come."""
+        part, self._rest = self._rest.strip(), ""
+        return part
+
+    def _next_end(self) -> int | None:
+        for gap in re.finditer(r"\s+", self._rest):
+            before = self._rest[: gap.start()].split()
+            if "\n" in gap.group():
+                return gap.end()
+            following = self._rest[gap.end() : gap.end() + 1]
+            if not before or not following:
+                continue
+            length = gap.start()
+            if _ends_sentence(before[-1], following):
+                return gap.end()
+            if self._is_first and length >= _MIN_FIRST_CHARS and _CLAUSE_END.search(before[-1]):
+                return gap.end()
+            if length >= (FIRST_MAX_CHARS if self._is_first else MAX_CHARS):
+                return gap.end()
+        return None
 
 
 def _sentences(text: str) -> Iterator[list[Word]]:

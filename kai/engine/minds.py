@@ -1,0 +1,138 @@
+"""The minds that the app gave to this engine, by id: an endpoint of a language model each.
+
+They come by ``PUT /kai/minds/{id}``, which takes the key of the run only, and are forgotten with the process. A call chooses
+one by ``model="kai-<id>"``; every other model is the small mind.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from kai.engine.speech.mind import Mind
+from kai.engine.thinking import CONNECT_S, FIRST_WORD_S, ChatEndpoint, ChatThinker, LocalThinker, Thinker
+from kai.engine.workers import Workers
+from kai.wire.realtime import ClientMistake, JsonObject
+
+if TYPE_CHECKING:
+    import openai
+
+MAX_MINDS: Final = 64
+MODEL_PREFIX: Final = "kai-"
+LOCAL_ID: Final = "local"
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_FIELDS: Final = frozenset({"base_url", "model", "api_key"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    endpoint: ChatEndpoint | None
+    client: openai.AsyncOpenAI | None
+
+
+class Minds:
+    """At most 64 minds; the oldest makes room. Event loop only."""
+
+    def __init__(self, mind: Mind, workers: Workers) -> None:
+        self._local = LocalThinker(mind, workers)
+        self._entries: dict[str, _Entry] = {}
+        self._retired: list[openai.AsyncOpenAI] = []
+
+    def put(self, mind_id: str, body: JsonObject) -> None:
+        """Makes or replaces a mind; a talk that has the old one keeps it. Raises `ClientMistake`."""
+        if not _ID.fullmatch(mind_id) or mind_id == LOCAL_ID:
+            raise ClientMistake(
+                "A mind's id has small letters, digits, '-' and '_', and is not 'local'.",
+                code="invalid_value",
+                param="id",
+            )
+        endpoint = _endpoint_of(body)
+        old = self._entries.pop(mind_id, None)
+        while len(self._entries) >= MAX_MINDS:
+            self._retire(self._entries.pop(next(iter(self._entries))))
+        if old is not None and old.endpoint == endpoint:
+            client = old.client
+        else:
+            client = None if endpoint is None else _client_of(endpoint)
+            if old is not None:
+                self._retire(old)
+        self._entries[mind_id] = _Entry(endpoint, client)
+
+    def remove(self, mind_id: str) -> bool:
+        """Forgets a mind; whether there was one."""
+        entry = self._entries.pop(mind_id, None)
+        if entry is not None:
+            self._retire(entry)
+        return entry is not None
+
+    def thinker_of(self, model: str) -> Thinker:
+        """Who answers in a talk with this model. Raises `ClientMistake` for a mind that nobody gave."""
+        mind_id = model.removeprefix(MODEL_PREFIX)
+        if mind_id in (model, LOCAL_ID):
+            return self._local
+        entry = self._entries.get(mind_id)
+        if entry is None:
+            raise ClientMistake(
+                f"The model '{model[:60]}' does not exist: this engine was given no mind of that name.",
+                code="model_not_found",
+                param="model",
+            )
+        if entry.endpoint is None or entry.client is None:
+            return self._local
+        return ChatThinker(entry.endpoint, entry.client, self._local)
+
+    async def aclose(self) -> None:
+        """Closes every connection to an endpoint."""
+        for entry in self._entries.values():
+            self._retire(entry)
+        self._entries.clear()
+        while self._retired:
+            await self._retired.pop().close()
+
+    def _retire(self, entry: _Entry) -> None:
+        # A talk may still be using it; its idle connections are closed with the engine, or by the other side.
+        if entry.client is not None:
+            self._retired.append(entry.client)
+
+
+def _client_of(endpoint: ChatEndpoint) -> openai.AsyncOpenAI:
+    # Only an engine that has such a mind pays for the import: half a second and 60 MB.
+    import httpx2
+    import openai
+
+    return openai.AsyncOpenAI(
+        api_key=endpoint.api_key or "none",  # servers on one's own computer want no key, the client wants one
+        base_url=endpoint.base_url,
+        max_retries=0,
+        timeout=httpx2.Timeout(FIRST_WORD_S, connect=CONNECT_S),
+    )
+
+
+def _endpoint_of(body: JsonObject) -> ChatEndpoint | None:
+    unknown = set(body) - _FIELDS
+    if unknown:
+        raise _mistake(f"Unknown parameter: '{min(unknown)[:40]}'.", min(unknown)[:40])
+    base_url, model = _text(body, "base_url"), _text(body, "model")
+    if not base_url and not model:
+        return None
+    address = urlsplit(base_url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise _mistake(
+            "'base_url' is the address of a chat endpoint, such as http://127.0.0.1:11434/v1.", "base_url"
+        )
+    if not model:
+        raise _mistake("'model' is the name by which the endpoint knows its model.", "model")
+    return ChatEndpoint(base_url=base_url, model=model, api_key=_text(body, "api_key"))
+
+
+def _text(body: JsonObject, name: str) -> str:
+    value: Any = body.get(name) or ""
+    if not isinstance(value, str) or len(value) > 2_000:
+        raise _mistake(f"Invalid value for '{name}': it is a text.", name)
+    return value.strip()
+
+
+def _mistake(message: str, param: str) -> ClientMistake:
+    return ClientMistake(message, code="invalid_value", param=param)

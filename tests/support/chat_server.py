@@ -1,0 +1,85 @@
+"""A small OpenAI-compatible chat server on a real port: it streams what a test wrote down, and remembers the questions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+HOLD = "\0"
+"""In the pieces of an answer: wait until the test sets `ChatServer.go_on`."""
+
+
+@dataclass
+class ChatServer:
+    """`pieces` are the answer's deltas: text, `HOLD`, or a dict that is a whole delta (a tool call)."""
+
+    pieces: list[Any] = field(default_factory=lambda: ["Hello. ", "I am a model."])
+    status: int = 200
+    port: int = 0
+    asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    keys: list[str] = field(default_factory=list[str])
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    async def answer(self, request: Request) -> Response:
+        self.asked.append(await request.json())
+        self.keys.append(request.headers.get("authorization", ""))
+        if self.status != 200:
+            return JSONResponse({"error": {"message": "secret text of the server"}}, status_code=self.status)
+        return StreamingResponse(self._stream(), media_type="text/event-stream")
+
+    async def _stream(self) -> AsyncIterator[str]:
+        try:
+            for piece in self.pieces:
+                if piece == HOLD:
+                    self.held.set()
+                    await self.go_on.wait()
+                    continue
+                delta = piece if isinstance(piece, dict) else {"role": "assistant", "content": piece}
+                yield self._event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+            yield self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            yield "data: [DONE]\n\n"
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+
+    def _event(self, body: dict[str, Any]) -> str:
+        whole = {"id": "chat-1", "object": "chat.completion.chunk", "created": 0, "model": "small", **body}
+        return f"data: {json.dumps(whole)}\n\n"
+
+
+@asynccontextmanager
+async def serving_chat(**given: Any) -> AsyncIterator[ChatServer]:
+    """A chat server that runs until the block ends."""
+    chat = ChatServer(**given)
+    app = Starlette(routes=[Route("/v1/chat/completions", chat.answer, methods=["POST"])])
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    chat.port = listener.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield chat
+    finally:
+        chat.go_on.set()
+        server.should_exit = True
+        await running
+        listener.close()
