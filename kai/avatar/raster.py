@@ -334,33 +334,57 @@ def fill_skin(points, triangles, light, uv, texture, decode, tone, picture, dept
         shine0 = light[a, 3] * _f4(512)
         shine1 = light[b, 3] * _f4(512) - shine0
         shine2 = light[c, 3] * _f4(512) - shine0
+        # Each edge bounds the row on one side: pixels within [from, to] are inside, no pixel needs to be tested.
+        d0x = -(d1x + d2x)
+        inv0 = _f4(1) / d0x if d0x != 0 else _f4(0)
+        inv1 = _f4(1) / d1x if d1x != 0 else _f4(0)
+        inv2 = _f4(1) / d2x if d2x != 0 else _f4(0)
+        px = _f4(left) + _f4(0.5) - x0
         for y in range(top, bottom + 1):
             py = _f4(y) + _f4(0.5) - y0
-            px = _f4(left) + _f4(0.5) - x0
             w1 = px * d1x + py * d1y
             w2 = px * d2x + py * d2y
-            for x in range(left, right + 1):
-                if w1 >= 0 and w2 >= 0 and w1 + w2 <= _f4(1):
-                    z = z0 + w1 * dz1 + w2 * dz2
-                    if z > depth[y, x]:
-                        depth[y, x] = z
-                        iu = int(u0 + w1 * du1 + w2 * du2)
-                        iv = int(v0 + w1 * dv1 + w2 * dv2)
-                        if iu < 0:
-                            iu = 0
-                        if iv < 0:
-                            iv = 0
-                        if iu > columns - 1:
-                            iu = columns - 1
-                        if iv > rows - 1:
-                            iv = rows - 1
-                        shine = shine0 + w1 * shine1 + w2 * shine2
-                        j = int(decode[texture[iv, iu, 0]] * (blue0 + w1 * blue1 + w2 * blue2) + shine)
-                        picture[y, x, 0] = tone[min(last, max(0, j))]
-                        j = int(decode[texture[iv, iu, 1]] * (green0 + w1 * green1 + w2 * green2) + shine)
-                        picture[y, x, 1] = tone[min(last, max(0, j))]
-                        j = int(decode[texture[iv, iu, 2]] * (red0 + w1 * red1 + w2 * red2) + shine)
-                        picture[y, x, 2] = tone[min(last, max(0, j))]
+            w0 = _f4(1) - w1 - w2
+            start = _f4(0)
+            stop = _f4(right - left)
+            if d1x > 0:
+                start = max(start, -w1 * inv1)
+            elif d1x < 0:
+                stop = min(stop, -w1 * inv1)
+            elif w1 < 0:
+                continue
+            if d2x > 0:
+                start = max(start, -w2 * inv2)
+            elif d2x < 0:
+                stop = min(stop, -w2 * inv2)
+            elif w2 < 0:
+                continue
+            if d0x > 0:
+                start = max(start, -w0 * inv0)
+            elif d0x < 0:
+                stop = min(stop, -w0 * inv0)
+            elif w0 < 0:
+                continue
+            # A hundredth of a pixel more on both sides: a pixel drawn twice is not seen, a gap is.
+            first = int(np.ceil(start - _f4(0.01)))
+            end = int(np.floor(stop + _f4(0.01)))
+            if first > end:
+                continue
+            w1 += first * d1x
+            w2 += first * d2x
+            for x in range(left + first, left + end + 1):
+                z = z0 + w1 * dz1 + w2 * dz2
+                if z > depth[y, x]:
+                    depth[y, x] = z
+                    iu = min(columns - 1, max(0, int(u0 + w1 * du1 + w2 * du2)))
+                    iv = min(rows - 1, max(0, int(v0 + w1 * dv1 + w2 * dv2)))
+                    shine = shine0 + w1 * shine1 + w2 * shine2
+                    j = int(decode[texture[iv, iu, 0]] * (blue0 + w1 * blue1 + w2 * blue2) + shine)
+                    picture[y, x, 0] = tone[min(last, max(0, j))]
+                    j = int(decode[texture[iv, iu, 1]] * (green0 + w1 * green1 + w2 * green2) + shine)
+                    picture[y, x, 1] = tone[min(last, max(0, j))]
+                    j = int(decode[texture[iv, iu, 2]] * (red0 + w1 * red1 + w2 * red2) + shine)
+                    picture[y, x, 2] = tone[min(last, max(0, j))]
                 w1 += d1x
                 w2 += d2x
 

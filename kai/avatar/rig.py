@@ -94,8 +94,9 @@ def hairline_y(z: Any) -> Array:
 
 
 def triangulate(quads: Array) -> Array:
-    """(2 m, 3) int32, C order, from (m, 4) quads."""
-    return np.ascontiguousarray(np.vstack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]).astype(np.int32))
+    """(2 m, 3) int32, C order, from (m, 4) quads; both halves of a quad side by side, as they share vertices and pixels."""
+    halves = np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], 1)
+    return np.ascontiguousarray(halves.reshape(-1, 3).astype(np.int32))
 
 
 def compact(quads: Array, vertex_count: int) -> tuple[Array, Array]:
