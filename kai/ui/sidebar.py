@@ -71,7 +71,7 @@ def draw(talk: Talk) -> None:
             texts.INSTRUCTIONS,
             value=look.instructions,
             max_chars=INSTRUCTIONS_LIMIT_CHARS,
-            height=140,
+            height=104,
             placeholder=texts.INSTRUCTIONS_PLACEHOLDER,
             key="look-instructions",
             on_change=take("instructions", "look-instructions"),
