@@ -1,0 +1,127 @@
+"""The local engine as the app's child: up, killed and up again, refused for good, and gone with the app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kai.adapters.engine_process import EngineProcess
+from kai.engine.speech.weights import SILERO_VAD, find_weights
+from kai.errors import WeightsError
+
+ROOT = Path(__file__).parents[2]
+WITHIN_S = 60
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@contextlib.asynccontextmanager
+async def running() -> AsyncGenerator[EngineProcess]:
+    """An engine that is started, and ended with the block."""
+    engine = EngineProcess()
+    engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.aclose()
+
+
+async def test_a_killed_engine_is_started_again_with_another_key() -> None:
+    async with running() as engine:
+        first = await engine.wait_up()
+        assert engine.pid is not None
+        gone = asyncio.create_task(engine.wait_gone())
+        os.kill(engine.pid, signal.SIGKILL)
+        error = await asyncio.wait_for(gone, 5)
+        assert "started again" in error.message
+        async with asyncio.timeout(WITHIN_S):
+            while (second := await engine.wait_up()) == first:
+                await asyncio.sleep(0.05)
+        assert second.key != first.key
+        assert engine.starts == 2
+
+
+async def test_closing_ends_the_process() -> None:
+    async with running() as engine:
+        await engine.wait_up()
+        pid = engine.pid
+        assert pid is not None
+        await engine.aclose()
+        assert not psutil.pid_exists(pid)
+        assert engine.pid is None
+
+
+async def test_no_key_stands_in_a_command_line_or_a_representation() -> None:
+    async with running() as engine:
+        address = await engine.wait_up()
+        assert engine.pid is not None
+        process = psutil.Process(engine.pid)
+        assert address.key not in " ".join(process.cmdline())
+        assert address.key not in str(process.environ())
+        assert address.key not in repr(address)
+
+
+@pytest.mark.parametrize("harm", ["truncated", "altered"])
+async def test_a_damaged_model_is_refused_for_good_and_says_what_to_do(
+    harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = find_weights(SILERO_VAD)
+    damaged = tmp_path / SILERO_VAD.name
+    shutil.copy(source, damaged)
+    data = bytearray(damaged.read_bytes())
+    damaged.write_bytes(data[: len(data) // 2] if harm == "truncated" else bytes([data[0] ^ 1]) + data[1:])
+    monkeypatch.setenv("KAI_WEIGHTS_DIR", str(tmp_path))
+    async with running() as engine:
+        with pytest.raises(WeightsError) as caught:
+            await engine.wait_up()
+        assert "install" in caught.value.message
+        assert engine.starts == 1, "trying again would not mend a file"
+
+
+async def test_a_provider_key_in_our_environment_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-seeded-secret")
+    async with running() as engine:
+        await engine.wait_up()
+        assert engine.pid is not None
+        assert "sk-seeded-secret" not in str(psutil.Process(engine.pid).environ())
+
+
+async def test_the_engine_ends_when_its_app_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.write_text(
+        "import asyncio\n"
+        "from kai.adapters.engine_process import EngineProcess\n"
+        "async def main():\n"
+        "    engine = EngineProcess(); engine.start(); await engine.wait_up()\n"
+        "    print(engine.pid, flush=True); await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    app = subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert app.stdout is not None
+    pid = int(await asyncio.to_thread(app.stdout.readline))
+    app.kill()
+    app.wait()
+    app.stdout.close()
+    async with asyncio.timeout(10):
+        while is_alive(pid):
+            await asyncio.sleep(0.05)

@@ -1,0 +1,134 @@
+"""The browser leg's end in Python: what crosses between two threads, and what stops when a page is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import av
+import numpy as np
+import pytest
+from aiortc.mediastreams import MediaStreamError
+
+from kai.adapters.browser import BLOCK_SAMPLES, PageLink
+from kai.compat import rtc
+from kai.core.events import BrowserLeft, Event, LegConnected
+from kai.core.state import LegName
+from kai.errors import BrowserError
+from kai.ports import Pcm
+
+PICTURE = np.full((96, 64), 128, np.uint8)
+
+
+def frame(level: int = 3000, channels: int = 2) -> av.AudioFrame:
+    """20 ms of the browser's microphone."""
+    pcm = np.full((1, BLOCK_SAMPLES * channels), level, np.int16)
+    made = av.AudioFrame.from_ndarray(pcm, format="s16", layout="stereo" if channels == 2 else "mono")
+    made.sample_rate = 48_000
+    return made
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():
+            await asyncio.sleep(0.005)
+
+
+class Talk:
+    """What a session would hear of its page."""
+
+    def __init__(self) -> None:
+        self.link = PageLink()
+        self.events: list[Event] = []
+        self.mic: list[Pcm] = []
+        self.threads: set[int] = set()
+        self.link.connect(self.emit, self.hear)
+
+    def emit(self, event: Event) -> None:
+        self.threads.add(threading.get_ident())
+        self.events.append(event)
+
+    def hear(self, pcm: Pcm) -> None:
+        self.threads.add(threading.get_ident())
+        self.mic.append(pcm)
+
+
+async def test_the_microphone_crosses_to_the_talks_own_thread_as_mono() -> None:
+    talk = Talk()
+    page = threading.Thread(target=lambda: [talk.link.on_mic_frame(frame()) for _ in range(5)])
+    page.start()
+    page.join()
+    await until(lambda: len(talk.mic) == 5)
+    assert {pcm.shape for pcm in talk.mic} == {(BLOCK_SAMPLES,)}
+    assert talk.threads == {threading.get_ident()}
+    assert talk.link.mic_level() > 0.1
+    await talk.link.aclose()
+
+
+async def test_a_first_pull_says_that_the_page_is_connected() -> None:
+    talk = Talk()
+    _, audio = talk.link.tracks()
+    await audio.recv()
+    await until(lambda: LegConnected(LegName.BROWSER) in talk.events)
+    await talk.link.aclose()
+
+
+async def test_tracks_stay_the_same_while_they_live_and_are_new_after_an_end() -> None:
+    talk = Talk()
+    first = talk.link.tracks()
+    assert talk.link.tracks() == first
+    talk.link.connection_changed("closed")
+    await until(lambda: BrowserLeft() in talk.events)
+    second = talk.link.tracks()
+    assert set(second).isdisjoint(first)
+    with pytest.raises(MediaStreamError):
+        await first[1].recv()
+    with pytest.raises(MediaStreamError):
+        await first[0].recv()
+    await talk.link.aclose()
+
+
+async def test_the_newest_picture_is_sent_and_a_still_one_again_with_later_timestamps() -> None:
+    talk = Talk()
+    video, _ = talk.link.tracks()
+    talk.link.show(PICTURE, asyncio.get_running_loop().time())
+    pts = [(await video.recv()).pts for _ in range(3)]
+    assert pts == sorted(set(pts))
+    await talk.link.aclose()
+
+
+async def test_without_a_listener_the_playout_goes_on() -> None:
+    talk = Talk()
+    pulls: list[int] = []
+
+    def pull() -> Pcm:
+        pulls.append(1)
+        return np.zeros(BLOCK_SAMPLES, np.int16)
+
+    talk.link.play_from(pull)
+    await until(lambda: len(pulls) > 5)
+    await talk.link.aclose()
+    count = len(pulls)
+    await asyncio.sleep(0.1)
+    assert len(pulls) == count
+
+
+async def test_a_page_without_webrtc_gets_what_sounds() -> None:
+    talk = Talk()
+    queue = talk.link.listen()
+    talk.link.play_from(lambda: np.full(BLOCK_SAMPLES, 500, np.int16))
+    async with asyncio.timeout(5):
+        assert (await queue.get())[0] == 500
+    talk.link.unlisten(queue)
+    await talk.link.aclose()
+
+
+async def test_on_a_computer_without_an_interface_no_page_can_connect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rtc, "host_addresses", list)
+    with pytest.raises(BrowserError) as caught:
+        PageLink().expect_page()
+    assert caught.value.code == "no-network"
+    assert "Wi-Fi" in caught.value.message
