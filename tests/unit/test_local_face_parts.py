@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from kai.adapters.local_face import messages as m
-from kai.adapters.local_face import stamp
+from kai.adapters.local_face import process, stamp
 from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
 from kai.adapters.local_face.speaking import CLOSE_S, Speaking
+from kai.avatar import cache
+from kai.avatar.bake import Baked
 from kai.avatar.hearing import load_net
 from kai.avatar.lipsync import MOUTH_SHAPES
-from kai.errors import ProtocolError
+from kai.avatar.style import CHARACTERS, Style
+from kai.errors import FaceError, KaiError, ProtocolError, WeightsError
 
 JAW = MOUTH_SHAPES.index("jawOpen")
 
@@ -175,3 +181,72 @@ def test_only_so_many_segments_are_kept() -> None:
     assert speaking.mouth_at(5.05)[0] is None
     speaking.playing(39, 0, 6.0)
     assert speaking.mouth_at(6.05)[0] is not None
+
+
+def drive(
+    monkeypatch: pytest.MonkeyPatch, *failures: Exception | None
+) -> tuple[list[m.Message], KaiError | None]:
+    """Asks a face in this thread for Kai and then for Ade, where loading fails in turn; what it said, and how it ended."""
+    ours, theirs = socket.socketpair()
+    memory = open_memory(64, 64)
+    waiting = list(failures)
+    loaded = threading.Event()
+
+    def load(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
+        failure = waiting.pop(0)
+        if not waiting:
+            loaded.set()
+        if failure is not None:
+            raise failure
+        return cache.load_or_bake(style, 64, 64, 1.0)
+
+    monkeypatch.setattr(process, "load_or_bake", load)
+    face = process.Face(theirs, FrameRing(memory, 64, 64), 64, 64)
+    os.close(memory)
+    said: list[m.Message] = []
+
+    def app() -> None:
+        decoder = m.Decoder()
+        ours.sendall(m.encode(m.SetLook(asdict(CHARACTERS["kai"]))))
+        while data := ours.recv(65536):
+            for message in decoder.feed(data):
+                said.append(message)
+                if isinstance(message, m.Live):
+                    ours.sendall(m.encode(m.SetLook(asdict(CHARACTERS["ade"]))))
+                if isinstance(message, m.Failed):
+                    ours.shutdown(socket.SHUT_WR)
+
+    thread = threading.Thread(target=app, name="app")
+    thread.start()
+    error: KaiError | None = None
+    try:
+        face.run()
+    except KaiError as exc:
+        error = exc
+    theirs.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    ours.close()
+    theirs.close()
+    assert loaded.is_set()
+    return said, error
+
+
+def test_a_face_that_cannot_be_loaded_at_all_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, error = drive(monkeypatch, WeightsError("The face's file kai.npz is missing."))
+    assert isinstance(error, FaceError)
+    assert (error.code, error.message) == ("weights", "The face's file kai.npz is missing.")
+    assert m.Started() in said
+
+
+def test_a_bug_in_the_bake_is_told_and_does_not_leave_the_loop_playing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, error = drive(monkeypatch, ZeroDivisionError("a bug"))
+    assert error is not None
+    assert error.code == "face-bake"
+
+
+def test_a_look_that_cannot_be_made_leaves_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, error = drive(monkeypatch, None, WeightsError("The face's file ade.npz is missing."))
+    assert error is None
+    assert m.Failed("weights", "The face's file ade.npz is missing.") in said

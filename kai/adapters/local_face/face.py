@@ -20,7 +20,7 @@ from kai.adapters.playout_clock import PlayoutClock
 from kai.avatar.style import Style, character
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
-from kai.errors import ConfigError, FaceError, KaiError
+from kai.errors import ConfigError, FaceError, KaiError, WeightsError
 from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm
 
 log = logging.getLogger(__name__)
@@ -221,9 +221,9 @@ class LocalFace:
                         case m.FrameReady():
                             self._show(message)
                         case m.Failed() if self._is_started is not None and not self._is_started.done():
-                            self._is_started.set_exception(FaceError(message.message, code=message.code))
+                            self._is_started.set_exception(_failure(message))
                         case m.Failed():
-                            failure = FaceError(message.message, code=message.code)
+                            failure = _failure(message)
                             log.warning("face failed", extra={"code": message.code})
                         case m.Started() if self._is_started is not None and not self._is_started.done():
                             self._is_started.set_result(None)
@@ -290,6 +290,11 @@ class LocalFace:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _failure(message: m.Failed) -> FaceError:
+    # A file that is missing or wrong stays so.
+    return FaceError(message.message, code=message.code, is_retryable=message.code != WeightsError.code)
 
 
 def _style(look: Look) -> Style:

@@ -35,7 +35,7 @@ from kai.avatar.cache import load_or_bake
 from kai.avatar.hearing import load_net
 from kai.avatar.ladder import WINDOW_S, Ladder, judge
 from kai.avatar.style import Style, style_from_mapping
-from kai.errors import KaiError, ProtocolError
+from kai.errors import FaceError, KaiError, ProtocolError
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,13 @@ class Loader(threading.Thread):
                 self._inbox.put(Loaded(style, supersample, baked))
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
+            except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would play for ever)
+                log.exception("the face could not be baked")
+                self._inbox.put(
+                    m.Failed(
+                        "face-bake", "The face could not be drawn. Run `python -m kai.avatar` to see why."
+                    )
+                )
 
 
 class Reader(threading.Thread):
@@ -175,8 +182,10 @@ class Face:
                 self._wanted = message.wanted
             case Loaded():
                 self._take(message)
+            case m.Failed() if self._baked is None:
+                raise FaceError(message.message, code=message.code)
             case m.Failed():
-                self._send(message)
+                self._send(message)  # the new look cannot be made; the old one stays
             case _:
                 raise ProtocolError("The face was told something that it does not know. Restart Kai.")
 
