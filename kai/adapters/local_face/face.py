@@ -35,6 +35,8 @@ CLOSE_S: Final = 3.0
 MOST_WAITING_BYTES: Final = 2_000_000
 """Bound of what waits for the face's process; beyond it sound for the lips is dropped and counted (the person hears it)."""
 SEGMENTS_KEPT: Final = 16
+MESSAGE_SAMPLES: Final = 2_400
+"""Long sound goes over in pieces of 100 ms, so that hearing it never holds up a frame."""
 
 PROGRAM = "kai.adapters.local_face.process"
 _PROJECT = Path(__file__).parents[3]
@@ -128,7 +130,10 @@ class LocalFace:
         if self._waiting_bytes > MOST_WAITING_BYTES:
             self.counters.dropped_lip_bytes += pcm.nbytes
             return
-        self._send(m.Speak(self._number(segment_id), pcm.astype("<i2", copy=False).tobytes()))
+        number = self._number(segment_id)
+        for start in range(0, len(pcm), MESSAGE_SAMPLES):
+            piece = pcm[start : start + MESSAGE_SAMPLES]
+            self._send(m.Speak(number, piece.astype("<i2", copy=False).tobytes()))
 
     def mark(self, segment_id: str, marks: Marks) -> None:
         if not marks.visemes:

@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 AHEAD_S = 0.010
 """The mouth is drawn for a moment this much after the drawing begins, since a drawn mouth comes a little late."""
 FADE_S = 0.4
+MESSAGES_CPU_S = 0.005
+"""A flood of messages may hold up a frame by so much work; a late frame lets so much work on messages through. It is not
+time on the wall, of which a busy machine may leave us next to nothing."""
 _LOADER_NICENESS = 10
 
 
@@ -142,21 +145,33 @@ class Face:
         """Until the socket ends."""
         Reader(self._connection, self._inbox).start()
         self._loader.start()
-        due_s = time.monotonic()
+        due_s: float | None = None
+        while self._take_messages(due_s):
+            if not self._is_drawing:
+                due_s = None
+                continue
+            if due_s is None:
+                due_s = time.monotonic()
+                self._start_window()
+            if time.monotonic() >= due_s:
+                due_s = self._draw_next(due_s)
+
+    def _take_messages(self, due_s: float | None) -> bool:
+        """Handles what comes until a frame is due, or one message where none is; whether the socket still stands."""
+        until_cpu_s = time.thread_time() + MESSAGES_CPU_S
         while True:
-            wait_s = max(0.0, due_s - time.monotonic()) if self._is_drawing else None
+            wait_s = None if due_s is None else max(0.0, due_s - time.monotonic())
             try:
                 message = self._inbox.get(timeout=wait_s)
             except queue.Empty:
-                due_s = self._draw_next(due_s)
-                continue
+                return True
             if message is None:
-                return
-            was_drawing = self._is_drawing
+                return False
             self._handle(message)
-            if self._is_drawing and not was_drawing:
-                due_s = time.monotonic()
-                self._start_window()
+            if due_s is None or not self._is_drawing:
+                return True
+            if time.monotonic() > due_s and time.thread_time() > until_cpu_s:
+                return True
 
     @property
     def _is_drawing(self) -> bool:
