@@ -169,9 +169,19 @@ def free_port() -> int:
 
 
 class AppProcess:
-    """``streamlit run streamlit_app.py`` as a child of ours. Use with ``with``; leaving it ends the app and its children."""
+    """``streamlit run streamlit_app.py`` (or another launcher) as a child of ours.
 
-    def __init__(self, *, env: Mapping[str, str] | None = None, log_path: Path | None = None) -> None:
+    Use with ``with``; leaving it ends the app and its children.
+    """
+
+    def __init__(
+        self,
+        *,
+        env: Mapping[str, str] | None = None,
+        log_path: Path | None = None,
+        launcher: str = "streamlit_app.py",
+    ) -> None:
+        self._launcher = launcher
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._env = {**os.environ, **(env or {})}
@@ -182,7 +192,7 @@ class AppProcess:
     def __enter__(self) -> AppProcess:
         self.started_at_s = time.monotonic()
         with self._log_path.open("wb") as log:
-            command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+            command = [sys.executable, "-m", "streamlit", "run", self._launcher]
             self._process = subprocess.Popen(
                 [*command, "--server.port", str(self.port), "--server.headless", "true"],
                 cwd=ROOT,

@@ -107,6 +107,11 @@ def find_talk(talk_id: str, browser_id: str) -> Talk | None:
     return _hub.find(talk_id, browser_id)
 
 
+def services_problem() -> str:
+    """Why what all talks share cannot run, for people; empty while all is well or on its way."""
+    return "" if _hub is None else str(_hub.services().problem)
+
+
 def ice_servers() -> tuple[IceServer, ...]:
     """STUN and TURN servers for the pages' connections; none on this computer."""
     return _ice_servers

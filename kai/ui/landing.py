@@ -7,7 +7,7 @@ import html
 import streamlit as st
 
 from kai.core.state import Phase, Role, SessionState
-from kai.ui import bridge, texts
+from kai.ui import bridge, host, texts
 from kai.ui.host import Talk
 from kai.ui.view import elapsed_s
 
@@ -38,6 +38,9 @@ def _draw_first(talk: Talk) -> None:
     with st.container(key="kai-start", horizontal_alignment="center"):
         st.button(texts.START, type="primary", key="start", on_click=bridge.start, args=(talk,))
     st.html(f'<ul class="kai-facts">{facts}</ul><p class="kai-ai">{texts.AI_LINE}</p>')
+    problem = host.services_problem()
+    if problem:
+        st.warning(problem, icon=":material/warning:")
 
 
 def _draw_ended(talk: Talk, state: SessionState) -> None:

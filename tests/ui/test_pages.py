@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from kai.core.events import LegConnected, MicrophoneChanged, StopRequested, TextSubmitted
 from kai.core.state import LegName, Microphone, Phase
 from kai.errors import KaiError
-from kai.runtime.hub import SessionHub, Talk
+from kai.runtime.hub import Services, SessionHub, Talk
 from kai.ui import bridge, help_texts, host, texts
 from tests.ui.conftest import BROWSER_ID
 from tests.ui.test_routes import wait_for
@@ -200,6 +200,16 @@ def test_without_a_hub_the_page_says_why(app: AppTest) -> None:
     app.run()
     assert [error.value for error in app.error] == ["A setting is wrong. Correct it in .env."]
     host.install(None)
+
+
+def test_an_engine_that_cannot_run_is_told_before_the_first_press(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "A model file is not the one that Kai knows. Run `make install` again."
+    monkeypatch.setattr(hub, "services", lambda: Services(is_ready=False, progress="", problem=words))
+    app.run()
+    assert [warning.value for warning in app.warning] == [words]
+    assert [button.label for button in app.button] == [texts.START]
 
 
 def test_too_many_talks_are_told_and_can_be_tried_again(

@@ -1,0 +1,176 @@
+"""The desk in a real browser, with a brain and a face that answer at once: what goes wrong at a person's end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.ui import texts
+
+ROOT = Path(__file__).parents[2]
+ARTIFACTS = ROOT / "artifacts" / "screenshots"
+
+MICROPHONE_ANSWERS_JS = """
+(() => {
+  if (window !== window.top || !navigator.mediaDevices) return;
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.__answer = %s;
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    if (typeof window.__answer === "string") throw new DOMException("", window.__answer);
+    if (window.__answer) await new Promise((later) => setTimeout(later, window.__answer));
+    return ask(wanted);
+  };
+})();
+"""
+
+WATCH_SOCKETS_JS = """
+(() => {
+  const Plain = window.WebSocket;
+  window.__sockets = [];
+  window.WebSocket = class extends Plain {
+    constructor(...args) { super(...args); window.__sockets.push(this); }
+  };
+})();
+"""
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[AppProcess]:
+    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
+        yield process
+
+
+@pytest.fixture
+def person(app: AppProcess, chromium: Path) -> Iterator[Visitor]:
+    with visitor(chromium) as somebody:
+        yield somebody
+
+
+def banner(person: Visitor) -> str:
+    box = person.page.locator(".banner")
+    return box.locator(".message").inner_text() if box.is_visible() else ""
+
+
+def begin(person: Visitor, app: AppProcess) -> None:
+    person.open(app.url)
+    person.start()
+    person.wait_picture()
+    person.wait_state(texts.LISTENING)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [("NotAllowedError", texts.MICROPHONE_REFUSED), ("NotFoundError", texts.MICROPHONE_MISSING)],
+)
+def test_without_a_microphone_kai_is_seen_heard_and_typed_to(
+    person: Visitor, app: AppProcess, error: str, words: str
+) -> None:
+    person.context.add_init_script(MICROPHONE_ANSWERS_JS % f'"{error}"')
+    person.open(app.url)
+    person.start()
+    person.wait_picture()
+    person.wait_state(texts.TYPING_ONLY)
+    assert banner(person) == words
+    person.screenshot(ARTIFACTS / f"microphone-{error}.png")
+    person.say("Hello")
+    person.wait_state(texts.SPEAKING)
+    person.page.evaluate("() => { window.__answer = 0; }")
+    person.press(texts.TRY_AGAIN)
+    person.wait(lambda: banner(person) == "", 10, "an open microphone")
+    person.wait(lambda: person.page.locator(".mute[aria-disabled=false]").count(), 10, "a usable Mute")
+    person.wait_picture()
+
+
+def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, app: AppProcess) -> None:
+    person.context.add_init_script(MICROPHONE_ANSWERS_JS % 8000)
+    person.open(app.url)
+    person.start()
+    person.wait_state(texts.OPENING_MICROPHONE)
+    person.page.wait_for_timeout(6500)
+    assert person.state_word() == texts.OPENING_MICROPHONE
+    person.wait_state(texts.LISTENING)
+    person.wait_picture()
+
+
+def test_another_microphone_is_taken_without_ending_the_talk(person: Visitor, app: AppProcess) -> None:
+    begin(person, app)
+    url = person.page.url
+    choice = person.page.locator(".choose-mic")
+    person.wait(lambda: choice.locator("option").count() >= 3, 10, "a list of microphones")
+    choice.select_option(index=2)
+    person.wait(lambda: person.state_word() != texts.LISTENING, 10, "the change")
+    person.wait_state(texts.LISTENING)
+    person.wait_picture()
+    assert person.page.url == url
+    assert choice.input_value() != ""
+
+
+def test_a_lost_websocket_disturbs_nothing(person: Visitor, app: AppProcess) -> None:
+    person.context.add_init_script(WATCH_SOCKETS_JS)
+    begin(person, app)
+    before = person.wait_picture()
+    person.page.evaluate("() => window.__sockets.forEach((socket) => socket.close())")
+    person.page.wait_for_timeout(2500)
+    after = person.wait_picture()
+    assert after.current_time_s - before.current_time_s > 2
+    person.say("Are you there?")
+    person.wait_state(texts.SPEAKING)
+    person.press(texts.STOP)
+    person.page.get_by_role("button", name=texts.START_AGAIN).wait_for()
+
+
+def test_an_empty_line_is_refused_with_a_word(person: Visitor, app: AppProcess) -> None:
+    begin(person, app)
+    person.say("   ")
+    assert person.page.locator(".complaint").inner_text() == texts.EMPTY_LINE
+    assert person.lines() == []
+
+
+def test_keys_of_streamlit_do_not_fire_while_one_types(person: Visitor, app: AppProcess) -> None:
+    begin(person, app)
+    box = person.page.get_by_role("textbox", name="Type to Kai")
+    box.press_sequentially("crc")
+    person.page.wait_for_timeout(300)
+    assert box.input_value() == "crc"
+    assert person.page.get_by_role("dialog").count() == 0
+
+
+def test_controls_say_why_they_cannot_be_used(person: Visitor, app: AppProcess) -> None:
+    begin(person, app)
+    interrupt = person.page.locator(".interrupt")
+    assert interrupt.get_attribute("aria-disabled") == "true"
+    assert texts.NOTHING_TO_INTERRUPT in str(interrupt.get_attribute("title"))
+    assert texts.NOTHING_TO_INTERRUPT in person.page.locator(".reason").inner_text()
+    person.say("Say something long")
+    person.wait_state(texts.SPEAKING)
+    person.press(texts.INTERRUPT)
+    person.wait_state(texts.LISTENING)
+    assert person.page.locator(".cut").inner_text() == texts.INTERRUPTED
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1024, 768), (390, 844)])
+def test_nothing_that_matters_lies_outside_of_the_window(
+    app: AppProcess, chromium: Path, size: tuple[int, int]
+) -> None:
+    width, height = size
+    with visitor(chromium, size=size) as person:
+        begin(person, app)
+        person.say("Hello")
+        person.wait_state(texts.SPEAKING)
+        boxes = {}
+        for name in (".picture", ".caption", ".mute", ".interrupt", ".stop", ".chat", ".text", ".send"):
+            box = person.page.locator(name).bounding_box()
+            assert box is not None
+            boxes[name] = box
+            assert box["x"] >= 0, name
+            assert box["y"] >= 0, name
+            assert box["x"] + box["width"] <= width + 1, name
+            assert box["y"] + box["height"] <= height + 1, name
+        if size == (1280, 720):
+            assert boxes[".picture"]["height"] >= height / 2
+        for name in (".mute", ".interrupt", ".stop", ".send"):
+            assert boxes[name]["height"] >= 44
+        person.screenshot(ARTIFACTS / f"speaking-{width}x{height}.png")
