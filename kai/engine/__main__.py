@@ -1,11 +1,14 @@
 """``python -m kai.engine``: the local engine as a process.
 
-Prints one line of JSON on standard output when it can be used: ``{"realtime": "http://127.0.0.1:N/v1"}``. What it is
-doing until then, and errors, go to standard error. Ends with 0 on SIGTERM and Ctrl+C; with 2 when the port is taken, and
-with 3 when a model is missing or is not the one that we know.
+Prints one line of JSON on standard output when it can be used: ``{"realtime": "http://127.0.0.1:N/v1", "liveavatar":
+"http://127.0.0.1:M"}``. What it is doing until then, and errors, go to standard error. Ends with 0 on SIGTERM and Ctrl+C;
+with 2 when the port is taken, and with 3 when a model is missing or is not the one that we know.
 
 ``--child``: the first line of standard input is the key that every request must bring, and the engine ends when
 standard input closes, which it does when the parent is gone, however that died.
+
+``--liveavatar`` and ``--no-liveavatar``: whether the local LiveAvatar is served too, in a process of its own so that neither
+disturbs the other's sound. Standalone it is, as a child only when asked for.
 """
 
 from __future__ import annotations
@@ -22,8 +25,10 @@ import json
 import logging
 import signal
 import socket
+import subprocess
 import sys
 import threading
+from collections.abc import Generator
 from types import FrameType
 from typing import Final
 
@@ -48,8 +53,8 @@ def main() -> int:
     except OSError as exc:
         _say(f"Port {options.port} cannot be used ({exc.strerror}). Give another with --port, or none.")
         return EXIT_PORT_TAKEN
-    with contextlib.closing(listener):
-        return _serve(listener, run_key=run_key, is_quiet=options.json)
+    with contextlib.closing(listener), _avatar(options.liveavatar, run_key) as avatar:
+        return _serve(listener, avatar, run_key=run_key, is_quiet=options.json)
 
 
 def _parse() -> argparse.Namespace:
@@ -61,7 +66,36 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--child", action="store_true", help="read the key from standard input, end when that is closed"
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--liveavatar",
+        action=argparse.BooleanOptionalAction,
+        help="whether to serve the local LiveAvatar too (yes, but not as a child)",
+    )
+    options = parser.parse_args()
+    if options.liveavatar is None:
+        options.liveavatar = not options.child
+    return options
+
+
+@contextlib.contextmanager
+def _avatar(is_wanted: bool, run_key: str | None) -> Generator[subprocess.Popen[bytes] | None]:
+    """The local LiveAvatar's process, which loads while we do and ends with us, however we end."""
+    if not is_wanted:
+        yield None
+        return
+    command = [sys.executable, "-m", "kai.engine.liveavatar", "--child"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        try:
+            process.stdin.write((run_key or "").encode() + b"\n")
+            process.stdin.flush()
+            yield process
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(LAST_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -105,7 +139,9 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _serve(listener: socket.socket, *, run_key: str | None, is_quiet: bool) -> int:
+def _serve(
+    listener: socket.socket, avatar: subprocess.Popen[bytes] | None, *, run_key: str | None, is_quiet: bool
+) -> int:
     _say("Loading Kai's ears, voice and mind...")
     import uvicorn
 
@@ -123,7 +159,10 @@ def _serve(listener: socket.socket, *, run_key: str | None, is_quiet: bool) -> i
     gc.freeze()
 
     port: int = listener.getsockname()[1]
-    addresses = {"realtime": f"http://{HOST}:{port}/v1"}
+    addresses: dict[str, str] = {"realtime": f"http://{HOST}:{port}/v1"}
+    if avatar is not None and avatar.stdout is not None:
+        # It began before us and has less to load; of one that died there is no line.
+        addresses |= json.loads(avatar.stdout.readline() or b"{}")
 
     class AnnouncingServer(uvicorn.Server):
         """Says where it is once it listens."""

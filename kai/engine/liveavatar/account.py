@@ -1,0 +1,151 @@
+"""The account behind the key: avatars, sessions, and what they cost. Pure; time is told by a callable."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from kai.wire import liveavatar as wire
+
+SESSIONS_KEPT: Final = 256
+AVATARS: Final[dict[str, tuple[str, str]]] = {
+    "1c690fe7-23e0-49f9-bfba-14344450285b": ("Kai", "kai"),
+    "5a2d4c1e-7f0b-4a57-9d53-0c6b1f2e8a41": ("Mara", "mara"),
+    "c3e81f96-2b5d-4f7a-8e19-6d0a9b4c7f52": ("Ade", "ade"),
+    wire.SANDBOX_AVATAR_ID: ("Wayne", "kai"),
+}
+"""Name and character by id. Wayne is the only one that may be used in the sandbox, as with the real service."""
+OWN_AVATAR_ID: Final = "c3e81f96-2b5d-4f7a-8e19-6d0a9b4c7f52"
+
+
+@dataclass(slots=True)
+class Paid:
+    """One session of the account, from its token to its end. Times are seconds since the epoch."""
+
+    id: str
+    token: str
+    agent_identity: str
+    avatar_id: str
+    is_sandbox: bool
+    quality: str
+    encoding: str
+    longest_s: int
+    made_at_s: float
+    socket_key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    started_at_s: float | None = None
+    ended_at_s: float | None = None
+    end_reason: str = ""
+    touched_at_s: float = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        return self.started_at_s is not None and self.ended_at_s is None
+
+    def duration_s(self, now_s: float) -> float:
+        """For how long it has been billed."""
+        if self.started_at_s is None:
+            return 0.0
+        return (self.ended_at_s or now_s) - self.started_at_s
+
+    def credits(self, now_s: float) -> int:
+        """One for each minute that was begun, the first at the start; none in the sandbox."""
+        if self.started_at_s is None or self.is_sandbox:
+            return 0
+        return max(1, math.ceil(self.duration_s(now_s) / 60))
+
+
+class Account:
+    """Sessions and credits. Holds the last `SESSIONS_KEPT` sessions; the oldest ended ones are forgotten."""
+
+    def __init__(self, credits: float, now: Callable[[], float]) -> None:
+        self.credits = credits
+        self._now = now
+        self._sessions: dict[str, Paid] = {}
+        self._forgotten_credits = 0
+
+    def mint(self, request: wire.TokenRequest, *, longest_s: int) -> Paid:
+        """A session that may be started."""
+        session_id = str(uuid.uuid4())
+        video = request.video_settings or wire.VideoSettings()
+        wanted_s = request.max_session_duration or longest_s
+        paid = Paid(
+            id=session_id,
+            token="",
+            agent_identity=f"agent-{session_id[:8]}",
+            avatar_id=request.avatar_id,
+            is_sandbox=request.is_sandbox,
+            quality=video.quality,
+            encoding=video.encoding,
+            longest_s=min(wanted_s, longest_s, wire.SANDBOX_S if request.is_sandbox else longest_s),
+            made_at_s=self._now(),
+        )
+        self._sessions[session_id] = paid
+        self._forget_old()
+        return paid
+
+    def start(self, paid: Paid) -> None:
+        paid.started_at_s = paid.touched_at_s = self._now()
+
+    def touch(self, paid: Paid) -> None:
+        """The client is still there."""
+        paid.touched_at_s = self._now()
+
+    def end(self, paid: Paid, reason: str) -> None:
+        """The session ends; of one that has ended nothing changes."""
+        if paid.is_running:
+            paid.ended_at_s = self._now()
+            paid.end_reason = reason
+
+    def by_id(self, session_id: str | None) -> Paid | None:
+        return self._sessions.get(session_id or "")
+
+    def by_token(self, token: str) -> Paid | None:
+        return next((p for p in self._sessions.values() if token and p.token == token), None)
+
+    def all(self) -> list[Paid]:
+        """Newest first."""
+        return list(reversed(self._sessions.values()))
+
+    def running(self) -> list[Paid]:
+        return [paid for paid in self.all() if paid.is_running]
+
+    @property
+    def used(self) -> int:
+        """Credits used by all sessions so far."""
+        now_s = self._now()
+        return self._forgotten_credits + sum(paid.credits(now_s) for paid in self._sessions.values())
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.credits - self.used)
+
+    def entry(self, paid: Paid) -> wire.SessionEntry:
+        """The session as lists show it."""
+        now_s = self._now()
+        return wire.SessionEntry(
+            id=paid.id,
+            created_at=_iso(paid.started_at_s or paid.made_at_s),
+            updated_at=_iso(paid.ended_at_s or now_s),
+            duration=round(paid.duration_s(now_s), 3),
+            is_sandbox=paid.is_sandbox,
+            credits_consumed=paid.credits(now_s),
+            end_at=None if paid.ended_at_s is None else _iso(paid.ended_at_s),
+            end_reason=paid.end_reason or None,
+        )
+
+    def _forget_old(self) -> None:
+        over = [p for p in self._sessions.values() if not p.is_running][
+            : max(0, len(self._sessions) - SESSIONS_KEPT)
+        ]
+        for paid in over:
+            self._forgotten_credits += paid.credits(self._now())
+            del self._sessions[paid.id]
+
+
+def _iso(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat()

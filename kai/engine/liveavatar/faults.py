@@ -1,0 +1,126 @@
+"""What can be made to go wrong, one switch a trouble that people report; and scripts of them, by hand or from a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal, cast, get_args
+
+from kai.errors import ConfigError
+
+Events = Literal["both", "speak", "state"]
+Act = Literal[
+    "close_control",
+    "break_control",
+    "say_closed",
+    "drop_signal",
+    "refuse_resume",
+    "republish",
+    "kill_media",
+    "stall_video",
+    "freeze_video",
+    "mute_sound",
+    "heal",
+    "vanish",
+    "end_room",
+    "no_credits",
+    "complain",
+]
+ACTS: Final[tuple[Act, ...]] = get_args(Act)
+"""What can be done to the running sessions at a moment: see `Session.act` and `Room.act`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The switches; as new they are all off. Times in seconds.
+
+    ``refuse_*`` answer the next ``times`` calls of that name with ``status`` and ``number``. ``events`` chooses which of the
+    two families of speaking events a session sends; ``has_old_ids`` puts the command's id into ``event_id``.
+    """
+
+    refuse: str = ""
+    """Which call is refused: ``token``, ``start``, ``stop``, ``keep-alive``, ``list``, ``credits`` or empty."""
+    refuse_status: int = 500
+    refuse_number: int = 0
+    refuse_message: str = "Internal error"
+    refuse_retry_after_s: float | None = None
+    refuse_times: int = 1
+    reply_delay_s: float = 0.0
+    has_no_ws_url: bool = False
+    max_session_s: int = 600
+    idle_timeout_s: float = 120.0
+    max_concurrent: int = 100
+    credits: float = 100.0
+    connected_after_s: float = 0.2
+    is_never_connected: bool = False
+    is_deaf: bool = False
+    """The control socket takes everything and answers nothing."""
+    events: Events = "both"
+    has_double_starts: bool = False
+    has_old_ids: bool = False
+    speak_after_s: float = 0.5
+    """From an utterance's first sound to its playout."""
+    picture_delay_s: float = 0.9
+    """How much later than its sound a picture leaves."""
+    has_no_v1: bool = False
+    has_no_tracks: bool = False
+    has_plain_picture: bool = False
+    """A drawing that costs nothing in place of the rendered face, for tests."""
+    has_test_marks: bool = False
+
+    def with_changes(self, changes: dict[str, Any]) -> Faults:
+        """These switches with some changed. Raises `ConfigError` for one that there is not, or a value of a wrong kind."""
+        known = {spec.name: getattr(self, spec.name) for spec in fields(Faults)}
+        for name, value in changes.items():
+            if name not in known:
+                raise ConfigError(f"There is no fault switch {name!r}.", code="unknown_fault")
+            if not _fits(known[name], value):
+                raise ConfigError(f"The fault switch {name!r} cannot be {value!r}.", code="bad_fault")
+        return replace(self, **changes)
+
+
+def _fits(old: object, new: object) -> bool:
+    if old is None or new is None:
+        return new is None or isinstance(new, int | float)
+    if isinstance(old, bool) or isinstance(new, bool):
+        return isinstance(old, bool) and isinstance(new, bool)
+    if isinstance(old, str):
+        return isinstance(new, str)
+    return isinstance(new, int | float)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One act of a script, ``after_s`` seconds after the one before it."""
+
+    act: Act
+    after_s: float
+
+
+def script_of(value: object) -> tuple[Step, ...]:
+    """The script in a parsed JSON body: ``{"steps": [{"act", "after_s"}]}`` or ``{"seed", "count", "within_s"}``.
+
+    Raises `ConfigError`.
+    """
+    match value:
+        case {"steps": list(steps)}:
+            return tuple(_step(step) for step in cast("list[object]", steps))
+        case {"seed": int(seed), **rest}:
+            options = cast("dict[str, Any]", rest)
+            return drawn(seed, int(options.get("count", 3)), float(options.get("within_s", 20.0)))
+        case _:
+            raise ConfigError("A script has steps, or a seed.", code="bad_script")
+
+
+def _step(value: object) -> Step:
+    match value:
+        case {"act": str(act), "after_s": int() | float() as after_s} if act in ACTS:
+            return Step(act, float(after_s))
+        case _:
+            raise ConfigError("A step has an act that there is, and after_s.", code="bad_script")
+
+
+def drawn(seed: int, count: int, within_s: float) -> tuple[Step, ...]:
+    """A script of ``count`` acts within about that time; the same seed gives the same script."""
+    chance = random.Random(seed)
+    return tuple(Step(chance.choice(ACTS), chance.uniform(0, 2 * within_s / count)) for _ in range(count))

@@ -1,0 +1,558 @@
+"""A LiveKit-compatible room with the avatar in it: signalling of both versions, media on aiortc.
+
+Version 1 (``/rtc/v1``) has one peer connection that the client offers; version 0 (``/rtc``) one for each direction, and we
+offer the one that the client receives by. Only this computer's loopback is used. What the SDKs demand without saying so
+(a field whose absence aborts their process, ids with a certain beginning) is marked where it stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import gzip
+import json
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.exceptions import InvalidStateError
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.sdp import candidate_from_sdp
+from livekit.protocol import models, rtc
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kai.compat import rtc as compat
+from kai.engine.liveavatar.stage import PictureTrack, SoundTrack, Stage
+from kai.wire.liveavatar import AVATAR_IDENTITY
+
+log = logging.getLogger(__name__)
+
+HOST_ADDRESSES: Final = ("127.0.0.1",)
+PING_INTERVAL_S: Final = 5
+PING_TIMEOUT_S: Final = 15
+CLOSE_S: Final = 4.0
+RESUMES_WITHIN_S: Final = 30.0
+MAX_JOIN_BYTES: Final = 1 << 20
+SERVER_VERSION: Final = "1.9.0"
+SERVER_PROTOCOL: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Joiner:
+    """Who joins, from the token, and how, from the request."""
+
+    identity: str
+    is_v1: bool
+    wants_tracks: bool
+    resumes: str = ""
+    """The participant sid of a connection that is to go on."""
+    offer: Any = None
+
+
+def joiner_of(identity: str, query: Any, *, is_v1: bool) -> Joiner:
+    """What a request to join asks for. Raises `ValueError` for one that cannot be read."""
+    if not is_v1:
+        resumes = query.get("sid", "") if query.get("reconnect") == "1" else ""
+        return Joiner(identity, False, query.get("auto_subscribe", "1") != "0", resumes)
+    packed = query.get("join_request", "")
+    wrapped = rtc.WrappedJoinRequest.FromString(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+    raw = wrapped.join_request
+    if wrapped.compression == rtc.WrappedJoinRequest.GZIP:
+        raw = gzip.decompress(raw)
+    if len(raw) > MAX_JOIN_BYTES:
+        raise ValueError("the join request is too large")
+    request = rtc.JoinRequest.FromString(raw)
+    return Joiner(
+        identity,
+        True,
+        request.connection_settings.auto_subscribe,
+        request.participant_sid if request.reconnect else "",
+        request.publisher_offer if request.HasField("publisher_offer") else None,
+    )
+
+
+class Room:
+    """One room: the avatar, and whoever watches. `serve` runs one viewer's signalling."""
+
+    def __init__(self, name: str, stage: Stage, *, height_px: int, encoding: str) -> None:
+        self.name = name
+        self.stage = stage
+        self.height_px = height_px
+        self.encoding = encoding
+        self.sid = _sid("RM_")
+        self.avatar_sid = _sid("PA_")
+        self.picture_sid = _sid("TR_VC")
+        self.sound_sid = _sid("TR_AM")
+        self.viewers: dict[str, Viewer] = {}
+        self.refuses_resume = False
+        self.is_avatar_there = True
+        self._version = 1
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # The server's side
+
+    async def serve(self, websocket: WebSocket, joiner: Joiner) -> None:
+        """A viewer's whole visit, on an accepted socket."""
+        viewer = self.viewers.get(joiner.resumes) if joiner.resumes and not self.refuses_resume else None
+        if viewer is not None:
+            await viewer.resume(websocket)
+        elif joiner.resumes:
+            leave = rtc.LeaveRequest(action=rtc.LeaveRequest.RECONNECT, reason=models.STATE_MISMATCH)
+            await websocket.send_bytes(rtc.SignalResponse(leave=leave).SerializeToString())
+            await websocket.close()
+            return
+        else:
+            for other in [v for v in self.viewers.values() if v.identity == joiner.identity]:
+                await other.dismiss(models.DUPLICATE_IDENTITY)
+            viewer = Viewer(self, joiner)
+            self.viewers[viewer.sid] = viewer
+            await viewer.begin(websocket, joiner.offer)
+        await viewer.listen(websocket)
+
+    async def aclose(self, reason: int = models.ROOM_DELETED) -> None:
+        """The avatar goes, then the room: everybody is sent away."""
+        self.is_avatar_there = False
+        await self.tell_avatar()
+        for viewer in list(self.viewers.values()):
+            await viewer.dismiss(reason)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def forget(self, viewer: Viewer) -> None:
+        self.viewers.pop(viewer.sid, None)
+
+    def spawn(self, work: Any, name: str) -> asyncio.Task[None]:
+        """A task that ends with the room at the latest."""
+        task: asyncio.Task[None] = asyncio.create_task(work, name=f"room: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Faults
+
+    async def drop_signal(self) -> None:
+        """Close every signalling socket; the media goes on, and clients come back to resume."""
+        for viewer in list(self.viewers.values()):
+            await viewer.hang_up_signal()
+
+    async def republish(self) -> None:
+        """Ask every client for a full reconnect: new connections, new tracks."""
+        for viewer in list(self.viewers.values()):
+            await viewer.dismiss(models.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
+
+    async def kill_media(self) -> None:
+        """Let the transports die while signalling lives on."""
+        for viewer in list(self.viewers.values()):
+            await viewer.close_connections()
+
+    async def vanish(self) -> None:
+        """The avatar leaves the room, and the room stays."""
+        self.is_avatar_there = False
+        await self.tell_avatar()
+
+    async def tell_avatar(self) -> None:
+        """Send everybody the avatar as it is now."""
+        for viewer in list(self.viewers.values()):
+            await viewer.send(update=rtc.ParticipantUpdate(participants=[self.avatar()]))
+
+    # What the room says of itself
+
+    def room(self) -> Any:
+        now_s = int(time.time())
+        # Without a room in the answer to a join the Rust SDK aborts its process.
+        return models.Room(
+            sid=self.sid,
+            name=self.name,
+            num_participants=1 + len(self.viewers),
+            num_publishers=1,
+            creation_time=now_s,
+            empty_timeout=300,
+            departure_timeout=20,
+        )
+
+    def avatar(self) -> Any:
+        self._version += 1
+        now_s = time.time()
+        state = models.ParticipantInfo.ACTIVE if self.is_avatar_there else models.ParticipantInfo.DISCONNECTED
+        return models.ParticipantInfo(
+            sid=self.avatar_sid,
+            identity=AVATAR_IDENTITY,
+            name=AVATAR_IDENTITY,
+            state=state,
+            joined_at=int(now_s),
+            joined_at_ms=int(now_s * 1000),
+            version=self._version,
+            is_publisher=True,
+            kind=models.ParticipantInfo.STANDARD,
+            permission=_permission(),
+            tracks=() if self.stage.faults.has_no_tracks else self._tracks(),
+        )
+
+    def _tracks(self) -> list[Any]:
+        mime = f"video/{self.encoding}"
+        side = self.height_px
+        return [
+            models.TrackInfo(
+                sid=self.picture_sid,
+                type=models.VIDEO,
+                name="video",
+                width=side,
+                height=side,
+                source=models.CAMERA,
+                mime_type=mime,
+                stream="camera",
+                layers=[models.VideoLayer(quality=models.HIGH, width=side, height=side)],
+                codecs=[models.SimulcastCodecInfo(mime_type=mime, cid="v")],
+            ),
+            models.TrackInfo(
+                sid=self.sound_sid,
+                type=models.AUDIO,
+                name="audio",
+                source=models.MICROPHONE,
+                mime_type="audio/opus",
+                stream="camera",
+            ),
+        ]
+
+
+class Viewer:
+    """A participant that joined: its signalling and its connections. ``own`` and ``avatar`` are named from the client's
+    side: what it publishes by, and what it receives by; in version 1 they are the same."""
+
+    def __init__(self, room: Room, joiner: Joiner) -> None:
+        self.sid = _sid("PA_")
+        self.identity = joiner.identity
+        self._room = room
+        self._is_v1 = joiner.is_v1
+        self._wants_tracks = joiner.wants_tracks
+        self._socket: WebSocket | None = None
+        self._own: RTCPeerConnection | None = None
+        self._avatar: RTCPeerConnection | None = None
+        self._tracks: tuple[SoundTrack, PictureTrack] | None = None
+        self._senders: dict[str, RTCRtpSender] = {}
+        self._published: list[Any] = []
+        self._early: dict[bool, list[Any]] = {True: [], False: []}
+        self._negotiating = asyncio.Lock()
+        self._sending = asyncio.Lock()
+        self._gone: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    # Life
+
+    async def begin(self, websocket: WebSocket, offer: Any) -> None:
+        """Greet a fresh viewer."""
+        self._socket = websocket
+        room = self._room
+        await self.send(
+            join=rtc.JoinResponse(
+                room=room.room(),
+                participant=self._info(),
+                other_participants=[room.avatar()] if room.is_avatar_there else [],
+                server_version=SERVER_VERSION,
+                subscriber_primary=not self._is_v1,
+                # An interval of 0 makes the Rust SDK abort its process.
+                ping_timeout=PING_TIMEOUT_S,
+                ping_interval=PING_INTERVAL_S,
+                server_info=self._server_info(),
+                enabled_publish_codecs=[
+                    models.Codec(mime="video/VP8"),
+                    models.Codec(mime="video/H264"),
+                    models.Codec(mime="audio/opus"),
+                ],
+            )
+        )
+        if not self._is_v1:
+            await self._offer()
+        elif offer is not None and offer.sdp:
+            await self._answer(offer)
+
+    async def resume(self, websocket: WebSocket) -> None:
+        """Go on with a viewer whose signalling came back."""
+        if self._gone is not None:
+            self._gone.cancel()
+        self._socket = websocket
+        await self.send(reconnect=rtc.ReconnectResponse(server_info=self._server_info(), last_message_seq=0))
+        await self.send(update=rtc.ParticipantUpdate(participants=[self._room.avatar()]))
+
+    async def listen(self, websocket: WebSocket) -> None:
+        """Until the socket ends. A viewer that does not come back within `RESUMES_WITHIN_S` is forgotten."""
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while True:
+                message = await websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    break
+                data = message.get("bytes")
+                if data:
+                    await self._on_request(rtc.SignalRequest.FromString(data))
+        if self._socket is websocket and not self._is_closed:
+            self._socket = None
+            self._gone = self._room.spawn(self._forget_later(), f"forget {self.sid}")
+
+    async def _forget_later(self) -> None:
+        await asyncio.sleep(RESUMES_WITHIN_S)
+        await self._close()
+
+    async def dismiss(self, reason: int, action: int = rtc.LeaveRequest.DISCONNECT) -> None:
+        """Send the viewer away."""
+        await self.send(leave=rtc.LeaveRequest(action=cast("Any", action), reason=cast("Any", reason)))
+        await self.hang_up_signal()
+        await self._close()
+
+    async def hang_up_signal(self) -> None:
+        socket = self._socket
+        if socket is not None:
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                await socket.close(1001)
+
+    async def _close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._room.forget(self)
+        if self._tracks is not None:
+            self._room.stage.leave(self._tracks[0])
+        await self.close_connections()
+
+    async def close_connections(self) -> None:
+        connections = [c for c in {self._own, self._avatar} if c is not None]
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(*(connection.close() for connection in connections))
+        except TimeoutError:
+            log.warning("a viewer's connection did not close in time")
+
+    async def send(self, **message: Any) -> None:
+        """One message of the signalling; nothing, when there is no socket."""
+        socket = self._socket
+        if socket is None:
+            return
+        data = rtc.SignalResponse(**message).SerializeToString()
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            async with self._sending:
+                await socket.send_bytes(data)
+
+    # Requests
+
+    async def _on_request(self, request: Any) -> None:
+        kind = request.WhichOneof("message")
+        message = getattr(request, kind) if kind else None
+        match kind:
+            case "ping":
+                await self.send(pong=_now_ms())
+            case "ping_req":
+                await self.send(pong=_now_ms())
+                await self.send(
+                    pong_resp=rtc.Pong(
+                        last_ping_timestamp=cast("Any", message).timestamp, timestamp=_now_ms()
+                    )
+                )
+            case "offer":
+                await self._answer(message)
+            case "answer":
+                await self._take_answer(message)
+            case "trickle":
+                await self._on_candidate(message)
+            case "add_track":
+                await self._publish(message)
+            case "subscription":
+                await self._subscribe(cast("Any", message))
+            case "update_metadata":
+                request_id = cast("Any", message).request_id
+                await self.send(
+                    request_response=rtc.RequestResponse(request_id=request_id, reason=rtc.RequestResponse.OK)
+                )
+            case "leave":
+                await self._close()
+                await self.hang_up_signal()
+            case _:
+                log.debug("signalling that needs no answer", extra={"kind": kind})
+
+    async def _publish(self, wish: Any) -> None:
+        """The client wants to send a track (a browser's microphone); it is received and thrown away."""
+        is_sound = wish.type == models.AUDIO
+        info = models.TrackInfo(
+            sid=_sid("TR_AM" if is_sound else "TR_VC"),
+            type=wish.type,
+            name=wish.name,
+            muted=wish.muted,
+            source=wish.source,
+            width=wish.width,
+            height=wish.height,
+            mime_type="audio/opus" if is_sound else "video/VP8",
+        )
+        self._published.append(info)
+        await self.send(track_published=rtc.TrackPublishedResponse(cid=wish.cid, track=info))
+        await self.send(update=rtc.ParticipantUpdate(participants=[self._info()]))
+
+    async def _subscribe(self, wish: Any) -> None:
+        if wish.subscribe and self._tracks is None:
+            self._wants_tracks = True
+            if not self._is_v1:
+                await self._offer()
+            elif self._own is not None:
+                self._add_tracks(self._own)
+                await self.send(
+                    media_sections_requirement=rtc.MediaSectionsRequirement(num_audios=0, num_videos=0)
+                )
+
+    # Connections
+
+    def _connection(self) -> RTCPeerConnection:
+        connection = compat.peer_connection(host_addresses=HOST_ADDRESSES)
+
+        def on_channel(channel: RTCDataChannel) -> None:
+            log.debug("data channel of a viewer", extra={"label": channel.label})
+
+        def on_track(track: MediaStreamTrack) -> None:
+            self._room.spawn(_drain(track), f"drain {self.sid}")
+
+        connection.on("datachannel", on_channel)
+        connection.on("track", on_track)
+        return connection
+
+    def _add_tracks(self, connection: RTCPeerConnection) -> None:
+        room = self._room
+        if self._tracks is not None or not self._wants_tracks or room.stage.faults.has_no_tracks:
+            return
+        self._tracks = sound, picture = room.stage.join()
+        for track, sid in ((sound, room.sound_sid), (picture, room.picture_sid)):
+            sender = connection.addTrack(track)
+            # "participant|stream" and the track's sid are how the SDKs know whose track this is; one stream's name on both
+            # lets them play the two in sync.
+            compat.name_stream(sender, f"{room.avatar_sid}|camera", sid)
+            self._senders[sid] = sender
+            if track.kind == "video":
+                compat.age_sender_reports(sender, lambda: room.stage.faults.picture_delay_s)
+                transceiver = next(t for t in connection.getTransceivers() if t.sender is sender)
+                wanted = (f"video/{room.encoding}".lower(), "video/rtx")
+                codecs = [c for c in sender.getCapabilities("video").codecs if c.mimeType.lower() in wanted]
+                transceiver.setCodecPreferences(codecs)
+
+    def _track_ids(self, connection: RTCPeerConnection) -> dict[str, str]:
+        """Track sid by media line. Without it a version 1 client shows no frame and says nothing."""
+        ids = {id(sender): sid for sid, sender in self._senders.items()}
+        return {
+            t.mid: ids[id(t.sender)]
+            for t in connection.getTransceivers()
+            if t.mid is not None and id(t.sender) in ids
+        }
+
+    async def _offer(self) -> None:
+        """Version 0: offer the connection by which the client receives."""
+        async with self._negotiating:
+            connection = self._avatar
+            if connection is None:
+                connection = self._avatar = self._connection()
+                # Tracks first: with the channels first aiortc stops the transport that both share.
+                self._add_tracks(connection)
+                connection.createDataChannel("_reliable")
+                connection.createDataChannel("_lossy", ordered=False, maxRetransmits=0)
+            self._add_tracks(connection)
+            await connection.setLocalDescription(await connection.createOffer())
+            await self.send(
+                offer=rtc.SessionDescription(
+                    type="offer",
+                    sdp=connection.localDescription.sdp,
+                    id=1,
+                    mid_to_track_id=self._track_ids(connection),
+                )
+            )
+
+    async def _take_answer(self, answer: Any) -> None:
+        connection = self._avatar
+        if connection is None:
+            return
+        with contextlib.suppress(InvalidStateError):
+            await connection.setRemoteDescription(RTCSessionDescription(answer.sdp, answer.type))
+        await self._add_early(connection, is_own=False)
+
+    async def _answer(self, offer: Any) -> None:
+        async with self._negotiating:
+            if self._own is None:
+                self._own = self._connection()
+            connection = self._own
+            if connection.connectionState == "closed":
+                return
+            await connection.setRemoteDescription(RTCSessionDescription(offer.sdp, offer.type))
+            if self._is_v1:
+                self._add_tracks(connection)
+            await connection.setLocalDescription(await connection.createAnswer())
+            await self.send(
+                answer=rtc.SessionDescription(
+                    type="answer",
+                    sdp=connection.localDescription.sdp,
+                    id=offer.id,
+                    mid_to_track_id=self._track_ids(connection) if self._is_v1 else {},
+                )
+            )
+            await self._add_early(connection, is_own=True)
+
+    async def _on_candidate(self, trickle: Any) -> None:
+        init = json.loads(trickle.candidateInit or "{}")
+        text = init.get("candidate") or ""
+        if not text:
+            return
+        candidate = candidate_from_sdp(text.partition(":")[2])
+        if not candidate.ip.startswith("127.") or candidate.protocol != "udp":
+            return  # loopback only; the client's packets tell the rest of its addresses
+        candidate.sdpMid, candidate.sdpMLineIndex = init.get("sdpMid"), init.get("sdpMLineIndex")
+        is_own = self._is_v1 or trickle.target == rtc.PUBLISHER
+        connection = self._own if is_own else self._avatar
+        if connection is None or cast("Any", connection).remoteDescription is None:
+            self._early[is_own].append(
+                candidate
+            )  # candidates for the receiving side often come before its answer
+        else:
+            await connection.addIceCandidate(candidate)
+
+    async def _add_early(self, connection: RTCPeerConnection, *, is_own: bool) -> None:
+        early, self._early[is_own] = self._early[is_own], []
+        for candidate in early:
+            await connection.addIceCandidate(candidate)
+
+    def _info(self) -> Any:
+        now_s = time.time()
+        # A sid without "PA_" is no participant to the SDKs.
+        return models.ParticipantInfo(
+            sid=self.sid,
+            identity=self.identity,
+            state=models.ParticipantInfo.ACTIVE,
+            joined_at=int(now_s),
+            joined_at_ms=int(now_s * 1000),
+            version=1,
+            tracks=self._published,
+            permission=_permission(),
+        )
+
+    @staticmethod
+    def _server_info() -> Any:
+        return models.ServerInfo(
+            edition=models.ServerInfo.Standard,
+            version=SERVER_VERSION,
+            protocol=SERVER_PROTOCOL,
+            region="local",
+            node_id="ND_kai",
+        )
+
+
+async def _drain(track: MediaStreamTrack) -> None:
+    with contextlib.suppress(MediaStreamError):
+        while True:
+            await track.recv()
+
+
+def _permission() -> Any:
+    return models.ParticipantPermission(can_subscribe=True, can_publish=True, can_publish_data=True)
+
+
+def _sid(prefix: str) -> str:
+    return prefix + secrets.token_hex(6)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

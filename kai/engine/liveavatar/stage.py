@@ -1,0 +1,206 @@
+"""The avatar's picture and sound in real time, given to every viewer's tracks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import av
+import numpy as np
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from numpy.typing import NDArray
+
+from kai.avatar.animate import Mood
+from kai.engine.liveavatar.faults import Faults
+from kai.engine.liveavatar.painter import Painter
+from kai.engine.liveavatar.voice import BLOCK_S, BLOCK_SAMPLES, ROOM_HZ, Moment, Voice
+from kai.media import stamp
+
+Array = NDArray[Any]
+Picture = NDArray[np.uint8]
+
+FRAME_S: Final = 0.04
+VIDEO_HZ: Final = 90_000
+TRACK_BLOCKS: Final = 10
+"""Bound of what waits for a track, 200 ms; the oldest is dropped."""
+TRACK_FRAMES: Final = 2
+PAST_S: Final = 6.0
+"""For how long mouths are remembered for delayed pictures; no longer delay can be shown."""
+MAX_LATE_S: Final = 0.3
+
+
+class SoundTrack(MediaStreamTrack):
+    """The stage's sound for one viewer: 48 000 Hz mono in 20 ms; ``pts`` counts the stage's own samples."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blocks: asyncio.Queue[tuple[int, Array] | None] = asyncio.Queue(TRACK_BLOCKS)
+
+    def put(self, index: int, pcm: Array) -> None:
+        _put_newest(self._blocks, (index, pcm))
+
+    async def recv(self) -> av.AudioFrame:
+        block = await self._blocks.get() if self.readyState == "live" else None
+        if block is None:
+            raise MediaStreamError
+        index, pcm = block
+        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        frame.sample_rate = ROOM_HZ
+        frame.pts = index * BLOCK_SAMPLES
+        frame.time_base = Fraction(1, ROOM_HZ)
+        return frame
+
+    def stop(self) -> None:
+        super().stop()
+        _put_newest(self._blocks, None)
+
+
+class PictureTrack(MediaStreamTrack):
+    """The stage's pictures for one viewer; ``pts`` is the time of the sound that a picture shows."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames: asyncio.Queue[tuple[float, Picture] | None] = asyncio.Queue(TRACK_FRAMES)
+        self._last_pts = -1
+
+    def put(self, shown_s: float, picture: Picture) -> None:
+        _put_newest(self._frames, (shown_s, picture))
+
+    async def recv(self) -> av.VideoFrame:
+        shot = await self._frames.get() if self.readyState == "live" else None
+        if shot is None:
+            raise MediaStreamError
+        shown_s, picture = shot
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        self._last_pts = frame.pts = max(self._last_pts + 1, round(shown_s * VIDEO_HZ))
+        frame.time_base = Fraction(1, VIDEO_HZ)
+        return frame
+
+    def stop(self) -> None:
+        super().stop()
+        _put_newest(self._frames, None)
+
+
+def _put_newest(queue: asyncio.Queue[Any], item: object) -> None:
+    if queue.full():
+        queue.get_nowait()
+    queue.put_nowait(item)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mouth:
+    at_s: float
+    shape: Array | None
+    loudness: float
+
+
+class Stage:
+    """One avatar. `run` is its clock: a block of sound each 20 ms, a picture each 40 ms, both from when it began.
+
+    A picture shows what was to be heard ``picture_delay_s`` earlier, and its track's time says so.
+    """
+
+    def __init__(self, voice: Voice, painter: Painter, drawing: ThreadPoolExecutor, faults: Faults) -> None:
+        self._voice = voice
+        self._painter = painter
+        self._drawing = drawing
+        self._mouths: deque[_Mouth] = deque(maxlen=round(PAST_S / BLOCK_S))
+        self._viewers: dict[SoundTrack, PictureTrack] = {}
+        self._painting: asyncio.Task[None] | None = None
+        self._last_picture: Picture | None = None
+        self.began_s = time.monotonic() - PAST_S
+        self.faults = faults
+        self.mood = Mood.IDLE
+        self.is_stalled = False
+        self.is_frozen = False
+
+    def join(self) -> tuple[SoundTrack, PictureTrack]:
+        """Fresh tracks for a viewer; give them back with `leave`."""
+        sound, picture = SoundTrack(), PictureTrack()
+        self._viewers[sound] = picture
+        return sound, picture
+
+    def leave(self, sound: SoundTrack) -> None:
+        """End a viewer's tracks."""
+        picture = self._viewers.pop(sound, None)
+        sound.stop()
+        if picture is not None:
+            picture.stop()
+
+    def clear(self) -> None:
+        """Forget the pictures of what was said but is not shown yet."""
+        self._mouths.clear()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        next_s, index, frame_due_s = time.monotonic(), 0, 0.0
+        try:
+            while True:
+                now_s = time.monotonic()
+                if now_s < next_s:
+                    await asyncio.sleep(next_s - now_s)
+                elif now_s - next_s > MAX_LATE_S:
+                    next_s = now_s
+                next_s += BLOCK_S
+                index = max(index + 1, round((next_s - BLOCK_S - self.began_s) / BLOCK_S))
+                self._sound(index, self._voice.pull())
+                if time.monotonic() >= frame_due_s and self._viewers and not self.is_stalled:
+                    frame_due_s = max(frame_due_s + FRAME_S, time.monotonic() - FRAME_S / 2)
+                    self._begin_picture()
+        finally:
+            if self._painting is not None:
+                self._painting.cancel()
+                await asyncio.gather(self._painting, return_exceptions=True)
+            for sound in list(self._viewers):
+                self.leave(sound)
+
+    def _sound(self, index: int, moment: Moment) -> None:
+        at_s = self.began_s + index * BLOCK_S
+        self._mouths.append(_Mouth(at_s, moment.mouth, moment.loudness))
+        pcm = moment.pcm
+        if self.faults.has_test_marks:
+            pcm = pcm.copy()
+            stamp.add_click(pcm, at_s, ROOM_HZ)
+        for track in self._viewers:
+            track.put(index, pcm)
+
+    def _begin_picture(self) -> None:
+        if (
+            self._painting is None or self._painting.done()
+        ):  # else the one before takes long: this one is left out
+            self._painting = asyncio.create_task(self._paint(), name="stage: paint")
+
+    async def _paint(self) -> None:
+        shown_s = time.monotonic() - self.faults.picture_delay_s
+        mouth = self._mouth_at(shown_s)
+        if self.is_frozen and self._last_picture is not None:
+            picture = self._last_picture
+        else:
+            loop = asyncio.get_running_loop()
+            picture = await loop.run_in_executor(
+                self._drawing,
+                self._painter.paint,
+                time.monotonic() - self.began_s,
+                self.mood,
+                mouth.shape,
+                mouth.loudness,
+            )
+            if self.faults.has_test_marks:
+                height = picture.shape[0] * 2 // 3
+                stamp.put_stamp(picture[:height], round(shown_s * 1000))
+            self._last_picture = picture
+        for track in self._viewers.values():
+            track.put(shown_s - self.began_s, picture)
+
+    def _mouth_at(self, at_s: float) -> _Mouth:
+        near = [mouth for mouth in self._mouths if abs(mouth.at_s - at_s) < BLOCK_S]
+        return min(near, key=lambda mouth: abs(mouth.at_s - at_s)) if near else _Mouth(at_s, None, 0.0)
