@@ -46,6 +46,10 @@ CHROMIUM_FLAGS = (
 # Runs in every frame before the page's own scripts: keeps the peer connections and the microphone within reach.
 _WATCH_JS = """
 (() => {
+  document.addEventListener('pointerdown', () => { window.__kaiPressedAt = Date.now(); }, true);
+  const Socket = window.WebSocket;
+  window.__kaiSockets = [];
+  window.WebSocket = class extends Socket { constructor(...a) { super(...a); window.__kaiSockets.push(this); } };
   window.__kaiConnections = [];
   const Native = window.RTCPeerConnection;
   if (Native) {
@@ -61,22 +65,23 @@ _WATCH_JS = """
 })();
 """
 
-# In the media component's frame: onsets and ends of sound (page and microphone), a level, every frame's time, test marks.
+# In the media component's frame: onsets and ends of sound (page and microphone), a level, every frame's time, test marks
+# (see ``kai.media.stamp``).
 _MEASURE_JS = """
 async () => {
   if (window.__kaiMeasured) return;
   const video = document.querySelector('video');
-  const M = window.__kaiMeasured = { sound: [], mic: [], frames: [], marks: [], clicks: [], level: 0 };
+  const M = window.__kaiMeasured = { sound: [], mic: [], frames: [], marks: [], level: 0 };
   const context = new AudioContext({ latencyHint: 'interactive' });
   const code = `class Onsets extends AudioWorkletProcessor {
     constructor(o) { super(); this.threshold = o.processorOptions.threshold; this.hold = o.processorOptions.hold;
-      this.on = false; this.last = 0; this.click = 0; }
+      this.on = false; this.last = 0; }
     process(inputs) { const x = inputs[0][0]; if (x) { let m = 0, at = 0;
       for (let i = 0; i < x.length; i++) { const a = Math.abs(x[i]); if (a > m) { m = a; at = i; } }
       const now = Date.now(); this.port.postMessage(['level', m]);
       if (m > this.threshold) { if (!this.on) { this.on = true; this.port.postMessage(['on', now]); } this.last = now; }
       else if (this.on && now - this.last > this.hold) { this.on = false; this.port.postMessage(['off', this.last]); }
-      if (m > 0.45 && now - this.click > 500) { this.click = now; this.port.postMessage(['click', now]); } }
+      }
       return true; } };
     registerProcessor('onsets', Onsets)`;
   await context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
@@ -88,7 +93,6 @@ async () => {
     node.port.onmessage = (e) => {
       const [kind, value] = e.data;
       if (kind === 'level') { if (isPage) M.level = Math.max(value, M.level * 0.9); }
-      else if (kind === 'click') { if (isPage) M.clicks.push(value); }
       else list.push([kind, value]);
     };
   };
@@ -399,7 +403,8 @@ class Visitor:
         frame.evaluate(_MEASURE_JS)
 
     def measured(self) -> dict[str, Any]:
-        """What was seen since ``measure``: ``sound`` and ``mic`` as [on|off, ms], ``frames`` in ms, marks, clicks."""
+        """What was seen since ``measure``: ``sound`` and ``mic`` as [on|off, ms], ``frames`` in ms, ``marks`` as
+        [ms, stamp]."""
         frame = self.media_frame()
         assert frame is not None
         return frame.evaluate("() => window.__kaiMeasured")
@@ -413,6 +418,14 @@ class Visitor:
     def level(self) -> float:
         """Peak of the page's sound just now, 0 to 1."""
         return float(self.measured()["level"])
+
+    def pressed_at_ms(self) -> float:
+        """When the last press of a button reached the page, on the page's clock."""
+        return float(self.page.evaluate("() => window.__kaiPressedAt"))
+
+    def lose_websocket(self) -> None:
+        """Cut Streamlit's WebSocket, as a short loss of the network does."""
+        self.page.evaluate("() => window.__kaiSockets.forEach((s) => s.close())")
 
     def screenshot(self, path: Path) -> Path:
         """A picture of the page."""

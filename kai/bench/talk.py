@@ -22,7 +22,8 @@ TURNS = 9
 LEAD_S = 5.0
 GAP_S = 7.0
 WINDOW_S = 5.0
-CPU_S = 8.0
+IDLE_S = 8.0
+REST_S = 20.0
 
 
 def run() -> dict[str, Any]:
@@ -84,14 +85,14 @@ def talk(chromium: Path, mic: Path) -> dict[str, Any]:
     with AppProcess(env={"KAI_TEST_MARKS": "1"}) as app:
         app.wait_ready()
         time.sleep(4)
-        figures["cpu_idle_percent"] = cpu_by_process(app, CPU_S)
+        figures["cpu_idle_percent"] = cpu_by_process(app, IDLE_S)
         figures["memory_idle_mb"] = memory_by_process(app)
         with visitor(chromium, mic=mic) as person:
             person.open(app.url)
             person.start()
             person.wait_picture(60)
             person.measure()
-            figures["cpu_at_rest_percent"] = None
+            figures["cpu_at_rest_percent"] = {}
             until_s = time.monotonic() + TURNS * (GAP_S + 2.5)
             cpu = Cpu(app)
             while time.monotonic() < until_s:
@@ -99,12 +100,13 @@ def talk(chromium: Path, mic: Path) -> dict[str, Any]:
             figures["cpu_talking_percent"] = cpu.percent()
             figures["memory_talking_mb"] = memory_by_process(app)
             seen = person.measured()
-            figures |= answers(seen) | frames(seen["frames"]) | offsets(seen)
-            figures |= interruption(person)
+            figures |= answers(seen) | frames(seen["frames"]) | interruption(person)
             person.page.wait_for_timeout(3000)
+            quiet_from_ms = float(person.page.evaluate("() => Date.now()"))
             cpu = Cpu(app)
-            person.page.wait_for_timeout(CPU_S * 1000)
+            person.page.wait_for_timeout(REST_S * 1000)
             figures["cpu_at_rest_percent"] = cpu.percent()
+            figures |= offsets(person.measured(), quiet_from_ms)
     return figures
 
 
@@ -135,21 +137,22 @@ def frames(at_ms: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def offsets(seen: dict[str, Any]) -> dict[str, Any]:
-    """Sound against picture by test marks: both tell the media time that they belong to. Plus means sound late."""
-    marks = np.array(seen["marks"], dtype=float)
-    if not len(marks) or not seen["clicks"]:
-        return {"sound_against_picture_ms": None}
+def offsets(seen: dict[str, Any], from_ms: float) -> dict[str, Any]:
+    """Sound against picture by test marks, while nobody speaks: plus means that the sound is late.
+
+    A frame carries the media time that it shows, and a click sounds at each full second of the same time.
+    """
+    marks = np.array([mark for mark in seen["marks"] if mark[0] > from_ms], dtype=float)
+    clicks = [at for kind, at in seen["sound"] if kind == "on" and at > from_ms]
+    if not len(marks) or not clicks:
+        return {"sound_against_picture_p50_ms": None}
     picture_delay = marks[:, 0] % 2**32 - marks[:, 1]
     found: list[float] = []
-    for click in seen["clicks"]:
-        near = np.abs(marks[:, 0] - click) < 1000
-        if not near.any():
-            continue
-        delay = float(np.median(picture_delay[near]))
-        # The click sounds at each full second of media time; on the page's clock that second passed ``delay`` ago.
-        media_ms = click % 2**32 - delay
-        found.append((media_ms + 500) % 1000 - 500)
+    for click in clicks:
+        near = np.abs(marks[:, 0] - click) < 1500
+        if near.any():
+            media_ms = click % 2**32 - float(np.median(picture_delay[near]))
+            found.append((media_ms + 500) % 1000 - 500)
     return {
         "sound_against_picture_p50_ms": round(float(np.median(found))),
         "sound_against_picture_p5_p95_ms": [round(float(np.percentile(found, q))) for q in (5, 95)],
@@ -164,9 +167,9 @@ def interruption(person: Visitor) -> dict[str, Any]:
         person.say("What can you do?")
         person.wait_state("Speaking", 15)
         person.page.wait_for_timeout(900)
-        pressed_ms = float(person.page.evaluate("() => Date.now()"))
         person.press("Interrupt")
-        person.page.wait_for_timeout(2500)
+        pressed_ms = person.pressed_at_ms()
+        person.page.wait_for_timeout(950)
         ends = [at for kind, at in person.measured()["sound"] if kind == "off" and at > pressed_ms - 50]
         if ends:
             delays.append(ends[0] - pressed_ms)

@@ -102,8 +102,8 @@ def test_interrupt_silences_and_keeps_what_was_heard(person: Visitor) -> None:
     person.say(QUESTION)
     person.wait_state("Speaking", ANSWER_S)
     person.page.wait_for_timeout(1200)
-    pressed_ms = person.page.evaluate("() => Date.now()")
     person.press("Interrupt")
+    pressed_ms = person.pressed_at_ms()
     person.wait_state("Listening", 5)
     person.page.wait_for_timeout(1500)
     ends = [at for kind, at in person.measured()["sound"] if kind == "off"]
@@ -185,6 +185,40 @@ def test_a_page_change_does_not_end_the_talk(person: Visitor) -> None:
     person.wait_state("Listening")
     person.say("Hello")
     person.wait(lambda: person.line_of("assistant", 1), ANSWER_S, "an answer after the change of page")
+
+
+def test_a_short_loss_of_the_websocket_does_not_end_the_talk(person: Visitor) -> None:
+    begin(person)
+    person.say("What is your name?")
+    person.wait_line("assistant", 1)
+    was = person.video()
+    person.lose_websocket()
+    person.page.wait_for_timeout(3000)
+    now = person.video()
+    assert was is not None
+    assert now is not None
+    assert now.current_time_s > was.current_time_s + 2
+    person.say("What is your name?")
+    person.wait_line("assistant", 2)
+    assert person.line_of("user", 1) == "What is your name?"
+
+
+def test_a_killed_face_comes_back_while_the_voice_goes_on(app: AppProcess, person: Visitor) -> None:
+    begin(person)
+    before = app.children_named("local_face")[-1]
+    person.say(QUESTION)
+    person.wait_state("Speaking", ANSWER_S)
+    before.kill()
+    line = person.wait_line("assistant", 1)
+    person.wait_state("Listening", 30)
+    assert person.line_of("assistant", 1) == line, "the line was said to its end"
+    assert not person.page.locator(".lines .cut").count()
+    was = person.video()
+    person.page.wait_for_timeout(1500)
+    now = person.video()
+    assert was is not None
+    assert now is not None
+    assert now.frames > was.frames + 5
 
 
 def test_a_killed_engine_comes_back_and_nothing_said_is_lost(app: AppProcess, person: Visitor) -> None:

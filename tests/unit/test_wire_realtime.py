@@ -1,3 +1,5 @@
+"""The codec of the Realtime protocol, both roles."""
+
 from __future__ import annotations
 
 import json
