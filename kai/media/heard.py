@@ -1,0 +1,237 @@
+"""Where in the speech that we sent a room's sound is: matched, since no service tells it. Pure; numpy only.
+
+The room's sound is our own PCM, coded and resampled, some hundred milliseconds later, stretched by a jitter buffer, with
+silence before and after. Its beginning is found by level, then its place by correlation, again and again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Pcm = npt.NDArray[np.int16]
+Wave = npt.NDArray[np.float32]
+
+ROOM_HZ: Final = 48_000
+SENT_HZ: Final = 24_000
+_COARSE_HZ: Final = 8_000
+_ROOM_STEP, _SENT_STEP = ROOM_HZ // _COARSE_HZ, SENT_HZ // _COARSE_HZ
+
+SOUNDING_PEAK: Final = 90
+"""Below this int16 peak a room is silent: coded silence has peaks of a few units."""
+WINDOW_S: Final = 0.24
+"""What is compared: a syllable or two."""
+SEARCH_S: Final = 0.4
+REMATCH_S: Final = 0.2
+GOOD_FIT: Final = 0.6
+MOVE_S: Final = 0.004
+"""A better place is taken when it is this far off; less is noise."""
+QUIET_END_S: Final = 0.3
+DEAF_S: Final = 0.25
+"""After a cut, what arrives is old speech."""
+MOST_SEGMENTS: Final = 16
+MOST_SENT_S: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """From ``at`` (samples of the room, 48 000 Hz) the room sounds ``segment_id`` from its ``sample`` (24 000 Hz) on."""
+
+    at: int
+    segment_id: str
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The room was found to be at ``sample`` of the segment at ``at``."""
+
+    at: int
+    segment_id: str
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The room has sounded the segment to its end, at ``at``."""
+
+    at: int
+    segment_id: str
+
+
+Finding = Begun | Moved | Over
+
+
+@dataclass(slots=True)
+class _Sent:
+    id: str
+    parts: list[Pcm] = field(default_factory=list[Pcm])
+    samples: int = 0
+    is_complete: bool = False
+    first_loud: int | None = None
+    coarse: Wave = field(default_factory=lambda: np.zeros(0, np.float32))
+    rest: Pcm = field(default_factory=lambda: np.zeros(0, np.int16))
+
+    def add(self, pcm: Pcm) -> None:
+        if self.samples > MOST_SENT_S * SENT_HZ:
+            return
+        if self.first_loud is None:
+            loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > SOUNDING_PEAK)
+            if len(loud):
+                self.first_loud = self.samples + int(loud[0])
+        self.samples += len(pcm)
+        joined = np.concatenate([self.rest, pcm])
+        whole = len(joined) // _SENT_STEP * _SENT_STEP
+        self.rest = joined[whole:]
+        self.coarse = np.concatenate([self.coarse, _coarse(joined[:whole], _SENT_STEP)])
+
+
+def _coarse(pcm: Pcm, step: int) -> Wave:
+    return pcm.reshape(-1, step).mean(axis=1, dtype=np.float32)
+
+
+class Matcher:
+    """Follows the segments through the room's sound. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._queue: deque[_Sent] = deque()
+        self._heard = np.zeros(0, np.float32)
+        self._at = 0
+        self._current: _Sent | None = None
+        self._origin = 0
+        self._next_match = 0
+        self._quiet_since: int | None = None
+        self._deaf_until = 0
+        self._is_ending = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a segment with sound was sent of which nothing was heard yet."""
+        return self._current is None and any(sent.first_loud is not None for sent in self._queue)
+
+    @property
+    def is_sounding(self) -> bool:
+        return self._current is not None
+
+    def sent(self, segment_id: str, pcm: Pcm) -> None:
+        """Sound that was given to the avatar: ``(samples,)`` int16, 24 000 Hz."""
+        self._segment(segment_id).add(pcm)
+
+    def ended(self, segment_id: str) -> None:
+        """The segment is complete."""
+        self._segment(segment_id).is_complete = True
+
+    def said_over(self) -> None:
+        """The service says that the avatar has come to rest: what sounds now is over with the next quiet."""
+        self._is_ending = self._current is not None
+
+    def cut(self) -> None:
+        """Everything that was sent is forgotten; what of it is still on its way is not heard."""
+        self._queue.clear()
+        self._current = None
+        self._deaf_until = self._at + round(DEAF_S * ROOM_HZ)
+
+    def push(self, pcm: Pcm) -> list[Finding]:
+        """The room's next sound, ``(samples,)`` int16, 48 000 Hz, a multiple of 6 samples."""
+        start, self._at = self._at, self._at + len(pcm)
+        keep = round((WINDOW_S + 0.1) * _COARSE_HZ)
+        self._heard = np.concatenate([self._heard, _coarse(pcm, _ROOM_STEP)])[-keep:]
+        loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > SOUNDING_PEAK)
+        findings: list[Finding] = []
+        findings += self._drop_silent(start)
+        if self._current is None and len(loud) and start >= self._deaf_until:
+            findings += self._begin(start + int(loud[0]))
+        elif self._current is not None:
+            self._watch_quiet(start, is_quiet=not len(loud))
+        if self._current is not None:
+            findings += self._follow()
+        return findings
+
+    def _segment(self, segment_id: str) -> _Sent:
+        if self._current is not None and self._current.id == segment_id:
+            return self._current
+        sent = next((s for s in self._queue if s.id == segment_id), None)
+        if sent is None:
+            sent = _Sent(segment_id)
+            self._queue.append(sent)
+            if len(self._queue) > MOST_SEGMENTS:
+                self._queue.popleft()
+        return sent
+
+    def _drop_silent(self, at: int) -> list[Finding]:
+        """A complete segment without any sound is over when its turn comes."""
+        findings: list[Finding] = []
+        while self._current is None and self._queue and self._queue[0].is_complete:
+            if self._queue[0].first_loud is not None:
+                break
+            silent = self._queue.popleft()
+            findings += [Begun(at, silent.id, 0), Over(at, silent.id)]
+        return findings
+
+    def _begin(self, at: int) -> list[Finding]:
+        if not self._queue or self._queue[0].first_loud is None:
+            return []
+        self._current = self._queue.popleft()
+        sample = self._current.first_loud or 0
+        self._origin = at - 2 * sample
+        self._next_match = at + round(WINDOW_S * ROOM_HZ)
+        self._quiet_since, self._is_ending = None, False
+        return [Begun(at, self._current.id, sample)]
+
+    def _watch_quiet(self, at: int, *, is_quiet: bool) -> None:
+        if not is_quiet:
+            self._quiet_since = None
+        elif self._quiet_since is None:
+            self._quiet_since = at
+
+    def _follow(self) -> list[Finding]:
+        current = self._current
+        assert current is not None
+        findings: list[Finding] = []
+        if self._at >= self._next_match and self._quiet_since is None:
+            self._next_match = self._at + round(REMATCH_S * ROOM_HZ)
+            better = self._match(current)
+            if better is not None:
+                self._origin = better
+                findings.append(Moved(self._at, current.id, (self._at - better) // 2))
+        place = (self._at - self._origin) // 2
+        quiet_s = 0.0 if self._quiet_since is None else (self._at - self._quiet_since) / ROOM_HZ
+        is_near = place >= current.samples - round(SEARCH_S * SENT_HZ)
+        is_through = place >= current.samples and (quiet_s > 0 or place >= current.samples + SENT_HZ // 2)
+        is_given_up = quiet_s >= QUIET_END_S and (is_near or self._is_ending)
+        if current.is_complete and (is_through or is_given_up):
+            self._current = None
+            at = min(self._at, self._origin + 2 * current.samples)
+            findings.append(Over(at, current.id))
+        return findings
+
+    def _match(self, current: _Sent) -> int | None:
+        """Where the segment's first sample would lie in the room, if that is clearly not where we thought."""
+        width = round(WINDOW_S * _COARSE_HZ)
+        window = self._heard[-width:]
+        power = float(np.dot(window, window))
+        if len(window) < width or power < width * 50.0**2:
+            return None
+        expected = (self._at - self._origin) // _ROOM_STEP - width
+        reach = round(SEARCH_S * _COARSE_HZ)
+        low = max(0, expected - reach)
+        sent = current.coarse[low : expected + reach + width]
+        if len(sent) < width:
+            return None
+        size = 1 << (len(sent) + width - 1).bit_length()
+        product = np.fft.irfft(np.fft.rfft(sent, size) * np.conj(np.fft.rfft(window, size)), size)
+        count = len(sent) - width + 1
+        energy = np.concatenate([[0.0], np.cumsum(sent.astype(np.float64) ** 2)])
+        norms = np.sqrt(np.maximum(energy[width:] - energy[:-width], 1.0) * power)
+        fits = product[:count] / norms
+        # Of equally good places (a steady tone has many) the nearest to the expected one.
+        away = np.abs(np.arange(count) + low - expected) / reach
+        best = int(np.argmax(fits - 0.05 * away))
+        if fits[best] < GOOD_FIT:
+            return None
+        origin = self._at - (low + best + width) * _ROOM_STEP
+        return origin if abs(origin - self._origin) > MOVE_S * ROOM_HZ else None
