@@ -4,12 +4,15 @@ from pathlib import Path
 
 import streamlit as st
 
+import kai.avatar
 from kai.errors import KaiError
 from kai.ui import bridge, desk, host, stage, texts
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
+# A picture of our own: Streamlit fetches the icons that it knows by name from another host.
+ICON = Path(kai.avatar.__file__).parent / "data" / "kai.jpg"
 
-st.set_page_config(page_title=texts.APP_NAME, page_icon="💬", layout="wide")
+st.set_page_config(page_title=texts.APP_NAME, page_icon=str(ICON), layout="wide")
 talk_page = st.Page(PAGES / "talk.py", title=texts.TALK_PAGE, icon=":material/forum:", default=True)
 help_page = st.Page(PAGES / "help.py", title=texts.HELP_PAGE, icon=":material/help:", url_path="help")
 page = st.navigation([talk_page, help_page], position="top")

@@ -122,6 +122,19 @@ def test_a_lost_websocket_disturbs_nothing(person: Visitor, app: AppProcess) -> 
     person.page.get_by_role("button", name=texts.START_AGAIN).wait_for()
 
 
+def test_no_page_asks_any_other_host(person: Visitor, app: AppProcess) -> None:
+    asked: list[str] = []
+    person.page.on("request", lambda request: asked.append(request.url))
+    begin(person, app)
+    person.page.get_by_role("link", name=texts.HELP_PAGE).click()
+    person.page.get_by_role("link", name=texts.BACK_TO_TALK).click()
+    person.wait_state(texts.LISTENING)
+    person.press(texts.STOP)
+    person.page.get_by_role("button", name=texts.START_AGAIN).wait_for()
+    assert asked
+    assert [url for url in asked if not url.startswith((app.url, "data:", "blob:"))] == []
+
+
 def test_an_empty_line_is_refused_with_a_word(person: Visitor, app: AppProcess) -> None:
     begin(person, app)
     person.say("   ")

@@ -1,6 +1,6 @@
 """A launcher like ``streamlit_app.py`` whose talks are fakes: ``PYTHONPATH=. streamlit run tests/ui/fake_app.py``.
 
-``KAI_FAKE_MONOLOGUE_S`` makes the fake brain pretend to hear a question that often; ``KAI_FAKE_REFUSAL`` makes it refuse.
+``KAI_FAKE_REFUSAL`` makes the brain refuse with those words.
 """
 
 import os
@@ -17,10 +17,5 @@ app = st.App(
     ROOT / "kai/ui/main.py",
     routes=routes(),
     middleware=middleware(),
-    lifespan=make_lifespan(
-        lambda: make_hub(
-            refuses=os.environ.get("KAI_FAKE_REFUSAL", ""),
-            monologue_s=float(os.environ.get("KAI_FAKE_MONOLOGUE_S", "0")),
-        )
-    ),
+    lifespan=make_lifespan(lambda: make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""))),
 )

@@ -3,107 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 
 import numpy as np
 
 from kai.adapters.browser import PageLink
 from kai.adapters.voice_only import VoiceOnly
-from kai.core.events import (
-    AssistantTranscriptChanged,
-    AudioStarted,
-    AudioStopped,
-    ResponseCreated,
-    ResponseDone,
-    UserSpeechStarted,
-    UserSpeechStopped,
-    UserTranscriptChanged,
-)
 from kai.core.state import Look
 from kai.errors import BrainError
-from kai.ports import BrainSink, FaceCapability, FaceSink, Marks, Pcm
+from kai.ports import FaceCapability, FaceSink, Marks, Pcm
 from kai.runtime.hub import Page, Services, SessionHub
 from kai.runtime.session import Session
+from tests.support.fakes import FakeBrain
 
-ANSWER = (
-    "You said: {text}. I am a stand-in, and I speak for a while, so that there is something to interrupt."
-)
 PICTURE_SIDE = 512
 
 
-class FakeBrain:
-    """Answers a typed line by a tone. With ``monologue_s`` it also pretends to hear a person that often."""
+def long_answer(text: str) -> str:
+    """An answer of 6 s, so that there is something to interrupt."""
+    return f"You said: {text} I am a stand-in, and I speak for a while, so that a person can look at me and cut me off."
 
-    def __init__(self, *, refuses: str = "", monologue_s: float = 0.0) -> None:
-        self._refuses = refuses
-        self._monologue_s = monologue_s
-        self._count = itertools.count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._cancelled: set[str] = set()
 
-    async def open(self, look: Look, sink: BrainSink) -> None:
-        if self._refuses:
-            raise BrainError(self._refuses, code="refused", is_retryable=False)
-        self._sink = sink
-        if self._monologue_s:
-            self._spawn(self._hear_now_and_then())
+class DeafBrain(FakeBrain):
+    """Answers typed lines alone: the tone of a browser's fake microphone would keep it talking."""
 
     def push_mic(self, pcm: Pcm) -> None: ...
-
-    def set_muted(self, is_muted: bool) -> None: ...
-
-    def seed(self, lines: tuple[tuple[str, str], ...]) -> None: ...
-
-    def send_text(self, item_id: str, text: str) -> None:
-        self._spawn(self._answer(text))
-
-    def cancel(self, response_id: str) -> None:
-        self._cancelled.add(response_id)
-
-    def update(self, look: Look) -> None: ...
-
-    async def aclose(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn(self, work: object) -> None:
-        task = asyncio.get_running_loop().create_task(work, name="fake brain")  # type: ignore[arg-type]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _hear_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(self._monologue_s)
-            item = f"item_user_{next(self._count)}"
-            self._sink.emit(UserSpeechStarted(item))
-            for text in ("What", "What is the", "What is the time in", "What is the time in Lisbon?"):
-                await asyncio.sleep(0.4)
-                self._sink.emit(UserTranscriptChanged(item, text, False))
-            self._sink.emit(UserSpeechStopped(item))
-            await asyncio.sleep(0.3)
-            self._sink.emit(UserTranscriptChanged(item, text, True))
-            await asyncio.sleep(0.5)
-            await self._answer(text)
-            await asyncio.sleep(6)
-
-    async def _answer(self, text: str) -> None:
-        n = next(self._count)
-        response, item = f"resp_{n}", f"item_kai_{n}"
-        self._sink.emit(ResponseCreated(response))
-        answer = ANSWER.format(text=text)
-        self._sink.emit(AudioStarted(response))
-        self._sink.emit(AssistantTranscriptChanged(response, item, answer, True))
-        tone = (3000 * np.sin(2 * np.pi * 220 * np.arange(24_000 * 6) / 24_000)).astype(np.int16)
-        for start in range(0, len(tone), 2400):
-            if response in self._cancelled:
-                return
-            self._sink.sound(response, tone[start : start + 2400])
-            await asyncio.sleep(0.05)
-        self._sink.end_segment(response)
-        self._sink.emit(AudioStopped(response))
-        self._sink.emit(ResponseDone(response, "completed"))
 
 
 class FakeFace(VoiceOnly):
@@ -138,11 +62,12 @@ class FakeFace(VoiceOnly):
         await super().aclose()
 
 
-def make_hub(*, refuses: str = "", monologue_s: float = 0.0) -> SessionHub:
-    """A hub of fakes, not yet started."""
+def make_hub(*, refuses: str = "") -> SessionHub:
+    """A hub of fakes, not yet started; its brain refuses with those words, if there are any."""
 
     async def make_brain() -> FakeBrain:
-        return FakeBrain(refuses=refuses, monologue_s=monologue_s)
+        error = BrainError(refuses, code="refused", is_retryable=False) if refuses else None
+        return DeafBrain(reply=long_answer, open_error=error)
 
     def make_session() -> tuple[Session, Page]:
         page = PageLink()

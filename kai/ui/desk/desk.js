@@ -4,7 +4,6 @@
 const desks = new WeakMap();
 
 const BAR_COUNT = 16;
-const CAPTION_CHARS = 64;
 const CHARS_PER_SECOND = 15;
 const STREAMLIT_WEBRTC_DEVICES = "streamlit-webrtc:device-ids";
 const OUR_MICROPHONE = "kai.microphone";
@@ -37,6 +36,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
 class Desk {
   constructor(root, data) {
     this.root = root;
+    this.data = data;
     this.words = data.words;
     this.base = `/api/talks/${encodeURIComponent(data.talkId)}`;
     this.view = null;
@@ -89,7 +89,7 @@ class Desk {
     this.$(".chat").setAttribute("aria-label", w.chat);
     this.$(".newest").textContent = `↓ ${w.newest}`;
     this.$(".text").placeholder = w.typeHere;
-    this.$(".text").maxLength = this.textLimit();
+    this.$(".text").maxLength = this.data.textLimit;
     this.$('label[for="kai-text"]').textContent = w.typeHere;
     for (const button of this.root.querySelectorAll("[data-wish]")) {
       button.addEventListener("click", () => this.press(button));
@@ -109,10 +109,6 @@ class Desk {
     for (const name of ["keydown", "keyup", "keypress"]) {
       this.$(".desk").addEventListener(name, (event) => event.stopPropagation());
     }
-  }
-
-  textLimit() {
-    return 2000;
   }
 
   // ---------------------------------------------------------------- the event stream
@@ -268,12 +264,13 @@ class Desk {
     box.dataset.role = caption.role;
     setText(box.querySelector(".who"), caption.role === "user" ? this.words.you : "");
     let text = caption.text;
+    const room = roomOf(box);
     if (caption.role === "assistant") {
-      const chunks = chunksOf(text);
+      const chunks = chunksOf(text, room);
       this.caption.at = Math.min(this.chunkNow(caption, chunks), chunks.length - 1);
       text = chunks[this.caption.at] ?? "";
-    } else if (caption.role === "user" && text.length > CAPTION_CHARS) {
-      text = `… ${text.slice(text.indexOf(" ", text.length - CAPTION_CHARS) + 1)}`;
+    } else if (caption.role === "user" && text.length > room) {
+      text = `… ${text.slice(text.indexOf(" ", text.length - room) + 1)}`;
     }
     setText(box.querySelector(".said"), text);
   }
@@ -577,14 +574,22 @@ function remember(key, value) {
   else localStorage.removeItem(key);
 }
 
-function chunksOf(text) {
+// Characters that a caption has room for, by its width, its type and its lines.
+function roomOf(box) {
+  const style = getComputedStyle(box);
+  const perLine = box.clientWidth / (parseFloat(style.fontSize) * 0.56);
+  const lines = Math.max(1, Math.round(box.clientHeight / parseFloat(style.lineHeight)));
+  return Math.min(68, Math.max(24, Math.floor(perLine * lines) - 6));
+}
+
+function chunksOf(text, room) {
   const chunks = [];
   let rest = text.trim();
-  while (rest.length > CAPTION_CHARS) {
-    const head = rest.slice(0, CAPTION_CHARS + 1);
+  while (rest.length > room) {
+    const head = rest.slice(0, room + 1);
     const clause = Math.max(head.lastIndexOf(". "), head.lastIndexOf(", "), head.lastIndexOf("? "), head.lastIndexOf("; ")) + 1;
-    const at = clause > CAPTION_CHARS * 0.5 ? clause : head.lastIndexOf(" ");
-    const cut = at > 0 ? at : CAPTION_CHARS;
+    const at = clause > room * 0.5 ? clause : head.lastIndexOf(" ");
+    const cut = at > 0 ? at : room;
     chunks.push(rest.slice(0, cut).trim());
     rest = rest.slice(cut).trim();
   }
