@@ -18,6 +18,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kai.compat import rtc
 from kai.engine.conversation import Conversation, Dropped, new_id
+from kai.engine.echo import EchoGate
 from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.synthesise import SAMPLE_RATE_HZ as SPEECH_HZ
@@ -52,9 +53,10 @@ class SpokenTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, playout: Playout) -> None:
+    def __init__(self, playout: Playout, echo: EchoGate) -> None:
         super().__init__()
         self._playout = playout
+        self._echo = echo
         self._next_at_s: float | None = None
         self.sender: RTCRtpSender | None = None
         self.rtp_origin: int | None = None
@@ -71,7 +73,9 @@ class SpokenTrack(MediaStreamTrack):
             self._next_at_s = now_s  # the first frame, or the computer slept: go on from here, do not race
         await asyncio.sleep(max(0.0, self._next_at_s - now_s))
         self._next_at_s += FRAME_S
-        frame = av.AudioFrame.from_ndarray(self._playout.pull()[None], format="s16", layout="mono")
+        sound = self._playout.pull()
+        self._echo.play(sound)
+        frame = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
         frame.sample_rate = CALL_HZ
         frame.pts = pts
         frame.time_base = Fraction(1, CALL_HZ)
@@ -107,7 +111,8 @@ class Call:
             lambda response_id: self._send_own(wire.OutputAudioStarted(response_id=response_id)),
             lambda response_id: self._send_own(wire.OutputAudioStopped(response_id=response_id)),
         )
-        self._track = SpokenTrack(self._playout)
+        self._echo = EchoGate()
+        self._track = SpokenTrack(self._playout, self._echo)
         self._events: RTCDataChannel | None = None
         self._marks: RTCDataChannel | None = None
         self._listeners: list[Callable[[str], None]] = []
@@ -201,6 +206,24 @@ class Call:
         """Silences Kai at once."""
         return self._playout.drop()
 
+    @property
+    def is_sounding(self) -> bool:
+        """Whether Kai can be heard now, or a moment ago."""
+        return self._playout.is_sounding
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether an answer is sounding, or about to."""
+        return self._playout.is_playing
+
+    def duck(self, is_ducked: bool) -> None:
+        """Makes Kai softer, or as loud as before."""
+        self._playout.duck(is_ducked)
+
+    def foreign_share(self) -> float:
+        """How much of what is heard is not Kai himself."""
+        return self._echo.foreign_share()
+
     # Inside
 
     def _send_own(self, event: wire.OutputAudioStarted | wire.OutputAudioStopped) -> None:
@@ -276,7 +299,9 @@ class Call:
                     continue  # nobody was greeted yet
                 interleaved = np.ascontiguousarray(frame.to_ndarray()).reshape(-1)
                 mono = pcm.mix_to_mono(interleaved, frame.layout.nb_channels)
-                self._conversation.hear(pcm.to_float32(resampler.push(mono)))
+                heard = pcm.to_float32(resampler.push(mono))
+                self._echo.hear(heard)
+                self._conversation.hear(heard)
         except MediaStreamError:
             return  # the track ended; the connection's state tells the rest
 

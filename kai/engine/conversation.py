@@ -24,6 +24,7 @@ from kai.engine.answer import CONTENT_INDEX, Answer
 from kai.engine.items import Entry, Items, usage_of
 from kai.engine.speech import turns
 from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.manners import is_back_channel, is_unfinished
 from kai.engine.speech.recognise import Transcript
 from kai.engine.speech.spoken import ClauseCutter
 from kai.engine.speech.synthesise import Clause
@@ -37,6 +38,23 @@ SAMPLE_RATE_HZ: Final = 16_000
 MIN_COMMIT_MS: Final = 100
 MAX_COMMIT_MS: Final = 300_000
 MAX_ITEMS: Final = 4_000
+WEIGH_MS: Final = 60
+"""How often it is asked whether the voice over Kai's own is a person's."""
+MIN_FOREIGN_SHARE: Final = 0.62
+"""Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
+DUCK_AFTER_MS: Final = 100
+READ_AFTER_MS: Final = 224
+"""So much of a person's voice over Kai's is read: is it more than "mm-hm"?"""
+DECIDE_AFTER_MS: Final = 448
+"""So much of it ends Kai's answer whatever it says, unless it was read as a back-channel."""
+BACK_CHANNEL_MS: Final = 1_100
+"""Nobody says "mm-hm" for longer."""
+HASTY_SILENCE_MS: Final = 128
+KEPT_BEFORE_MS: Final = 300
+REPAIR_MS: Final = 1_600
+"""Who goes on within this time after the end of a turn had not finished: the two are one."""
+REPAIR_HEARD_MS: Final = 1_500
+"""More of Kai's answer than this, and the person answers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,24 @@ class Transport(Protocol):
         ...
 
     @property
+    def is_sounding(self) -> bool:
+        """Whether Kai can be heard where the person is, now or a moment ago."""
+        ...
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether there is sound of Kai's that can still be interrupted."""
+        ...
+
+    def duck(self, is_ducked: bool) -> None:
+        """Makes Kai softer, or as loud as before."""
+        ...
+
+    def foreign_share(self) -> float:
+        """How much of the power that was heard in the last half second is not Kai's own sound, 0 to 1."""
+        ...
+
+    @property
     def plays_sound(self) -> bool:
         """Whether the sound goes out at its own pace, so that the server knows what was heard (WebRTC)."""
         ...
@@ -75,12 +111,25 @@ class Transport(Protocol):
 
 @dataclass(slots=True)
 class _Turn:
-    """What the person is saying: the id of its item, and what was recognised of it so far."""
+    """What the person is saying: the id of its item, and what was recognised of it so far.
+
+    Over Kai's voice it is a candidate first, of which nobody is told: `foreign_ms` of a voice that is not Kai's were heard
+    in it. `continues` is what the person had said when the turn was ended too early.
+    """
 
     item_id: str
+    start_ms: int = 0
     shown: list[str] = field(default_factory=list[str])
+    last_words: list[str] = field(default_factory=list[str])
     partial: Future[Transcript] | None = None
     guess: Future[Transcript] | None = None
+    is_candidate: bool = False
+    is_ducking: bool = False
+    weighed_ms: int = 0
+    foreign_ms: int = 0
+    reading: Future[Transcript] | None = None
+    is_back_channel: bool = False
+    continues: Entry | None = None
 
 
 def new_id(prefix: str) -> str:
@@ -121,6 +170,8 @@ class Conversation:
         self._has_spoken = False
         self._cached_tokens = 0
         self._turn: _Turn | None = None
+        self._last_said: Entry | None = None
+        self._stopped_ms = 0
         self._detector: turns.TurnDetector | None = None
         self._uncommitted: list[Float32] = []
         self._uncommitted_samples = 0
@@ -157,6 +208,7 @@ class Conversation:
         if self._detector is not None:
             for event in self._detector.push(samples):
                 self._on_turn_event(event)
+            self._weigh_candidate(self._detector)
             return
         self._uncommitted.append(samples)
         self._uncommitted_samples += len(samples)
@@ -276,18 +328,11 @@ class Conversation:
     def _on_turn_event(self, event: turns.TurnEvent) -> None:
         match event:
             case turns.SpeechStarted():
-                self._turn = _Turn(new_id("item"))
-                self._send(
-                    wire.SpeechStarted(item_id=self._turn.item_id, audio_start_ms=event.audio_start_ms)
-                )
-                if self._settings.turns is not None and self._settings.turns.does_interrupt_response:
-                    self._interrupt()
+                self._begin_turn(event.audio_start_ms)
             case turns.PartialDue():
                 self._show_partial(event.audio)
             case turns.SpeculationDue():
-                if self._turn is not None:
-                    self._cancel_guess(self._turn)
-                    self._turn.guess = self._workers.hear_nowait(partial(self._transcribe, event.audio))
+                self._speculate(event.audio)
             case turns.SpeechResumed():
                 if self._turn is not None:
                     self._cancel_guess(self._turn)
@@ -298,10 +343,114 @@ class Conversation:
             case _:
                 assert_never(event)
 
+    def _begin_turn(self, audio_start_ms: int) -> None:
+        rules = self._settings.turns
+        interrupts = rules is not None and rules.does_interrupt_response
+        turn = self._turn = _Turn(new_id("item"), audio_start_ms)
+        if interrupts and self._transport.is_sounding and self._detector is not None:
+            turn.is_candidate = True
+            self._detector.hasten(HASTY_SILENCE_MS)
+            return
+        self._announce_turn(turn)
+
+    def _announce_turn(self, turn: _Turn) -> None:
+        """The person speaks, for certain."""
+        rules = self._settings.turns
+        turn.is_candidate = False
+        self._send(wire.SpeechStarted(item_id=turn.item_id, audio_start_ms=turn.start_ms))
+        heard_ms = 0
+        if rules is not None and rules.does_interrupt_response:
+            heard_ms = self._interrupt()
+        resumed_ms = turn.start_ms - self._stopped_ms + (0 if rules is None else rules.prefix_padding_ms)
+        if self._last_said is not None and resumed_ms < REPAIR_MS and heard_ms < REPAIR_HEARD_MS:
+            turn.continues = self._last_said
+
+    def _weigh_candidate(self, detector: turns.TurnDetector) -> None:
+        """A voice over Kai's own: is it Kai himself, somebody who only nods, or somebody who wants to speak?"""
+        turn = self._turn
+        if turn is None or not turn.is_candidate or detector.time_ms - turn.weighed_ms < WEIGH_MS:
+            return
+        passed_ms = detector.time_ms - turn.weighed_ms if turn.weighed_ms else 0
+        turn.weighed_ms = detector.time_ms
+        if detector.is_silent:
+            return
+        if self._transport.foreign_share() < MIN_FOREIGN_SHARE:
+            turn.foreign_ms = max(0, turn.foreign_ms - passed_ms)
+            if turn.is_ducking and not turn.foreign_ms:
+                self._duck(turn, is_ducked=False)
+            return
+        turn.foreign_ms += passed_ms
+        if turn.foreign_ms >= DUCK_AFTER_MS and not turn.is_ducking:
+            self._duck(turn, is_ducked=True)
+        if turn.foreign_ms >= READ_AFTER_MS and turn.reading is None:
+            detector.forget_before(turn.foreign_ms + KEPT_BEFORE_MS)
+            self._read_candidate(turn, detector.audio())
+        limit_ms = BACK_CHANNEL_MS if turn.is_back_channel else DECIDE_AFTER_MS
+        if not self._transport.is_playing:  # an answer that has just ended: what follows it is no nod
+            limit_ms = DUCK_AFTER_MS
+        if turn.foreign_ms >= limit_ms:
+            self._confirm(turn, detector)
+
+    def _duck(self, turn: _Turn, *, is_ducked: bool) -> None:
+        turn.is_ducking = is_ducked
+        self._transport.duck(is_ducked)
+
+    def _read_candidate(self, turn: _Turn, audio: Float32) -> None:
+        turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
+        self._tasks.create_task(self._judge_candidate(turn, turn.reading), name=f"judge-{turn.item_id}")
+
+    async def _judge_candidate(self, turn: _Turn, reading: Future[Transcript]) -> None:
+        await asyncio.wait([asyncio.wrap_future(reading)])
+        if reading.cancelled() or self._turn is not turn or not turn.is_candidate or self._detector is None:
+            return
+        heard = reading.result()
+        turn.is_back_channel = not heard.is_speech or is_back_channel(heard.text)
+        if not turn.is_back_channel and turn.foreign_ms >= DUCK_AFTER_MS:
+            self._confirm(turn, self._detector)
+
+    def _confirm(self, turn: _Turn, detector: turns.TurnDetector) -> None:
+        turn.start_ms = max(turn.start_ms, detector.time_ms - turn.foreign_ms - KEPT_BEFORE_MS)
+        detector.hasten(turns.SPECULATION_SILENCE_MS)
+        self._announce_turn(turn)
+
+    def _speculate(self, audio: Float32) -> None:
+        turn = self._turn
+        if turn is None:
+            return
+        if turn.is_candidate:
+            # A short word over Kai's voice: "stop" ends his answer, "yeah" does not.
+            if turn.foreign_ms >= DUCK_AFTER_MS:
+                self._read_candidate(turn, audio)
+            return
+        self._cancel_guess(turn)
+        turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
+        rules = self._settings.turns
+        if rules is not None and rules.unfinished_silence_ms > rules.silence_duration_ms:
+            self._tasks.create_task(
+                self._wait_for_more(turn, turn.guess, rules.unfinished_silence_ms),
+                name=f"pause-{turn.item_id}",
+            )
+
+    async def _wait_for_more(self, turn: _Turn, guess: Future[Transcript], silence_ms: int) -> None:
+        """Gives the person more time when the words before the pause are plainly unfinished."""
+        await asyncio.wait([asyncio.wrap_future(guess)])
+        if guess.cancelled() or self._turn is not turn or turn.guess is not guess or self._detector is None:
+            return
+        if is_unfinished(guess.result().text):
+            self._detector.hold(silence_ms)
+
     def _end_turn(self, audio_end_ms: int, audio: Float32 | None) -> None:
         turn, self._turn = self._turn, None
         if turn is None:
             return
+        if turn.is_candidate and (self._transport.is_playing or turn.foreign_ms < DUCK_AFTER_MS):
+            # It was Kai himself, a nod or a noise: nobody is told, and he goes on.
+            if turn.is_ducking:
+                self._duck(turn, is_ducked=False)
+            return
+        if turn.is_candidate:
+            self._announce_turn(turn)
+        self._stopped_ms = audio_end_ms
         self._send(wire.SpeechStopped(item_id=turn.item_id, audio_end_ms=audio_end_ms))
         rules = self._settings.turns
         self._commit_turn(turn, audio, does_answer=rules is not None and rules.does_create_response)
@@ -318,7 +467,8 @@ class Conversation:
             content=(wire.ContentPart(type="input_audio"),),
         )
         self._send(wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id))
-        entry = Entry(item, audio_ms=audio_ms)
+        entry = Entry(item, audio_ms=audio_ms, continues=turn.continues)
+        self._last_said = entry
         self._add_item(entry)
         if turn.partial is not None:
             turn.partial.cancel()
@@ -359,6 +509,7 @@ class Conversation:
         turn = self._turn
         if (
             turn is None
+            or turn.is_candidate
             or not self._settings.transcribes
             or turn.partial is not None
             or turn.guess is not None
@@ -373,7 +524,7 @@ class Conversation:
         if decoding.cancelled() or self._turn is not turn:
             return
         transcript = decoding.result()
-        if transcript.is_speech and (delta := next_words(turn.shown, transcript.text)):
+        if transcript.is_speech and (delta := agreed_words(turn.shown, turn.last_words, transcript.text)):
             self._send(
                 wire.TranscriptionDelta(item_id=turn.item_id, content_index=CONTENT_INDEX, delta=delta)
             )
@@ -497,7 +648,7 @@ class Conversation:
 
     def _question(self, before: Sequence[Entry], params: wire.ResponseParams) -> Question:
         instructions = self._settings.instructions if params.instructions is None else params.instructions
-        items = tuple(entry.item for entry in before)
+        items = _merged(before)
         system_lines = [
             entry.text for entry in before if entry.item.type == "message" and entry.item.role == "system"
         ]
@@ -607,10 +758,10 @@ class Conversation:
             self._transport.end_speech(answer.response_id)
         self._finish_answer(answer, entry, "cancelled", reason=reason)
 
-    def _interrupt(self) -> None:
-        """The person speaks: Kai is silent at once."""
+    def _interrupt(self) -> int:
+        """The person speaks: Kai is silent at once. How much of his answers was heard, in ms."""
         self._cut_answer("turn_detected")
-        self._drop_speech()
+        return self._drop_speech()
 
     def _clear_output(self) -> None:
         if not self._transport.plays_sound:
@@ -621,12 +772,15 @@ class Conversation:
             )
         self._drop_speech()
 
-    def _drop_speech(self) -> None:
+    def _drop_speech(self) -> int:
+        heard_ms = 0
         for dropped in self._transport.drop_speech():
+            heard_ms += dropped.heard_ms
             self._send(wire.OutputAudioCleared(response_id=dropped.response_id))
             entry = next((entry for entry in self._items if entry.item_id == dropped.item_id), None)
             if entry is not None:
                 self._truncate_entry(entry, min(dropped.heard_ms, entry.audio_ms))
+        return heard_ms
 
     # Out
 
@@ -651,17 +805,41 @@ def _output_of(params: wire.ResponseParams) -> wire.AudioOutputConfig:
     return audio.output
 
 
-def next_words(shown: list[str], text: str) -> str:
-    """What can be added to the words `shown` so far, now that the sound so far reads `text`; added to `shown`.
+def _merged(entries: Sequence[Entry]) -> tuple[wire.Item, ...]:
+    """The items, a person's two halves of one sentence as one: what Kai said between them was said too early."""
+    merged: list[wire.Item] = []
+    for entry in entries:
+        first = entry.continues
+        index = next(
+            (i for i, item in enumerate(merged) if first is not None and item.id == first.item_id), None
+        )
+        if first is None or index is None or not entry.text or is_back_channel(entry.text):
+            merged.append(entry.item)
+            continue
+        begun = " ".join(filter(None, (part.transcript for part in merged[index].content or ())))
+        whole = f"{begun.rstrip('.,;:- …')} {entry.text}".strip()
+        part = wire.ContentPart(type="input_audio", transcript=whole)
+        merged[index:] = [replace(entry.item, content=(part,))]
+    return tuple(merged)
 
-    A delta can only be appended, but the recogniser may change its mind. So its last word is held back, and nothing is
-    added while it disagrees with what was shown; the final transcript mends the rest.
+
+def agreed_words(shown: list[str], last_words: list[str], text: str) -> str:
+    """What can be added to the words `shown` so far: those on which the last decode and this one, `text`, agree.
+
+    A delta can only be appended, but the recogniser may change its mind, mostly about the newest words. Nothing is added
+    while it disagrees with what was shown; the final transcript mends the rest. Both lists are brought up to date.
     """
-    words = text.split()[:-1]
+    words = text.split()
+    agreed = 0
+    for was, now in zip(last_words, words, strict=False):
+        if _bare(was) != _bare(now):
+            break
+        agreed += 1
+    last_words[:] = words
     is_same = [_bare(word) for word in words[: len(shown)]] == [_bare(word) for word in shown]
-    if not is_same or len(words) <= len(shown):
+    if not is_same or agreed <= len(shown):
         return ""
-    fresh = words[len(shown) :]
+    fresh = words[len(shown) : agreed]
     delta = (" " if shown else "") + " ".join(fresh)
     shown += fresh
     return delta

@@ -21,13 +21,14 @@ class Entry:
     """An item and what the wire does not show of it.
 
     `words` are Kai's spoken words with the end of each in ms of the item's sound; `transcribing` is the task that will
-    write the person's words into the item.
+    write the person's words into the item. `continues` is the person's item whose end was taken for that of the sentence.
     """
 
     item: Item
     audio_ms: int = 0
     words: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     transcribing: asyncio.Task[None] | None = None
+    continues: Entry | None = None
 
     @property
     def item_id(self) -> str:

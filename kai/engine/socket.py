@@ -90,6 +90,23 @@ class SocketTransport:
         """False: the client does."""
         return False
 
+    @property
+    def is_sounding(self) -> bool:
+        """False: not known here, so a voice is the person's."""
+        return False
+
+    @property
+    def is_playing(self) -> bool:
+        """False: the client plays."""
+        return False
+
+    def duck(self, is_ducked: bool) -> None:
+        """Nothing: the client has all of the sound."""
+
+    def foreign_share(self) -> float:
+        """All: the client keeps Kai's sound out of its microphone."""
+        return 1.0
+
     def send(self, event: wire.KnownServerEvent) -> None:
         """Queues an event for the client."""
         self._outbox.put_nowait(wire.encode(event))

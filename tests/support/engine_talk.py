@@ -33,6 +33,8 @@ class Transport:
 
     plays_sound: bool = True
     events: list[wire.KnownServerEvent] = field(default_factory=list[wire.KnownServerEvent])
+    foreign: float = 1.0
+    ducks: list[bool] = field(default_factory=list[bool])
 
     def __post_init__(self) -> None:
         self.changed = asyncio.Event()
@@ -40,6 +42,21 @@ class Transport:
             lambda response_id: self.send(wire.OutputAudioStarted(response_id=response_id)),
             lambda response_id: self.send(wire.OutputAudioStopped(response_id=response_id)),
         )
+
+    @property
+    def is_sounding(self) -> bool:
+        return self.plays_sound and self.playout.is_sounding
+
+    @property
+    def is_playing(self) -> bool:
+        return self.playout.is_playing
+
+    def duck(self, is_ducked: bool) -> None:
+        self.ducks.append(is_ducked)
+        self.playout.duck(is_ducked)
+
+    def foreign_share(self) -> float:
+        return self.foreign
 
     def send(self, event: wire.KnownServerEvent) -> None:
         self.events.append(event)
@@ -81,12 +98,21 @@ class Talk:
     def say(self, *, speech_ms: int = 600, then_silence_ms: int = 700) -> None:
         self.conversation.hear(np.concatenate([voice_ms(speech_ms), silence_ms(then_silence_ms)]))
 
+    def speak_ms(self, speech_ms: int, *, then_silence_ms: int = 0) -> None:
+        """The person speaks, 20 ms at a time, as a call brings it."""
+        for _ in range(speech_ms // 20):
+            self.conversation.hear(voice_ms(20))
+        for _ in range(then_silence_ms // 20):
+            self.conversation.hear(silence_ms(20))
+
     def do(self, event: wire.ClientEvent) -> None:
         self.conversation.handle(event)
 
 
 def wanted(**changes: Any) -> wire.SessionConfig:
     detection = {"type": "server_vad", "silence_duration_ms": 448, **changes.pop("turn_detection", {})}
+    if detection["type"] != "server_vad":
+        del detection["silence_duration_ms"]
     heard = {"transcription": {"model": "whisper-1"}, "turn_detection": detection, **changes.pop("input", {})}
     return wire.decode_session({"type": "realtime", "audio": {"input": heard}, **changes})
 

@@ -77,9 +77,10 @@ def make_connection() -> RTCPeerConnection:
 class Peer:
     """One call: `events` in the order in which they came, `heard` as (monotonic time, pts, samples) of 20 ms each."""
 
-    def __init__(self) -> None:
+    def __init__(self, microphone: Any = None) -> None:
         self.connection = make_connection()
-        self.microphone = Microphone()
+        self.microphone = microphone or Microphone()
+        self.on_heard: Callable[[NDArray[np.int16]], None] = lambda samples: None
         self.events: list[Event] = []
         self.heard: list[tuple[float, int, NDArray[np.int16]]] = []
         self.call_id = ""
@@ -145,7 +146,9 @@ class Peer:
         try:
             while True:
                 frame: Any = await track.recv()
-                self.heard.append((time.monotonic(), frame.pts, frame.to_ndarray().reshape(-1)[::2]))
+                samples = frame.to_ndarray().reshape(-1)[::2]
+                self.heard.append((time.monotonic(), frame.pts, samples))
+                self.on_heard(samples)
                 self._changed.set()
         except MediaStreamError:
             return

@@ -7,11 +7,11 @@ import asyncio
 import numpy as np
 import pytest
 
-from kai.engine.conversation import next_words
+from kai.engine.conversation import agreed_words
 from kai.engine.playout import Playout
 from kai.engine.speech.recognise import Transcript
 from kai.wire import realtime as wire
-from tests.support.engine_talk import TYPED, talking
+from tests.support.engine_talk import TYPED, Talk, talking
 from tests.support.speech_double import SpeechDouble, silence_ms, voice_ms
 
 INVENTED = Transcript("you", -1.4, False)
@@ -23,7 +23,7 @@ async def test_what_was_recognised_during_the_pause_is_not_recognised_again() ->
         completed = await talk.transport.wait(wire.TranscriptionCompleted)
         await talk.transport.wait(wire.ResponseDone)
     assert completed.transcript == "hello kai"
-    assert talk.speech.recogniser.beams == [5]
+    assert talk.speech.recogniser.beams.count(5) == 1
 
 
 async def test_a_pause_that_was_not_the_end_is_recognised_anew_with_all_that_was_said() -> None:
@@ -67,7 +67,7 @@ async def test_the_person_speaks_while_kai_does_and_he_keeps_what_was_heard_of_h
         done = await talk.transport.wait(wire.ResponseDone)
         talk.transport.play_ms(1_200)
         before = len(talk.transport.events)
-        talk.conversation.hear(voice_ms(200))
+        talk.speak_ms(700)
         item = done.response.output[0]
         talk.do(wire.ItemRetrieve(item_id=item.id))
     assert talk.transport.types[before:] == [
@@ -76,6 +76,7 @@ async def test_the_person_speaks_while_kai_does_and_he_keeps_what_was_heard_of_h
         "conversation.item.truncated",
         "conversation.item.retrieved",
     ]
+    assert talk.transport.ducks[0]
     truncated, retrieved = talk.transport.events[-2:]
     assert isinstance(truncated, wire.ItemTruncated)
     assert isinstance(retrieved, wire.ItemRetrieved)
@@ -218,18 +219,23 @@ async def test_usage_adds_up_and_what_was_input_before_counts_as_cached() -> Non
 
 
 @pytest.mark.parametrize(
-    ("shown", "text", "delta"),
+    ("shown", "before", "text", "delta"),
     [
-        ([], "Hello", ""),
-        ([], "Hello Kai", "Hello"),
-        (["Hello"], "Hello, Kai how", " Kai"),
-        (["Hello"], "Yellow Kai how", ""),
-        (["Hello", "Kai"], "Hello", ""),
+        ([], "", "Hello", ""),
+        ([], "Hello", "Hello Kai", "Hello"),
+        (["Hello"], "Hello, Kai", "Hello, Kai how", " Kai"),
+        (["Hello"], "Hello, Kai who", "Hello, Kai how", " Kai"),
+        (["Hello"], "Yellow Kai", "Yellow Kai how", ""),
+        (["Hello", "Kai"], "Hello Kai", "Hello", ""),
     ],
 )
-def test_shown_words_are_only_ever_added_to(shown: list[str], text: str, delta: str) -> None:
-    assert next_words(shown, text) == delta
+def test_shown_words_only_ever_grow_by_what_two_decodes_agree_on(
+    shown: list[str], before: str, text: str, delta: str
+) -> None:
+    last = before.split()
+    assert agreed_words(shown, last, text) == delta
     assert "".join(shown[-1:]).strip() == (delta.split() or shown[-1:] or [""])[-1]
+    assert last == text.split()
 
 
 def test_the_playout_joins_clauses_and_says_where_each_begins() -> None:
@@ -250,3 +256,134 @@ def test_the_playout_joins_clauses_and_says_where_each_begins() -> None:
     assert [(d.response_id, d.heard_ms) for d in playout.drop()] == [("b", 200)]
     assert playout.push("b", "ib", ramp) is None
     assert np.count_nonzero(playout.pull()) == 0
+
+
+# -- a voice over Kai's own --------------------------------------------------------------------------------------------
+
+
+async def answering(talk: Talk, played_ms: int = 2_000) -> None:
+    """Kai is in the middle of an answer."""
+    talk.do(TYPED)
+    talk.do(wire.ResponseCreate())
+    await talk.transport.wait(wire.ResponseDone)
+    talk.transport.play_ms(played_ms)
+
+
+def heard(text: str) -> SpeechDouble:
+    speech = SpeechDouble()
+    speech.recogniser.lines = [Transcript(text, -0.2, True)]
+    return speech
+
+
+@pytest.mark.parametrize("text", ["Mm-hm.", "Yeah, right.", "I see."])
+async def test_a_nod_makes_kai_softer_for_a_moment_and_loses_none_of_his_words(text: str) -> None:
+    async with talking(heard(text)) as talk:
+        await answering(talk)
+        before = len(talk.transport.events)
+        talk.speak_ms(360)
+        assert talk.transport.ducks == [True]
+        talk.speak_ms(0, then_silence_ms=700)
+        await asyncio.sleep(0.05)
+        talk.transport.play_ms(5_000)
+    assert talk.transport.ducks[-1] is False
+    assert talk.transport.types[before:] == ["output_audio_buffer.stopped"]
+
+
+async def test_a_short_word_that_is_no_nod_ends_the_answer_once_it_is_read() -> None:
+    async with talking(heard("Stop.")) as talk:
+        await answering(talk)
+        talk.speak_ms(300, then_silence_ms=160)
+        await talk.transport.wait(wire.OutputAudioCleared)
+        talk.speak_ms(0, then_silence_ms=700)
+        completed = await talk.transport.wait(wire.TranscriptionCompleted)
+    assert completed.transcript == "Stop."
+
+
+async def test_kais_own_sound_fed_back_neither_ends_nor_softens_his_answer() -> None:
+    async with talking() as talk:
+        await answering(talk, played_ms=200)
+        before = len(talk.transport.events)
+        talk.transport.foreign = 0.4
+        for _ in range(20):
+            talk.speak_ms(100)
+            talk.transport.play_ms(100)
+        await asyncio.sleep(0.05)
+    assert talk.transport.types[before:] == []
+    assert talk.transport.ducks == []
+
+
+async def test_a_person_is_heard_out_of_kais_own_sound_and_what_was_before_is_cut_off() -> None:
+    async with talking() as talk:
+        await answering(talk, played_ms=200)
+        talk.transport.foreign = 0.4
+        talk.speak_ms(2_000)
+        talk.transport.foreign = 0.9
+        talk.speak_ms(700)
+        started = await talk.transport.wait(wire.SpeechStarted)
+    assert 1_500 <= started.audio_start_ms <= 2_000
+
+
+async def test_a_yes_right_after_kais_question_is_a_turn() -> None:
+    async with talking(heard("Yes.")) as talk:
+        await answering(talk, played_ms=5_300)
+        assert talk.transport.is_sounding
+        talk.speak_ms(320, then_silence_ms=700)
+        completed = await talk.transport.wait(wire.TranscriptionCompleted)
+        await talk.transport.wait(wire.ResponseDone, count=2)
+    assert completed.transcript == "Yes."
+
+
+# -- the end of a turn -------------------------------------------------------------------------------------------------
+
+
+async def test_who_goes_on_after_a_false_end_gets_one_answer_to_all_of_it() -> None:
+    speech = SpeechDouble()
+    speech.recogniser.lines = [
+        Transcript("What time is it.", -0.2, True),
+        Transcript("What time is it.", -0.2, True),
+        Transcript("in Tokyo?", -0.2, True),
+    ]
+    async with talking(speech) as talk:
+        talk.say()
+        await talk.transport.wait(wire.OutputAudioStarted)
+        talk.transport.play_ms(300)
+        talk.speak_ms(700)
+        await talk.transport.wait(wire.OutputAudioCleared)
+        talk.speak_ms(0, then_silence_ms=700)
+        await talk.transport.wait(wire.ResponseDone, count=2)
+    turns, _ = speech.mind.asked[-1]
+    assert [(turn.role, turn.text) for turn in turns] == [("user", "What time is it in Tokyo?")]
+
+
+async def test_a_new_question_after_kai_was_heard_is_its_own_turn() -> None:
+    async with talking() as talk:
+        talk.say()
+        await talk.transport.wait(wire.OutputAudioStarted)
+        talk.transport.play_ms(2_500)
+        talk.conversation.hear(silence_ms(2_000))
+        talk.speak_ms(700, then_silence_ms=700)
+        await talk.transport.wait(wire.ResponseDone, count=2)
+    turns, _ = talk.speech.mind.asked[-1]
+    assert [turn.role for turn in turns] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize(
+    ("eagerness", "text", "ends_within_ms"),
+    [
+        ("auto", "What time is it?", range(600, 720)),
+        ("auto", "I would like to", range(1_080, 1_200)),
+        ("low", "What time is it?", range(1_280, 1_400)),
+        ("high", "What time is it?", range(430, 540)),
+    ],
+)
+async def test_semantic_turn_detection_waits_for_words_that_are_missing(
+    eagerness: str, text: str, ends_within_ms: range
+) -> None:
+    detection = {"type": "semantic_vad", "eagerness": eagerness}
+    async with talking(heard(text), turn_detection=detection) as talk:
+        talk.conversation.hear(voice_ms(800))
+        for _ in range(100):
+            talk.conversation.hear(silence_ms(20))
+            await asyncio.sleep(0.002)
+        stopped = await talk.transport.wait(wire.SpeechStopped)
+    assert stopped.audio_end_ms - 800 in ends_within_ms

@@ -1,0 +1,105 @@
+"""How much of what the microphone hears is Kai himself. The engine knows what it plays, so it can tell.
+
+Kai's sound comes back through loudspeaker, room and microphone later, softer and coloured: a filter of what was played. In a
+window of half a second the delay is found by cross-correlation; then, frequency by frequency, the part of the microphone's
+power is found that a filter of the played sound explains (the magnitude-squared coherence, weighted by power). What is left
+is somebody else's. A person who is as loud as the echo leaves half.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.media import pcm
+
+Float32 = NDArray[np.float32]
+
+SAMPLE_RATE_HZ: Final = 16_000
+PLAYED_HZ: Final = 48_000
+WINDOW_MS: Final = 480
+MAX_DELAY_MS: Final = 900
+EARLY_MS: Final = 120
+"""By so much the microphone's sound may be ahead of ours: both arrive in packets."""
+_FFT_SAMPLES: Final = 512
+_HOP_SAMPLES: Final = 128
+_LOW_HZ: Final = 150.0
+_HIGH_HZ: Final = 4_500.0
+_QUIET: Final = 1e-9
+
+
+class EchoGate:
+    """What Kai played and what the microphone heard, of the last 1.5 s. Not thread-safe; event loop only."""
+
+    def __init__(self) -> None:
+        self._resampler = pcm.Resampler(PLAYED_HZ, SAMPLE_RATE_HZ)
+        keep_ms = WINDOW_MS + MAX_DELAY_MS + EARLY_MS
+        self._played = np.zeros(keep_ms * SAMPLE_RATE_HZ // 1000, np.float32)
+        self._heard = np.zeros(WINDOW_MS * SAMPLE_RATE_HZ // 1000, np.float32)
+        # The newest played sound is not heard yet: the microphone's window lies EARLY_MS behind the end at least.
+        self._band = _band()
+
+    def play(self, samples: NDArray[np.int16]) -> None:
+        """Takes what goes out now: ``(n,)`` int16, 48 000 Hz."""
+        self._played = _pushed(self._played, pcm.to_float32(self._resampler.push(samples)))
+
+    def hear(self, samples: Float32) -> None:
+        """Takes what came in now: ``(n,)`` float32, 16 000 Hz."""
+        self._heard = _pushed(self._heard, samples)
+
+    def foreign_share(self, window_ms: int = WINDOW_MS) -> float:
+        """The share, 0 to 1, of the microphone's power in the last ``window_ms`` that is not Kai's own sound.
+
+        About 1.5 ms of a core. 1.0 when nothing was played, 0.0 when nothing was heard.
+        """
+        count = min(window_ms, WINDOW_MS) * SAMPLE_RATE_HZ // 1000
+        heard = self._heard[-count:]
+        if float(np.dot(heard, heard)) < _QUIET * count:
+            return 0.0
+        if float(np.dot(self._played, self._played)) < _QUIET * len(self._played):
+            return 1.0
+        played = self._aligned(heard)
+        return 1.0 - _explained(heard, played, self._band)
+
+    def _aligned(self, heard: Float32) -> Float32:
+        """The stretch of what was played that fits ``heard`` best, as long as it."""
+        played = self._played
+        size = 1 << (len(played) + len(heard) - 1).bit_length()
+        frequencies_hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)
+        spectrum = np.fft.rfft(played, size) * np.conj(np.fft.rfft(heard, size))
+        # Half whitened: speech is too tonal for a plain correlation, and noise too loud for a white one.
+        spectrum /= np.sqrt(np.abs(spectrum)) + 1e-12
+        spectrum[(frequencies_hz < _LOW_HZ) | (frequencies_hz > _HIGH_HZ)] = 0
+        correlation = np.fft.irfft(spectrum, size)[: len(played) - len(heard) + 1]
+        start = int(np.argmax(np.abs(correlation)))
+        return played[start : start + len(heard)]
+
+
+def _band() -> NDArray[np.bool_]:
+    frequencies_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1 / SAMPLE_RATE_HZ)
+    return (frequencies_hz >= _LOW_HZ) & (frequencies_hz <= _HIGH_HZ)
+
+
+def _pushed(ring: Float32, samples: Float32) -> Float32:
+    if len(samples) >= len(ring):
+        return samples[-len(ring) :].astype(np.float32)
+    return np.concatenate((ring[len(samples) :], samples))
+
+
+def _explained(heard: Float32, played: Float32, band: NDArray[np.bool_]) -> float:
+    """The share of ``heard``'s power that is a filter of ``played``, less what chance explains."""
+    ours, theirs = _spectra(heard, band), _spectra(played, band)
+    cross = np.abs((ours * np.conj(theirs)).sum(axis=0)) ** 2
+    power = (np.abs(ours) ** 2).sum(axis=0)
+    explained = cross / ((np.abs(theirs) ** 2).sum(axis=0) + 1e-12)
+    share = float(explained.sum() / (power.sum() + 1e-12))
+    # Frames overlap four times, so a quarter of them are independent; so much of anything is explained by chance.
+    chance = min(0.5, 4.0 / max(1, len(ours)))
+    return float(np.clip((share - chance) / (1.0 - chance), 0.0, 1.0))
+
+
+def _spectra(samples: Float32, band: NDArray[np.bool_]) -> NDArray[np.complex128]:
+    frames = np.lib.stride_tricks.sliding_window_view(samples, _FFT_SAMPLES)[::_HOP_SAMPLES]
+    return np.fft.rfft(frames * np.hanning(_FFT_SAMPLES), axis=1)[:, band]

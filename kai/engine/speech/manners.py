@@ -1,0 +1,40 @@
+"""What the words tell of a talk's manners: is a sentence unfinished, or is it only a nod? Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_OPEN_WORDS: Final = frozenset(
+    """and but or so because if when while although since unless until than the a an my your his her its our their to of for
+    from with without between about into onto i we they he she is are was were am um uh er erm hmm like whose which
+    please very really some any every each please""".split()  # noqa: SIM905
+)
+"""A sentence does not end with these; what stands before a pause with one of them goes on."""
+
+_NODS: Final = frozenset(
+    """mm mmm mhm hm hmm mmhmm mmhm uhhuh uh huh aha ah oh yeah yes yep ya ok okay right sure cool nice great wow really
+    interesting indeed true alright all good i see got it understood exactly of course you""".split()  # noqa: SIM905
+)
+_MAX_NOD_WORDS: Final = 4
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether ``text`` plainly goes on: it ends with a comma, a dash, dots, or a word that wants another."""
+    stripped = text.strip().rstrip("\"'”’)")
+    if not stripped or stripped.endswith(("?", "!")):
+        return False
+    if stripped.endswith((",", "-", "–", "—", "...", "…", ":", ";")):
+        return True
+    words = _words(stripped)
+    return len(words) > 1 and words[-1] in _OPEN_WORDS
+
+
+def is_back_channel(text: str) -> bool:
+    """Whether ``text`` only says that its speaker listens ("mm-hm", "yeah", "I see"), and wants no turn."""
+    words = _words(text.replace("-", ""))
+    return len(words) <= _MAX_NOD_WORDS and all(word in _NODS for word in words)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())

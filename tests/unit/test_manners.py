@@ -1,0 +1,61 @@
+"""What the words tell of a talk's manners."""
+
+from __future__ import annotations
+
+import pytest
+
+from kai.engine.speech.manners import is_back_channel, is_unfinished
+from kai.engine.speech.spoken import ClauseCutter
+
+
+@pytest.mark.parametrize(
+    "text", ["I would like to", "I would like to.", "Well,", "And then...", "My name is"]
+)
+def test_a_sentence_that_wants_more_words_is_unfinished(text: str) -> None:
+    assert is_unfinished(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Stop.", "What is that for?", "Turn it on.", "Say that again.", "So!", "What time is it", "Kai"],
+)
+def test_a_sentence_that_may_end_here_is_not(text: str) -> None:
+    assert not is_unfinished(text)
+
+
+@pytest.mark.parametrize("text", ["Mm-hm.", "Yeah.", "I see.", "Oh, okay.", "Uh-huh, right.", ""])
+def test_a_nod_wants_no_turn(text: str) -> None:
+    assert is_back_channel(text)
+
+
+@pytest.mark.parametrize("text", ["Stop.", "No.", "Wait.", "Yes, but what is the date?", "Kai?", "Hold on."])
+def test_a_word_that_wants_something_is_no_nod(text: str) -> None:
+    assert not is_back_channel(text)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "parts"),
+    [
+        (["Well, I", " think so. And", " more"], ["Well, I think so.", "And more"]),
+        (
+            ["To be honest, it", " is late, and cold. Yes."],
+            ["To be honest,", "it is late, and cold.", "Yes."],
+        ),
+        (["Dr. Smith has 3", ".5 cats. He", "y"], ["Dr. Smith has 3.5 cats.", "Hey"]),
+        (["One\nTwo\n"], ["One", "Two"]),
+        ([""], []),
+    ],
+)
+def test_text_that_is_still_being_made_is_cut_where_it_can_be_spoken(
+    deltas: list[str], parts: list[str]
+) -> None:
+    cutter = ClauseCutter()
+    found = [part for delta in deltas for part in cutter.push(delta)]
+    assert [*found, *filter(None, [cutter.flush()])] == parts
+
+
+def test_a_sentence_without_an_end_is_cut_all_the_same() -> None:
+    cutter = ClauseCutter()
+    parts = [part for _ in range(200) for part in cutter.push("word ")]
+    assert all(len(part) <= 230 for part in parts)
+    assert len(parts[0]) <= 120
