@@ -449,10 +449,8 @@ def _session(look: Look, model: str | None, transcription_model: str | None) -> 
         return wire.SessionConfig(type="realtime", instructions=look.instructions, audio=audio)
     transcription = wire.TranscriptionConfig(model=transcription_model or "gpt-transcribe")
     turns = wire.TurnDetection(
-        type="server_vad",
-        threshold=0.5,
-        prefix_padding_ms=300,
-        silence_duration_ms=450,
+        type="semantic_vad",
+        eagerness="auto",
         create_response=True,
         interrupt_response=True,
     )
