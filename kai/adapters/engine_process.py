@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kai.errors import EngineError, KaiError, WeightsError
 
@@ -23,6 +24,7 @@ RESTARTS_IN_A_ROW = 5
 EXIT_PORT_TAKEN = 2
 EXIT_WEIGHTS = 3
 
+PROJECT = Path(__file__).parents[2]
 PROVIDER_KEYS = frozenset({"OPENAI_API_KEY", "LIVEAVATAR_API_KEY", "HEYGEN_API_KEY", "KAI_MIND_API_KEY"})
 
 Progress = Callable[[str], None]
@@ -131,6 +133,8 @@ class EngineProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # Wherever the app was started from, `-m kai.engine` is ours.
+            cwd=PROJECT,
             env=_environment(),
         )
         self._process = process
