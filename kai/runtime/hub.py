@@ -29,8 +29,10 @@ log = logging.getLogger(__name__)
 GRACE_S = 20.0
 POLL_S = 1.0
 MIC_ALIVE_S = 5.0
-MAX_TALKS = 8
-"""More at once than two cores can carry would make every one of them stutter."""
+MAX_ACTIVE_TALKS = 8
+"""More at once than the computer can carry would make every one of them stutter."""
+MAX_TALKS = 64
+"""Bound of all, those included whose page has not pressed Start."""
 MAKE_S = 10.0
 CLOSE_S = 9.0
 
@@ -169,7 +171,8 @@ class SessionHub:
     def create(self, browser_id: str) -> Talk:
         """A new talk of that browser. Raises ``KaiError`` when there are too many."""
         with self._lock:
-            if len(self._talks) >= MAX_TALKS:
+            active = sum(talk.snapshot().is_active for talk in self._talks.values())
+            if active >= MAX_ACTIVE_TALKS or len(self._talks) >= MAX_TALKS:
                 raise KaiError(
                     "Kai is talking with too many people. Close another tab and try again.", code="full"
                 )

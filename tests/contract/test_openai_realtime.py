@@ -36,7 +36,7 @@ def endpoint(engine: RunningEngine, key: str = KEY, **more: object) -> Endpoint:
 
 class TestOpenAIRealtimeBrain(BrainContract):
     within_s, mic_pace_s = 20.0, 0.02
-    question = "Who are you?"
+    question = "What time is it?"
 
     @pytest.fixture
     def make_brain(self, engine: RunningEngine) -> MakeBrain:

@@ -14,7 +14,7 @@ from kai.core.state import Look, Phase
 from kai.errors import KaiError
 from kai.ports import VoiceBrain
 from kai.runtime import hub as hub_module
-from kai.runtime.hub import MAX_TALKS, Services, SessionHub
+from kai.runtime.hub import MAX_ACTIVE_TALKS, Services, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain, FakeFace
 
@@ -83,9 +83,14 @@ def test_an_open_tab_or_stream_holds_the_talk(hub: SessionHub) -> None:
     until(lambda: hub.find(talk.id, "browser-1") is None)
 
 
-def test_too_many_talks_are_refused_in_words(hub: SessionHub) -> None:
-    for n in range(MAX_TALKS):
-        hub.create(f"browser-{n}")
+def test_too_many_talks_are_refused_in_words_and_pages_that_only_look_do_not_count(hub: SessionHub) -> None:
+    for n in range(MAX_ACTIVE_TALKS):
+        hub.create(f"visitor-{n}")
+    for n in range(MAX_ACTIVE_TALKS):
+        talk = hub.create(f"browser-{n}")
+        talk.attach_tab("tab", lambda: True)
+        talk.dispatch(START)
+        until(lambda talk=talk: talk.snapshot().is_active)
     with pytest.raises(KaiError) as caught:
         hub.create("one more")
     assert caught.value.code == "full"
