@@ -115,6 +115,13 @@ def change_look(talk: Talk, **changes: str | float) -> None:
     talk.dispatch(LookChanged(changed))
 
 
+def take_look(talk: Talk, name: str, widget_key: str) -> None:
+    """Take what the widget of that key says for that field of the look; a deselection changes nothing."""
+    value = st.session_state[widget_key]
+    if value is not None:
+        change_look(talk, **{name: value})
+
+
 # ------------------------------------------------------------------ start and stop
 
 

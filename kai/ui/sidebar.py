@@ -21,12 +21,7 @@ def draw(talk: Talk) -> None:
     look = bridge.look(talk)
 
     def take(name: str, key: str) -> Callable[[], None]:
-        def on_change() -> None:
-            value = st.session_state[key]
-            if value is not None:
-                bridge.change_look(talk, **{name: value})
-
-        return on_change
+        return lambda: bridge.take_look(talk, name, key)
 
     with st.sidebar:
         _group(texts.SIDEBAR_WHO)
