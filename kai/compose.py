@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import time
 
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_minds import Mind, give_mind
 from kai.adapters.engine_process import EngineProcess
 from kai.adapters.local_face import LocalFace
-from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.voice_only import VoiceOnly
 from kai.ports import AvatarFace, VoiceBrain
 from kai.runtime.hub import Services, SessionHub
 from kai.runtime.session import Session
+from kai.runtime.tools import first_tools
 from kai.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -20,6 +23,8 @@ log = logging.getLogger(__name__)
 LOCAL_HOSTS = ("127.0.0.1",)
 LOCAL_JITTER_PACKETS = (4, 1)
 LOCAL_MODEL = "kai-local"
+UDP_BLOCKED_S = 600.0
+"""So long a network that let no UDP through is not asked again: people carry their computers to other networks."""
 
 
 class App:
@@ -29,6 +34,8 @@ class App:
         self._settings = settings
         self._engine: EngineProcess | None = None
         self._progress = ""
+        self._tools = first_tools()
+        self._udp_blocked_until_s = 0.0
 
     def open(self) -> None:
         """Start what talks will need, before the first visitor comes."""
@@ -47,24 +54,37 @@ class App:
         problem = engine.fatal.message if engine.fatal is not None else ""
         return Services(is_ready=engine.is_up and not problem, progress=self._progress, problem=problem)
 
-    def make_session(self) -> tuple[Session, PageLink]:
-        """A talk with fresh legs."""
+    def make_session(self, browser_id: str) -> tuple[Session, PageLink]:
+        """A talk of that browser with fresh legs."""
         page = PageLink()
+
+        async def make_brain() -> VoiceBrain:
+            return await self._make_brain(browser_id)
+
         session = Session(
-            make_brain=self._make_brain, make_face=self._make_face, make_voice=VoiceOnly, browser=page
+            make_brain=make_brain,
+            make_face=self._make_face,
+            make_voice=VoiceOnly,
+            browser=page,
+            tools=self._tools,
         )
         return session, page
 
-    async def _make_brain(self) -> VoiceBrain:
+    async def _make_brain(self, browser_id: str) -> VoiceBrain:
         settings, engine = self._settings, self._engine
         if settings.openai_api_key is not None:
-            return OpenAIRealtimeBrain(
-                Endpoint(
-                    api_key=settings.openai_api_key.get_secret_value(),
-                    model=settings.openai_model,
-                    base_url=settings.openai_base_url,
-                )
+            endpoint = Endpoint(
+                api_key=settings.openai_api_key.get_secret_value(),
+                model=settings.openai_model,
+                base_url=settings.openai_base_url,
+                is_billed=True,
+                tools=self._tools.schemas(),
+                safety_id=safety_id(browser_id),
+                on_udp_blocked=self._on_udp_blocked,
             )
+            if time.monotonic() < self._udp_blocked_until_s:
+                return OpenAISocketBrain(endpoint)
+            return OpenAIRealtimeBrain(endpoint)
         assert engine is not None
         address = await engine.wait_up()
         model = LOCAL_MODEL
@@ -84,8 +104,16 @@ class App:
     def _make_face(self) -> AvatarFace:
         return LocalFace()
 
+    def _on_udp_blocked(self) -> None:
+        self._udp_blocked_until_s = time.monotonic() + UDP_BLOCKED_S
+
     def _on_progress(self, line: str) -> None:
         self._progress = line
+
+
+def safety_id(browser_id: str) -> str:
+    """A stable name of a browser that tells nothing about it, for the provider's abuse detection."""
+    return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
 def _mind_of(settings: Settings) -> Mind | None:

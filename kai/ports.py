@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kai.core.events import Event
-from kai.core.state import AgentState, Look
+from kai.core.state import AgentState, BrainFacts, Card, Look
 
 Pcm = npt.NDArray[np.int16]
 """``(samples,)`` int16, mono. The rate is told where it is used: 24 000 Hz towards a face, 48 000 Hz at the browser."""
@@ -93,6 +93,11 @@ class BrainSink(Protocol):
 class VoiceBrain(Protocol):
     """Hears a person, answers by voice. One object is one connection; it is opened once."""
 
+    @property
+    def facts(self) -> BrainFacts:
+        """What this brain is, once it is open."""
+        ...
+
     async def open(self, look: Look, sink: BrainSink) -> None:
         """Connect with this voice, speed and instructions, trying once. Raises ``BrainError``; then nothing is left open."""
         ...
@@ -117,12 +122,51 @@ class VoiceBrain(Protocol):
         """Stop that answer and drop its sound, also what is on the way. Nothing of it reaches the sink after this call."""
         ...
 
+    def greet(self, instructions: str) -> None:
+        """Speak first, by this instruction."""
+        ...
+
+    def begin_turn(self) -> None:
+        """Push to talk: the person's turn begins; what the microphone brought before does not count."""
+        ...
+
+    def end_turn(self, is_kept: bool) -> None:
+        """Push to talk: the person's turn is over. An answer follows, or, where it is not kept, nothing."""
+        ...
+
+    def send_tool_result(self, call_id: str, output: str) -> None:
+        """What a tool gave (JSON). One answer follows when every call of that response has its result."""
+        ...
+
+    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+        """So much of a cancelled answer was heard; a brain that does not know it by itself forgets the rest."""
+        ...
+
     def update(self, look: Look) -> None:
-        """Apply what can be changed in a running talk (speed, instructions); the voice holds until the next one."""
+        """Apply what can be changed in a running talk (``kai.core.capabilities`` says what); the rest holds until the next
+        one."""
         ...
 
     async def aclose(self) -> None:
         """Hang up and release everything, within 5 s. May be called twice, and on a brain that never opened."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave: JSON for the brain; ``problem`` in words where it failed; ``card`` where it has one to show."""
+
+    output: str
+    problem: str = ""
+    card: Card | None = None
+
+
+class ToolBox(Protocol):
+    """The tools that Kai may call."""
+
+    async def run(self, name: str, arguments: str) -> ToolResult:
+        """Call a tool with JSON arguments. It raises nothing and takes no longer than it may: what goes wrong is told in
+        the result."""
         ...
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kai.core.state import AgentState, LegName, Look, Microphone
+from kai.core.state import AgentState, BrainFacts, Card, LegName, Look, Microphone, RateLimit, Tokens
 
 # ------------------------------------------------------------------ what people wish
 
@@ -74,6 +74,26 @@ class RetryRequested:
 @dataclass(frozen=True, slots=True)
 class ProblemDismissed:
     """A person has read the problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnKeyPressed:
+    """A person holds the push-to-talk key: their turn begins, and Kai is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnKeyReleased:
+    """A person let the push-to-talk key go: their turn is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverRequested:
+    """A person wants settings that need a new connection to hold: exchange the brain in the next pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardDismissed:
+    """A person has read the card."""
 
 
 # ------------------------------------------------------------------ what legs report
@@ -189,6 +209,78 @@ class BrainComplained:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class BrainDescribed:
+    """What the brain that was opened is."""
+
+    facts: BrainFacts
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """What an answer, or the writing down of a person's line (``is_turn`` false), has used. ``cost_usd`` is ``None`` where
+    its price is not known."""
+
+    tokens: Tokens
+    cost_usd: float | None
+    is_turn: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitsReported:
+    """What is left of the provider's limits."""
+
+    limits: tuple[RateLimit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrainRemarked:
+    """The brain sent an event of a kind that we do not know. Kept in the journal; changes nothing."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpareBrainReady:
+    """The spare brain is open and waits for a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpareBrainFailed:
+    """The spare brain could not be opened, or was lost; the talk goes on with the old one."""
+
+    code: str
+    is_retryable: bool = True
+
+
+# ------------------------------------------------------------------ what tools bring
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequested:
+    """Kai wants a tool to be called; ``arguments`` is JSON as the model wrote it."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool gave its ``output`` (JSON), or failed: then ``problem`` says why, in words for a person."""
+
+    call_id: str
+    output: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CardShown:
+    """A tool put a card on the stage."""
+
+    card: Card
+
+
 # ------------------------------------------------------------------ what the face reports
 
 
@@ -237,6 +329,10 @@ Event = (
     | LookChanged
     | RetryRequested
     | ProblemDismissed
+    | TurnKeyPressed
+    | TurnKeyReleased
+    | HandOverRequested
+    | CardDismissed
     | LegConnected
     | LegFailed
     | BrowserLeft
@@ -251,6 +347,15 @@ Event = (
     | AudioStopped
     | AudioCleared
     | BrainComplained
+    | BrainDescribed
+    | UsageReported
+    | RateLimitsReported
+    | BrainRemarked
+    | SpareBrainReady
+    | SpareBrainFailed
+    | ToolRequested
+    | ToolFinished
+    | CardShown
     | PlayoutStarted
     | PlayoutFinished
     | PlayoutInterrupted
@@ -295,6 +400,52 @@ class CancelResponse:
     """Stop the brain's answer, and what of its sound is still on the way."""
 
     response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Greet:
+    """Let the brain speak first, by this instruction."""
+
+    instructions: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTurn:
+    """The person's turn begins now (push to talk): what was heard before does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurn:
+    """The person's turn ends now (push to talk): answer it, or forget it."""
+
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Call a tool; answer with ``ToolFinished``."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendToolResult:
+    """Give the brain what a tool gave; it answers when all that it called for have come."""
+
+    call_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSpareBrain:
+    """Open a second brain beside the talk's; answer with ``SpareBrainReady`` or ``SpareBrainFailed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapBrain:
+    """Let the spare brain take the old one's place, and close that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +497,13 @@ Command = (
     | SendText
     | SeedHistory
     | CancelResponse
+    | Greet
+    | BeginTurn
+    | EndTurn
+    | RunTool
+    | SendToolResult
+    | OpenSpareBrain
+    | SwapBrain
     | StopSpeaking
     | SetMood
     | SetMuted

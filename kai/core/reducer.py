@@ -25,13 +25,21 @@ from kai.core.events import (
     AudioCleared,
     AudioStarted,
     AudioStopped,
+    BeginTurn,
     BrainComplained,
+    BrainDescribed,
+    BrainRemarked,
     BrowserLeft,
     CancelResponse,
     CancelTimer,
+    CardDismissed,
+    CardShown,
     CloseLeg,
     Command,
+    EndTurn,
     Event,
+    Greet,
+    HandOverRequested,
     InterruptRequested,
     LegConnected,
     LegFailed,
@@ -40,28 +48,42 @@ from kai.core.events import (
     MicrophoneChanged,
     MuteToggled,
     OpenLeg,
+    OpenSpareBrain,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutStarted,
     ProblemDismissed,
+    RateLimitsReported,
     ResetRequested,
     ResponseCreated,
     ResponseDone,
     RetryRequested,
+    RunTool,
     SeedHistory,
     SendText,
+    SendToolResult,
     SetMood,
     SetMuted,
+    SpareBrainFailed,
+    SpareBrainReady,
     StartRequested,
     StopRequested,
     StopSpeaking,
+    SwapBrain,
     TextSubmitted,
     TimerFired,
+    ToolFinished,
+    ToolRequested,
+    TurnKeyPressed,
+    TurnKeyReleased,
+    UsageReported,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscriptChanged,
 )
 from kai.core.state import (
+    BrainFacts,
+    HandOver,
     Leg,
     LegName,
     LegStatus,
@@ -73,6 +95,8 @@ from kai.core.state import (
     Role,
     SessionState,
     Span,
+    Spending,
+    ToolRun,
 )
 
 RETRY_DELAYS_S = (0.5, 1.5)
@@ -99,6 +123,17 @@ ANSWER_PATIENCE_S = 30.0
 PLAYOUT_PATIENCE_S = 5.0
 """Sound that the brain has sent to its end and of which nothing was played by then is lost (no face, no player)."""
 
+TOOL_RUNS_KEPT = 16
+"""How many calls of tools are kept in view."""
+
+HAND_OVER_LEAD_S = 300.0
+"""So long before a brain's time limit a fresh one is opened: five minutes hold a pause in every talk."""
+
+HAND_OVER_RETRY_S = 30.0
+
+KEY_HELD_S = 0.2
+"""A push-to-talk key that was held shorter was touched by mistake."""
+
 BrainEvent = (
     UserSpeechStarted
     | UserSpeechStopped
@@ -110,6 +145,7 @@ BrainEvent = (
     | AudioStopped
     | AudioCleared
     | BrainComplained
+    | ToolRequested
 )
 
 Step = tuple[SessionState, tuple[Command, ...]]
@@ -122,6 +158,9 @@ def step(state: SessionState, event: Event, at: float) -> Step:
     if state.phase is Phase.IDLE and not isinstance(event, StartRequested | LookChanged):
         return state, ()
     new, commands = _react(state, event, at)
+    if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns:
+        new, swap = _swap_brain(new)
+        commands = (*commands, *swap)
     if new.is_active and new.agent is not state.agent:
         commands = (*commands, SetMood(new.agent))
     return new, commands
@@ -138,6 +177,8 @@ def _after_close(state: SessionState, event: Event) -> SessionState:
             return replace(state, look=look)
         case ProblemDismissed():
             return replace(state, problem=None)
+        case CardDismissed():
+            return replace(state, card=None)
         case _:
             return state
 
@@ -155,6 +196,7 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             | AudioStopped()
             | AudioCleared()
             | BrainComplained()
+            | ToolRequested()
         ):
             return _hear_brain(state, event, at) if state.brain.is_up else (state, ())
         case PlayoutStarted(segment_id):
@@ -189,6 +231,31 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return _retry_now(state, leg)
         case ProblemDismissed():
             return replace(state, problem=None), ()
+        case TurnKeyPressed():
+            return _key_pressed(state, at)
+        case TurnKeyReleased():
+            return _key_released(state, at)
+        case HandOverRequested():
+            return _open_spare(state)
+        case SpareBrainReady():
+            is_wanted = state.hand_over is HandOver.OPENING
+            return (replace(state, hand_over=HandOver.READY) if is_wanted else state), ()
+        case SpareBrainFailed():
+            return _spare_failed(state, event)
+        case BrainDescribed(facts):
+            return _described(state, facts)
+        case UsageReported():
+            return replace(state, spending=_spent(state.spending, event)), ()
+        case RateLimitsReported(limits):
+            return replace(state, rate_limits=limits), ()
+        case BrainRemarked():
+            return state, ()
+        case ToolFinished():
+            return _tool_finished(state, event, at)
+        case CardShown(card):
+            return replace(state, card=card), ()
+        case CardDismissed():
+            return replace(state, card=None), ()
         case LegConnected(leg):
             return _leg_connected(state, leg, at)
         case LegFailed():
@@ -244,6 +311,9 @@ def _stop(state: SessionState, event: StopRequested, at: float) -> Step:
         answers=(),
         pending_text=(),
         messages=tuple(replace(m, is_final=True) for m in state.messages if m.text),
+        hand_over=HandOver.NONE,
+        tool_runs=(),
+        key_down_at_s=0.0,
         closed_at_s=at,
     )
     if event.reason != "stopped":
@@ -269,23 +339,29 @@ def _leg_connected(state: SessionState, name: LegName, at: float) -> Step:
 
 
 def _brain_connected(state: SessionState) -> Step:
-    """A fresh brain learns what was said, and gets the lines that wait for an answer."""
+    """A fresh brain learns what was said, and gets the lines that wait for an answer. In a new talk it may greet."""
     pending = state.pending_text
-    unsent = {item_id for item_id, _ in pending}
+    greeting = "" if state.phase is Phase.ACTIVE or state.messages else state.look.brain.greeting.strip()
+    commands = _prepare_brain(state)
+    state = replace(state, phase=Phase.ACTIVE, pending_text=())
+    commands += [SendText(item_id, text) for item_id, text in pending]
+    if greeting:
+        commands.append(Greet(greeting))
+    if not pending and not greeting:
+        return state, tuple(commands)
+    state, wait = _await_answer(state)
+    return state, (*commands, *wait)
+
+
+def _prepare_brain(state: SessionState) -> list[Command]:
+    """What a fresh brain is told: whether it may listen, and what was said."""
+    unsent = {item_id for item_id, _ in state.pending_text}
     lines = tuple(
         (str(m.role), m.text)
         for m in state.messages
         if m.role is not Role.NOTICE and m.is_final and m.text and m.id not in unsent
     )
-    state = replace(state, phase=Phase.ACTIVE, pending_text=())
-    commands: list[Command] = [SetMuted(state.is_muted)]
-    if lines:
-        commands.append(SeedHistory(lines))
-    commands += [SendText(item_id, text) for item_id, text in pending]
-    if not pending:
-        return state, tuple(commands)
-    state, wait = _await_answer(state)
-    return state, (*commands, *wait)
+    return [SetMuted(state.is_muted), *((SeedHistory(lines),) if lines else ())]
 
 
 def _leg_failed(state: SessionState, event: LegFailed, at: float) -> Step:
@@ -326,7 +402,16 @@ def _brain_lost(state: SessionState) -> Step:
     was_busy = state.is_waiting or any(answer.is_at_brain for answer in state.answers)
     state, commands = _cut_each(state, tuple(a for a in state.live_answers if a.is_at_brain))
     messages = tuple(replace(m, is_final=True) for m in state.messages if m.text)
-    state = replace(state, messages=messages, is_user_speaking=False, is_waiting=False)
+    state = replace(
+        state,
+        messages=messages,
+        is_user_speaking=False,
+        is_waiting=False,
+        hand_over=HandOver.NONE,
+        tool_runs=(),
+        key_down_at_s=0.0,
+        facts=BrainFacts(),
+    )
     last = messages[-1] if messages else None
     if was_busy and last is not None and last.role is Role.USER:
         state = replace(state, pending_text=(*state.pending_text, (last.id, last.text)))
@@ -380,6 +465,8 @@ def _timer(state: SessionState, name: str, at: float) -> Step:
             return _with_problem(replace(state, is_waiting=False), problem), ()
         case "playout":
             return _playout_overdue(state, rest)
+        case "hand-over":
+            return _open_spare(state)
         case _:
             return state, ()
 
@@ -452,6 +539,11 @@ def _hear_brain(state: SessionState, event: BrainEvent, at: float) -> Step:
         case BrainComplained(code, message):
             waiting = state.is_waiting and bool(state.live_answers)
             return _with_problem(replace(state, is_waiting=waiting), Problem(code, message)), ()
+        case ToolRequested(call_id, name, arguments):
+            if any(run.call_id == call_id for run in state.tool_runs):
+                return state, ()
+            runs = (*state.tool_runs, ToolRun(call_id, name))[-TOOL_RUNS_KEPT:]
+            return replace(state, tool_runs=runs), (RunTool(call_id, name, arguments),)
         case _:
             assert_never(event)
 
@@ -498,6 +590,81 @@ def _user_transcript(state: SessionState, event: UserTranscriptChanged, at: floa
         messages = tuple(m for m in state.messages if m.id != event.item_id)
         return replace(state, messages=messages, is_waiting=False), commands
     return _put_user_line(state, event.item_id, event.text, at, is_final=True), commands
+
+
+def _key_pressed(state: SessionState, at: float) -> Step:
+    if not state.look.brain.is_push_to_talk or not state.brain.is_up or state.key_down_at_s:
+        return state, ()
+    state, commands = _interrupt(state)
+    return replace(state, is_user_speaking=True, key_down_at_s=at), (*commands, BeginTurn())
+
+
+def _key_released(state: SessionState, at: float) -> Step:
+    if not state.key_down_at_s:
+        return state, ()
+    is_kept = at - state.key_down_at_s >= KEY_HELD_S
+    state = replace(state, is_user_speaking=False, key_down_at_s=0.0)
+    if not is_kept:
+        return state, (EndTurn(is_kept=False),)
+    state, wait = _await_answer(state)
+    return state, (EndTurn(is_kept=True), *wait)
+
+
+# ------------------------------------------------------------------ one brain after another, tools, costs
+
+
+def _described(state: SessionState, facts: BrainFacts) -> Step:
+    state = replace(state, facts=facts)
+    if facts.expires_in_s is None:
+        return state, (CancelTimer("hand-over"),)
+    return state, (ArmTimer("hand-over", max(HAND_OVER_RETRY_S, facts.expires_in_s - HAND_OVER_LEAD_S)),)
+
+
+def _open_spare(state: SessionState) -> Step:
+    if not state.brain.is_up or state.hand_over is not HandOver.NONE:
+        return state, ()
+    return replace(state, hand_over=HandOver.OPENING), (OpenSpareBrain(),)
+
+
+def _spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
+    if state.hand_over is HandOver.NONE:
+        return state, ()
+    again = (ArmTimer("hand-over", HAND_OVER_RETRY_S),) if event.is_retryable else ()
+    return replace(state, hand_over=HandOver.NONE), again
+
+
+def _swap_brain(state: SessionState) -> Step:
+    """Nobody speaks: the spare takes over, knowing what was said."""
+    return replace(state, hand_over=HandOver.NONE, tool_runs=()), (SwapBrain(), *_prepare_brain(state))
+
+
+def _tool_finished(state: SessionState, event: ToolFinished, at: float) -> Step:
+    """The brain gets the result and answers with it; a failure is also a line of the chat."""
+    run = next((r for r in state.tool_runs if r.call_id == event.call_id), None)
+    if run is None or not run.is_running or not state.brain.is_up:
+        return state, ()
+    runs = tuple(
+        replace(r, is_running=False, problem=event.problem) if r is run else r for r in state.tool_runs
+    )
+    state = replace(state, tool_runs=runs)
+    line_id = f"tool:{event.call_id}"
+    if event.problem and _find(state, line_id) is None:
+        line = Message(line_id, Role.NOTICE, event.problem, _wall(state, at), is_final=True)
+        state = replace(state, messages=(*state.messages, line))
+    state, wait = _await_answer(state)
+    return state, (SendToolResult(event.call_id, event.output), *wait)
+
+
+def _spent(before: Spending, event: UsageReported) -> Spending:
+    cost_usd = event.cost_usd or 0.0
+    return Spending(
+        turns=before.turns + event.is_turn,
+        tokens=before.tokens + event.tokens,
+        cost_usd=before.cost_usd + cost_usd,
+        turn_tokens=event.tokens if event.is_turn else before.turn_tokens,
+        turn_cost_usd=cost_usd if event.is_turn else before.turn_cost_usd,
+        is_exact=before.is_exact and event.cost_usd is not None,
+    )
 
 
 # ------------------------------------------------------------------ what Kai says

@@ -5,8 +5,10 @@ Times are seconds of one monotonic clock (the ``at`` of ``step``); a message als
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+
+from kai.core.config import BrainConfig
 
 
 class LegName(StrEnum):
@@ -143,6 +145,102 @@ class Look:
     voice: str = "marin"
     speed: float = 1.0
     instructions: str = ""
+    brain: BrainConfig = BrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class BrainFacts:
+    """What the open brain is: how it is reached (``webrtc``, ``websocket``), which model, how long it may last yet, whether
+    its words cost money."""
+
+    transport: str = ""
+    model: str = ""
+    expires_in_s: float | None = None
+    is_billed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens by kind; those in ``cached`` are not in ``in`` as well. ``transcribed_s`` is sound that was written down."""
+
+    text_in: int = 0
+    audio_in: int = 0
+    image_in: int = 0
+    text_cached: int = 0
+    audio_cached: int = 0
+    image_cached: int = 0
+    text_out: int = 0
+    audio_out: int = 0
+    transcribed_s: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return (
+            self.text_in
+            + self.audio_in
+            + self.image_in
+            + self.text_cached
+            + self.audio_cached
+            + self.image_cached
+            + self.text_out
+            + self.audio_out
+        )
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Tokens)))
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a talk has used so far, and its newest turn. ``is_exact`` is false when some of it has no known price."""
+
+    turns: int = 0
+    tokens: Tokens = Tokens()
+    cost_usd: float = 0.0
+    turn_tokens: Tokens = Tokens()
+    turn_cost_usd: float = 0.0
+    is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What is left of one of the provider's limits (``requests``, ``tokens``), and when it is whole again."""
+
+    name: str
+    limit: int
+    remaining: int
+    reset_s: float = 0.0
+
+    @property
+    def is_near(self) -> bool:
+        """Whether less than a tenth is left."""
+        return self.limit > 0 and self.remaining * 10 < self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """A tool that Kai called. ``problem`` says in words why it gave nothing."""
+
+    call_id: str
+    name: str
+    is_running: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Something to read on the stage: a title and a few lines of plain text."""
+
+    title: str
+    text: str
+
+
+class HandOver(StrEnum):
+    """How far the talk's move to a fresh brain is: nothing planned, a spare is being opened, the spare waits for a pause."""
+
+    NONE = "none"
+    OPENING = "opening"
+    READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +259,8 @@ class SessionState:
     ``answers`` are the last ones, oldest first: while one still sounds the next may be made already; those that are over
     stay for a while, so that their late events find them (bound: ``ANSWERS_KEPT``). ``cancelled`` remembers the last
     answers that were cut off, so that their late events change nothing (bound: ``CANCELLED_KEPT``). ``pending_text`` holds
-    lines of the person, (item id, text), that wait for the brain to come up.
+    lines of the person, (item id, text), that wait for the brain to come up. ``tool_runs`` are the last calls of tools
+    (bound: ``TOOL_RUNS_KEPT``); ``key_down_at_s`` is when the push-to-talk key went down, 0 while it is up.
     """
 
     phase: Phase = Phase.IDLE
@@ -178,6 +277,13 @@ class SessionState:
     pending_text: tuple[tuple[str, str], ...] = ()
     look: Look = field(default_factory=Look)
     problem: Problem | None = None
+    facts: BrainFacts = BrainFacts()
+    spending: Spending = Spending()
+    rate_limits: tuple[RateLimit, ...] = ()
+    tool_runs: tuple[ToolRun, ...] = ()
+    card: Card | None = None
+    hand_over: HandOver = HandOver.NONE
+    key_down_at_s: float = 0.0
     started_at_s: float = 0.0
     started_wall_s: float = 0.0
     closed_at_s: float = 0.0
@@ -209,6 +315,22 @@ class SessionState:
         if self.is_waiting or self.live_answers:
             return AgentState.THINKING
         return AgentState.LISTENING if self.brain.is_up else AgentState.IDLE
+
+    @property
+    def is_between_turns(self) -> bool:
+        """Whether nobody speaks and nothing is on its way: the moment in which a brain can be exchanged unheard."""
+        return not (
+            self.is_user_speaking
+            or self.is_waiting
+            or self.live_answers
+            or any(run.is_running for run in self.tool_runs)
+            or any(m.role is Role.USER and not m.is_final for m in self.messages)
+        )
+
+    @property
+    def near_limits(self) -> tuple[RateLimit, ...]:
+        """The provider's limits of which less than a tenth is left."""
+        return tuple(limit for limit in self.rate_limits if limit.is_near)
 
     @property
     def can_interrupt(self) -> bool:

@@ -115,8 +115,8 @@ class Talk:
         return now_s - self._seen_at_s < GRACE_S
 
 
-MakeSession = Callable[[], tuple[Session, Page]]
-"""Makes an unopened session with its page. Called on Kai's loop."""
+MakeSession = Callable[[str], tuple[Session, Page]]
+"""Makes an unopened session of that browser, with its page. Called on Kai's loop."""
 
 
 class SessionHub:
@@ -179,7 +179,7 @@ class SessionHub:
         return self._thread.submit(self._create(browser_id)).result(MAKE_S)
 
     async def _create(self, browser_id: str) -> Talk:
-        session, page = self._make_session()
+        session, page = self._make_session(browser_id)
         await session.open()
         talk = Talk(secrets.token_urlsafe(16), browser_id, session, page)
         with self._lock:

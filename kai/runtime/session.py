@@ -13,27 +13,39 @@ from typing import Any, assert_never
 from kai.core.events import (
     ApplyLook,
     ArmTimer,
+    BeginTurn,
+    BrainDescribed,
     CancelResponse,
     CancelTimer,
+    CardShown,
     CloseLeg,
     Command,
+    EndTurn,
     Event,
+    Greet,
     LegConnected,
     LegFailed,
     OpenLeg,
+    OpenSpareBrain,
     PlayoutInterrupted,
+    RunTool,
     SeedHistory,
     SendText,
+    SendToolResult,
     SetMood,
     SetMuted,
+    SpareBrainFailed,
+    SpareBrainReady,
     StopRequested,
     StopSpeaking,
+    SwapBrain,
     TimerFired,
+    ToolFinished,
 )
 from kai.core.state import LegName, LegStatus, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
 from kai.errors import KaiError
-from kai.ports import AvatarFace, BrowserLink, Heard, Marks, Pcm, Picture, VoiceBrain
+from kai.ports import AvatarFace, BrowserLink, Heard, Marks, Pcm, Picture, ToolBox, VoiceBrain
 from kai.runtime.tape import Tape
 
 log = logging.getLogger(__name__)
@@ -60,14 +72,18 @@ class Session:
         make_face: FaceFactory,
         make_voice: FaceFactory,
         browser: BrowserLink,
+        tools: ToolBox | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._make_brain = make_brain
         self._make_face = make_face
         self._make_voice = make_voice
         self._browser = browser
+        self._tools = tools
         self._store = Store(self._run)
         self._brain: VoiceBrain | None = None
+        self._spare: VoiceBrain | None = None
+        self._spare_opening: asyncio.Task[None] | None = None
         self._face: AvatarFace | None = None
         self._speaker: AvatarFace | None = None
         self._tape = Tape()
@@ -142,6 +158,24 @@ class Session:
             case CancelResponse(response_id):
                 if self._brain is not None:
                     self._brain.cancel(response_id)
+            case Greet(instructions):
+                if self._brain is not None:
+                    self._brain.greet(instructions)
+            case BeginTurn():
+                if self._brain is not None:
+                    self._brain.begin_turn()
+            case EndTurn(is_kept):
+                if self._brain is not None:
+                    self._brain.end_turn(is_kept)
+            case RunTool(call_id, name, arguments):
+                self._spawn(self._run_tool(call_id, name, arguments), f"tool {name[:40]}")
+            case SendToolResult(call_id, output):
+                if self._brain is not None:
+                    self._brain.send_tool_result(call_id, output)
+            case OpenSpareBrain():
+                self._spare_opening = self._spawn(self._open_spare(), "open a spare brain")
+            case SwapBrain():
+                self._swap_brain()
             case StopSpeaking(segment_id):
                 self._stop_speaking(segment_id)
             case SetMood(mood):
@@ -222,6 +256,52 @@ class Session:
             await brain.aclose()
             raise
         self._brain = brain
+        self._take(BrainDescribed(brain.facts))
+
+    async def _open_spare(self) -> None:
+        """Open a second brain; it hears and says nothing until it is swapped in."""
+        try:
+            async with asyncio.timeout(OPEN_S):
+                spare = await self._make_brain()
+                try:
+                    await spare.open(self.snapshot().look, _BrainSink(self, spare))
+                except BaseException:
+                    await spare.aclose()
+                    raise
+        except KaiError as exc:
+            self._take(SpareBrainFailed(exc.code, exc.is_retryable))
+        except TimeoutError:
+            self._take(SpareBrainFailed("timeout"))
+        except Exception:
+            log.exception("a fault while opening a spare brain")
+            self._take(SpareBrainFailed("bug", is_retryable=False))
+        else:
+            self._spare = spare
+            self._take(SpareBrainReady())
+
+    def _swap_brain(self) -> None:
+        old, self._brain, self._spare = self._brain, self._spare, None
+        if old is not None:
+            self._spawn(old.aclose(), "close the old brain")
+        if self._brain is not None:
+            self._brain.update(self.snapshot().look)
+            self._take(BrainDescribed(self._brain.facts))
+
+    def _drop_spare(self) -> None:
+        if self._spare_opening is not None and not self._spare_opening.done():
+            self._spare_opening.cancel()
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            self._spawn(spare.aclose(), "close the spare brain")
+
+    async def _run_tool(self, call_id: str, name: str, arguments: str) -> None:
+        if self._tools is None:
+            self._take(ToolFinished(call_id, "{}", "Kai has no tools here."))
+            return
+        result = await self._tools.run(name, arguments)
+        if result.card is not None:
+            self._take(CardShown(result.card))
+        self._take(ToolFinished(call_id, result.output, result.problem))
 
     async def _open_face(self) -> None:
         face = self._make_face()
@@ -240,6 +320,7 @@ class Session:
             opening.cancel()
         match leg:
             case LegName.BRAIN:
+                self._drop_spare()
                 brain, self._brain = self._brain, None
                 if brain is not None:
                     self._spawn(brain.aclose(), "close the brain")
@@ -277,6 +358,8 @@ class Session:
         told = self._tape.heard(heard or Heard(segment_id, 0))
         self._tape.forget()
         if told is not None:
+            if self._brain is not None:
+                self._brain.tell_heard(told.segment_id, told.heard_ms)
             self._store.dispatch(PlayoutInterrupted(told.segment_id, told.heard_ms, told.text))
 
     def on_sound(self, segment_id: str, pcm: Pcm) -> None:
@@ -305,6 +388,9 @@ class Session:
     def on_leg_event(self, leg: VoiceBrain | AvatarFace, event: Event) -> None:
         if self.is_current(leg):
             self._take(event)
+        elif leg is self._spare and isinstance(event, LegFailed):
+            self._drop_spare()
+            self._take(SpareBrainFailed(event.code, event.is_retryable))
 
 
 class _BrainSink:

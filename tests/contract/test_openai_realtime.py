@@ -10,7 +10,7 @@ import numpy as np
 import openai
 import pytest
 
-from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.bench.driver import read_wav
 from kai.core.events import LegFailed
 from kai.core.state import LegName, Look
@@ -57,6 +57,26 @@ class TestOpenAIRealtimeBrain(BrainContract):
                 await client.realtime.calls.hangup(brain.call_id)
 
         return lose
+
+    @pytest.fixture
+    def speech(self) -> Pcm:
+        return np.concatenate([np.zeros(9600, np.int16), read_wav(SPEECH)])
+
+
+@pytest.mark.long
+class TestOpenAISocketBrain(BrainContract):
+    """Where UDP is blocked; the whole suite takes its time, and the tests below hold the essence in every run."""
+
+    within_s, mic_pace_s = 20.0, 0.02
+    question = "What time is it?"
+
+    @pytest.fixture
+    def make_brain(self, engine: RunningEngine) -> MakeBrain:
+        return lambda: OpenAISocketBrain(endpoint(engine))
+
+    @pytest.fixture
+    def broken_brain(self, engine: RunningEngine) -> VoiceBrain:
+        return OpenAISocketBrain(endpoint(engine, "bad-key"))
 
     @pytest.fixture
     def speech(self) -> Pcm:

@@ -21,7 +21,7 @@ from tests.support.fakes import FakeBrain, FakeFace
 START = StartRequested(1_700_000_000.0, Look())
 
 
-def make_session() -> tuple[Session, PageLink]:
+def make_session(_browser_id: str) -> tuple[Session, PageLink]:
     async def make_brain() -> VoiceBrain:
         return FakeBrain()
 

@@ -29,7 +29,7 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.state import AgentState, LegName, Look
+from kai.core.state import AgentState, BrainFacts, LegName, Look
 from kai.errors import BrainError, FaceError
 from kai.ports import BrainSink, FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
 
@@ -165,6 +165,11 @@ class FakeBrain:
         self.mic: deque[Pcm] = deque(maxlen=self.MIC_BLOCKS_KEPT)
         self.is_muted = False
         self.is_closed = False
+        self.facts = BrainFacts("fake", "fake-brain")
+        self.greetings: list[str] = []
+        self.turns: list[str] = []
+        self.tool_results: list[tuple[str, str]] = []
+        self.heard: list[tuple[str, int]] = []
         self._open_error = open_error
         self._sink: BrainSink | None = None
         self._ids = itertools.count(1)
@@ -211,6 +216,25 @@ class FakeBrain:
         self.cancelled.append(response_id)
         if response_id == self._response_id:
             self._cut()
+
+    def greet(self, instructions: str) -> None:
+        self.greetings.append(instructions)
+        self._ask(instructions)
+
+    def begin_turn(self) -> None:
+        self.turns.append("begin")
+
+    def end_turn(self, is_kept: bool) -> None:
+        self.turns.append("end" if is_kept else "drop")
+        if is_kept:
+            self._ask(self.hears)
+
+    def send_tool_result(self, call_id: str, output: str) -> None:
+        self.tool_results.append((call_id, output))
+        self._ask(output)
+
+    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+        self.heard.append((response_id, heard_ms))
 
     def update(self, look: Look) -> None:
         self.look = look

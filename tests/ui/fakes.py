@@ -69,7 +69,7 @@ def make_hub(*, refuses: str = "") -> SessionHub:
         error = BrainError(refuses, code="refused", is_retryable=False) if refuses else None
         return DeafBrain(reply=long_answer, open_error=error)
 
-    def make_session() -> tuple[Session, Page]:
+    def make_session(_browser_id: str) -> tuple[Session, Page]:
         page = PageLink()
         session = Session(make_brain=make_brain, make_face=FakeFace, make_voice=VoiceOnly, browser=page)
         return session, page

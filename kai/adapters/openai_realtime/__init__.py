@@ -1,5 +1,7 @@
-"""OpenAI Realtime over WebRTC, from Python: the voice brain, in the cloud or in the local engine on this computer."""
+"""OpenAI Realtime from Python, over WebRTC or a WebSocket: the voice brain, in the cloud or on this computer."""
 
-from kai.adapters.openai_realtime.brain import Endpoint, OpenAIRealtimeBrain
+from kai.adapters.openai_realtime.brain import OpenAIRealtimeBrain
+from kai.adapters.openai_realtime.endpoint import Endpoint
+from kai.adapters.openai_realtime.websocket import OpenAISocketBrain
 
-__all__ = ["Endpoint", "OpenAIRealtimeBrain"]
+__all__ = ["Endpoint", "OpenAIRealtimeBrain", "OpenAISocketBrain"]

@@ -1,0 +1,149 @@
+"""From what a person set to the session object of the wire: only what the model has, and on a change only what changed.
+
+One field that the model refuses would void the whole object, so ``kai.core.capabilities`` is asked about each.
+"""
+
+from __future__ import annotations
+
+from kai.adapters.openai_realtime.endpoint import Endpoint
+from kai.core.capabilities import SPEED_RANGE, Applies, changed_settings, family_of
+from kai.core.config import BrainConfig, NoiseReduction, Truncation, TurnTaking
+from kai.core.state import Look
+from kai.wire import realtime as wire
+from kai.wire.realtime import JsonObject
+
+MAX_OUTPUT_TOKENS = 4096
+"""The largest number that the session takes; above it there is only "inf"."""
+
+
+def session_for(look: Look, endpoint: Endpoint) -> wire.SessionConfig:
+    """The whole session of a new call."""
+    config = look.brain
+    model = endpoint.model_of(config)
+    has = family_of(model).settings
+    efforts = family_of(model).efforts
+    return wire.SessionConfig(
+        type="realtime",
+        model=model,
+        instructions=look.instructions or wire.UNSET,
+        output_modalities=("audio",),
+        audio=wire.AudioConfig(
+            input=wire.AudioInputConfig(
+                noise_reduction=_noise_reduction(config),
+                transcription=_transcription(config, endpoint),
+                turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in has),
+            ),
+            output=wire.AudioOutputConfig(voice=look.voice, speed=_speed(look)),
+        ),
+        tools=_tools(config, endpoint) or wire.UNSET,
+        tool_choice=config.tool_choice.value if _tools(config, endpoint) else wire.UNSET,
+        reasoning={"effort": config.effort.value} if config.effort in efforts else wire.UNSET,
+        max_output_tokens=_max_tokens(config) if config.max_output_tokens else wire.UNSET,
+        truncation=_truncation(config) if "truncation" in has else wire.UNSET,
+    )
+
+
+def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.SessionConfig | None:
+    """What a running call is told of a change; ``None`` where there is nothing that it could take."""
+    model = endpoint.model_of(before.brain)
+    family = family_of(model)
+    config = after.brain
+    changed = {
+        name
+        for name in changed_settings(before, after)
+        if name != "character" and family.settings.get(name, Applies.RESTART) is not Applies.RESTART
+    }
+
+    def if_changed(*names: str) -> bool:
+        return not changed.isdisjoint(names)
+
+    heard = wire.AudioInputConfig(
+        noise_reduction=_noise_reduction(config) if if_changed("noise_reduction") else wire.UNSET,
+        transcription=_transcription(config, endpoint)
+        if if_changed("transcription_model", "transcription_language", "transcription_prompt")
+        else wire.UNSET,
+        turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in family.settings)
+        if if_changed(
+            "turn_taking",
+            "threshold",
+            "prefix_padding_ms",
+            "silence_duration_ms",
+            "idle_timeout_ms",
+            "eagerness",
+            "can_interrupt",
+        )
+        else wire.UNSET,
+    )
+    spoken = wire.AudioOutputConfig(speed=_speed(after)) if if_changed("speed") else wire.UNSET
+    has_heard = heard != wire.AudioInputConfig()
+    update = wire.SessionConfig(
+        type="realtime",
+        instructions=after.instructions if if_changed("instructions") else wire.UNSET,
+        audio=wire.AudioConfig(input=heard if has_heard else wire.UNSET, output=spoken)
+        if has_heard or spoken is not wire.UNSET
+        else wire.UNSET,
+        tools=_tools(config, endpoint) if if_changed("tools") else wire.UNSET,
+        tool_choice=config.tool_choice.value if if_changed("tool_choice") else wire.UNSET,
+        reasoning={"effort": config.effort.value} if if_changed("effort") else wire.UNSET,
+        max_output_tokens=_max_tokens(config) if if_changed("max_output_tokens") else wire.UNSET,
+        truncation=_truncation(config) if if_changed("truncation", "retention_ratio") else wire.UNSET,
+    )
+    return None if update == wire.SessionConfig(type="realtime") else update
+
+
+def _speed(look: Look) -> float:
+    return min(max(look.speed, SPEED_RANGE[0]), SPEED_RANGE[1])
+
+
+def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
+    if config.noise_reduction is NoiseReduction.OFF:
+        return None
+    return wire.NoiseReduction(type=config.noise_reduction.value)
+
+
+def _transcription(config: BrainConfig, endpoint: Endpoint) -> wire.TranscriptionConfig:
+    model = config.transcription_model or endpoint.transcription_model
+    has_prompt = bool(config.transcription_prompt) and model != "gpt-realtime-whisper"
+    return wire.TranscriptionConfig(
+        model=model,
+        language=config.transcription_language or wire.UNSET,
+        prompt=config.transcription_prompt if has_prompt else wire.UNSET,
+    )
+
+
+def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetection | None:
+    """Explicit numbers always: the documented defaults contradict each other."""
+    match config.turn_taking:
+        case TurnTaking.PUSH_TO_TALK:
+            return None
+        case TurnTaking.SEMANTIC_VAD:
+            return wire.TurnDetection(
+                type="semantic_vad",
+                eagerness=config.eagerness.value,
+                create_response=True,
+                interrupt_response=config.can_interrupt,
+            )
+        case TurnTaking.SERVER_VAD:
+            return wire.TurnDetection(
+                type="server_vad",
+                threshold=min(max(config.threshold, 0.0), 1.0),
+                prefix_padding_ms=config.prefix_padding_ms,
+                silence_duration_ms=config.silence_duration_ms,
+                idle_timeout_ms=config.idle_timeout_ms if config.idle_timeout_ms and has_idle else wire.UNSET,
+                create_response=True,
+                interrupt_response=config.can_interrupt,
+            )
+
+
+def _tools(config: BrainConfig, endpoint: Endpoint) -> tuple[JsonObject, ...]:
+    return tuple(tool for tool in endpoint.tools if config.tools is None or tool.get("name") in config.tools)
+
+
+def _max_tokens(config: BrainConfig) -> int | str:
+    return config.max_output_tokens if 0 < config.max_output_tokens <= MAX_OUTPUT_TOKENS else "inf"
+
+
+def _truncation(config: BrainConfig) -> str | JsonObject:
+    if config.truncation is Truncation.RETENTION_RATIO:
+        return {"type": "retention_ratio", "retention_ratio": min(max(config.retention_ratio, 0.0), 1.0)}
+    return config.truncation.value

@@ -1,0 +1,42 @@
+"""Where a Realtime brain is reached, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from kai.core.config import BrainConfig
+from kai.errors import KaiError
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a brain is reached, and how.
+
+    ``host_addresses`` binds the connection's own candidates (``("127.0.0.1",)`` for the local engine: it then needs no
+    network at all). ``jitter_packets`` is (capacity, prefetch) of the receive buffer, in packets of 20 ms.
+    ``wait_lost`` returns when the endpoint's process is gone, which WebRTC itself notices only after 30 s.
+    ``tools`` are the schemas of the functions that Kai may call, in the protocol's form. ``safety_id`` is a stable hash of
+    who talks, told to the provider. ``on_udp_blocked`` hears that this network lets no WebRTC through.
+    """
+
+    api_key: str = field(repr=False)
+    model: str
+    base_url: str | None = None
+    host_addresses: tuple[str, ...] | None = None
+    jitter_packets: tuple[int, int] = (16, 4)
+    wait_lost: Callable[[], Awaitable[KaiError]] | None = None
+    transcription_model: str = "gpt-transcribe"
+    is_billed: bool = False
+    tools: tuple[Mapping[str, object], ...] = ()
+    safety_id: str = ""
+    on_udp_blocked: Callable[[], None] | None = None
+
+    def model_of(self, config: BrainConfig) -> str:
+        """The model that a talk with this configuration gets. A model of the local engine is not the person's to choose."""
+        return self.model if self.model.startswith("kai-") else config.model or self.model
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with the request that opens a call."""
+        return {"OpenAI-Safety-Identifier": self.safety_id} if self.safety_id else {}

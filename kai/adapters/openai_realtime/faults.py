@@ -1,0 +1,161 @@
+"""What can go wrong with a Realtime brain, in a person's words: each with its code, its advice, and whether trying helps.
+
+The provider's own texts may quote the key or the talk, so none of them is passed on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import openai
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+from kai.errors import BrainError
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A stable code, a sentence that says what happened and what to do, and whether another try can help."""
+
+    code: str
+    message: str
+    is_retryable: bool
+
+    def error(self) -> BrainError:
+        return BrainError(self.message, code=self.code, is_retryable=self.is_retryable)
+
+
+NO_KEY: Final = Fault(
+    "no-key", "There is no OpenAI key. Set OPENAI_API_KEY, or talk with Kai's own engine.", False
+)
+WRONG_KEY: Final = Fault("wrong-key", "The OpenAI key was not accepted. Check OPENAI_API_KEY.", False)
+NO_ACCESS: Final = Fault(
+    "no-access", "This key may not use that model. Choose another model, or another key.", False
+)
+QUOTA: Final = Fault(
+    "quota", "The OpenAI account has no credit left. Add credit, or remove the key to talk offline.", False
+)
+RATE_LIMIT: Final = Fault(
+    "rate-limit", "OpenAI is asked too often just now. Kai tries again in a moment.", True
+)
+SERVER_ERROR: Final = Fault(
+    "server-error", "The voice service has a fault of its own. Kai tries again.", True
+)
+TIMEOUT: Final = Fault(
+    "timeout", "The voice service did not answer in time. Kai tries again; check the connection.", True
+)
+UNREACHABLE: Final = Fault(
+    "unreachable", "The voice service cannot be reached. Check the internet connection.", True
+)
+UDP_BLOCKED: Final = Fault(
+    "udp-blocked",
+    "This network lets no voice connection through (UDP is blocked). Kai calls another way, which sounds the same.",
+    True,
+)
+CONNECT_TIMEOUT: Final = Fault(
+    "connect-timeout",
+    "The voice connection did not come up. Kai tries again; another network may help.",
+    True,
+)
+SESSION_EXPIRED: Final = Fault(
+    "session_expired", "The talk reached the provider's time limit. Kai is calling again.", True
+)
+LOST: Final = Fault("connection-lost", "The voice connection was lost. Kai is calling again.", True)
+OVERFLOW: Final = Fault("too-slow", "The connection is too slow for a voice. Kai is calling again.", True)
+BUG: Final = Fault("brain-bug", "Kai's voice connection broke. It is being opened again.", True)
+
+_BY_CODE: Final = {
+    "insufficient_quota": QUOTA,
+    "credit_balance_exhausted": QUOTA,
+    "billing_hard_limit_reached": QUOTA,
+    "invalid_api_key": WRONG_KEY,
+    "account_deactivated": Fault(
+        "no-access", "The OpenAI account is not active. Check it, or use another key.", False
+    ),
+    "model_not_found": NO_ACCESS,
+    "rate_limit_exceeded": RATE_LIMIT,
+    "inference_rate_limit_exceeded": RATE_LIMIT,
+    "session_expired": SESSION_EXPIRED,
+    "server_error": SERVER_ERROR,
+}
+"""The provider's codes (an ``error.code``, or its ``type``)."""
+
+HARMLESS_CODES: Final = frozenset(
+    {
+        "response_cancel_not_active",
+        "conversation_already_has_active_response",
+        "input_audio_buffer_commit_empty",
+        "item_truncate_invalid_item_id",
+    }
+)
+"""The answer to a race that we lost; nothing is wrong."""
+
+CUT_SHORT: Final = {
+    "max_output_tokens": Fault(
+        "cut-short", "Kai's answer hit its length limit. Ask for the rest, or allow longer answers.", True
+    ),
+    "content_filter": Fault(
+        "filtered", "The provider's content filter cut Kai's answer. Ask in another way.", True
+    ),
+}
+FAILED_ANSWER: Final = Fault("response-failed", "Kai's answer could not be made. Ask again.", True)
+
+
+def fault_of_code(code: str | None, kind: str | None = None) -> Fault | None:
+    """The fault that an ``error`` event, or a failed response, stands for; ``None`` where its code is none of these."""
+    return _BY_CODE.get(code or "") or _BY_CODE.get(kind or "")
+
+
+def fault_of_status(status: int, code: str | None) -> Fault:
+    """The fault behind an HTTP answer that is no success."""
+    if (known := fault_of_code(code)) is not None:
+        return known
+    match status:
+        case 401:
+            return WRONG_KEY
+        case 403 | 404:
+            return NO_ACCESS
+        case 408:
+            return TIMEOUT
+        case 409 | 429:
+            return RATE_LIMIT
+        case _ if status < 500:
+            return Fault(
+                "refused",
+                f"The voice service refused the call ({code or status}). Check the settings.",
+                False,
+            )
+        case _:
+            return SERVER_ERROR
+
+
+def explain(exc: openai.OpenAIError | InvalidHandshake | OSError) -> BrainError:
+    """What went wrong while opening a call, in a person's words."""
+    match exc:
+        case openai.APIStatusError():
+            return fault_of_status(exc.status_code, exc.code).error()
+        case openai.APITimeoutError() | TimeoutError():
+            return TIMEOUT.error()
+        case InvalidStatus():
+            return fault_of_status(exc.response.status_code, _code_in(exc.response.body)).error()
+        case openai.APIConnectionError() | InvalidHandshake() | OSError():
+            return UNREACHABLE.error()
+        case _:
+            return SERVER_ERROR.error()
+
+
+def _code_in(body: bytes | None) -> str | None:
+    """The ``error.code`` of a JSON answer."""
+    try:
+        value: object = json.loads(body or b"")
+    except ValueError:
+        return None
+    match value:
+        case {"error": {"code": str(code)}}:
+            return code
+        case {"error": {"type": str(kind)}}:
+            return kind
+        case _:
+            return None

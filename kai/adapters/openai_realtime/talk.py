@@ -1,0 +1,435 @@
+"""What both ways to a Realtime brain share: the protocol's events in, facts out; a person's wishes in, events out.
+
+Policy lives elsewhere: this file reports facts and obeys. How messages and sound travel is the subclass's matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+from kai.adapters.openai_realtime import faults, prices
+from kai.adapters.openai_realtime.config import session_change
+from kai.adapters.openai_realtime.endpoint import Endpoint
+from kai.adapters.openai_realtime.faults import Fault
+from kai.adapters.openai_realtime.mic import MicTrack
+from kai.core.capabilities import LONGEST_SESSION_S
+from kai.core.events import (
+    AssistantTranscriptChanged,
+    BrainComplained,
+    BrainRemarked,
+    LegFailed,
+    RateLimitsReported,
+    ResponseCreated,
+    ResponseDone,
+    ToolRequested,
+    UsageReported,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTranscriptChanged,
+)
+from kai.core.state import BrainFacts, LegName, Look, RateLimit, Tokens
+from kai.errors import BrainError, KaiError, ProtocolError
+from kai.ports import BrainSink, Pcm
+from kai.wire import realtime as wire
+
+log = logging.getLogger(__name__)
+
+CALL_S = 15.0
+"""For the one POST of the offer, or the one handshake; the client's own default is ten minutes."""
+CONNECT_S = 15.0
+CLOSE_S = 4.0
+IDS_KEPT = 256
+IN_FLIGHT_S = 0.25
+"""After a push-to-talk key was let go, the last word is still on its way; the turn is committed behind it."""
+UNKNOWN_KINDS_KEPT = 64
+
+
+def new_event_id() -> str:
+    return f"event_{uuid.uuid4().hex[:12]}"
+
+
+class RealtimeTalk(ABC):
+    """The protocol's side of a brain. Lives on Kai's loop; nothing here waits but ``aclose``."""
+
+    def __init__(self, endpoint: Endpoint, transport: str) -> None:
+        self._endpoint = endpoint
+        self._transport = transport
+        self._mic = MicTrack()
+        self._sink: BrainSink | None = None
+        self._look = Look()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ready = asyncio.Event()
+        self._is_open = False
+        self._is_closing = False
+        self._failure: BrainError | None = None
+        self._expires_in_s: float | None = None
+        self._active_response_id: str | None = None
+        self._wants_response: wire.ResponseParams | None = None
+        self._asked_event_id = ""
+        self._cancelled: dict[str, None] = {}
+        self._stopped_item_id = ""
+        self._user_text: dict[str, str] = {}
+        self._answer_text: dict[str, str] = {}
+        self._response_of_item: dict[str, str] = {}
+        self._open_calls: set[str] = set()
+        self._is_muted = False
+        self._is_key_down = False
+        self.unknown_events: Counter[str] = Counter()
+        """Telemetry: how often each kind of event came that we do not know."""
+        self.opened_in_s = 0.0
+        """How long opening took."""
+
+    # -------------------------------------------------------------- the port
+
+    @property
+    def facts(self) -> BrainFacts:
+        """See ``VoiceBrain.facts``."""
+        model = self._endpoint.model_of(self._look.brain)
+        return BrainFacts(self._transport, model, self._expires_in_s, self._endpoint.is_billed)
+
+    async def open(self, look: Look, sink: BrainSink) -> None:
+        """See ``VoiceBrain.open``."""
+        self._look, self._sink = look, sink
+        self._apply_mute()
+        started_s = time.monotonic()
+        try:
+            if not self._endpoint.api_key:
+                raise faults.NO_KEY.error()
+            await self._connect()
+            if self._failure is not None:
+                raise self._failure
+        except BaseException:
+            await self.aclose()
+            raise
+        self.opened_in_s = time.monotonic() - started_s
+        self._is_open = True
+        if self._endpoint.wait_lost is not None:
+            self._spawn(self._watch(), "watch the endpoint")
+
+    def push_mic(self, pcm: Pcm) -> None:
+        self._mic.push(pcm)
+
+    def set_muted(self, is_muted: bool) -> None:
+        self._is_muted = is_muted
+        self._apply_mute()
+
+    def seed(self, lines: tuple[tuple[str, str], ...]) -> None:
+        for role, text in lines:
+            kind = "output_text" if role == "assistant" else "input_text"
+            content = (wire.ContentPart(type=kind, text=text),)
+            self._send(wire.ItemCreate(item=wire.Item(type="message", role=role, content=content)))
+
+    def send_text(self, item_id: str, text: str) -> None:
+        content = (wire.ContentPart(type="input_text", text=text),)
+        item = wire.Item(id=item_id, type="message", role="user", content=content)
+        self._send(wire.ItemCreate(item=item))
+        self._ask_for_response()
+
+    def greet(self, instructions: str) -> None:
+        own = self._look.instructions
+        both = f"{own}\n\n{instructions}" if own else instructions
+        self._ask_for_response(wire.ResponseParams(instructions=both))
+
+    def begin_turn(self) -> None:
+        self._send(wire.InputAudioClear())
+        self._is_key_down = True
+        self._apply_mute()
+
+    def end_turn(self, is_kept: bool) -> None:
+        if is_kept:
+            self._spawn(self._commit_turn(), "commit a turn")
+            return
+        self._is_key_down = False
+        self._apply_mute()
+        self._send(wire.InputAudioClear())
+
+    def send_tool_result(self, call_id: str, output: str) -> None:
+        item = wire.Item(type="function_call_output", call_id=call_id, output=output)
+        self._send(wire.ItemCreate(item=item))
+        self._open_calls.discard(call_id)
+        if not self._open_calls:
+            self._ask_for_response()
+
+    @abstractmethod
+    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+        """See ``VoiceBrain.tell_heard``."""
+
+    def update(self, look: Look) -> None:
+        change = session_change(self._look, look, self._endpoint)
+        if change is not None:
+            self._send(wire.SessionUpdate(session=change, event_id=new_event_id()))
+        self._look = look
+        self._apply_mute()
+
+    async def aclose(self) -> None:
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._is_open = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._disconnect()
+        except TimeoutError:
+            log.warning("the brain's connection did not close in time")
+        self._mic.stop()
+
+    # -------------------------------------------------------------- what a transport does
+
+    @abstractmethod
+    async def _connect(self) -> None:
+        """Connect and be greeted, or raise ``BrainError``."""
+
+    @abstractmethod
+    async def _disconnect(self) -> None:
+        """Release everything; an error on the way is not one."""
+
+    @abstractmethod
+    def _transmit(self, event: wire.ClientEvent) -> None:
+        """Send an event, if there is a connection."""
+
+    @abstractmethod
+    def _on_sound_event(self, event: wire.ServerEvent, sink: BrainSink) -> bool:
+        """Take an event about Kai's sound; whether it was one."""
+
+    @abstractmethod
+    def cancel(self, response_id: str) -> None:
+        """See ``VoiceBrain.cancel``."""
+
+    # -------------------------------------------------------------- losing
+
+    def _lose(self, fault: Fault | KaiError) -> None:
+        """The call is over from the other side: fail the opening, or report the leg once."""
+        if self._is_closing or self._failure is not None:
+            return
+        self._failure = BrainError(fault.message, code=fault.code, is_retryable=fault.is_retryable)
+        self._ready.set()
+        if self._is_open and self._sink is not None:
+            self._is_open = False
+            self._sink.emit(LegFailed(LegName.BRAIN, fault.code, fault.message, fault.is_retryable))
+
+    async def _watch(self) -> None:
+        assert self._endpoint.wait_lost is not None
+        error = await self._endpoint.wait_lost()
+        self._lose(BrainError(error.message, code=error.code))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work, name=f"brain: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the brain failed", exc_info=error)
+            self._lose(faults.BUG)
+
+    # -------------------------------------------------------------- out
+
+    def _send(self, event: wire.ClientEvent) -> None:
+        if not self._is_closing:
+            self._transmit(event)
+
+    def _ask_for_response(self, params: wire.ResponseParams | None = None) -> None:
+        """One answer at a time: behind a running one the request waits for its ``response.done``."""
+        if self._active_response_id is not None:
+            self._wants_response = params or wire.ResponseParams()
+            return
+        self._wants_response = None
+        self._asked_event_id = new_event_id()
+        self._send(wire.ResponseCreate(response=params, event_id=self._asked_event_id))
+
+    async def _commit_turn(self) -> None:
+        await asyncio.sleep(IN_FLIGHT_S)
+        self._is_key_down = False
+        self._apply_mute()
+        self._send(wire.InputAudioCommit(event_id=new_event_id()))
+        self._ask_for_response()
+
+    def _apply_mute(self) -> None:
+        """Silence is sent in place of the microphone, never nothing: a server whose packets stop hears no end of a turn."""
+        is_key_up = self._look.brain.is_push_to_talk and not self._is_key_down
+        self._mic.is_muted = self._is_muted or is_key_up
+
+    # -------------------------------------------------------------- in
+
+    def _take(self, message: str | bytes) -> None:
+        """A message of the server. In the order of arrival; nothing here waits."""
+        try:
+            event = wire.decode_server(message)
+        except ProtocolError as exc:
+            log.warning("an event that cannot be read", extra={"code": exc.code})
+            return
+        sink = self._sink
+        if sink is not None and not self._is_closing:
+            self._on_event(event, sink)
+
+    def _on_event(self, event: wire.ServerEvent, sink: BrainSink) -> None:
+        if self._on_sound_event(event, sink):
+            return
+        match event:
+            case wire.SessionCreated(session=session):
+                self._expires_in_s = _expires_in_s(session)
+                self._ready.set()
+            case wire.SpeechStarted(item_id=item_id):
+                sink.emit(UserSpeechStarted(item_id))
+            case wire.SpeechStopped(item_id=item_id) | wire.InputAudioCommitted(item_id=item_id):
+                # "committed" is the one that both kinds of turn detection send; the second of the two says nothing new.
+                if item_id != self._stopped_item_id:
+                    self._stopped_item_id = item_id
+                    sink.emit(UserSpeechStopped(item_id))
+            case wire.TranscriptionDelta(item_id=item_id, delta=delta):
+                text = self._user_text.get(item_id, "") + (delta or "")
+                self._user_text[item_id] = text
+                sink.emit(UserTranscriptChanged(item_id, text, is_final=False))
+            case wire.TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage):
+                self._user_text.pop(item_id, None)
+                sink.emit(UserTranscriptChanged(item_id, text.strip(), is_final=True))
+                if usage is not None:
+                    self._report_transcription(usage, sink)
+            case wire.TranscriptionFailed(item_id=item_id):
+                sink.emit(UserTranscriptChanged(item_id, self._user_text.pop(item_id, ""), is_final=True))
+            case wire.ResponseCreated(response=response):
+                self._active_response_id = response.id
+                sink.emit(ResponseCreated(response.id))
+            case wire.OutputItemAdded(response_id=response_id, item=item):
+                if item.id is not None:
+                    self._response_of_item[item.id] = response_id
+            case (
+                wire.OutputTranscriptDelta(response_id=response_id, item_id=item_id, delta=delta)
+                | wire.OutputTextDelta(response_id=response_id, item_id=item_id, delta=delta)
+            ):
+                text = self._answer_text.get(item_id, "") + delta
+                self._answer_text[item_id] = text
+                sink.emit(AssistantTranscriptChanged(response_id, item_id, text, is_final=False))
+            case (
+                wire.OutputTranscriptDone(response_id=response_id, item_id=item_id, transcript=text)
+                | wire.OutputTextDone(response_id=response_id, item_id=item_id, text=text)
+            ):
+                self._answer_text.pop(item_id, None)
+                sink.emit(AssistantTranscriptChanged(response_id, item_id, text, is_final=True))
+            case wire.ResponseDone(response=response):
+                self._response_done(response, sink)
+            case wire.RateLimitsUpdated(rate_limits=limits):
+                sink.emit(RateLimitsReported(_rate_limits(limits)))
+            case wire.ErrorOccurred(error=error):
+                self._on_error(error, sink)
+            case wire.UnknownEvent(type=kind):
+                self._on_unknown(kind, sink)
+            case _:
+                log.debug("event", extra={"event": event.TYPE})
+
+    def _on_unknown(self, kind: str, sink: BrainSink) -> None:
+        """Kept and counted; what a provider adds to its protocol never breaks a talk."""
+        kind = kind[:80]
+        if kind in self.unknown_events or len(self.unknown_events) < UNKNOWN_KINDS_KEPT:
+            self.unknown_events[kind] += 1
+        log.debug("an event that is not known", extra={"event": kind})
+        sink.emit(BrainRemarked(kind))
+
+    def _response_done(self, response: wire.Response, sink: BrainSink) -> None:
+        if self._active_response_id == response.id:
+            self._active_response_id = None
+        while len(self._response_of_item) > IDS_KEPT:
+            del self._response_of_item[next(iter(self._response_of_item))]
+        details = response.status_details
+        error = details.error if details is not None else None
+        fault = faults.fault_of_code(error.code, error.type) if error is not None else None
+        if response.status == "failed":
+            fault = fault or faults.FAILED_ANSWER
+        sink.emit(ResponseDone(response.id, response.status, fault.message if fault else ""))
+        if response.usage is not None:
+            self._report_usage(response.usage, sink)
+        if response.status == "failed" and fault is not None and not fault.is_retryable:
+            self._lose(fault)
+            return
+        reason = details.reason if details is not None else None
+        if response.status == "incomplete" and (cut := faults.CUT_SHORT.get(reason or "")) is not None:
+            sink.emit(BrainComplained(cut.code, cut.message))
+        if response.status == "completed":
+            self._call_tools(response, sink)
+        if self._wants_response is not None and self._active_response_id is None:
+            self._ask_for_response(self._wants_response)
+
+    def _call_tools(self, response: wire.Response, sink: BrainSink) -> None:
+        """Only what a whole response asks for: of a cut one the arguments may be half."""
+        for item in response.output:
+            if item.type == "function_call" and item.call_id:
+                self._open_calls.add(item.call_id)
+        for item in response.output:
+            if item.type == "function_call" and item.call_id:
+                sink.emit(ToolRequested(item.call_id, item.name or "", item.arguments or "{}"))
+
+    def _report_usage(self, usage: wire.Usage, sink: BrainSink) -> None:
+        tokens = prices.tokens_of(usage)
+        model = self._endpoint.model_of(self._look.brain)
+        sink.emit(UsageReported(tokens, prices.cost_usd(model, tokens) if self._endpoint.is_billed else 0.0))
+
+    def _report_transcription(self, usage: wire.TranscriptionUsage, sink: BrainSink) -> None:
+        model = self._look.brain.transcription_model or self._endpoint.transcription_model
+        tokens, cost = prices.transcription(model, usage)
+        if tokens != Tokens():
+            sink.emit(UsageReported(tokens, cost if self._endpoint.is_billed else 0.0, is_turn=False))
+
+    def _on_error(self, error: wire.ErrorDetail, sink: BrainSink) -> None:
+        code = error.code or error.type or "error"
+        fault = faults.fault_of_code(error.code, error.type)
+        if code == "session_expired" or (fault is not None and not fault.is_retryable):
+            self._lose(fault or faults.SESSION_EXPIRED)
+        elif code == "conversation_already_has_active_response":
+            # Voice detection was quicker than our request; it waits behind that answer.
+            if error.event_id and error.event_id == self._asked_event_id:
+                self._wants_response = self._wants_response or wire.ResponseParams()
+                if self._active_response_id is None:
+                    self._ask_for_response()
+        elif code not in faults.HARMLESS_CODES:
+            log.warning("the brain complained", extra={"code": code, "param": error.param})
+            message = fault.message if fault is not None else _said_plainly(code, error)
+            sink.emit(BrainComplained(fault.code if fault is not None else code, message))
+
+    def _forget_answer(self, response_id: str) -> None:
+        """Whatever still comes of that answer is not heard."""
+        self._cancelled[response_id] = None
+        while len(self._cancelled) > IDS_KEPT:
+            del self._cancelled[next(iter(self._cancelled))]
+
+
+def _said_plainly(code: str, error: wire.ErrorDetail) -> str:
+    """An error without an advice of its own. The provider's text may quote what was said, so only its code is shown; the
+    local engine's troubles are written for people."""
+    if code.startswith("mind"):
+        return error.message
+    if code.startswith("cannot_update") or (error.param or "").startswith("session"):
+        return f"The voice service did not take a setting ({error.param or code}). The old ones hold."
+    return f"The voice service could not do that ({code}). The talk goes on."
+
+
+def _expires_in_s(session: wire.SessionConfig) -> float | None:
+    expires_at = session.expires_at
+    if isinstance(expires_at, int) and expires_at > 0:
+        # Our clock may be wrong; the limit is known.
+        return min(max(expires_at - time.time(), 0.0), LONGEST_SESSION_S) or LONGEST_SESSION_S
+    return LONGEST_SESSION_S
+
+
+def _rate_limits(limits: tuple[wire.RateLimit, ...]) -> tuple[RateLimit, ...]:
+    return tuple(
+        RateLimit(limit.name, limit.limit, limit.remaining, limit.reset_seconds or 0.0)
+        for limit in limits
+        if limit.name is not None and limit.limit is not None and limit.remaining is not None
+    )
+
+
+def as_message(event: wire.ClientEvent) -> dict[str, Any]:
+    """The event as the JSON object that the official client takes."""
+    return json.loads(wire.encode(event))

@@ -1,0 +1,213 @@
+"""The same brain over a WebSocket, for networks that let no UDP through.
+
+Sound travels as base64 in the events, faster than it is spoken, so the server does not know what was heard: a cut answer
+is truncated by us, at the sample that the face reached. There are no lip and word times on this way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import openai
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from kai.adapters.openai_realtime import faults
+from kai.adapters.openai_realtime.config import session_for
+from kai.adapters.openai_realtime.endpoint import Endpoint
+from kai.adapters.openai_realtime.talk import CALL_S, CONNECT_S, RealtimeTalk, as_message, new_event_id
+from kai.core.events import AudioCleared, AudioStarted, AudioStopped
+from kai.media import pcm
+from kai.ports import BrainSink
+from kai.wire import realtime as wire
+
+log = logging.getLogger(__name__)
+
+SOUND_HZ = 24_000
+UNSENT_KEPT = 500
+"""Ten seconds of microphone. A connection that is further behind is no use for a talk, and is given up."""
+EXPIRED = "maximum duration"
+
+
+class OpenAISocketBrain(RealtimeTalk):
+    """One WebSocket to a Realtime endpoint. Implements ``kai.ports.VoiceBrain``."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, "websocket")
+        self._client: openai.AsyncOpenAI | None = None
+        self._connection: AsyncRealtimeConnection | None = None
+        self._outbox: asyncio.Queue[wire.ClientEvent] = asyncio.Queue(UNSENT_KEPT)
+        self._is_configured = asyncio.Event()
+        self._sounding: dict[str, None] = {}
+        self._ended: dict[str, None] = {}
+        self._items: dict[str, list[list[Any]]] = {}
+
+    def cancel(self, response_id: str) -> None:
+        self._forget_answer(response_id)
+        self._sounding.pop(response_id, None)
+        if self._active_response_id == response_id:
+            self._send(wire.ResponseCancel(response_id=response_id))
+
+    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+        """The server's memory of a cut answer ends where the person's does; each item of it by its own count."""
+        left_ms = heard_ms
+        for item_id, samples in self._items.pop(response_id, []):
+            length_ms = samples * 1000 // SOUND_HZ
+            if left_ms < length_ms:
+                self._send(
+                    wire.ItemTruncate(
+                        item_id=item_id,
+                        content_index=0,
+                        audio_end_ms=max(0, left_ms),
+                        event_id=new_event_id(),
+                    )
+                )
+            left_ms = max(0, left_ms - length_ms)
+
+    # -------------------------------------------------------------- opening and closing
+
+    async def _connect(self) -> None:
+        endpoint = self._endpoint
+        self._client = openai.AsyncOpenAI(
+            api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0, timeout=CALL_S
+        )
+        try:
+            async with asyncio.timeout(CALL_S):
+                self._connection = await self._client.realtime.connect(
+                    model=endpoint.model_of(self._look.brain),
+                    extra_headers=endpoint.headers,
+                    # After our last read the answer to a close may stand behind unread sound for ever.
+                    websocket_connection_options=cast("Any", {"close_timeout": 1.0}),
+                ).enter()
+        except (openai.OpenAIError, InvalidHandshake, OSError) as exc:
+            raise faults.explain(exc) from exc
+        self._spawn(self._receive(self._connection), "receive events")
+        self._spawn(self._pump(self._connection), "send events")
+        # The model stands in the address and cannot be updated, not even to itself.
+        session = replace(session_for(self._look, endpoint), model=wire.UNSET)
+        self._transmit(wire.SessionUpdate(session=session, event_id=new_event_id()))
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self._ready.wait()
+                if self._failure is None:
+                    await self._is_configured.wait()
+        except TimeoutError as exc:
+            raise faults.CONNECT_TIMEOUT.error() from exc
+        self._spawn(self._speak_up(), "send the microphone")
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        if self._client is not None:
+            await self._client.close()
+
+    def _transmit(self, event: wire.ClientEvent) -> None:
+        try:
+            self._outbox.put_nowait(event)
+        except asyncio.QueueFull:
+            self._lose(faults.OVERFLOW)
+
+    async def _pump(self, connection: AsyncRealtimeConnection) -> None:
+        """The only one who sends, so that events keep their order."""
+        while True:
+            event = await self._outbox.get()
+            try:
+                await connection.send(cast("Any", as_message(event)))
+            except ConnectionClosed:
+                return
+
+    async def _receive(self, connection: AsyncRealtimeConnection) -> None:
+        """A clean close is the end too: iterating over the connection would just stop at the hour."""
+        while True:
+            try:
+                message = await connection.recv_bytes()
+            except ConnectionClosed as exc:
+                reason = exc.rcvd.reason if exc.rcvd is not None else ""
+                self._lose(faults.SESSION_EXPIRED if EXPIRED in reason else faults.LOST)
+                self._is_configured.set()
+                return
+            self._take(message)
+
+    async def _speak_up(self) -> None:
+        """The microphone, or silence in its place, 20 ms at a time, without a gap."""
+        resampler = pcm.Resampler(48_000, SOUND_HZ)
+        while True:
+            frame = await self._mic.recv()
+            sound = resampler.push(frame.to_ndarray().reshape(-1).astype(np.int16, copy=False))
+            if len(sound):
+                audio = base64.b64encode(pcm.to_bytes(sound)).decode("ascii")
+                self._send(wire.InputAudioAppend(audio=audio))
+
+    # -------------------------------------------------------------- sound
+
+    def _on_sound_event(self, event: wire.ServerEvent, sink: BrainSink) -> bool:
+        match event:
+            case wire.SessionUpdated():
+                self._is_configured.set()
+                return False
+            case wire.ErrorOccurred(error=error):
+                if not self._is_configured.is_set():
+                    # The session was refused whole, so this would be a talk with another's settings.
+                    self._lose(faults.fault_of_status(400, error.code))
+                    self._is_configured.set()
+                return False
+            case wire.SpeechStarted():
+                if self._look.brain.can_interrupt:
+                    self._take_back(sink)
+                return False
+            case wire.OutputAudioDelta(response_id=response_id, item_id=item_id, delta=delta):
+                self._on_delta(response_id, item_id, delta, sink)
+            case wire.OutputAudioDone():
+                pass
+            case wire.ResponseDone(response=response):
+                self._end_sound(response, sink)
+                return False
+            case _:
+                return False
+        return True
+
+    def _on_delta(self, response_id: str, item_id: str, delta: str, sink: BrainSink) -> None:
+        try:
+            sound = pcm.from_bytes(base64.b64decode(delta, validate=True))
+        except (binascii.Error, ValueError):
+            log.warning("sound that cannot be read")
+            return
+        items = self._items.setdefault(response_id, [])
+        if not items or items[-1][0] != item_id:
+            items.append([item_id, 0])
+        items[-1][1] += len(sound)
+        while len(self._items) > 8:
+            del self._items[next(iter(self._items))]
+        if response_id in self._cancelled:
+            return
+        if response_id not in self._sounding:
+            self._sounding[response_id] = None
+            sink.emit(AudioStarted(response_id))
+        sink.sound(response_id, sound)
+
+    def _end_sound(self, response: wire.Response, sink: BrainSink) -> None:
+        """All sound of an answer is here, long before it was spoken; items of one answer are one segment."""
+        if response.id not in self._sounding:
+            return
+        del self._sounding[response.id]
+        if response.id in self._cancelled:
+            return
+        if response.status == "cancelled":
+            self._forget_answer(response.id)
+            sink.emit(AudioCleared(response.id))
+            return
+        sink.end_segment(response.id)
+        sink.emit(AudioStopped(response.id))
+
+    def _take_back(self, sink: BrainSink) -> None:
+        """The person speaks: the server stops making the answer, and its sound is ours to forget."""
+        for response_id in list(self._sounding):
+            del self._sounding[response_id]
+            self._forget_answer(response_id)
+            sink.emit(AudioCleared(response_id))

@@ -1,0 +1,98 @@
+"""Everything that can be set about a conversation with a Realtime brain: ``BrainConfig``, frozen, with Kai's own defaults.
+
+The names are the protocol's where it has one word. What a model cannot do is left out when the session is made;
+``kai.core.capabilities`` says what applies to which, and when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TurnTaking(StrEnum):
+    """Who decides that a person's turn is over: silence, the meaning of what was said, or a key that is let go."""
+
+    SERVER_VAD = "server_vad"
+    SEMANTIC_VAD = "semantic_vad"
+    PUSH_TO_TALK = "push_to_talk"
+
+
+class Eagerness(StrEnum):
+    """How soon semantic turn detection takes a pause for the end; it waits at most 8, 4, 4 and 2 s."""
+
+    LOW = "low"
+    AUTO = "auto"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class NoiseReduction(StrEnum):
+    """What kind of microphone the server should clean up after: a headset's, a room's, or none."""
+
+    OFF = "off"
+    NEAR_FIELD = "near_field"
+    FAR_FIELD = "far_field"
+
+
+class Truncation(StrEnum):
+    """What is done when the conversation outgrows the model: drop the oldest, never (then fail), or keep a share."""
+
+    AUTO = "auto"
+    DISABLED = "disabled"
+    RETENTION_RATIO = "retention_ratio"
+
+
+class ToolChoice(StrEnum):
+    """Whether the model may, must or must not call a tool."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+
+
+class Effort(StrEnum):
+    """How long a reasoning model thinks before it speaks."""
+
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+
+
+@dataclass(frozen=True, slots=True)
+class BrainConfig:
+    """How the brain hears, thinks and takes turns. Voice, speed and instructions stand in ``Look``.
+
+    ``model`` empty: the app's setting. ``threshold`` 0 to 1, ``prefix_padding_ms`` and ``silence_duration_ms`` belong to
+    ``SERVER_VAD``, as does ``idle_timeout_ms`` (0: never; else Kai speaks up after so long a silence); ``eagerness`` to
+    ``SEMANTIC_VAD``. ``transcription_model`` empty: the app's setting. ``max_output_tokens`` 0: no limit. ``effort`` is for
+    models that reason. ``retention_ratio`` (0 to 1) is the share that ``Truncation.RETENTION_RATIO`` keeps. ``tools`` are
+    names from the app's registry; ``None`` means all of them. ``greeting``: what Kai shall do first, as an instruction to
+    it, when a talk begins; empty: wait for the person.
+    """
+
+    model: str = ""
+    turn_taking: TurnTaking = TurnTaking.SERVER_VAD
+    threshold: float = 0.5
+    prefix_padding_ms: int = 300
+    silence_duration_ms: int = 450
+    idle_timeout_ms: int = 0
+    eagerness: Eagerness = Eagerness.AUTO
+    can_interrupt: bool = True
+    noise_reduction: NoiseReduction = NoiseReduction.NEAR_FIELD
+    transcription_model: str = ""
+    transcription_language: str = ""
+    transcription_prompt: str = ""
+    max_output_tokens: int = 0
+    effort: Effort = Effort.LOW
+    truncation: Truncation = Truncation.AUTO
+    retention_ratio: float = 0.8
+    tools: tuple[str, ...] | None = None
+    tool_choice: ToolChoice = ToolChoice.AUTO
+    greeting: str = ""
+
+    @property
+    def is_push_to_talk(self) -> bool:
+        return self.turn_taking is TurnTaking.PUSH_TO_TALK

@@ -1,0 +1,167 @@
+"""The tools that Kai may call while he talks: a small registry of typed functions.
+
+A tool is an async function of one pydantic model, its arguments. The model's JSON schema is what the brain is told. What
+goes wrong (bad arguments, a fault, too slow) ends in words: for the brain, which speaks of it, and for the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kai.core.state import Card
+from kai.errors import KaiError
+from kai.ports import ToolResult
+
+log = logging.getLogger(__name__)
+
+TOOL_S: Final = 8.0
+"""A person waits for the answer meanwhile."""
+OUTPUT_LIMIT_CHARS: Final = 16_000
+
+
+class ToolError(KaiError):
+    """A tool could not do its work; the message is said to the person."""
+
+    code = "tool"
+
+
+class Arguments(BaseModel):
+    """Base of every tool's arguments: what the schema does not name is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that Kai may call. ``run`` gives what JSON can hold, and maybe a card."""
+
+    name: str
+    description: str
+    arguments: type[Arguments]
+    run: Callable[[Any], Awaitable[tuple[object, Card | None]]]
+
+    def schema(self) -> dict[str, object]:
+        """The tool in the protocol's form."""
+        parameters = self.arguments.model_json_schema()
+        parameters.pop("title", None)
+        return {
+            "type": "function",
+            "name": self.name,
+            "description": self.description,
+            "parameters": parameters,
+        }
+
+
+class Registry:
+    """Tools by name. Implements ``kai.ports.ToolBox``."""
+
+    def __init__(self, tools: tuple[Tool, ...], *, limit_s: float = TOOL_S) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self._limit_s = limit_s
+
+    def schemas(self) -> tuple[dict[str, object], ...]:
+        """What a brain is told of the tools."""
+        return tuple(tool.schema() for tool in self._tools.values())
+
+    def names(self) -> tuple[str, ...]:
+        """The tools' names, for a page that offers them."""
+        return tuple(self._tools)
+
+    async def run(self, name: str, arguments: str) -> ToolResult:
+        """See ``ToolBox.run``."""
+        tool = self._tools.get(name)
+        if tool is None:
+            return _problem("Kai tried a tool that he does not have.")
+        spoken = name.replace("_", " ")
+        try:
+            given = tool.arguments.model_validate_json(arguments or "{}")
+            async with asyncio.timeout(self._limit_s):
+                value, card = await tool.run(given)
+            output = json.dumps(value, ensure_ascii=False)
+        except ValidationError as exc:
+            where = ", ".join(".".join(str(part) for part in e["loc"]) or "arguments" for e in exc.errors())
+            return _problem(f"The tool “{spoken}” was called in a way it does not understand ({where}).")
+        except TimeoutError:
+            return _problem(
+                f"The tool “{spoken}” took longer than {self._limit_s:g} seconds. Ask again in a moment."
+            )
+        except ToolError as exc:
+            return _problem(exc.message)
+        except Exception:
+            # A tool is somebody's code, and this is its supervisor.
+            log.exception("a tool failed", extra={"tool": name})
+            return _problem(f"The tool “{spoken}” failed. The rest of the talk is not affected.")
+        if len(output) > OUTPUT_LIMIT_CHARS:
+            return _problem(f"The tool “{spoken}” gave more than can be told.")
+        return ToolResult(output, card=card)
+
+
+def _problem(message: str) -> ToolResult:
+    advice = "Tell the person in one short sentence what went wrong."
+    return ToolResult(json.dumps({"error": message, "advice": advice}, ensure_ascii=False), problem=message)
+
+
+# ------------------------------------------------------------------ the first tools
+
+
+class TimeArguments(Arguments):
+    """Where the time is wanted."""
+
+    time_zone: str | None = Field(
+        default=None,
+        max_length=64,
+        description="An IANA time zone such as Europe/Berlin; leave out for the person's own.",
+    )
+
+
+async def _current_time(given: TimeArguments) -> tuple[object, Card | None]:
+    try:
+        zone = ZoneInfo(given.time_zone) if given.time_zone else None
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ToolError("That time zone is not known here. Name a large city of its region.") from exc
+    now = datetime.now(zone) if zone is not None else datetime.now().astimezone()
+    return {
+        "time": f"{now:%H:%M}",
+        "weekday": f"{now:%A}",
+        "date": f"{now:%Y-%m-%d}",
+        "zone": now.tzname() or "",
+    }, None
+
+
+class CardArguments(Arguments):
+    """What stands on the card."""
+
+    title: str = Field(min_length=1, max_length=80, description="A few words.")
+    text: str = Field(max_length=800, description="Plain text, a few short lines, without markup.")
+
+
+async def _show_card(given: CardArguments) -> tuple[object, Card | None]:
+    return {"shown": True}, Card(given.title.strip(), given.text.strip())
+
+
+CURRENT_TIME: Final = Tool(
+    "current_time",
+    "Tells the time, the weekday and the date, here or elsewhere.",
+    TimeArguments,
+    _current_time,
+)
+SHOW_CARD: Final = Tool(
+    "show_card",
+    "Shows a card with text beside you, for what is easier to read than to hear: a list, a spelling, an address.",
+    CardArguments,
+    _show_card,
+)
+
+
+def first_tools() -> Registry:
+    """The tools that every talk has."""
+    return Registry((CURRENT_TIME, SHOW_CARD))
