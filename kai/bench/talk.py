@@ -169,7 +169,7 @@ def interruption(person: Visitor) -> dict[str, Any]:
         person.page.wait_for_timeout(900)
         person.press("Interrupt")
         pressed_ms = person.pressed_at_ms()
-        person.page.wait_for_timeout(950)
+        person.page.wait_for_timeout(1600)
         ends = [at for kind, at in person.measured()["sound"] if kind == "off" and at > pressed_ms - 50]
         if ends:
             delays.append(ends[0] - pressed_ms)
