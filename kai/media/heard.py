@@ -31,6 +31,8 @@ GOOD_FIT: Final = 0.6
 MOVE_S: Final = 0.004
 """A better place is taken when it is this far off; less is noise."""
 QUIET_END_S: Final = 0.3
+FOLLOWED_S: Final = 0.03
+"""Sound that goes on for so long after a segment's end is the next one's."""
 DEAF_S: Final = 0.25
 """After a cut, what arrives is old speech."""
 MOST_SEGMENTS: Final = 16
@@ -203,11 +205,18 @@ class Matcher:
         is_near = place >= current.samples - round(SEARCH_S * SENT_HZ)
         is_through = place >= current.samples and (quiet_s > 0 or place >= current.samples + SENT_HZ // 2)
         is_given_up = quiet_s >= QUIET_END_S and (is_near or self._is_ending)
-        if current.is_complete and (is_through or is_given_up):
+        is_followed = place >= current.samples + FOLLOWED_S * SENT_HZ and self._has_loud_next
+        if current.is_complete and (is_through or is_given_up or is_followed):
             self._current = None
             at = min(self._at, self._origin + 2 * current.samples)
             findings.append(Over(at, current.id))
+            if is_followed and self._quiet_since is None:
+                findings += self._begin(at)
         return findings
+
+    @property
+    def _has_loud_next(self) -> bool:
+        return bool(self._queue) and self._queue[0].first_loud is not None
 
     def _match(self, current: _Sent) -> int | None:
         """Where the segment's first sample would lie in the room, if that is clearly not where we thought."""

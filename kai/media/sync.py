@@ -38,13 +38,13 @@ MOST_PICTURES: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class HeldBlock:
-    """20 ms to play: ``(960,)`` int16. In a segment ``sample`` is its sample (24 000 Hz) that the block ends with."""
+    """20 ms to play: ``(960,)`` int16. In a segment ``sample`` is its sample (24 000 Hz) that the block ends with;
+    ``reached`` are the beginnings and ends of segments in it, in their order."""
 
     pcm: Pcm
     segment_id: str | None = None
     sample: int = 0
-    started: tuple[str, ...] = ()
-    finished: tuple[str, ...] = ()
+    reached: tuple[Begun | Over, ...] = ()
 
 
 @dataclass(slots=True)
@@ -119,31 +119,32 @@ class SoundHold:
                 return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
             self._is_filling = False
             self._level = float(len(self._buffer) - BLOCK_SAMPLES)
-        started: list[str] = []
-        finished: list[str] = []
         pcm = self._take()
-        self._settle(started, finished)
+        reached = self._settle()
         place = self._place
         segment_id = place.segment_id
-        if segment_id is None and not started and not finished and not self._is_open:
+        if segment_id is None and not reached and not self._is_open:
             pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         sample = max(0, (self._head - place.origin) // 2) if segment_id is not None else 0
-        return HeldBlock(pcm, segment_id, sample, tuple(started), tuple(finished))
+        return HeldBlock(pcm, segment_id, sample, tuple(reached))
 
-    def _settle(self, started: list[str], finished: list[str]) -> None:
+    def _settle(self) -> list[Begun | Over]:
         """Take the findings up to the read head."""
         place = self._place
+        reached: list[Begun | Over] = []
         while place.findings and place.findings[0].at <= self._head:
-            match place.findings.popleft():
+            finding = place.findings.popleft()
+            match finding:
                 case Begun(at, segment_id, sample):
-                    started.append(segment_id)
+                    reached.append(finding)
                     place.segment_id, place.origin = segment_id, at - 2 * sample
                 case Moved(at, segment_id, sample):
                     if place.segment_id == segment_id:
                         place.origin = at - 2 * sample
-                case Over(_, segment_id):
-                    finished.append(segment_id)
+                case Over():
+                    reached.append(finding)
                     place.segment_id = None
+        return reached
 
     def _take(self) -> Pcm:
         ahead = len(self._buffer) - BLOCK_SAMPLES

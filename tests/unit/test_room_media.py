@@ -75,6 +75,16 @@ def test_segments_follow_each_other_and_a_silent_one_is_over_at_once() -> None:
     assert named == [(kind, segment) for segment in ("a", "quiet", "b") for kind in ("Begun", "Over")]
 
 
+def test_a_segment_may_follow_without_a_pause() -> None:
+    matcher = Matcher()
+    for segment_id, pcm in (("a", tone(200)), ("b", tone(100, hz=300))):
+        matcher.sent(segment_id, pcm)
+        matcher.ended(segment_id)
+    found = listen(matcher, in_room(np.concatenate([tone(200), tone(100, hz=300)])))
+    named = [(type(f).__name__, f.segment_id) for f in found if not isinstance(f, Moved)]
+    assert named == [(kind, segment) for segment in ("a", "b") for kind in ("Begun", "Over")]
+
+
 def test_a_segment_is_not_over_before_it_was_ended() -> None:
     matcher = Matcher()
     matcher.sent("a", tone(200))
@@ -178,11 +188,11 @@ def test_a_segment_is_reported_when_it_is_read_not_when_it_arrives() -> None:
         findings: list[Finding] = {5: [Begun(5 * 960, "a", 0)], 30: [Over(30 * 960, "a")]}.get(i, [])
         hold.push(block, findings)
         held = hold.read()
-        reports += [(i, f"started {s}") for s in held.started] + [(i, f"finished {s}") for s in held.finished]
+        reports += [(i, type(reached).__name__) for reached in held.reached]
         if i == 25:
             assert held.segment_id == "a"
             assert held.sample / 24 == pytest.approx((25 - 5) * 20 - 200, abs=45)
-    assert [what for _, what in reports] == ["started a", "finished a"]
+    assert [what for _, what in reports] == ["Begun", "Over"]
     assert reports[0][0] == pytest.approx(15, abs=2)
 
 

@@ -1,0 +1,382 @@
+"""`LiveAvatarFace`: one paid session of a cloud avatar as a `kai.ports.AvatarFace`.
+
+Start-up: token, record on disk, start (the bill runs), then control socket and room at once, until the first picture. What
+goes to the person is the room's own sound and picture, brought into sync; which part of a segment was heard is found by
+matching that sound with what was sent. Policy lives elsewhere: this file tries once, reports facts and obeys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from kai.adapters.liveavatar.control import ControlSocket
+from kai.adapters.liveavatar.rest import LiveAvatarApi
+from kai.adapters.liveavatar.room import RoomClient
+from kai.adapters.liveavatar.troubles import trouble
+from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.state import AgentState, LegName, Look
+from kai.errors import FaceError
+from kai.media.heard import Begun, Finding, Matcher, Over
+from kai.media.sync import AvSync, PictureHold, SoundHold
+from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
+from kai.wire import liveavatar as wire
+
+log = logging.getLogger(__name__)
+
+KIND: Final = "liveavatar"
+PICTURE_S: Final = 15.0
+CONCURRENCY_WAIT_S: Final = 2.5
+CLOSE_S: Final = 4.5
+WATCH_S: Final = 0.25
+STALLED_SPEAKING_S: Final = 1.5
+STALLED_S: Final = 4.0
+FROZEN_S: Final = 6.0
+SILENT_S: Final = 5.0
+"""From the first sound that was sent to the first that was heard; the service needs about 1 s."""
+PROBE_PX: Final = 16
+
+
+class Records(Protocol):
+    """Where sessions are noted before they are paid for; `kai.records.paid_sessions.PaidSessions`."""
+
+    def note(self, kind: str, session_id: str) -> None: ...
+    def forget(self, kind: str, session_id: str) -> None: ...
+    async def reap(self, kind: str, stop: Any) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarChoice:
+    """Which avatar, and how. ``longest_s``: no session is longer, whatever the plan allows."""
+
+    avatar_id: str
+    quality: str = "medium"
+    encoding: str = "H264"
+    is_sandbox: bool = False
+    longest_s: int | None = None
+    has_test_marks: bool = False
+
+
+class LiveAvatarFace:
+    """Implements ``kai.ports.AvatarFace``. Kai's loop only, but for `pull_sound`."""
+
+    def __init__(self, api: LiveAvatarApi, choice: AvatarChoice, records: Records) -> None:
+        self._api = api
+        self._choice = choice
+        self._records = records
+        self._sink: FaceSink | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session_id: str | None = None
+        self._is_started = False
+        self._started_s = 0.0
+        self.longest_s: float | None = None
+        """How long this session may last, once it is open; ``None`` where the service did not say."""
+        self._control = ControlSocket(self._on_event, self._lose)
+        self._room: RoomClient | None = None
+        self._sound = SoundHold(is_open=choice.has_test_marks)
+        self._pictures = PictureHold()
+        self._sync = AvSync(self._sound, self._pictures)
+        self._matcher = Matcher()
+        self._first_picture = asyncio.Event()
+        self._showing: asyncio.TimerHandle | None = None
+        self._is_wanted = True
+        self._picture_s = 0.0
+        self._moved_s = 0.0
+        self._probe: Any = None
+        self._waiting_since_s: float | None = None
+        self._is_listening = False
+        self._is_talking = False
+        self._is_open = False
+        self._is_closing = False
+        self._failure: FaceError | None = None
+        self._watchdog: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self.pictures = 0
+
+    @property
+    def capability(self) -> FaceCapability:
+        return FaceCapability(
+            "LiveAvatar",
+            delay_ms=round(self._sound.held_ms),
+            has_picture=True,
+            is_billed=not self._choice.is_sandbox,
+            can_restyle=False,
+        )
+
+    @property
+    def session_id(self) -> str | None:
+        """The provider's session, once there is one."""
+        return self._session_id
+
+    @property
+    def picture_older_ms(self) -> float:
+        """How much later than its sound the picture comes, as measured last."""
+        return self._sync.offset_ms
+
+    # -------------------------------------------------------------- the port
+
+    async def open(self, look: Look, sink: FaceSink) -> None:
+        del look  # an avatar is chosen in the account's gallery, not by character
+        self._sink, self._loop = sink, asyncio.get_running_loop()
+        try:
+            grant = await self._start_session()
+            if grant.ws_url is None:
+                raise trouble("avatar-no-control")
+            self._room = RoomClient(self)
+            await asyncio.gather(
+                self._control.open(grant.ws_url),
+                self._room.open(grant.livekit_url, grant.livekit_client_token),
+            )
+            try:
+                async with asyncio.timeout(PICTURE_S):
+                    await self._first_picture.wait()
+            except TimeoutError as exc:
+                raise trouble("avatar-no-picture") from exc
+            if self._failure is not None:
+                raise self._failure
+        except BaseException:
+            await self.aclose()
+            raise
+        self._is_open = True
+        self._moved_s = time.monotonic()
+        self._watchdog = asyncio.create_task(self._watch(), name="avatar: watchdog")
+
+    def speak(self, segment_id: str, pcm: Pcm) -> None:
+        if self._waiting_since_s is None and not self._matcher.is_sounding:
+            self._waiting_since_s = time.monotonic()
+        self._matcher.sent(segment_id, pcm)
+        self._control.speak(segment_id, pcm)
+
+    def mark(self, segment_id: str, marks: Marks) -> None:
+        """The service finds the lips in the sound by itself."""
+
+    def end_segment(self, segment_id: str) -> None:
+        self._matcher.ended(segment_id)
+        self._control.end_segment(segment_id)
+
+    def stop_speaking(self) -> Heard | None:
+        was_speaking = self._matcher.is_sounding or self._matcher.is_waiting or self._is_talking
+        cut = self._sound.cut()
+        self._matcher.cut()
+        self._waiting_since_s = None
+        if was_speaking or cut is not None:
+            self._control.interrupt()
+            # Pictures of what is not heard any more would still move their mouth.
+            self._pictures.clear()
+        return Heard(*cut) if cut is not None else None
+
+    def set_mood(self, mood: AgentState) -> None:
+        wants_listening = mood is AgentState.LISTENING
+        if wants_listening != self._is_listening and not self._is_talking:
+            self._is_listening = wants_listening
+            self._control.set_listening(wants_listening)
+
+    def set_look(self, look: Look) -> None:
+        """An avatar's look is its own."""
+
+    def want_frames(self, wanted: bool) -> None:
+        self._is_wanted = wanted
+        if wanted:
+            self._show_due()
+
+    def pull_sound(self) -> Pcm:
+        block = self._sound.read()
+        loop = self._loop
+        if block.reached and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._report, block.reached)
+        return block.pcm
+
+    async def aclose(self) -> None:
+        """The session is stopped at the provider first, then everything else is released."""
+        if self._is_closing:
+            if self._stopping is not None:
+                await asyncio.gather(self._stopping, return_exceptions=True)
+            return
+        self._is_closing = True
+        self._is_open = False
+        self._sound.cut()
+        if self._showing is not None:
+            self._showing.cancel()
+        self._stopping = asyncio.create_task(self._stop_session(), name="avatar: stop")
+        releasing = [self._control.aclose()]
+        if self._room is not None:
+            releasing.append(self._room.aclose())
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            releasing.append(_ended(self._watchdog))
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(self._stopping, *releasing, return_exceptions=True)
+        except TimeoutError:
+            log.warning("the avatar's session did not close in time")
+
+    # -------------------------------------------------------------- the paid session
+
+    async def _start_session(self) -> wire.StartGrant:
+        try:
+            return await self._mint_and_start()
+        except FaceError as exc:
+            if exc.code != "avatar-concurrency":
+                raise
+        # Somebody's session fills the account. Ours of dead processes are stopped; then, after a moment, one more try.
+        await self._records.reap(KIND, self._api.stop)
+        await asyncio.sleep(CONCURRENCY_WAIT_S)
+        return await self._mint_and_start()
+
+    async def _mint_and_start(self) -> wire.StartGrant:
+        choice = self._choice
+        token = await self._api.mint(
+            wire.TokenRequest(
+                avatar_id=wire.SANDBOX_AVATAR_ID if choice.is_sandbox else choice.avatar_id,
+                is_sandbox=choice.is_sandbox,
+                video_settings=wire.VideoSettings(quality=choice.quality, encoding=choice.encoding),
+                max_session_duration=choice.longest_s,
+            )
+        )
+        self._session_id = token.session_id
+        self._records.note(KIND, token.session_id)
+        try:
+            grant = await self._api.start(token)
+        except FaceError as exc:
+            if exc.code not in ("avatar-unreachable", "avatar-server"):
+                # Refused: nothing runs. Otherwise nobody knows, and the stop on closing sees to it.
+                self._records.forget(KIND, token.session_id)
+                self._session_id = None
+            raise
+        self._is_started = True
+        self._started_s = time.monotonic()
+        longest = [s for s in (grant.max_session_duration, choice.longest_s) if s]
+        self.longest_s = float(min(longest)) if longest else None
+        log.info(
+            "avatar session started", extra={"longest_s": self.longest_s, "is_sandbox": choice.is_sandbox}
+        )
+        return grant
+
+    async def _stop_session(self) -> None:
+        session_id = self._session_id
+        if session_id is None:
+            return
+        try:
+            await self._api.stop(session_id)
+        except FaceError as exc:
+            # The record stays: the next start of the app stops the session.
+            log.warning("the avatar's session could not be stopped", extra={"code": exc.code})
+            if exc.code != "avatar-unusable":
+                return
+        self._records.forget(KIND, session_id)
+
+    # -------------------------------------------------------------- what the room gives
+
+    def picture(self, picture: Picture) -> None:
+        """See `RoomSink`."""
+        now_s = time.monotonic()
+        self._picture_s = now_s
+        self.pictures += 1
+        self._first_picture.set()
+        height = picture.shape[0] * 2 // 3
+        probe = picture[: height : max(1, height // PROBE_PX), :: max(1, picture.shape[1] // PROBE_PX)]
+        if self._probe is None or self._probe.shape != probe.shape or not np.array_equal(probe, self._probe):
+            self._moved_s = now_s
+            self._probe = probe.copy()
+        self._pictures.push(picture, now_s)
+        self._show_due()
+
+    def sound(self, pcm: Pcm) -> None:
+        """See `RoomSink`."""
+        findings = self._matcher.push(pcm[: len(pcm) // 6 * 6])
+        if findings:
+            self._note(findings)
+        self._sound.push(pcm, findings)
+
+    def _note(self, findings: list[Finding]) -> None:
+        self._waiting_since_s = None
+        if isinstance(findings[-1], Over) and self._matcher.is_waiting:
+            self._waiting_since_s = time.monotonic()
+
+    def apart(self, picture_older_ms: float) -> None:
+        """See `RoomSink`."""
+        self._sync.measure(picture_older_ms)
+
+    def fresh(self) -> None:
+        """See `RoomSink`."""
+        self._sync.forget()
+        self._picture_s = self._moved_s = time.monotonic()
+
+    def gone(self, error: FaceError) -> None:
+        """See `RoomSink`."""
+        self._lose(error)
+
+    def _show_due(self) -> None:
+        """Hand over the picture whose time has come, and come back for the next."""
+        if self._showing is not None:
+            self._showing.cancel()
+            self._showing = None
+        if self._is_closing or self._sink is None or self._loop is None:
+            return
+        now_s = time.monotonic()
+        picture = self._pictures.due(now_s)
+        if picture is not None and self._is_wanted:
+            self._sink.picture(picture, now_s)
+        next_s = self._pictures.next_due_s()
+        if next_s is not None:
+            self._showing = self._loop.call_later(max(0.0, next_s - now_s), self._show_due)
+
+    # -------------------------------------------------------------- events and watch
+
+    def _on_event(self, event: wire.Event) -> None:
+        match event:
+            case wire.AgentStateUpdated(new_state="talking") | wire.SpeakStarted():
+                self._is_talking = True
+            case wire.AgentStateUpdated() | wire.SpeakEnded() | wire.SpeakInterrupted():
+                if self._is_talking:
+                    self._is_talking = False
+                    self._matcher.said_over()
+            case wire.ErrorOccurred(error=error):
+                log.warning("the avatar service complains", extra={"kind": error.type})
+            case _:
+                pass
+
+    def _report(self, reached: tuple[Begun | Over, ...]) -> None:
+        if self._sink is None or self._is_closing:
+            return
+        for place in reached:
+            is_over = isinstance(place, Over)
+            self._sink.emit((PlayoutFinished if is_over else PlayoutStarted)(place.segment_id))
+
+    async def _watch(self) -> None:
+        """Stalled, frozen and silent avatars are told apart; a vanished one the room reports."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            now_s = time.monotonic()
+            is_busy = self._is_talking or self._matcher.is_sounding or self._waiting_since_s is not None
+            is_gone = self._room is not None and self._room.is_avatar_gone
+            if now_s - self._picture_s > (STALLED_SPEAKING_S if is_busy else STALLED_S):
+                self._lose(trouble("avatar-vanished" if is_gone else "avatar-stalled"))
+            elif now_s - self._moved_s > FROZEN_S:
+                self._lose(trouble("avatar-vanished" if is_gone else "avatar-frozen"))
+            elif (
+                self._waiting_since_s is not None
+                and self._matcher.is_waiting
+                and now_s - self._waiting_since_s > SILENT_S
+            ):
+                self._lose(trouble("avatar-silent"))
+
+    def _lose(self, error: FaceError) -> None:
+        """The session is over from the other side: fail the opening, or report the leg once."""
+        if self._is_closing or self._failure is not None:
+            return
+        self._failure = error
+        self._first_picture.set()
+        log.info("avatar lost", extra={"code": error.code})
+        if self._is_open and self._sink is not None:
+            self._is_open = False
+            self._sink.emit(LegFailed(LegName.FACE, error.code, error.message, error.is_retryable))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,138 @@
+"""LiveAvatar's REST calls by httpx: each tried once, each failure in a person's words."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, TypeVar
+
+import httpx
+
+from kai.adapters.liveavatar.troubles import explain, trouble
+from kai.errors import ProtocolError
+from kai.wire import liveavatar as wire
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BASE_URL: Final = "https://api.liveavatar.com"
+CALL_S: Final = 15.0
+STOP_S: Final = 5.0
+PAGE_SIZE: Final = 100
+MOST_PAGES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose account, and where. ``base_url`` differs for the local server alone."""
+
+    api_key: str = field(repr=False)
+    base_url: str = BASE_URL
+
+
+class LiveAvatarApi:
+    """One client of the service. Raises `FaceError` for whatever goes wrong. Kai's loop only."""
+
+    def __init__(self, account: Account) -> None:
+        self._key = {"X-API-KEY": account.api_key}
+        # Our own server on this computer is never behind a proxy.
+        is_local = httpx.URL(account.base_url).host in ("127.0.0.1", "localhost", "::1")
+        self._http = httpx.AsyncClient(base_url=account.base_url, timeout=CALL_S, trust_env=not is_local)
+
+    async def mint(self, request: wire.TokenRequest) -> wire.TokenGrant:
+        """A session's id and token; nothing is billed yet."""
+        data = await self._call("POST", "/v1/sessions/token", self._key, wire.encode_body(request))
+        return _read(wire.TokenGrant, data)
+
+    async def start(self, grant: wire.TokenGrant) -> wire.StartGrant:
+        """Start the session; the bill runs. Never tried twice by itself: each success bills."""
+        bearer = {"Authorization": f"Bearer {grant.session_token}"}
+        return _read(wire.StartGrant, await self._call("POST", "/v1/sessions/start", bearer, {}))
+
+    async def stop(self, session_id: str, reason: wire.EndReason = wire.EndReason.USER_CLOSED) -> None:
+        """Stop the session, by key and id: that works for sessions of earlier processes too."""
+        body = wire.encode_body(wire.SessionRequest(session_id=session_id, reason=reason.value))
+        await self._call("POST", "/v1/sessions/stop", self._key, body, within_s=STOP_S)
+
+    async def keep_alive(self, session_id: str) -> None:
+        """Put off the session's idle time-out."""
+        body = wire.encode_body(wire.SessionRequest(session_id=session_id))
+        await self._call("POST", "/v1/sessions/keep-alive", self._key, body)
+
+    async def active_sessions(self) -> tuple[wire.SessionEntry, ...]:
+        """The account's running sessions, whoever started them."""
+        return await self._pages(wire.SessionEntry, "/v1/sessions?type=active", self._key)
+
+    async def session(self, session_id: str) -> wire.SessionEntry:
+        """One session: why it ended, what it cost."""
+        return _read(wire.SessionEntry, await self._call("GET", f"/v1/sessions/{session_id}", self._key))
+
+    async def avatars(self) -> tuple[wire.Avatar, ...]:
+        """The account's own avatars, then the public ones; only those that can be used now."""
+        own = await self._pages(wire.Avatar, "/v1/avatars?", self._key)
+        public = await self._pages(wire.Avatar, "/v1/avatars/public?", {})
+        by_id = {avatar.id: avatar for avatar in (*own, *public) if avatar.is_usable}
+        return tuple(by_id.values())
+
+    async def credits_left(self) -> Decimal:
+        """What the account has; also a free way to test a key."""
+        data = await self._call("GET", "/v1/users/credits", self._key)
+        try:
+            return wire.decode_credits(data)
+        except ProtocolError as exc:
+            raise trouble("avatar-server") from exc
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _pages(self, cls: type[T], path: str, headers: Mapping[str, str]) -> tuple[T, ...]:
+        entries: list[T] = []
+        for page in range(1, MOST_PAGES + 1):
+            data = await self._call("GET", f"{path}&page={page}&page_size={PAGE_SIZE}", headers)
+            try:
+                more, has_next = wire.decode_page(cls, data)
+            except ProtocolError as exc:
+                raise trouble("avatar-server") from exc
+            entries += more
+            if not has_next:
+                break
+        return tuple(entries)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: object = None,
+        *,
+        within_s: float = CALL_S,
+    ) -> object:
+        try:
+            reply = await self._http.request(method, path, headers=dict(headers), json=body, timeout=within_s)
+        except httpx.TransportError as exc:
+            log.info(
+                "LiveAvatar call failed", extra={"path": path.partition("?")[0], "kind": type(exc).__name__}
+            )
+            is_tls = isinstance(exc.__cause__, ssl.SSLError) or "CERTIFICATE" in str(exc)
+            raise trouble("avatar-tls" if is_tls else "avatar-unreachable") from exc
+        try:
+            return wire.open_envelope(reply.status_code, reply.content, reply.headers.get("retry-after"))
+        except wire.Refusal as exc:
+            log.info(
+                "LiveAvatar refused",
+                extra={"path": path.partition("?")[0], "status": exc.status, "number": exc.number},
+            )
+            raise explain(exc) from exc
+        except ProtocolError as exc:
+            raise trouble("avatar-server") from exc
+
+
+def _read(cls: type[T], data: object) -> T:
+    try:
+        return wire.decode_body(cls, data)
+    except ProtocolError as exc:
+        raise trouble("avatar-server") from exc

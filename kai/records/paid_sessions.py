@@ -1,0 +1,111 @@
+"""Which paid sessions this computer has running, on disk before they are started, so that none outlives its owner.
+
+One small file a session, mode 0600: kind, id, the owner's pid and when that process began, and when the session was
+started. Never a token or a key. A session whose owner is dead is an orphan; the next start of the app stops it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+import psutil
+
+from kai.errors import KaiError
+
+log = logging.getLogger(__name__)
+
+SAME_START_S: Final = 2.0
+_SAFE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class PaidSession:
+    """A session at a provider. ``kind`` names the provider; times are seconds since the epoch."""
+
+    kind: str
+    id: str
+    owner_pid: int
+    owner_began_s: float
+    started_s: float
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether the process that started it is gone."""
+        try:
+            return abs(psutil.Process(self.owner_pid).create_time() - self.owner_began_s) > SAME_START_S
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.AccessDenied:
+            return False
+
+
+class PaidSessions:
+    """The records in a folder (by default the user's state folder). Any thread."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(platformdirs.user_state_dir("kai", appauthor=False)) / "paid-sessions"
+
+    def note(self, kind: str, session_id: str) -> None:
+        """Record a session of this process; to be called before it is started."""
+        if not _SAFE.fullmatch(kind) or not _SAFE.fullmatch(session_id):
+            raise KaiError(
+                "The provider gave a session an id that cannot be recorded.", code="bad-session-id"
+            )
+        record = PaidSession(kind, session_id, os.getpid(), psutil.Process().create_time(), time.time())
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkstemp makes the file 0600; moved into its place it is there whole or not at all.
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(asdict(record), file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(self._path(kind, session_id))
+
+    def forget(self, kind: str, session_id: str) -> None:
+        """The session was stopped at the provider."""
+        self._path(kind, session_id).unlink(missing_ok=True)
+
+    def all(self) -> tuple[PaidSession, ...]:
+        """Every record; a file that cannot be read is left out and told of in the log."""
+        found: list[PaidSession] = []
+        for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
+            try:
+                found.append(PaidSession(**json.loads(path.read_text(encoding="utf-8"))))
+            except (OSError, ValueError, TypeError):
+                log.warning("a record of a paid session cannot be read", extra={"file": path.name})
+        return tuple(found)
+
+    def orphans(self, kind: str) -> tuple[PaidSession, ...]:
+        """Sessions of that provider whose owner is dead."""
+        return tuple(record for record in self.all() if record.kind == kind and record.is_orphan)
+
+    async def reap(self, kind: str, stop: Callable[[str], Awaitable[None]]) -> int:
+        """Stop every orphan at its provider by ``stop(id)``; how many were stopped. What fails is tried again next time."""
+        count = 0
+        for record in self.orphans(kind):
+            try:
+                await stop(record.id)
+            except KaiError as exc:
+                if exc.code != "avatar-unusable":  # not known there any more: then there is nothing to stop
+                    log.warning(
+                        "an orphaned session could not be stopped", extra={"kind": kind, "code": exc.code}
+                    )
+                    continue
+            self.forget(kind, record.id)
+            count += 1
+        if count:
+            log.warning("orphaned sessions stopped", extra={"kind": kind, "count": count})
+        return count
+
+    def _path(self, kind: str, session_id: str) -> Path:
+        return self._folder / f"{kind}-{session_id}.json"

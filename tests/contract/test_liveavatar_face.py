@@ -1,0 +1,327 @@
+"""The cloud face against the local LiveAvatar: the contract of the port, and its own promises."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
+from kai.adapters.liveavatar.face import AvatarChoice
+from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.state import Look
+from kai.engine.liveavatar.account import AVATARS
+from kai.errors import FaceError
+from kai.ports import AvatarFace
+from kai.records.paid_sessions import PaidSessions
+from tests.contract.suite_face import FaceContract, MakeFace
+from tests.contract.suite_face import Lose as LoseFace
+from tests.support.fakes import FaceLog, tone
+from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
+from tests.support.recordings import recordings
+
+__all__ = ["liveavatar", "liveavatar_process"]
+
+CHOICE = AvatarChoice(avatar_id=next(iter(AVATARS)), quality="low", encoding="VP8")
+
+
+@pytest_asyncio.fixture
+async def api(liveavatar: RunningLiveAvatar) -> AsyncIterator[LiveAvatarApi]:
+    liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0)
+    api = LiveAvatarApi(Account(KEY, liveavatar.url))
+    yield api
+    await api.aclose()
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> PaidSessions:
+    return PaidSessions(tmp_path)
+
+
+class TestLiveAvatarFace(FaceContract):
+    within_s, pull_pace_s = 15.0, 0.02
+    stretch_ms = 150  # a jitter buffer on a busy computer
+
+    @pytest.fixture
+    def make_face(self, api: LiveAvatarApi, records: PaidSessions) -> MakeFace:
+        return lambda: LiveAvatarFace(api, CHOICE, records)
+
+    @pytest.fixture
+    def broken_face(
+        self, api: LiveAvatarApi, records: PaidSessions, liveavatar: RunningLiveAvatar
+    ) -> AvatarFace:
+        liveavatar.faults(refuse="start", refuse_status=500)
+        return LiveAvatarFace(api, CHOICE, records)
+
+    @pytest.fixture
+    def lose(self, liveavatar: RunningLiveAvatar) -> LoseFace:
+        async def lose(face: AvatarFace) -> None:
+            del face
+            liveavatar.act("end_room")
+
+        return lose
+
+
+# -- its own promises --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log() -> FaceLog:
+    return FaceLog()
+
+
+async def play(face: LiveAvatarFace, until: Callable[[], object], within_s: float = 15.0) -> Any:
+    """Pull 20 ms by 20 ms, as a player does; the sound that came."""
+    blocks = [np.zeros(0, np.int16)]
+    async with asyncio.timeout(within_s):
+        while not until():
+            blocks.append(face.pull_sound())
+            await asyncio.sleep(0.02)
+    return np.concatenate(blocks)
+
+
+async def opened(api: LiveAvatarApi, records: PaidSessions, log: FaceLog) -> LiveAvatarFace:
+    face = LiveAvatarFace(api, CHOICE, records)
+    await face.open(Look(), log)
+    return face
+
+
+def sentence() -> Any:
+    return next(r for r in recordings() if r.path.name == "LJ001-0004.wav").samples(24_000)[: 24_000 * 3]
+
+
+def noted(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in folder.glob("*.json")]
+
+
+async def test_the_session_is_on_disk_before_it_is_paid_for_and_gone_after_the_stop(
+    api: LiveAvatarApi, tmp_path: Path, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    seen: list[tuple[list[dict[str, Any]], int]] = []
+
+    class Watching(LiveAvatarApi):
+        async def start(self, grant: Any) -> Any:
+            (path,) = tmp_path.glob("*.json")
+            seen.append((noted(tmp_path), path.stat().st_mode & 0o777))
+            return await super().start(grant)
+
+    watching = Watching(Account(KEY, liveavatar.url))
+    face = await opened(watching, PaidSessions(tmp_path), log)
+    session_id = face.session_id
+    ((records, mode),) = seen
+    assert [record["id"] for record in records] == [session_id]
+    assert mode == 0o600
+    assert set(records[0]) == {"kind", "id", "owner_pid", "owner_began_s", "started_s"}
+    await face.aclose()
+    await watching.aclose()
+    assert noted(tmp_path) == []
+    bill = liveavatar.bill()
+    assert bill["running"] == 0
+    assert next(s for s in bill["sessions"] if s["id"] == session_id)["end_reason"] == "USER_CLOSED"
+
+
+async def test_a_failed_opening_leaves_nothing_running(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    liveavatar.faults(has_no_ws_url=True)
+    with pytest.raises(FaceError) as raised:
+        await opened(api, records, log)
+    assert raised.value.code == "avatar-no-control"
+    assert liveavatar.bill()["running"] == 0
+    assert records.all() == ()
+
+
+@pytest.mark.parametrize(
+    ("refuse", "status", "number", "said", "code"),
+    [
+        ("token", 401, 4001, "Invalid API key", "avatar-wrong-key"),
+        ("start", 402, 0, "payment required", "avatar-no-credits"),
+        ("start", 400, 4022, "Insufficient credits", "avatar-no-credits"),
+        ("token", 429, 0, "slow down", "avatar-rate-limit"),
+        ("start", 503, 0, "oops", "avatar-server"),
+        ("token", 422, 0, "no such avatar", "avatar-unusable"),
+        ("token", 409, 0, "no", "avatar-refused"),
+    ],
+)
+async def test_every_refusal_has_its_own_words(
+    api: LiveAvatarApi,
+    records: PaidSessions,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    refuse: str,
+    status: int,
+    number: int,
+    said: str,
+    code: str,
+) -> None:
+    liveavatar.faults(
+        refuse=refuse, refuse_status=status, refuse_number=number, refuse_message=said, refuse_times=9
+    )
+    with pytest.raises(FaceError) as raised:
+        await opened(api, records, log)
+    assert raised.value.code == code
+    assert said not in raised.value.message
+    assert records.all() == () or code == "avatar-server"
+
+
+async def test_nobody_there_is_said_so(records: PaidSessions, log: FaceLog) -> None:
+    api = LiveAvatarApi(Account(KEY, "http://127.0.0.1:9"))
+    with pytest.raises(FaceError) as raised:
+        await opened(api, records, log)
+    assert raised.value.code == "avatar-unreachable"
+    await api.aclose()
+
+
+async def test_a_full_account_is_tried_again_after_our_orphans_were_stopped(
+    api: LiveAvatarApi, tmp_path: Path, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    records = PaidSessions(tmp_path)
+    orphan = await opened(api, records, log)
+    (path,) = tmp_path.glob("*.json")
+    path.write_text(json.dumps(noted(tmp_path)[0] | {"owner_pid": 2**22 - 1}))
+    liveavatar.faults(max_concurrent=1)
+    face = await opened(api, records, log)
+    assert [record.id for record in records.all()] == [face.session_id]
+    assert liveavatar.bill()["running"] == 1
+    await orphan.aclose()
+    await face.aclose()
+
+
+async def test_a_full_account_of_others_is_said_so(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    liveavatar.faults(max_concurrent=0)
+    with pytest.raises(FaceError) as raised:
+        await opened(api, records, log)
+    assert raised.value.code == "avatar-concurrency"
+    assert records.all() == ()
+
+
+async def test_what_is_heard_is_the_rooms_sound_and_its_place_is_known(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog
+) -> None:
+    face = await opened(api, records, log)
+    try:
+        face.speak("a", sentence())
+        await play(face, lambda: PlayoutStarted("a") in log.events)
+        heard = await play(face, iter([False] * 75 + [True]).__next__)
+        stopped = face.stop_speaking()
+        assert stopped is not None
+        said = sentence()
+        tail, end = heard[-48 * 300 :: 2].astype(float), stopped.samples
+        window = said[max(0, end - 24 * 500) : end + 24 * 200].astype(float)
+        fits = np.correlate(window, tail, "valid")
+        at = max(0, end - 24 * 500) + int(np.argmax(fits)) + len(tail)
+        assert at / 24 == pytest.approx(end / 24, abs=30)
+    finally:
+        await face.aclose()
+
+
+async def test_sound_waits_for_a_picture_that_comes_late(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    liveavatar.faults(picture_delay_s=0.8, speak_after_s=0.2)
+    face = await opened(api, records, log)
+    try:
+        await play(face, lambda: face.picture_older_ms > 300, 15)
+        await play(face, iter([False] * 60 + [True]).__next__)
+        assert face.capability.delay_ms == pytest.approx(face.picture_older_ms + 60, abs=80)
+    finally:
+        await face.aclose()
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "within_s"),
+    [
+        ("stall_video", "avatar-stalled", 7),
+        ("freeze_video", "avatar-frozen", 9),
+        ("vanish", "avatar-vanished", 13),
+        ("say_closed", "avatar-ended", 3),
+        ("end_room", "avatar-ended", 4),
+        ("kill_media", "avatar-stalled", 8),
+    ],
+)
+async def test_troubles_are_told_apart(
+    api: LiveAvatarApi,
+    records: PaidSessions,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    act: str,
+    code: str,
+    within_s: float,
+) -> None:
+    face = await opened(api, records, log)
+    try:
+        liveavatar.act(act)
+        failed = await log.wait_for_a(LegFailed, within_s)
+        assert failed.code == code
+    finally:
+        await face.aclose()
+
+
+async def test_an_avatar_that_says_nothing_is_silent(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    face = await opened(api, records, log)
+    try:
+        liveavatar.act("mute_sound")
+        face.speak("a", tone(1000))
+        face.end_segment("a")
+        assert (await log.wait_for_a(LegFailed, 9)).code == "avatar-silent"
+    finally:
+        await face.aclose()
+
+
+@pytest.mark.parametrize("act", ["drop_signal", "republish", "break_control", "close_control"])
+async def test_small_losses_are_mended_without_a_word(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar, act: str
+) -> None:
+    face = await opened(api, records, log)
+    try:
+        liveavatar.act(act)
+        await play(face, iter([False] * 100 + [True]).__next__)
+        seen = face.pictures
+        face.speak("a", tone(400))
+        face.end_segment("a")
+        await play(face, lambda: PlayoutFinished("a") in log.events)
+        assert face.pictures > seen
+        assert log.of(LegFailed) == []
+    finally:
+        await face.aclose()
+
+
+@pytest.mark.parametrize(
+    "switches", [{"events": "state"}, {"events": "speak"}, {"has_old_ids": True}, {"has_double_starts": True}]
+)
+async def test_either_family_of_events_will_do(
+    api: LiveAvatarApi,
+    records: PaidSessions,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    switches: dict[str, Any],
+) -> None:
+    liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0, **switches)
+    face = await opened(api, records, log)
+    try:
+        face.speak("a", tone(300))
+        face.end_segment("a")
+        await play(face, lambda: PlayoutFinished("a") in log.events)
+        assert log.of(PlayoutStarted, PlayoutFinished) == [PlayoutStarted("a"), PlayoutFinished("a")]
+    finally:
+        await face.aclose()
+
+
+async def test_the_gallery_has_what_can_be_used_and_the_account_tells_its_credits(
+    api: LiveAvatarApi, liveavatar: RunningLiveAvatar
+) -> None:
+    avatars = await api.avatars()
+    assert {avatar.name for avatar in avatars} == {"Kai", "Mara", "Ade", "Wayne"}
+    assert all(avatar.preview_url for avatar in avatars)
+    left = await api.credits_left()
+    assert 0 <= left <= 100
