@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from kai.core import events as ev
-from kai.core.state import LegName, Look, Microphone
+from kai.core.config import BrainConfig, TurnTaking
+from kai.core.state import BrainFacts, LegName, Look, Microphone, Tokens
 from tests.support.talk import START
 
 settings.register_profile(
@@ -25,7 +26,12 @@ responses = st.sampled_from([f"r{n}" for n in range(1, 5)])
 answer_items = responses.flatmap(lambda r: st.sampled_from([(r, f"{r}-a"), (r, f"{r}-b")]))
 spoken_items = st.sampled_from(["u1", "u2", "u3"])
 texts = st.sampled_from(["", " ", "yes", "what time is it", "one two three"])
-looks = st.builds(Look, character=st.sampled_from(["kai", "mara"]), voice=st.sampled_from(["marin", "cedar"]))
+brains = st.sampled_from(
+    [BrainConfig(), BrainConfig(turn_taking=TurnTaking.PUSH_TO_TALK), BrainConfig(greeting="Greet.")]
+)
+looks = st.builds(
+    Look, character=st.sampled_from(["kai", "mara"]), voice=st.sampled_from(["marin", "cedar"]), brain=brains
+)
 timers = st.sampled_from(
     [
         *(f"retry:{leg}" for leg in LegName),
@@ -33,6 +39,7 @@ timers = st.sampled_from(
         "answer",
         *(f"transcript:u{n}" for n in range(1, 4)),
         *(f"playout:r{n}" for n in range(1, 5)),
+        "hand-over",
         "retry:",
         "tea",
     ]
@@ -47,7 +54,9 @@ wishes = st.one_of(
     st.builds(ev.LookChanged, looks),
     st.builds(ev.RetryRequested, legs),
     st.just(ev.ProblemDismissed()),
+    st.sampled_from([ev.TurnKeyPressed(), ev.TurnKeyReleased(), ev.HandOverRequested(), ev.CardDismissed()]),
 )
+calls = st.sampled_from(["c1", "c2"])
 leg_reports = st.one_of(
     st.builds(ev.LegConnected, legs),
     st.builds(
@@ -66,6 +75,17 @@ user_reports = st.one_of(
     st.builds(ev.UserSpeechStopped, spoken_items),
     st.builds(ev.UserTranscriptChanged, spoken_items, texts, st.booleans()),
     st.builds(ev.BrainComplained, st.just("busy"), st.just("Kai is busy.")),
+    st.sampled_from(
+        [
+            ev.BrainDescribed(BrainFacts("webrtc", "m", 3600.0)),
+            ev.UsageReported(Tokens(text_in=1), 0.01),
+            ev.BrainRemarked("new"),
+            ev.SpareBrainReady(),
+            ev.SpareBrainFailed("timeout"),
+        ]
+    ),
+    st.builds(ev.ToolRequested, calls, st.just("current_time"), st.just("{}")),
+    st.builds(ev.ToolFinished, calls, st.just("{}"), st.sampled_from(["", "It failed."])),
 )
 
 

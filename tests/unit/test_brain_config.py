@@ -1,0 +1,159 @@
+"""What a person can set about the brain, what each model takes of it, and what the wire says then."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from openai.types.realtime import RealtimeSessionCreateRequest
+from pydantic import TypeAdapter
+
+from kai.adapters.openai_realtime import Endpoint
+from kai.adapters.openai_realtime.config import session_change, session_for
+from kai.core import capabilities as cap
+from kai.core.capabilities import Applies
+from kai.core.config import BrainConfig, Eagerness, Effort, NoiseReduction, Truncation, TurnTaking
+from kai.core.state import Look
+from kai.runtime.tools import first_tools
+from kai.wire import realtime as wire
+
+STRICT = TypeAdapter(RealtimeSessionCreateRequest)
+CLOUD = Endpoint(api_key="k", model="gpt-realtime-2.1", tools=first_tools().schemas())
+
+
+def sent(look: Look, endpoint: Endpoint = CLOUD) -> dict[str, Any]:
+    session = dict(wire.encode_session(session_for(look, endpoint)))
+    STRICT.validate_python(session, strict=True)
+    return session
+
+
+def with_brain(**settings: Any) -> Look:
+    return Look(brain=BrainConfig(**settings))
+
+
+def test_a_session_by_default_is_what_the_reference_takes() -> None:
+    assert sent(Look(instructions="Be brief.")) == {
+        "type": "realtime",
+        "model": "gpt-realtime-2.1",
+        "instructions": "Be brief.",
+        "output_modalities": ["audio"],
+        "audio": {
+            "input": {
+                "noise_reduction": {"type": "near_field"},
+                "transcription": {"model": "gpt-transcribe"},
+                "turn_detection": {
+                    "type": "server_vad",
+                    "threshold": 0.5,
+                    "prefix_padding_ms": 300,
+                    "silence_duration_ms": 450,
+                    "create_response": True,
+                    "interrupt_response": True,
+                },
+            },
+            "output": {"voice": "marin", "speed": 1.0},
+        },
+        "tools": list(first_tools().schemas()),
+        "tool_choice": "auto",
+        "reasoning": {"effort": "low"},
+        "truncation": "auto",
+    }
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-realtime-1.5", "gpt-realtime-2.1-mini", "gpt-realtime-2025-08-28", "new-one"]
+)
+def test_reasoning_is_never_sent_to_a_model_that_may_refuse_it(model: str) -> None:
+    look = with_brain(effort=Effort.HIGH)
+    assert "reasoning" not in sent(look, replace(CLOUD, model=model))
+    assert cap.applies(model, "effort") is None
+    change = session_change(Look(), look, replace(CLOUD, model=model))
+    assert change is None
+
+
+def test_every_way_of_taking_turns_is_said_with_its_own_numbers() -> None:
+    semantic = sent(with_brain(turn_taking=TurnTaking.SEMANTIC_VAD, eagerness=Eagerness.HIGH))
+    assert semantic["audio"]["input"]["turn_detection"] == {
+        "type": "semantic_vad",
+        "eagerness": "high",
+        "create_response": True,
+        "interrupt_response": True,
+    }
+    assert sent(with_brain(turn_taking=TurnTaking.PUSH_TO_TALK))["audio"]["input"]["turn_detection"] is None
+    patient = sent(with_brain(silence_duration_ms=900, idle_timeout_ms=20_000, can_interrupt=False))
+    detection = patient["audio"]["input"]["turn_detection"]
+    assert (detection["silence_duration_ms"], detection["idle_timeout_ms"]) == (900, 20_000)
+    assert detection["interrupt_response"] is False
+
+
+def test_the_other_settings_stand_where_the_protocol_has_them() -> None:
+    session = sent(
+        with_brain(
+            model="gpt-realtime-1.5",
+            noise_reduction=NoiseReduction.OFF,
+            transcription_model="gpt-realtime-whisper",
+            transcription_language="de",
+            transcription_prompt="left out for this model",
+            max_output_tokens=800,
+            truncation=Truncation.RETENTION_RATIO,
+            retention_ratio=0.7,
+            tools=("current_time",),
+        )
+    )
+    assert session["model"] == "gpt-realtime-1.5"
+    assert session["audio"]["input"]["noise_reduction"] is None
+    assert session["audio"]["input"]["transcription"] == {"model": "gpt-realtime-whisper", "language": "de"}
+    assert session["max_output_tokens"] == 800
+    assert session["truncation"] == {"type": "retention_ratio", "retention_ratio": 0.7}
+    assert [tool["name"] for tool in session["tools"]] == ["current_time"]
+    assert sent(with_brain(max_output_tokens=32_000))["max_output_tokens"] == "inf"
+
+
+def test_a_change_says_only_what_changed_and_always_its_type() -> None:
+    change = session_change(Look(), Look(speed=1.2), CLOUD)
+    assert change is not None
+    assert wire.encode_session(change) == {"type": "realtime", "audio": {"output": {"speed": 1.2}}}
+    hushed = session_change(
+        Look(), with_brain(turn_taking=TurnTaking.PUSH_TO_TALK, effort=Effort.HIGH), CLOUD
+    )
+    assert hushed is not None
+    assert wire.encode_session(hushed) == {
+        "type": "realtime",
+        "audio": {"input": {"turn_detection": None}},
+        "reasoning": {"effort": "high"},
+    }
+
+
+def test_a_change_never_carries_a_voice_or_a_model_which_would_void_it() -> None:
+    after = Look(voice="cedar", character="mara", brain=BrainConfig(model="gpt-realtime-2.1-mini"))
+    assert session_change(Look(), after, CLOUD) is None
+    assert cap.needs_restart("gpt-realtime-2.1", Look(), after)
+    assert not cap.needs_restart("gpt-realtime-2.1", Look(), Look(speed=1.3, character="mara"))
+
+
+def test_the_table_knows_every_setting_there_is() -> None:
+    names = {f.name for f in fields(Look)} - {"brain"} | {f.name for f in fields(BrainConfig)}
+    assert set(cap.REASONING.settings) == names
+    for family in (*cap.MODELS.values(), cap.LOCAL, cap.OTHER):
+        assert set(family.settings) <= names
+    assert cap.changed_settings(Look(), Look(voice="x", brain=BrainConfig(threshold=0.6))) == {
+        "voice",
+        "threshold",
+    }
+
+
+def test_the_table_tells_the_page_what_to_offer() -> None:
+    assert cap.applies("gpt-realtime-2.1", "voice") is Applies.RESTART
+    assert cap.applies("gpt-realtime-2.1", "speed") is Applies.NEXT_TURN
+    assert cap.applies("kai-local", "noise_reduction") is None
+    assert cap.family_of("gpt-realtime-mini-2025-12-15").is_retiring
+    offered = cap.relevant_settings("gpt-realtime-2.1", BrainConfig(turn_taking=TurnTaking.SEMANTIC_VAD))
+    assert "eagerness" in offered
+    assert "threshold" not in offered
+
+
+def test_the_local_engine_keeps_its_own_model() -> None:
+    local = Endpoint(api_key="k", model="kai-local")
+    session = dict(wire.encode_session(session_for(with_brain(model="gpt-realtime-2.1"), local)))
+    assert session["model"] == "kai-local"
+    assert "reasoning" not in session
