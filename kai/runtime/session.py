@@ -115,6 +115,7 @@ class Session:
         await voice.open(self.snapshot().look, _FaceSink(self, voice))
         self._speaker = self._voice = voice
         self._browser.play_from(voice.pull_sound)
+        self._store.subscribe_to(_wants_pictures, self._want_frames)
 
     async def aclose(self, reason: str = "stopped") -> None:
         """End the talk and everything of it, within ``CLOSE_S``. May be called twice."""
@@ -311,7 +312,7 @@ class Session:
             await face.aclose()
             raise
         self._face = face
-        face.want_frames(True)
+        face.want_frames(_wants_pictures(self.snapshot()))
         self._speak_with(face)
 
     def _close_leg(self, leg: LegName) -> None:
@@ -381,6 +382,10 @@ class Session:
         if face is self._face or self.snapshot().face.status is not LegStatus.CONNECTED:
             self._browser.show(picture, at_s)
 
+    def _want_frames(self, wanted: bool) -> None:
+        if self._face is not None:
+            self._face.want_frames(wanted)
+
     def is_current(self, leg: VoiceBrain | AvatarFace) -> bool:
         """Whether that leg is the talk's; what an old one still says is not heard."""
         return leg is self._brain or leg is self._face or leg is self._voice
@@ -391,6 +396,11 @@ class Session:
         elif leg is self._spare and isinstance(event, LegFailed):
             self._drop_spare()
             self._take(SpareBrainFailed(event.code, event.is_retryable))
+
+
+def _wants_pictures(state: SessionState) -> bool:
+    """Whether a page sees the face, or is about to; drawing for nobody costs a fifth of a core."""
+    return state.is_active and state.browser.status in (LegStatus.CONNECTING, LegStatus.CONNECTED)
 
 
 class _BrainSink:

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from kai.adapters.voice_only import VoiceOnly
 from kai.core.events import (
+    BrowserLeft,
     Event,
     InterruptRequested,
     LegConnected,
@@ -278,6 +279,19 @@ async def test_closing_the_session_ends_the_talk_and_the_page(world: World) -> N
     world.tell(TextSubmitted("t9", "late"))
     await asyncio.sleep(0.01)
     assert "late" not in world.lines(Role.USER)
+
+
+async def test_a_face_rests_while_no_page_sees_it(world: World) -> None:
+    await world.talking()
+    await world.until(lambda _s: world.page.pictures > 2, "pictures")
+    world.tell(BrowserLeft())
+    await world.until(lambda s: s.browser.status is LegStatus.RECONNECTING)
+    await asyncio.sleep(0.05)
+    count = world.page.pictures
+    await asyncio.sleep(0.2)
+    assert world.page.pictures == count
+    world.tell(LegConnected(LegName.BROWSER))
+    await world.until(lambda _s: world.page.pictures > count + 2, "pictures again")
 
 
 async def test_what_an_old_face_still_says_is_not_heard(world: World) -> None:
