@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import time
 
 from kai.adapters.browser import PageLink
-from kai.adapters.engine_minds import Mind, give_mind
+from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
@@ -88,8 +89,8 @@ class App:
         assert engine is not None
         address = await engine.wait_up()
         model = LOCAL_MODEL
-        if (mind := _mind_of(settings)) is not None:
-            model = await give_mind(address, mind)
+        if settings.mind_base_url is not None or settings.documents is not None:
+            model = await give_mind(address, await asyncio.to_thread(_mind_of, settings))
         return OpenAIRealtimeBrain(
             Endpoint(
                 api_key=address.key,
@@ -116,12 +117,11 @@ def safety_id(browser_id: str) -> str:
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
-def _mind_of(settings: Settings) -> Mind | None:
-    """What the settings say the local engine shall think with."""
-    if settings.mind_base_url is None or settings.mind_model is None:
-        return None
+def _mind_of(settings: Settings) -> Mind:
+    """What the settings say the local engine shall think with. Reads the documents: blocks."""
     key = "" if settings.mind_api_key is None else settings.mind_api_key.get_secret_value()
-    return Mind(settings.mind_base_url, settings.mind_model, key)
+    documents = () if settings.documents is None else read_documents(settings.documents)
+    return Mind(settings.mind_base_url or "", settings.mind_model or "", key, documents)
 
 
 def build_hub(settings: Settings) -> SessionHub:

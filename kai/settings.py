@@ -6,6 +6,7 @@ Offline and cloud differ by key and URL alone. Secrets are ``SecretStr``: they s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import (
@@ -61,6 +62,8 @@ class Settings(BaseSettings):
     """The address of an OpenAI-compatible chat endpoint (Ollama, llama.cpp, vLLM, LM Studio): the local engine's mind."""
     mind_model: str | None = None
     mind_api_key: SecretStr | None = None
+    documents: Path | None = None
+    """A folder of text and Markdown files in which the local engine may look for answers."""
     liveavatar_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("LIVEAVATAR_API_KEY", "HEYGEN_API_KEY")
     )
@@ -77,6 +80,7 @@ class Settings(BaseSettings):
         "mind_base_url",
         "mind_model",
         "mind_api_key",
+        "documents",
         mode="before",
     )
     @classmethod
@@ -90,6 +94,13 @@ class Settings(BaseSettings):
         if self.mind_base_url is not None and not self.mind_base_url.startswith(("http://", "https://")):
             raise ValueError("KAI_MIND_BASE_URL begins with http:// or https://")
         return self
+
+    @field_validator("documents")
+    @classmethod
+    def _is_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("must be a folder that exists")
+        return value
 
     @field_validator("log_level")
     @classmethod

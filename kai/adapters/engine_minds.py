@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
 from kai.adapters.engine_process import EngineAddress
 from kai.errors import BrainError
 
+log = logging.getLogger(__name__)
+
 MIND_ID = "mind"
-PUT_S = 10.0
+PUT_S = 30.0
+"""The engine reads the documents before it answers: 6 ms for each passage."""
+MAX_FILE_BYTES = 1 << 20
+MAX_FILES = 200
+MAX_TOTAL_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Mind:
-    """A language model behind an OpenAI-compatible chat endpoint."""
+    """A language model behind an OpenAI-compatible chat endpoint (both empty: the small mind), and files to answer from."""
 
-    base_url: str
-    model: str
+    base_url: str = ""
+    model: str = ""
     api_key: str = field(default="", repr=False)
+    documents: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
+    """The text and Markdown files of `folder`, as (name, text) in the order of their names; what is too large or no text is
+    left out, and so is what leads out of the folder. Blocks."""
+    found: list[tuple[str, str]] = []
+    total_bytes = 0
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        is_ours = path.suffix.lower() in (".md", ".txt", ".markdown") and path.resolve().is_relative_to(root)
+        if not is_ours or not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+            continue
+        total_bytes += path.stat().st_size
+        if total_bytes > MAX_TOTAL_BYTES or len(found) >= MAX_FILES:
+            log.warning("not all documents were read", extra={"documents": len(found)})
+            break
+        try:
+            found.append((path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8")))
+        except (UnicodeDecodeError, OSError):
+            log.warning("a document could not be read")
+    return tuple(found)
 
 
 async def give_mind(address: EngineAddress, mind: Mind) -> str:
     """Makes `mind` known to the engine, which may have forgotten it with its last life; the model name of calls that want
     it. Raises `BrainError`."""
     url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{MIND_ID}"
-    body = {"base_url": mind.base_url, "model": mind.model, "api_key": mind.api_key}
+    body = {
+        "base_url": mind.base_url,
+        "model": mind.model,
+        "api_key": mind.api_key,
+        "documents": [{"name": name, "text": text} for name, text in mind.documents],
+    }
     headers = {"Authorization": f"Bearer {address.key}"}
     try:
         # The engine is on this computer: no proxy has a part in it.

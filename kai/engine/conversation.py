@@ -26,9 +26,19 @@ from kai.engine.speech import turns
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_back_channel, is_unfinished
 from kai.engine.speech.recognise import Transcript
+from kai.engine.speech.skills import CancelTimers, ChangePace, ChangeVolume, Effect, SetTimer, time_is_up
 from kai.engine.speech.spoken import ClauseCutter
 from kai.engine.speech.synthesise import Clause
-from kai.engine.thinking import LocalThinker, Question, Said, Thinker, ToolCall, Trouble, items_of
+from kai.engine.thinking import (
+    FixedThinker,
+    LocalThinker,
+    Question,
+    Said,
+    Thinker,
+    ToolCall,
+    Trouble,
+    items_of,
+)
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire
 
@@ -38,6 +48,7 @@ SAMPLE_RATE_HZ: Final = 16_000
 MIN_COMMIT_MS: Final = 100
 MAX_COMMIT_MS: Final = 300_000
 MAX_ITEMS: Final = 4_000
+MAX_TIMERS: Final = 32
 WEIGH_MS: Final = 60
 """How often it is asked whether the voice over Kai's own is a person's."""
 MIN_FOREIGN_SHARE: Final = 0.62
@@ -168,6 +179,10 @@ class Conversation:
         self._answering: asyncio.Task[None] | None = None
         self._is_answer_due = False
         self._has_spoken = False
+        self._pace = 1.0
+        self._gain_db = 0.0
+        self._timers: set[asyncio.Task[None]] = set()
+        self._due_words: list[str] = []
         self._cached_tokens = 0
         self._turn: _Turn | None = None
         self._last_said: Entry | None = None
@@ -589,7 +604,7 @@ class Conversation:
         session.check_output(_output_of(params), "response.audio.output")
         self._start_answer(params)
 
-    def _start_answer(self, params: wire.ResponseParams) -> None:
+    def _start_answer(self, params: wire.ResponseParams, thinker: Thinker | None = None) -> None:
         speaks = self._settings.speaks
         if params.output_modalities is not None:
             speaks = params.output_modalities == ("audio",)
@@ -604,10 +619,12 @@ class Conversation:
         )
         self._answer.begin()
         self._answering = self._tasks.create_task(
-            self._give_answer(self._answer, params), name=f"answer-{self._answer.response_id}"
+            self._give_answer(self._answer, params, thinker), name=f"answer-{self._answer.response_id}"
         )
 
-    async def _give_answer(self, answer: Answer, params: wire.ResponseParams) -> None:
+    async def _give_answer(
+        self, answer: Answer, params: wire.ResponseParams, thinker: Thinker | None
+    ) -> None:
         unheard = [entry.transcribing for entry in self._items if entry.transcribing is not None]
         if pending := [task for task in unheard if not task.done()]:
             await asyncio.wait(pending)
@@ -616,10 +633,13 @@ class Conversation:
         entry: Entry | None = None
         cutter = ClauseCutter()
         calls: list[ToolCall] = []
-        async with contextlib.aclosing(self._thinker.think(question)) as thoughts:
+        async with contextlib.aclosing((thinker or self._thinker).think(question)) as thoughts:
             async for thought in thoughts:
                 if isinstance(thought, ToolCall):
                     calls.append(thought)
+                    continue
+                if not isinstance(thought, Said | Trouble):
+                    self._take_effect(thought)
                     continue
                 text = thought.text if isinstance(thought, Said) else self._tell_trouble(thought, answer)
                 entry = entry or self._open_message(answer, params)
@@ -698,7 +718,7 @@ class Conversation:
         while (clause := await self._workers.speak(partial(next, clauses, None))) is not None:
             self._has_spoken = True
             entry.add_clause(clause)
-            self._transport.speak(answer.response_id, answer.item_id, clause)
+            self._transport.speak(answer.response_id, answer.item_id, self._loud(clause))
             answer.add_text(f" {clause.text}" if answer.text else clause.text)
 
     def _context(self, params: wire.ResponseParams) -> list[Entry]:
@@ -711,7 +731,40 @@ class Conversation:
         ]
 
     def _speed(self, params: wire.ResponseParams) -> float:
-        return session.given(_output_of(params).speed, self._settings.speed)
+        return session.given(_output_of(params).speed, self._settings.speed) * self._pace
+
+    def _loud(self, clause: Clause) -> Clause:
+        """The clause as loud as the person wants it."""
+        if self._gain_db == 0.0:
+            return clause
+        louder = clause.pcm.astype(np.float32) * 10 ** (self._gain_db / 20)
+        # A soft knee instead of hard edges, which crackle.
+        bent = np.tanh(louder / 32_767) * 32_767 if self._gain_db > 0 else louder
+        return replace(clause, pcm=bent.astype(np.int16))
+
+    def _take_effect(self, effect: Effect) -> None:
+        """Does what the person asked Kai to do besides speaking."""
+        match effect:
+            case ChangePace(factor=factor):
+                self._pace = min(1.6, max(0.5, self._pace * factor))
+            case ChangeVolume(gain_db=gain_db):
+                self._gain_db = min(12.0, max(-18.0, self._gain_db + gain_db))
+            case SetTimer():
+                if len(self._timers) < MAX_TIMERS:
+                    timer = self._tasks.create_task(self._ring(effect), name=f"timer-{new_id('t')}")
+                    self._timers.add(timer)
+                    timer.add_done_callback(self._timers.discard)
+            case CancelTimers():
+                for timer in self._timers:
+                    timer.cancel()
+            case _:
+                assert_never(effect)
+
+    async def _ring(self, timer: SetTimer) -> None:
+        """Speaks up when the time is over, after whoever speaks then."""
+        await asyncio.sleep(timer.seconds)
+        self._due_words.append(time_is_up(timer))
+        self._give_due_answer()
 
     def _finish_answer(
         self,
@@ -738,6 +791,8 @@ class Conversation:
         """Answers what the person said, unless Kai answers already or the person goes on: then after that."""
         if self._is_answer_due and self._answer is None and self._turn is None:
             self._start_answer(wire.ResponseParams())
+        elif self._due_words and self._answer is None and self._turn is None:
+            self._start_answer(wire.ResponseParams(), FixedThinker(self._due_words.pop(0)))
 
     def _cancel_response(self, response_id: str | None) -> None:
         if self._answer is None or response_id not in (None, self._answer.response_id):

@@ -1,4 +1,4 @@
-"""The minds that the app gave to this engine, by id: an endpoint of a language model each.
+"""The minds that the app gave to this engine, by id: an endpoint of a language model, the person's own files, or both.
 
 They come by ``PUT /kai/minds/{id}``, which takes the key of the run only, and are forgotten with the process. A call chooses
 one by ``model="kai-<id>"``; every other model is the small mind.
@@ -6,11 +6,13 @@ one by ``model="kai-<id>"``; every other model is the small mind.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import Mind
 from kai.engine.thinking import CONNECT_S, FIRST_WORD_S, ChatEndpoint, ChatThinker, LocalThinker, Thinker
 from kai.engine.workers import Workers
@@ -23,32 +25,44 @@ MAX_MINDS: Final = 64
 MODEL_PREFIX: Final = "kai-"
 LOCAL_ID: Final = "local"
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_FIELDS: Final = frozenset({"base_url", "model", "api_key"})
+_FIELDS: Final = frozenset({"base_url", "model", "api_key", "documents"})
+MAX_DOCUMENTS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     endpoint: ChatEndpoint | None
     client: openai.AsyncOpenAI | None
+    documents: tuple[Document, ...] = ()
+    library: Library | None = None
 
 
 class Minds:
     """At most 64 minds; the oldest makes room. Event loop only."""
 
     def __init__(self, mind: Mind, workers: Workers) -> None:
+        self._mind = mind
+        self._workers = workers
         self._local = LocalThinker(mind, workers)
         self._entries: dict[str, _Entry] = {}
         self._retired: list[openai.AsyncOpenAI] = []
 
-    def put(self, mind_id: str, body: JsonObject) -> None:
-        """Makes or replaces a mind; a talk that has the old one keeps it. Raises `ClientMistake`."""
+    async def put(self, mind_id: str, body: JsonObject) -> None:
+        """Makes or replaces a mind; a talk that has the old one keeps it. Raises `ClientMistake`.
+
+        Reading the documents takes 6 ms of a core for each passage, in a thread of its own; the same ones are read once.
+        """
         if not _ID.fullmatch(mind_id) or mind_id == LOCAL_ID:
             raise ClientMistake(
                 "A mind's id has small letters, digits, '-' and '_', and is not 'local'.",
                 code="invalid_value",
                 param="id",
             )
-        endpoint = _endpoint_of(body)
+        endpoint, documents = _endpoint_of(body), _documents_of(body)
+        known = self._entries.get(mind_id)
+        library = known.library if known is not None and known.documents == documents else None
+        if documents and library is None:
+            library = await asyncio.to_thread(Library, documents, self._mind.encoder.encode)
         old = self._entries.pop(mind_id, None)
         while len(self._entries) >= MAX_MINDS:
             self._retire(self._entries.pop(next(iter(self._entries))))
@@ -58,7 +72,7 @@ class Minds:
             client = None if endpoint is None else _client_of(endpoint)
             if old is not None:
                 self._retire(old)
-        self._entries[mind_id] = _Entry(endpoint, client)
+        self._entries[mind_id] = _Entry(endpoint, client, documents, library)
 
     def remove(self, mind_id: str) -> bool:
         """Forgets a mind; whether there was one."""
@@ -79,9 +93,10 @@ class Minds:
                 code="model_not_found",
                 param="model",
             )
+        local = LocalThinker(self._mind, self._workers, entry.library)
         if entry.endpoint is None or entry.client is None:
-            return self._local
-        return ChatThinker(entry.endpoint, entry.client, self._local)
+            return local
+        return ChatThinker(entry.endpoint, entry.client, local, workers=self._workers, library=entry.library)
 
     async def aclose(self) -> None:
         """Closes every connection to an endpoint."""
@@ -125,6 +140,21 @@ def _endpoint_of(body: JsonObject) -> ChatEndpoint | None:
     if not model:
         raise _mistake("'model' is the name by which the endpoint knows its model.", "model")
     return ChatEndpoint(base_url=base_url, model=model, api_key=_text(body, "api_key"))
+
+
+def _documents_of(body: JsonObject) -> tuple[Document, ...]:
+    """The person's files: a list of ``{"name", "text"}``."""
+    given: Any = body.get("documents") or []
+    if not isinstance(given, list) or len(cast("list[Any]", given)) > MAX_DOCUMENTS:
+        raise _mistake(f"'documents' is a list of {MAX_DOCUMENTS} at most.", "documents")
+    documents: list[Document] = []
+    for entry in cast("list[Any]", given):
+        match entry:
+            case {"name": str(name), "text": str(text)}:
+                documents.append(Document(name[:200], text))
+            case _:
+                raise _mistake("Each of 'documents' has a 'name' and a 'text'.", "documents")
+    return tuple(documents)
 
 
 def _text(body: JsonObject, name: str) -> str:

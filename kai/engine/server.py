@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 MAX_CONVERSATIONS: Final = 8
 MAX_BODY_BYTES: Final = 1 << 20
+MAX_MIND_BYTES: Final = 8 << 20
 MAX_WEBSOCKET_BYTES: Final = 24 << 20
 LONGEST_SESSION_S: Final = 3600.0
 NEGOTIATE_S: Final = 10.0
@@ -179,7 +180,8 @@ class Engine:
 
     async def _put_mind(self, request: Request) -> Response:
         self._admitted_app(request)
-        self._minds.put(cast("str", request.path_params["mind_id"]), await _json_object(request))
+        body = await _json_object(request, max_bytes=MAX_MIND_BYTES)
+        await self._minds.put(cast("str", request.path_params["mind_id"]), body)
         return Response(status_code=204)
 
     async def _remove_mind(self, request: Request) -> Response:
@@ -320,18 +322,18 @@ def _text(data: bytes, param: str) -> str:
         raise wire.ClientMistake(f"'{param}' is not UTF-8 text.", code="invalid_value", param=param) from exc
 
 
-async def _body(request: Request) -> bytes:
-    """The request's body, if it is no larger than 1 MiB."""
+async def _body(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The request's body, if it is no larger than that."""
     data = bytearray()
     async for part in request.stream():
         data += part
-        if len(data) > MAX_BODY_BYTES:
-            raise HTTPException(413, "The request is larger than 1 MiB.")
+        if len(data) > max_bytes:
+            raise HTTPException(413, f"The request is larger than {max_bytes >> 20} MiB.")
     return bytes(data)
 
 
-async def _json_object(request: Request) -> wire.JsonObject:
-    data = await _body(request)
+async def _json_object(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> wire.JsonObject:
+    data = await _body(request, max_bytes=max_bytes)
     return wire.parse_object(data) if data else {}
 
 

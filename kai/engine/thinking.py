@@ -10,13 +10,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from kai.engine.speech.library import Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
+from kai.engine.speech.skills import Effect
 from kai.engine.workers import Workers
 from kai.errors import KaiError
 from kai.wire.realtime import Item, JsonObject
@@ -30,11 +32,16 @@ SLOW_S: Final = 5.0
 """After so long without a word Kai says that the model is slow; silence would seem a fault."""
 FIRST_WORD_S: Final = 45.0
 STALL_S: Final = 20.0
+FILE_BONUS: Final = 0.15
+"""A person who gave Kai files asks about them: a passage wins over an intent that is a little nearer."""
 CONNECT_S: Final = 5.0
 MAX_ITEMS: Final = 40
 MAX_CHARS: Final = 24_000
 MAX_ANSWER_TOKENS: Final = 600
 MAX_TOOL_CALLS: Final = 16
+PASSAGES_TOLD: Final = 3
+SURE_SCORE: Final = 0.8
+"""The small mind is as sure as that of what it was asked: then no file is looked into."""
 _QUEUED_CHUNKS: Final = 64
 
 SPOKEN_RULES: Final = (
@@ -96,7 +103,7 @@ class Trouble:
     message: str
 
 
-Thought: TypeAlias = Said | ToolCall | Trouble
+Thought: TypeAlias = Said | ToolCall | Trouble | Effect
 
 
 class Thinker(Protocol):
@@ -108,21 +115,50 @@ class Thinker(Protocol):
 
 
 class LocalThinker:
-    """The small mind of this engine."""
+    """The small mind of this engine, with the person's own files to look things up in."""
 
-    def __init__(self, mind: Mind, workers: Workers) -> None:
+    def __init__(self, mind: Mind, workers: Workers, library: Library | None = None) -> None:
         self._mind = mind
         self._workers = workers
+        self._library = library
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
-        yield Said((await self.reply(question)).text)
+        reply = await self.reply(question)
+        for effect in reply.effects:
+            yield effect
+        yield Said(reply.text)
 
     async def reply(self, question: Question) -> Reply:
-        """The mind's reply, whole."""
-        return await self._workers.speak(
-            partial(self._mind.reply, question.turns, question.instructions, question.now)
-        )
+        """The mind's reply, whole; from the files where they answer and the mind itself does not."""
+        return await self._workers.speak(partial(self._reply, question))
+
+    def _reply(self, question: Question) -> Reply:
+        reply = self._mind.reply(question.turns, question.instructions, question.now)
+        heard = _last_heard(question)
+        if self._library is None or (reply.intent != UNKNOWN and reply.score >= SURE_SCORE) or not heard:
+            return reply
+        found = self._library.find(heard)
+        if not found or (reply.intent != UNKNOWN and found[0].score + FILE_BONUS <= reply.score):
+            return reply
+        best = found[0]
+        return Reply(f"Your file {best.passage.source} says: {best.answer}", "document", best.score)
+
+
+class FixedThinker:
+    """Says one thing: a timer that is over."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def think(self, question: Question) -> AsyncGenerator[Thought]:
+        """See `Thinker.think`."""
+        del question
+        yield Said(self._text)
+
+
+def _last_heard(question: Question) -> str:
+    return next((turn.text for turn in reversed(question.turns) if turn.role == "user"), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +190,25 @@ class ChatThinker:
     When it cannot be had, the small mind answers what it can; the person is told why.
     """
 
-    def __init__(self, endpoint: ChatEndpoint, client: openai.AsyncOpenAI, fallback: LocalThinker) -> None:
+    def __init__(
+        self,
+        endpoint: ChatEndpoint,
+        client: openai.AsyncOpenAI,
+        fallback: LocalThinker,
+        *,
+        workers: Workers,
+        library: Library | None = None,
+    ) -> None:
         self._endpoint = endpoint
+        self._workers = workers
+        self._library = library
         self._client = client
         self._fallback = fallback
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
         has_spoken = False
+        asked, question = question, await self._with_passages(question)
         try:
             async with contextlib.aclosing(self._stream(question)) as thoughts:
                 async for thought in thoughts:
@@ -171,9 +218,23 @@ class ChatThinker:
             logger.warning("the language model failed", extra={"code": error.code})
             yield Trouble(error.code, error.message)
             if not has_spoken:
-                reply = await self._fallback.reply(question)
+                reply = await self._fallback.reply(asked)
                 if reply.intent != UNKNOWN:
                     yield Said(f" {reply.text}")
+
+    async def _with_passages(self, question: Question) -> Question:
+        """The question, and above it what the person's files say about it."""
+        heard = _last_heard(question)
+        if self._library is None or not heard:
+            return question
+        found = await self._workers.speak(partial(self._library.find, heard, PASSAGES_TOLD))
+        if not found:
+            return question
+        told = "\n".join(
+            f"[{each.passage.source}] {each.passage.heading}: {each.passage.text}" for each in found
+        )
+        rule = "From the person's own files; when you use one, name it:"
+        return replace(question, instructions=f"{question.instructions}\n{rule}\n{told}")
 
     async def _stream(self, question: Question) -> AsyncGenerator[Thought]:
         """The model's own thoughts. Raises `MindError`."""

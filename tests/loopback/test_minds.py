@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import httpx2
+import numpy as np
 import openai
 import pytest
 import uvicorn
@@ -21,6 +22,8 @@ from kai.adapters.engine_process import EngineAddress
 from kai.engine import thinking
 from kai.engine.minds import Minds
 from kai.engine.server import Engine
+from kai.engine.speech.mind import MindTurn, Reply
+from kai.engine.speech.skills import CancelTimers, ChangeVolume, Effect, SetTimer
 from kai.engine.thinking import Question, Said, Thinker, Trouble, chat_messages
 from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError
@@ -45,7 +48,7 @@ async def thinking_with(**body: Any) -> AsyncIterator[Thinker]:
     workers = Workers()
     minds = Minds(SpeechDouble().as_kit().mind, workers)
     try:
-        minds.put("mine", body)
+        await minds.put("mine", body)
         yield minds.thinker_of("kai-mine")
     finally:
         await minds.aclose()
@@ -316,7 +319,7 @@ async def test_a_mind_without_an_endpoint_is_the_small_one_and_the_oldest_of_man
     minds = Minds(SpeechDouble().as_kit().mind, workers)
     try:
         for number in range(65):
-            minds.put(f"m{number}", {})
+            await minds.put(f"m{number}", {})
         with pytest.raises(ClientMistake):
             minds.thinker_of("kai-m0")
         assert isinstance(minds.thinker_of("kai-m64"), thinking.LocalThinker)
@@ -384,3 +387,52 @@ def test_an_address_without_a_model_is_a_wrong_setting(
         Settings.load()
     monkeypatch.setenv("KAI_MIND_MODEL", "small")
     assert Settings.load().mind_model == "small"
+
+
+# -- what the small mind does besides speaking ------------------------------------------------------------------------
+
+
+class DoingMind:
+    """Answers with `effects`."""
+
+    def __init__(self, *effects: Effect) -> None:
+        self._effects = effects
+
+    def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
+        del turns, instructions, now
+        return Reply("All right.", "done", 1.0, self._effects)
+
+
+async def test_a_timer_speaks_up_by_itself_once_nobody_else_speaks() -> None:
+    speech = SpeechDouble()
+    speech.mind = DoingMind(SetTimer(0, "buy milk"))  # type: ignore[assignment]
+    async with talking(speech) as talk:
+        await ask(talk)
+        talk.conversation.hear(voice_ms(300))
+        await asyncio.sleep(0.1)
+        assert talk.transport.types.count("response.created") == 1
+        talk.say(speech_ms=0, then_silence_ms=700)
+        done = await talk.transport.wait(wire.ResponseDone, count=3)
+    texts = [e.transcript for e in talk.transport.events if isinstance(e, wire.OutputTranscriptDone)]
+    assert any("buy milk" in text for text in texts)
+    assert done.response.status == "completed"
+
+
+async def test_a_cancelled_timer_is_silent() -> None:
+    speech = SpeechDouble()
+    speech.mind = DoingMind(SetTimer(60), CancelTimers())  # type: ignore[assignment]
+    async with talking(speech) as talk:
+        await ask(talk)
+        await talk.transport.wait(wire.ResponseDone)
+        await asyncio.sleep(0.05)
+        assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("timer")]
+
+
+async def test_louder_is_louder_and_does_not_crackle() -> None:
+    speech = SpeechDouble()
+    speech.mind = DoingMind(ChangeVolume(6.0))  # type: ignore[assignment]
+    async with talking(speech) as talk:
+        await ask(talk)
+        await talk.transport.wait(wire.ResponseDone)
+        peaks = [int(np.abs(talk.transport.playout.pull()).max()) for _ in range(20)]
+    assert 14_000 < max(peaks) < 16_500

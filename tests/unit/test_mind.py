@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kai.engine.speech import mind as mind_module
-from kai.engine.speech.mind import Mind, MindTurn, Reply, say_time
+from kai.engine.speech.mind import Mind, MindTurn, Reply
+from kai.engine.speech.skills import say_time
 from kai.engine.speech.sums import answer_sum
 
 NOON_SUNDAY = datetime(2026, 11, 22, 15, 5)  # noqa: DTZ001 - the mind is told local time

@@ -23,8 +23,9 @@ import onnxruntime
 import tokenizers
 from numpy.typing import NDArray
 
-from kai.engine.speech import weights
+from kai.engine.speech import skills, weights
 from kai.engine.speech.sessions import make_session, run_session
+from kai.engine.speech.skills import MONTHS, WEEKDAYS, Effect, say_time
 from kai.engine.speech.sums import answer_sum, with_digits
 from kai.errors import WeightsError
 
@@ -34,21 +35,6 @@ UNKNOWN: Final = "unknown"
 DEFAULT_NAME: Final = "Kai"
 _MAX_TOKENS: Final = 64
 _MAX_CHARS: Final = 1_000
-_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
 _NAME_SOUNDS: Final = r"(?:kai|kay|kye|ky|kie|cai|chi|guy|kyle|hi)"
 _CALL: Final = re.compile(
     rf"^(?:(?:hey|hi|hello|ok|okay|well|so|um|uh|please)[,.!]?\s+)*(?:{_NAME_SOUNDS}[,.!]?\s+)?",
@@ -82,11 +68,12 @@ class MindTurn:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to say, which ``intent`` was understood ("unknown" if none), and how near it was (0 to 1)."""
+    """What to say, which ``intent`` was understood ("unknown" if none), how near it was (0 to 1), and what to do besides."""
 
     text: str
     intent: str
     score: float
+    effects: tuple[Effect, ...] = ()
 
 
 class Encoder:
@@ -170,6 +157,9 @@ class Mind:
         told = _TELLS_NAME.search(heard)
         if told is not None:
             return Reply(f"Nice to meet you, {told[1]}.", "told_name", 1.0)
+        earlier = [turn.text for turn in turns if turn.role == "user"][:-1]
+        if (done := skills.do(_CALL.sub("", heard, count=1), earlier, now)) is not None:
+            return Reply(done.text, done.skill, 1.0, done.effects)
         counted = _COUNT.search(with_digits(heard))
         if counted is not None and 1 <= int(counted[1]) <= _MAX_COUNT:
             return Reply(
@@ -183,6 +173,11 @@ class Mind:
             remarks = self._intents[intent].remarks
             return Reply(remarks[len(said) % len(remarks)], intent, score)
         return Reply(self._answer(intent, turns, said, instructions, now), intent, score)
+
+    @property
+    def encoder(self) -> Encoder:
+        """What turns sentences into vectors, for a library."""
+        return self._encoder
 
     def understand(self, heard: str) -> tuple[str, float]:
         """The intent of what was ``heard`` and its score.
@@ -226,21 +221,14 @@ class Mind:
         return replies[len(said) % len(replies)].format(
             name=own_name[1] if own_name is not None else DEFAULT_NAME,
             time=say_time(now),
-            weekday=_WEEKDAYS[now.weekday()],
-            date=f"{_MONTHS[now.month - 1]} {now.day}, {now.year}",
+            weekday=WEEKDAYS[now.weekday()],
+            date=f"{MONTHS[now.month - 1]} {now.day}, {now.year}",
         )
 
 
 def is_question(heard: str) -> bool:
     """Whether the last sentence of ``heard`` asks for something, by its mark or its first word."""
     return _QUESTION.search(_parts(heard)[-1]) is not None
-
-
-def say_time(now: datetime) -> str:
-    """The time of day as a person says it, whatever the machine's locale: "3:05 pm", "noon"."""
-    if now.minute == 0 and now.hour in (0, 12):
-        return "noon" if now.hour == 12 else "midnight"
-    return f"{(now.hour + 11) % 12 + 1}:{now.minute:02d} {'am' if now.hour < 12 else 'pm'}"
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,111 @@
+"""Answers from the person's own files, with the real sentence encoder."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from kai.adapters.engine_minds import read_documents
+from kai.engine.minds import Minds
+from kai.engine.speech.library import Document, Library, passages
+from kai.engine.speech.mind import Mind
+from kai.engine.thinking import Question, Said
+from kai.engine.workers import Workers
+from kai.wire.realtime import ContentPart, Item
+
+HOUSE = """# Summer house
+
+The key lies under the blue flower pot. The neighbour has a second one.
+
+## Heating
+Turn the red valve to the left, then wait for ten minutes. The boiler is in the cellar.
+
+- The internet password is written on the **router**.
+- Waste is collected on [Tuesdays](https://example.org).
+"""
+TEAM = "Our release is planned for the third of March. Anna leads the design, Ben the tests.\n\nLunch is at noon."
+
+
+@pytest.fixture(scope="module")
+def mind() -> Mind:
+    return Mind.load()
+
+
+@pytest.fixture(scope="module")
+def library(mind: Mind) -> Library:
+    return Library([Document("house.md", HOUSE), Document("team.txt", TEAM)], mind.encoder.encode)
+
+
+def test_a_document_is_cut_under_its_headings_and_freed_of_its_marks() -> None:
+    found = list(passages(Document("house.md", HOUSE)))
+    assert [passage.heading for passage in found] == ["Summer house", *["Summer house. Heating"] * 3]
+    assert found[-1].text == "Waste is collected on Tuesdays."
+    assert found[-2].text == "The internet password is written on the router."
+
+
+@pytest.mark.parametrize(
+    ("question", "source", "words"),
+    [
+        ("Where is the key of the summer house?", "house.md", "blue flower pot"),
+        ("How do I turn on the heating?", "house.md", "red valve"),
+        ("When is the waste collected?", "house.md", "Tuesdays"),
+        ("When is the release?", "team.txt", "third of March"),
+        ("Who leads the tests?", "team.txt", "Ben"),
+    ],
+)
+def test_a_question_finds_its_passage_and_its_file(
+    library: Library, question: str, source: str, words: str
+) -> None:
+    (found,) = library.find(question)
+    assert found.passage.source == source
+    assert words in found.answer
+
+
+@pytest.mark.parametrize(
+    "question", ["Who was Napoleon?", "What is the capital of France?", "How do cats purr?"]
+)
+def test_what_the_files_do_not_say_is_not_answered_from_them(library: Library, question: str) -> None:
+    assert library.find(question) == []
+
+
+def test_an_empty_library_finds_nothing(mind: Mind) -> None:
+    assert Library([Document("a.md", " \n# \n")], mind.encoder.encode).find("What?") == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("When is the release?", "Your file team.txt says: Our release is planned for the third of March."),
+        ("What time is it?", "3:05 pm"),
+        ("Who was Napoleon?", "without a model or a key"),
+    ],
+)
+async def test_the_small_mind_answers_from_the_files_names_them_and_says_what_it_does_not_know(
+    mind: Mind, asked: str, words: str
+) -> None:
+    workers = Workers()
+    minds = Minds(mind, workers)
+    try:
+        documents = [{"name": "team.txt", "text": TEAM}]
+        await minds.put("mine", {"documents": documents})
+        item = Item(type="message", role="user", content=(ContentPart(type="input_text", text=asked),))
+        question = Question((item,), "", datetime(2026, 1, 2, 15, 5))  # noqa: DTZ001
+        thoughts = [thought async for thought in minds.thinker_of("kai-mine").think(question)]
+    finally:
+        await minds.aclose()
+        workers.close()
+    assert words in "".join(thought.text for thought in thoughts if isinstance(thought, Said))
+
+
+def test_a_folder_is_read_without_what_is_no_text_or_leads_out_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.md").write_text("One.", encoding="utf-8")
+    (folder / "b.TXT").write_text("Two.", encoding="utf-8")
+    (folder / "c.pdf").write_bytes(b"%PDF")
+    (folder / "d.txt").write_bytes(b"\xff\xfe\x00bad")
+    (tmp_path / "secret.txt").write_text("No.", encoding="utf-8")
+    (folder / "e.txt").symlink_to(tmp_path / "secret.txt")
+    assert read_documents(folder) == (("b.TXT", "Two."), ("deep/a.md", "One."))

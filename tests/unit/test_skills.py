@@ -1,0 +1,141 @@
+"""Small things that Kai does himself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from kai.engine.speech import skills
+from kai.engine.speech.skills import CancelTimers, ChangePace, ChangeVolume, SetTimer
+
+NOW = datetime(2026, 11, 22, 15, 5)  # noqa: DTZ001 - a Sunday, local time
+
+
+def do(heard: str, *before: str) -> skills.Done | None:
+    return skills.do(heard, before, NOW)
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        ("How many ounces are in a pound?", "1 pound is 16 ounces."),
+        ("Convert five miles to kilometers.", "5 miles are about 8.047 kilometers."),
+        ("What is 20 degrees Celsius in Fahrenheit?", "20 degrees Celsius are 68 degrees Fahrenheit."),
+        (
+            "What's a hundred degrees Fahrenheit in Celsius?",
+            "100 degrees Fahrenheit are about 37.78 degrees Celsius.",
+        ),
+        ("how many minutes are in two hours", "2 hours are 120 minutes."),
+        ("How many feet in a mile?", "1 mile is 5280 feet."),
+        ("What is 3 feet in inches?", "3 feet are 36 inches."),
+        ("How many liters in 2 kilograms?", "I cannot turn kilograms into liters."),
+    ],
+)
+def test_units_are_converted(heard: str, said: str) -> None:
+    done = do(heard)
+    assert done is not None
+    assert done.text == said
+
+
+@pytest.mark.parametrize(
+    ("heard", "timer"),
+    [
+        ("Set a timer for five minutes.", SetTimer(300)),
+        ("Please set an alarm in half an hour", SetTimer(1_800)),
+        ("Start a timer for one hour and 30 minutes", SetTimer(5_400)),
+        ("Remind me in 10 minutes to call my mother.", SetTimer(600, "call my mother")),
+        ("Remind me to drink water in 20 seconds", SetTimer(20, "drink water")),
+    ],
+)
+def test_timers_are_set(heard: str, timer: SetTimer) -> None:
+    done = do(heard)
+    assert done is not None
+    assert done.effects == (timer,)
+
+
+def test_a_timer_says_what_it_was_for_and_all_are_cancelled_at_once() -> None:
+    assert skills.time_is_up(SetTimer(600, "call my mother")) == "Here is your reminder: call your mother."
+    assert skills.time_is_up(SetTimer(90)) == "Your 1 minute and 30 seconds are over."
+    done = do("Cancel the timer, please.")
+    assert done is not None
+    assert done.effects == (CancelTimers(),)
+    assert do("Set a timer.") is None
+    too_long = do("Set a timer for 90 hours")
+    assert too_long is not None
+    assert too_long.effects == ()
+
+
+@pytest.mark.parametrize(
+    ("heard", "effect"),
+    [
+        ("Can you speak slower?", ChangePace(0.82)),
+        ("You talk too fast.", ChangePace(0.82)),
+        ("A bit faster, please.", ChangePace(1.22)),
+        ("Louder!", ChangeVolume(6.0)),
+        ("You are too loud.", ChangeVolume(-6.0)),
+    ],
+)
+def test_pace_and_loudness_are_changed(heard: str, effect: object) -> None:
+    done = do(heard)
+    assert done is not None
+    assert done.effects == (effect,)
+
+
+@pytest.mark.parametrize(
+    ("before", "heard", "said"),
+    [
+        ((), "What day is tomorrow?", "Tomorrow is Monday, November 23, 2026."),
+        (("What day is it today?",), "And tomorrow?", "Tomorrow is Monday, November 23, 2026."),
+        (
+            ("What's the date?", "And tomorrow?"),
+            "And yesterday?",
+            "Yesterday was Saturday, November 21, 2026.",
+        ),
+        ((), "What date will it be in two weeks?", "In 14 days it will be Sunday, December 6, 2026."),
+        ((), "What day was it 3 days ago?", "3 days ago it was Thursday, November 19, 2026."),
+        ((), "What time will it be in two hours?", "It will be 5:05 pm then."),
+    ],
+)
+def test_days_to_come_are_told_and_followed_up(before: tuple[str, ...], heard: str, said: str) -> None:
+    done = do(heard, *before)
+    assert done is not None
+    assert done.text == said
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        "And tomorrow?",
+        "Is it going to rain tomorrow?",
+        "What is the weather tomorrow?",
+        "I saw her yesterday.",
+    ],
+)
+def test_tomorrow_alone_asks_for_no_date(heard: str) -> None:
+    assert do(heard, "Who wrote Hamlet?") is None
+
+
+def test_notes_are_kept_within_the_talk() -> None:
+    noted = do("Remember that my car is in lot five.")
+    assert noted is not None
+    assert noted.text == "I will remember for this talk: your car is in lot five."
+    asked = do("Where is my car?", "Remember that my car is in lot five.")
+    assert asked is not None
+    assert asked.text == "You told me: your car is in lot five."
+    listed = do(
+        "What did I ask you to remember?", "Note that I like tea.", "Please remember that my cat is Tom."
+    )
+    assert listed is not None
+    assert listed.text == "You asked me to remember: you like tea; your cat is Tom."
+    assert do("Where is my wallet?", "Remember that my car is in lot five.") is None
+    nothing = do("What did I ask you to remember?")
+    assert nothing is not None
+    assert "not asked me to remember anything" in nothing.text
+
+
+@pytest.mark.parametrize(
+    "heard", ["What time is it?", "Do you remember my name?", "Hello.", "How far away is the moon?", ""]
+)
+def test_what_is_no_skill_is_left_to_the_mind(heard: str) -> None:
+    assert do(heard) is None
