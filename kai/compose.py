@@ -49,11 +49,15 @@ class App:
             await self._engine.aclose()
 
     def services(self) -> Services:
-        engine = self._engine
-        if engine is None:
-            return Services(is_ready=self._settings.has_cloud_brain, progress="", problem="")
-        problem = engine.fatal.message if engine.fatal is not None else ""
-        return Services(is_ready=engine.is_up and not problem, progress=self._progress, problem=problem)
+        settings, engine = self._settings, self._engine
+        problem = engine.fatal.message if engine is not None and engine.fatal is not None else ""
+        return Services(
+            is_ready=(engine is None or engine.is_up) and not problem,
+            progress=self._progress,
+            problem=problem,
+            is_local=not settings.has_cloud_brain and settings.liveavatar_api_key is None,
+            is_local_brain=not settings.has_cloud_brain,
+        )
 
     def make_session(self, browser_id: str) -> tuple[Session, PageLink]:
         """A talk of that browser with fresh legs."""

@@ -51,11 +51,16 @@ class Page(BrowserLink, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the landing page tells of the engine: ``is_ready``, the newest line of its start, or why it cannot run."""
+    """What the page tells of what talks share: ``is_ready``, the newest line of the engine's start, or why it cannot run.
+
+    ``is_local`` when nothing that is said leaves this computer: the engine is the brain, and no cloud face is set.
+    """
 
     is_ready: bool
     progress: str
     problem: str
+    is_local: bool = True
+    is_local_brain: bool = True
 
 
 class Talk:

@@ -107,6 +107,16 @@ def find_talk(talk_id: str, browser_id: str) -> Talk | None:
     return _hub.find(talk_id, browser_id)
 
 
+def is_local() -> bool:
+    """Whether nothing that is said leaves this computer."""
+    return _hub is None or bool(_hub.services().is_local)
+
+
+def is_local_brain() -> bool:
+    """Whether the local engine hears and speaks."""
+    return _hub is None or bool(_hub.services().is_local_brain)
+
+
 def services_problem() -> str:
     """Why what all talks share cannot run, for people; empty while all is well or on its way."""
     return "" if _hub is None else str(_hub.services().problem)

@@ -31,7 +31,8 @@ def _draw_picture(character: str, size: str = "") -> None:
 
 def _draw_first(talk: Talk) -> None:
     _draw_picture(bridge.look(talk).character)
-    facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in texts.LANDING_FACTS)
+    told = texts.LANDING_FACTS if host.is_local() else texts.LANDING_FACTS_CLOUD
+    facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in told)
     st.html(
         f'<div class="kai-words"><h1>{texts.LANDING_TITLE}</h1><p>{texts.LANDING_LEAD}</p></div>',
     )

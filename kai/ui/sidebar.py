@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from kai.ui import bridge, texts
+from kai.ui import bridge, host, texts
 from kai.ui.host import Talk
 from kai.ui.view import INSTRUCTIONS_LIMIT_CHARS
 
@@ -39,16 +39,18 @@ def draw(talk: Talk) -> None:
         _help(texts.CHARACTER_HELP, texts.TAG_NOW)
 
         _group(texts.SIDEBAR_HOW)
-        voices = list(texts.VOICE_NAMES)
+        names = texts.VOICE_NAMES_LOCAL if host.is_local_brain() else texts.VOICE_NAMES
+        voices = list(names)
         st.selectbox(
             texts.VOICE,
             voices,
             index=voices.index(look.voice) if look.voice in voices else 0,
-            format_func=lambda name: texts.VOICE_NAMES[name],
+            format_func=lambda name: names[name],
             key="look-voice",
             on_change=take("voice", "look-voice"),
+            disabled=len(voices) == 1,
         )
-        _help(texts.VOICE_HELP, texts.TAG_RESTART)
+        _help(texts.VOICE_HELP_LOCAL if len(voices) == 1 else texts.VOICE_HELP, texts.TAG_RESTART)
         st.slider(
             texts.SPEED,
             MIN_SPEED,
@@ -71,7 +73,8 @@ def draw(talk: Talk) -> None:
             key="look-instructions",
             on_change=take("instructions", "look-instructions"),
         )
-        _help(texts.INSTRUCTIONS_HELP, texts.TAG_NEXT_TURN)
+        is_small = host.is_local_brain()
+        _help(texts.INSTRUCTIONS_HELP_LOCAL if is_small else texts.INSTRUCTIONS_HELP, texts.TAG_NEXT_TURN)
 
 
 def _group(words: str) -> None:

@@ -17,6 +17,10 @@ LANDING_FACTS: Final = (
     "No account",
     "The microphone is asked next",
 )
+LANDING_FACTS_CLOUD: Final = (
+    "What you say goes to the provider whose key is set",
+    "The microphone is asked next",
+)
 AI_LINE: Final = "Kai is an AI. It can be wrong."
 ENDED_TITLE: Final = "The talk is over"
 ENDED_LASTED: Final = "You talked for {duration}."
@@ -122,6 +126,8 @@ CHARACTER_HELP: Final = "The face that you see."
 CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade"}
 VOICE: Final = "Voice"
 VOICE_HELP: Final = "The voice that you hear."
+VOICE_HELP_LOCAL: Final = "The local engine has one voice. With a key there are more."
+VOICE_NAMES_LOCAL: Final = {"marin": "Heart, American English"}
 VOICE_NAMES: Final = {
     "marin": "Marin",
     "cedar": "Cedar",
@@ -138,6 +144,7 @@ SPEED: Final = "Speaking speed"
 SPEED_HELP: Final = "1 is Kai's own pace."
 INSTRUCTIONS: Final = "Instructions"
 INSTRUCTIONS_HELP: Final = "Who Kai shall be and how it shall answer."
+INSTRUCTIONS_HELP_LOCAL: Final = "A larger mind follows this; the small one here takes only its name from it."
 INSTRUCTIONS_PLACEHOLDER: Final = "For example: be brief and cheerful."
 
 # ------------------------------------------------------------------ routes

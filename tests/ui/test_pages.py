@@ -143,7 +143,28 @@ def bridge_say(talk: Talk, text: str) -> None:
     talk.dispatch(TextSubmitted("item_typed", text))
 
 
-def test_the_sidebar_reaches_the_talk_and_its_values_stay(app: AppTest, hub: SessionHub) -> None:
+def test_without_a_key_the_page_promises_no_more_than_the_engine_has(app: AppTest, hub: SessionHub) -> None:
+    app.run()
+    voice = app.sidebar.selectbox(key="look-voice")
+    assert voice.options == list(texts.VOICE_NAMES_LOCAL.values())
+    assert voice.disabled
+    assert texts.VOICE_HELP_LOCAL in words(app)
+    assert texts.LANDING_FACTS[0] in words(app)
+
+
+def test_with_a_key_the_page_does_not_say_that_all_stays_here(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "is_local", lambda: False)
+    app.run()
+    assert texts.LANDING_FACTS[0] not in words(app)
+    assert texts.LANDING_FACTS_CLOUD[0] in words(app)
+
+
+def test_the_sidebar_reaches_the_talk_and_its_values_stay(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "is_local_brain", lambda: False)
     app.run()
     app.sidebar.selectbox(key="look-voice").set_value("cedar").run()
     app.sidebar.slider(key="look-speed").set_value(1.25).run()
