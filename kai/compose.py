@@ -10,10 +10,14 @@ import time
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
+from kai.adapters.liveavatar.face import KIND, AvatarChoice, LiveAvatarFace
+from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.voice_only import VoiceOnly
 from kai.ports import AvatarFace, VoiceBrain
+from kai.records.paid_sessions import PaidSessions
+from kai.runtime.faces import FaceStack
 from kai.runtime.hub import Services, SessionHub
 from kai.runtime.session import Session
 from kai.runtime.tools import first_tools
@@ -37,16 +41,37 @@ class App:
         self._progress = ""
         self._tools = first_tools()
         self._udp_blocked_until_s = 0.0
+        folder = settings.state_dir
+        self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
+        self._avatars: LiveAvatarApi | None = None
+        self._reaping: asyncio.Task[int] | None = None
+
+    @property
+    def avatars(self) -> LiveAvatarApi | None:
+        """The cloud face's service, where there is a key for it: gallery and credits. Kai's loop only."""
+        return self._avatars
 
     def open(self) -> None:
         """Start what talks will need, before the first visitor comes."""
+        key = self._settings.liveavatar_api_key
+        if key is not None:
+            account = Account(key.get_secret_value(), self._settings.liveavatar_url or BASE_URL)
+            self._avatars = LiveAvatarApi(account)
+            self._reaping = asyncio.create_task(
+                self._records.reap(KIND, self._avatars.stop), name="app: reap paid sessions"
+            )
         if not self._settings.has_cloud_brain:
             self._engine = EngineProcess(self._on_progress)
             self._engine.start()
 
     async def aclose(self) -> None:
+        if self._reaping is not None:
+            self._reaping.cancel()
+            await asyncio.gather(self._reaping, return_exceptions=True)
         if self._engine is not None:
             await self._engine.aclose()
+        if self._avatars is not None:
+            await self._avatars.aclose()
 
     def services(self) -> Services:
         settings, engine = self._settings, self._engine
@@ -107,7 +132,27 @@ class App:
         )
 
     def _make_face(self) -> AvatarFace:
-        return LocalFace()
+        if self._avatars is None:
+            return LocalFace()
+        settings = self._settings
+        return FaceStack(
+            self._make_cloud_face,
+            LocalFace,
+            is_sandbox=settings.liveavatar_sandbox,
+            limit_s=settings.liveavatar_minutes * 60,
+        )
+
+    def _make_cloud_face(self) -> LiveAvatarFace:
+        assert self._avatars is not None
+        settings = self._settings
+        choice = AvatarChoice(
+            avatar_id=settings.liveavatar_avatar_id,
+            quality=settings.liveavatar_quality,
+            encoding=settings.liveavatar_encoding,
+            is_sandbox=settings.liveavatar_sandbox,
+            has_test_marks=settings.test_marks,
+        )
+        return LiveAvatarFace(self._avatars, choice, self._records)
 
     def _on_udp_blocked(self) -> None:
         self._udp_blocked_until_s = time.monotonic() + UDP_BLOCKED_S

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -67,6 +67,18 @@ class Settings(BaseSettings):
     liveavatar_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("LIVEAVATAR_API_KEY", "HEYGEN_API_KEY")
     )
+    liveavatar_url: str | None = None
+    """Another server that speaks LiveAvatar's protocol; the local one, for instance."""
+    liveavatar_avatar_id: str = ""
+    """The avatar; empty means the first of the account that can be used."""
+    liveavatar_quality: Literal["very_high", "high", "medium", "low"] = "medium"
+    liveavatar_encoding: Literal["H264", "VP8"] = "H264"
+    liveavatar_sandbox: bool = False
+    """Free sessions of a minute, with one avatar of HeyGen's."""
+    liveavatar_minutes: float = Field(default=20.0, gt=0)
+    """After so long the local face takes over, until the avatar is asked for again."""
+    state_dir: Path | None = None
+    """Where Kai notes its running paid sessions; empty means the user's state folder."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers for remote use, as JSON. On this computer none is needed and none is asked."""
     log_level: str = "INFO"
@@ -134,6 +146,11 @@ class Settings(BaseSettings):
             raise ConfigError(
                 f"A setting is wrong ({wrong}). Correct it in the environment or in .env."
             ) from None
+
+    @property
+    def has_cloud_face(self) -> bool:
+        """Whether LiveAvatar is the face, with the local one standing by; else the local one is."""
+        return self.liveavatar_api_key is not None
 
     @property
     def has_cloud_brain(self) -> bool:

@@ -308,6 +308,15 @@ class PlayoutInterrupted:
     heard_text: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class FaceReported:
+    """Which face is on (``local``, ``liveavatar``), and why where that is worth a word: a code, and a sentence."""
+
+    face: str
+    code: str = ""
+    message: str = ""
+
+
 # ------------------------------------------------------------------ what time brings
 
 
@@ -359,6 +368,7 @@ Event = (
     | PlayoutStarted
     | PlayoutFinished
     | PlayoutInterrupted
+    | FaceReported
     | TimerFired
 )
 

@@ -38,6 +38,7 @@ from kai.core.events import (
     Command,
     EndTurn,
     Event,
+    FaceReported,
     Greet,
     HandOverRequested,
     InterruptRequested,
@@ -205,6 +206,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return _follow(state, segment_id, "playout", Span.PAST)
         case PlayoutInterrupted(segment_id):
             return _follow(_cut_message(state, event), segment_id, "playout", Span.PAST)
+        case FaceReported():
+            return _face_reported(state, event), ()
         case StartRequested():
             return _start(state, event, at)
         case StopRequested():
@@ -422,6 +425,17 @@ def _face_lost(state: SessionState) -> Step:
     """Who goes on with the sounding answer (the next face, or the voice alone) reports its playout anew."""
     answers = tuple(replace(a, playout=Span.AHEAD) if a.is_playing else a for a in state.answers)
     return _with_answers(state, answers)
+
+
+def _face_reported(state: SessionState, event: FaceReported) -> SessionState:
+    """Another face is on, or has something to say. All is well again when the avatar is back."""
+    state = replace(state, face_name=event.face)
+    if event.message:
+        return _with_problem(state, Problem(event.code, event.message))
+    is_mended = (
+        event.face != "local" and state.problem is not None and state.problem.code.startswith("avatar-")
+    )
+    return replace(state, problem=None) if is_mended else state
 
 
 def _retry_now(state: SessionState, name: LegName) -> Step:

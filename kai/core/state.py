@@ -139,13 +139,15 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a person chose in the sidebar. ``speed`` is a factor, 0.25 to 1.5 (the protocol's range)."""
+    """What a person chose in the sidebar. ``speed`` is a factor, 0.25 to 1.5 (the protocol's range). ``face`` is ``local``
+    for the one of this computer, ``liveavatar`` or empty for the best that there is."""
 
     character: str = "kai"
     voice: str = "marin"
     speed: float = 1.0
     instructions: str = ""
     brain: BrainConfig = BrainConfig()
+    face: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,7 @@ class SessionState:
     pending_text: tuple[tuple[str, str], ...] = ()
     look: Look = field(default_factory=Look)
     problem: Problem | None = None
+    face_name: str = ""
     facts: BrainFacts = BrainFacts()
     spending: Spending = Spending()
     rate_limits: tuple[RateLimit, ...] = ()

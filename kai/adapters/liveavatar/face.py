@@ -11,13 +11,12 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from kai.adapters.liveavatar.control import ControlSocket
 from kai.adapters.liveavatar.rest import LiveAvatarApi
-from kai.adapters.liveavatar.room import RoomClient
 from kai.adapters.liveavatar.troubles import trouble
 from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import AgentState, LegName, Look
@@ -26,6 +25,9 @@ from kai.media.heard import Begun, Finding, Matcher, Over
 from kai.media.sync import AvSync, PictureHold, SoundHold
 from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
 from kai.wire import liveavatar as wire
+
+if TYPE_CHECKING:
+    from kai.adapters.liveavatar.room import RoomClient
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AvatarChoice:
-    """Which avatar, and how. ``longest_s``: no session is longer, whatever the plan allows."""
+    """Which avatar, and how. An empty ``avatar_id`` is the first of the account that can be used; no session is longer than
+    ``longest_s``, whatever the plan allows."""
 
     avatar_id: str
     quality: str = "medium"
@@ -121,6 +124,9 @@ class LiveAvatarFace:
     # -------------------------------------------------------------- the port
 
     async def open(self, look: Look, sink: FaceSink) -> None:
+        # Loads a library of 30 MB, which a Kai without a key never needs.
+        from kai.adapters.liveavatar.room import RoomClient
+
         del look  # an avatar is chosen in the account's gallery, not by character
         self._sink, self._loop = sink, asyncio.get_running_loop()
         try:
@@ -228,11 +234,21 @@ class LiveAvatarFace:
         await asyncio.sleep(CONCURRENCY_WAIT_S)
         return await self._mint_and_start()
 
+    async def _pick_avatar(self) -> str:
+        if self._choice.is_sandbox:
+            return wire.SANDBOX_AVATAR_ID
+        if self._choice.avatar_id:
+            return self._choice.avatar_id
+        avatars = await self._api.avatars()
+        if not avatars:
+            raise trouble("avatar-unusable")
+        return avatars[0].id
+
     async def _mint_and_start(self) -> wire.StartGrant:
         choice = self._choice
         token = await self._api.mint(
             wire.TokenRequest(
-                avatar_id=wire.SANDBOX_AVATAR_ID if choice.is_sandbox else choice.avatar_id,
+                avatar_id=await self._pick_avatar(),
                 is_sandbox=choice.is_sandbox,
                 video_settings=wire.VideoSettings(quality=choice.quality, encoding=choice.encoding),
                 max_session_duration=choice.longest_s,

@@ -1,0 +1,189 @@
+"""The stack of faces with fakes in it: one face to the talk, whoever is shown; and nothing paid for is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from kai.core.events import FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.faces import Face
+from kai.core.state import AgentState, Look
+from kai.errors import FaceError
+from kai.ports import AvatarFace
+from kai.runtime.faces import FaceStack
+from tests.contract.suite_face import FaceContract, Lose, MakeFace
+from tests.support.fakes import FaceLog, FakeFace, tone
+
+
+class FakeCloud(FakeFace):
+    """A paid face; ``open_delay_s`` is how long it takes to come."""
+
+    longest_s: float | None = 600.0
+
+    def __init__(self, *, open_error: FaceError | None = None, open_delay_s: float = 0.0) -> None:
+        super().__init__(open_error=open_error)
+        self._delay_s = open_delay_s
+
+    async def open(self, look: Look, sink: Any) -> None:
+        await asyncio.sleep(self._delay_s)
+        await super().open(look, sink)
+
+
+class Stand:
+    """A stack and everything that it made."""
+
+    def __init__(self, make_cloud: Callable[[], FakeCloud] = FakeCloud) -> None:
+        self.clouds: list[FakeCloud] = []
+        self.locals: list[FakeFace] = []
+        self._make_cloud = make_cloud
+        self.stack = FaceStack(self._cloud, self._local)
+
+    def _cloud(self) -> FakeCloud:
+        self.clouds.append(self._make_cloud())
+        return self.clouds[-1]
+
+    def _local(self) -> FakeFace:
+        self.locals.append(FakeFace())
+        return self.locals[-1]
+
+
+@pytest.fixture
+def log() -> FaceLog:
+    return FaceLog()
+
+
+@pytest_asyncio.fixture
+async def stand(log: FaceLog) -> AsyncIterator[Stand]:
+    stand = Stand()
+    await stand.stack.open(Look(), log)
+    await log.wait(lambda: stand.locals and stand.locals[0].looks)
+    yield stand
+    await stand.stack.aclose()
+    assert all(face.is_closed for face in (*stand.clouds, *stand.locals))
+
+
+async def play(face: AvatarFace, blocks: int) -> Any:
+    out: list[Any] = []
+    for _ in range(blocks):
+        out.append(face.pull_sound())
+        await asyncio.sleep(0)
+    return np.concatenate(out)
+
+
+class TestFaceStack(FaceContract):
+    @pytest.fixture
+    def make_face(self) -> MakeFace:
+        return lambda: FaceStack(FakeCloud, FakeFace)
+
+    @pytest.fixture
+    def broken_face(self) -> AvatarFace:
+        error = FaceError("No.", code="no", is_retryable=False)
+        return FaceStack(lambda: FakeCloud(open_error=error), lambda: FakeFace(open_error=error))
+
+    async def test_a_face_that_cannot_be_opened_says_why(self, broken_face: AvatarFace, log: FaceLog) -> None:
+        with pytest.raises(FaceError):
+            await broken_face.open(Look(), log)
+        await broken_face.aclose()
+        assert log.of(LegFailed) == []
+
+    @pytest.fixture
+    def lose(self) -> Lose:
+        async def lose(face: AvatarFace) -> None:
+            assert isinstance(face, FaceStack)
+            for child in (face._local, face._cloud):
+                assert isinstance(child, FakeFace)
+                child.fail()
+
+        return lose
+
+
+async def test_an_answer_goes_on_at_the_heard_sample_when_the_cloud_face_is_lost(
+    stand: Stand, log: FaceLog
+) -> None:
+    stack = stand.stack
+    said = tone(2000)
+    stack.speak("a", said)
+    stack.end_segment("a")
+    before = await play(stack, 50)
+    stand.clouds[0].fail()
+    assert stack.on is Face.LOCAL
+    after = await play(stack, 60)
+    whole = np.concatenate([before, after])[: 2 * len(said)]
+    assert np.array_equal(whole[::2], said)
+    await log.wait_for(PlayoutFinished("a"))
+    assert log.of(PlayoutStarted, PlayoutFinished) == [PlayoutStarted("a"), PlayoutFinished("a")]
+    assert log.of(LegFailed) == []
+    assert log.of(FaceReported)[-1].face == "local"
+
+
+async def test_after_a_change_of_face_what_was_heard_counts_from_the_answers_beginning(
+    stand: Stand, log: FaceLog
+) -> None:
+    stack = stand.stack
+    stack.speak("a", tone(2000))
+    await play(stack, 50)
+    stand.clouds[0].fail()
+    await play(stack, 10)
+    heard = stack.stop_speaking()
+    assert heard is not None
+    assert (heard.segment_id, heard.samples / 480) == ("a", 60)
+
+
+async def test_a_lost_cloud_face_is_closed_and_a_fresh_one_is_shown_between_turns(
+    stand: Stand, log: FaceLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kai.core.faces.AGAIN_AFTER_S", (0.01,))
+    stack = stand.stack
+    stand.clouds[0].fail()
+    await log.wait(lambda: len(stand.clouds) == 2 and stack.on is Face.CLOUD)
+    assert stand.clouds[0].is_closed
+    assert not stand.clouds[1].is_closed
+    assert log.of(FaceReported)[-1] == FaceReported("liveavatar")
+
+
+async def test_a_person_switches_to_the_local_face_and_back(stand: Stand, log: FaceLog) -> None:
+    stack = stand.stack
+    stack.set_look(Look(face="local"))
+    assert stack.on is Face.LOCAL
+    await log.wait(lambda: True)
+    stack.set_look(Look(face="liveavatar"))
+    await log.wait(lambda: stack.on is Face.CLOUD)
+    assert [cloud.is_closed for cloud in stand.clouds] == [True, False]
+
+
+async def test_who_wants_the_local_face_from_the_start_pays_nothing(log: FaceLog) -> None:
+    stand = Stand()
+    await stand.stack.open(Look(face="local"), log)
+    assert stand.stack.on is Face.LOCAL
+    assert stand.clouds == []
+    await stand.stack.aclose()
+
+
+async def test_a_refused_cloud_face_is_no_failure_of_the_leg(log: FaceLog) -> None:
+    error = FaceError("No credit is left.", code="avatar-no-credits", is_retryable=False)
+    stand = Stand(lambda: FakeCloud(open_error=error))
+    await stand.stack.open(Look(), log)
+    assert stand.stack.on is Face.LOCAL
+    assert FaceReported("local", "avatar-no-credits", "No credit is left.") in log.events
+    await stand.stack.aclose()
+
+
+async def test_closing_while_the_cloud_face_opens_leaves_nothing(log: FaceLog) -> None:
+    stand = Stand(lambda: FakeCloud(open_delay_s=30))
+    opening = asyncio.create_task(stand.stack.open(Look(), log))
+    await log.wait(lambda: True)
+    await asyncio.sleep(0.01)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    assert all(face.is_closed for face in (*stand.clouds, *stand.locals))
+
+
+async def test_the_mood_and_the_wish_for_frames_go_with_the_face(stand: Stand) -> None:
+    stand.stack.set_mood(AgentState.THINKING)
+    stand.clouds[0].fail()
+    assert stand.locals[0].moods[-1] is AgentState.THINKING

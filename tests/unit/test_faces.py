@@ -1,0 +1,391 @@
+"""Which face is on: the policy rule by rule, then whole talks with scripted faults in virtual time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from kai.core.faces import (
+    AGAIN_AFTER_S,
+    COVER_AFTER_S,
+    LIMIT_S,
+    ROTATE_BEFORE_S,
+    SILENCE_S,
+    WARN_BEFORE_S,
+    Arm,
+    Began,
+    CloudLost,
+    CloudWished,
+    Disarm,
+    DropNext,
+    Face,
+    Faces,
+    FacesEvent,
+    GiveUp,
+    LocalLost,
+    LocalOpened,
+    Next,
+    NextFailed,
+    NextOpened,
+    OpenLocal,
+    Order,
+    PrepareCloud,
+    Report,
+    ShowLocal,
+    ShowNext,
+    SpeakingChanged,
+    Standby,
+    Stirred,
+    TimeCame,
+    step,
+)
+
+LOST = CloudLost("avatar-stalled", "It stopped.", is_retryable=True)
+
+
+@dataclass
+class Story:
+    """``do`` feeds events and returns the orders that they brought."""
+
+    state: Faces = field(default_factory=Faces)
+    at_s: float = 100.0
+
+    def do(self, *events: FacesEvent) -> tuple[Order, ...]:
+        orders: tuple[Order, ...] = ()
+        for event in events:
+            self.at_s += 0.01
+            self.state, more = step(self.state, event, self.at_s)
+            orders += more
+        return orders
+
+
+def on_cloud(longest_s: float | None = 600.0, **facts: bool) -> Story:
+    story = Story()
+    story.do(Began(), LocalOpened(), NextOpened(longest_s, **facts))
+    assert story.state.on is Face.CLOUD
+    return story
+
+
+def reports(orders: tuple[Order, ...]) -> list[tuple[Face, str]]:
+    return [(order.face, order.code) for order in orders if isinstance(order, Report)]
+
+
+def delays(orders: tuple[Order, ...]) -> dict[str, float]:
+    return {order.name: order.delay_s for order in orders if isinstance(order, Arm)}
+
+
+# -- start -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_talk_prepares_both_faces_and_shows_the_cloud_face_when_it_comes() -> None:
+    story = Story()
+    orders = story.do(Began())
+    assert {OpenLocal(), PrepareCloud()} <= set(orders)
+    assert story.do(LocalOpened()) == ()
+    assert ShowNext() in story.do(NextOpened(600.0))
+
+
+def test_a_slow_cloud_face_is_covered_by_the_local_one() -> None:
+    story = Story()
+    assert delays(story.do(Began()))["cover"] == COVER_AFTER_S
+    story.do(LocalOpened())
+    orders = story.do(TimeCame("cover"))
+    assert ShowLocal() in orders
+    assert reports(orders) == [(Face.LOCAL, "avatar-coming")]
+    assert reports(story.do(NextOpened(600.0))) == [(Face.CLOUD, "")]
+
+
+@pytest.mark.parametrize("is_local_first", [True, False])
+def test_a_refused_cloud_face_means_the_local_one_and_says_why(is_local_first: bool) -> None:
+    story = Story()
+    refused = NextFailed("avatar-wrong-key", "No.", is_retryable=False)
+    events = (LocalOpened(), refused) if is_local_first else (refused, LocalOpened())
+    orders = story.do(Began(), *events)
+    assert story.state.on is Face.LOCAL
+    assert (Face.LOCAL, "avatar-wrong-key") in reports(orders)
+    assert "again" not in delays(orders)
+
+
+def test_without_any_face_the_leg_fails() -> None:
+    story = Story()
+    orders = story.do(
+        Began(), NextFailed("avatar-server", "Oops.", is_retryable=True), LocalLost("face-start", "No.")
+    )
+    assert [order for order in orders if isinstance(order, GiveUp)] == [GiveUp("face-start", "No.")]
+
+
+# -- loss and return ---------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_face_is_replaced_in_mid_sentence() -> None:
+    story = on_cloud()
+    story.do(SpeakingChanged(True))
+    orders = story.do(LOST)
+    assert orders[0] == ShowLocal()
+    assert reports(orders) == [(Face.LOCAL, "avatar-stalled")]
+    assert delays(orders)["again"] == AGAIN_AFTER_S[0]
+
+
+def test_the_cloud_face_comes_back_between_turns() -> None:
+    story = on_cloud()
+    story.do(SpeakingChanged(True), LOST)
+    assert PrepareCloud() in story.do(TimeCame("again"))
+    assert ShowNext() not in story.do(NextOpened(600.0))
+    assert ShowNext() in story.do(SpeakingChanged(False))
+    assert story.state.on is Face.CLOUD
+
+
+def test_each_loss_waits_longer_before_the_next_try() -> None:
+    story = on_cloud()
+    waits: list[float] = []
+    for _ in range(5):
+        waits.append(delays(story.do(LOST))["again"])
+        story.do(TimeCame("again"), NextOpened(600.0))
+    assert waits == [*AGAIN_AFTER_S, AGAIN_AFTER_S[-1]]
+
+
+def test_what_trying_again_cannot_mend_waits_for_a_person() -> None:
+    story = on_cloud()
+    orders = story.do(replace(LOST, code="avatar-no-credits", is_retryable=False))
+    assert "again" not in delays(orders)
+    assert PrepareCloud() in story.do(CloudWished(True))
+
+
+def test_late_news_of_what_was_given_up_changes_nothing() -> None:
+    story = on_cloud()
+    story.do(CloudWished(False))
+    before = story.state
+    assert story.do(LOST, NextOpened(600.0), NextFailed("x", "y", is_retryable=True), TimeCame("again")) == ()
+    assert story.state == before
+
+
+# -- a person's wish ---------------------------------------------------------------------------------------------------
+
+
+def test_a_person_may_choose_the_local_face_and_go_back() -> None:
+    story = on_cloud()
+    orders = story.do(CloudWished(False))
+    assert ShowLocal() in orders
+    assert reports(orders) == [(Face.LOCAL, "")]
+    assert PrepareCloud() in story.do(CloudWished(True))
+    assert ShowNext() in story.do(NextOpened(600.0))
+
+
+def test_a_wish_for_the_local_face_stops_what_is_being_prepared() -> None:
+    story = Story()
+    story.do(Began(), LocalOpened())
+    orders = story.do(CloudWished(False))
+    assert DropNext() in orders
+    assert ShowLocal() in orders
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_exchanged_before_its_end_between_turns() -> None:
+    story = Story()
+    orders = story.do(Began(), LocalOpened(), NextOpened(600.0))
+    assert delays(orders)["rotate"] == 600.0 - ROTATE_BEFORE_S
+    story.do(SpeakingChanged(True))
+    assert PrepareCloud() in story.do(TimeCame("rotate"))
+    assert ShowNext() not in story.do(NextOpened(600.0))
+    assert ShowNext() in story.do(SpeakingChanged(False))
+    assert ShowLocal() not in story.do(TimeCame("deadline"), SpeakingChanged(False))[:0]
+
+
+def test_where_one_session_is_allowed_the_local_face_covers_the_exchange() -> None:
+    story = on_cloud()
+    story.do(SpeakingChanged(True), TimeCame("rotate"))
+    assert ShowLocal() not in story.do(NextFailed("avatar-concurrency", "Full.", is_retryable=True))
+    orders = story.do(SpeakingChanged(False))
+    assert orders.index(ShowLocal()) < orders.index(PrepareCloud())
+    assert ShowNext() in story.do(NextOpened(600.0))
+
+
+def test_a_session_is_left_before_it_falls_silent_even_in_mid_sentence() -> None:
+    story = on_cloud()
+    story.do(SpeakingChanged(True), TimeCame("rotate"), NextOpened(600.0))
+    assert ShowNext() in story.do(TimeCame("deadline"))
+    story.do(TimeCame("rotate"))
+    orders = story.do(TimeCame("deadline"))
+    assert ShowLocal() in orders
+    assert story.state.next is Next.OPENING
+
+
+def test_the_sandbox_minute_ends_on_the_local_face_without_another() -> None:
+    story = on_cloud(60.0, is_sandbox=True)
+    orders = story.do(TimeCame("rotate"))
+    assert reports(orders) == [(Face.LOCAL, "avatar-sandbox-over")]
+    assert PrepareCloud() not in orders
+    assert story.do(TimeCame("deadline"), TimeCame("again")) in ((), (PrepareCloud(),))
+
+
+def test_silence_is_warned_of_then_the_avatar_rests_until_somebody_speaks() -> None:
+    story = Story()
+    orders = story.do(Began(), LocalOpened(), NextOpened(600.0))
+    assert delays(orders)["silence-soon"] == SILENCE_S - WARN_BEFORE_S
+    orders = story.do(TimeCame("silence-soon"))
+    assert reports(orders) == [(Face.CLOUD, "avatar-silence-soon")]
+    assert delays(orders) == {"silence": WARN_BEFORE_S}
+    orders = story.do(TimeCame("silence"))
+    assert ShowLocal() in orders
+    assert reports(orders) == [(Face.LOCAL, "avatar-resting")]
+    assert PrepareCloud() in story.do(Stirred())
+
+
+def test_a_stir_puts_silence_off() -> None:
+    orders = on_cloud().do(Stirred())
+    assert delays(orders)["silence-soon"] == SILENCE_S - WARN_BEFORE_S
+    assert Disarm("silence") in orders
+
+
+def test_at_its_limit_the_avatar_goes_between_turns_until_a_person_asks() -> None:
+    story = Story()
+    assert delays(story.do(Began()))["limit"] == LIMIT_S
+    story.do(LocalOpened(), NextOpened(None), SpeakingChanged(True))
+    assert ShowLocal() not in story.do(TimeCame("limit"))
+    assert reports(story.do(SpeakingChanged(False))) == [(Face.LOCAL, "avatar-limit")]
+    assert story.do(TimeCame("again")) == ()
+    assert PrepareCloud() in story.do(CloudWished(True))
+
+
+def test_a_lost_standby_is_opened_again() -> None:
+    story = on_cloud()
+    assert delays(story.do(LocalLost("face-lost", "Gone."))) == {"local": AGAIN_AFTER_S[0]}
+    assert story.do(TimeCame("local")) == (OpenLocal(),)
+    assert story.state.local is Standby.OPENING
+
+
+# -- whole talks -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class World:
+    """A talk in virtual time: a provider that opens, refuses, loses and bills; a local face; somebody who talks."""
+
+    seed: int
+    one_only: bool = False
+    state: Faces = field(default_factory=Faces)
+    now_s: float = 0.0
+    running: int = 0
+    most_running: int = 0
+    shown: str = ""
+    faceless_s: float = 0.0
+    _queue: list[tuple[float, int, FacesEvent | str]] = field(default_factory=list)
+    _count: itertools.count[int] = field(default_factory=itertools.count)
+    _armed: dict[str, int] = field(default_factory=dict)
+    _next: int = 0
+    _next_opened: bool = False
+    _has_cloud: bool = False
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+
+    def later(self, delay_s: float, what: FacesEvent | str) -> int:
+        number = next(self._count)
+        heapq.heappush(self._queue, (self.now_s + delay_s, number, what))
+        return number
+
+    def take(self, event: FacesEvent) -> None:
+        self.state, orders = step(self.state, event, self.now_s)
+        for order in orders:
+            self.obey(order)
+        self.most_running = max(self.most_running, self.running)
+        assert self.running <= 2
+        if self.state.is_paused or not self.state.wants_cloud:
+            assert self.running <= (1 if self.state.leaves else 0), (self.state, event)
+
+    def obey(self, order: Order) -> None:
+        match order:
+            case PrepareCloud():
+                assert not self._next
+                is_full = self.one_only and self.running >= 1
+                roll = self.chance.random()
+                self._next_opened = False
+                if is_full or roll < 0.15:
+                    code = "avatar-concurrency" if is_full else "avatar-server"
+                    self._next = self.later(0.5, NextFailed(code, "No.", is_retryable=True))
+                else:
+                    self.running += 1
+                    longest_s = self.chance.choice([45.0, 120.0, 600.0, None])
+                    self._next = self.later(self.chance.uniform(0.5, 12.0), NextOpened(longest_s))
+            case DropNext():
+                self.drop_next()
+            case ShowNext():
+                assert self._next_opened
+                self.running -= self._has_cloud
+                self._has_cloud, self._next, self._next_opened = True, 0, False
+                self.shown = "cloud"
+            case ShowLocal():
+                assert self.state.local is Standby.READY
+                self.running -= self._has_cloud
+                self._has_cloud = False
+                self.shown = "local"
+            case OpenLocal():
+                self.later(self.chance.uniform(0.2, 2.0), LocalOpened())
+            case Arm(name, delay_s):
+                self._armed[name] = self.later(delay_s, TimeCame(name))
+            case Disarm(name):
+                self._armed.pop(name, None)
+            case GiveUp():
+                self.shown = ""
+            case Report():
+                pass
+
+    def drop_next(self) -> None:
+        was_opening = self._next and any(
+            number == self._next and isinstance(what, NextOpened) for _, number, what in self._queue
+        )
+        if was_opening or self._next_opened:
+            self.running -= 1
+        self._queue = [entry for entry in self._queue if entry[1] != self._next]
+        heapq.heapify(self._queue)
+        self._next, self._next_opened = 0, False
+
+    def run(self, for_s: float) -> None:
+        """Talk and let things go wrong."""
+        self.take(Began())
+        for _ in range(int(for_s / 20)):
+            begin_s = self.chance.uniform(0, for_s)
+            self.later(begin_s, SpeakingChanged(True))
+            self.later(begin_s + self.chance.uniform(1, 15), SpeakingChanged(False))
+        for _ in range(3):
+            self.later(self.chance.uniform(0, for_s), "lose the cloud face")
+            self.later(self.chance.uniform(0, for_s), self.chance.choice([Stirred(), CloudWished(True)]))
+        self.later(self.chance.uniform(0, for_s), CloudWished(False))
+        while self._queue and self._queue[0][0] <= for_s:
+            at_s, number, what = heapq.heappop(self._queue)
+            if not self.shown and at_s > 15.0:
+                self.faceless_s += at_s - self.now_s
+            self.now_s = at_s
+            if isinstance(what, TimeCame) and self._armed.get(what.name) != number:
+                continue
+            if isinstance(what, NextOpened) and number == self._next:
+                self._next_opened = True
+            elif isinstance(what, NextFailed) and number == self._next:
+                self._next = 0
+            if isinstance(what, str):
+                if not self._has_cloud:
+                    continue
+                self.running -= 1
+                self._has_cloud = False
+                self.take(LOST)
+            else:
+                self.take(what)
+
+
+@pytest.mark.parametrize("one_only", [False, True], ids=["two-sessions", "one-session"])
+@pytest.mark.parametrize("seed", range(90))
+def test_a_scripted_talk_always_has_a_face_and_never_pays_for_nothing(seed: int, one_only: bool) -> None:
+    world = World(seed, one_only)
+    world.run(1500.0)
+    assert world.shown
+    assert world.faceless_s == 0.0
+    assert world.most_running <= (1 if one_only else 2)
+    world.take(CloudWished(False))
+    assert world.running == 0
+    assert world.shown == "local"
