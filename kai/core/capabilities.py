@@ -60,6 +60,7 @@ CLOUD_VOICES: Final = (
 
 _COMMON: Final[dict[str, Applies]] = {
     "character": Applies.NOW,
+    "face": Applies.NOW,
     "model": Applies.RESTART,
     "voice": Applies.RESTART,
     "speed": Applies.NEXT_TURN,
