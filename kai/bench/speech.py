@@ -10,7 +10,7 @@ import json
 import re
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,8 +19,23 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.engine.speech import Clause, MindTurn, SpeechKit, Voice
+from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
+from kai.engine import session
+from kai.engine.conversation import agreed_words
+from kai.engine.speech import (
+    Clause,
+    MindTurn,
+    PartialDue,
+    SpeculationDue,
+    SpeechKit,
+    SpeechResumed,
+    SpeechStopped,
+    Transcript,
+    TurnDetector,
+    Voice,
+)
 from kai.engine.speech.kit import Stage
+from kai.engine.speech.manners import is_unfinished
 from kai.engine.speech.synthesise import PHONEME_VISEMES
 from kai.media import pcm
 
@@ -37,6 +52,7 @@ _SENTENCES: Final = (
 )
 _REPEATS: Final = 3
 _Result = TypeVar("_Result")
+Float32 = NDArray[np.float32]
 
 
 def run() -> dict[str, Any]:
@@ -50,6 +66,8 @@ def run() -> dict[str, Any]:
     }
     figures |= _hearing(kit)
     figures |= _speaking(kit.voice)
+    figures |= _understanding(kit)
+    figures |= turn_ends(kit)
     figures["label_agreement_r"] = label_agreement(kit.voice)
     turns = (MindTurn("user", "Could you tell me what time it is, please?"),)
     reply_s = [_timed(lambda: kit.mind.reply(turns, "", datetime(2026, 1, 1)))[0] for _ in range(9)]  # noqa: DTZ001
@@ -102,7 +120,7 @@ def _hearing(kit: SpeechKit) -> dict[str, Any]:
     asr_s: list[float] = []
     asr_cpu_s: list[float] = []
     audio_s = 0.0
-    for entry in json.loads((RECORDINGS_DIR / "manifest.json").read_text(encoding="utf-8")):
+    for entry in _manifest():
         samples = _read(RECORDINGS_DIR / entry["file"])
         audio_s += len(samples) / 16_000
         wanted.append(_words(entry["text"]))
@@ -115,7 +133,19 @@ def _hearing(kit: SpeechKit) -> dict[str, Any]:
             text = transcript.text
         heard.append(_words(text))
     found = jiwer.process_words(wanted, heard)
+    samples = [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()]
+    noisy = {
+        f"wer_at_{snr_db}_db_of_noise": jiwer.wer(
+            wanted, [_words(kit.recogniser.transcribe(with_noise(sound, snr_db)).text) for sound in samples]
+        )
+        for snr_db in (10, 5)
+    }
     return {
+        **noisy,
+        "first_partial_s": {
+            "p50": float(np.median(firsts := first_partials(kit, samples))),
+            "max": max(firsts),
+        },
         "wer": found.wer,
         "word_errors": found.substitutions + found.deletions + found.insertions,
         "words": sum(len(text.split()) for text in wanted),
@@ -124,6 +154,170 @@ def _hearing(kit: SpeechKit) -> dict[str, Any]:
         "asr_cpu_s_p50": float(np.median(asr_cpu_s)),
         "asr_share_of_real_time": sum(asr_cpu_s) / _REPEATS / audio_s,
     }
+
+
+def _manifest() -> list[dict[str, str]]:
+    return json.loads((RECORDINGS_DIR / "manifest.json").read_text(encoding="utf-8"))
+
+
+def with_noise(samples: Float32, snr_db: float) -> Float32:
+    """`samples` under pink noise, always the same, `snr_db` below the speech's mean power."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=len(samples)))
+    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(1.0, np.arange(len(spectrum)))), len(samples))
+    gain = np.sqrt(np.mean(samples**2) / np.mean(pink**2)) * 10 ** (-snr_db / 20)
+    return (samples + gain * pink).astype(np.float32)
+
+
+def first_partials(kit: SpeechKit, recordings: Sequence[Float32]) -> list[float]:
+    """Seconds from each recording's first sound to the first words that two decodes agree on, decoding included."""
+    found: list[float] = []
+    for samples in recordings:
+        detector = TurnDetector(vad=kit.make_vad())
+        first_s = int(np.argmax(np.abs(samples) > 0.05)) / 16_000
+        shown: list[str] = []
+        last: list[str] = []
+        for start in range(0, len(samples), 512):
+            for event in detector.push(samples[start : start + 512]):
+                if isinstance(event, PartialDue) and not shown:
+                    took_s, heard = _timed(lambda audio=event.audio: kit.recogniser.transcribe(audio, 1))
+                    if heard.is_speech and agreed_words(shown, last, heard.text):
+                        found.append((start + 512) / 16_000 + took_s - first_s)
+    return found
+
+
+def _understanding(kit: SpeechKit) -> dict[str, float]:
+    def intent_of(said: str) -> str:
+        return kit.mind.reply((MindTurn("user", said),), "", datetime(2026, 1, 1)).intent  # noqa: DTZ001
+
+    right = [intent_of(said) == intent for intent, sayings in UNSEEN.items() for said in sayings]
+    refused = [intent_of(said) == "unknown" for said in UNSEEN_OUT_OF_SCOPE]
+    return {
+        "intents_right_of_unseen": float(np.mean(right)),
+        "unseen_sayings": len(right),
+        "out_of_scope_refused": float(np.mean(refused)),
+    }
+
+
+TURN_RULES: Final = {
+    "server_vad 300": (300, 300, 300),
+    "server_vad 448": (448, 448, 448),
+    "server_vad 640": (640, 640, 640),
+    "semantic high": session.SILENCE_MS_BY_EAGERNESS["high"],
+    "semantic auto (default)": session.SILENCE_MS_BY_EAGERNESS["auto"],
+    "semantic low (patient)": session.SILENCE_MS_BY_EAGERNESS["low"],
+}
+
+
+def turn_ends(kit: SpeechKit, pause_s: float = 0.7) -> dict[str, Any]:
+    """The curve of patience: how often a pause of `pause_s` within a sentence was taken for its end, and how long after the
+    real end of speech the turn ended. Pauses are put into the recordings at their quietest places."""
+    questions = [_spoken(kit.voice, said) for said in _QUESTIONS]
+    cases = [
+        case for entry in _manifest() for case in _paused(_read(RECORDINGS_DIR / entry["file"]), pause_s)
+    ]
+    known: dict[int, tuple[float, Transcript]] = {}
+
+    def decode(audio: Float32) -> tuple[float, Transcript]:
+        key = hash(audio.tobytes())
+        if key not in known:
+            known[key] = _timed(lambda: kit.recogniser.transcribe(audio))
+        return known[key]
+
+    curve: dict[str, Any] = {}
+    for name, rules in TURN_RULES.items():
+        ended_early = 0
+        late_s: list[float] = []
+        for samples, pause_end_s, speech_end_s in cases:
+            ends_s = _ends(kit, samples, rules, decode)
+            ended_early += any(end_s < pause_end_s + 0.05 for end_s in ends_s)
+            late_s += [ends_s[-1] - speech_end_s] if ends_s else []
+        asked_s = [
+            ends_s[-1] - end_s
+            for samples, end_s in questions
+            if (ends_s := _ends(kit, samples, rules, decode))
+        ]
+        curve[name] = {
+            "question_ends_after_s_p50": round(float(np.median(asked_s)), 3),
+            "false_ends": round(ended_early / len(cases), 3),
+            "end_after_s_p50": round(float(np.median(late_s)), 3),
+            "end_after_s_p95": round(float(np.percentile(late_s, 95)), 3),
+        }
+    return {"turn_ends_at_pauses_of_0.7_s": curve, "pauses": len(cases)}
+
+
+_QUESTIONS: Final = (
+    "What time is it now?",
+    "Could you tell me what day it is today?",
+    "How do I connect you to a bigger model?",
+    "Set a timer for ten minutes.",
+    "Does my voice leave this computer?",
+    "Who was the first man on the moon?",
+    "Thank you very much.",
+    "What is twelve times eight?",
+)
+
+
+def _spoken(voice: Voice, said: str) -> tuple[Float32, float]:
+    """`said` by Kai's own voice with three seconds of quiet after it, and the second in which it ends."""
+    resampler = pcm.Resampler(24_000, 16_000)
+    parts = [resampler.push(clause.pcm) for clause in voice.stream(said)]
+    samples = pcm.to_float32(np.concatenate([*parts, resampler.flush()]))
+    end = int(np.nonzero(np.abs(samples) > 0.02)[0][-1])
+    tail = np.random.default_rng(2).normal(0, 0.0005, 48_000).astype(np.float32)
+    return np.concatenate([samples[:end], tail]), end / 16_000
+
+
+def _paused(samples: Float32, pause_s: float) -> list[tuple[Float32, float, float]]:
+    """The recording with a pause in its first, second or third quarter: (sound, end of the pause, end of the speech)."""
+    loud = np.nonzero(np.abs(samples) > 0.02)[0]
+    first, last = int(loud[0]), int(loud[-1])
+    quiet = np.random.default_rng(1).normal(0, 0.0005, int(pause_s * 16_000)).astype(np.float32)
+    tail = np.random.default_rng(2).normal(0, 0.0005, 48_000).astype(np.float32)
+    found: list[tuple[Float32, float, float]] = []
+    for quarter in (1, 2, 3):
+        middle = first + (last - first) * quarter // 4
+        spot = pcm.quietest_sample(
+            samples, 16_000, start=max(first, middle - 8_000), end=min(last, middle + 8_000)
+        )
+        sound = np.concatenate([samples[:spot], quiet, samples[spot : last + 1], tail])
+        found.append((sound, (spot + len(quiet)) / 16_000, (last + 1 + len(quiet)) / 16_000))
+    return found
+
+
+def _ends(
+    kit: SpeechKit,
+    samples: Float32,
+    rules: tuple[int, int, int],
+    decode: Callable[[Float32], tuple[float, Transcript]],
+) -> list[float]:
+    """When turns ended, in seconds, if the engine heard this with these rules; a decode is known when it would be."""
+    silence_ms, finished_ms, unfinished_ms = rules
+    pause_ms = silence_ms
+    detector = TurnDetector(silence_duration_ms=silence_ms, vad=kit.make_vad())
+    ends_s: list[float] = []
+    held_from_s = np.inf
+    for start in range(0, len(samples), 512):
+        now_s = (start + 512) / 16_000
+        if now_s >= held_from_s:
+            detector.hold(pause_ms)
+            held_from_s = np.inf
+        for event in detector.push(samples[start : start + 512]):
+            match event:
+                case SpeculationDue() if unfinished_ms > silence_ms:
+                    took_s, heard = decode(event.audio)
+                    held_from_s = now_s + took_s
+                    pause_ms = silence_ms
+                    if is_unfinished(heard.text):
+                        pause_ms = unfinished_ms
+                    elif heard.is_speech and kit.mind.is_request(heard.text):
+                        pause_ms = finished_ms
+                case SpeechResumed():
+                    held_from_s = np.inf
+                case SpeechStopped():
+                    ends_s.append(now_s)
+                case _:
+                    pass
+    return ends_s
 
 
 def _speaking(voice: Voice) -> dict[str, float]:

@@ -441,18 +441,23 @@ class Conversation:
         turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
         rules = self._settings.turns
         if rules is not None and rules.unfinished_silence_ms > rules.silence_duration_ms:
-            self._tasks.create_task(
-                self._wait_for_more(turn, turn.guess, rules.unfinished_silence_ms),
-                name=f"pause-{turn.item_id}",
-            )
+            self._tasks.create_task(self._weigh_pause(turn, turn.guess, rules), name=f"pause-{turn.item_id}")
 
-    async def _wait_for_more(self, turn: _Turn, guess: Future[Transcript], silence_ms: int) -> None:
-        """Gives the person more time when the words before the pause are plainly unfinished."""
+    async def _weigh_pause(self, turn: _Turn, guess: Future[Transcript], rules: session.TurnSettings) -> None:
+        """Gives the person more time when the words before the pause are plainly unfinished, less when they are a request."""
         await asyncio.wait([asyncio.wrap_future(guess)])
-        if guess.cancelled() or self._turn is not turn or turn.guess is not guess or self._detector is None:
+        if guess.cancelled():
             return
-        if is_unfinished(guess.result().text):
-            self._detector.hold(silence_ms)
+        heard = guess.result()
+        is_whole = heard.is_speech and await self._workers.speak(
+            partial(self._speech.mind.is_request, heard.text)
+        )
+        if self._turn is not turn or turn.guess is not guess or self._detector is None:
+            return
+        if is_unfinished(heard.text):
+            self._detector.hold(rules.unfinished_silence_ms)
+        elif is_whole:
+            self._detector.hold(rules.finished_silence_ms)
 
     def _end_turn(self, audio_end_ms: int, audio: Float32 | None) -> None:
         turn, self._turn = self._turn, None

@@ -61,13 +61,13 @@ DEFAULT: Final = SessionConfig(
     include=None,
 )
 
-#: Semantic VAD: after what pause in ms the turn ends, and after what pause when the words are plainly unfinished. The
-#: figures of ``python -m kai.bench speech`` chose them: people pause for 0.7 s within a sentence.
-_SILENCE_MS_BY_EAGERNESS: Final = {
-    "low": (1_312, 1_888),
-    "medium": (640, 1_120),
-    "auto": (640, 1_120),
-    "high": (448, 800),
+#: Semantic VAD: after what pause in ms a turn ends, after what pause when the words are a whole request, and after what pause
+#: when they are plainly unfinished. People pause for 0.7 s within a sentence; ``python -m kai.bench speech`` has the curve.
+SILENCE_MS_BY_EAGERNESS: Final = {
+    "low": (1_312, 1_312, 1_888),
+    "medium": (864, 512, 1_120),
+    "auto": (864, 512, 1_120),
+    "high": (448, 352, 800),
 }
 
 
@@ -78,6 +78,7 @@ class TurnSettings:
     threshold: float
     prefix_padding_ms: int
     silence_duration_ms: int
+    finished_silence_ms: int
     unfinished_silence_ms: int
     does_create_response: bool
     does_interrupt_response: bool
@@ -123,13 +124,14 @@ def settings_of(config: SessionConfig) -> Settings:
 
 def _turn_settings(detection: TurnDetection) -> TurnSettings:
     silence_ms = given(detection.silence_duration_ms, 500)
-    unfinished_ms = silence_ms
+    finished_ms = unfinished_ms = silence_ms
     if detection.type == "semantic_vad":
-        silence_ms, unfinished_ms = _SILENCE_MS_BY_EAGERNESS[given(detection.eagerness, "auto")]
+        silence_ms, finished_ms, unfinished_ms = SILENCE_MS_BY_EAGERNESS[given(detection.eagerness, "auto")]
     return TurnSettings(
         threshold=given(detection.threshold, 0.5),
         prefix_padding_ms=given(detection.prefix_padding_ms, 300),
         silence_duration_ms=silence_ms,
+        finished_silence_ms=finished_ms,
         unfinished_silence_ms=unfinished_ms,
         does_create_response=given(detection.create_response, True),
         does_interrupt_response=given(detection.interrupt_response, True),
@@ -198,7 +200,7 @@ def _check_input(audio: AudioInputConfig) -> None:
         raise _mistake(
             f"Invalid value for '{path}.type': it is 'server_vad' or 'semantic_vad'.", f"{path}.type"
         )
-    if given(detection.eagerness, "auto") not in _SILENCE_MS_BY_EAGERNESS:
+    if given(detection.eagerness, "auto") not in SILENCE_MS_BY_EAGERNESS:
         raise _mistake(f"Invalid value for '{path}.eagerness'.", f"{path}.eagerness")
     if given(detection.idle_timeout_ms, None) is not None:
         raise _mistake(

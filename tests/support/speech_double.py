@@ -69,6 +69,9 @@ class EchoingMind:
     prefix: str = "You said"
     asked: list[tuple[tuple[MindTurn, ...], str]] = field(default_factory=list[Any])
 
+    def is_request(self, heard: str) -> bool:
+        return heard.endswith("?")
+
     def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
         del now
         self.asked.append((tuple(turns), instructions))

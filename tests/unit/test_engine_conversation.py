@@ -370,10 +370,11 @@ async def test_a_new_question_after_kai_was_heard_is_its_own_turn() -> None:
 @pytest.mark.parametrize(
     ("eagerness", "text", "ends_within_ms"),
     [
-        ("auto", "What time is it?", range(600, 720)),
+        ("auto", "What time is it?", range(490, 620)),
+        ("auto", "He was tall.", range(830, 940)),
         ("auto", "I would like to", range(1_080, 1_200)),
         ("low", "What time is it?", range(1_280, 1_400)),
-        ("high", "What time is it?", range(430, 540)),
+        ("high", "What time is it?", range(330, 460)),
     ],
 )
 async def test_semantic_turn_detection_waits_for_words_that_are_missing(

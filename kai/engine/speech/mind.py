@@ -179,6 +179,15 @@ class Mind:
         """What turns sentences into vectors, for a library."""
         return self._encoder
 
+    def is_request(self, heard: str) -> bool:
+        """Whether ``heard`` is a whole question or request, as far as one can tell: it may be answered without waiting."""
+        if heard.rstrip().endswith("?") and len(heard.split()) >= 3:
+            return True
+        bare = _CALL.sub("", heard, count=1)
+        if skills.do(bare, (), datetime(2000, 1, 1)) is not None or answer_sum(bare) is not None:  # noqa: DTZ001
+            return True
+        return self.understand(heard)[0] != UNKNOWN
+
     def understand(self, heard: str) -> tuple[str, float]:
         """The intent of what was ``heard`` and its score.
 

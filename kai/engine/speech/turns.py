@@ -175,7 +175,7 @@ class TurnDetector:
         return self._voiced_frames * FRAME_MS if self._is_in_turn else 0
 
     def hold(self, silence_ms: int) -> None:
-        """Let the pause that is going on last for ``silence_ms`` before it ends the turn; the next is as usual again."""
+        """Let the pause that is going on end the turn after ``silence_ms``; the next is as usual again."""
         self._hold_frames = -(-silence_ms // FRAME_MS)
 
     def hasten(self, silence_ms: int) -> None:
@@ -248,7 +248,7 @@ class TurnDetector:
                 and self._is_speech
             ):
                 self._speculate(events)
-            if self._silent_frames >= max(self._silence_frames, self._hold_frames):
+            if self._silent_frames >= (self._hold_frames or self._silence_frames):
                 self._end_turn(events)
                 return
         if self._turn_samples >= self._max_turn_samples:
