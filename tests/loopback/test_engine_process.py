@@ -44,8 +44,8 @@ async def test_standalone_it_says_where_it_is_takes_any_key_and_ends_on_sigterm(
     start: Callable[..., RunningEngine],
 ) -> None:
     running = start().ready()
-    assert running.addresses == {"realtime": running.url}
-    assert running.url.startswith("http://127.0.0.1:")
+    assert set(running.addresses) == {"realtime", "liveavatar"}
+    assert all(url.startswith("http://127.0.0.1:") for url in running.addresses.values())
     assert "recogniser" in running.stderr
     async with running.client("whatever") as client:
         assert (await client.realtime.client_secrets.create()).value.startswith("ek_")
