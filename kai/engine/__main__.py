@@ -154,6 +154,8 @@ def _serve(
     except WeightsError as exc:
         _say(exc.message)
         return EXIT_WEIGHTS
+    for problem in speech.problems:
+        _say(problem)
     # The largest hiccup left is a garbage collection; what was loaded stays anyway.
     gc.collect()
     gc.freeze()

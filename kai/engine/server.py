@@ -83,6 +83,7 @@ class Engine:
                 Route("/v1/realtime/calls", self._create_call, methods=["POST"]),
                 Route("/v1/realtime/calls/{call_id}/hangup", self._hang_up, methods=["POST"]),
                 Route("/v1/realtime/client_secrets", self._create_secret, methods=["POST"]),
+                Route("/kai/status", self._tell_status, methods=["GET"]),
                 Route("/kai/minds/{mind_id}", self._put_mind, methods=["PUT"]),
                 Route("/kai/minds/{mind_id}", self._remove_mind, methods=["DELETE"]),
                 WebSocketRoute("/v1/realtime", self._connect),
@@ -176,6 +177,16 @@ class Engine:
         value, expires_at = self._keys.mint(seconds, wanted)
         return JSONResponse(
             {"value": value, "expires_at": expires_at, "session": wire.encode_session(config)}
+        )
+
+    async def _tell_status(self, request: Request) -> Response:
+        self._admitted_app(request)
+        return JSONResponse(
+            {
+                "problems": list(self._speech.problems),
+                "conversations": len(self._calls) + self._socket_count,
+                "max_conversations": self._max_conversations,
+            }
         )
 
     async def _put_mind(self, request: Request) -> Response:

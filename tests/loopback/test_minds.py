@@ -284,6 +284,14 @@ async def test_only_the_key_of_the_run_may_give_a_mind() -> None:
     assert (statuses, removed) == ([401, 401, 204], [204, 404])
 
 
+async def test_the_engine_tells_the_app_how_full_it_is_and_what_is_missing() -> None:
+    async with app_of() as client:
+        refused = await client.get("/kai/status", headers={"authorization": "Bearer wrong"})
+        told = await client.get("/kai/status", headers={"authorization": "Bearer run"})
+    assert refused.status_code == 401
+    assert told.json() == {"problems": [], "conversations": 0, "max_conversations": 8}
+
+
 @pytest.mark.parametrize(
     ("mind_id", "body", "param"),
     [

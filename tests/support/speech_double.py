@@ -87,6 +87,7 @@ class SpeechDouble:
     voice: BeepingVoice = field(default_factory=BeepingVoice)
     mind: EchoingMind = field(default_factory=EchoingMind)
     make_vad: type[LoudnessVad] = LoudnessVad
+    problems: tuple[str, ...] = ()
 
     def as_kit(self) -> SpeechKit:
         return cast("SpeechKit", self)

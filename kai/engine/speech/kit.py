@@ -17,6 +17,7 @@ from kai.engine.speech.mind import Mind, MindTurn
 from kai.engine.speech.recognise import Recogniser
 from kai.engine.speech.synthesise import Voice
 from kai.engine.speech.vad import FRAME_SAMPLES, Vad
+from kai.errors import WeightsError
 from kai.media import pcm
 
 _WARM_UP_SENTENCE: Final = "Sure, I can help you with that question right now. Tell me more."
@@ -38,12 +39,17 @@ class SpeechKit:
     voice: Voice
     mind: Mind
     make_vad: Callable[[], Vad]
+    problems: tuple[str, ...] = ()
+    """What could not be loaded and what stands in for it, in words for a person."""
 
     @classmethod
     def load(
         cls, on_stage: Callable[[Stage], None] = lambda stage: None, *, recogniser_nice: int = 0
     ) -> SpeechKit:
         """All models, checked, loaded and used once for real; ``on_stage`` hears of each step as it ends.
+
+        Without its sentence encoder the mind understands fixed phrases, and `problems` says so. Without ears, voice or voice
+        detector there is no talk.
 
         Without the warm-up the first answer's voice came 0.6 s late, and three words were not enough of one. The caller
         collects and freezes garbage afterwards, before the first visitor. Raises `WeightsError`.
@@ -62,7 +68,12 @@ class SpeechKit:
         mark("recogniser")
         voice = Voice.load()
         mark("voice")
-        mind = Mind.load()
+        problems: list[str] = []
+        try:
+            mind = Mind.load()
+        except WeightsError as error:
+            problems.append(f"Kai understands fixed phrases only. {error.message}")
+            mind = Mind.load_plain()
         mark("mind")
 
         detector = Vad(vad_session)
@@ -74,7 +85,7 @@ class SpeechKit:
         mind.reply((MindTurn("user", "Hello, who are you?"),), "", datetime(2000, 1, 1))  # noqa: DTZ001
         _give_back_memory()
         mark("warm-up")
-        return cls(recogniser, voice, mind, lambda: Vad(vad_session))
+        return cls(recogniser, voice, mind, lambda: Vad(vad_session), tuple(problems))
 
 
 def _give_back_memory() -> None:

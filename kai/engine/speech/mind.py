@@ -124,7 +124,7 @@ class Mind:
     """Answers one turn at a time; it remembers nothing but the turns that it is given."""
 
     def __init__(
-        self, encoder: Encoder, intents: Mapping[str, _Intent], vectors: NDArray[np.float32]
+        self, encoder: Encoder | None, intents: Mapping[str, _Intent], vectors: NDArray[np.float32]
     ) -> None:
         self._encoder = encoder
         self._intents = intents
@@ -144,6 +144,12 @@ class Mind:
         intents, digest = _load_intents()
         vectors = _load_vectors(digest)
         return cls(encoder, intents, _encode_examples(encoder, intents) if vectors is None else vectors)
+
+    @classmethod
+    def load_plain(cls) -> Mind:
+        """The mind without its sentence encoder: skills, sums, and what people say word for word as in the examples."""
+        intents, _ = _load_intents()
+        return cls(None, intents, np.zeros((0, 384), np.float32))
 
     def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
         """The answer to the last user turn of ``turns``.
@@ -175,8 +181,8 @@ class Mind:
         return Reply(self._answer(intent, turns, said, instructions, now), intent, score)
 
     @property
-    def encoder(self) -> Encoder:
-        """What turns sentences into vectors, for a library."""
+    def encoder(self) -> Encoder | None:
+        """What turns sentences into vectors, for a library; ``None`` where its model could not be loaded."""
         return self._encoder
 
     def is_request(self, heard: str) -> bool:
@@ -209,6 +215,8 @@ class Mind:
         exact = self._exact.get(_plain(sentence))
         if exact is not None:
             return exact, 1.0
+        if self._encoder is None:
+            return UNKNOWN, 0.0
         likeness = self._vectors @ self._encoder.encode(sentence.lower())
         best = int(np.argmax(likeness))
         score = float(likeness[best])
