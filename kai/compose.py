@@ -15,7 +15,10 @@ from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.voice_only import VoiceOnly
+from kai.errors import ConfigError
 from kai.ports import AvatarFace, VoiceBrain
+from kai.records.files import data_folder
+from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime.faces import FaceStack
 from kai.runtime.hub import Services, SessionHub
@@ -35,8 +38,9 @@ UDP_BLOCKED_S = 600.0
 class App:
     """What all talks of this app share. Kai's loop only, after ``open``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
         self._settings = settings
+        self._memory = memory
         self._engine: EngineProcess | None = None
         self._progress = ""
         self._tools = first_tools()
@@ -72,6 +76,8 @@ class App:
             await self._engine.aclose()
         if self._avatars is not None:
             await self._avatars.aclose()
+        if self._memory is not None:
+            await asyncio.to_thread(self._memory.close)
 
     def services(self) -> Services:
         settings, engine = self._settings, self._engine
@@ -98,6 +104,8 @@ class App:
             browser=page,
             tools=self._tools,
         )
+        if self._memory is not None:
+            self._memory.follow(session, owner_of(browser_id))
         return session, page
 
     async def _make_brain(self, browser_id: str) -> VoiceBrain:
@@ -173,8 +181,19 @@ def _mind_of(settings: Settings) -> Mind:
     return Mind(settings.mind_base_url or "", settings.mind_model or "", key, documents)
 
 
-def build_hub(settings: Settings) -> SessionHub:
-    """The hub of an app with these settings, not yet started."""
+def open_memory(settings: Settings) -> Memory:
+    """Past talks, preferences and presets of this user. Raises ``ConfigError``."""
+    try:
+        folder = data_folder(settings.data_dir)
+    except OSError as exc:
+        raise ConfigError(
+            "Kai's data folder cannot be made. Set KAI_DATA_DIR to a folder that you can write to."
+        ) from exc
+    return Memory(folder, may_keep_talks=settings.history)
+
+
+def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
+    """The hub of an app with these settings, not yet started; its talks are remembered in ``memory``, which it closes."""
     logging.getLogger("kai").setLevel(settings.log_level)
-    app = App(settings)
+    app = App(settings, memory)
     return SessionHub(app.make_session, app.open, app.aclose, app.services)

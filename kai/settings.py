@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     """Where Kai notes its running paid sessions; empty means the user's state folder."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers for remote use, as JSON. On this computer none is needed and none is asked."""
+    history: bool = True
+    """Whether past talks may be kept on this computer (words and times, no sound); the page can switch it off, too."""
+    data_dir: str | None = None
+    """The folder of past talks, presets and preferences, in place of the user's data folder."""
     log_level: str = "INFO"
     test_marks: bool = False
     """Stamp pictures and sound with test marks, for measuring."""
@@ -93,6 +97,7 @@ class Settings(BaseSettings):
         "mind_model",
         "mind_api_key",
         "documents",
+        "data_dir",
         mode="before",
     )
     @classmethod

@@ -144,6 +144,7 @@ KNOWN = {
     "httpx2-jsfetch": "BSD-3-Clause",
     # Their metadata holds the licence's text, or nothing, or words that leave the variant open.
     "altair": "BSD-3-Clause",
+    "axe-playwright-python": "MIT; the axe-core in it: MPL-2.0",
     "grimp": "BSD-2-Clause",
     "import-linter": "BSD-2-Clause",
     "itsdangerous": "BSD-3-Clause",

@@ -188,8 +188,9 @@ class AppProcess:
         self._launcher = launcher
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
-        self._env = {**os.environ, **(env or {})}
         self._folder = tempfile.TemporaryDirectory(prefix="kai-app-")
+        # A played person's talks are nobody's history.
+        self._env = {**os.environ, "KAI_DATA_DIR": str(Path(self._folder.name) / "data"), **(env or {})}
         self._log_path = log_path or Path(self._folder.name) / "app.log"
         self.started_at_s = 0.0
 

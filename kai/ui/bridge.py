@@ -22,6 +22,8 @@ from kai.core.events import (
     StopRequested,
 )
 from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionState
+from kai.errors import KaiError
+from kai.records.memory import Memory, owner_of
 from kai.ui import compat, host
 from kai.ui.host import COOKIE_NAME, Hub, Talk
 from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
@@ -39,6 +41,9 @@ _LOOK: Final = "kai.look"
 _MOUNT: Final = "kai.mount"
 _SERIAL: Final = "kai.mount_serial"
 _REMOUNT: Final = "kai.remount"
+_SEARCH: Final = "kai.history_search"
+_READING: Final = "kai.history_reading"
+_SHOWN: Final = "kai.history_shown"
 
 
 class NoCookieError(Exception):
@@ -163,3 +168,86 @@ def may_play(state: SessionState, key: str) -> bool:
     return (
         has_media(state) and is_microphone_known(state) and compat.is_component_ready(st.session_state, key)
     )
+
+
+# ------------------------------------------------------------------ past talks
+
+
+def history_owner() -> str | None:
+    """Whose past talks this page may show: everybody's on this computer alone (``None``), else those of this browser.
+
+    Raises ``NoCookieError``.
+    """
+    return None if compat.is_bound_to_loopback() else owner_of(browser_id())
+
+
+def history_search() -> str:
+    """What is searched for in past talks."""
+    return str(st.session_state.get(_SEARCH, ""))
+
+
+def draw_history_search(label: str) -> None:
+    """The search field of past talks."""
+    st.text_input(
+        label,
+        key=_SEARCH,
+        placeholder=label,
+        label_visibility="collapsed",
+        icon=":material/search:",
+        max_chars=100,
+        on_change=_forget_history_choice,
+    )
+
+
+def _forget_history_choice() -> None:
+    st.session_state.pop(_READING, None)
+    st.session_state.pop(_SHOWN, None)
+
+
+def history_choice() -> str:
+    """The past talk that is being read; empty for the newest."""
+    return str(st.session_state.get(_READING, ""))
+
+
+def choose_history(talk_id: str) -> None:
+    """Read that talk."""
+    st.session_state[_READING] = talk_id
+
+
+def history_shown(at_first: int) -> int:
+    """How many past talks stand in the list."""
+    return int(st.session_state.get(_SHOWN, at_first))
+
+
+def show_more_history(more: int) -> None:
+    """Let that many more stand in the list."""
+    st.session_state[_SHOWN] = history_shown(more) + more
+
+
+def delete_history(memory: Memory, talk_id: str | None, owner: str | None) -> None:
+    """Forget that past talk, or all (``None``)."""
+    try:
+        if talk_id is None:
+            memory.delete_all(owner)
+        else:
+            memory.delete(talk_id, owner)
+    except KaiError as error:
+        st.toast(error.message, icon=":material/warning:")
+    _forget_history_choice()
+
+
+def change_history_keeping(memory: Memory) -> None:
+    """Keep talks or not, as the switch of the page says."""
+    _keep(lambda: memory.keep_talks(bool(st.session_state["history-keep"])))
+
+
+def change_history_days(memory: Memory) -> None:
+    """Keep talks for as many days as the page says."""
+    _keep(lambda: memory.keep_days(int(st.session_state["history-days"])))
+
+
+def _keep(change: Callable[[], None]) -> None:
+    try:
+        change()
+    except KaiError as error:
+        st.toast(error.message, icon=":material/warning:")

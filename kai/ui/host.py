@@ -17,6 +17,7 @@ from kai.core.events import Event
 from kai.core.state import SessionState
 from kai.core.store import Unsubscribe
 from kai.ports import Pcm
+from kai.records.memory import Memory
 from kai.settings import IceServer
 
 COOKIE_NAME: Final = "kai_browser"
@@ -87,12 +88,24 @@ class Hub(Protocol):
 _hub: Hub | None = None
 _ice_servers: tuple[IceServer, ...] = ()
 _problem = ""
+_memory: Memory | None = None
 
 
 def install(hub: Hub | None, ice_servers: tuple[IceServer, ...] = (), problem: str = "") -> None:
     """Makes ``hub`` the one that pages and routes use; ``None`` takes it away, and ``problem`` says why there is none."""
     global _hub, _ice_servers, _problem
     _hub, _ice_servers, _problem = hub, ice_servers, problem
+
+
+def install_memory(memory: Memory | None) -> None:
+    """Makes ``memory`` the one that pages read; ``None`` takes it away."""
+    global _memory
+    _memory = memory
+
+
+def memory() -> Memory | None:
+    """Past talks, preferences and presets, while the server lives."""
+    return _memory
 
 
 def problem() -> str:

@@ -15,7 +15,13 @@ ICON = Path(kai.avatar.__file__).parent / "data" / "kai.jpg"
 st.set_page_config(page_title=texts.APP_NAME, page_icon=str(ICON), layout="wide")
 talk_page = st.Page(PAGES / "talk.py", title=texts.TALK_PAGE, icon=":material/forum:", default=True)
 help_page = st.Page(PAGES / "help.py", title=texts.HELP_PAGE, icon=":material/help:", url_path="help")
-page = st.navigation([talk_page, help_page], position="top")
+history_page = st.Page(
+    PAGES / "history.py", title=texts.HISTORY_PAGE, icon=":material/history:", url_path="history"
+)
+insights_page = st.Page(
+    PAGES / "insights.py", title=texts.INSIGHTS_PAGE, icon=":material/monitoring:", url_path="insights"
+)
+page = st.navigation([talk_page, history_page, insights_page, help_page], position="top")
 is_on_stage = page is talk_page or page.url_path == talk_page.url_path
 
 stage.draw_styles(is_on_stage=is_on_stage)

@@ -29,6 +29,9 @@ _WARM: Final = (
     "kai.ui.desk",
     "kai.ui.landing",
     "kai.ui.sidebar",
+    "kai.ui.history",
+    "kai.ui.insights",
+    "altair",
     "pandas",
 )
 """Imported before the first visitor, so that no run and no frozen heap waits for them."""
@@ -44,9 +47,15 @@ def settings() -> Settings:
 
 
 def _build_hub() -> host.Hub:
-    from kai.compose import build_hub  # the heavy half of the app; not needed for a test of the page
+    from kai.compose import (
+        build_hub,
+        open_memory,
+    )  # the heavy half of the app; not needed for a test of the page
 
-    return build_hub(settings())
+    chosen = settings()
+    memory = open_memory(chosen)
+    host.install_memory(memory)
+    return build_hub(chosen, memory)
 
 
 def _open_hub(build: Callable[[], host.Hub]) -> host.Hub | None:
@@ -98,6 +107,7 @@ def make_lifespan(
             yield
         finally:
             host.install(None)
+            host.install_memory(None)
             if hub is not None:
                 await asyncio.to_thread(hub.close)
 

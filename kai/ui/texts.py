@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 APP_NAME: Final = "Kai"
@@ -166,3 +167,104 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+# ------------------------------------------------------------------ past talks
+HISTORY_PAGE: Final = "History"
+HISTORY_TITLE: Final = "Past talks"
+HISTORY_LEAD: Final = "Kept on this computer alone: words and times, no sound."
+HISTORY_EMPTY_TITLE: Final = "No talks yet"
+HISTORY_EMPTY: Final = (
+    "Talk with Kai, and what was said stands here afterwards, to read, to search and to take with you."
+)
+HISTORY_OFF: Final = (
+    "Talks are not kept now. What you say is gone when the talk ends. Switch it on under Keeping."
+)
+HISTORY_OFF_BY_SETTING: Final = "Talks are not kept: KAI_HISTORY is false in Kai's settings."
+HISTORY_NOT_OPEN: Final = "Past talks cannot be shown now."
+HISTORY_SET_ASIDE: Final = (
+    "A file of Kai's could not be read, so a new one was begun. The old one is still there: {path}"
+)
+HISTORY_SEARCH: Final = "Search what was said"
+HISTORY_NOTHING_FOUND: Final = "Nothing was found for these words. Try fewer or other ones."
+HISTORY_MORE: Final = "Show more"
+HISTORY_NO_WORDS: Final = "Kai alone spoke"
+HISTORY_GOES_ON: Final = "goes on"
+HISTORY_CHOOSE: Final = "Choose a talk on the left to read it."
+HISTORY_KEEPING: Final = "Keeping"
+HISTORY_KEEP: Final = "Keep talks on this computer"
+HISTORY_KEEP_FOR: Final = "For how long"
+HISTORY_DAYS: Final = {7: "a week", 30: "a month", 90: "three months", 365: "a year"}
+HISTORY_DELETE: Final = "Delete"
+HISTORY_DELETE_THIS: Final = "Delete this talk for good?"
+HISTORY_DELETE_ALL: Final = "Delete all talks"
+HISTORY_DELETE_ALL_SURE: Final = "Delete every talk for good?"
+HISTORY_DELETE_YES: Final = "Yes, delete"
+HISTORY_EXPORT_MARKDOWN: Final = "Markdown"
+HISTORY_EXPORT_JSON: Final = "JSON"
+HISTORY_EXPORT_WEBVTT: Final = "Captions"
+HISTORY_EXPORT_HELP: Final = "Save this talk as a file"
+HISTORY_ANSWERED: Final = "answered after {seconds} s"
+HISTORY_TITLE_OF: Final = "Talk of {day}"
+HISTORY_LINES: Final = "{count} lines"
+HISTORY_ONE_LINE: Final = "1 line"
+TODAY: Final = "Today"
+YESTERDAY: Final = "Yesterday"
+
+# ------------------------------------------------------------------ insights
+INSIGHTS_PAGE: Final = "Insights"
+INSIGHTS_TITLE: Final = "How the talks went"
+INSIGHTS_LEAD: Final = "From the talks kept on this computer."
+INSIGHTS_EMPTY_TITLE: Final = "Nothing to draw yet"
+INSIGHTS_EMPTY: Final = (
+    "Ask Kai a few things, then look here. So that you know what will come, this is an example:"
+)
+INSIGHTS_EXAMPLE: Final = "Example, made of invented numbers"
+INSIGHTS_RANGE: Final = "Days"
+INSIGHTS_RANGES: Final = {1: "today", 7: "7 days", 30: "30 days", 365: "a year"}
+INSIGHTS_TURNS: Final = "Answers"
+INSIGHTS_TALKS: Final = "Talks"
+INSIGHTS_WAIT_HALF: Final = "Half of the answers within"
+INSIGHTS_WAIT_MOST: Final = "19 of 20 within"
+INSIGHTS_INTERRUPTED: Final = "Interrupted"
+INSIGHTS_WAIT_TITLE: Final = "How long until Kai is heard, answer by answer"
+INSIGHTS_WAIT_HELP: Final = (
+    "From the moment at which Kai takes your turn to be over. The band reaches from the middle (p50) to the slow end (p95) "
+    "of the last 20 answers."
+)
+INSIGHTS_STAGES_TITLE: Final = "Where the time goes"
+INSIGHTS_STAGES: Final = {
+    "think_ms": "until Kai knows what to say",
+    "voice_ms": "until the voice has its first sound",
+    "face_ms": "until you hear it",
+}
+INSIGHTS_STAGES_HELP: Final = "The middle (p50) and the slow end (p95) of each part."
+INSIGHTS_DAYS_TITLE: Final = "Answers by day"
+INSIGHTS_DAYS_HELP: Final = "The amber part was interrupted."
+INSIGHTS_HEARD_OUT: Final = "heard to the end"
+INSIGHTS_CUT: Final = "interrupted"
+INSIGHTS_SECONDS: Final = "seconds"
+INSIGHTS_ANSWER: Final = "answer"
+INSIGHTS_DAY: Final = "day"
+INSIGHTS_COUNT: Final = "answers"
+INSIGHTS_CSV: Final = "All numbers as CSV"
+
+
+def seconds(ms: float | None) -> str:
+    """A length of time of a few seconds: ``0.84 s``; a dash where there is none."""
+    return "–" if ms is None else f"{ms / 1000:.2f} s"
+
+
+def day(wall_s: float, now_wall_s: float) -> str:
+    """A day in words: ``Today``, ``Yesterday`` or ``3 May 2026``."""
+    at, now = time.localtime(wall_s), time.localtime(now_wall_s)
+    if at[:3] == now[:3]:
+        return TODAY
+    if at[:3] == time.localtime(now_wall_s - 86_400)[:3]:
+        return YESTERDAY
+    return f"{at.tm_mday} {time.strftime('%B %Y', at)}"
+
+
+def clock(wall_s: float) -> str:
+    """A time of day: ``14:05``."""
+    return time.strftime("%H:%M", time.localtime(wall_s))

@@ -1,6 +1,6 @@
 """A launcher like ``streamlit_app.py`` whose talks are fakes: ``PYTHONPATH=. streamlit run tests/ui/fake_app.py``.
 
-``KAI_FAKE_REFUSAL`` makes the brain refuse with those words.
+``KAI_DATA_DIR`` is where talks are kept. ``KAI_FAKE_REFUSAL`` makes the brain refuse with those words.
 """
 
 import os
@@ -8,14 +8,26 @@ from pathlib import Path
 
 import streamlit as st
 
+from kai.records.files import data_folder
+from kai.records.memory import Memory
+from kai.runtime.hub import SessionHub
+from kai.ui import host
 from kai.ui.server import make_lifespan, middleware, routes
 from tests.ui.fakes import make_hub
 
 ROOT = Path(__file__).resolve().parents[2]
 
+
+def build() -> SessionHub:
+    """The hub of fakes, remembered like real ones."""
+    memory = Memory(data_folder(os.environ["KAI_DATA_DIR"]))
+    host.install_memory(memory)
+    return make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), memory=memory)
+
+
 app = st.App(
     ROOT / "kai/ui/main.py",
     routes=routes(),
     middleware=middleware(),
-    lifespan=make_lifespan(lambda: make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""))),
+    lifespan=make_lifespan(build),
 )

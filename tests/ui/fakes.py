@@ -12,6 +12,7 @@ from kai.adapters.voice_only import VoiceOnly
 from kai.core.state import Look
 from kai.errors import BrainError
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
+from kai.records.memory import Memory
 from kai.runtime.hub import Page, Services, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain
@@ -62,8 +63,8 @@ class FakeFace(VoiceOnly):
         await super().aclose()
 
 
-def make_hub(*, refuses: str = "") -> SessionHub:
-    """A hub of fakes, not yet started; its brain refuses with those words, if there are any."""
+def make_hub(*, refuses: str = "", memory: Memory | None = None) -> SessionHub:
+    """A hub of fakes, not yet started. Its brain refuses with those words, if there are any; ``memory`` keeps."""
 
     async def make_brain() -> FakeBrain:
         error = BrainError(refuses, code="refused", is_retryable=False) if refuses else None
@@ -72,9 +73,13 @@ def make_hub(*, refuses: str = "") -> SessionHub:
     def make_session(_browser_id: str) -> tuple[Session, Page]:
         page = PageLink()
         session = Session(make_brain=make_brain, make_face=FakeFace, make_voice=VoiceOnly, browser=page)
+        if memory is not None:
+            memory.follow(session)
         return session, page
 
-    async def close_services() -> None: ...
+    async def close_services() -> None:
+        if memory is not None:
+            await asyncio.to_thread(memory.close)
 
     return SessionHub(
         make_session, lambda: None, close_services, lambda: Services(is_ready=True, progress="", problem="")

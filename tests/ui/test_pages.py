@@ -80,6 +80,16 @@ def test_a_press_of_start_mounts_the_media_in_the_same_run(app: AppTest, hub: Se
     assert app.get("bidi_component")
 
 
+def test_a_talk_whose_id_has_two_underscores_is_drawn_like_any_other(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kai.runtime.hub.secrets.token_urlsafe", lambda _count: "abc__def__ghi_jkl-mno_")
+    app.run()
+    press_start(app)
+    assert not app.exception
+    assert app.get("bidi_component")
+
+
 def test_the_media_stays_the_same_over_runs_and_pages(app: AppTest, hub: SessionHub) -> None:
     app.run()
     press_start(app)

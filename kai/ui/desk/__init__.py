@@ -56,7 +56,8 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
         if not state.is_active:
             return
         _component()(
-            key=f"desk-{talk.id}",
+            # Streamlit refuses a key with two underscores in a row, which one random id in 200 has.
+            key=f"desk-{talk.id.replace('_', '.')}",
             data={
                 "talkId": talk.id,
                 "structure": structure(state),

@@ -1,0 +1,81 @@
+"""A kept talk as Markdown, JSON or WebVTT captions; turns as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+
+from kai.records.turns import Line, TalkRecord, Turn
+
+MIN_CAPTION_MS = 1200
+"""A caption stands at least so long: a typed line has no length of its own."""
+
+
+def as_json(record: TalkRecord) -> str:
+    """Everything that is kept of the talk but whose it was."""
+    value = asdict(record)
+    del value["owner"]
+    return json.dumps({"kai_talk": 1, **value}, ensure_ascii=False, indent=2) + "\n"
+
+
+def as_markdown(record: TalkRecord, *, title: str, names: Mapping[str, str], interrupted: str) -> str:
+    """The talk to read: ``names`` says how each role is called."""
+    lines = [f"# {title}", ""]
+    for line in record.lines:
+        cut = f" *({interrupted})*" if line.is_interrupted else ""
+        clock = time.strftime("%H:%M:%S", time.localtime(line.at_wall_s))
+        lines += [f"**{names[line.role]}** ({clock}): {_markdown(line.text)}{cut}", ""]
+    return "\n".join(lines)
+
+
+def _markdown(text: str) -> str:
+    for mark in ("\\", "*", "_", "`", "[", "<", "#", "|"):
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
+
+
+def as_webvtt(record: TalkRecord, *, names: Mapping[str, str]) -> str:
+    """Captions on the talk's own time, in the order in which they begin; a voice span names who speaks (WebVTT, 4.2.2)."""
+    cues = ["WEBVTT", ""]
+    for line in sorted(record.lines, key=lambda line: line.start_ms):
+        end_ms = max(line.end_ms, line.start_ms + MIN_CAPTION_MS)
+        text = " ".join(line.text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        who = names[line.role].replace("&", "&amp;").replace(">", "&gt;")
+        cues += [f"{_clock(line.start_ms)} --> {_clock(end_ms)}", f"<v {who}>{text}", ""]
+    return "\n".join(cues)
+
+
+def _clock(ms: int) -> str:
+    seconds, rest = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}.{rest:03}"
+
+
+def turns_as_csv(turns: Iterable[tuple[str, Turn]]) -> str:
+    """One row a turn, with a head; times in UTC."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [f.name for f in fields(Turn) if f.name != "at_wall_s"]
+    writer.writerow(["talk_id", "at_utc", *names])
+    for talk_id, turn in turns:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(turn.at_wall_s))
+        writer.writerow([talk_id, at, *("" if (v := getattr(turn, n)) is None else v for n in names)])
+    return out.getvalue()
+
+
+def read_json(text: str) -> TalkRecord:
+    """A talk from what ``as_json`` wrote. Raises ``ValueError`` when it is none."""
+    try:
+        value = json.loads(text)
+        if value.pop("kai_talk") != 1:
+            raise ValueError("not a talk of a version that Kai knows")
+        lines = tuple(Line(**line) for line in value.pop("lines"))
+        turns = tuple(Turn(**turn) for turn in value.pop("turns"))
+        return TalkRecord(owner="", lines=lines, turns=turns, **value)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError("not a talk of Kai's") from exc

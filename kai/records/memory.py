@@ -1,0 +1,187 @@
+"""What Kai remembers between talks and between starts: past talks, preferences, presets. One an app.
+
+A thread of its own writes past talks, at most once a second, so that no talk waits for a disk. What is pending is one record
+a talk, the newest; so nothing grows when the disk is slow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, Protocol
+
+from kai.core.state import Look, SessionState
+from kai.core.store import Listener, Unsubscribe
+from kai.errors import KaiError
+from kai.records.preferences import JsonFile, Preferences, Presets
+from kai.records.turn_log import RecordsError, TurnLog
+from kai.records.turns import Follower, TalkRecord
+
+WRITE_INTERVAL_S: Final = 1.0
+DAY_S: Final = 86_400.0
+CLOSE_S: Final = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+def owner_of(browser_id: str) -> str:
+    """A name for a browser's talks that does not tell the browser's id."""
+    return hashlib.sha256(f"kai history:{browser_id}".encode()).hexdigest()[:32]
+
+
+class Watched(Protocol):
+    """A session, as far as it is remembered."""
+
+    def subscribe(self, listener: Listener) -> Unsubscribe: ...
+
+
+class Memory:
+    """Past talks, preferences and presets in one folder. Every method may be called from any thread."""
+
+    def __init__(
+        self, folder: Path, *, may_keep_talks: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``may_keep_talks`` false (a setting) keeps none, whatever the page says."""
+        self.folder = folder
+        self.may_keep_talks = may_keep_talks
+        self.preferences = JsonFile(folder / "preferences.json", Preferences())
+        self.presets = JsonFile(folder / "presets.json", Presets())
+        self.problem = ""
+        self.log: TurnLog | None = None
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._file_lock = threading.Lock()
+        self._dirty: dict[int, Follower] = {}
+        self._saved: dict[str, TalkRecord] = {}
+        self._deleted: set[str] = set()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        try:
+            self.log = TurnLog(folder / "history.db")
+            self.forget_old()
+        except RecordsError as error:
+            self.problem = error.message
+            _log.warning("past talks are not kept: %s", error.message)
+
+    @property
+    def asides(self) -> tuple[Path, ...]:
+        """Files that could not be read and were moved."""
+        found = (self.log.aside if self.log else None, self.preferences.aside, self.presets.aside)
+        return tuple(path for path in found if path is not None)
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether talks are kept now."""
+        return self.may_keep_talks and self.log is not None and self.preferences.value.is_history_on
+
+    # -------------------------------------------------------------- following talks
+
+    def follow(self, talk: Watched, owner: str = "") -> None:
+        """Remember what is said in that session, for as long as it lives."""
+        follower = Follower(owner)
+
+        def on_change(state: SessionState) -> None:
+            with self._lock:
+                follower.note(state, self._clock())
+                if not self.is_keeping or self._closing.is_set():
+                    return
+                self._dirty[id(follower)] = follower
+                self._ensure_writer()
+            self._wake.set()
+
+        talk.subscribe(on_change)
+
+    def _ensure_writer(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write, name="kai-memory")
+            self._thread.start()
+
+    def _write(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            is_last = self._closing.is_set()
+            self.flush()
+            if is_last:
+                return
+            self._closing.wait(WRITE_INTERVAL_S)
+
+    def flush(self) -> None:
+        """Write what is pending, now."""
+        with self._file_lock:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            records = [
+                record for follower in self._dirty.values() if (record := follower.record()) is not None
+            ]
+            self._dirty.clear()
+        for record in records:
+            if self.log is None or record.id in self._deleted:
+                continue
+            try:
+                self.log.save(record, self._saved.get(record.id))
+            except RecordsError as error:
+                self.problem = error.message
+                _log.warning("a talk could not be kept: %s", error.message)
+                continue
+            self.problem = ""
+            if record.is_over:
+                self._saved.pop(record.id, None)
+            else:
+                self._saved[record.id] = record
+
+    def close(self) -> None:
+        """Write what is pending and end."""
+        with self._lock:
+            self._closing.set()
+            thread = self._thread
+        self._wake.set()
+        if thread is not None:
+            thread.join(CLOSE_S)
+        if self.log is not None:
+            self.log.close()
+
+    # -------------------------------------------------------------- forgetting
+
+    def delete(self, talk_id: str, owner: str | None = None) -> None:
+        """Forget one talk, also what is still to come of it. Raises ``KaiError``."""
+        with self._file_lock:
+            if self.log is not None and self.log.delete(talk_id, owner):
+                self._deleted.add(talk_id)
+
+    def delete_all(self, owner: str | None = None) -> int:
+        """Forget every talk, also what is still to come of those that go on; gives how many. Raises ``KaiError``."""
+        if self.log is None:
+            return 0
+        with self._file_lock:
+            self._flush()
+            self._deleted.update(self.log.ids(owner))
+            return self.log.delete_all(owner)
+
+    def forget_old(self) -> None:
+        """Forget what is older than the preferences say. Raises ``KaiError``."""
+        if self.log is not None:
+            self.log.forget_older(time.time() - self.preferences.value.history_days * DAY_S)
+
+    def keep_talks(self, is_on: bool) -> None:
+        """Switch keeping on or off, from now on. Raises ``KaiError``."""
+        self.preferences.write(self.preferences.value.model_copy(update={"is_history_on": is_on}))
+
+    def keep_look(self, look: Look) -> None:
+        """Remember what the sidebar says, for the next start. Raises ``KaiError``."""
+        self.preferences.write(self.preferences.value.model_copy(update={"look": asdict(look)}))
+
+    def keep_days(self, days: int) -> None:
+        """Keep talks for so many days; older ones go at once. Raises ``KaiError``."""
+        if days < 1:
+            raise KaiError("Talks are kept for at least a day; switch keeping off to keep none.")
+        self.preferences.write(self.preferences.value.model_copy(update={"history_days": days}))
+        self.forget_old()

@@ -1,0 +1,93 @@
+"""Figures of many turns: percentiles, a moving band, counts by day. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kai.records.turns import Turn
+
+WINDOW = 20
+"""Answers in the moving band."""
+
+STAGES = ("think_ms", "voice_ms", "face_ms")
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The value below which ``share`` (0 to 1) of them lie, between neighbours in proportion; ``None`` of none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPoint:
+    """One answer's wait, and the middle and the slow end of the last ``WINDOW`` ones, its own among them."""
+
+    number: int
+    at_wall_s: float
+    wait_ms: int
+    p50_ms: float
+    p95_ms: float
+    is_interrupted: bool
+
+
+def waits(turns: Sequence[Turn]) -> list[WaitPoint]:
+    """The answers that somebody waited for, oldest first."""
+    points: list[WaitPoint] = []
+    last: list[float] = []
+    for turn in turns:
+        if turn.wait_ms is None:
+            continue
+        last = [*last, turn.wait_ms][-WINDOW:]
+        p50_ms, p95_ms = percentile(last, 0.5) or 0.0, percentile(last, 0.95) or 0.0
+        points.append(
+            WaitPoint(len(points) + 1, turn.at_wall_s, turn.wait_ms, p50_ms, p95_ms, turn.is_interrupted)
+        )
+    return points
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The middle and the slow end of one part of the wait."""
+
+    name: str
+    p50_ms: float
+    p95_ms: float
+
+
+def stages(turns: Sequence[Turn]) -> list[Stage]:
+    """The parts of the wait, in their order; parts that never happened are left out."""
+    found: list[Stage] = []
+    for name in STAGES:
+        values = [
+            value for turn in turns if turn.wait_ms is not None and (value := getattr(turn, name)) is not None
+        ]
+        p50_ms, p95_ms = percentile(values, 0.5), percentile(values, 0.95)
+        if p50_ms is not None and p95_ms is not None:
+            found.append(Stage(name, p50_ms, p95_ms))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Answers of one local day (``2026-05-03``)."""
+
+    date: str
+    answers: int
+    interrupted: int
+
+
+def days(turns: Sequence[Turn]) -> list[Day]:
+    """The days with answers, oldest first."""
+    counted: dict[str, list[int]] = {}
+    for turn in turns:
+        count = counted.setdefault(time.strftime("%Y-%m-%d", time.localtime(turn.at_wall_s)), [0, 0])
+        count[0] += 1
+        count[1] += turn.is_interrupted
+    return [Day(date, *counts) for date, counts in sorted(counted.items())]

@@ -1,0 +1,320 @@
+"""Past talks in one SQLite file: save, list, search, read, delete, forget what is old.
+
+Deleted rows are overwritten in the file (``secure_delete``). Every method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+
+from kai.errors import KaiError
+from kai.records.files import set_aside
+from kai.records.turns import Line, TalkRecord, Turn
+
+SCHEMA: Final = 1
+"""``user_version`` of the file. A newer one is left alone."""
+BUSY_S: Final = 5.0
+
+_meta = sa.MetaData()
+
+
+def _parent() -> sa.Column[str]:
+    return sa.Column(
+        "talk_id", sa.String(16), sa.ForeignKey("talks.id", ondelete="CASCADE"), primary_key=True
+    )
+
+
+_talks = sa.Table(
+    "talks",
+    _meta,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("owner", sa.String(64), nullable=False, index=True),
+    sa.Column("started_wall_s", sa.Float, nullable=False, index=True),
+    sa.Column("lasted_s", sa.Float, nullable=False),
+    sa.Column("is_over", sa.Boolean, nullable=False),
+    sa.Column("character", sa.String(64), nullable=False),
+    sa.Column("voice", sa.String(64), nullable=False),
+)
+_lines = sa.Table(
+    "lines",
+    _meta,
+    _parent(),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String(128), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at_wall_s", sa.Float, nullable=False),
+    sa.Column("start_ms", sa.Integer, nullable=False),
+    sa.Column("end_ms", sa.Integer, nullable=False),
+    sa.Column("is_interrupted", sa.Boolean, nullable=False),
+    sa.Column("response_id", sa.String(128), nullable=False),
+)
+_turns = sa.Table(
+    "turns",
+    _meta,
+    _parent(),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("response_id", sa.String(128), nullable=False),
+    sa.Column("at_wall_s", sa.Float, nullable=False),
+    sa.Column("is_typed", sa.Boolean, nullable=False),
+    sa.Column("think_ms", sa.Integer),
+    sa.Column("voice_ms", sa.Integer),
+    sa.Column("face_ms", sa.Integer),
+    sa.Column("wait_ms", sa.Integer),
+    sa.Column("spoken_ms", sa.Integer),
+    sa.Column("is_interrupted", sa.Boolean, nullable=False),
+    sa.Column("cost_usd", sa.Float),
+)
+
+T = TypeVar("T", Line, Turn)
+
+
+class RecordsError(KaiError):
+    """Past talks cannot be read or kept now."""
+
+    code = "records"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A past talk in a list: its first words of a person, and how much was said."""
+
+    id: str
+    started_wall_s: float
+    lasted_s: float
+    is_over: bool
+    character: str
+    voice: str
+    line_count: int
+    first_words: str
+
+
+class TurnLog:
+    """The file of past talks."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it. One that is no database is moved to ``aside``. Raises ``RecordsError``."""
+        self.path = path
+        self.aside: Path | None = None
+        try:
+            if path.exists() and not _is_sound(path):
+                self.aside = set_aside(path)
+            path.touch(mode=0o600)
+            path.chmod(0o600)
+            self._engine = _make_engine(path)
+            self._prepare()
+        except (OSError, SQLAlchemyError) as exc:
+            raise RecordsError(
+                f"Past talks cannot be kept in {path.parent}. Look at that folder's rights and free space, then start Kai "
+                "again.",
+                code="records-open",
+            ) from exc
+
+    def _prepare(self) -> None:
+        with self._engine.begin() as connection:
+            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+            if version > SCHEMA:
+                raise RecordsError(
+                    "Past talks were written by a newer Kai. Update this one to read them.",
+                    code="records-newer",
+                )
+            _meta.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Generator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as exc:
+            raise RecordsError(
+                f"Past talks cannot be read or written in {self.path.parent} now. Look at the disk's free space.",
+            ) from exc
+
+    # -------------------------------------------------------------- writing
+
+    def save(self, record: TalkRecord, before: TalkRecord | None = None) -> None:
+        """Keep a talk; ``before`` is what was saved of it last, so that only what is new is written. Raises
+        ``RecordsError``."""
+        talk = {
+            "id": record.id,
+            "owner": record.owner,
+            "started_wall_s": record.started_wall_s,
+            "lasted_s": record.lasted_s,
+            "is_over": record.is_over,
+            "character": record.character,
+            "voice": record.voice,
+        }
+        with self._begin() as connection:
+            there = connection.execute(
+                sa.update(_talks).where(_talks.c.id == record.id).values(talk)
+            ).rowcount
+            if not there:
+                before = None
+                connection.execute(sa.insert(_talks).values(talk))
+            _replace_tail(connection, _lines, record.id, record.lines, before.lines if before else ())
+            _replace_tail(connection, _turns, record.id, record.turns, before.turns if before else ())
+
+    def delete(self, talk_id: str, owner: str | None = None) -> bool:
+        """Forget one talk; tells whether there was one. Raises ``RecordsError``."""
+        with self._begin() as connection:
+            gone = connection.execute(sa.delete(_talks).where(_talks.c.id == talk_id, *_of(owner))).rowcount
+        return bool(gone)
+
+    def delete_all(self, owner: str | None = None) -> int:
+        """Forget every talk; gives how many. Raises ``RecordsError``."""
+        with self._begin() as connection:
+            return connection.execute(sa.delete(_talks).where(*_of(owner))).rowcount
+
+    def forget_older(self, than_wall_s: float) -> int:
+        """Forget the talks that began before then; gives how many. Raises ``RecordsError``."""
+        with self._begin() as connection:
+            return connection.execute(sa.delete(_talks).where(_talks.c.started_wall_s < than_wall_s)).rowcount
+
+    # -------------------------------------------------------------- reading
+
+    def talks(self, *, search: str = "", owner: str | None = None, limit: int = 500) -> list[Summary]:
+        """The newest talks in which every word of ``search`` stands, newest first. Raises ``RecordsError``."""
+        of_talk = _lines.c.talk_id == _talks.c.id
+        first = (
+            sa.select(_lines.c.text)
+            .where(of_talk, _lines.c.role == "user")
+            .order_by(_lines.c.position)
+            .limit(1)
+            .scalar_subquery()
+        )
+        count = sa.select(sa.func.count()).select_from(_lines).where(of_talk).scalar_subquery()
+        query = sa.select(_talks, count.label("line_count"), first.label("first_words")).where(*_of(owner))
+        for word in search.split():
+            holds = sa.func.kai_fold(_lines.c.text).contains(word.casefold(), autoescape=True)
+            query = query.where(sa.exists(sa.select(_lines.c.talk_id).where(of_talk, holds)))
+        query = query.order_by(_talks.c.started_wall_s.desc()).limit(limit)
+        with self._begin() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Summary(
+                row.id,
+                row.started_wall_s,
+                row.lasted_s,
+                row.is_over,
+                row.character,
+                row.voice,
+                row.line_count,
+                row.first_words or "",
+            )
+            for row in rows
+        ]
+
+    def ids(self, owner: str | None = None) -> list[str]:
+        """The id of every talk. Raises ``RecordsError``."""
+        with self._begin() as connection:
+            return list(connection.execute(sa.select(_talks.c.id).where(*_of(owner))).scalars())
+
+    def read(self, talk_id: str, owner: str | None = None) -> TalkRecord | None:
+        """One talk, whole. Raises ``RecordsError``."""
+        with self._begin() as connection:
+            row = connection.execute(sa.select(_talks).where(_talks.c.id == talk_id, *_of(owner))).first()
+            if row is None:
+                return None
+            lines = _rows(connection, _lines, talk_id, Line)
+            turns = _rows(connection, _turns, talk_id, Turn)
+        return TalkRecord(
+            row.id,
+            row.owner,
+            row.started_wall_s,
+            row.lasted_s,
+            row.is_over,
+            row.character,
+            row.voice,
+            lines,
+            turns,
+        )
+
+    def turns(self, *, since_wall_s: float = 0.0, owner: str | None = None) -> list[tuple[str, Turn]]:
+        """Every turn since then with its talk's id, oldest first. Raises ``RecordsError``."""
+        names = [f.name for f in fields(Turn)]
+        query = (
+            sa.select(_turns)
+            .join(_talks, _turns.c.talk_id == _talks.c.id)
+            .where(_turns.c.at_wall_s >= since_wall_s, *_of(owner))
+            .order_by(_turns.c.at_wall_s)
+        )
+        with self._begin() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [(str(row["talk_id"]), Turn(**{name: row[name] for name in names})) for row in rows]
+
+
+def _of(owner: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if owner is None else [_talks.c.owner == owner]
+
+
+def _replace_tail(
+    connection: sa.Connection,
+    table: sa.Table,
+    talk_id: str,
+    now: tuple[Line, ...] | tuple[Turn, ...],
+    before: tuple[Line, ...] | tuple[Turn, ...],
+) -> None:
+    """Write the rows from the first one that changed."""
+    start = 0
+    while start < min(len(now), len(before)) and now[start] == before[start]:
+        start += 1
+    if start == len(now) == len(before):
+        return
+    connection.execute(sa.delete(table).where(table.c.talk_id == talk_id, table.c.position >= start))
+    rows = [
+        {"talk_id": talk_id, "position": start + i, **{f.name: getattr(value, f.name) for f in fields(value)}}
+        for i, value in enumerate(now[start:])
+    ]
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
+def _rows(connection: sa.Connection, table: sa.Table, talk_id: str, kind: type[T]) -> tuple[T, ...]:
+    query = sa.select(table).where(table.c.talk_id == talk_id).order_by(table.c.position)
+    make: Callable[..., T] = kind
+    names = [f.name for f in fields(kind)]
+    return tuple(make(**{n: row[n] for n in names}) for row in connection.execute(query).mappings())
+
+
+def _make_engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(f"sqlite+pysqlite:///{path}", connect_args={"timeout": BUSY_S})
+
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.create_function("kai_fold", 1, _fold, deterministic=True)
+        for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _fold(text: str | None) -> str:
+    return (text or "").casefold()
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether SQLite finds nothing wrong with the file."""
+    if path.stat().st_size == 0:
+        return True
+    engine = _make_engine(path)
+    try:
+        with engine.connect() as connection:
+            return connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one() == "ok"
+    except (DatabaseError, sqlite3.DatabaseError):
+        return False
+    finally:
+        engine.dispose()

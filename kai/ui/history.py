@@ -1,0 +1,208 @@
+"""The History page: past talks to search, read, export and forget."""
+
+from __future__ import annotations
+
+import html
+import time
+from typing import Final
+
+import streamlit as st
+
+from kai.errors import KaiError
+from kai.records.exports import as_json, as_markdown, as_webvtt
+from kai.records.memory import Memory
+from kai.records.turn_log import Summary, TurnLog
+from kai.records.turns import TalkRecord
+from kai.ui import bridge, host, texts
+
+PAGE_OF_TALKS: Final = 12
+"""So many talks stand in the list before one asks for more."""
+
+ROLES: Final = {"user": texts.YOU, "assistant": texts.KAI, "notice": texts.NOTICE}
+
+
+def draw() -> None:
+    """Draw the page."""
+    memory = host.memory()
+    with st.container(key="kai-history-head", horizontal=True, vertical_alignment="bottom"):
+        with st.container():
+            st.title(texts.HISTORY_TITLE, anchor=False)
+            st.caption(texts.HISTORY_LEAD)
+        if memory is not None and memory.log is not None:
+            _draw_keeping(memory)
+    if memory is None or memory.log is None:
+        st.warning(memory.problem if memory else texts.HISTORY_NOT_OPEN, icon=":material/warning:")
+        return
+    draw_notes(memory)
+    try:
+        _draw_talks(memory, memory.log)
+    except KaiError as error:
+        st.warning(error.message, icon=":material/warning:")
+
+
+def draw_notes(memory: Memory) -> None:
+    """What a person should know about keeping: files set aside, a full disk, or that it is off."""
+    for path in memory.asides:
+        st.warning(texts.HISTORY_SET_ASIDE.format(path=f"`{path.name}`"), icon=":material/inventory_2:")
+    if memory.problem:
+        st.warning(memory.problem, icon=":material/warning:")
+    elif not memory.may_keep_talks:
+        st.info(texts.HISTORY_OFF_BY_SETTING, icon=":material/history_toggle_off:")
+    elif not memory.is_keeping:
+        st.info(texts.HISTORY_OFF, icon=":material/history_toggle_off:")
+
+
+def _draw_talks(memory: Memory, log: TurnLog) -> None:
+    owner = bridge.history_owner()
+    memory.flush()
+    search = bridge.history_search()
+    found = log.talks(search=search, owner=owner)
+    if not found and not search:
+        _draw_empty()
+        return
+    left, right = st.columns([1, 2], gap="large")
+    with left:
+        bridge.draw_history_search(texts.HISTORY_SEARCH)
+        if not found:
+            st.caption(texts.HISTORY_NOTHING_FOUND)
+        shown = found[: bridge.history_shown(PAGE_OF_TALKS)]
+        chosen = bridge.history_choice() or (shown[0].id if shown else "")
+        with st.container(key="kai-talks"):
+            _draw_list(shown, chosen)
+            if len(found) > len(shown):
+                st.button(
+                    texts.HISTORY_MORE,
+                    key="history-more",
+                    on_click=bridge.show_more_history,
+                    args=(PAGE_OF_TALKS,),
+                    width="stretch",
+                )
+    with right:
+        record = log.read(chosen, owner) if chosen else None
+        if record is not None:
+            _draw_record(memory, record, owner)
+        elif found:
+            st.caption(texts.HISTORY_CHOOSE)
+
+
+def _draw_empty() -> None:
+    st.html(
+        f'<div class="kai-empty"><img src="/api/pictures/kai.jpg" alt="">'
+        f"<h2>{html.escape(texts.HISTORY_EMPTY_TITLE)}</h2><p>{html.escape(texts.HISTORY_EMPTY)}</p></div>"
+    )
+
+
+def _draw_list(shown: list[Summary], chosen: str) -> None:
+    now_s, day_before = time.time(), ""
+    for talk in shown:
+        day = texts.day(talk.started_wall_s, now_s)
+        if day != day_before:
+            st.html(f'<h2 class="kai-group">{html.escape(day)}</h2>')
+            day_before = day
+        words = " ".join(talk.first_words.split()) or texts.HISTORY_NO_WORDS
+        length = texts.duration(talk.lasted_s) if talk.is_over else texts.HISTORY_GOES_ON
+        st.button(
+            f"**{texts.clock(talk.started_wall_s)}** · {length}  \n{_plain(words[:70])}",
+            key=f"talk-{talk.id}",
+            type="primary" if talk.id == chosen else "secondary",
+            on_click=bridge.choose_history,
+            args=(talk.id,),
+            width="stretch",
+        )
+
+
+def _plain(text: str) -> str:
+    """Words of a person in a Markdown label, as they are."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>#:$~|!-+" else c for c in text)
+
+
+def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
+    title = texts.HISTORY_TITLE_OF.format(
+        day=f"{texts.day(record.started_wall_s, 0)}, {texts.clock(record.started_wall_s)}"
+    )
+    count = len(record.lines)
+    facts = [
+        texts.duration(record.lasted_s) if record.is_over else texts.HISTORY_GOES_ON,
+        texts.HISTORY_ONE_LINE if count == 1 else texts.HISTORY_LINES.format(count=count),
+        texts.CHARACTER_NAMES.get(record.character, record.character),
+    ]
+    st.header(title, anchor=False)
+    st.caption(" · ".join(facts))
+    with st.container(key="kai-history-files", horizontal=True):
+        name = time.strftime("kai-%Y-%m-%d-%H%M", time.localtime(record.started_wall_s))
+        markdown = as_markdown(record, title=title, names=ROLES, interrupted=texts.INTERRUPTED)
+        _file(texts.HISTORY_EXPORT_MARKDOWN, markdown, f"{name}.md", "text/markdown")
+        _file(texts.HISTORY_EXPORT_JSON, as_json(record), f"{name}.json", "application/json")
+        _file(texts.HISTORY_EXPORT_WEBVTT, as_webvtt(record, names=ROLES), f"{name}.vtt", "text/vtt")
+        with st.popover(texts.HISTORY_DELETE, icon=":material/delete:"):
+            st.write(texts.HISTORY_DELETE_THIS)
+            st.button(
+                texts.HISTORY_DELETE_YES,
+                key=f"delete-{record.id}",
+                on_click=bridge.delete_history,
+                args=(memory, record.id, owner),
+            )
+    st.html(_said(record))
+
+
+def _file(label: str, content: str, name: str, mime: str) -> None:
+    st.download_button(
+        label,
+        content,
+        file_name=name,
+        mime=mime,
+        key=f"file-{mime}-{name}",
+        on_click="ignore",
+        icon=":material/download:",
+        help=texts.HISTORY_EXPORT_HELP,
+    )
+
+
+def _said(record: TalkRecord) -> str:
+    waits = {turn.response_id: turn.wait_ms for turn in record.turns}
+    rows: list[str] = []
+    for line in record.lines:
+        wait_ms = waits.pop(line.response_id, None) if line.response_id else None
+        notes = [texts.clock(line.at_wall_s)]
+        if wait_ms is not None:
+            notes.append(texts.HISTORY_ANSWERED.format(seconds=f"{wait_ms / 1000:.1f}"))
+        cut = f" <em>{texts.INTERRUPTED}</em>" if line.is_interrupted else ""
+        rows.append(
+            f'<li data-role="{html.escape(line.role)}"><span>{html.escape(ROLES.get(line.role, line.role))}</span>'
+            f"<p>{html.escape(line.text)}{cut}<small>{html.escape(' · '.join(notes))}</small></p></li>"
+        )
+    return (
+        f'<ol class="kai-said is-history" aria-label="{html.escape(texts.CHAT_LABEL)}">{"".join(rows)}</ol>'
+    )
+
+
+def _draw_keeping(memory: Memory) -> None:
+    owner = bridge.history_owner()
+    preferences = memory.preferences.value
+    with st.popover(texts.HISTORY_KEEPING, icon=":material/tune:"):
+        st.toggle(
+            texts.HISTORY_KEEP,
+            value=memory.is_keeping,
+            key="history-keep",
+            disabled=not memory.may_keep_talks,
+            on_change=bridge.change_history_keeping,
+            args=(memory,),
+        )
+        days = sorted({*texts.HISTORY_DAYS, preferences.history_days})
+        st.selectbox(
+            texts.HISTORY_KEEP_FOR,
+            days,
+            index=days.index(preferences.history_days),
+            format_func=lambda d: texts.HISTORY_DAYS.get(d, f"{d}"),
+            key="history-days",
+            on_change=bridge.change_history_days,
+            args=(memory,),
+        )
+        with st.expander(texts.HISTORY_DELETE_ALL):
+            st.write(texts.HISTORY_DELETE_ALL_SURE)
+            st.button(
+                texts.HISTORY_DELETE_YES,
+                key="delete-all",
+                on_click=bridge.delete_history,
+                args=(memory, None, owner),
+            )

@@ -1,0 +1,5 @@
+"""How fast Kai answered, and how the talks went, in charts."""
+
+from kai.ui import insights
+
+insights.draw()

@@ -1,0 +1,192 @@
+"""History and Insights as Streamlit draws them, without a browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kai.core.events import TextSubmitted
+from kai.core.state import Phase
+from kai.records.memory import Memory, owner_of
+from kai.runtime.hub import SessionHub
+from kai.ui import bridge, compat, host, texts
+from tests.ui.conftest import BROWSER_ID
+from tests.ui.fakes import make_hub
+from tests.ui.test_pages import ROOT, press_start, this_talk, words
+from tests.ui.test_routes import wait_for
+from tests.unit.test_turns_kept import RECORD
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    memory = Memory(tmp_path)
+    host.install_memory(memory)
+    yield memory
+    host.install_memory(None)
+    memory.close()
+
+
+@pytest.fixture
+def hub(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionHub]:
+    monkeypatch.setattr("kai.compat.rtc.host_addresses", lambda: ["192.0.2.1"])
+    hub = make_hub(memory=memory)
+    hub.start()
+    host.install(hub)
+    yield hub
+    host.install(None)
+    hub.close()
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, hub: SessionHub) -> AppTest:
+    monkeypatch.setattr("streamlit_webrtc.component.get_this_session_info", lambda: None)
+    monkeypatch.setattr("streamlit_webrtc.shutdown.get_this_session_info", lambda: None)
+    monkeypatch.setattr(bridge, "browser_id", lambda: BROWSER_ID)
+    return AppTest.from_file(str(ROOT / "kai/ui/main.py"), default_timeout=20)
+
+
+def open_page(app: AppTest, name: str) -> AppTest:
+    app.run()
+    app.switch_page(str(ROOT / f"pages/{name}.py")).run()
+    assert not app.exception
+    return app
+
+
+def keep(memory: Memory, count: int = 1) -> None:
+    assert memory.log is not None
+    for i in range(count):
+        start_s = time.time() - 60 * (count - i)
+        turns = tuple(replace(turn, at_wall_s=start_s) for turn in RECORD.turns)
+        memory.log.save(replace(RECORD, id=f"t{i}", started_wall_s=start_s, turns=turns))
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+@pytest.mark.parametrize("page", ["history", "insights"])
+def test_before_the_first_talk_a_kind_word_stands_there(app: AppTest, page: str) -> None:
+    open_page(app, page)
+    title = {"history": texts.HISTORY_EMPTY_TITLE, "insights": texts.INSIGHTS_EMPTY_TITLE}[page]
+    assert title in words(app)
+    if page == "insights":
+        assert texts.INSIGHTS_EXAMPLE in words(app)
+        assert len(app.get("vega_lite_chart")) == 3
+
+
+def test_a_talk_that_was_had_stands_in_the_history(app: AppTest, hub: SessionHub) -> None:
+    app.run()
+    press_start(app)
+    talk = this_talk(app, hub)
+    wait_for(lambda: talk.snapshot().phase is Phase.ACTIVE)
+    talk.dispatch(TextSubmitted("item_typed", "What <b>time</b> is it?"))
+    wait_for(lambda: any(m.response_id and m.is_final for m in talk.snapshot().messages))
+    app.switch_page(str(ROOT / "pages/history.py")).run()
+    assert not app.exception
+    assert "What &lt;b&gt;time&lt;/b&gt; is it?" in words(app)
+    assert any(texts.HISTORY_GOES_ON in label for label in labels(app))
+    assert talk.snapshot().is_active
+
+
+def test_a_talk_is_read_with_what_was_interrupted_and_its_wait(app: AppTest, memory: Memory) -> None:
+    keep(memory)
+    open_page(app, "history")
+    assert f"<em>{texts.INTERRUPTED}</em>" in words(app)
+    assert texts.HISTORY_ANSWERED.format(seconds="0.6") in words(app)
+    names = [file.proto.label for file in app.get("download_button")]
+    assert names == [
+        texts.HISTORY_EXPORT_MARKDOWN,
+        texts.HISTORY_EXPORT_JSON,
+        texts.HISTORY_EXPORT_WEBVTT,
+    ]
+
+
+def test_search_finds_by_words_and_says_when_there_are_none(app: AppTest, memory: Memory) -> None:
+    keep(memory)
+    open_page(app, "history")
+    app.text_input[0].set_value("TRUE").run()
+    assert any(button.key == "talk-t0" for button in app.button)
+    app.text_input[0].set_value("elephant").run()
+    assert texts.HISTORY_NOTHING_FOUND in [caption.value for caption in app.caption]
+    assert not any(str(button.key).startswith("talk-") for button in app.button)
+
+
+def test_many_talks_are_shown_bit_by_bit(app: AppTest, memory: Memory) -> None:
+    keep(memory, 15)
+    open_page(app, "history")
+
+    def listed() -> int:
+        return sum(str(button.key).startswith("talk-") for button in app.button)
+
+    assert listed() == 12
+    app.button(key="history-more").click().run()
+    assert listed() == 15
+    assert not any(button.key == "history-more" for button in app.button)
+
+
+def test_one_talk_and_all_can_be_deleted(app: AppTest, memory: Memory) -> None:
+    keep(memory, 3)
+    open_page(app, "history")
+    app.button(key="talk-t1").click().run()
+    app.button(key="delete-t1").click().run()
+    assert memory.log is not None
+    assert [talk.id for talk in memory.log.talks()] == ["t2", "t0"]
+    app.button(key="delete-all").click().run()
+    assert memory.log.talks() == []
+    assert texts.HISTORY_EMPTY_TITLE in words(app)
+
+
+def test_keeping_can_be_switched_off_and_limited(app: AppTest, memory: Memory) -> None:
+    open_page(app, "history")
+    app.toggle(key="history-keep").set_value(False).run()
+    assert not memory.is_keeping
+    assert texts.HISTORY_OFF in [info.value for info in app.info]
+    app.selectbox(key="history-days").set_value(7).run()
+    assert memory.preferences.value.history_days == 7
+
+
+def test_a_broken_file_is_told_with_its_new_name(app: AppTest, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "history.db").write_bytes(b"no database" * 100)
+    broken = Memory(folder)
+    host.install_memory(broken)
+    open_page(app, "history")
+    assert broken.log is not None
+    assert broken.log.aside is not None
+    assert broken.log.aside.name in app.warning[0].value
+    broken.close()
+
+
+@pytest.mark.parametrize("page", ["history", "insights"])
+def test_without_a_memory_the_page_says_so(app: AppTest, page: str) -> None:
+    host.install_memory(None)
+    open_page(app, page)
+    assert [warning.value for warning in app.warning] == [texts.HISTORY_NOT_OPEN]
+
+
+def test_another_browsers_talks_are_not_shown_off_this_computer(
+    app: AppTest, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert memory.log is not None
+    memory.log.save(replace(RECORD, started_wall_s=time.time()))
+    memory.log.save(replace(RECORD, id="mine", owner=owner_of(BROWSER_ID), started_wall_s=time.time()))
+    monkeypatch.setattr(compat, "is_bound_to_loopback", lambda: False)
+    open_page(app, "history")
+    keys = [str(button.key) for button in app.button if str(button.key).startswith("talk-")]
+    assert keys == ["talk-mine"]
+
+
+def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: Memory) -> None:
+    keep(memory, 2)
+    open_page(app, "insights")
+    assert "0.60 s" in words(app)
+    assert "2 (100 %)" in words(app)
+    assert texts.INSIGHTS_EXAMPLE not in words(app)
+    assert len(app.get("vega_lite_chart")) == 3
+    assert [file.proto.label for file in app.get("download_button")] == [texts.INSIGHTS_CSV]

@@ -1,0 +1,336 @@
+"""What outlives a talk: the file of past talks, preferences and presets, and the files that cannot be read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kai.core.events import LegConnected, MessagesCleared, StartRequested, StopRequested, TextSubmitted
+from kai.core.state import LegName, Look
+from kai.core.store import Store
+from kai.errors import KaiError
+from kai.records.memory import DAY_S, Memory, owner_of
+from kai.records.preferences import (
+    MAX_PRESETS,
+    PresetError,
+    Presets,
+    preset_of,
+    read_preset,
+    with_preset,
+    without_preset,
+)
+from kai.records.turn_log import RecordsError, TurnLog
+from tests.unit.test_turns_kept import RECORD
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[TurnLog]:
+    log = TurnLog(tmp_path / "history.db")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Memory]:
+    memory = Memory(tmp_path)
+    yield memory
+    memory.close()
+
+
+def begin(store: Store, *lines: str) -> None:
+    store.dispatch(StartRequested(time.time(), Look()))
+    for i, line in enumerate(lines):
+        store.dispatch(TextSubmitted(f"item-{i}", line))
+
+
+# ------------------------------------------------------------------ the file of past talks
+
+
+def test_a_talk_reads_back_as_it_was_saved(log: TurnLog) -> None:
+    log.save(RECORD)
+    assert log.read("t1") == RECORD
+    assert log.read("another") is None
+
+
+def test_a_growing_talk_is_written_from_its_first_change_on(log: TurnLog) -> None:
+    shorter = replace(RECORD, lines=RECORD.lines[:1], turns=(), is_over=False)
+    log.save(shorter)
+    changed = replace(RECORD, lines=(RECORD.lines[0], replace(RECORD.lines[1], text="Changed")))
+    log.save(RECORD, shorter)
+    log.save(changed, RECORD)
+    assert log.read("t1") == changed
+    log.save(shorter, changed)
+    assert log.read("t1") == shorter
+
+
+def test_talks_are_listed_newest_first_with_their_first_words(log: TurnLog) -> None:
+    log.save(RECORD)
+    log.save(replace(RECORD, id="t2", started_wall_s=RECORD.started_wall_s + 60, lines=()))
+    newest, oldest = log.talks()
+    assert (newest.id, newest.first_words, newest.line_count) == ("t2", "", 0)
+    assert (oldest.first_words, oldest.line_count) == ("Is 1 < 2 & *true*?", 2)
+
+
+@pytest.mark.parametrize(
+    ("search", "is_found"),
+    [
+        ("TRUE", True),
+        ("is yes", True),
+        ("straße", True),
+        ("ärger STRASSE", True),
+        ("100%", False),
+        ("_", False),
+    ],
+)
+def test_every_searched_word_must_stand_in_the_talk(log: TurnLog, search: str, is_found: bool) -> None:
+    third = replace(RECORD.lines[0], id="u2", text="Ärger in der Straße")
+    log.save(replace(RECORD, lines=(*RECORD.lines, third)))
+    assert bool(log.talks(search=search)) is is_found
+
+
+def test_a_talk_is_shown_to_its_owner_alone_where_owners_count(log: TurnLog) -> None:
+    log.save(RECORD)
+    assert log.talks(owner="another") == []
+    assert log.read("t1", "another") is None
+    assert log.turns(owner="another") == []
+    assert not log.delete("t1", "another")
+    assert log.delete_all("another") == 0
+    assert [talk.id for talk in log.talks(owner="whose")] == ["t1"]
+    assert [name for name, _ in log.turns(owner="whose")] == ["t1"]
+
+
+def test_what_was_deleted_stands_in_the_file_no_more(log: TurnLog) -> None:
+    words = "a secret between us"
+    log.save(replace(RECORD, lines=(replace(RECORD.lines[0], text=words),)))
+    assert words.encode() in log.path.read_bytes()
+    assert log.delete("t1")
+    assert log.read("t1") is None
+    assert log.turns() == []
+    assert words.encode() not in log.path.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_the_file_is_the_users_alone(log: TurnLog) -> None:
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+
+
+def test_a_broken_file_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    path.write_bytes(b"this is no database, or it was one once" * 40)
+    log = TurnLog(path)
+    assert log.aside is not None
+    assert log.aside.read_bytes().startswith(b"this is no database")
+    assert log.talks() == []
+    log.close()
+
+
+def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.commit()
+    connection.close()
+    with pytest.raises(RecordsError, match="newer Kai"):
+        TurnLog(path)
+    assert path.exists()
+    memory = Memory(tmp_path)
+    assert memory.log is None
+    assert "newer Kai" in memory.problem
+    memory.close()
+
+
+# ------------------------------------------------------------------ following talks
+
+
+def test_a_talk_is_kept_while_it_goes_on_and_when_it_is_over(memory: Memory) -> None:
+    store = Store()
+    memory.follow(store, "me")
+    begin(store, "Hello")
+    memory.flush()
+    assert memory.log is not None
+    (summary,) = memory.log.talks()
+    assert (summary.first_words, summary.is_over) == ("Hello", False)
+    store.dispatch(StopRequested())
+    memory.flush()
+    assert memory.log.talks(owner="me")[0].is_over
+
+
+def test_a_closed_memory_has_written_everything(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    store = Store()
+    memory.follow(store)
+    begin(store, "Hello", "And again")
+    memory.close()
+    log = TurnLog(tmp_path / "history.db")
+    assert log.talks()[0].line_count == 2
+    log.close()
+
+
+def test_switched_off_nothing_is_kept(memory: Memory, tmp_path: Path) -> None:
+    memory.keep_talks(False)
+    store = Store()
+    memory.follow(store)
+    begin(store, "Hello")
+    memory.flush()
+    assert memory.log is not None
+    assert memory.log.talks() == []
+    again = Memory(tmp_path)
+    assert not again.is_keeping
+    again.close()
+
+
+def test_a_setting_forbids_keeping_whatever_the_page_says(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, may_keep_talks=False)
+    memory.keep_talks(True)
+    assert not memory.is_keeping
+    memory.close()
+
+
+def test_a_deleted_talk_that_goes_on_does_not_come_back(memory: Memory) -> None:
+    store = Store()
+    memory.follow(store)
+    begin(store, "Hello")
+    memory.flush()
+    assert memory.log is not None
+    assert memory.delete_all() == 1
+    store.dispatch(TextSubmitted("later", "More"))
+    memory.flush()
+    assert memory.log.talks() == []
+
+
+def test_cleared_lines_are_cleared_from_what_is_kept(memory: Memory) -> None:
+    store = Store()
+    memory.follow(store)
+    begin(store, "Hello")
+    store.dispatch(LegConnected(LegName.BRAIN))
+    memory.flush()
+    store.dispatch(MessagesCleared())
+    store.dispatch(TextSubmitted("later", "More"))
+    memory.flush()
+    assert memory.log is not None
+    (summary,) = memory.log.talks()
+    assert summary.first_words == "More"
+
+
+def test_talks_older_than_the_chosen_days_go(memory: Memory) -> None:
+    assert memory.log is not None
+    memory.log.save(replace(RECORD, started_wall_s=time.time() - 40 * DAY_S))
+    memory.keep_days(90)
+    assert len(memory.log.talks()) == 1
+    memory.keep_days(30)
+    assert memory.log.talks() == []
+    with pytest.raises(KaiError):
+        memory.keep_days(0)
+
+
+def test_a_full_disk_is_told_and_ends_no_talk(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object) -> None:
+        raise RecordsError("Past talks cannot be written now. Look at the disk's free space.")
+
+    monkeypatch.setattr(memory.log, "save", full)
+    store = Store()
+    memory.follow(store)
+    begin(store, "Hello")
+    memory.flush()
+    assert "free space" in memory.problem
+    monkeypatch.undo()
+    store.dispatch(TextSubmitted("later", "More"))
+    memory.flush()
+    assert memory.problem == ""
+    assert memory.log is not None
+    assert memory.log.talks()[0].line_count == 2
+
+
+def test_an_owner_does_not_tell_the_browser() -> None:
+    assert "secret-browser" not in owner_of("secret-browser")
+    assert owner_of("a") != owner_of("b")
+
+
+# ------------------------------------------------------------------ preferences and presets
+
+
+def test_the_last_look_comes_back(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    memory.keep_look(Look(character="mara", speed=1.2, instructions="Be brief."))
+    memory.close()
+    again = Memory(tmp_path)
+    assert again.preferences.value.last_look() == Look(character="mara", speed=1.2, instructions="Be brief.")
+    again.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"history_days": "long"}', b"\xff\xfe"])
+def test_broken_settings_are_set_aside(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "preferences.json").write_bytes(content)
+    (tmp_path / "presets.json").write_bytes(content)
+    memory = Memory(tmp_path)
+    assert memory.preferences.value.history_days == 90
+    asides = {path.name.partition(".")[0] for path in memory.asides}
+    assert "preferences" in asides
+    assert all(path.exists() for path in memory.asides)
+    memory.close()
+
+
+def test_a_look_that_makes_no_sense_any_more_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "preferences.json").write_text('{"look": {"speed": "fast"}}')
+    memory = Memory(tmp_path)
+    assert memory.preferences.value.last_look() is None
+    memory.close()
+
+
+def test_presets_are_saved_changed_and_deleted(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    memory.presets.write(with_preset(memory.presets.value, preset_of("  The   host ", Look(voice="cedar"))))
+    memory.presets.write(with_preset(memory.presets.value, preset_of("The host", Look(voice="ash"))))
+    memory.close()
+    again = Memory(tmp_path)
+    (preset,) = again.presets.value.presets
+    assert (preset.name, preset.to_look().voice) == ("The host", "ash")
+    again.presets.write(without_preset(again.presets.value, "The host"))
+    assert again.presets.value.presets == ()
+    again.close()
+
+
+def test_an_exported_preset_is_imported_as_it_was() -> None:
+    preset = preset_of("Host", Look(character="ade", instructions="Grüß Gott."))
+    assert read_preset(preset.model_dump_json().encode()) == preset
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "not-a-preset"),
+        (b"[]", "not-a-preset"),
+        (b'{"kai_preset": 2, "name": "x", "look": {}}', "not-a-preset"),
+        (b'{"kai_preset": 1, "name": "x", "look": {"speed": "fast"}}', "not-a-preset"),
+        (b'{"kai_preset": 1, "name": "  ", "look": {}}', "no-name"),
+        (b"x" * 70_000, "too-large"),
+    ],
+)
+def test_what_is_no_preset_is_refused(content: bytes, code: str) -> None:
+    with pytest.raises(PresetError) as caught:
+        read_preset(content)
+    assert caught.value.code == code
+
+
+def test_a_preset_from_outside_is_brought_into_range() -> None:
+    content = json.dumps({"kai_preset": 1, "name": "x", "look": {"speed": 99, "instructions": "a" * 9000}})
+    look = read_preset(content.encode()).to_look()
+    assert look.speed == 1.5
+    assert len(look.instructions) == 2000
+
+
+def test_there_is_an_end_to_presets() -> None:
+    presets = Presets()
+    for i in range(MAX_PRESETS):
+        presets = with_preset(presets, preset_of(f"p{i}", Look()))
+    with pytest.raises(PresetError) as caught:
+        with_preset(presets, preset_of("one more", Look()))
+    assert caught.value.code == "too-many"

@@ -1,0 +1,234 @@
+"""What is kept of a talk, and what comes out of it: lines, times, exports, figures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kai.core.events import (
+    AssistantTranscriptChanged,
+    AudioStarted,
+    BrainDescribed,
+    InterruptRequested,
+    PlayoutFinished,
+    PlayoutInterrupted,
+    PlayoutStarted,
+    ResetRequested,
+    ResponseCreated,
+    StopRequested,
+    TextSubmitted,
+    UsageReported,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTranscriptChanged,
+)
+from kai.core.state import BrainFacts, Tokens
+from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, turns_as_csv
+from kai.records.statistics import days, percentile, stages, waits
+from kai.records.turns import Follower, Line, TalkRecord, Turn
+from tests.support.talk import START, WALL_S, Talk, talking
+
+NAMES = {"user": "You", "assistant": "Kai", "notice": "Note"}
+
+
+class Followed:
+    """A talk that a follower watches after every event."""
+
+    def __init__(self) -> None:
+        self.talk: Talk = talking()
+        self.follower = Follower()
+        self.follower.note(self.talk.state, self.talk.at_s)
+
+    def do(self, *events: object, after_s: float = 0.0) -> None:
+        self.talk.wait(after_s)
+        for event in events:
+            self.talk.do(event)  # pyright: ignore[reportArgumentType]
+            self.follower.note(self.talk.state, self.talk.at_s)
+
+    def answer(self, response_id: str, text: str) -> None:
+        """The brain begins after 0.3 s, its sound comes after 0.2 s, and is heard 0.1 s later, for 2 s."""
+        self.do(ResponseCreated(response_id), after_s=0.29)
+        self.do(AssistantTranscriptChanged(response_id, f"{response_id}-item", text, is_final=True))
+        self.do(AudioStarted(response_id), after_s=0.18)
+        self.do(PlayoutStarted(response_id), after_s=0.09)
+        self.do(PlayoutFinished(response_id), after_s=1.99)
+
+    @property
+    def record(self) -> TalkRecord:
+        record = self.follower.record()
+        assert record is not None
+        return record
+
+
+def spoken_turn() -> Followed:
+    followed = Followed()
+    followed.do(UserSpeechStarted("i1"))
+    followed.do(UserSpeechStopped("i1"), after_s=1.49)
+    followed.do(UserTranscriptChanged("i1", "What time is it?", is_final=True))
+    followed.answer("r1", "It is noon.")
+    return followed
+
+
+def test_the_parts_of_a_wait_follow_each_other_and_add_up() -> None:
+    (turn,) = spoken_turn().record.turns
+    assert (turn.think_ms, turn.voice_ms, turn.face_ms) == (310, 200, 100)
+    assert turn.wait_ms == 610
+    assert turn.spoken_ms == 2000
+    assert not turn.is_typed
+    assert not turn.is_interrupted
+
+
+def test_lines_know_when_they_were_spoken() -> None:
+    you, kai = spoken_turn().record.lines
+    assert (you.text, you.role) == ("What time is it?", "user")
+    assert you.end_ms - you.start_ms == 1500
+    assert (kai.text, kai.role) == ("It is noon.", "assistant")
+    assert kai.start_ms - you.end_ms == 610
+    assert kai.end_ms - kai.start_ms == 2000
+
+
+def test_a_typed_turn_waits_from_its_line_on() -> None:
+    followed = Followed()
+    followed.do(TextSubmitted("i1", "Hello"))
+    followed.answer("r1", "Hi.")
+    (turn,) = followed.record.turns
+    assert turn.is_typed
+    assert turn.wait_ms == 600
+
+
+def test_what_nobody_asked_for_has_no_wait() -> None:
+    followed = spoken_turn()
+    followed.answer("r2", "By the way.")
+    assert followed.record.turns[1].wait_ms is None
+
+
+def test_an_interrupted_answer_is_marked_and_ends_when_it_was_cut() -> None:
+    followed = Followed()
+    followed.do(TextSubmitted("i1", "Hello"))
+    followed.do(ResponseCreated("r1"), AudioStarted("r1"), PlayoutStarted("r1"))
+    followed.do(AssistantTranscriptChanged("r1", "a1", "One two three four.", is_final=True))
+    followed.do(InterruptRequested(), after_s=0.98)
+    followed.do(PlayoutInterrupted("r1", 900, "One two"))
+    (turn,) = followed.record.turns
+    assert turn.is_interrupted
+    assert turn.spoken_ms == 1000
+    assert followed.record.lines[-1].text == "One two"
+    assert followed.record.lines[-1].is_interrupted
+
+
+def test_a_talk_in_which_nothing_was_said_is_not_kept() -> None:
+    assert Followed().follower.record() is None
+
+
+def test_a_second_talk_of_a_session_is_another_record() -> None:
+    followed = spoken_turn()
+    first = followed.record
+    followed.do(StopRequested())
+    assert followed.record.is_over
+    assert followed.record.id == first.id
+    followed.do(ResetRequested())
+    assert followed.follower.record() is None
+    followed.do(type(START)(WALL_S + 100, START.look))
+    followed.do(TextSubmitted("i9", "Again"))
+    assert followed.record.id != first.id
+    assert [line.text for line in followed.record.lines] == ["Again"]
+
+
+def test_an_answer_knows_its_cost_where_it_is_billed() -> None:
+    free, billed = Followed(), Followed()
+    billed.do(BrainDescribed(BrainFacts(is_billed=True)))
+    for followed in (free, billed):
+        followed.do(TextSubmitted("i1", "Hello"), ResponseCreated("r1"), UsageReported(Tokens(), 0.02))
+    assert free.record.turns[0].cost_usd is None
+    assert billed.record.turns[0].cost_usd == 0.02
+
+
+# ------------------------------------------------------------------ exports
+
+RECORD = TalkRecord(
+    "t1",
+    "whose",
+    WALL_S,
+    12.5,
+    True,
+    "kai",
+    "marin",
+    (
+        Line("u1", "user", "Is 1 < 2 & *true*?", WALL_S + 1, 1000, 2500, False, ""),
+        Line("a1", "assistant", "Yes --> it is", WALL_S + 3, 3_723_004, 3_725_000, True, "r1"),
+    ),
+    (Turn("r1", WALL_S + 3, False, 300, 200, 100, 600, 2000, True, None),),
+)
+
+
+def test_json_reads_back_to_the_same_talk_without_its_owner() -> None:
+    text = as_json(RECORD)
+    assert "whose" not in text
+    read = read_json(text)
+    assert (read.lines, read.turns, read.started_wall_s) == (
+        RECORD.lines,
+        RECORD.turns,
+        RECORD.started_wall_s,
+    )
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kai_talk": 2}', '{"kai_talk": 1, "lines": [{}]}', '"x"'])
+def test_what_is_no_talk_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        read_json(text)
+
+
+def test_webvtt_has_its_head_its_times_and_no_mark_of_its_own_in_the_words() -> None:
+    text = as_webvtt(RECORD, names=NAMES)
+    assert text.startswith("WEBVTT\n\n")
+    assert "00:00:01.000 --> 00:00:02.500\n<v You>Is 1 &lt; 2 &amp; *true*?\n" in text
+    assert "01:02:03.004 --> 01:02:05.000\n<v Kai>Yes --&gt; it is\n" in text
+
+
+def test_markdown_marks_what_was_cut_and_keeps_a_persons_stars() -> None:
+    text = as_markdown(RECORD, title="Talk", names=NAMES, interrupted="interrupted")
+    assert text.startswith("# Talk\n")
+    assert "\\*true\\*" in text
+    assert "Yes --> it is *(interrupted)*" in text
+
+
+def test_csv_has_a_row_a_turn() -> None:
+    head, row = turns_as_csv([("t1", RECORD.turns[0])]).splitlines()
+    assert head.split(",")[:3] == ["talk_id", "at_utc", "response_id"]
+    assert row.split(",")[0] == "t1"
+    assert dict(zip(head.split(","), row.split(","), strict=True))["wait_ms"] == "600"
+    assert dict(zip(head.split(","), row.split(","), strict=True))["cost_usd"] == ""
+
+
+# ------------------------------------------------------------------ figures
+
+
+def turn_of(wait_ms: int | None, at_wall_s: float = WALL_S, *, is_interrupted: bool = False) -> Turn:
+    half = None if wait_ms is None else wait_ms // 2
+    return Turn("r", at_wall_s, False, half, half, 0, wait_ms, 1000, is_interrupted, None)
+
+
+def test_percentiles_lie_between_neighbours() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([7], 0.95) == 7
+    assert percentile([4, 1, 3, 2], 0.5) == 2.5
+    assert percentile(list(range(101)), 0.95) == 95
+
+
+def test_the_band_is_made_of_the_last_twenty_answers() -> None:
+    points = waits([turn_of(10_000), *[turn_of(100)] * 20, turn_of(None)])
+    assert len(points) == 21
+    assert points[0].p50_ms == 10_000
+    assert (points[-1].p50_ms, points[-1].p95_ms) == (100, 100)
+
+
+def test_parts_and_days_are_counted() -> None:
+    turns = [turn_of(400), turn_of(800, is_interrupted=True), turn_of(None, WALL_S + 86_400 * 2)]
+    assert [(s.name, s.p50_ms) for s in stages(turns)] == [
+        ("think_ms", 300),
+        ("voice_ms", 300),
+        ("face_ms", 0),
+    ]
+    assert [(d.answers, d.interrupted) for d in days(turns)] == [(2, 1), (1, 0)]
+    assert json.dumps([d.date for d in days(turns)])
