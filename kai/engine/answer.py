@@ -10,6 +10,7 @@ from kai.wire.realtime import (
     ContentPart,
     ContentPartAdded,
     ContentPartDone,
+    ErrorDetail,
     FunctionArgumentsDelta,
     FunctionArgumentsDone,
     Item,
@@ -144,7 +145,12 @@ class Answer:
     def finish(self, status: str, *, reason: str | None = None, usage: Usage | None = None) -> Item | None:
         """Closes what is open and sends ``response.done``; the finished message, if there was one."""
         item = self.close_item("completed" if status == "completed" else "incomplete")
-        details = None if status == "completed" else StatusDetails(type=status, reason=reason)
+        details = None
+        if status == "failed":
+            error = ErrorDetail(type="server_error", code=reason, message="The answer could not be made.")
+            details = StatusDetails(type=status, error=error)
+        elif status != "completed":
+            details = StatusDetails(type=status, reason=reason)
         self._send(ResponseDone(response=self._response(status, details, usage)))
         return item
 

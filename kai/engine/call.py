@@ -166,6 +166,11 @@ class Call:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
+    def cut_off(self, reason: str) -> None:
+        """Ends the call; its connection is closed, which says no reason."""
+        del reason
+        asyncio.get_running_loop().call_later(0.1, self._over.set)
+
     @property
     def over(self) -> asyncio.Event:
         """Set when the call is over."""

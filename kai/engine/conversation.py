@@ -34,6 +34,7 @@ from kai.engine.thinking import (
     LocalThinker,
     Question,
     Said,
+    Staged,
     Thinker,
     ToolCall,
     Trouble,
@@ -48,6 +49,10 @@ SAMPLE_RATE_HZ: Final = 16_000
 MIN_COMMIT_MS: Final = 100
 MAX_COMMIT_MS: Final = 300_000
 MAX_ITEMS: Final = 4_000
+_NO_LIMITS: Final = tuple(
+    wire.RateLimit(name=name, limit=1_000_000, remaining=1_000_000, reset_seconds=0.0)
+    for name in ("requests", "tokens")
+)
 MAX_TIMERS: Final = 32
 WEIGH_MS: Final = 60
 """How often it is asked whether the voice over Kai's own is a person's."""
@@ -112,6 +117,10 @@ class Transport(Protocol):
 
     def foreign_share(self) -> float:
         """How much of the power that was heard in the last half second is not Kai's own sound, 0 to 1."""
+        ...
+
+    def cut_off(self, reason: str) -> None:
+        """Ends the connection; what was sent before still arrives."""
         ...
 
     @property
@@ -184,6 +193,7 @@ class Conversation:
         self._timers: set[asyncio.Task[None]] = set()
         self._due_words: list[str] = []
         self._cached_tokens = 0
+        self._limits = _NO_LIMITS
         self._turn: _Turn | None = None
         self._last_said: Entry | None = None
         self._stopped_ms = 0
@@ -643,6 +653,10 @@ class Conversation:
                 if isinstance(thought, ToolCall):
                     calls.append(thought)
                     continue
+                if isinstance(thought, Staged):
+                    if not self._stage(thought, answer, entry):
+                        return
+                    continue
                 if not isinstance(thought, Said | Trouble):
                     self._take_effect(thought)
                     continue
@@ -670,6 +684,31 @@ class Conversation:
         usage = usage_of(before, question.instructions, self._cached_tokens, usage_entry)
         self._cached_tokens = usage.total_tokens
         self._finish_answer(answer, entry, "completed", usage=usage)
+
+    def _stage(self, staged: Staged, answer: Answer, entry: Entry | None) -> bool:
+        """Plays a fault of the provider's; whether the answer goes on."""
+        match staged.kind:
+            case "limits":
+                self._limits = staged.limits
+                return True
+            case "error":
+                detail = wire.ErrorDetail(
+                    type="server_error", code=staged.code, message="Staged by a script."
+                )
+                self._send(wire.ErrorOccurred(error=detail))
+                return True
+            case "fail" | "cut":
+                if answer.speaks:
+                    self._transport.end_speech(answer.response_id)
+                self._is_answer_due = False
+                status = "failed" if staged.kind == "fail" else "incomplete"
+                self._finish_answer(answer, entry, status, reason=staged.code)
+            case "expire":
+                self.expire()
+                self._transport.cut_off("Your session hit the maximum duration of 60 minutes.")
+            case _:
+                self._transport.cut_off("")
+        return False
 
     def _question(self, before: Sequence[Entry], params: wire.ResponseParams) -> Question:
         instructions = self._settings.instructions if params.instructions is None else params.instructions
@@ -785,11 +824,7 @@ class Conversation:
             entry.item = item
         self._answer = None
         self._answering = None
-        limits = tuple(
-            wire.RateLimit(name=name, limit=1_000_000, remaining=1_000_000, reset_seconds=0.0)
-            for name in ("requests", "tokens")
-        )
-        self._send(wire.RateLimitsUpdated(rate_limits=limits))
+        self._send(wire.RateLimitsUpdated(rate_limits=self._limits))
         self._give_due_answer()
 
     def _give_due_answer(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from kai.engine.script import Connect, Script
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import Mind
 from kai.engine.thinking import CONNECT_S, FIRST_WORD_S, ChatEndpoint, ChatThinker, LocalThinker, Thinker
@@ -45,6 +46,7 @@ class Minds:
         self._workers = workers
         self._local = LocalThinker(mind, workers)
         self._entries: dict[str, _Entry] = {}
+        self._scripts: dict[str, Script] = {}
         self._retired: list[openai.AsyncOpenAI] = []
 
     async def put(self, mind_id: str, body: JsonObject) -> None:
@@ -58,6 +60,12 @@ class Minds:
                 code="invalid_value",
                 param="id",
             )
+        self._scripts.pop(mind_id, None)
+        if "script" in body:
+            while len(self._scripts) >= MAX_MINDS:
+                del self._scripts[next(iter(self._scripts))]
+            self._scripts[mind_id] = Script(body["script"])
+            return
         endpoint, documents = _endpoint_of(body), _documents_of(body)
         known = self._entries.get(mind_id)
         library = known.library if known is not None and known.documents == documents else None
@@ -92,6 +100,8 @@ class Minds:
         mind_id = model.removeprefix(MODEL_PREFIX)
         if mind_id in (model, LOCAL_ID):
             return self._local
+        if mind_id in self._scripts:
+            return self._scripts[mind_id]
         entry = self._entries.get(mind_id)
         if entry is None:
             raise ClientMistake(
@@ -103,6 +113,11 @@ class Minds:
         if entry.endpoint is None or entry.client is None:
             return local
         return ChatThinker(entry.endpoint, entry.client, local, workers=self._workers, library=entry.library)
+
+    def next_connect(self, model: str) -> Connect:
+        """What a script has in store for the next connection with this model."""
+        script = self._scripts.get(model.removeprefix(MODEL_PREFIX))
+        return Connect() if script is None else script.next_connect()
 
     async def aclose(self) -> None:
         """Closes every connection to an endpoint."""

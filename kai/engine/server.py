@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncGenerator
 from typing import Final, cast
@@ -42,6 +43,7 @@ LONGEST_SESSION_S: Final = 3600.0
 NEGOTIATE_S: Final = 10.0
 CLOSE_S: Final = 6.0
 SECRET_SECONDS: Final = range(10, 7201)
+_CANDIDATE_PORT: Final = re.compile(r"(?m)^(a=candidate:\S+ \d+ \w+ \d+ \S+ )\d+")
 
 
 class Refused(Exception):
@@ -127,12 +129,19 @@ class Engine:
         offer, wanted = await self._read_offer(request)
         config = self._start_session(wanted or self._keys.session_of(key), request.query_params.get("model"))
         self._admit_one_more()
+        thinker = self._thinker_of(config)
+        staged = self._minds.next_connect(str(config.model))
+        await asyncio.sleep(staged.wait_s)
+        if staged.status:
+            raise Refused(refusal(staged.status, "Staged by a script.", code=staged.code))
+        if staged.has_no_udp:
+            offer = _CANDIDATE_PORT.sub(r"\g<1>9", offer)
         call = Call(
             speech=self._speech,
             workers=self._workers,
             config=config,
             longest_s=self._longest_session_s,
-            thinker=self._thinker_of(config),
+            thinker=thinker,
         )
         if self._tasks is None:
             raise HTTPException(503, "The engine is closing.")
@@ -146,6 +155,8 @@ class Engine:
         except TimeoutError as exc:
             call.hang_up()
             raise HTTPException(504, "The engine could not answer the offer in time.") from exc
+        if staged.has_no_udp:
+            answer = _CANDIDATE_PORT.sub(r"\g<1>9", answer)
         headers = {"Location": f"/v1/realtime/calls/{call.call_id}", marks.HEADER: "1"}
         return Response(answer, status_code=201, media_type="application/sdp", headers=headers)
 
@@ -233,7 +244,11 @@ class Engine:
                 400, "This engine has 'realtime' sessions only.", code="invalid_value", param="intent"
             )
         try:
-            self._thinker_of(self._session_on(websocket))
+            config = self._session_on(websocket)
+            self._thinker_of(config)
+            staged = self._minds.next_connect(str(config.model))
+            if staged.status:
+                return refusal(staged.status, "Staged by a script.", code=staged.code)
         except wire.ClientMistake as mistake:
             return refusal(400, mistake.message, code=mistake.code, param=mistake.param)
         return self._refuse_full()

@@ -30,6 +30,7 @@ DELTA_SAMPLES: Final = 4_800
 SLICE_SAMPLES: Final = 24_000
 INPUT_HZ: Final = 24_000
 GOING_AWAY: Final = 1001
+INTERNAL_ERROR: Final = 1011
 CLOSE_S: Final = 5.0
 
 
@@ -127,6 +128,10 @@ class SocketTransport:
 
     def end_speech(self, response_id: str) -> None:
         """Nothing: ``response.output_audio.done`` tells it."""
+
+    def cut_off(self, reason: str) -> None:
+        """Closes the WebSocket behind what was queued."""
+        self._outbox.close_nowait(GOING_AWAY if reason else INTERNAL_ERROR, reason)
 
     def drop_speech(self) -> Sequence[Dropped]:
         """Nothing: the client has all of it."""

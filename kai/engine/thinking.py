@@ -21,7 +21,7 @@ from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
 from kai.engine.speech.skills import Effect
 from kai.engine.workers import Workers
 from kai.errors import KaiError
-from kai.wire.realtime import Item, JsonObject
+from kai.wire.realtime import Item, JsonObject, RateLimit
 
 if TYPE_CHECKING:
     import openai
@@ -103,7 +103,16 @@ class Trouble:
     message: str
 
 
-Thought: TypeAlias = Said | ToolCall | Trouble | Effect
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A script wants something of the provider's to happen here: `kai.engine.script` says what there is."""
+
+    kind: str
+    code: str = ""
+    limits: tuple[RateLimit, ...] = ()
+
+
+Thought: TypeAlias = Said | ToolCall | Trouble | Effect | Staged
 
 
 class Thinker(Protocol):

@@ -33,6 +33,7 @@ class Transport:
 
     plays_sound: bool = True
     events: list[wire.KnownServerEvent] = field(default_factory=list[wire.KnownServerEvent])
+    cut_offs: list[str] = field(default_factory=list[str])
     foreign: float = 1.0
     ducks: list[bool] = field(default_factory=list[bool])
 
@@ -71,6 +72,9 @@ class Transport:
 
     def drop_speech(self) -> Sequence[Dropped]:
         return self.playout.drop()
+
+    def cut_off(self, reason: str) -> None:
+        self.cut_offs.append(reason)
 
     def play_ms(self, duration_ms: int) -> None:
         for _ in range(duration_ms // 20):

@@ -105,7 +105,11 @@ FAILED_ANSWER: Final = Fault("response-failed", "Kai's answer could not be made.
 
 def fault_of_code(code: str | None, kind: str | None = None) -> Fault | None:
     """The fault that an ``error`` event, or a failed response, stands for; ``None`` where its code is none of these."""
-    return _BY_CODE.get(code or "") or _BY_CODE.get(kind or "")
+    if (known := _BY_CODE.get(code or "")) is not None:
+        return known
+    by_kind = _BY_CODE.get(kind or "")
+    # A code that is new to us says more than the kind; a fatal kind is fatal whatever its code.
+    return by_kind if by_kind is None or code is None or not by_kind.is_retryable else None
 
 
 def fault_of_status(status: int, code: str | None) -> Fault:

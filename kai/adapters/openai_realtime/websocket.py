@@ -29,6 +29,10 @@ from kai.wire import realtime as wire
 
 log = logging.getLogger(__name__)
 
+# websockets writes every header into its debug log, the key among them; this logger has no debug level.
+_HANDSHAKE_LOG = logging.getLogger("kai.websocket")
+_HANDSHAKE_LOG.setLevel(logging.WARNING)
+
 SOUND_HZ = 24_000
 UNSENT_KEPT = 500
 """Ten seconds of microphone. A connection that is further behind is no use for a talk, and is given up."""
@@ -83,7 +87,9 @@ class OpenAISocketBrain(RealtimeTalk):
                     model=endpoint.model_of(self._look.brain),
                     extra_headers=endpoint.headers,
                     # After our last read the answer to a close may stand behind unread sound for ever.
-                    websocket_connection_options=cast("Any", {"close_timeout": 1.0}),
+                    websocket_connection_options=cast(
+                        "Any", {"close_timeout": 1.0, "logger": _HANDSHAKE_LOG}
+                    ),
                 ).enter()
         except (openai.OpenAIError, InvalidHandshake, OSError) as exc:
             raise faults.explain(exc) from exc

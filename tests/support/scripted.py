@@ -1,0 +1,62 @@
+"""The engine in its scripted mode, a brain that talks to it, and every event that it sends held to the reference's types."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.adapters.openai_realtime.talk import RealtimeTalk
+from tests.support.engine import RunningEngine
+
+STRICT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+_ids = itertools.count(1)
+
+
+def scripted(engine: RunningEngine, key: str | None = None, **script: Any) -> Endpoint:
+    """Where a brain meets that script."""
+    mind_id = f"script-{next(_ids)}"
+    answer = httpx2.put(
+        f"{engine.url.removesuffix('/v1')}/kai/minds/{mind_id}",
+        json={"script": script},
+        headers={"Authorization": f"Bearer {engine.key}"},
+    )
+    assert answer.status_code == 204, answer.text
+    return Endpoint(
+        api_key=key or engine.key,
+        model=f"kai-{mind_id}",
+        base_url=engine.url,
+        host_addresses=("127.0.0.1",),
+        jitter_packets=(4, 1),
+    )
+
+
+def as_cloud(endpoint: Endpoint, **more: Any) -> Endpoint:
+    """The same, taken for a billed one."""
+    return replace(endpoint, is_billed=True, **more)
+
+
+BRAINS = {"webrtc": OpenAIRealtimeBrain, "websocket": OpenAISocketBrain}
+
+
+@pytest.fixture(autouse=True)
+def validated(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every message that a brain was sent in the test; each must be what the ``openai`` package's types say, strictly."""
+    messages: list[str] = []
+    take = RealtimeTalk._take
+
+    def taking(self: RealtimeTalk, message: str | bytes) -> None:
+        messages.append(message if isinstance(message, str) else message.decode())
+        take(self, message)
+
+    monkeypatch.setattr(RealtimeTalk, "_take", taking)
+    yield messages
+    for message in messages:
+        STRICT.validate_json(message, strict=True)
