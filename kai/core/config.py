@@ -74,7 +74,7 @@ class BrainConfig:
     """
 
     model: str = ""
-    turn_taking: TurnTaking = TurnTaking.SERVER_VAD
+    turn_taking: TurnTaking = TurnTaking.SEMANTIC_VAD
     threshold: float = 0.5
     prefix_padding_ms: int = 300
     silence_duration_ms: int = 450

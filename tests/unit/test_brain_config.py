@@ -43,10 +43,8 @@ def test_a_session_by_default_is_what_the_reference_takes() -> None:
                 "noise_reduction": {"type": "near_field"},
                 "transcription": {"model": "gpt-transcribe"},
                 "turn_detection": {
-                    "type": "server_vad",
-                    "threshold": 0.5,
-                    "prefix_padding_ms": 300,
-                    "silence_duration_ms": 450,
+                    "type": "semantic_vad",
+                    "eagerness": "auto",
                     "create_response": True,
                     "interrupt_response": True,
                 },
@@ -80,7 +78,13 @@ def test_every_way_of_taking_turns_is_said_with_its_own_numbers() -> None:
         "interrupt_response": True,
     }
     assert sent(with_brain(turn_taking=TurnTaking.PUSH_TO_TALK))["audio"]["input"]["turn_detection"] is None
-    patient = sent(with_brain(silence_duration_ms=900, idle_timeout_ms=20_000, can_interrupt=False))
+    by_silence = with_brain(
+        turn_taking=TurnTaking.SERVER_VAD,
+        silence_duration_ms=900,
+        idle_timeout_ms=20_000,
+        can_interrupt=False,
+    )
+    patient = sent(by_silence)
     detection = patient["audio"]["input"]["turn_detection"]
     assert (detection["silence_duration_ms"], detection["idle_timeout_ms"]) == (900, 20_000)
     assert detection["interrupt_response"] is False
