@@ -1,0 +1,51 @@
+"""Calls that a page makes itself, by its own WebRTC: our server posts the offer, so that no key leaves it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import openai
+
+from kai.adapters.openai_realtime import faults
+from kai.adapters.openai_realtime.config import session_for
+from kai.adapters.openai_realtime.endpoint import Endpoint
+from kai.adapters.openai_realtime.talk import CALL_S
+from kai.core.state import Look
+from kai.wire import realtime as wire
+
+
+async def open_call(endpoint: Endpoint, look: Look, offer: str) -> tuple[str, str]:
+    """``(call id, SDP answer)`` of a new call with our session. ``offer`` is passed on byte by byte. Raises ``BrainError``.
+
+    A page cannot run Kai's tools, so it gets none.
+    """
+    session = session_for(look, endpoint)
+    async with _client(endpoint) as client:
+        try:
+            answer = await client.realtime.calls.create(
+                sdp=offer,
+                session=cast("Any", {**wire.encode_session(session), "tools": [], "tool_choice": "auto"}),
+                extra_headers=endpoint.headers,
+            )
+        except openai.OpenAIError as exc:
+            raise faults.explain(exc) from exc
+        return answer.response.headers.get("location", "").rsplit("/", 1)[-1], answer.text
+
+
+async def hang_up(endpoint: Endpoint, call_id: str) -> None:
+    """End that call; one that is over already is fine. Raises ``BrainError`` where it may still go on."""
+    async with _client(endpoint) as client:
+        try:
+            await client.realtime.calls.hangup(call_id)
+        except openai.NotFoundError:
+            return
+        except openai.OpenAIError as exc:
+            raise faults.explain(exc) from exc
+
+
+def _client(endpoint: Endpoint) -> openai.AsyncOpenAI:
+    if not endpoint.api_key:
+        raise faults.NO_KEY.error()
+    return openai.AsyncOpenAI(
+        api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0, timeout=CALL_S
+    )

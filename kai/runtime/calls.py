@@ -1,0 +1,112 @@
+"""Calls that pages open themselves through our server: who may, how often, and that each one ends with its talk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from kai.core.state import Look
+from kai.errors import KaiError
+
+log = logging.getLogger(__name__)
+
+TOKEN_S = 30.0
+"""A page uses its token at once; one that is found later is worth nothing."""
+TOKENS_KEPT = 256
+CALLS_PER_MINUTE = 6
+HANG_UP_S = 5.0
+
+OpenCall = Callable[[str, Look, str], Awaitable[tuple[str, str]]]
+"""Posts an offer for that browser: ``(call id, SDP answer)``. Raises ``KaiError``."""
+HangUp = Callable[[str], Awaitable[None]]
+
+
+class CallRefused(KaiError):
+    """The call is not opened; ``status`` is the HTTP status that says so."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    talk_id: str
+    browser_id: str
+    expires_at_s: float
+
+
+class CallDesk:
+    """Tokens, the rate of calls, and the calls that are open. ``open`` and ``close_of`` on Kai's loop, the rest anywhere."""
+
+    def __init__(
+        self, open_call: OpenCall, hang_up: HangUp, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._open_call = open_call
+        self._hang_up = hang_up
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tokens: dict[str, _Token] = {}
+        self._opened_at_s: dict[str, deque[float]] = {}
+        self._calls: dict[str, str] = {}
+
+    def issue(self, talk_id: str, browser_id: str) -> str:
+        """A token for one call of that talk's page, within ``TOKEN_S``."""
+        value = secrets.token_urlsafe(32)
+        with self._lock:
+            while len(self._tokens) >= TOKENS_KEPT:
+                del self._tokens[next(iter(self._tokens))]
+            self._tokens[value] = _Token(talk_id, browser_id, self._clock() + TOKEN_S)
+        return value
+
+    def spend(self, value: str, browser_id: str) -> str:
+        """The talk that the token is for; it is worth nothing from now on. Raises ``CallRefused``."""
+        with self._lock:
+            token = self._tokens.pop(value, None)
+            now_s = self._clock()
+            if token is None or token.expires_at_s < now_s or token.browser_id != browser_id:
+                raise CallRefused(401, "token", "This page's permission has run out. Reload the page.")
+            opened = self._opened_at_s.setdefault(browser_id, deque(maxlen=CALLS_PER_MINUTE))
+            if len(opened) == CALLS_PER_MINUTE and now_s - opened[0] < 60.0:
+                raise CallRefused(429, "too-many-calls", "Too many calls in a minute. Wait a moment.")
+            opened.append(now_s)
+            while len(self._opened_at_s) > TOKENS_KEPT:
+                del self._opened_at_s[next(iter(self._opened_at_s))]
+        return token.talk_id
+
+    async def open(self, talk_id: str, browser_id: str, look: Look, offer: str) -> str:
+        """The SDP answer to a page's offer. Raises ``CallRefused``, without a provider's words."""
+        try:
+            call_id, answer = await self._open_call(browser_id, look, offer)
+        except KaiError as exc:
+            log.info("a page's call was refused", extra={"code": exc.code})
+            raise CallRefused(502, exc.code, exc.message) from exc
+        if call_id:
+            with self._lock:
+                self._calls[call_id] = talk_id
+        log.info("a page opened a call", extra={"call_id": call_id})
+        return answer
+
+    def calls_of(self, talk_id: str) -> tuple[str, ...]:
+        """The calls of that talk that were not ended by us."""
+        with self._lock:
+            return tuple(call for call, talk in self._calls.items() if talk == talk_id)
+
+    async def close_of(self, talk_id: str) -> None:
+        """Hang up every call of that talk."""
+        await asyncio.gather(*(self._close(call_id) for call_id in self.calls_of(talk_id)))
+
+    async def _close(self, call_id: str) -> None:
+        try:
+            async with asyncio.timeout(HANG_UP_S):
+                await self._hang_up(call_id)
+        except (KaiError, TimeoutError):
+            log.warning("a page's call could not be hung up", extra={"call_id": call_id})
+        with self._lock:
+            self._calls.pop(call_id, None)

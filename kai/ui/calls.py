@@ -1,0 +1,107 @@
+"""``POST /api/openai-call``: a page opens its own call to the brain, SDP offer in, SDP answer out, and never sees a key.
+
+A page first asks ``POST /api/talks/{id}/call-token`` for a token, which works once and for half a minute. The session is
+ours, not the page's. Errors are JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol, cast
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kai.runtime.calls import TOKEN_S, CallDesk, CallRefused
+from kai.ui import host
+from kai.ui.host import COOKIE_NAME
+from kai.ui.routes import Refused, check_host, find_talk
+
+OFFER_LIMIT_BYTES: Final = 64 * 1024
+NOT_SDP: Final = "Send an SDP offer (application/sdp)."
+TOO_LARGE: Final = "The offer is too large."
+NO_ORIGIN: Final = "Only a page of Kai's own may do this."
+STARTING: Final = "Kai is starting. Try again in a moment."
+NO_TALK: Final = "This talk is over. Start a new one."
+
+
+class CallHub(Protocol):
+    """What these routes need of the hub."""
+
+    @property
+    def calls(self) -> CallDesk: ...
+    def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]: ...
+
+
+def _hub() -> CallHub:
+    hub = host.current_hub()
+    if hub is None:
+        raise Refused(503, "starting", STARTING)
+    return cast("CallHub", hub)
+
+
+async def call_token(request: Request) -> Response:
+    """``POST /api/talks/{id}/call-token``: a token for one call, for the talk's own page."""
+    try:
+        _check_own_page(request)
+        talk = find_talk(request)
+    except Refused as refused:
+        return refused.response()
+    token = _hub().calls.issue(talk.id, talk.browser_id)
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse({"token": token, "expiresInS": TOKEN_S}, 201, headers)
+
+
+async def openai_call(request: Request) -> Response:
+    """``POST /api/openai-call`` with ``Authorization: Bearer <token>``."""
+    try:
+        _check_own_page(request)
+        offer = await _offer(request)
+        hub = _hub()
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        browser_id = request.cookies.get(COOKIE_NAME, "")
+        talk_id = hub.calls.spend(token.strip() if scheme.lower() == "bearer" else "", browser_id)
+        talk = host.find_talk(talk_id, browser_id)
+        if talk is None:
+            raise Refused(404, "no-talk", NO_TALK)
+        work = hub.calls.open(talk_id, browser_id, talk.snapshot().look, offer)
+        answer = await asyncio.wrap_future(hub.submit(work))
+    except Refused as refused:
+        return refused.response()
+    except CallRefused as refused:
+        return Refused(refused.status, refused.code, refused.message).response()
+    return Response(answer, 201, {"Cache-Control": "no-store"}, media_type="application/sdp")
+
+
+def _check_own_page(request: Request) -> None:
+    check_host(request)
+    if request.headers.get("origin") is None:
+        raise Refused(403, "origin", NO_ORIGIN)
+
+
+async def _offer(request: Request) -> str:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/sdp":
+        raise Refused(415, "not-sdp", NOT_SDP)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > OFFER_LIMIT_BYTES:
+            raise Refused(413, "too-large", TOO_LARGE)
+    try:
+        offer = body.decode()
+    except UnicodeDecodeError:
+        raise Refused(400, "not-sdp", NOT_SDP) from None
+    if not offer.startswith("v=0"):
+        raise Refused(400, "not-sdp", NOT_SDP)
+    return offer
+
+
+def routes() -> list[Route]:
+    """The routes of this module."""
+    return [
+        Route("/api/talks/{talk_id}/call-token", call_token, methods=["POST"]),
+        Route("/api/openai-call", openai_call, methods=["POST"]),
+    ]
