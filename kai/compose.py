@@ -10,6 +10,7 @@ import time
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
+from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import KIND, AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
@@ -48,12 +49,13 @@ class App:
         folder = settings.state_dir
         self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
         self._avatars: LiveAvatarApi | None = None
+        self._desk: AvatarDesk | None = None
         self._reaping: asyncio.Task[int] | None = None
 
     @property
-    def avatars(self) -> LiveAvatarApi | None:
-        """The cloud face's service, where there is a key for it: gallery and credits. Kai's loop only."""
-        return self._avatars
+    def avatar_desk(self) -> AvatarDesk | None:
+        """Gallery, credits and sessions for other clients, where there is a key. Kai's loop only."""
+        return self._desk
 
     def open(self) -> None:
         """Start what talks will need, before the first visitor comes."""
@@ -61,6 +63,9 @@ class App:
         if key is not None:
             account = Account(key.get_secret_value(), self._settings.liveavatar_url or BASE_URL)
             self._avatars = LiveAvatarApi(account)
+            limit_s = self._settings.liveavatar_minutes * 60
+            self._desk = AvatarDesk(self._avatars, self._avatar_choice(), self._records, limit_s=limit_s)
+            self._desk.open()
             self._reaping = asyncio.create_task(
                 self._records.reap(KIND, self._avatars.stop), name="app: reap paid sessions"
             )
@@ -74,6 +79,8 @@ class App:
             await asyncio.gather(self._reaping, return_exceptions=True)
         if self._engine is not None:
             await self._engine.aclose()
+        if self._desk is not None:
+            await self._desk.aclose()
         if self._avatars is not None:
             await self._avatars.aclose()
         if self._memory is not None:
@@ -152,15 +159,17 @@ class App:
 
     def _make_cloud_face(self) -> LiveAvatarFace:
         assert self._avatars is not None
+        return LiveAvatarFace(self._avatars, self._avatar_choice(), self._records)
+
+    def _avatar_choice(self) -> AvatarChoice:
         settings = self._settings
-        choice = AvatarChoice(
+        return AvatarChoice(
             avatar_id=settings.liveavatar_avatar_id,
             quality=settings.liveavatar_quality,
             encoding=settings.liveavatar_encoding,
             is_sandbox=settings.liveavatar_sandbox,
             has_test_marks=settings.test_marks,
         )
-        return LiveAvatarFace(self._avatars, choice, self._records)
 
     def _on_udp_blocked(self) -> None:
         self._udp_blocked_until_s = time.monotonic() + UDP_BLOCKED_S
@@ -196,4 +205,4 @@ def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
     """The hub of an app with these settings, not yet started; its talks are remembered in ``memory``, which it closes."""
     logging.getLogger("kai").setLevel(settings.log_level)
     app = App(settings, memory)
-    return SessionHub(app.make_session, app.open, app.aclose, app.services)
+    return SessionHub(app.make_session, app.open, app.aclose, app.services, lambda: app.avatar_desk)

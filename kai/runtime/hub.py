@@ -8,13 +8,14 @@ them it ends.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from kai.core.events import Event
 from kai.core.state import SessionState
@@ -25,6 +26,8 @@ from kai.runtime.loop import LoopThread
 from kai.runtime.session import Session
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 GRACE_S = 20.0
 POLL_S = 1.0
@@ -128,7 +131,7 @@ class SessionHub:
     """Owns Kai's loop thread, the services of the app and every talk. Methods may be called from any thread.
 
     ``open_services`` starts what all talks share (engine, warm face), ``close_services`` ends it, both on Kai's loop;
-    ``services`` tells how far it is.
+    ``services`` tells how far it is; ``avatar_desk`` gives the cloud avatars' desk, once there is one.
     """
 
     def __init__(
@@ -137,8 +140,10 @@ class SessionHub:
         open_services: Callable[[], None],
         close_services: Callable[[], Coroutine[Any, Any, None]],
         services: Callable[[], Services],
+        avatar_desk: Callable[[], object | None] = lambda: None,
     ) -> None:
         self._make_session = make_session
+        self._avatar_desk = avatar_desk
         self._open_services = open_services
         self._close_services = close_services
         self._services = services
@@ -199,6 +204,15 @@ class SessionHub:
         if talk is None or not secrets.compare_digest(talk.browser_id, browser_id):
             return None
         return talk
+
+    @property
+    def avatar_desk(self) -> object | None:
+        """The desk of the cloud avatars (for the page's routes; to be used on Kai's loop), where there is a key."""
+        return self._avatar_desk()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run work on Kai's loop."""
+        return self._thread.submit(work)
 
     def services(self) -> Services:
         """How far the engine is."""

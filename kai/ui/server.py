@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kai.errors import KaiError
 from kai.settings import Settings
 from kai.ui import host
+from kai.ui.avatar_routes import routes as avatar_routes
 from kai.ui.host import COOKIE_NAME
 from kai.ui.routes import routes as page_routes
 
@@ -124,7 +125,7 @@ def is_ending() -> bool:
 
 def routes() -> list[Any]:
     """Kai's own routes."""
-    return list(page_routes(is_ending))
+    return [*page_routes(is_ending), *avatar_routes()]
 
 
 class BrowserCookie:

@@ -1,0 +1,209 @@
+"""The account's desk: gallery, credits, and sessions for clients that show an avatar by themselves (a browser, a script).
+
+Such a client gets the room's address and token and the control socket's, never the API key. Its sessions are recorded,
+bounded and stopped like our own: it has to keep them alive, and they end with the app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from kai.adapters.liveavatar.face import KIND, AvatarChoice, Records
+from kai.adapters.liveavatar.rest import LiveAvatarApi
+from kai.errors import FaceError
+from kai.wire import liveavatar as wire
+
+log = logging.getLogger(__name__)
+
+TICKET_S: Final = 60.0
+MOST_TICKETS: Final = 256
+MOST_A_BROWSER: Final = 1
+MOST_AT_ONCE: Final = 4
+STARTS_A_MINUTE: Final = 6
+KEEP_ALIVE_WITHIN_S: Final = 150.0
+"""A client that says nothing for so long is gone; the service would give it two minutes or more."""
+POLL_S: Final = 5.0
+GALLERY_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarAccount:
+    """What the settings page tells: credits left, the minutes that they buy, credits used since this app began."""
+
+    credits_left: Decimal
+    minutes_left: int
+    credits_used: Decimal
+
+
+@dataclass(slots=True)
+class _Lent:
+    browser_id: str
+    grant: wire.StartGrant
+    started_s: float
+    seen_s: float
+
+
+class AvatarDesk:
+    """Kai's loop only. Raises `FaceError`; ``avatar-not-yours`` and ``avatar-ticket`` are its own codes."""
+
+    def __init__(
+        self,
+        api: LiveAvatarApi,
+        choice: AvatarChoice,
+        records: Records,
+        *,
+        limit_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._choice = choice
+        self._records = records
+        self._limit_s = limit_s
+        self._clock = clock
+        self._tickets: dict[str, tuple[str, float]] = {}
+        self._lent: dict[str, _Lent] = {}
+        self._starts: deque[float] = deque(maxlen=STARTS_A_MINUTE)
+        self._gallery: tuple[float, tuple[wire.Avatar, ...]] | None = None
+        self._credits_at_first: Decimal | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to watch over what is lent."""
+        self._watch = asyncio.create_task(self._watch_lent(), name="avatar desk: watch")
+
+    # Gallery and account
+
+    async def gallery(self) -> tuple[wire.Avatar, ...]:
+        """The avatars that can be used now, the account's own first; asked for at most every five minutes."""
+        now_s = self._clock()
+        if self._gallery is None or now_s - self._gallery[0] > GALLERY_S:
+            self._gallery = (now_s, await self._api.avatars())
+        return self._gallery[1]
+
+    async def account(self) -> AvatarAccount:
+        """What is left; a LITE minute costs a credit."""
+        left = await self._api.credits_left()
+        first = self._credits_at_first
+        self._credits_at_first = first = left if first is None else max(first, left)
+        return AvatarAccount(left, int(left), first - left)
+
+    # Sessions for others
+
+    def ticket(self, browser_id: str) -> str:
+        """Good for one start by that browser within a minute."""
+        now_s = self._clock()
+        self._tickets = {t: entry for t, entry in self._tickets.items() if entry[1] > now_s}
+        while len(self._tickets) >= MOST_TICKETS:
+            del self._tickets[next(iter(self._tickets))]
+        ticket = secrets.token_urlsafe(24)
+        self._tickets[ticket] = (browser_id, now_s + TICKET_S)
+        return ticket
+
+    async def start(self, browser_id: str, ticket: str, avatar_id: str = "") -> wire.StartGrant:
+        """A running session for that browser. Its former one is stopped first."""
+        owner, until_s = self._tickets.pop(ticket, ("", 0.0))
+        now_s = self._clock()
+        if not secrets.compare_digest(owner, browser_id) or until_s <= now_s:
+            raise FaceError(
+                "This page is too old to start an avatar. Load it again.",
+                code="avatar-ticket",
+                is_retryable=False,
+            )
+        if len(self._starts) == STARTS_A_MINUTE and now_s - self._starts[0] < 60:
+            raise FaceError("Too many starts. Wait a minute, then try again.", code="avatar-rate-limit")
+        self._starts.append(now_s)
+        mine = [session_id for session_id, lent in self._lent.items() if lent.browser_id == browser_id]
+        for session_id in mine[: len(mine) - MOST_A_BROWSER + 1]:
+            await self._stop(session_id, wire.EndReason.USER_CLOSED)
+        if len(self._lent) >= MOST_AT_ONCE:
+            raise FaceError("Too many avatars are on. Stop one, then try again.", code="avatar-concurrency")
+        return await self._start(browser_id, avatar_id)
+
+    async def _start(self, browser_id: str, avatar_id: str) -> wire.StartGrant:
+        choice = self._choice
+        picked = wire.SANDBOX_AVATAR_ID if choice.is_sandbox else avatar_id or choice.avatar_id
+        if not picked:
+            gallery = await self.gallery()
+            picked = gallery[0].id if gallery else ""
+        token = await self._api.mint(
+            wire.TokenRequest(
+                avatar_id=picked,
+                is_sandbox=choice.is_sandbox,
+                video_settings=wire.VideoSettings(quality=choice.quality, encoding=choice.encoding),
+                max_session_duration=choice.longest_s,
+            )
+        )
+        self._records.note(KIND, token.session_id)
+        try:
+            grant = await self._api.start(token)
+        except BaseException:
+            with contextlib.suppress(FaceError):
+                await self._api.stop(token.session_id)
+                self._records.forget(KIND, token.session_id)
+            raise
+        now_s = self._clock()
+        self._lent[token.session_id] = _Lent(browser_id, grant, now_s, now_s)
+        return grant
+
+    async def keep_alive(self, browser_id: str, session_id: str) -> None:
+        """The client is still there."""
+        lent = self._of(browser_id, session_id)
+        lent.seen_s = self._clock()
+        await self._api.keep_alive(session_id)
+
+    async def stop(self, browser_id: str, session_id: str) -> None:
+        """The client has done; of a session that has ended nothing is said."""
+        if session_id in self._lent:
+            self._of(browser_id, session_id)
+            await self._stop(session_id, wire.EndReason.USER_CLOSED)
+
+    def _of(self, browser_id: str, session_id: str) -> _Lent:
+        lent = self._lent.get(session_id)
+        if lent is None or not secrets.compare_digest(lent.browser_id, browser_id):
+            raise FaceError(
+                "There is no such avatar session of this browser.",
+                code="avatar-not-yours",
+                is_retryable=False,
+            )
+        return lent
+
+    async def _stop(self, session_id: str, reason: wire.EndReason) -> None:
+        self._lent.pop(session_id, None)
+        await self._api.stop(session_id, reason)
+        self._records.forget(KIND, session_id)
+
+    async def stop_overdue(self) -> None:
+        """Stop what nobody keeps alive, and what is on for too long."""
+        now_s = self._clock()
+        for session_id, lent in list(self._lent.items()):
+            is_idle = now_s - lent.seen_s > KEEP_ALIVE_WITHIN_S
+            if is_idle or now_s - lent.started_s > self._limit_s:
+                reason = wire.EndReason.IDLE_TIMEOUT if is_idle else wire.EndReason.MAX_DURATION_REACHED
+                try:
+                    await self._stop(session_id, reason)
+                except FaceError as exc:
+                    log.warning("a lent avatar session could not be stopped", extra={"code": exc.code})
+
+    async def _watch_lent(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            await self.stop_overdue()
+
+    async def aclose(self) -> None:
+        """Stop everything that was lent."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        stopping = [
+            self._stop(session_id, wire.EndReason.USER_DISCONNECTED) for session_id in list(self._lent)
+        ]
+        await asyncio.gather(*stopping, return_exceptions=True)
