@@ -14,13 +14,15 @@ from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import KIND, AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
-from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
 from kai.adapters.voice_only import VoiceOnly
+from kai.core.state import Look
 from kai.errors import ConfigError
 from kai.ports import AvatarFace, VoiceBrain
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
+from kai.runtime.calls import CallDesk
 from kai.runtime.faces import FaceStack
 from kai.runtime.hub import Services, SessionHub
 from kai.runtime.session import Session
@@ -115,18 +117,36 @@ class App:
             self._memory.follow(session, owner_of(browser_id))
         return session, page
 
+    def make_calls(self) -> CallDesk | None:
+        """The desk for calls that pages make themselves; none where the brain is the local engine."""
+        if not self._settings.has_cloud_brain:
+            return None
+
+        async def open_call(browser_id: str, look: Look, offer: str) -> tuple[str, str]:
+            return await proxy.open_call(self._cloud_brain(browser_id), look, offer)
+
+        async def hang_up(call_id: str) -> None:
+            await proxy.hang_up(self._cloud_brain(""), call_id)
+
+        return CallDesk(open_call, hang_up)
+
+    def _cloud_brain(self, browser_id: str) -> Endpoint:
+        settings = self._settings
+        key = "" if settings.openai_api_key is None else settings.openai_api_key.get_secret_value()
+        return Endpoint(
+            api_key=key,
+            model=settings.openai_model,
+            base_url=settings.openai_base_url,
+            is_billed=True,
+            tools=self._tools.schemas(),
+            safety_id=safety_id(browser_id),
+            on_udp_blocked=self._on_udp_blocked,
+        )
+
     async def _make_brain(self, browser_id: str) -> VoiceBrain:
         settings, engine = self._settings, self._engine
-        if settings.openai_api_key is not None:
-            endpoint = Endpoint(
-                api_key=settings.openai_api_key.get_secret_value(),
-                model=settings.openai_model,
-                base_url=settings.openai_base_url,
-                is_billed=True,
-                tools=self._tools.schemas(),
-                safety_id=safety_id(browser_id),
-                on_udp_blocked=self._on_udp_blocked,
-            )
+        if settings.has_cloud_brain:
+            endpoint = self._cloud_brain(browser_id)
             if time.monotonic() < self._udp_blocked_until_s:
                 return OpenAISocketBrain(endpoint)
             return OpenAIRealtimeBrain(endpoint)
@@ -205,4 +225,6 @@ def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
     """The hub of an app with these settings, not yet started; its talks are remembered in ``memory``, which it closes."""
     logging.getLogger("kai").setLevel(settings.log_level)
     app = App(settings, memory)
-    return SessionHub(app.make_session, app.open, app.aclose, app.services, lambda: app.avatar_desk)
+    return SessionHub(
+        app.make_session, app.open, app.aclose, app.services, lambda: app.avatar_desk, app.make_calls()
+    )

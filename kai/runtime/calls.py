@@ -27,6 +27,17 @@ OpenCall = Callable[[str, Look, str], Awaitable[tuple[str, str]]]
 HangUp = Callable[[str], Awaitable[None]]
 
 
+def no_calls() -> CallDesk:
+    """The desk of an app whose brain pages cannot call: it opens none."""
+
+    async def refuse(_browser_id: str, _look: Look, _offer: str) -> tuple[str, str]:
+        raise KaiError("Here pages talk through Kai's own server only.", code="no-calls")
+
+    async def nothing(_call_id: str) -> None: ...
+
+    return CallDesk(refuse, nothing)
+
+
 class CallRefused(KaiError):
     """The call is not opened; ``status`` is the HTTP status that says so."""
 

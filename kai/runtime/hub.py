@@ -22,6 +22,7 @@ from kai.core.state import SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import BrowserLink
+from kai.runtime.calls import CallDesk, no_calls
 from kai.runtime.loop import LoopThread
 from kai.runtime.session import Session
 
@@ -141,12 +142,15 @@ class SessionHub:
         close_services: Callable[[], Coroutine[Any, Any, None]],
         services: Callable[[], Services],
         avatar_desk: Callable[[], object | None] = lambda: None,
+        calls: CallDesk | None = None,
     ) -> None:
         self._make_session = make_session
         self._avatar_desk = avatar_desk
         self._open_services = open_services
         self._close_services = close_services
         self._services = services
+        self.calls = calls or no_calls()
+        """The calls that pages open themselves."""
         self._thread = LoopThread()
         self._talks: dict[str, Talk] = {}
         self._lock = threading.Lock()
@@ -176,6 +180,7 @@ class SessionHub:
             self._lease.cancel()
         talks = self._drop(lambda _talk: True)
         await asyncio.gather(*(talk.session.aclose("Kai was switched off.") for talk in talks))
+        await asyncio.gather(*(self.calls.close_of(talk.id) for talk in talks))
         await self._close_services()
 
     def create(self, browser_id: str) -> Talk:
@@ -238,6 +243,7 @@ class SessionHub:
             for talk in self._drop(lambda talk, now_s=now_s: not talk.is_held(now_s)):
                 log.info("talk ended, nobody is there")
                 await talk.session.aclose("Nobody was there any more.")
+                await self.calls.close_of(talk.id)
 
     def _drop(self, is_over: Callable[[Talk], bool]) -> list[Talk]:
         with self._lock:

@@ -21,6 +21,7 @@ from kai.errors import KaiError
 from kai.settings import Settings
 from kai.ui import host
 from kai.ui.avatar_routes import routes as avatar_routes
+from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
 from kai.ui.routes import routes as page_routes
 
@@ -125,7 +126,7 @@ def is_ending() -> bool:
 
 def routes() -> list[Any]:
     """Kai's own routes."""
-    return [*page_routes(is_ending), *avatar_routes()]
+    return [*page_routes(is_ending), *avatar_routes(), *call_routes()]
 
 
 class BrowserCookie:

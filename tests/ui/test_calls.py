@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -16,7 +15,6 @@ from kai.core.state import Look
 from kai.errors import BrainError
 from kai.runtime.calls import CALLS_PER_MINUTE, TOKEN_S, CallDesk, CallRefused
 from kai.runtime.hub import SessionHub
-from kai.ui import host
 from kai.ui.calls import OFFER_LIMIT_BYTES, routes
 from kai.ui.host import COOKIE_NAME
 from tests.support.engine import RunningEngine, engine
@@ -58,8 +56,7 @@ def provider() -> Provider:
 @pytest.fixture
 def desk(provider: Provider, hub: SessionHub, monkeypatch: pytest.MonkeyPatch) -> CallDesk:
     desk = CallDesk(provider.open_call, provider.hang_up)
-    stand_in = SimpleNamespace(calls=desk, find=hub.find, submit=hub._thread.submit)
-    monkeypatch.setattr(host, "_hub", stand_in)
+    monkeypatch.setattr(hub, "calls", desk)
     return desk
 
 
@@ -164,6 +161,22 @@ async def test_a_token_runs_out_and_calls_end_with_their_talk() -> None:
     await desk.close_of("talk")
     assert provider.hung_up == ["rtc_1"]
     assert desk.calls_of("other") == ("rtc_2",)
+
+
+def test_calls_end_when_the_app_does_and_none_is_opened_where_the_brain_is_local(
+    client: TestClient, hub: SessionHub, provider: Provider
+) -> None:
+    talk = hub.create(BROWSER_ID)
+    assert call(client, token_of(client, talk.id))[0] == 201
+    hub.close()
+    assert provider.hung_up == ["rtc_1"]
+
+
+def test_with_the_local_engine_no_page_calls_by_itself(hub: SessionHub) -> None:
+    with TestClient(Starlette(routes=routes()), base_url=BASE) as client:
+        client.cookies.set(COOKIE_NAME, BROWSER_ID)
+        status, text = call(client, token_of(client, hub.create(BROWSER_ID).id))
+    assert (status, "no-calls" in text) == (502, True)
 
 
 async def test_the_engine_answers_such_a_call_and_the_session_is_ours(engine: RunningEngine) -> None:
