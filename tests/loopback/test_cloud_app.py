@@ -1,0 +1,79 @@
+"""The app with a key set, the engine in the provider's place: what the composition root makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kai.adapters.openai_realtime import brain as brain_module
+from kai.compose import App, safety_id
+from kai.core.events import LookChanged, StartRequested, TextSubmitted, TurnKeyPressed
+from kai.core.state import Look, SessionState
+from kai.ports import AvatarFace
+from kai.runtime.session import Session
+from kai.settings import Settings
+from tests.support.engine import RunningEngine, engine
+from tests.support.fakes import FakeFace
+from tests.support.scripted import scripted, validated
+
+__all__ = ["engine", "validated"]
+
+TURNS = [[{"say": "One moment."}, {"tool": "current_time"}], [{"say": "It is noon."}]]
+
+
+def make_face(_app: App) -> AvatarFace:
+    return FakeFace()
+
+
+def is_told(state: SessionState) -> bool:
+    return any(m.text == "It is noon." and m.is_final for m in state.messages) and state.spending.turns == 2
+
+
+async def until(session: Session, is_so: object) -> SessionState:
+    assert callable(is_so)
+    async with asyncio.timeout(20):
+        while not is_so(session.snapshot()):
+            await asyncio.sleep(0.02)
+    return session.snapshot()
+
+
+async def test_where_udp_is_blocked_a_talk_goes_on_over_a_websocket_and_says_so(
+    engine: RunningEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brain_module, "ICE_S", 1.0)
+    monkeypatch.setattr(App, "_make_face", make_face)
+    endpoint = scripted(engine, connects=[{"has_no_udp": True}], turns=TURNS)
+    app = App(
+        Settings(
+            OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, openai_model=endpoint.model, _env_file=None
+        )
+    )
+    session, _ = app.make_session("browser-1")
+    await session.open()
+    said: list[str] = []
+    session.subscribe(lambda s: said.append(s.brain.message))
+    session.dispatch(StartRequested(1_700_000_000.0, Look()))
+    state = await until(session, lambda s: s.brain.is_up)
+    assert state.facts.transport == "websocket"
+    assert any("UDP is blocked" in message for message in said)
+    assert state.problem is None
+    session.dispatch(TextSubmitted("t1", "What time is it?"))
+    state = await until(session, is_told)
+    assert [(run.name, run.problem) for run in state.tool_runs] == [("current_time", "")]
+    assert state.spending.turns == 2
+    session.dispatch(LookChanged(Look(instructions="Be brief.")))
+    session.dispatch(TurnKeyPressed())
+    # The next talk does not try again what cannot be.
+    other, _ = app.make_session("browser-2")
+    await other.open()
+    other.dispatch(StartRequested(1_700_000_000.0, Look()))
+    state = await until(other, lambda s: s.brain.is_up)
+    assert (state.facts.transport, state.brain.attempt) == ("websocket", 1)
+    await other.aclose()
+    await session.aclose()
+
+
+def test_a_browsers_name_for_the_provider_is_stable_and_tells_nothing() -> None:
+    assert safety_id("browser-1") == safety_id("browser-1") != safety_id("browser-2")
+    assert "browser" not in safety_id("browser-1")
