@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,22 @@ class TestLiveAvatarFace(FaceContract):
             liveavatar.act("end_room")
 
         return lose
+
+
+@pytest.mark.long
+class TestLive(FaceContract):
+    """The same contract against HeyGen's own service, in free sandbox sessions; with ``--live`` and a key alone."""
+
+    within_s, pull_pace_s = 30.0, 0.02
+    stretch_ms = 250
+
+    @pytest.fixture
+    def make_face(self, request: pytest.FixtureRequest, tmp_path: Path) -> MakeFace:
+        key = os.environ.get("LIVEAVATAR_API_KEY") or os.environ.get("HEYGEN_API_KEY")
+        if not request.config.getoption("--live", default=False) or not key:
+            pytest.skip("asks for --live and LIVEAVATAR_API_KEY")
+        api = LiveAvatarApi(Account(key))
+        return lambda: LiveAvatarFace(api, replace(CHOICE, is_sandbox=True), PaidSessions(tmp_path))
 
 
 # -- its own promises --------------------------------------------------------------------------------------------------

@@ -1,0 +1,89 @@
+"""Scripted faults through real sockets: whatever the service does, every answer is heard to its end and no session stays."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
+from kai.adapters.liveavatar.face import AvatarChoice
+from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.state import Look
+from kai.engine.liveavatar.account import AVATARS
+from kai.records.paid_sessions import PaidSessions
+from kai.runtime.faces import FaceStack
+from tests.support.fakes import FaceLog, FakeFace, tone
+from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
+
+__all__ = ["liveavatar", "liveavatar_process"]
+
+CHOICE = AvatarChoice(avatar_id=next(iter(AVATARS)), quality="low", encoding="VP8")
+TAKEN_OVER_S = 2.0
+
+
+async def play(stack: FaceStack, until: Any, within_s: float = 40.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not until():
+            stack.pull_sound()
+            await asyncio.sleep(0.02)
+
+
+async def talk(liveavatar: RunningLiveAvatar, folder: Path, script: dict[str, Any]) -> FaceLog:
+    """Three answers of 3 s while the script runs; then everything is closed."""
+    log, records = FaceLog(), PaidSessions(folder)
+    api = LiveAvatarApi(Account(KEY, liveavatar.url))
+    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
+    await stack.open(Look(), log)
+    try:
+        assert liveavatar.call("POST", "/kai/script", script).status_code == 200
+        for answer in ("a", "b", "c"):
+            for part in range(6):
+                stack.speak(answer, tone(500, hz=150 + 20 * part))
+            stack.end_segment(answer)
+            await play(stack, lambda answer=answer: PlayoutFinished(answer) in log.events)
+    finally:
+        await stack.aclose()
+        await api.aclose()
+    assert records.all() == ()
+    assert liveavatar.bill()["running"] == 0
+    return log
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+async def test_under_any_script_every_answer_is_heard_and_nothing_stays(
+    seed: int, liveavatar: RunningLiveAvatar, tmp_path: Path
+) -> None:
+    liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.2)
+    log = await talk(liveavatar, tmp_path, {"seed": seed, "count": 3, "within_s": 9})
+    whole = [PlayoutStarted("a"), PlayoutFinished("a"), PlayoutStarted("b"), PlayoutFinished("b")]
+    assert log.of(PlayoutStarted, PlayoutFinished)[:4] == whole
+    assert log.of(LegFailed) == []
+
+
+async def test_the_local_face_speaks_on_within_two_seconds_of_the_loss(
+    liveavatar: RunningLiveAvatar, tmp_path: Path
+) -> None:
+    liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0)
+    log, records = FaceLog(), PaidSessions(tmp_path)
+    api = LiveAvatarApi(Account(KEY, liveavatar.url))
+    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
+    await stack.open(Look(), log)
+    try:
+        stack.speak("a", tone(6000))
+        stack.end_segment("a")
+        await play(stack, lambda: PlayoutStarted("a") in log.events)
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(liveavatar.act, "end_room")
+        lost_s = loop.time()
+        await play(stack, lambda: stack.on == "local")
+        await play(stack, lambda: stack.pull_sound().any())
+        assert loop.time() - lost_s < TAKEN_OVER_S
+        await play(stack, lambda: PlayoutFinished("a") in log.events)
+        assert log.of(LegFailed) == []
+    finally:
+        await stack.aclose()
+        await api.aclose()
