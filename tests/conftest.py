@@ -128,6 +128,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.obj = without_leaked_tasks(item.obj)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--live``: also the tests that talk to OpenAI itself and cost money; they need ``OPENAI_API_KEY``."""
+    parser.addoption(
+        "--live", action="store_true", help="talk to OpenAI itself (costs money, needs OPENAI_API_KEY)"
+    )
+
+
 # -- time budgets ------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -77,6 +78,26 @@ class TestOpenAISocketBrain(BrainContract):
     @pytest.fixture
     def broken_brain(self, engine: RunningEngine) -> VoiceBrain:
         return OpenAISocketBrain(endpoint(engine, "bad-key"))
+
+    @pytest.fixture
+    def speech(self) -> Pcm:
+        return np.concatenate([np.zeros(9600, np.int16), read_wav(SPEECH)])
+
+
+@pytest.mark.long
+class TestLive(BrainContract):
+    """OpenAI itself: ``make long ARGS="--live -k TestLive"``. See the README for what it costs."""
+
+    within_s, mic_pace_s = 30.0, 0.02
+    question = "Who are you? Answer in one sentence."
+
+    @pytest.fixture(params=[OpenAIRealtimeBrain, OpenAISocketBrain], ids=["webrtc", "websocket"])
+    def make_brain(self, request: pytest.FixtureRequest) -> MakeBrain:
+        key = os.environ.get("OPENAI_API_KEY", "")
+        if not request.config.getoption("--live") or not key:
+            pytest.skip("needs --live and OPENAI_API_KEY")
+        model = os.environ.get("KAI_OPENAI_MODEL", "gpt-realtime-2.1-mini")
+        return lambda: request.param(Endpoint(api_key=key, model=model, is_billed=True))
 
     @pytest.fixture
     def speech(self) -> Pcm:
