@@ -6,6 +6,9 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Callable
+
+from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
@@ -16,7 +19,11 @@ from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
 from kai.adapters.voice_only import VoiceOnly
+from kai.checks import computer, services
+from kai.checks.run import Check, Finding, Level
+from kai.compat.rtc import host_addresses
 from kai.core.state import Look
+from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError
 from kai.ports import AvatarFace, VoiceBrain
 from kai.records.files import data_folder
@@ -228,3 +235,70 @@ def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
     return SessionHub(
         app.make_session, app.open, app.aclose, app.services, lambda: app.avatar_desk, app.make_calls()
     )
+
+
+def build_checks(
+    settings: Settings, memory: Memory, hub_services: Callable[[], Services]
+) -> dict[str, Check]:
+    """What can be looked at before a talk, in the order of interest. Each may be called from any thread."""
+
+    def engine() -> services.EngineStatus:
+        now = hub_services()
+        return services.EngineStatus(not settings.has_cloud_brain, now.is_ready, now.progress, now.problem)
+
+    def load_all() -> int:
+        for file in ALL_WEIGHTS:
+            load_weights(file)
+        return len(ALL_WEIGHTS)
+
+    def orphans() -> int:
+        folder = settings.state_dir
+        records = PaidSessions(None if folder is None else folder / "paid-sessions")
+        return sum(record.is_orphan for record in records.all())
+
+    return {
+        "engine": lambda: services.check_engine(engine),
+        "weights": lambda: services.check_weights(load_all),
+        "udp": lambda: computer.check_udp(host_addresses),
+        "disk": lambda: computer.check_disk(memory.folder),
+        "memory": computer.check_memory,
+        "openai": lambda: _check_openai(settings),
+        "mind": lambda: _check_mind(settings),
+        "liveavatar": lambda: _check_liveavatar(settings),
+        "orphans": lambda: services.check_orphans(orphans),
+    }
+
+
+def _bearer(key: SecretStr | None) -> dict[str, str]:
+    return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+
+
+def _check_openai(settings: Settings) -> Finding:
+    if settings.openai_api_key is None:
+        return services.unused("openai")
+    base = (settings.openai_base_url or "https://api.openai.com/v1").rstrip("/")
+    url = f"{base}/models/{settings.openai_model}"
+    return services.check_provider(services.Provider("openai", url, _bearer(settings.openai_api_key)))
+
+
+def _check_mind(settings: Settings) -> Finding:
+    if settings.mind_base_url is None or settings.has_cloud_brain:
+        return services.unused("mind")
+    url = f"{settings.mind_base_url.rstrip('/')}/models"
+    return services.check_provider(services.Provider("mind", url, _bearer(settings.mind_api_key)))
+
+
+def _check_liveavatar(settings: Settings) -> Finding:
+    if settings.liveavatar_api_key is None:
+        return services.unused("liveavatar")
+    url = f"{(settings.liveavatar_url or BASE_URL).rstrip('/')}/v1/users/credits"
+    headers = {"X-API-KEY": settings.liveavatar_api_key.get_secret_value()}
+    found = services.check_provider(services.Provider("liveavatar", url, headers, services.read_credits))
+    left = found.facts.get("credits")
+    if found.level is not Level.GREEN or left is None or settings.liveavatar_sandbox:
+        return found
+    if float(left) < settings.liveavatar_minutes:
+        # A minute costs one credit.
+        facts = {**found.facts, "minutes": f"{settings.liveavatar_minutes:g}"}
+        return Finding("liveavatar", Level.AMBER, "few", facts)
+    return found

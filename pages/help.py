@@ -1,15 +1,19 @@
-"""How Kai works: what runs where, privacy, troubleshooting by symptom."""
+"""Check and help: is all there that a talk needs; what runs where, privacy, troubleshooting by symptom, versions."""
 
 import streamlit as st
 
-from kai.ui import help_texts
+from kai.ui import checkup, help_texts, texts
 
 st.title(help_texts.TITLE)
 st.markdown(help_texts.LEAD)
+checkup.draw()
 for heading, body in help_texts.SECTIONS:
-    st.header(heading)
+    st.header(heading, anchor=False)
     st.markdown(body)
-st.header(help_texts.TROUBLE_HEADING)
+st.header(help_texts.TROUBLE_HEADING, anchor=False)
 for symptom, cure in help_texts.TROUBLE:
     with st.expander(symptom):
         st.markdown(cure)
+st.header(texts.CHECK_VERSIONS_HEADING, anchor=False)
+st.markdown(checkup.versions())
+st.markdown(texts.CHECK_LICENCES)

@@ -7,12 +7,13 @@ gone; else a new talk begins. So a refresh comes back to its talk, and a second 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, cast
 
 import streamlit as st
 
+from kai.checks.run import Finding
 from kai.core.events import (
     LookChanged,
     MicrophoneChanged,
@@ -43,6 +44,7 @@ _SERIAL: Final = "kai.mount_serial"
 _REMOUNT: Final = "kai.remount"
 _SEARCH: Final = "kai.history_search"
 _READING: Final = "kai.history_reading"
+_CHECKUP: Final = "kai.checkup"
 _SHOWN: Final = "kai.history_shown"
 
 
@@ -251,3 +253,36 @@ def _keep(change: Callable[[], None]) -> None:
         change()
     except KaiError as error:
         st.toast(error.message, icon=":material/warning:")
+
+
+# ------------------------------------------------------------------ checks
+
+
+def begin_checkup() -> None:
+    """The button was pressed: look at everything (again)."""
+    run, done = checkup_run()
+    st.session_state[_CHECKUP] = (run + 1, done, [], None)
+
+
+def checkup_run() -> tuple[int, int]:
+    """Which checkup is wanted, and which was done here on the server; 0 is none."""
+    run, done, _, _ = st.session_state.get(_CHECKUP, (0, 0, [], None))
+    return run, done
+
+
+def keep_findings(run: int, findings: list[Finding]) -> None:
+    """What was found on the server in that checkup."""
+    st.session_state[_CHECKUP] = (run, run, findings, None)
+
+
+def keep_page_findings(told: object) -> None:
+    """What the page found out about itself; of an older checkup it is not taken."""
+    run, done, findings, _ = st.session_state.get(_CHECKUP, (0, 0, [], None))
+    if isinstance(told, Mapping) and cast("Mapping[str, object]", told).get("run") == run:
+        st.session_state[_CHECKUP] = (run, done, findings, dict(cast("Mapping[str, object]", told)))
+
+
+def findings() -> tuple[list[Finding], dict[str, object] | None]:
+    """What was found on the server, and what the page told, once it has."""
+    _, _, server, page = st.session_state.get(_CHECKUP, (0, 0, [], None))
+    return server, page

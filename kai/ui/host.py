@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import av
 from aiortc import MediaStreamTrack
 
+from kai.checks.run import Check
 from kai.core.events import Event
 from kai.core.state import SessionState
 from kai.core.store import Unsubscribe
@@ -89,6 +90,7 @@ _hub: Hub | None = None
 _ice_servers: tuple[IceServer, ...] = ()
 _problem = ""
 _memory: Memory | None = None
+_checks: Mapping[str, Check] = {}
 
 
 def install(hub: Hub | None, ice_servers: tuple[IceServer, ...] = (), problem: str = "") -> None:
@@ -106,6 +108,17 @@ def install_memory(memory: Memory | None) -> None:
 def memory() -> Memory | None:
     """Past talks, preferences and presets, while the server lives."""
     return _memory
+
+
+def install_checks(checks: Mapping[str, Check]) -> None:
+    """Makes these the checks of the server; an empty mapping takes them away."""
+    global _checks
+    _checks = checks
+
+
+def checks() -> Mapping[str, Check]:
+    """What the server can look at before a talk, in the order in which it is shown."""
+    return _checks
 
 
 def problem() -> str:

@@ -33,6 +33,7 @@ _WARM: Final = (
     "kai.ui.sidebar",
     "kai.ui.history",
     "kai.ui.insights",
+    "kai.ui.checkup",
     "altair",
     "pandas",
 )
@@ -49,15 +50,15 @@ def settings() -> Settings:
 
 
 def _build_hub() -> host.Hub:
-    from kai.compose import (
-        build_hub,
-        open_memory,
-    )  # the heavy half of the app; not needed for a test of the page
+    # The heavy half of the app; not needed for a test of the page.
+    from kai.compose import build_checks, build_hub, open_memory
 
     chosen = settings()
     memory = open_memory(chosen)
     host.install_memory(memory)
-    return build_hub(chosen, memory)
+    hub = build_hub(chosen, memory)
+    host.install_checks(build_checks(chosen, memory, hub.services))
+    return hub
 
 
 def _open_hub(build: Callable[[], host.Hub]) -> host.Hub | None:
@@ -110,6 +111,7 @@ def make_lifespan(
         finally:
             host.install(None)
             host.install_memory(None)
+            host.install_checks({})
             if hub is not None:
                 await asyncio.to_thread(hub.close)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 APP_NAME: Final = "Kai"
 TALK_PAGE: Final = "Talk"
-HELP_PAGE: Final = "How Kai works"
+HELP_PAGE: Final = "Check and help"
 
 # ------------------------------------------------------------------ landing, end
 START: Final = "Start chat with Kai"
@@ -268,3 +269,176 @@ def day(wall_s: float, now_wall_s: float) -> str:
 def clock(wall_s: float) -> str:
     """A time of day: ``14:05``."""
     return time.strftime("%H:%M", time.localtime(wall_s))
+
+
+# ------------------------------------------------------------------ checks
+CHECK_HEADING: Final = "Check"
+CHECK_LEAD: Final = (
+    "Before it matters: one press looks at everything that a talk needs, in about ten seconds. The page listens to your "
+    "microphone for three of them and plays a short tone. Nothing is recorded."
+)
+CHECK_NOW: Final = "Check now"
+CHECK_AGAIN: Final = "Check again"
+CHECK_LOOKING: Final = "Looking at this computer and what stands behind Kai"
+CHECK_LOOKING_PAGE: Final = "Looking at this page"
+CHECK_SPEAK: Final = "Say a few words now"
+CHECK_LEVELS: Final = {"green": "Good", "amber": "Look here", "red": "Broken", "unused": "Not used"}
+CHECK_VERDICTS: Final = {
+    "green": "Everything that a talk needs is there.",
+    "amber": "A talk will work. Something could be better; it is marked below.",
+    "red": "A talk will not work as it should. What to do stands below.",
+}
+CHECK_NAMES: Final = {
+    "engine": "Kai's engine",
+    "weights": "Model files",
+    "openai": "OpenAI Realtime",
+    "liveavatar": "LiveAvatar",
+    "mind": "Language model",
+    "orphans": "Forgotten paid sessions",
+    "disk": "Disk",
+    "memory": "Memory",
+    "udp": "Sound and picture on this computer",
+    "secure": "This page",
+    "webrtc": "The browser's connection",
+    "microphone": "Microphone",
+    "noise": "Noise in the room",
+    "echo": "Echo",
+}
+_CHECK_PROVIDER: Final = {
+    "unused": ("No key is set; Kai does without.", ""),
+    "good": ("The key is good. It answered in {ms} ms.", ""),
+    "far": (
+        "The key is good, but it answered in {ms} ms: talks will feel slow.",
+        "Try another network, without a VPN.",
+    ),
+    "key": ("It refused the key.", "Make a new key and put it into .env, then start Kai again."),
+    "missing": (
+        "The key is good, but what the settings name is not there.",
+        "Look at the model's or avatar's name in .env.",
+    ),
+    "limit": ("Its limit is reached.", "Wait a minute, or raise the account's limit."),
+    "slow": (
+        "It did not answer in 5 s.",
+        "Look at the network. Without the key, Kai works on this computer alone.",
+    ),
+    "unreachable": (
+        "It cannot be reached.",
+        "Look at the network. With no internet, take the key out of .env: Kai then works on this computer alone.",
+    ),
+    "address": ("Its address in the settings is none.", "Correct the address in .env."),
+    "trouble": ("It has trouble of its own (answer {status}).", "Try again in a few minutes."),
+}
+_CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "engine": {
+        "up": ("It is up, on this computer.", ""),
+        "unused": ("OpenAI answers in its place.", ""),
+        "starting": ("It is still starting. {progress}", "Wait half a minute, then check again."),
+        "broken": ("It cannot run. {problem}", "Start Kai again. If it stays so, run make install."),
+    },
+    "weights": {
+        "right": ("All {count} are there and are the ones that Kai knows.", ""),
+        "wrong": ("{problem}", "Run make install, then start Kai again."),
+    },
+    "openai": _CHECK_PROVIDER,
+    "liveavatar": {
+        **_CHECK_PROVIDER,
+        "good": ("The key is good, with {credits} credits left. It answered in {ms} ms.", ""),
+        "few": (
+            "{credits} credits are left: not enough for a talk of {minutes} minutes.",
+            "Buy credits, or talk with the face of this computer.",
+        ),
+    },
+    "mind": {**_CHECK_PROVIDER, "unused": ("None is set; Kai answers from what it knows by itself.", "")},
+    "orphans": {
+        "none": ("There are none.", ""),
+        "left": (
+            "{count} may still run and cost money.",
+            "Start Kai again with the same key: it stops them by itself.",
+        ),
+    },
+    "disk": {
+        "room": ("{free} GB are free where Kai keeps things.", "Make some room: 1 GB is good."),
+        "full": ("Only {free} GB are free where Kai keeps things.", "Make some room: 1 GB is good."),
+        "no-write": (
+            "Kai may not write to {folder}.",
+            "Give yourself the right to, or set KAI_DATA_DIR to another folder.",
+        ),
+    },
+    "memory": {
+        "enough": ("{free} GB are free.", ""),
+        "little": ("Only {free} GB are free.", "Close what you do not need; a browser's tabs take most."),
+    },
+    "udp": {
+        "open": ("Nothing stands in the way.", ""),
+        "no-interface": (
+            "This computer has no network interface that is up.",
+            "Switch Wi-Fi on; no internet is needed. Until then you can type to Kai.",
+        ),
+        "loopback-blocked": (
+            "Packets to this computer itself are lost.",
+            "A firewall or VPN stands between. Allow UDP on 127.0.0.1.",
+        ),
+        "interface-blocked": (
+            "Packets over the network interface to this computer itself are lost.",
+            "A firewall or VPN stands between. Allow UDP for Kai and the browser.",
+        ),
+    },
+    "secure": {
+        "secure": ("The browser trusts its address.", ""),
+        "insecure": (
+            "The browser gives no microphone to this address.",
+            "Open Kai at 127.0.0.1, or with HTTPS: see I work on another computer, below.",
+        ),
+    },
+    "webrtc": {
+        "good": ("Picture and sound find their way.", ""),
+        "no-webrtc": ("This browser has no WebRTC.", "Use a newer Chrome, Edge, Firefox or Safari."),
+        "no-interface": (
+            "The browser sees no network interface, and starts no picture and no sound without one.",
+            "Switch Wi-Fi on; no internet is needed. Until then you can type to Kai.",
+        ),
+        "no-path": (
+            "The browser could not connect to itself.",
+            "An extension, a VPN or a firewall blocks WebRTC. Try a private window.",
+        ),
+    },
+    "microphone": {
+        "heard": ("It hears you: {db} dB at your loudest.", ""),
+        "quiet": (
+            "It hears next to nothing: {db} dB at the loudest.",
+            "Speak up and check again. If it stays so, choose another microphone, or unmute it in the system.",
+        ),
+        "refused": (
+            "It is blocked. You can type to Kai.",
+            "Press the sign left of the address and allow the microphone, then check again.",
+        ),
+        "missing": ("None was found. You can type to Kai.", "Plug one in, then check again."),
+    },
+    "noise": {
+        "quiet": ("The room is quiet: {db} dB between words.", ""),
+        "noisy": ("The room is loud: {db} dB between words.", "Use a headset, or push to talk."),
+    },
+    "echo": {
+        "none": ("The microphone does not hear the loudspeaker.", ""),
+        "echo": (
+            "The microphone hears the loudspeaker.",
+            "Use a headset, or turn the loudspeaker down, so that Kai does not interrupt itself.",
+        ),
+    },
+}
+_CHECK_ANY: Final = {
+    "late": ("It took too long to find out.", "Check again when the computer is less busy."),
+    "fault": ("It could not be found out.", "Check again. If it stays so, the log says why."),
+}
+CHECK_VERSIONS_HEADING: Final = "Versions"
+CHECK_LICENCES: Final = (
+    "Kai is under the MIT licence. What it is built with, and on which terms, stands in `THIRD_PARTY_NOTICES.md` "
+    "beside it."
+)
+
+
+def check_words(name: str, code: str, facts: Mapping[str, str]) -> tuple[str, str]:
+    """What a finding says, and what to do about it (empty where nothing is)."""
+    says, fix = _CHECK_WORDS.get(name, {}).get(code) or _CHECK_ANY.get(code, _CHECK_ANY["fault"])
+    known = {"credits": "some", **facts}
+    return says.format_map(known).strip(), fix

@@ -1,0 +1,113 @@
+"""What stands behind Kai: the engine, its model files, and the providers whose keys are set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import httpx
+
+from kai.checks.run import Finding, Level
+from kai.errors import KaiError
+
+CALL_S = 5.0
+FAR_MS = 400.0
+"""A provider farther away than this makes a talk feel slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """How the local engine is: used at all, up, the newest line of its start, why it cannot run."""
+
+    is_used: bool
+    is_up: bool
+    progress: str
+    problem: str
+
+
+def check_engine(status: Callable[[], EngineStatus]) -> Finding:
+    """Whether the local engine is up."""
+    now = status()
+    if now.problem:
+        return Finding("engine", Level.RED, "broken", {"problem": now.problem})
+    if not now.is_used:
+        return Finding("engine", Level.UNUSED, "unused")
+    if not now.is_up:
+        return Finding("engine", Level.AMBER, "starting", {"progress": now.progress})
+    return Finding("engine", Level.GREEN, "up")
+
+
+def check_weights(load_all: Callable[[], int]) -> Finding:
+    """Whether every model file is there and is the one that we know. ``load_all`` gives their number or raises
+    ``KaiError``."""
+    try:
+        count = load_all()
+    except KaiError as error:
+        return Finding("weights", Level.RED, "wrong", {"problem": error.message})
+    return Finding("weights", Level.GREEN, "right", {"count": str(count)})
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider to ask with one free request: its name in the findings, the address, and the headers with the key."""
+
+    name: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    read: Callable[[object], dict[str, str]] = lambda _body: {}
+
+
+def check_provider(provider: Provider, client: httpx.Client | None = None) -> Finding:
+    """Whether the key is good, what was asked for is there, and how far away the provider is."""
+    own = client or httpx.Client(timeout=CALL_S)
+    begun_s = time.monotonic()
+    try:
+        reply = own.get(provider.url, headers=dict(provider.headers))
+    except httpx.TimeoutException:
+        return Finding(provider.name, Level.RED, "slow")
+    except httpx.TransportError:
+        return Finding(provider.name, Level.RED, "unreachable")
+    except httpx.InvalidURL:
+        return Finding(provider.name, Level.RED, "address")
+    finally:
+        if client is None:
+            own.close()
+    took_ms = (time.monotonic() - begun_s) * 1000
+    facts = {"ms": f"{took_ms:.0f}"}
+    if reply.status_code in (401, 403):
+        return Finding(provider.name, Level.RED, "key", facts)
+    if reply.status_code == 404:
+        return Finding(provider.name, Level.RED, "missing", facts)
+    if reply.status_code == 429:
+        return Finding(provider.name, Level.AMBER, "limit", facts)
+    if reply.status_code >= 400:
+        return Finding(provider.name, Level.AMBER, "trouble", {**facts, "status": str(reply.status_code)})
+    try:
+        facts |= provider.read(reply.json())
+    except ValueError:
+        return Finding(provider.name, Level.AMBER, "trouble", {**facts, "status": str(reply.status_code)})
+    if took_ms > FAR_MS:
+        return Finding(provider.name, Level.AMBER, "far", facts)
+    return Finding(provider.name, Level.GREEN, "good", facts)
+
+
+def unused(name: str) -> Finding:
+    """A provider that is not set."""
+    return Finding(name, Level.UNUSED, "unused")
+
+
+def read_credits(body: object) -> dict[str, str]:
+    """What is left of a LiveAvatar account's credits. Raises ``ValueError`` where that is no number."""
+    data = cast("dict[str, object]", body).get("data") if isinstance(body, dict) else None
+    left = cast("dict[str, object]", data).get("credits_left") if isinstance(data, dict) else None
+    return {} if left is None else {"credits": f"{float(str(left)):g}"}
+
+
+def check_orphans(count: Callable[[], int]) -> Finding:
+    """Whether paid sessions of an app that is gone still wait to be stopped."""
+    left = count()
+    if left:
+        return Finding("orphans", Level.AMBER, "left", {"count": str(left)})
+    return Finding("orphans", Level.GREEN, "none")

@@ -1,0 +1,122 @@
+// What a page can find out about itself, once for each run that Python asks for: a safe origin, WebRTC with a path to itself,
+// the microphone's level and noise, and whether the loudspeaker is heard in it.
+
+const done = new WeakMap();
+
+const LISTEN_MS = 3000;
+const TONE_MS = 500;
+const TONE_HZ = 1000;
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  if (!data || done.get(parentElement) === data.run) return;
+  done.set(parentElement, data.run);
+  const told = parentElement.querySelector(".kai-looking");
+  const say = (words) => { told.textContent = words; };
+  look(say, data.words).then((found) => {
+    say("");
+    setTriggerValue("found", { run: data.run, ...found });
+  });
+}
+
+async function look(say, words) {
+  say(words.looking);
+  const found = { isSecure: window.isSecureContext === true };
+  if (!found.isSecure) return found;
+  found.webrtc = await within(webrtcPath(), 5000, "no-path");
+  Object.assign(found, await within(microphone(say, words), 25_000, { microphone: "missing" }));
+  return found;
+}
+
+function within(promise, limitMs, otherwise) {
+  const late = new Promise((resolve) => setTimeout(() => resolve(otherwise), limitMs));
+  return Promise.race([promise.catch(() => otherwise), late]);
+}
+
+// Two connections in this page, over this computer's own interface: the way that Kai's picture and sound take.
+async function webrtcPath() {
+  if (typeof RTCPeerConnection === "undefined") return "no-webrtc";
+  const one = new RTCPeerConnection({ iceServers: [] });
+  const two = new RTCPeerConnection({ iceServers: [] });
+  let candidates = 0;
+  try {
+    one.onicecandidate = ({ candidate }) => { if (candidate?.candidate) { candidates += 1; two.addIceCandidate(candidate); } };
+    two.onicecandidate = ({ candidate }) => { if (candidate?.candidate) one.addIceCandidate(candidate); };
+    const channel = one.createDataChannel("kai-check");
+    const opened = new Promise((resolve) => {
+      channel.onopen = () => resolve(true);
+      setTimeout(() => resolve(false), 4000);
+    });
+    await one.setLocalDescription(await one.createOffer());
+    await two.setRemoteDescription(one.localDescription);
+    await two.setLocalDescription(await two.createAnswer());
+    await one.setRemoteDescription(two.localDescription);
+    if (await opened) return "good";
+    return candidates ? "no-path" : "no-interface";
+  } finally {
+    one.close();
+    two.close();
+  }
+}
+
+async function microphone(say, words) {
+  let stream;
+  try {
+    if (!navigator.mediaDevices?.getUserMedia) return { microphone: "missing" };
+    stream = await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true }, video: false,
+    });
+  } catch (error) {
+    return { microphone: ["NotAllowedError", "SecurityError"].includes(error.name) ? "refused" : "missing" };
+  }
+  const context = new AudioContext();
+  try {
+    await context.resume();
+    const ear = context.createAnalyser();
+    ear.fftSize = 2048;
+    context.createMediaStreamSource(stream).connect(ear);
+    say(words.speak);
+    const levels = [];
+    const samples = new Float32Array(ear.fftSize);
+    await every(40, LISTEN_MS, () => {
+      ear.getFloatTimeDomainData(samples);
+      levels.push(10 * Math.log10(samples.reduce((sum, x) => sum + x * x, 0) / samples.length + 1e-12));
+    });
+    levels.sort((a, b) => a - b);
+    say(words.looking);
+    const bin = Math.round(TONE_HZ / (context.sampleRate / ear.fftSize));
+    const spectrum = new Float32Array(ear.frequencyBinCount);
+    const atTone = () => { ear.getFloatFrequencyData(spectrum); return Math.max(...spectrum.slice(bin - 2, bin + 3), -140); };
+    const before = await middle(atTone);
+    const tone = context.createOscillator();
+    const volume = context.createGain();
+    volume.gain.value = 0.1;
+    tone.frequency.value = TONE_HZ;
+    tone.connect(volume).connect(context.destination);
+    tone.start();
+    tone.stop(context.currentTime + TONE_MS / 1000);
+    const during = await middle(atTone);
+    return {
+      microphone: "open",
+      peakDb: levels[Math.floor(levels.length * 0.95)],
+      floorDb: levels[Math.floor(levels.length * 0.1)],
+      echoDb: during - before,
+    };
+  } finally {
+    stream.getTracks().forEach((track) => track.stop());
+    context.close();
+  }
+}
+
+async function middle(read) {
+  const values = [];
+  await every(40, TONE_MS, () => values.push(read()));
+  values.sort((a, b) => a - b);
+  return values[values.length >> 1];
+}
+
+function every(stepMs, totalMs, act) {
+  return new Promise((resolve) => {
+    const timer = setInterval(act, stepMs);
+    setTimeout(() => { clearInterval(timer); resolve(); }, totalMs);
+  });
+}

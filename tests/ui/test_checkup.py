@@ -1,0 +1,252 @@
+"""The checks: each fault is found and told with its fix, in a word and a shape; the page draws them without a browser."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kai.checks import computer, services
+from kai.checks.run import Check, Finding, Level, run_checks, worst
+from kai.compose import build_checks
+from kai.errors import WeightsError
+from kai.records.memory import Memory
+from kai.runtime.hub import Services, SessionHub
+from kai.settings import Settings
+from kai.ui import bridge, checkup, help_texts, host, texts
+from tests.ui.conftest import BROWSER_ID
+from tests.ui.test_pages import ROOT, words
+
+GOOD_PAGE = {
+    "run": 1,
+    "isSecure": True,
+    "webrtc": "good",
+    "microphone": "open",
+    "peakDb": -21.4,
+    "floorDb": -62.0,
+    "echoDb": 1.5,
+}
+
+
+def told(finding: Finding) -> tuple[str, str]:
+    return texts.check_words(finding.name, finding.code, finding.facts)
+
+
+# ------------------------------------------------------------------ running
+
+
+def test_one_that_is_late_and_one_that_is_at_fault_stop_no_other() -> None:
+    release = threading.Event()
+
+    def late() -> Finding:
+        release.wait(5)
+        return Finding("slow", Level.GREEN, "up")
+
+    def faulty() -> Finding:
+        raise RuntimeError("a bug")
+
+    good = Finding("engine", Level.GREEN, "up")
+    found = run_checks({"slow": late, "faulty": faulty, "engine": lambda: good}, limit_s=0.3)
+    release.set()
+    assert [(f.name, f.code) for f in found] == [("slow", "late"), ("faulty", "fault"), ("engine", "up")]
+    assert worst(found) is Level.AMBER
+    assert all(all(told(f)) for f in found[:2])
+
+
+# ------------------------------------------------------------------ this computer
+
+
+@pytest.mark.parametrize(("free", "level"), [(5e9, Level.GREEN), (5e8, Level.AMBER), (1e6, Level.RED)])
+def test_the_disks_room_is_told(tmp_path: Path, free: float, level: Level) -> None:
+    found = computer.check_disk(tmp_path, lambda _folder: int(free))
+    assert found.level is level
+    assert found.facts["free"] in told(found)[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_cannot_be_written_to(tmp_path: Path) -> None:
+    found = computer.check_disk(tmp_path / "gone")
+    assert (found.level, found.code) == (Level.RED, "no-write")
+
+
+def test_udp_comes_back_on_this_computer_and_a_missing_interface_is_no_fault() -> None:
+    assert computer.check_udp(lambda: ["127.0.0.1"]).code == "open"
+    assert computer.check_udp(lambda: []).code == "no-interface"
+    assert computer.check_udp(lambda: ["192.0.2.77"]).code == "interface-blocked"
+
+
+# ------------------------------------------------------------------ what stands behind Kai
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (services.EngineStatus(True, True, "", ""), "up"),
+        (services.EngineStatus(True, False, "Loading speech", ""), "starting"),
+        (services.EngineStatus(True, False, "", "A file is missing."), "broken"),
+        (services.EngineStatus(False, True, "", ""), "unused"),
+    ],
+)
+def test_the_engine_is_told_as_it_is(status: services.EngineStatus, code: str) -> None:
+    found = services.check_engine(lambda: status)
+    assert found.code == code
+    assert status.problem in told(found)[0]
+
+
+def test_wrong_model_files_are_told_in_the_words_of_their_error() -> None:
+    def wrong() -> int:
+        raise WeightsError("The model file x is missing.")
+
+    found = services.check_weights(wrong)
+    assert found.level is Level.RED
+    assert told(found)[0] == "The model file x is missing."
+
+
+def provider_says(reply: httpx.Response | Exception) -> Finding:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    provider = services.Provider("openai", "https://api.example/v1/models/m", {"Authorization": "Bearer k"})
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        return services.check_provider(provider, client)
+
+
+@pytest.mark.parametrize(
+    ("reply", "level", "code"),
+    [
+        (httpx.Response(200, json={}), Level.GREEN, "good"),
+        (httpx.Response(401), Level.RED, "key"),
+        (httpx.Response(404), Level.RED, "missing"),
+        (httpx.Response(429), Level.AMBER, "limit"),
+        (httpx.Response(503), Level.AMBER, "trouble"),
+        (httpx.Response(200, text="<html>"), Level.AMBER, "trouble"),
+        (httpx.ConnectError("no network"), Level.RED, "unreachable"),
+        (httpx.ReadTimeout("slow"), Level.RED, "slow"),
+    ],
+)
+def test_each_trouble_of_a_provider_has_its_words_and_its_fix(
+    reply: httpx.Response | Exception, level: Level, code: str
+) -> None:
+    found = provider_says(reply)
+    assert (found.level, found.code) == (level, code)
+    says, fix = told(found)
+    assert says
+    assert bool(fix) is (level is not Level.GREEN)
+    assert "Bearer" not in str(found)
+
+
+def test_credits_are_read_as_the_provider_writes_them() -> None:
+    assert services.read_credits({"code": 100, "data": {"credits_left": "12.5"}}) == {"credits": "12.5"}
+    assert services.read_credits({"data": None}) == {}
+    assert services.read_credits([]) == {}
+
+
+def test_without_a_key_no_provider_is_asked(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    settings = Settings.model_construct(state_dir=tmp_path)
+    ready = Services(is_ready=True, progress="", problem="")
+    checks = build_checks(settings, memory, lambda: ready)
+    for name in ("openai", "mind", "liveavatar"):
+        assert checks[name]().level is Level.UNUSED
+    assert checks["weights"]().level is Level.GREEN
+    assert checks["orphans"]().code == "none"
+    assert checks["engine"]().code == "up"
+    memory.close()
+
+
+# ------------------------------------------------------------------ the page itself
+
+
+@pytest.mark.parametrize(
+    ("told_by_page", "expected"),
+    [
+        (
+            GOOD_PAGE,
+            {"secure": "secure", "webrtc": "good", "microphone": "heard", "noise": "quiet", "echo": "none"},
+        ),
+        ({**GOOD_PAGE, "isSecure": False}, {"secure": "insecure"}),
+        ({**GOOD_PAGE, "webrtc": "no-interface", "microphone": "refused"}, {"webrtc": "no-interface"}),
+        ({**GOOD_PAGE, "microphone": "refused"}, {"microphone": "refused"}),
+        ({**GOOD_PAGE, "peakDb": -80}, {"microphone": "quiet"}),
+        ({**GOOD_PAGE, "floorDb": -20}, {"noise": "noisy"}),
+        ({**GOOD_PAGE, "echoDb": 30}, {"echo": "echo"}),
+        ({**GOOD_PAGE, "peakDb": "loud", "floorDb": True, "echoDb": None}, {"webrtc": "good"}),
+        ({**GOOD_PAGE, "webrtc": "<b>", "microphone": 7}, {"webrtc": "no-path", "microphone": "missing"}),
+        ("nonsense", {"secure": "insecure"}),
+    ],
+)
+def test_what_the_page_tells_is_judged_here(told_by_page: object, expected: Mapping[str, str]) -> None:
+    found = {finding.name: finding for finding in checkup.page_findings(told_by_page)}
+    assert {name: found[name].code for name in expected} == expected
+    for finding in found.values():
+        says, fix = told(finding)
+        assert says
+        assert fix or finding.level is Level.GREEN
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, hub: SessionHub) -> Iterator[AppTest]:
+    monkeypatch.setattr("streamlit_webrtc.component.get_this_session_info", lambda: None)
+    monkeypatch.setattr(bridge, "browser_id", lambda: BROWSER_ID)
+    app = AppTest.from_file(str(ROOT / "kai/ui/main.py"), default_timeout=20)
+    app.run()
+    app.switch_page(str(ROOT / "pages/help.py")).run()
+    yield app
+    host.install_checks({})
+
+
+def finding(name: str, level: Level, code: str, **facts: str) -> Check:
+    return lambda: Finding(name, level, code, facts)
+
+
+def test_before_the_press_there_is_the_button_and_the_help(app: AppTest, hub: SessionHub) -> None:
+    assert not app.exception
+    assert [button.label for button in app.button] == [texts.CHECK_NOW]
+    assert [expander.label for expander in app.expander] == [symptom for symptom, _ in help_texts.TROUBLE]
+    assert '<ul class="kai-checks"' not in words(app)
+    assert any("streamlit 1." in markdown.value for markdown in app.markdown)
+
+
+def test_five_seeded_faults_are_told_with_their_fix(app: AppTest, hub: SessionHub) -> None:
+    host.install_checks(
+        {
+            "engine": finding("engine", Level.RED, "broken", problem="A port is taken."),
+            "weights": finding("weights", Level.RED, "wrong", problem="A file is wrong."),
+            "udp": finding("udp", Level.AMBER, "no-interface"),
+            "disk": finding("disk", Level.AMBER, "room", free="0.4"),
+            "openai": finding("openai", Level.RED, "key", ms="80"),
+            "orphans": finding("orphans", Level.GREEN, "none"),
+        }
+    )
+    app.button(key="check-now").click().run()
+    assert not app.exception
+    shown = words(app)
+    assert shown.count('<li data-level="red"') == 3
+    assert shown.count('<li data-level="amber"') == 2
+    assert "A port is taken." in shown
+    for name, code in (("engine", "broken"), ("udp", "no-interface"), ("openai", "key")):
+        assert texts.check_words(name, code, {"problem": ""})[1] in shown.replace("&#x27;", "'")
+    for level in ("green", "amber", "red"):
+        assert f"<b>{texts.CHECK_LEVELS[level]}</b>" in shown
+    assert '<p class="kai-verdict"' not in shown
+    assert [button.label for button in app.button] == [texts.CHECK_AGAIN]
+
+
+def test_with_what_the_page_found_there_is_a_verdict(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.install_checks({"engine": finding("engine", Level.GREEN, "up")})
+    app.button(key="check-now").click().run()
+    begun_s = time.monotonic()
+    monkeypatch.setattr(bridge, "findings", lambda: ([Finding("engine", Level.GREEN, "up")], GOOD_PAGE))
+    app.run()
+    assert time.monotonic() - begun_s < 10
+    assert texts.CHECK_VERDICTS["green"] in words(app)
+    assert "-21 dB" in words(app)
