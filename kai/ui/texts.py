@@ -85,6 +85,21 @@ CHOOSE_MICROPHONE: Final = "Microphone"
 CHOOSE_LOUDSPEAKER: Final = "Loudspeaker"
 DEFAULT_DEVICE: Final = "As the system says"
 NEWEST: Final = "Newest line"
+PRESENT: Final = "Present"
+PRESENTING: Final = "Presenter mode. Escape leaves it."
+KEYS: Final = "Keys"
+KEYS_TITLE: Final = "A key for every control"
+CLOSE: Final = "Close"
+KEY_LIST: Final = (
+    ("M", "mute or unmute"),
+    ("I", "interrupt Kai"),
+    ("E", "end the talk"),
+    ("T", "type to Kai"),
+    ("L", "clear the chat"),
+    ("P", "presenter mode in and out"),
+    ("Esc", "leave presenter mode"),
+    ("?", "this list"),
+)
 
 NOT_READY_YET: Final = "Kai is not ready yet"
 NOTHING_TO_INTERRUPT: Final = "Kai is not speaking"

@@ -227,7 +227,8 @@ async def test_a_person_who_speaks_over_kai_silences_him_over_a_websocket_too(en
     speech = next(r for r in recordings() if r.path.name == "LJ001-0008.wav").samples(48_000)
     blocks = np.pad(speech, (0, -len(speech) % 960)).reshape(-1, 960)
     endpoint = scripted(
-        engine, turns=[[{"say": "One two three. Four five six. And"}, {"wait_ms": 8000}, {"say": "Never said."}]]
+        engine,
+        turns=[[{"say": "One two three. Four five six. And"}, {"wait_ms": 8000}, {"say": "Never said."}]],
     )
     async with talking("websocket", endpoint) as (brain, log):
         brain.send_text("t1", "Count")

@@ -36,6 +36,12 @@ _WORDS: Final = {
     "pageLost": texts.PAGE_LOST,
     "soundBlocked": texts.SOUND_BLOCKED,
     "send": texts.SEND,
+    "present": texts.PRESENT,
+    "presenting": texts.PRESENTING,
+    "keys": texts.KEYS,
+    "keysTitle": texts.KEYS_TITLE,
+    "keyList": texts.KEY_LIST,
+    "close": texts.CLOSE,
 }
 
 

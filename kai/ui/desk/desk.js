@@ -53,6 +53,14 @@ class Desk {
     this.open();
     this.timer = setInterval(() => this.tick(), 200);
     this.onDevices = () => this.listDevices();
+    this.onKey = (event) => this.pressKey(event);
+    document.addEventListener("keydown", this.onKey, true);
+    this.onFullscreen = () => { if (!document.fullscreenElement && this.wasFullscreen) this.present(false); };
+    document.addEventListener("fullscreenchange", this.onFullscreen);
+    this.onVisible = () => { if (this.isPresenting && !document.hidden) this.stayAwake(); };
+    document.addEventListener("visibilitychange", this.onVisible);
+    this.onPointer = () => this.showBar();
+    document.addEventListener("pointermove", this.onPointer);
     navigator.mediaDevices?.addEventListener?.("devicechange", this.onDevices);
     this.listDevices();
   }
@@ -62,11 +70,17 @@ class Desk {
     this.words = data.words;
     this.setTriggerValue = setTriggerValue;
     this.$(".desk").classList.toggle("is-away", !data.isOnStage);
+    if (!data.isOnStage) this.present(false);
   }
 
   close() {
     clearInterval(this.timer);
     clearTimeout(this.reopen);
+    this.present(false);
+    document.removeEventListener("keydown", this.onKey, true);
+    document.removeEventListener("fullscreenchange", this.onFullscreen);
+    document.removeEventListener("visibilitychange", this.onVisible);
+    document.removeEventListener("pointermove", this.onPointer);
     this.stream?.close();
     this.sound?.close();
     this.releaseMicrophone();
@@ -104,11 +118,90 @@ class Desk {
     this.$(".newest").addEventListener("click", () => this.follow());
     this.$(".choose-mic").addEventListener("change", (event) => this.chooseMicrophone(event.target.value));
     this.$(".choose-speaker").addEventListener("change", (event) => this.chooseLoudspeaker(event.target.value));
+    setText(this.$(".present .label"), w.present);
+    setText(this.$(".keys .label"), w.keys);
+    this.$(".present").addEventListener("click", () => this.present(!this.isPresenting));
+    this.$(".keys").addEventListener("click", () => this.showKeys());
+    setText(this.$(".help h2"), w.keysTitle);
+    setText(this.$(".help button"), w.close);
+    this.$(".help dl").replaceChildren(...w.keyList.flatMap(([key, words]) => {
+      const name = element("dt");
+      name.append(element("kbd", "", key));
+      return [name, element("dd", "", words)];
+    }));
     this.$(".speaker").hidden = !("setSinkId" in HTMLMediaElement.prototype);
     // Streamlit's own single-letter keys (clear, rerun) must not fire while a person types here.
     for (const name of ["keydown", "keyup", "keypress"]) {
       this.$(".desk").addEventListener(name, (event) => event.stopPropagation());
     }
+  }
+
+  // ---------------------------------------------------------------- keys, presenter mode
+
+  // Taken before Streamlit's own single-letter keys; never while a person types or holds a modifier.
+  pressKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !this.data.isOnStage) return;
+    const target = event.composedPath()[0];
+    if (target instanceof Element && target.closest("input, textarea, select, [contenteditable=true], [role=slider]")) return;
+    if (this.$(".help").open) return;
+    const act = {
+      m: () => this.press(this.$(".mute")),
+      i: () => this.press(this.$(".interrupt")),
+      e: () => this.press(this.$(".stop")),
+      l: () => this.press(this.$(".clear")),
+      t: () => { this.present(false); this.$(".text").focus(); },
+      p: () => this.present(!this.isPresenting),
+      "?": () => this.showKeys(),
+      escape: this.isPresenting ? () => this.present(false) : null,
+    }[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    act();
+  }
+
+  showKeys() {
+    if (!this.$(".help").open) this.$(".help").showModal();
+  }
+
+  // The face large, captions for the back row, nothing else; the media component is the same one, so the talk goes on.
+  present(isOn) {
+    if (Boolean(this.isPresenting) === isOn) return;
+    this.isPresenting = isOn;
+    const html = document.documentElement;
+    if (isOn) html.dataset.kaiPresenter = "on";
+    else delete html.dataset.kaiPresenter;
+    this.$(".desk").classList.toggle("is-presenting", isOn);
+    this.$(".present").setAttribute("aria-pressed", String(isOn));
+    setText(this.$(".spoken-state"), isOn ? this.words.presenting : "");
+    if (isOn) {
+      this.stayAwake();
+      this.showBar();
+      html.requestFullscreen?.().then(() => { this.wasFullscreen = true; }, () => {});
+    } else {
+      this.awake?.release().catch(() => {});
+      this.awake = null;
+      if (document.fullscreenElement && this.wasFullscreen) document.exitFullscreen().catch(() => {});
+      this.wasFullscreen = false;
+    }
+    if (this.view) this.drawCaption();
+  }
+
+  async stayAwake() {
+    try {
+      const lock = await navigator.wakeLock?.request("screen");
+      if (this.isPresenting) this.awake = lock;
+      else lock?.release();
+    } catch {
+      // A browser on battery may refuse; the talk goes on all the same.
+    }
+  }
+
+  showBar() {
+    if (!this.isPresenting) return;
+    this.$(".desk").classList.add("is-bar-shown");
+    clearTimeout(this.barTimer);
+    this.barTimer = setTimeout(() => this.$(".desk").classList.remove("is-bar-shown"), 2500);
   }
 
   // ---------------------------------------------------------------- the event stream
