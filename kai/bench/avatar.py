@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
+from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
+from kai.adapters.liveavatar.face import AvatarChoice
 from kai.bench.driver import ROOT, AppProcess, Visitor, visitor
 from kai.bench.talk import Cpu, find_chromium, frames, percentile
+from kai.core.events import Event, PlayoutStarted
+from kai.core.state import Look
+from kai.ports import Picture
+from kai.records.paid_sessions import PaidSessions
 
 KEY = "bench"
 DELAYS_S = (0.0, 1.0, 2.0)
 AT_EACH_S = 45.0
 SETTLE_S = 4.0
 """After a change of the avatar's delay the sound follows within this time, by at most a pitch period every 60 ms."""
-INTERRUPTIONS = 20
+INTERRUPTIONS = 50
+MOUTH_OPEN_BELOW = 90.0
 EARLY_MS, LATE_MS = 40, 60
 
 
@@ -56,7 +64,8 @@ def run() -> dict[str, Any]:
             figures["seconds_counted"] = len(within)
             figures["cpu_percent"] = cpu.percent()
             figures |= frames(person.measured()["frames"])
-            figures |= interruptions(person)
+    with local_liveavatar(has_plain_picture=True, picture_delay_s=0.4) as url:
+        figures |= asyncio.run(interruptions(url))
     return figures
 
 
@@ -87,24 +96,69 @@ def offsets(seen: dict[str, Any], from_ms: float) -> list[float]:
     return found
 
 
-def interruptions(person: Visitor) -> dict[str, Any]:
-    """Pressing Interrupt to the last sounding sample in the page."""
-    delays: list[float] = []
-    for _ in range(INTERRUPTIONS):
-        person.say("What can you do?")
-        person.wait_state("Speaking", 20)
-        person.page.wait_for_timeout(900)
-        person.press("Interrupt")
-        pressed_ms = person.pressed_at_ms()
-        person.page.wait_for_timeout(1600)
-        ends = [at for kind, at in person.measured()["sound"] if kind == "off" and at > pressed_ms - 50]
-        if ends:
-            delays.append(ends[0] - pressed_ms)
+class _Watcher:
+    """A face's sink that knows when the plain picture's mouth was last seen open."""
+
+    def __init__(self) -> None:
+        self.open_at_s = 0.0
+        self.started = asyncio.Event()
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, PlayoutStarted):
+            self.started.set()
+
+    def picture(self, picture: Picture, at_s: float) -> None:
+        side = picture.shape[1]
+        middle = slice(round(side * 0.655), round(side * 0.68))
+        if float(picture[middle, side * 45 // 100 : side * 55 // 100].mean()) < MOUTH_OPEN_BELOW:
+            self.open_at_s = time.monotonic()
+
+
+async def interruptions(url: str) -> dict[str, Any]:
+    """Stopping the face to its last sounding block, and to a mouth that stays closed, of `INTERRUPTIONS`."""
+    api = LiveAvatarApi(Account(KEY, url))
+    choice = AvatarChoice(avatar_id="", quality="low", encoding="VP8")
+    silent_ms: list[float] = []
+    closed_ms: list[float] = []
+    speech = (9_000 * np.sin(np.arange(24_000 * 6) * 2 * np.pi * 180 / 24_000)).astype(np.int16)
+    with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
+        sink = _Watcher()
+        face = LiveAvatarFace(api, choice, PaidSessions(Path(folder)))
+        await face.open(Look(), sink)
+        for number in range(INTERRUPTIONS):
+            sink.started.clear()
+            face.speak(f"s{number}", speech)
+            await play(face, lambda: sink.started.is_set())
+            await play_for(face, 1.2)
+            stopped_s = time.monotonic()
+            face.stop_speaking()
+            sounded_s = await play_for(face, 1.0)
+            silent_ms.append(max(0.0, sounded_s - stopped_s) * 1000)
+            closed_ms.append(max(0.0, sink.open_at_s - stopped_s) * 1000)
+        await face.aclose()
+    await api.aclose()
     return {
-        "interrupt_to_silence_in_page_p50_ms": percentile_ms(delays, 50),
-        "interrupt_to_silence_in_page_p95_ms": percentile_ms(delays, 95),
-        "interruptions": len(delays),
+        "interrupt_to_last_sounding_sample_p50_p95_ms": [percentile_ms(silent_ms, q) for q in (50, 95)],
+        "interrupt_to_closed_mouth_p50_p95_ms": [percentile_ms(closed_ms, q) for q in (50, 95)],
+        "interruptions": len(silent_ms),
     }
+
+
+async def play(face: LiveAvatarFace, until: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not until():
+            face.pull_sound()
+            await asyncio.sleep(0.02)
+
+
+async def play_for(face: LiveAvatarFace, for_s: float) -> float:
+    """Play for so long; when the last sounding block was pulled."""
+    sounded_s, until_s = 0.0, time.monotonic() + for_s
+    while time.monotonic() < until_s:
+        if face.pull_sound().any():
+            sounded_s = time.monotonic()
+        await asyncio.sleep(0.02)
+    return sounded_s
 
 
 def percentile_ms(values: list[float], q: float) -> int | None:
@@ -120,10 +174,10 @@ def set_delay(url: str, delay_s: float) -> None:
 
 
 @contextlib.contextmanager
-def local_liveavatar() -> Generator[str]:
+def local_liveavatar(**faults: Any) -> Generator[str]:
     """The address of a local LiveAvatar that ends with the block."""
     command = [sys.executable, "-m", "kai.engine.liveavatar"]
-    switches = json.dumps({"has_test_marks": True, "picture_delay_s": 0.0, "max_session_s": 3600})
+    switches = json.dumps({"max_session_s": 3600, **faults})
     with subprocess.Popen(
         [*command, "--faults", switches], cwd=Path(ROOT), stdout=subprocess.PIPE
     ) as process:
