@@ -25,6 +25,7 @@ from kai.core.events import (
 from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionState
 from kai.errors import KaiError
 from kai.records.memory import Memory, owner_of
+from kai.records.preferences import preset_of, read_preset, with_preset, without_preset
 from kai.ui import compat, host
 from kai.ui.host import COOKIE_NAME, Hub, Talk
 from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
@@ -45,6 +46,10 @@ _REMOUNT: Final = "kai.remount"
 _SEARCH: Final = "kai.history_search"
 _READING: Final = "kai.history_reading"
 _CHECKUP: Final = "kai.checkup"
+_LOOK_VERSION: Final = "kai.look_version"
+_PRESET: Final = "kai.preset"
+_IS_PRESET: Final = "kai.preset_is_picked"
+_PRESET_VERSION: Final = "kai.preset_version"
 _SHOWN: Final = "kai.history_shown"
 
 
@@ -112,14 +117,29 @@ def _wait_until(is_so: Callable[[], bool], timeout_s: float = SETTLE_S) -> bool:
 def look(talk: Talk) -> Look:
     """What the sidebar says, in this tab."""
     chosen = st.session_state.get(_LOOK)
-    return chosen if isinstance(chosen, Look) else talk.snapshot().look
+    if isinstance(chosen, Look):
+        return chosen
+    state, memory = talk.snapshot(), host.memory()
+    last = memory.preferences.value.last_look() if memory is not None and is_home() else None
+    return last if last is not None and state.phase is Phase.IDLE else state.look
 
 
 def change_look(talk: Talk, **changes: str | float) -> None:
     """Keep a change of the sidebar and tell the talk."""
     changed = replace(look(talk), **changes)  # pyright: ignore[reportArgumentType]
+    _set_look(talk, changed)
+    if st.session_state.get(_IS_PRESET):
+        # Changed by hand: it is that preset no more, and can be picked again.
+        st.session_state[_IS_PRESET] = False
+        st.session_state[_PRESET_VERSION] = int(st.session_state.get(_PRESET_VERSION, 0)) + 1
+
+
+def _set_look(talk: Talk, changed: Look) -> None:
     st.session_state[_LOOK] = changed
     talk.dispatch(LookChanged(changed))
+    memory = host.memory()
+    if memory is not None and is_home():
+        _keep(lambda: memory.keep_look(changed))
 
 
 def take_look(talk: Talk, name: str, widget_key: str) -> None:
@@ -127,6 +147,83 @@ def take_look(talk: Talk, name: str, widget_key: str) -> None:
     value = st.session_state[widget_key]
     if value is not None:
         change_look(talk, **{name: value})
+
+
+# ------------------------------------------------------------------ presets
+
+
+def is_home() -> bool:
+    """Whether everybody who sees this page sits at this computer, so that its preferences and presets are theirs."""
+    return compat.is_bound_to_loopback()
+
+
+def look_suffix() -> str:
+    """What the sidebar's keys end with. Another one makes fresh widgets, which show the look instead of what they held."""
+    version = int(st.session_state.get(_LOOK_VERSION, 0))
+    return f"-{version}" if version else ""
+
+
+def preset_suffix() -> str:
+    """What the keys of the presets' widgets end with, for the same reason."""
+    version = int(st.session_state.get(_PRESET_VERSION, 0))
+    return f"-{version}" if version else ""
+
+
+def named_preset() -> str:
+    """The preset that was picked or saved last in this tab, or nothing."""
+    return str(st.session_state.get(_PRESET, ""))
+
+
+def picked_preset() -> str:
+    """The preset whose settings the sidebar still shows unchanged, or nothing."""
+    return named_preset() if st.session_state.get(_IS_PRESET) else ""
+
+
+def _show_preset(name: str) -> None:
+    st.session_state[_PRESET], st.session_state[_IS_PRESET] = name, bool(name)
+    st.session_state[_PRESET_VERSION] = int(st.session_state.get(_PRESET_VERSION, 0)) + 1
+    st.session_state[_LOOK_VERSION] = int(st.session_state.get(_LOOK_VERSION, 0)) + 1
+
+
+def pick_preset(talk: Talk, memory: Memory, widget_key: str) -> None:
+    """Take every setting of the preset that the widget names."""
+    name = st.session_state.get(widget_key)
+    preset = next((p for p in memory.presets.value.presets if p.name == name), None)
+    if preset is not None:
+        _keep(lambda: _set_look(talk, preset.to_look()))
+        _show_preset(preset.name)
+
+
+def save_preset(talk: Talk, memory: Memory, widget_key: str) -> None:
+    """Keep the sidebar's settings under the name that the widget holds; a name that is there already is changed."""
+
+    def save() -> None:
+        preset = preset_of(str(st.session_state.get(widget_key) or ""), look(talk))
+        memory.presets.write(with_preset(memory.presets.value, preset))
+        _show_preset(preset.name)
+
+    _keep(save)
+
+
+def delete_preset(memory: Memory) -> None:
+    """Forget the picked preset; the settings stay as they are."""
+    _keep(lambda: memory.presets.write(without_preset(memory.presets.value, named_preset())))
+    _show_preset("")
+
+
+def import_preset(talk: Talk, memory: Memory, widget_key: str) -> None:
+    """Keep and take the preset of the file that was given."""
+    given = st.session_state.get(widget_key)
+    if given is None:
+        return
+
+    def take() -> None:
+        preset = read_preset(given.getvalue())
+        memory.presets.write(with_preset(memory.presets.value, preset))
+        _set_look(talk, preset.to_look())
+        _show_preset(preset.name)
+
+    _keep(take)
 
 
 # ------------------------------------------------------------------ start and stop

@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from kai.ui import bridge, host, texts
+from kai.ui import bridge, host, presets, texts
 from kai.ui.host import Talk
 from kai.ui.view import INSTRUCTIONS_LIMIT_CHARS
 
@@ -20,8 +20,10 @@ def draw(talk: Talk) -> None:
     """Draw the controls; each hands its change to the talk by itself."""
     look = bridge.look(talk)
 
-    def take(name: str, key: str) -> Callable[[], None]:
-        return lambda: bridge.take_look(talk, name, key)
+    suffix = bridge.look_suffix()
+
+    def take(name: str) -> Callable[[], None]:
+        return lambda: bridge.take_look(talk, name, f"look-{name}{suffix}")
 
     with st.sidebar:
         _group(texts.SIDEBAR_WHO)
@@ -31,8 +33,8 @@ def draw(talk: Talk) -> None:
             list(texts.CHARACTER_NAMES),
             default=look.character if look.character in texts.CHARACTER_NAMES else "kai",
             format_func=lambda name: texts.CHARACTER_NAMES[name],
-            key="look-character",
-            on_change=take("character", "look-character"),
+            key=f"look-character{suffix}",
+            on_change=take("character"),
             width="stretch",
             label_visibility="collapsed",
         )
@@ -46,8 +48,8 @@ def draw(talk: Talk) -> None:
             voices,
             index=voices.index(look.voice) if look.voice in voices else 0,
             format_func=lambda name: names[name],
-            key="look-voice",
-            on_change=take("voice", "look-voice"),
+            key=f"look-voice{suffix}",
+            on_change=take("voice"),
             disabled=len(voices) == 1,
         )
         _help(texts.VOICE_HELP_LOCAL if len(voices) == 1 else texts.VOICE_HELP, texts.TAG_RESTART)
@@ -58,8 +60,8 @@ def draw(talk: Talk) -> None:
             value=min(MAX_SPEED, max(MIN_SPEED, look.speed)),
             step=0.05,
             format="%.2f ×",
-            key="look-speed",
-            on_change=take("speed", "look-speed"),
+            key=f"look-speed{suffix}",
+            on_change=take("speed"),
         )
         _help(texts.SPEED_HELP, texts.TAG_NEXT_TURN)
 
@@ -70,11 +72,16 @@ def draw(talk: Talk) -> None:
             max_chars=INSTRUCTIONS_LIMIT_CHARS,
             height=104,
             placeholder=texts.INSTRUCTIONS_PLACEHOLDER,
-            key="look-instructions",
-            on_change=take("instructions", "look-instructions"),
+            key=f"look-instructions{suffix}",
+            on_change=take("instructions"),
         )
         is_small = host.is_local_brain()
         _help(texts.INSTRUCTIONS_HELP_LOCAL if is_small else texts.INSTRUCTIONS_HELP, texts.TAG_NEXT_TURN)
+
+        memory = host.memory()
+        if memory is not None and bridge.is_home():
+            _group(texts.SIDEBAR_PRESETS)
+            presets.draw(talk, memory)
 
 
 def _group(words: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kai.core.events import TextSubmitted
-from kai.core.state import Phase
+from kai.core.state import Look, Phase
 from kai.records.memory import Memory, owner_of
 from kai.runtime.hub import SessionHub
 from kai.ui import bridge, compat, host, texts
@@ -190,3 +190,48 @@ def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: M
     assert texts.INSIGHTS_EXAMPLE not in words(app)
     assert len(app.get("vega_lite_chart")) == 3
     assert [file.proto.label for file in app.get("download_button")] == [texts.INSIGHTS_CSV]
+
+
+# ------------------------------------------------------------------ presets
+
+
+def sidebar_key(app: AppTest, kind: str, name: str) -> str:
+    return next(str(w.key) for w in getattr(app.sidebar, kind) if str(w.key).startswith(name))
+
+
+def test_a_preset_is_saved_picked_and_back_after_a_restart(
+    app: AppTest, hub: SessionHub, memory: Memory, tmp_path: Path
+) -> None:
+    app.run()
+    app.sidebar.slider(key="look-speed").set_value(1.25).run()
+    app.sidebar.text_input(key="preset-name").set_value("Fair").run()
+    app.sidebar.button(key="preset-save").click().run()
+    assert not app.exception
+    app.sidebar.slider(key=sidebar_key(app, "slider", "look-speed")).set_value(0.75).run()
+    restarted = Memory(tmp_path)
+    (preset,) = restarted.presets.value.presets
+    assert (preset.name, preset.to_look().speed) == ("Fair", 1.25)
+    again = restarted.preferences.value.last_look()
+    assert again is not None
+    assert again.speed == 0.75
+    restarted.close()
+    talk = this_talk(app, hub)
+    app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "preset")).set_value("Fair").run()
+    assert app.sidebar.slider(key=sidebar_key(app, "slider", "look-speed")).value == 1.25
+    wait_for(lambda: talk.snapshot().look.speed == 1.25)
+    app.sidebar.button(key="preset-delete").click().run()
+    assert memory.presets.value.presets == ()
+
+
+def test_the_last_settings_come_back_at_the_next_start(app: AppTest, memory: Memory) -> None:
+    memory.keep_look(Look(character="mara", speed=1.1, instructions="Be brief."))
+    app.run()
+    assert app.sidebar.slider(key="look-speed").value == 1.1
+    assert app.sidebar.text_area(key="look-instructions").value == "Be brief."
+
+
+def test_a_preset_without_a_name_is_refused_with_a_word(app: AppTest, memory: Memory) -> None:
+    app.run()
+    app.sidebar.button(key="preset-save").click().run()
+    assert memory.presets.value.presets == ()
+    assert [toast.value for toast in app.toast] == ["A preset needs a name."]
