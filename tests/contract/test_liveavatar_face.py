@@ -258,11 +258,11 @@ async def test_sound_waits_for_a_picture_that_comes_late(
     ("act", "code", "within_s"),
     [
         ("stall_video", "avatar-stalled", 7),
-        ("freeze_video", "avatar-frozen", 9),
-        ("vanish", "avatar-vanished", 13),
+        pytest.param("freeze_video", "avatar-frozen", 9, marks=pytest.mark.long),
+        pytest.param("vanish", "avatar-vanished", 13, marks=pytest.mark.long),
         ("say_closed", "avatar-ended", 3),
         ("end_room", "avatar-ended", 4),
-        ("kill_media", "avatar-stalled", 8),
+        pytest.param("kill_media", "avatar-stalled", 8, marks=pytest.mark.long),
     ],
 )
 async def test_troubles_are_told_apart(
@@ -296,7 +296,15 @@ async def test_an_avatar_that_says_nothing_is_silent(
         await face.aclose()
 
 
-@pytest.mark.parametrize("act", ["drop_signal", "republish", "break_control", "close_control"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        "drop_signal",
+        "republish",
+        pytest.param("break_control", marks=pytest.mark.long),
+        pytest.param("close_control", marks=pytest.mark.long),
+    ],
+)
 async def test_small_losses_are_mended_without_a_word(
     api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar, act: str
 ) -> None:
