@@ -175,7 +175,7 @@ def test_a_page_change_does_not_end_the_talk(person: Visitor) -> None:
     begin(person)
     was = person.video()
     person.page.get_by_role("link", name="Check and help").click()
-    person.page.get_by_role("heading", name="Check and help").first.wait_for()
+    person.page.get_by_role("heading", name="How Kai works").first.wait_for()
     person.page.wait_for_timeout(2500)
     now = person.video()
     assert was is not None
