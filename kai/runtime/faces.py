@@ -168,7 +168,7 @@ class FaceStack:
         try:
             async with asyncio.timeout(CLOSE_S):
                 while self._tasks:
-                    await asyncio.gather(*self._tasks, return_exceptions=True)
+                    await asyncio.wait(self._tasks)
         except TimeoutError:
             log.warning("a face did not close in time")
             for task in self._tasks:

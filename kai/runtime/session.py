@@ -129,7 +129,7 @@ class Session:
         try:
             async with asyncio.timeout(CLOSE_S):
                 while self._tasks:
-                    await asyncio.gather(*self._tasks, return_exceptions=True)
+                    await asyncio.wait(self._tasks)
                 await self._browser.aclose()
                 await self._voice.aclose()
         except TimeoutError:
