@@ -122,7 +122,6 @@ MICROPHONE_MISSING: Final = "No microphone was found. Plug one in, then try agai
 NO_NETWORK: Final = (
     "Switch Wi-Fi on; no internet is needed. Until then you can type, and hear the answers in this page."
 )
-NO_NETWORK_SERVER: Final = NO_NETWORK
 PAGE_LOST: Final = "This page lost its way to Kai. It tries again by itself."
 SOUND_BLOCKED: Final = "The browser holds the sound back. Press here to hear Kai."
 
