@@ -10,10 +10,12 @@ from kai.records.memory import Memory
 from kai.records.preferences import NAME_LIMIT_CHARS, PRESET_LIMIT_BYTES, preset_of
 from kai.ui import bridge, texts
 from kai.ui.host import Talk
+from kai.ui.sidebar.panel import group
 
 
 def draw(talk: Talk, memory: Memory) -> None:
     """Draw them; each does its work by itself."""
+    group(texts.SIDEBAR_PRESETS)
     names = [preset.name for preset in memory.presets.value.presets]
     suffix, picked, named = bridge.preset_suffix(), bridge.picked_preset(), bridge.named_preset()
     st.selectbox(
