@@ -121,7 +121,7 @@ class App:
             tools=self._tools,
         )
         if self._memory is not None:
-            self._memory.follow(session, owner_of(browser_id))
+            self._memory.follow(session, owner_of(browser_id), page.media)
         return session, page
 
     def make_calls(self) -> CallDesk | None:

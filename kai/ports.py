@@ -10,7 +10,7 @@ A *segment* is the sound of one answer; its id is the id of the brain's response
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +59,27 @@ class FaceCapability:
     has_picture: bool
     is_billed: bool
     can_restyle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReading:
+    """Counters of a talk's page since the talk was made; two of them tell what happened between.
+
+    ``pictures`` left for the page, ``late_ms`` is the sum of how much later each left than its own moment, at which the
+    sound of that moment leaves; ``dropped_pictures`` were replaced by a newer one before the page took them. By the page's
+    own count, told every few seconds: in ``page_s`` seconds it showed ``page_pictures`` and left out ``page_dropped``.
+    """
+
+    pictures: int = 0
+    late_ms: float = 0.0
+    dropped_pictures: int = 0
+    page_s: float = 0.0
+    page_pictures: int = 0
+    page_dropped: int = 0
+
+    def since(self, before: MediaReading) -> MediaReading:
+        """What happened between ``before`` and this reading."""
+        return MediaReading(*(getattr(self, f.name) - getattr(before, f.name) for f in fields(MediaReading)))
 
 
 @dataclass(frozen=True, slots=True)

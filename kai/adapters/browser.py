@@ -25,7 +25,7 @@ from kai.core.events import BrowserLeft, Event, LegConnected, LegFailed
 from kai.core.state import LegName
 from kai.errors import BrowserError
 from kai.media.pcm import mix_to_mono
-from kai.ports import Emit, Pcm, Picture
+from kai.ports import Emit, MediaReading, Pcm, Picture
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,10 @@ MIC_QUEUE_BLOCKS: Final = 100
 """2 s between the loops; beyond that the oldest is dropped and counted."""
 STILL_S: Final = 0.2
 """Without a new picture the last one is sent again this often, so that the page never shows an empty frame."""
+WATCHED_S: Final = 1.0
+"""A page that fetched a picture within this time watches: what it then leaves out counts as dropped."""
+PAGE_TELLS_S: Final = 10.0
+"""Counts of the page that lie farther apart tell nothing about the time between them."""
 ABANDONED_S: Final = 0.1
 """When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener."""
 LEVEL_FULL_SCALE: Final = 6000.0
@@ -76,7 +80,7 @@ class VideoTrack(MediaStreamTrack):
             except TimeoutError:
                 pass
             self._is_new.clear()
-            shot = self._link.newest_picture()
+            shot = self._link.take_picture()
             if shot is not None:
                 break
         picture, at_s = shot
@@ -147,6 +151,15 @@ class PageLink:
         self._is_closed = False
         self.dropped_mic_blocks = 0
         self.shown_pictures = 0
+        self._is_taken = True
+        self._taken_at_s = float("-inf")
+        self._taken = 0
+        self._late_ms = 0.0
+        self._replaced = 0
+        self._page_s = 0.0
+        self._page_pictures = 0
+        self._page_dropped = 0
+        self._page_told: tuple[float, int, int] | None = None
 
     # -------------------------------------------------------------- the port (Kai's loop)
 
@@ -165,9 +178,12 @@ class PageLink:
             )
 
     def show(self, picture: Picture, at_s: float) -> None:
-        self._picture = (picture, at_s)
-        self.shown_pictures += 1
         tracks = self._tracks
+        is_watched = tracks is not None and time.monotonic() - self._taken_at_s < WATCHED_S
+        if not self._is_taken and is_watched:
+            self._replaced += 1
+        self._picture, self._is_taken = (picture, at_s), False
+        self.shown_pictures += 1
         if tracks is not None:
             tracks[0].wake()
 
@@ -238,6 +254,28 @@ class PageLink:
 
     # -------------------------------------------------------------- sound for pages without WebRTC (any thread)
 
+    def page_saw(self, pictures: int, dropped: int) -> None:
+        """The page's own count of what its video has shown and left out since it is there. Any thread."""
+        now_s = time.monotonic()
+        before, self._page_told = self._page_told, (now_s, pictures, dropped)
+        # Another video counts from zero again; and after a long silence nobody knows what was between.
+        if before is None or pictures < before[1] or dropped < before[2] or now_s - before[0] > PAGE_TELLS_S:
+            return
+        self._page_s += now_s - before[0]
+        self._page_pictures += pictures - before[1]
+        self._page_dropped += dropped - before[2]
+
+    def media(self) -> MediaReading:
+        """The counters of now. Any thread."""
+        return MediaReading(
+            self._taken,
+            self._late_ms,
+            self._replaced,
+            self._page_s,
+            self._page_pictures,
+            self._page_dropped,
+        )
+
     def listen(self) -> asyncio.Queue[Pcm]:
         """A queue that gets every sounding 20 ms block (``(960,)`` int16, 48 000 Hz) that no track plays.
 
@@ -253,13 +291,17 @@ class PageLink:
 
     # -------------------------------------------------------------- for the tracks
 
-    def newest_picture(self) -> tuple[Picture, float] | None:
+    def take_picture(self) -> tuple[Picture, float] | None:
         """The newest picture with its time; a picture shown before counts as of now."""
         shot = self._picture
         if shot is None:
             return None
         picture, at_s = shot
         now_s = time.monotonic()
+        if not self._is_taken:
+            self._is_taken, self._taken_at_s = True, now_s
+            self._late_ms += (now_s - at_s) * 1000
+            self._taken += 1
         return (picture, at_s) if now_s - at_s < STILL_S else (picture, now_s)
 
     def page_pulls(self, track: AudioTrack) -> None:

@@ -11,6 +11,9 @@ from dataclasses import asdict, fields
 
 from kai.records.turns import Line, TalkRecord, Turn
 
+VERSION = 2
+"""Of the JSON; version 1 had no costs of a whole talk and nothing of pictures."""
+
 MIN_CAPTION_MS = 1200
 """A caption stands at least so long: a typed line has no length of its own."""
 
@@ -19,16 +22,28 @@ def as_json(record: TalkRecord) -> str:
     """Everything that is kept of the talk but whose it was."""
     value = asdict(record)
     del value["owner"]
-    return json.dumps({"kai_talk": 1, **value}, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps({"kai_talk": VERSION, **value}, ensure_ascii=False, indent=2) + "\n"
 
 
-def as_markdown(record: TalkRecord, *, title: str, names: Mapping[str, str], interrupted: str) -> str:
-    """The talk to read: ``names`` says how each role is called."""
-    lines = [f"# {title}", ""]
+def as_markdown(
+    record: TalkRecord,
+    *,
+    title: str,
+    facts: str,
+    names: Mapping[str, str],
+    interrupted: str,
+    notes: Mapping[str, str],
+) -> str:
+    """The talk to read: ``names`` says how each role is called, ``notes`` what stands beside an answer by its response."""
+    lines = [f"# {title}", "", _markdown(facts), ""]
+    told: set[str] = set()
     for line in record.lines:
         cut = f" *({interrupted})*" if line.is_interrupted else ""
         clock = time.strftime("%H:%M:%S", time.localtime(line.at_wall_s))
         lines += [f"**{names[line.role]}** ({clock}): {_markdown(line.text)}{cut}", ""]
+        if line.response_id in notes and line.response_id not in told:
+            told.add(line.response_id)
+            lines += [f"> {_markdown(notes[line.response_id])}", ""]
     return "\n".join(lines)
 
 
@@ -72,7 +87,7 @@ def read_json(text: str) -> TalkRecord:
     """A talk from what ``as_json`` wrote. Raises ``ValueError`` when it is none."""
     try:
         value = json.loads(text)
-        if value.pop("kai_talk") != 1:
+        if value.pop("kai_talk") not in (1, VERSION):
             raise ValueError("not a talk of a version that Kai knows")
         lines = tuple(Line(**line) for line in value.pop("lines"))
         turns = tuple(Turn(**turn) for turn in value.pop("turns"))

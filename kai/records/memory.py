@@ -18,11 +18,13 @@ from typing import Final, Protocol
 from kai.core.state import Look, SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
+from kai.ports import MediaReading
 from kai.records.preferences import JsonFile, Preferences, Presets
 from kai.records.turn_log import RecordsError, TurnLog
 from kai.records.turns import Follower, TalkRecord
 
 WRITE_INTERVAL_S: Final = 1.0
+FORGET_INTERVAL_S: Final = 3600.0
 DAY_S: Final = 86_400.0
 CLOSE_S: Final = 5.0
 
@@ -58,12 +60,14 @@ class Memory:
         self._file_lock = threading.Lock()
         self._dirty: dict[int, Follower] = {}
         self._saved: dict[str, TalkRecord] = {}
-        self._deleted: set[str] = set()
+        self._left_out: set[str] = set()
+        self._forgot_at_s = clock()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         try:
             self.log = TurnLog(folder / "history.db")
+            self.log.end_all()
             self.forget_old()
         except RecordsError as error:
             self.problem = error.message
@@ -82,14 +86,19 @@ class Memory:
 
     # -------------------------------------------------------------- following talks
 
-    def follow(self, talk: Watched, owner: str = "") -> None:
-        """Remember what is said in that session, for as long as it lives."""
-        follower = Follower(owner)
+    def follow(
+        self, talk: Watched, owner: str = "", read_media: Callable[[], MediaReading] | None = None
+    ) -> None:
+        """Remember what is said in that session, for as long as it lives; ``read_media`` reads its page's counters."""
+        follower = Follower(owner, read_media)
 
         def on_change(state: SessionState) -> None:
             with self._lock:
                 follower.note(state, self._clock())
-                if not self.is_keeping or self._closing.is_set():
+                if not self.is_keeping:
+                    # What was said while keeping was off stays unkept, also when it is switched on again.
+                    self._left_out.add(follower.id)
+                if self._closing.is_set() or follower.id in self._left_out:
                     return
                 self._dirty[id(follower)] = follower
                 self._ensure_writer()
@@ -110,7 +119,17 @@ class Memory:
             self.flush()
             if is_last:
                 return
+            if self._clock() - self._forgot_at_s > FORGET_INTERVAL_S:
+                self._forget_old_quietly()
             self._closing.wait(WRITE_INTERVAL_S)
+
+    def _forget_old_quietly(self) -> None:
+        self._forgot_at_s = self._clock()
+        try:
+            self.forget_old()
+        except RecordsError as error:
+            self.problem = error.message
+            _log.warning("old talks could not be forgotten: %s", error.message)
 
     def flush(self) -> None:
         """Write what is pending, now."""
@@ -124,7 +143,7 @@ class Memory:
             ]
             self._dirty.clear()
         for record in records:
-            if self.log is None or record.id in self._deleted:
+            if self.log is None or record.id in self._left_out:
                 continue
             try:
                 self.log.save(record, self._saved.get(record.id))
@@ -155,7 +174,7 @@ class Memory:
         """Forget one talk, also what is still to come of it. Raises ``KaiError``."""
         with self._file_lock:
             if self.log is not None and self.log.delete(talk_id, owner):
-                self._deleted.add(talk_id)
+                self._left_out.add(talk_id)
 
     def delete_all(self, owner: str | None = None) -> int:
         """Forget every talk, also what is still to come of those that go on; gives how many. Raises ``KaiError``."""
@@ -163,7 +182,7 @@ class Memory:
             return 0
         with self._file_lock:
             self._flush()
-            self._deleted.update(self.log.ids(owner))
+            self._left_out.update(self.log.ids(owner))
             return self.log.delete_all(owner)
 
     def forget_old(self) -> None:
@@ -172,8 +191,13 @@ class Memory:
             self.log.forget_older(time.time() - self.preferences.value.history_days * DAY_S)
 
     def keep_talks(self, is_on: bool) -> None:
-        """Switch keeping on or off, from now on. Raises ``KaiError``."""
-        self.preferences.write(self.preferences.value.model_copy(update={"is_history_on": is_on}))
+        """Switch keeping on, from the next talk on, or off, at once. Raises ``KaiError``."""
+        with self._file_lock:
+            self._flush()
+            self.preferences.write(self.preferences.value.model_copy(update={"is_history_on": is_on}))
+            if not is_on and self.log is not None:
+                self._left_out.update(self._saved)
+                self.log.end_all()
 
     def keep_look(self, look: Look) -> None:
         """Remember what the sidebar says, for the next start. Raises ``KaiError``."""

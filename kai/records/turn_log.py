@@ -20,8 +20,8 @@ from kai.errors import KaiError
 from kai.records.files import set_aside
 from kai.records.turns import Line, TalkRecord, Turn
 
-SCHEMA: Final = 1
-"""``user_version`` of the file. A newer one is left alone."""
+SCHEMA: Final = 2
+"""``user_version`` of the file. A newer one is left alone; an older one gets the columns that it lacks."""
 BUSY_S: Final = 5.0
 
 _meta = sa.MetaData()
@@ -43,6 +43,9 @@ _talks = sa.Table(
     sa.Column("is_over", sa.Boolean, nullable=False),
     sa.Column("character", sa.String(64), nullable=False),
     sa.Column("voice", sa.String(64), nullable=False),
+    sa.Column("cost_usd", sa.Float),
+    sa.Column("is_cost_exact", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("avatar_s", sa.Float, nullable=False, server_default="0"),
 )
 _lines = sa.Table(
     "lines",
@@ -73,6 +76,10 @@ _turns = sa.Table(
     sa.Column("spoken_ms", sa.Integer),
     sa.Column("is_interrupted", sa.Boolean, nullable=False),
     sa.Column("cost_usd", sa.Float),
+    sa.Column("sent_fps", sa.Float),
+    sa.Column("shown_fps", sa.Float),
+    sa.Column("dropped_pictures", sa.Integer),
+    sa.Column("picture_late_ms", sa.Integer),
 )
 
 T = TypeVar("T", Line, Turn)
@@ -96,6 +103,10 @@ class Summary:
     voice: str
     line_count: int
     first_words: str
+    cost_usd: float | None
+    is_cost_exact: bool
+    avatar_s: float
+    interrupted: int
 
 
 class TurnLog:
@@ -128,6 +139,8 @@ class TurnLog:
                     code="records-newer",
                 )
             _meta.create_all(connection)
+            for table in _meta.sorted_tables if version < SCHEMA else ():
+                _add_missing_columns(connection, table)
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
     def close(self) -> None:
@@ -157,6 +170,9 @@ class TurnLog:
             "is_over": record.is_over,
             "character": record.character,
             "voice": record.voice,
+            "cost_usd": record.cost_usd,
+            "is_cost_exact": record.is_cost_exact,
+            "avatar_s": record.avatar_s,
         }
         with self._begin() as connection:
             there = connection.execute(
@@ -184,6 +200,11 @@ class TurnLog:
         with self._begin() as connection:
             return connection.execute(sa.delete(_talks).where(_talks.c.started_wall_s < than_wall_s)).rowcount
 
+    def end_all(self) -> None:
+        """No talk goes on any more: those of an app that was killed neither. Raises ``RecordsError``."""
+        with self._begin() as connection:
+            connection.execute(sa.update(_talks).where(_talks.c.is_over.is_(False)).values(is_over=True))
+
     # -------------------------------------------------------------- reading
 
     def talks(self, *, search: str = "", owner: str | None = None, limit: int = 500) -> list[Summary]:
@@ -197,7 +218,11 @@ class TurnLog:
             .scalar_subquery()
         )
         count = sa.select(sa.func.count()).select_from(_lines).where(of_talk).scalar_subquery()
-        query = sa.select(_talks, count.label("line_count"), first.label("first_words")).where(*_of(owner))
+        cut = sa.select(sa.func.count()).select_from(_turns)
+        cut = cut.where(_turns.c.talk_id == _talks.c.id, _turns.c.is_interrupted).scalar_subquery()
+        query = sa.select(
+            _talks, count.label("line_count"), first.label("first_words"), cut.label("interrupted")
+        ).where(*_of(owner))
         for word in search.split():
             holds = sa.func.kai_fold(_lines.c.text).contains(word.casefold(), autoescape=True)
             query = query.where(sa.exists(sa.select(_lines.c.talk_id).where(of_talk, holds)))
@@ -214,6 +239,10 @@ class TurnLog:
                 row.voice,
                 row.line_count,
                 row.first_words or "",
+                row.cost_usd,
+                row.is_cost_exact,
+                row.avatar_s,
+                row.interrupted,
             )
             for row in rows
         ]
@@ -241,6 +270,9 @@ class TurnLog:
             row.voice,
             lines,
             turns,
+            row.cost_usd,
+            row.is_cost_exact,
+            row.avatar_s,
         )
 
     def turns(self, *, since_wall_s: float = 0.0, owner: str | None = None) -> list[tuple[str, Turn]]:
@@ -255,6 +287,14 @@ class TurnLog:
         with self._begin() as connection:
             rows = connection.execute(query).mappings().all()
         return [(str(row["talk_id"]), Turn(**{name: row[name] for name in names})) for row in rows]
+
+
+def _add_missing_columns(connection: sa.Connection, table: sa.Table) -> None:
+    there = {str(column["name"]) for column in sa.inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in there:
+            words = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {words}")
 
 
 def _of(owner: str | None) -> list[sa.ColumnElement[bool]]:

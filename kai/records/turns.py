@@ -7,9 +7,17 @@ was typed) to the answer's beginning at the brain, to its first sound there, to 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kai.core.state import Message, Phase, Role, SessionState, Span
+from kai.core.state import LegStatus, Message, Phase, Role, SessionState, Span
+from kai.ports import MediaReading
+
+PAID_FACE = "liveavatar"
+"""The face whose minutes are counted (``SessionState.face_name``)."""
+
+LEAST_WATCHED_S = 1.0
+"""A shorter time gives no pictures a second worth a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,10 @@ class Turn:
 
     ``think_ms``, ``voice_ms`` and ``face_ms`` follow each other and add up to ``wait_ms``: until the brain began, until its
     first sound, until a person heard that. ``spoken_ms`` is how long it was heard.
+
+    What was seen while it was heard: pictures a second that left for the page (``sent_fps``) and that the page showed
+    (``shown_fps``, by its own count), how many were left out on either side, and how much later than the sound of the same
+    moment the pictures left (``picture_late_ms``, their mean; the local face alone tells it).
     """
 
     response_id: str
@@ -44,11 +56,19 @@ class Turn:
     spoken_ms: int | None
     is_interrupted: bool
     cost_usd: float | None
+    sent_fps: float | None = None
+    shown_fps: float | None = None
+    dropped_pictures: int | None = None
+    picture_late_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TalkRecord:
-    """A talk as it is kept. ``owner`` tells whose it is without telling who that is."""
+    """A talk as it is kept. ``owner`` tells whose it is without telling who that is.
+
+    ``cost_usd`` is what the brain has cost, ``None`` where it costs nothing; ``is_cost_exact`` is false where a part of it
+    has no known price. ``avatar_s`` is for how long a paid face was on.
+    """
 
     id: str
     owner: str
@@ -59,6 +79,9 @@ class TalkRecord:
     voice: str
     lines: tuple[Line, ...]
     turns: tuple[Turn, ...]
+    cost_usd: float | None = None
+    is_cost_exact: bool = True
+    avatar_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -73,6 +96,9 @@ class _Answer:
     ended_at_s: float | None = None
     is_interrupted: bool = False
     cost_usd: float | None = None
+    is_paid_face: bool = False
+    media_before: MediaReading | None = None
+    media_after: MediaReading | None = None
 
 
 @dataclass(slots=True)
@@ -83,10 +109,11 @@ class _Said:
 
 class Follower:
     """Follows one session through its talks. ``note`` is called with each state; ``record`` gives what is known of the
-    present talk. Not thread-safe."""
+    present talk. ``read_media`` reads the counters of its page. Not thread-safe."""
 
-    def __init__(self, owner: str = "") -> None:
+    def __init__(self, owner: str = "", read_media: Callable[[], MediaReading] | None = None) -> None:
         self._owner = owner
+        self._read_media = read_media
         self._state = SessionState()
         self._at_s = 0.0
         self._begin()
@@ -97,6 +124,7 @@ class Follower:
         self._said: dict[str, _Said] = {}
         self._asked_at_s: float | None = None
         self._is_typed = False
+        self._avatar_s = 0.0
 
     @property
     def id(self) -> str:
@@ -105,12 +133,15 @@ class Follower:
 
     def note(self, state: SessionState, at_s: float) -> None:
         """The talk is in this state since ``at_s`` (the talk's monotonic clock)."""
-        before, self._state, self._at_s = self._state, state, at_s
+        before, self._state = self._state, state
+        before_s, self._at_s = self._at_s, at_s
         if state.phase is Phase.IDLE:
             return
         if state.started_wall_s != before.started_wall_s:
             self._begin()
             before = SessionState()
+        if before.is_active and _is_paid_face(before):
+            self._avatar_s += at_s - before_s
         self._note_person(before, state, at_s)
         self._note_answers(state, at_s)
         if state.spending.turns > before.spending.turns and self._answers and state.facts.is_billed:
@@ -144,12 +175,22 @@ class Follower:
                 times.sound_at_s = at_s
             if times.heard_at_s is None and answer.is_playing:
                 times.heard_at_s = at_s
+                times.is_paid_face = _is_paid_face(state)
+                times.media_before = self._media()
             if times.ended_at_s is None and answer.playout is Span.PAST:
-                times.ended_at_s = at_s
+                self._end(times, at_s)
         for answer_id, times in self._answers.items():
             if answer_id not in there and times.ended_at_s is None:
-                times.ended_at_s = at_s
+                self._end(times, at_s)
                 times.is_interrupted = answer_id in state.cancelled
+
+    def _end(self, times: _Answer, at_s: float) -> None:
+        times.ended_at_s = at_s
+        if times.media_before is not None:
+            times.media_after = self._media()
+
+    def _media(self) -> MediaReading | None:
+        return None if self._read_media is None else self._read_media()
 
     def record(self) -> TalkRecord | None:
         """The present talk; ``None`` while nothing was said."""
@@ -168,6 +209,9 @@ class Follower:
             voice=state.look.voice,
             lines=tuple(self._line(m) for m in said),
             turns=tuple(self._turn(name, times) for name, times in self._answers.items()),
+            cost_usd=state.spending.cost_usd if state.facts.is_billed else None,
+            is_cost_exact=state.spending.is_exact,
+            avatar_s=round(self._avatar_s, 1),
         )
 
     def _line(self, message: Message) -> Line:
@@ -202,6 +246,7 @@ class Follower:
             is_interrupted=times.is_interrupted,
             cost_usd=times.cost_usd,
         )
+        turn = _with_media(turn, times)
         return turn if times.asked_at_s is not None else replace(turn, is_typed=False)
 
     def _offset_ms(self, at_s: float) -> int:
@@ -212,3 +257,28 @@ def _between_ms(start_s: float | None, end_s: float | None) -> int | None:
     if start_s is None or end_s is None:
         return None
     return max(0, round((end_s - start_s) * 1000))
+
+
+def _is_paid_face(state: SessionState) -> bool:
+    return state.face_name == PAID_FACE and state.face.status is LegStatus.CONNECTED
+
+
+def _with_media(turn: Turn, times: _Answer) -> Turn:
+    """What the page's counters say of the time in which the answer was heard."""
+    before, after = times.media_before, times.media_after
+    if before is None or after is None or times.heard_at_s is None or times.ended_at_s is None:
+        return turn
+    lasted_s = times.ended_at_s - times.heard_at_s
+    seen = after.since(before)
+    if seen.pictures == 0 or lasted_s < LEAST_WATCHED_S:
+        return turn
+    is_shown_known = seen.page_s >= LEAST_WATCHED_S
+    # A cloud face's pictures are brought into sync on their way in: their own time is not known here.
+    is_late_known = not times.is_paid_face
+    return replace(
+        turn,
+        sent_fps=round(seen.pictures / lasted_s, 1),
+        shown_fps=round(seen.page_pictures / seen.page_s, 1) if is_shown_known else None,
+        dropped_pictures=seen.dropped_pictures + seen.page_dropped,
+        picture_late_ms=round(seen.late_ms / seen.pictures) if is_late_known else None,
+    )

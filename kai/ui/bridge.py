@@ -294,11 +294,12 @@ def draw_history_search(label: str) -> None:
         label_visibility="collapsed",
         icon=":material/search:",
         max_chars=100,
-        on_change=_forget_history_choice,
+        on_change=forget_history_choice,
     )
 
 
-def _forget_history_choice() -> None:
+def forget_history_choice() -> None:
+    """No past talk is chosen any more: the newest is shown, and on a phone the list."""
     st.session_state.pop(_READING, None)
     st.session_state.pop(_SHOWN, None)
 
@@ -332,7 +333,7 @@ def delete_history(memory: Memory, talk_id: str | None, owner: str | None) -> No
             memory.delete(talk_id, owner)
     except KaiError as error:
         st.toast(error.message, icon=":material/warning:")
-    _forget_history_choice()
+    forget_history_choice()
 
 
 def change_history_keeping(memory: Memory) -> None:

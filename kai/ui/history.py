@@ -12,7 +12,7 @@ from kai.errors import KaiError
 from kai.records.exports import as_json, as_markdown, as_webvtt
 from kai.records.memory import Memory
 from kai.records.turn_log import Summary, TurnLog
-from kai.records.turns import TalkRecord
+from kai.records.turns import TalkRecord, Turn
 from kai.ui import bridge, host, texts
 
 PAGE_OF_TALKS: Final = 12
@@ -60,7 +60,10 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
     if not found and not search:
         _draw_empty()
         return
-    left, right = st.columns([1, 2], gap="large")
+    is_reading = bool(bridge.history_choice())
+    # On a phone one of the two columns is shown: the list, or the talk that was chosen from it.
+    with st.container(key="kai-history-reading" if is_reading else "kai-history-listing"):
+        left, right = st.columns([1, 2], gap="large")
     with left:
         bridge.draw_history_search(texts.HISTORY_SEARCH)
         if not found:
@@ -78,6 +81,12 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
                     width="stretch",
                 )
     with right:
+        st.button(
+            texts.HISTORY_BACK,
+            key="history-back",
+            icon=":material/arrow_back:",
+            on_click=bridge.forget_history_choice,
+        )
         record = log.read(chosen, owner) if chosen else None
         if record is not None:
             _draw_record(memory, record, owner)
@@ -100,15 +109,20 @@ def _draw_list(shown: list[Summary], chosen: str) -> None:
             st.html(f'<h2 class="kai-group">{html.escape(day)}</h2>')
             day_before = day
         words = " ".join(talk.first_words.split()) or texts.HISTORY_NO_WORDS
-        length = texts.duration(talk.lasted_s) if talk.is_over else texts.HISTORY_GOES_ON
         st.button(
-            f"**{texts.clock(talk.started_wall_s)}** · {length}  \n{_plain(words[:70])}",
+            f"**{texts.clock(talk.started_wall_s)}** · {_plain(_length(talk))}  \n{_plain(words[:70])}",
             key=f"talk-{talk.id}",
             type="primary" if talk.id == chosen else "secondary",
             on_click=bridge.choose_history,
             args=(talk.id,),
             width="stretch",
         )
+
+
+def _length(talk: Summary) -> str:
+    """How long a listed talk was and, where it cost something, how much."""
+    length = texts.duration(talk.lasted_s) if talk.is_over else texts.HISTORY_GOES_ON
+    return f"{length} · {texts.money(talk.cost_usd)}" if talk.cost_usd is not None else length
 
 
 def _plain(text: str) -> str:
@@ -120,17 +134,19 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
     title = texts.HISTORY_TITLE_OF.format(
         day=f"{texts.day(record.started_wall_s, 0)}, {texts.clock(record.started_wall_s)}"
     )
-    count = len(record.lines)
-    facts = [
-        texts.duration(record.lasted_s) if record.is_over else texts.HISTORY_GOES_ON,
-        texts.HISTORY_ONE_LINE if count == 1 else texts.HISTORY_LINES.format(count=count),
-        texts.CHARACTER_NAMES.get(record.character, record.character),
-    ]
+    facts = _facts(record)
     st.header(title, anchor=False)
-    st.caption(" · ".join(facts))
+    st.caption(_plain(facts))
     with st.container(key="kai-history-files", horizontal=True):
         name = time.strftime("kai-%Y-%m-%d-%H%M", time.localtime(record.started_wall_s))
-        markdown = as_markdown(record, title=title, names=ROLES, interrupted=texts.INTERRUPTED)
+        markdown = as_markdown(
+            record,
+            title=title,
+            facts=facts,
+            names=ROLES,
+            interrupted=texts.INTERRUPTED,
+            notes={turn.response_id: _note(turn) for turn in record.turns},
+        )
         _file(texts.HISTORY_EXPORT_MARKDOWN, markdown, f"{name}.md", "text/markdown")
         _file(texts.HISTORY_EXPORT_JSON, as_json(record), f"{name}.json", "application/json")
         _file(texts.HISTORY_EXPORT_WEBVTT, as_webvtt(record, names=ROLES), f"{name}.vtt", "text/vtt")
@@ -143,6 +159,21 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
                 args=(memory, record.id, owner),
             )
     st.html(_said(record))
+    if record.turns:
+        st.html(_times(record))
+
+
+def _facts(record: TalkRecord) -> str:
+    count = len(record.lines)
+    cuts = sum(turn.is_interrupted for turn in record.turns)
+    facts = [
+        texts.duration(record.lasted_s) if record.is_over else texts.HISTORY_GOES_ON,
+        texts.HISTORY_ONE_LINE if count == 1 else texts.HISTORY_LINES.format(count=count),
+        *([texts.HISTORY_CUTS.format(count=cuts)] if cuts else []),
+        texts.CHARACTER_NAMES.get(record.character, record.character),
+        texts.talk_cost(record.cost_usd, is_exact=record.is_cost_exact, avatar_s=record.avatar_s),
+    ]
+    return " · ".join(facts)
 
 
 def _file(label: str, content: str, name: str, mime: str) -> None:
@@ -158,14 +189,24 @@ def _file(label: str, content: str, name: str, mime: str) -> None:
     )
 
 
+def _note(turn: Turn) -> str:
+    """What an answer took, in words: its wait, how long it was heard, its cost."""
+    notes: list[str] = []
+    if turn.wait_ms is not None:
+        notes.append(texts.HISTORY_ANSWERED.format(seconds=f"{turn.wait_ms / 1000:.1f}"))
+    if turn.spoken_ms is not None:
+        notes.append(texts.HISTORY_SPOKE.format(seconds=f"{turn.spoken_ms / 1000:.1f}"))
+    if turn.cost_usd is not None:
+        notes.append(texts.HISTORY_COST.format(cost=texts.money(turn.cost_usd)))
+    return " · ".join(notes)
+
+
 def _said(record: TalkRecord) -> str:
-    waits = {turn.response_id: turn.wait_ms for turn in record.turns}
+    turns = {turn.response_id: turn for turn in record.turns}
     rows: list[str] = []
     for line in record.lines:
-        wait_ms = waits.pop(line.response_id, None) if line.response_id else None
-        notes = [texts.clock(line.at_wall_s)]
-        if wait_ms is not None:
-            notes.append(texts.HISTORY_ANSWERED.format(seconds=f"{wait_ms / 1000:.1f}"))
+        turn = turns.pop(line.response_id, None) if line.response_id else None
+        notes = [texts.clock(line.at_wall_s), *([_note(turn)] if turn is not None and _note(turn) else [])]
         cut = f" <em>{texts.INTERRUPTED}</em>" if line.is_interrupted else ""
         rows.append(
             f'<li data-role="{html.escape(line.role)}"><span>{html.escape(ROLES.get(line.role, line.role))}</span>'
@@ -173,6 +214,34 @@ def _said(record: TalkRecord) -> str:
         )
     return (
         f'<ol class="kai-said is-history" aria-label="{html.escape(texts.CHAT_LABEL)}">{"".join(rows)}</ol>'
+    )
+
+
+def _times(record: TalkRecord) -> str:
+    """Each answer's times and cost, folded away."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in texts.HISTORY_TIMES_HEAD)
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td>{html.escape(cell)}</td>"
+            for cell in (
+                time.strftime("%H:%M:%S", time.localtime(turn.at_wall_s)),
+                texts.seconds(turn.wait_ms),
+                texts.seconds(turn.think_ms),
+                texts.seconds(turn.voice_ms),
+                texts.seconds(turn.face_ms),
+                texts.seconds_short(turn.spoken_ms),
+                texts.HISTORY_YES if turn.is_interrupted else texts.HISTORY_NO,
+                texts.money(turn.cost_usd),
+            )
+        )
+        + "</tr>"
+        for turn in record.turns
+    )
+    name = html.escape(texts.HISTORY_TIMES)
+    return (
+        f'<details class="kai-times"><summary>{name}</summary><div role="region" aria-label="{name}" tabindex="0">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
 
 

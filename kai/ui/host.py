@@ -43,6 +43,10 @@ class BrowserLink(Protocol):
         """The page's connection is in a new state (WebRTC's words). Called on Streamlit's loop; never blocks."""
         ...
 
+    def page_saw(self, pictures: int, dropped: int) -> None:
+        """The page's own count of the pictures that its video has shown and left out. Any thread."""
+        ...
+
     def listen(self) -> asyncio.Queue[Pcm]:
         """A queue of the sounding 20 ms blocks (``(960,)`` int16, 48 000 Hz) that no track plays; read without waiting."""
         ...

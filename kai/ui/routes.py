@@ -51,6 +51,7 @@ SOUND_HZ: Final = 48_000
 HEARTBEAT_S: Final = 10.0
 """A line at least this often, so that a dead page is noticed."""
 BODY_LIMIT_BYTES: Final = 16_384
+MOST_PICTURES: Final = 1 << 31
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 CHARACTERS: Final = frozenset(texts.CHARACTER_NAMES)
 
@@ -152,6 +153,20 @@ async def take_wish(request: Request) -> Response:
         return refused.response()
     talk.dispatch(event)
     return JSONResponse({"ok": True}, 202)
+
+
+async def take_count(request: Request) -> Response:
+    """``POST /api/talks/{id}/pictures``: how many pictures the page's video has shown and left out since it is there."""
+    try:
+        talk = find_talk(request)
+        match await read_json(request):
+            case {"shown": int(shown), "dropped": int(dropped)} if 0 <= dropped <= shown < MOST_PICTURES:
+                talk.browser.page_saw(shown, dropped)
+            case _:
+                raise Refused(400, "count", texts.ERROR_WISH)
+    except Refused as refused:
+        return refused.response()
+    return Response(status_code=204)
 
 
 # ------------------------------------------------------------------ events
@@ -339,4 +354,5 @@ def routes(is_ending: Callable[[], bool] = lambda: False) -> list[Route]:
         Route("/api/pictures/{name}.jpg", picture),
         Route("/api/talks/{talk_id}/events", events_route(is_ending)),
         Route("/api/talks/{talk_id}/wishes", take_wish, methods=["POST"]),
+        Route("/api/talks/{talk_id}/pictures", take_count, methods=["POST"]),
     ]

@@ -205,7 +205,8 @@ HISTORY_EMPTY: Final = (
     "Talk with Kai, and what was said stands here afterwards, to read, to search and to take with you."
 )
 HISTORY_OFF: Final = (
-    "Talks are not kept now. What you say is gone when the talk ends. Switch it on under Keeping."
+    "Talks are not kept now. What you say is gone when the talk ends. Switch it on under Keeping; it then holds from the "
+    "next talk on."
 )
 HISTORY_OFF_BY_SETTING: Final = "Talks are not kept: KAI_HISTORY is false in Kai's settings."
 HISTORY_NOT_OPEN: Final = "Past talks cannot be shown now."
@@ -218,6 +219,7 @@ HISTORY_MORE: Final = "Show more"
 HISTORY_NO_WORDS: Final = "Kai alone spoke"
 HISTORY_GOES_ON: Final = "goes on"
 HISTORY_CHOOSE: Final = "Choose a talk on the left to read it."
+HISTORY_BACK: Final = "All talks"
 HISTORY_KEEPING: Final = "Keeping"
 HISTORY_KEEP: Final = "Keep talks on this computer"
 HISTORY_KEEP_FOR: Final = "For how long"
@@ -232,6 +234,25 @@ HISTORY_EXPORT_JSON: Final = "JSON"
 HISTORY_EXPORT_WEBVTT: Final = "Captions"
 HISTORY_EXPORT_HELP: Final = "Save this talk as a file"
 HISTORY_ANSWERED: Final = "answered after {seconds} s"
+HISTORY_SPOKE: Final = "{seconds} s long"
+HISTORY_FREE: Final = "cost nothing"
+HISTORY_COST: Final = "cost {cost}"
+HISTORY_COST_LEAST: Final = "cost at least {cost}"
+HISTORY_AVATAR: Final = "{minutes} min of LiveAvatar"
+HISTORY_CUTS: Final = "{count} interrupted"
+HISTORY_TIMES: Final = "Times and cost, answer by answer"
+HISTORY_TIMES_HEAD: Final = (
+    "At",
+    "Answered after",
+    "Thinking",
+    "Voice",
+    "Face",
+    "Heard for",
+    "Interrupted",
+    "Cost",
+)
+HISTORY_YES: Final = "yes"
+HISTORY_NO: Final = "no"
 HISTORY_TITLE_OF: Final = "Talk of {day}"
 HISTORY_LINES: Final = "{count} lines"
 HISTORY_ONE_LINE: Final = "1 line"
@@ -280,6 +301,31 @@ INSIGHTS_CSV: Final = "All numbers as CSV"
 def seconds(ms: float | None) -> str:
     """A length of time of a few seconds: ``0.84 s``; a dash where there is none."""
     return "–" if ms is None else f"{ms / 1000:.2f} s"
+
+
+def seconds_short(ms: float | None) -> str:
+    """A length of time of some seconds: ``0.8 s``; a dash where there is none."""
+    return "–" if ms is None else f"{ms / 1000:.1f} s"
+
+
+def money(usd: float | None) -> str:
+    """A sum of US dollars, with as many places as it needs: ``$0.0042``, ``$0.13``; a dash where there is none."""
+    if usd is None:
+        return "–"
+    if 0 < usd < 0.0001:
+        return "under $0.0001"
+    return f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}"
+
+
+def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float) -> str:
+    """What a talk has cost, in words."""
+    if cost_usd is None:
+        brain = ""
+    else:
+        words = HISTORY_COST if is_exact else HISTORY_COST_LEAST
+        brain = words.format(cost=money(cost_usd))
+    avatar = HISTORY_AVATAR.format(minutes=f"{avatar_s / 60:.1f}") if avatar_s else ""
+    return " · ".join(part for part in (brain, avatar) if part) or HISTORY_FREE
 
 
 def day(wall_s: float, now_wall_s: float) -> str:

@@ -106,6 +106,29 @@ def test_a_talk_is_read_with_what_was_interrupted_and_its_wait(app: AppTest, mem
     ]
 
 
+def test_a_talk_shows_what_it_took_and_cost_answer_by_answer(app: AppTest, memory: Memory) -> None:
+    assert memory.log is not None
+    turn = replace(RECORD.turns[0], cost_usd=0.0042)
+    memory.log.save(replace(RECORD, started_wall_s=time.time(), turns=(turn,), cost_usd=0.0142))
+    open_page(app, "history")
+    facts = next(c.value for c in app.caption if "1 interrupted" in c.value)
+    for part in ("12 s", "2 lines", "cost at least \\$0.0142", "1.0 min of LiveAvatar"):
+        assert part in facts
+    assert "answered after 0.6 s · 2.0 s long · cost $0.0042" in words(app)
+    for cell in ("0.60 s", "0.30 s", "0.20 s", "0.10 s", "2.0 s", "yes", "$0.0042"):
+        assert f"<td>{cell}</td>" in words(app)
+    assert any("\\$0.0142" in label for label in labels(app))
+
+
+def test_on_a_phone_a_chosen_talk_has_a_way_back_to_the_list(app: AppTest, memory: Memory) -> None:
+    keep(memory, 2)
+    open_page(app, "history")
+    app.button(key="talk-t0").click().run()
+    assert app.session_state["kai.history_reading"] == "t0"
+    app.button(key="history-back").click().run()
+    assert "kai.history_reading" not in app.session_state
+
+
 def test_search_finds_by_words_and_says_when_there_are_none(app: AppTest, memory: Memory) -> None:
     keep(memory)
     open_page(app, "history")

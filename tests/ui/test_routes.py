@@ -171,6 +171,27 @@ def test_an_empty_line_and_one_too_long_are_refused_with_a_word(client: TestClie
     assert long.status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"shown": 100, "dropped": 2}, 204),
+        ({"shown": 1, "dropped": 2}, 400),
+        ({"shown": -1, "dropped": -2}, 400),
+        ({"shown": 1 << 40, "dropped": 0}, 400),
+        ({"shown": "many"}, 400),
+    ],
+)
+def test_a_page_tells_how_many_pictures_it_has_shown(
+    client: TestClient, talk: Talk, monkeypatch: pytest.MonkeyPatch, body: dict[str, object], status: int
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(talk.browser, "page_saw", lambda *counts: told.append(counts))
+    assert client.post(f"/api/talks/{talk.id}/pictures", json=body).status_code == status
+    assert told == ([(100, 2)] if status == 204 else [])
+    client.cookies.clear()
+    assert client.post(f"/api/talks/{talk.id}/pictures", json=body).status_code == 404
+
+
 # ------------------------------------------------------------------ events
 
 

@@ -13,11 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from kai.core.events import LegConnected, MessagesCleared, StartRequested, StopRequested, TextSubmitted
+from kai.core.events import (
+    LegConnected,
+    MessagesCleared,
+    ResetRequested,
+    StartRequested,
+    StopRequested,
+    TextSubmitted,
+)
 from kai.core.state import LegName, Look
 from kai.core.store import Store
 from kai.errors import KaiError
-from kai.records.memory import DAY_S, Memory, owner_of
+from kai.records.memory import DAY_S, FORGET_INTERVAL_S, Memory, owner_of
 from kai.records.preferences import (
     MAX_PRESETS,
     PresetError,
@@ -132,6 +139,38 @@ def test_a_broken_file_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
     log.close()
 
 
+OLD_SCHEMA = """
+CREATE TABLE talks (id VARCHAR(16) PRIMARY KEY, owner VARCHAR(64) NOT NULL, started_wall_s FLOAT NOT NULL,
+  lasted_s FLOAT NOT NULL, is_over BOOLEAN NOT NULL, character VARCHAR(64) NOT NULL, voice VARCHAR(64) NOT NULL);
+CREATE TABLE lines (talk_id VARCHAR(16) REFERENCES talks (id) ON DELETE CASCADE, position INTEGER, id VARCHAR(128) NOT NULL,
+  role VARCHAR(16) NOT NULL, text TEXT NOT NULL, at_wall_s FLOAT NOT NULL, start_ms INTEGER NOT NULL,
+  end_ms INTEGER NOT NULL, is_interrupted BOOLEAN NOT NULL, response_id VARCHAR(128) NOT NULL,
+  PRIMARY KEY (talk_id, position));
+CREATE TABLE turns (talk_id VARCHAR(16) REFERENCES talks (id) ON DELETE CASCADE, position INTEGER,
+  response_id VARCHAR(128) NOT NULL, at_wall_s FLOAT NOT NULL, is_typed BOOLEAN NOT NULL, think_ms INTEGER,
+  voice_ms INTEGER, face_ms INTEGER, wait_ms INTEGER, spoken_ms INTEGER, is_interrupted BOOLEAN NOT NULL, cost_usd FLOAT,
+  PRIMARY KEY (talk_id, position));
+INSERT INTO talks VALUES ('old', 'whose', 5.0, 9.0, 1, 'kai', 'marin');
+INSERT INTO turns VALUES ('old', 0, 'r1', 5.5, 0, 1, 2, 3, 6, 7, 0, NULL);
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_an_older_kai_gets_what_it_lacks(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "history.db")
+    connection.executescript(OLD_SCHEMA)
+    connection.close()
+    for _ in range(2):
+        log = TurnLog(tmp_path / "history.db")
+        old = log.read("old")
+        assert old is not None
+        assert (old.cost_usd, old.is_cost_exact, old.avatar_s) == (None, True, 0.0)
+        assert (old.turns[0].wait_ms, old.turns[0].sent_fps) == (6, None)
+        log.save(RECORD)
+        assert log.read("t1") == RECORD
+        log.close()
+
+
 def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     connection = sqlite3.connect(path)
@@ -185,6 +224,51 @@ def test_switched_off_nothing_is_kept(memory: Memory, tmp_path: Path) -> None:
     again = Memory(tmp_path)
     assert not again.is_keeping
     again.close()
+
+
+def test_what_was_said_while_keeping_was_off_stays_unkept(memory: Memory) -> None:
+    store = Store()
+    memory.follow(store)
+    begin(store, "Kept")
+    memory.keep_talks(False)
+    store.dispatch(TextSubmitted("between", "Between us"))
+    memory.keep_talks(True)
+    store.dispatch(TextSubmitted("later", "Of the same talk"))
+    memory.flush()
+    assert memory.log is not None
+    (summary,) = memory.log.talks()
+    assert (summary.line_count, summary.is_over) == (1, True)
+    store.dispatch(StopRequested())
+    store.dispatch(ResetRequested())
+    begin(store, "The next one")
+    memory.flush()
+    assert [talk.first_words for talk in memory.log.talks()] == ["The next one", "Kept"]
+
+
+def test_a_talk_of_a_killed_app_goes_on_no_more(tmp_path: Path) -> None:
+    log = TurnLog(tmp_path / "history.db")
+    log.save(replace(RECORD, is_over=False, started_wall_s=time.time()))
+    log.close()
+    memory = Memory(tmp_path)
+    assert memory.log is not None
+    assert memory.log.talks()[0].is_over
+    memory.close()
+
+
+def test_old_talks_go_while_the_app_runs_for_days(tmp_path: Path) -> None:
+    now_s = [0.0]
+    memory = Memory(tmp_path, clock=lambda: now_s[0])
+    assert memory.log is not None
+    memory.log.save(replace(RECORD, started_wall_s=time.time() - 200 * DAY_S))
+    now_s[0] = FORGET_INTERVAL_S + 1
+    store = Store()
+    memory.follow(store)
+    begin(store, "Hello")
+    deadline_s = time.monotonic() + 10
+    while any(talk.id == "t1" for talk in memory.log.talks()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    memory.close()
 
 
 def test_a_setting_forbids_keeping_whatever_the_page_says(tmp_path: Path) -> None:

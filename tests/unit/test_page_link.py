@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import av
@@ -16,7 +17,7 @@ from kai.compat import rtc
 from kai.core.events import BrowserLeft, Event, LegConnected
 from kai.core.state import LegName
 from kai.errors import BrowserError
-from kai.ports import Pcm
+from kai.ports import MediaReading, Pcm
 
 PICTURE = np.full((96, 64), 128, np.uint8)
 
@@ -132,3 +133,44 @@ async def test_on_a_computer_without_an_interface_no_page_can_connect(
         PageLink().expect_page()
     assert caught.value.code == "no-network"
     assert "Wi-Fi" in caught.value.message
+
+
+async def test_pictures_are_counted_as_they_leave_and_those_that_were_replaced() -> None:
+    talk = Talk()
+    link = talk.link
+    link.show(PICTURE, time.monotonic())
+    link.show(PICTURE, time.monotonic())
+    assert link.media() == MediaReading(), "nobody watches yet"
+    video, _ = link.tracks()
+    await video.recv()
+    link.show(PICTURE, time.monotonic() - 0.05)
+    await video.recv()
+    link.show(PICTURE, time.monotonic())
+    link.show(PICTURE, time.monotonic())
+    link.show(PICTURE, time.monotonic())
+    await video.recv()
+    reading = link.media()
+    assert (reading.pictures, reading.dropped_pictures) == (3, 2)
+    assert reading.late_ms >= 50
+    # A still one that is sent again is no new picture.
+    await video.recv()
+    assert link.media().pictures == 3
+    await link.aclose()
+
+
+async def test_the_pages_own_count_is_taken_from_report_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = PageLink()
+    now_s = [100.0]
+    monkeypatch.setattr("kai.adapters.browser.time.monotonic", lambda: now_s[0])
+
+    def tell(after_s: float, shown: int, dropped: int) -> None:
+        now_s[0] += after_s
+        link.page_saw(shown, dropped)
+
+    tell(0, 500, 3)
+    tell(2, 550, 4)
+    assert link.media() == MediaReading(page_s=2.0, page_pictures=50, page_dropped=1)
+    tell(60, 900, 9)  # hidden for a minute: nobody knows
+    tell(2, 10, 0)  # another video
+    tell(2, 60, 0)
+    assert link.media() == MediaReading(page_s=4.0, page_pictures=100, page_dropped=1)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
+import av
 import pytest
 
 from kai.core.events import (
     AssistantTranscriptChanged,
     AudioStarted,
     BrainDescribed,
+    FaceReported,
     InterruptRequested,
     PlayoutFinished,
     PlayoutInterrupted,
@@ -24,6 +28,7 @@ from kai.core.events import (
     UserTranscriptChanged,
 )
 from kai.core.state import BrainFacts, Tokens
+from kai.ports import MediaReading
 from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, turns_as_csv
 from kai.records.statistics import days, percentile, stages, waits
 from kai.records.turns import Follower, Line, TalkRecord, Turn
@@ -144,6 +149,47 @@ def test_an_answer_knows_its_cost_where_it_is_billed() -> None:
     assert billed.record.turns[0].cost_usd == 0.02
 
 
+def test_a_talk_knows_what_it_has_cost_and_for_how_long_a_paid_face_was_on() -> None:
+    followed = Followed()
+    followed.do(BrainDescribed(BrainFacts(is_billed=True)))
+    followed.do(TextSubmitted("i1", "Hello"), ResponseCreated("r1"))
+    followed.do(UsageReported(Tokens(), 0.02), UsageReported(Tokens(), 0.001, is_turn=False))
+    assert followed.record.cost_usd == pytest.approx(0.021)
+    assert followed.record.is_cost_exact
+    followed.do(UsageReported(Tokens(), None))
+    assert not followed.record.is_cost_exact
+    followed.do(FaceReported("liveavatar"), after_s=10)
+    followed.do(FaceReported("local"), after_s=30)
+    followed.do(StopRequested(), after_s=100)
+    assert followed.record.avatar_s == pytest.approx(30, abs=0.1)
+    assert spoken_turn().record.cost_usd is None
+
+
+def watched_turn(face: str, before: MediaReading, after: MediaReading) -> Turn:
+    """A turn of 2 s whose page's counters were those at its begin and its end."""
+    readings = [before, after]
+    followed = Followed()
+    followed.follower = Follower(read_media=lambda: readings.pop(0))
+    followed.do(FaceReported(face), TextSubmitted("i1", "Hello"))
+    followed.answer("r1", "Hi.")
+    return followed.record.turns[0]
+
+
+def test_a_turn_knows_what_was_seen_of_it() -> None:
+    before = MediaReading(1000, 9000.0, 5, 40.0, 900, 7)
+    after = MediaReading(1050, 9200.0, 6, 42.0, 949, 8)
+    turn = watched_turn("local", before, after)
+    assert (turn.sent_fps, turn.shown_fps, turn.dropped_pictures, turn.picture_late_ms) == (25.0, 24.5, 2, 4)
+    cloud = watched_turn("liveavatar", before, after)
+    assert (cloud.sent_fps, cloud.picture_late_ms) == (25.0, None)
+
+
+def test_what_nobody_watched_has_no_pictures_a_second() -> None:
+    reading = MediaReading(1000, 9000.0, 5, 40.0, 900, 7)
+    assert watched_turn("local", reading, reading).sent_fps is None
+    assert watched_turn("local", reading, replace(reading, pictures=1050)).shown_fps is None
+
+
 # ------------------------------------------------------------------ exports
 
 RECORD = TalkRecord(
@@ -158,7 +204,10 @@ RECORD = TalkRecord(
         Line("u1", "user", "Is 1 < 2 & *true*?", WALL_S + 1, 1000, 2500, False, ""),
         Line("a1", "assistant", "Yes --> it is", WALL_S + 3, 3_723_004, 3_725_000, True, "r1"),
     ),
-    (Turn("r1", WALL_S + 3, False, 300, 200, 100, 600, 2000, True, None),),
+    (Turn("r1", WALL_S + 3, False, 300, 200, 100, 600, 2000, True, None, 25.0, 24.5, 1, 4),),
+    0.0125,
+    False,
+    61.5,
 )
 
 
@@ -166,14 +215,22 @@ def test_json_reads_back_to_the_same_talk_without_its_owner() -> None:
     text = as_json(RECORD)
     assert "whose" not in text
     read = read_json(text)
-    assert (read.lines, read.turns, read.started_wall_s) == (
-        RECORD.lines,
-        RECORD.turns,
-        RECORD.started_wall_s,
-    )
+    assert read == replace(RECORD, owner="")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kai_talk": 2}', '{"kai_talk": 1, "lines": [{}]}', '"x"'])
+def test_json_of_an_older_kai_is_read_too() -> None:
+    value = json.loads(as_json(RECORD))
+    value["kai_talk"] = 1
+    for name in ("cost_usd", "is_cost_exact", "avatar_s"):
+        del value[name]
+    for name in ("sent_fps", "shown_fps", "dropped_pictures", "picture_late_ms"):
+        del value["turns"][0][name]
+    read = read_json(json.dumps(value))
+    assert read.lines == RECORD.lines
+    assert (read.cost_usd, read.turns[0].sent_fps, read.turns[0].wait_ms) == (None, None, 600)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kai_talk": 3}', '{"kai_talk": 1, "lines": [{}]}', '"x"'])
 def test_what_is_no_talk_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_json(text)
@@ -186,9 +243,32 @@ def test_webvtt_has_its_head_its_times_and_no_mark_of_its_own_in_the_words() -> 
     assert "01:02:03.004 --> 01:02:05.000\n<v Kai>Yes --&gt; it is\n" in text
 
 
+def test_a_player_reads_the_captions_as_they_were_meant(tmp_path: Path) -> None:
+    path = tmp_path / "talk.vtt"
+    path.write_text(as_webvtt(RECORD, names=NAMES), encoding="utf-8")
+    with av.open(str(path)) as container:
+        cues = [
+            (packet.pts, packet.duration, bytes(packet).decode())
+            for packet in container.demux()
+            if packet.size
+        ]
+    assert cues == [
+        (1000, 1500, "<v You>Is 1 &lt; 2 &amp; *true*?"),
+        (3_723_004, 1996, "<v Kai>Yes --&gt; it is"),
+    ]
+
+
 def test_markdown_marks_what_was_cut_and_keeps_a_persons_stars() -> None:
-    text = as_markdown(RECORD, title="Talk", names=NAMES, interrupted="interrupted")
-    assert text.startswith("# Talk\n")
+    text = as_markdown(
+        RECORD,
+        title="Talk",
+        facts="2 lines, cost $0.02",
+        names=NAMES,
+        interrupted="interrupted",
+        notes={"r1": "answered after 0.6 s"},
+    )
+    assert text.startswith("# Talk\n\n2 lines, cost $0.02\n")
+    assert text.count("> answered after 0.6 s") == 1
     assert "\\*true\\*" in text
     assert "Yes --> it is *(interrupted)*" in text
 

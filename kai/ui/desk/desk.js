@@ -550,6 +550,7 @@ class Desk {
     else delete html.dataset.kaiPicture;
     if (!video) return;
     const speaker = localStorage.getItem(OUR_LOUDSPEAKER) ?? "";
+    this.tellPictures(video, isLive);
     if (video.setSinkId && video.sinkId !== speaker && this.sinkTried !== speaker) {
       this.sinkTried = speaker;
       video.setSinkId(speaker).catch(() => remember(OUR_LOUDSPEAKER, ""));
@@ -557,6 +558,20 @@ class Desk {
       this.sinkTried = null;
     }
     if (video.paused && video.srcObject && video.readyState >= 2 && !this.isUnblocking) this.unblock();
+  }
+
+  // The page's own count of pictures, every two seconds: Insights shows what a person really saw.
+  tellPictures(video, isLive) {
+    const now = performance.now();
+    if (!isLive || document.hidden || now - (this.toldAt ?? 0) < 2000) return;
+    this.toldAt = now;
+    const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+    fetch(`${this.base}/pictures`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ shown: Math.max(0, totalVideoFrames - droppedVideoFrames), dropped: droppedVideoFrames }),
+      credentials: "same-origin",
+    }).catch(() => {});
   }
 
   async unblock() {
