@@ -20,19 +20,29 @@ from __future__ import annotations
 class KaiError(Exception):
     """Base of everything that Kai raises on purpose.
 
-    ``code`` is a short stable word for the reducer and the tests; ``is_retryable`` says whether trying once more can help.
+    ``code`` is a short stable word for the reducer and the tests; ``is_retryable`` says whether trying once more can help,
+    and ``retry_after_s`` how long the other side asked to be left alone before that (0: it asked for nothing).
     """
 
     code: str = "kai"
     is_retryable: bool = False
+    retry_after_s: float = 0.0
 
-    def __init__(self, message: str, *, code: str | None = None, is_retryable: bool | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        is_retryable: bool | None = None,
+        retry_after_s: float = 0.0,
+    ) -> None:
         super().__init__(message)
         self.message = message
         if code is not None:
             self.code = code
         if is_retryable is not None:
             self.is_retryable = is_retryable
+        self.retry_after_s = retry_after_s
 
 
 class ConfigError(KaiError):

@@ -108,12 +108,16 @@ class LegConnected:
 
 @dataclass(frozen=True, slots=True)
 class LegFailed:
-    """A leg could not be opened, or was lost. The reducer decides what to do about it."""
+    """A leg could not be opened, or was lost. The reducer decides what to do about it.
+
+    ``retry_after_s`` is how long the other side asked to be left alone (HTTP's ``Retry-After``); 0 where it did not.
+    """
 
     leg: LegName
     code: str
     message: str
     is_retryable: bool = True
+    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,7 @@ class SpareBrainFailed:
 
     code: str
     is_retryable: bool = True
+    retry_after_s: float = 0.0
 
 
 # ------------------------------------------------------------------ what tools bring

@@ -103,6 +103,10 @@ from kai.core.state import (
 RETRY_DELAYS_S = (0.5, 1.5)
 """Waits before the second and the third try of a leg; after that it has failed."""
 
+LONGEST_RETRY_AFTER_S = 120.0
+"""A leg that asks to be left alone for longer has failed for this talk; a person may have it tried again. Within that its
+wish goes before our own waits (RFC 9110, 10.2.3). The provider's own client has the same limit."""
+
 STEADY_S = 10.0
 """A leg that was up for so long has its tries back. One that dies sooner used one: else it would be opened for ever."""
 
@@ -385,8 +389,9 @@ def _leg_failed(state: SessionState, event: LegFailed, at: float) -> Step:
         case LegName.BROWSER:
             commands.append(CancelTimer("browser-connect"))
     attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
-    if event.is_retryable and attempt <= len(RETRY_DELAYS_S):
-        delay_s = RETRY_DELAYS_S[attempt - 1] if attempt else 0.0
+    may_retry = event.is_retryable and event.retry_after_s <= LONGEST_RETRY_AFTER_S
+    if may_retry and attempt <= len(RETRY_DELAYS_S):
+        delay_s = max(RETRY_DELAYS_S[attempt - 1] if attempt else 0.0, event.retry_after_s)
         leg = Leg(LegStatus.RECONNECTING, attempt, event.code, event.message)
         commands.append(ArmTimer(f"retry:{name}", delay_s))
         if name is LegName.BRAIN:
@@ -643,7 +648,8 @@ def _open_spare(state: SessionState) -> Step:
 def _spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
     if state.hand_over is HandOver.NONE:
         return state, ()
-    again = (ArmTimer("hand-over", HAND_OVER_RETRY_S),) if event.is_retryable else ()
+    delay_s = max(HAND_OVER_RETRY_S, event.retry_after_s)
+    again = (ArmTimer("hand-over", delay_s),) if event.is_retryable else ()
     return replace(state, hand_over=HandOver.NONE), again
 
 

@@ -238,7 +238,7 @@ class Session:
                 await opening
         except KaiError as exc:
             log.info("leg failed", extra={"leg": str(leg), "code": exc.code})
-            self._take(LegFailed(leg, exc.code, exc.message, exc.is_retryable))
+            self._take(LegFailed(leg, exc.code, exc.message, exc.is_retryable, exc.retry_after_s))
         except TimeoutError:
             self._take(LegFailed(leg, "timeout", "That took too long. Kai tries again."))
         except Exception:
@@ -270,7 +270,7 @@ class Session:
                     await spare.aclose()
                     raise
         except KaiError as exc:
-            self._take(SpareBrainFailed(exc.code, exc.is_retryable))
+            self._take(SpareBrainFailed(exc.code, exc.is_retryable, exc.retry_after_s))
         except TimeoutError:
             self._take(SpareBrainFailed("timeout"))
         except Exception:

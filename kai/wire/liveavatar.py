@@ -20,6 +20,7 @@ from typing import ClassVar, Final, Literal, TypeAlias, TypeVar, cast
 from kai.errors import ProtocolError
 from kai.wire import _shape
 from kai.wire._shape import JsonObject
+from kai.wire.retry_after import parse_retry_after
 
 T = TypeVar("T")
 
@@ -225,7 +226,8 @@ def open_envelope(status: int, text: str | bytes, retry_after: str | None = None
     if is_good:
         return body.get("data")
     number = body.get("code")
-    raise Refusal(status, number if isinstance(number, int) else 0, _error_text(body), _seconds(retry_after))
+    wait_s = parse_retry_after(retry_after)
+    raise Refusal(status, number if isinstance(number, int) else 0, _error_text(body), wait_s)
 
 
 def _error_text(body: JsonObject) -> str:
@@ -238,13 +240,6 @@ def _error_text(body: JsonObject) -> str:
             return text
         case _:
             return ""
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    try:
-        return max(0.0, float(retry_after)) if retry_after else None
-    except ValueError:
-        return None
 
 
 # Commands of the client

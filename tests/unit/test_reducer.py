@@ -50,6 +50,7 @@ from kai.core.reducer import (
     ANSWER_PATIENCE_S,
     BROWSER_CONNECT_S,
     CANCELLED_KEPT,
+    LONGEST_RETRY_AFTER_S,
     PLAYOUT_PATIENCE_S,
     TRANSCRIPT_PATIENCE_S,
 )
@@ -220,6 +221,35 @@ def test_a_leg_that_does_not_open_is_tried_three_times_with_growing_waits_then_h
     assert talk.do(lost(FACE)) == (CloseLeg(FACE),)
     assert talk.state.face == Leg(LegStatus.FAILED, 3, "lost", LOST)
     assert talk.state.problem == Problem("lost", LOST)
+
+
+def pausing(leg: LegName, retry_after_s: float) -> LegFailed:
+    return LegFailed(leg, "rate-limit", "Asked too often.", retry_after_s=retry_after_s)
+
+
+def test_a_leg_that_asks_for_a_pause_gets_it_and_its_three_tries() -> None:
+    talk = started()
+    assert talk.do(pausing(BRAIN, 7.0)) == (CloseLeg(BRAIN), ArmTimer("retry:brain", 7.0))
+    assert talk.state.brain.status is LegStatus.RECONNECTING
+    assert talk.do(TimerFired("retry:brain")) == (OpenLeg(BRAIN, 2),)
+    # Our own wait is the longer one now.
+    assert talk.do(pausing(BRAIN, 0.2)) == (CloseLeg(BRAIN), ArmTimer("retry:brain", 1.5))
+    assert talk.do(TimerFired("retry:brain")) == (OpenLeg(BRAIN, 3),)
+    assert talk.do(pausing(BRAIN, 7.0)) == (CloseLeg(BRAIN),)
+    assert talk.state.brain.status is LegStatus.FAILED
+
+
+def test_a_pause_longer_than_a_talk_can_wait_for_is_a_failure_that_a_person_may_mend() -> None:
+    talk = started()
+    assert talk.do(pausing(BRAIN, LONGEST_RETRY_AFTER_S + 1)) == (CloseLeg(BRAIN),)
+    assert talk.state.brain.status is LegStatus.FAILED
+    assert talk.do(RetryRequested(BRAIN)) == (OpenLeg(BRAIN, 1),)
+
+
+def test_a_pause_is_over_when_the_talk_is() -> None:
+    talk = started()
+    talk.do(pausing(BRAIN, 60.0), StopRequested())
+    assert talk.do(TimerFired("retry:brain")) == ()
 
 
 def test_a_steady_leg_that_is_lost_is_opened_again_at_once_with_all_its_tries() -> None:

@@ -59,6 +59,12 @@ def test_a_person_who_speaks_is_not_cut_by_a_hand_over() -> None:
     assert talk.state.hand_over is HandOver.READY
 
 
+def test_a_spare_that_is_asked_to_wait_waits() -> None:
+    talk = talking()
+    talk.do(ev.TimerFired("hand-over"))
+    assert talk.do(ev.SpareBrainFailed("rate-limit", retry_after_s=90.0)) == (ev.ArmTimer("hand-over", 90.0),)
+
+
 def test_a_spare_that_fails_leaves_the_talk_alone_and_is_tried_again() -> None:
     talk = talking()
     talk.do(ev.TimerFired("hand-over"))

@@ -1,18 +1,25 @@
 """What can go wrong with a Realtime brain, in a person's words: each with its code, its advice, and whether trying helps.
 
+Where the provider says when to come back (``Retry-After``), the words say it too.
+
 The provider's own texts may quote the key or the talk, so none of them is passed on.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import openai
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from kai.core.reducer import LONGEST_RETRY_AFTER_S
 from kai.errors import BrainError
+from kai.wire.retry_after import parse_retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,17 @@ class Fault:
 
     def error(self) -> BrainError:
         return BrainError(self.message, code=self.code, is_retryable=self.is_retryable)
+
+    def error_after(self, wait_s: float) -> BrainError:
+        """The error where the provider asked to be left alone for so long; the first sentence stays, the advice is its."""
+        if not self.is_retryable or wait_s <= 0:
+            return self.error()
+        what = self.message.partition(". ")[0]
+        who = (
+            "Kai tries again" if wait_s <= LONGEST_RETRY_AFTER_S else "It asks for a longer pause: try again"
+        )
+        message = f"{what}. {who} in {_spoken(wait_s)}."
+        return BrainError(message, code=self.code, is_retryable=True, retry_after_s=wait_s)
 
 
 NO_KEY: Final = Fault(
@@ -139,15 +157,27 @@ def explain(exc: openai.OpenAIError | InvalidHandshake | OSError) -> BrainError:
     """What went wrong while opening a call, in a person's words."""
     match exc:
         case openai.APIStatusError():
-            return fault_of_status(exc.status_code, exc.code).error()
+            return fault_of_status(exc.status_code, exc.code).error_after(_wait_s(exc.response.headers))
         case openai.APITimeoutError() | TimeoutError():
             return TIMEOUT.error()
         case InvalidStatus():
-            return fault_of_status(exc.response.status_code, _code_in(exc.response.body)).error()
+            fault = fault_of_status(exc.response.status_code, _code_in(exc.response.body))
+            return fault.error_after(_wait_s(exc.response.headers))
         case openai.APIConnectionError() | InvalidHandshake() | OSError():
             return UNREACHABLE.error()
         case _:
             return SERVER_ERROR.error()
+
+
+def _wait_s(headers: Mapping[str, str]) -> float:
+    return parse_retry_after(headers.get("retry-after"), time.time()) or 0.0
+
+
+def _spoken(wait_s: float) -> str:
+    seconds = math.ceil(wait_s)
+    if seconds <= LONGEST_RETRY_AFTER_S:
+        return "a second" if seconds == 1 else f"{seconds} seconds"
+    return f"{math.ceil(wait_s / 60)} minutes"
 
 
 def _code_in(body: bytes | None) -> str | None:

@@ -1,0 +1,31 @@
+"""HTTP's ``Retry-After`` (RFC 9110, 10.2.3): how long a server asks to be left alone."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from math import isfinite
+
+
+def parse_retry_after(value: str | None, now_s: float | None = None) -> float | None:
+    """The seconds to wait, or ``None`` where the header is absent or says nothing that can be read.
+
+    It holds seconds or a date; for a date ``now_s`` is needed, the wall clock in seconds since the epoch.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None if now_s is None else _until(value, now_s)
+    return max(0.0, seconds) if isfinite(seconds) else None
+
+
+def _until(date: str, now_s: float) -> float | None:
+    try:
+        due = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    # RFC 9110: a date without a zone is in UTC.
+    due = due if due.tzinfo is not None else due.replace(tzinfo=UTC)
+    return max(0.0, due.timestamp() - now_s)
