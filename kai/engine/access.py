@@ -22,14 +22,17 @@ _OURS: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGN
 _OUR_ORIGIN: Final = re.compile(rf"https?://{_OURS.pattern}", re.IGNORECASE)
 
 
-def refusal(status: int, message: str, *, code: str | None, param: str | None = None) -> JSONResponse:
+def refusal(
+    status: int, message: str, *, code: str | None, param: str | None = None, retry_after: str = ""
+) -> JSONResponse:
     """An error answer in the reference's form."""
     kind = {401: "invalid_request_error", 429: "rate_limit_error"}.get(status, "invalid_request_error")
     if status >= 500:
         kind = "server_error"
     body = {"error": {"message": message, "type": kind, "code": code, "param": param}}
     # Trying again at once helps with none of these.
-    return JSONResponse(body, status_code=status, headers={"x-should-retry": "false"})
+    headers = {"x-should-retry": "false", **({"Retry-After": retry_after} if retry_after else {})}
+    return JSONResponse(body, status_code=status, headers=headers)
 
 
 class Keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypedDict
 
 from kai.wire.realtime import (
@@ -32,11 +32,19 @@ from kai.wire.realtime import (
     Usage,
 )
 
-OUTPUT_INDEX: Final = 0
 CONTENT_INDEX: Final = 0
 
 
-class _Place(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands: in which response, and as which of its items."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+
+
+class _Part(TypedDict):
     response_id: str
     item_id: str
     output_index: int
@@ -51,11 +59,11 @@ class _CallPlace(TypedDict):
 
 
 class Answer:
-    """A response with at most one message in it, spoken or written, and calls of the client's tools after it.
+    """A response: messages, spoken or written, one after the other, and calls of the client's tools after them.
 
-    `begin`, `open_item`, `add_text` any number of times, `close_item`, `add_call`, then `finish`; or `finish` at any point
-    after `begin`, which closes what is open with what there is (the reference sends every ``done`` event of a cut
-    response too).
+    `begin`; then for each message `open_item`, `add_text` any number of times and `close_item`; `add_call`; `finish`. Or
+    `finish` at any point after `begin`, which closes what is open with what there is (the reference sends every ``done``
+    event of a cut response too).
     """
 
     def __init__(
@@ -63,66 +71,65 @@ class Answer:
         send: Callable[[KnownServerEvent], None],
         *,
         response_id: str,
-        item_id: str,
         conversation_id: str | None,
         speaks: bool,
         metadata: JsonObject | None = None,
     ) -> None:
         self.response_id = response_id
-        self.item_id = item_id
         self.speaks = speaks
+        self.place: Place | None = None
+        """The open message's place."""
         self.text = ""
-        self.is_item_open = False
+        """The open message's words so far, or the last one's."""
         self._send = send
         self._conversation_id = conversation_id
         self._metadata = metadata
         self._previous_item_id: str | None = None
-        self._message: Item | None = None
         self._output: list[Item] = []
 
     def begin(self) -> None:
         """Sends ``response.created``."""
         self._send(ResponseCreated(response=self._response("in_progress")))
 
-    def open_item(self, previous_item_id: str | None) -> Item:
-        """The assistant's empty item, announced."""
-        self.is_item_open = True
+    def open_item(self, item_id: str, previous_item_id: str | None) -> Item:
+        """The assistant's next item, empty, announced."""
+        self.place = place = Place(self.response_id, item_id, len(self._output))
+        self.text = ""
         self._previous_item_id = previous_item_id
-        item = self._item("in_progress", is_empty=True)
-        self._send(OutputItemAdded(response_id=self.response_id, output_index=OUTPUT_INDEX, item=item))
+        item = self._item(item_id, "in_progress", is_empty=True)
+        index = place.output_index
+        self._send(OutputItemAdded(response_id=self.response_id, output_index=index, item=item))
         if self._conversation_id is not None:
             self._send(ItemAdded(previous_item_id=previous_item_id, item=item))
-        self._send(
-            ContentPartAdded(
-                response_id=self.response_id,
-                item_id=self.item_id,
-                output_index=OUTPUT_INDEX,
-                content_index=CONTENT_INDEX,
-                part=self._part(""),
-            )
-        )
+        self._send(ContentPartAdded(**_part_of(place), part=self._part("")))
         return item
 
     def add_text(self, delta: str) -> None:
-        """Sends the next words."""
+        """Sends the next words of the open message."""
+        assert self.place is not None
         self.text += delta
         delta_event = OutputTranscriptDelta if self.speaks else OutputTextDelta
-        self._send(
-            delta_event(
-                response_id=self.response_id,
-                item_id=self.item_id,
-                output_index=OUTPUT_INDEX,
-                content_index=CONTENT_INDEX,
-                delta=delta,
-            )
-        )
+        self._send(delta_event(**_part_of(self.place), delta=delta))
 
     def close_item(self, status: str = "completed") -> Item | None:
-        """Closes the message, if one is open; the message, if there ever was one."""
-        if self.is_item_open:
-            self._message = self._close_item(status)
-            self._output.append(self._message)
-        return self._message
+        """Closes the open message; the message, if one was open."""
+        place, self.place = self.place, None
+        if place is None:
+            return None
+        part = _part_of(place)
+        if self.speaks:
+            self._send(OutputAudioDone(**part))
+            self._send(OutputTranscriptDone(**part, transcript=self.text))
+        else:
+            self._send(OutputTextDone(**part, text=self.text))
+        self._send(ContentPartDone(**part, part=self._part(self.text)))
+        item = self._item(place.item_id, status)
+        if self._conversation_id is not None:
+            self._send(ItemDone(previous_item_id=self._previous_item_id, item=item))
+        index = place.output_index
+        self._send(OutputItemDone(response_id=self.response_id, output_index=index, item=item))
+        self._output.append(item)
+        return item
 
     def add_call(self, item: Item, previous_item_id: str | None) -> None:
         """Asks the client to call a tool: `item` is a whole ``function_call``."""
@@ -143,7 +150,7 @@ class Answer:
         self._output.append(item)
 
     def finish(self, status: str, *, reason: str | None = None, usage: Usage | None = None) -> Item | None:
-        """Closes what is open and sends ``response.done``; the finished message, if there was one."""
+        """Closes what is open and sends ``response.done``; the message that was open, if one was."""
         item = self.close_item("completed" if status == "completed" else "incomplete")
         details = None
         if status == "failed":
@@ -154,34 +161,14 @@ class Answer:
         self._send(ResponseDone(response=self._response(status, details, usage)))
         return item
 
-    def _close_item(self, status: str) -> Item:
-        place = _Place(
-            response_id=self.response_id,
-            item_id=self.item_id,
-            output_index=OUTPUT_INDEX,
-            content_index=CONTENT_INDEX,
-        )
-        if self.speaks:
-            self._send(OutputAudioDone(**place))
-            self._send(OutputTranscriptDone(**place, transcript=self.text))
-        else:
-            self._send(OutputTextDone(**place, text=self.text))
-        self._send(ContentPartDone(**place, part=self._part(self.text)))
-        item = self._item(status)
-        if self._conversation_id is not None:
-            self._send(ItemDone(previous_item_id=self._previous_item_id, item=item))
-        self._send(OutputItemDone(response_id=self.response_id, output_index=OUTPUT_INDEX, item=item))
-        self.is_item_open = False
-        return item
-
     def _part(self, text: str) -> ContentPart:
         return (
             ContentPart(type="audio", transcript=text) if self.speaks else ContentPart(type="text", text=text)
         )
 
-    def _item(self, status: str, *, is_empty: bool = False) -> Item:
+    def _item(self, item_id: str, status: str, *, is_empty: bool = False) -> Item:
         return Item(
-            id=self.item_id,
+            id=item_id,
             object="realtime.item",
             type="message",
             status=status,
@@ -206,6 +193,15 @@ class Answer:
             metadata=self._metadata,
             usage=usage,
         )
+
+
+def _part_of(place: Place) -> _Part:
+    return _Part(
+        response_id=place.response_id,
+        item_id=place.item_id,
+        output_index=place.output_index,
+        content_index=CONTENT_INDEX,
+    )
 
 
 def assistant_part(text: str, *, speaks: bool) -> ContentPart:

@@ -17,6 +17,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationEr
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kai.compat import rtc
+from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped, new_id
 from kai.engine.echo import EchoGate
 from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
@@ -183,7 +184,7 @@ class Call:
         """True: what was heard is known here."""
         return True
 
-    def send(self, event: wire.KnownServerEvent) -> None:
+    def send(self, event: wire.ServerEvent) -> None:
         """Takes an event to the client and to the side channels."""
         text = wire.encode(event)
         channel = self._events
@@ -191,17 +192,17 @@ class Call:
             try:
                 channel.send(text)
             except ValueError:  # above what the client's SDP allows
-                logger.warning("an event was too large for the data channel", extra={"event": event.TYPE})
+                logger.warning("an event was too large for the data channel", extra={"bytes": len(text)})
         for listener in list(self._listeners):
             listener(text)
 
-    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+    def speak(self, place: Place, clause: Clause) -> None:
         """Queues a clause, and tells its lip and word times."""
-        position = self._playout.push(response_id, item_id, clause.pcm)
+        position = self._playout.push(place.response_id, place.item_id, clause.pcm)
         channel, origin = self._marks, self._track.rtp_origin
         if position is None or origin is None or channel is None or channel.readyState != "open":
             return
-        channel.send(marks.encode(marks_of(clause, item_id, (origin + position) % (1 << 32))))
+        channel.send(marks.encode(marks_of(clause, place.item_id, (origin + position) % (1 << 32))))
 
     def end_speech(self, response_id: str) -> None:
         """Lets the sound of the answer run out."""

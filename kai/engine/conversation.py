@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.engine import session
-from kai.engine.answer import CONTENT_INDEX, Answer
+from kai.engine.answer import CONTENT_INDEX, Answer, Place
 from kai.engine.items import Entry, Items, usage_of
 from kai.engine.speech import turns
 from kai.engine.speech.kit import SpeechKit
@@ -32,12 +32,14 @@ from kai.engine.speech.synthesise import Clause
 from kai.engine.thinking import (
     FixedThinker,
     LocalThinker,
+    NextItem,
     Question,
     Said,
     Staged,
     Thinker,
     ToolCall,
     Trouble,
+    Uttered,
     items_of,
 )
 from kai.engine.workers import Workers
@@ -75,21 +77,22 @@ REPAIR_HEARD_MS: Final = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Sound of `item_id` that was cut off after `heard_ms` of it had been played."""
+    """An answer that was cut off after `heard_ms` of it had been played; `items` are those of which something was not
+    heard, each with how much of it was."""
 
     response_id: str
-    item_id: str
     heard_ms: int
+    items: tuple[tuple[str, int], ...]
 
 
 class Transport(Protocol):
     """What carries a conversation. Called on the event loop; nothing here waits."""
 
-    def send(self, event: wire.KnownServerEvent) -> None:
+    def send(self, event: wire.ServerEvent) -> None:
         """Takes an event to the client."""
         ...
 
-    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+    def speak(self, place: Place, clause: Clause) -> None:
         """Takes the next sound of an answer; ``output_audio_buffer.*`` is the transport's to send."""
         ...
 
@@ -150,6 +153,16 @@ class _Turn:
     reading: Future[Transcript] | None = None
     is_back_channel: bool = False
     continues: Entry | None = None
+
+
+@dataclass(slots=True)
+class _Speaking:
+    """An answer on its way: the entries of its messages so far, and words whose clause is not whole yet."""
+
+    answer: Answer
+    params: wire.ResponseParams
+    entries: list[Entry] = field(default_factory=list[Entry])
+    cutter: ClauseCutter = field(default_factory=ClauseCutter)
 
 
 def new_id(prefix: str) -> str:
@@ -627,7 +640,6 @@ class Conversation:
         self._answer = Answer(
             self._send,
             response_id=new_id("resp"),
-            item_id=new_id("item"),
             conversation_id=None if params.conversation == "none" else self._conversation_id,
             speaks=speaks,
             metadata=params.metadata,
@@ -645,51 +657,45 @@ class Conversation:
             await asyncio.wait(pending)
         before = self._context(params)
         question = self._question(before, params)
-        entry: Entry | None = None
-        cutter = ClauseCutter()
+        speaking = _Speaking(answer, params)
         calls: list[ToolCall] = []
         async with contextlib.aclosing((thinker or self._thinker).think(question)) as thoughts:
             async for thought in thoughts:
-                if isinstance(thought, ToolCall):
-                    calls.append(thought)
-                    continue
-                if isinstance(thought, Staged):
-                    if not self._stage(thought, answer, entry):
-                        return
-                    continue
-                if not isinstance(thought, Said | Trouble):
-                    self._take_effect(thought)
-                    continue
-                text = thought.text if isinstance(thought, Said) else self._tell_trouble(thought, answer)
-                entry = entry or self._open_message(answer, params)
-                if not answer.speaks:
-                    answer.add_text(text)
-                    continue
-                for part in cutter.push(text):
-                    await self._say(answer, entry, part, params)
-        if entry is not None:
-            await self._say(answer, entry, cutter.flush(), params)
+                match thought:
+                    case ToolCall():
+                        calls.append(thought)
+                    case Staged():
+                        if not self._stage(thought, answer):
+                            return
+                    case NextItem():
+                        await self._close_message(speaking)
+                    case Uttered(clause=clause):
+                        await self._flush(speaking)
+                        self._utter(speaking, clause)
+                    case Said(text=text):
+                        await self._tell(speaking, text)
+                    case Trouble():
+                        await self._tell(speaking, self._tell_trouble(thought, answer))
+                    case _:
+                        self._take_effect(thought)
+        await self._close_message(speaking)
+        if speaking.entries:
             self._transport.end_speech(answer.response_id)
-            entry.item = answer.close_item() or entry.item
         for call in calls:
             self._pass_on(answer, call, params)
-        usage_entry = Entry(
-            wire.Item(
-                type="message",
-                role="assistant",
-                content=(wire.ContentPart(type="output_text", text=answer.text),),
-            ),
-            audio_ms=0 if entry is None else entry.audio_ms,
-        )
-        usage = usage_of(before, question.instructions, self._cached_tokens, usage_entry)
+        usage = usage_of(before, question.instructions, self._cached_tokens, speaking.entries)
         self._cached_tokens = usage.total_tokens
-        self._finish_answer(answer, entry, "completed", usage=usage)
+        self._finish_answer(answer, "completed", usage=usage)
 
-    def _stage(self, staged: Staged, answer: Answer, entry: Entry | None) -> bool:
+    def _stage(self, staged: Staged, answer: Answer) -> bool:
         """Plays a fault of the provider's; whether the answer goes on."""
         match staged.kind:
             case "limits":
                 self._limits = staged.limits
+                return True
+            case "event":
+                payload = {"event_id": new_id("event"), **(staged.event or {})}
+                self._transport.send(wire.UnknownEvent(str(payload.get("type")), payload))
                 return True
             case "error":
                 detail = wire.ErrorDetail(
@@ -702,7 +708,7 @@ class Conversation:
                     self._transport.end_speech(answer.response_id)
                 self._is_answer_due = False
                 status = "failed" if staged.kind == "fail" else "incomplete"
-                self._finish_answer(answer, entry, status, reason=staged.code)
+                self._finish_answer(answer, status, reason=staged.code)
             case "expire":
                 self.expire()
                 self._transport.cut_off("Your session hit the maximum duration of 60 minutes.")
@@ -726,11 +732,34 @@ class Conversation:
             max_tokens=limit if isinstance(limit, int) else None,
         )
 
-    def _open_message(self, answer: Answer, params: wire.ResponseParams) -> Entry:
-        entry = Entry(answer.open_item(self._items.last_id))
-        if params.conversation != "none":
+    async def _tell(self, speaking: _Speaking, text: str) -> None:
+        """The next words of the answer: written at once, spoken clause by clause."""
+        self._open_message(speaking)
+        if not speaking.answer.speaks:
+            speaking.answer.add_text(text)
+            return
+        for part in speaking.cutter.push(text):
+            await self._say(speaking, part)
+
+    async def _flush(self, speaking: _Speaking) -> None:
+        """Speaks the words that wait for the end of their clause."""
+        if speaking.answer.place is not None and speaking.answer.speaks:
+            await self._say(speaking, speaking.cutter.flush())
+
+    def _open_message(self, speaking: _Speaking) -> None:
+        answer = speaking.answer
+        if answer.place is not None:
+            return
+        entry = Entry(answer.open_item(new_id("item"), self._items.last_id))
+        speaking.entries.append(entry)
+        if speaking.params.conversation != "none":
             self._items.add(entry)
-        return entry
+
+    async def _close_message(self, speaking: _Speaking) -> None:
+        await self._flush(speaking)
+        item = speaking.answer.close_item()
+        if item is not None:
+            speaking.entries[-1].item = item
 
     def _tell_trouble(self, trouble: Trouble, answer: Answer) -> str:
         """Tells the client what is wrong; the words for the person, who is told too."""
@@ -756,14 +785,21 @@ class Conversation:
         if params.conversation != "none":
             self._items.add(Entry(item))
 
-    async def _say(self, answer: Answer, entry: Entry, text: str, params: wire.ResponseParams) -> None:
+    async def _say(self, speaking: _Speaking, text: str) -> None:
         """Speaks the next part of the answer."""
-        clauses = self._speech.voice.stream(text, self._speed(params))
+        clauses = self._speech.voice.stream(text, self._speed(speaking.params))
         while (clause := await self._workers.speak(partial(next, clauses, None))) is not None:
+            self._utter(speaking, clause)
+
+    def _utter(self, speaking: _Speaking, clause: Clause) -> None:
+        """Takes a clause to the client, or only its words where the answer is written."""
+        self._open_message(speaking)
+        answer = speaking.answer
+        if answer.speaks and answer.place is not None:
             self._has_spoken = True
-            entry.add_clause(clause)
-            self._transport.speak(answer.response_id, answer.item_id, self._loud(clause))
-            answer.add_text(f" {clause.text}" if answer.text else clause.text)
+            speaking.entries[-1].add_clause(clause)
+            self._transport.speak(answer.place, self._loud(clause))
+        answer.add_text(f" {clause.text}" if answer.text else clause.text)
 
     def _context(self, params: wire.ResponseParams) -> list[Entry]:
         """What the answer is an answer to: the conversation, or the items that the client gave for this one."""
@@ -813,13 +849,13 @@ class Conversation:
     def _finish_answer(
         self,
         answer: Answer,
-        entry: Entry | None,
         status: str,
         *,
         reason: str | None = None,
         usage: wire.Usage | None = None,
     ) -> None:
         item = answer.finish(status, reason=reason, usage=usage)
+        entry = None if item is None else self._items.get(item.id or "")
         if entry is not None and item is not None:
             entry.item = item
         self._answer = None
@@ -848,10 +884,9 @@ class Conversation:
             return
         if answering is not None:
             answering.cancel()
-        entry = next((entry for entry in self._items if entry.item_id == answer.item_id), None)
         if answer.speaks:
             self._transport.end_speech(answer.response_id)
-        self._finish_answer(answer, entry, "cancelled", reason=reason)
+        self._finish_answer(answer, "cancelled", reason=reason)
 
     def _interrupt(self) -> int:
         """The person speaks: Kai is silent at once. How much of his answers was heard, in ms."""
@@ -872,9 +907,10 @@ class Conversation:
         for dropped in self._transport.drop_speech():
             heard_ms += dropped.heard_ms
             self._send(wire.OutputAudioCleared(response_id=dropped.response_id))
-            entry = next((entry for entry in self._items if entry.item_id == dropped.item_id), None)
-            if entry is not None:
-                self._truncate_entry(entry, min(dropped.heard_ms, entry.audio_ms))
+            for item_id, item_heard_ms in dropped.items:
+                entry = self._items.get(item_id)
+                if entry is not None:
+                    self._truncate_entry(entry, min(item_heard_ms, entry.audio_ms))
         return heard_ms
 
     # Out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -85,11 +85,14 @@ class Items:
     def has_kais_speech(self) -> bool:
         return any(entry.is_kais_speech for entry in self._entries)
 
+    def get(self, item_id: str) -> Entry | None:
+        """The entry, if there is one."""
+        return next((entry for entry in self._entries if entry.item_id == item_id), None)
+
     def find(self, item_id: str, *, verb: str) -> Entry:
         """The entry, for a client that wants to `verb` it."""
-        for entry in self._entries:
-            if entry.item_id == item_id:
-                return entry
+        if (entry := self.get(item_id)) is not None:
+            return entry
         raise ClientMistake(
             f"Error: the item with id '{item_id[:80]}' does not exist, so it cannot be {verb}d.",
             code=f"item_{verb}_invalid_item_id",
@@ -123,7 +126,7 @@ def text_tokens(text: str) -> int:
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
-def usage_of(before: list[Entry], instructions: str, cached_tokens: int, answer: Entry) -> Usage:
+def usage_of(before: list[Entry], instructions: str, cached_tokens: int, answer: Sequence[Entry]) -> Usage:
     """What an answer would have cost: the rates of the reference, since this engine's own answers are free.
 
     The whole conversation is input to every answer; what was input before counts as cached.
@@ -137,8 +140,8 @@ def usage_of(before: list[Entry], instructions: str, cached_tokens: int, answer:
             in_audio += -(-entry.audio_ms // rate)
         if not any(part.type == "input_audio" for part in parts):
             in_text += text_tokens(entry.text)
-    out_text = text_tokens(answer.text)
-    out_audio = -(-answer.audio_ms // _KAI_AUDIO_MS_PER_TOKEN)
+    out_text = sum(text_tokens(entry.text) for entry in answer)
+    out_audio = sum(-(-entry.audio_ms // _KAI_AUDIO_MS_PER_TOKEN) for entry in answer)
     return Usage(
         total_tokens=in_text + in_audio + out_text + out_audio,
         input_tokens=in_text + in_audio,

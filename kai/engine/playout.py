@@ -27,10 +27,13 @@ ECHO_TAIL_SAMPLES: Final = CALL_HZ * 7 // 10
 
 @dataclass(slots=True)
 class _Segment:
-    """The sound of one answer at 48 000 Hz; one resampler for all of it, so that its clauses join without a click."""
+    """The sound of one answer at 48 000 Hz; one resampler for all of it, so that its clauses join without a click.
+
+    `items` are its items in order, each with where its sound begins.
+    """
 
     response_id: str
-    item_id: str
+    items: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     resampler: Resampler = field(default_factory=lambda: Resampler(SPEECH_HZ, CALL_HZ))
     queue: deque[Int16] = field(default_factory=deque[Int16])
     queued_samples: int = 0
@@ -42,6 +45,22 @@ class _Segment:
         if len(samples):
             self.queue.append(samples)
             self.queued_samples += len(samples)
+
+    def add_speech(self, item_id: str, speech: Int16) -> None:
+        """More of the answer, ``(n,)`` int16 at 24 000 Hz."""
+        if not self.items or self.items[-1][0] != item_id:
+            self.items.append((item_id, self.played_samples + self.queued_samples))
+        self.add(self.resampler.push(speech))
+
+    def cut(self) -> Dropped:
+        """What is lost when the answer ends here: of each item that was not heard to its end, how much of it was heard."""
+        ends = [start for _, start in self.items[1:]]
+        heard = [
+            (item_id, max(0, self.played_samples - start) * 1000 // CALL_HZ)
+            for n, (item_id, start) in enumerate(self.items)
+            if n == len(ends) or self.played_samples < ends[n]
+        ]
+        return Dropped(self.response_id, self.played_samples * 1000 // CALL_HZ, tuple(heard))
 
     def take(self, count: int) -> Int16:
         """At most `count` samples of the queue's first piece."""
@@ -93,10 +112,10 @@ class Playout:
         if response_id == self._dropped_id:
             return None
         if not self._segments or self._segments[-1].response_id != response_id:
-            self._segments.append(_Segment(response_id, item_id))
+            self._segments.append(_Segment(response_id))
         segment = self._segments[-1]
         position = self.pulled_samples + sum(queued.queued_samples for queued in self._segments)
-        segment.add(segment.resampler.push(speech))
+        segment.add_speech(item_id, speech)
         self._start_first()
         return position
 
@@ -134,10 +153,7 @@ class Playout:
 
     def drop(self) -> list[Dropped]:
         """Forgets all that was not pulled; what was cut off, first the answer that was sounding."""
-        dropped = [
-            Dropped(segment.response_id, segment.item_id, segment.played_samples * 1000 // CALL_HZ)
-            for segment in self._segments
-        ]
+        dropped = [segment.cut() for segment in self._segments]
         if dropped:
             self._dropped_id = dropped[-1].response_id
         self._segments.clear()

@@ -3,16 +3,19 @@
 It comes as a mind's body, ``{"script": {...}}``, by ``PUT /kai/minds/{id}``, and is chosen by ``model="kai-<id>"``::
 
     {"seed": 7,
-     "connects": [{"status": 429, "code": "rate_limit_exceeded"}, {"wait_ms": 300}, {"has_no_udp": true}],
+     "connects": [{"status": 429, "code": "rate_limit_exceeded", "retry_after": "2"}, {"wait_ms": 300},
+                  {"has_no_udp": true}, {"longest_ms": 8000}],
      "turns": [[{"say": "One moment."}, {"tool": "current_time", "arguments": {}}],
                [{"wait_ms": [50, 200]}, {"say": "It is noon."}, {"limits": {"tokens": [1000, 40, 12.5]}}],
                [{"say": "And then"}, {"drop": true}]]}
 
 Each connection takes the next of ``connects`` and each answer the next of ``turns``, whichever session asks; past the end
-connections are as always and answers say so. A step is one of: ``say`` (words), ``tool`` with ``arguments``, ``wait_ms``
-(a number, or a range of which the seed picks), ``error`` (an error event of that code; the session goes on), ``fail`` (the
-response fails with that code), ``cut`` (it stays incomplete for that reason), ``drop`` (the connection ends without a
-word), ``expire`` (the session's time is over), ``limits`` (what is left of the provider's, as limit, remaining, seconds).
+connections are as always and answers say so. A step is one of: ``say`` (words; with ``at_ms``, a start and an end for each
+word, they are tones at exactly these times), ``item`` (what follows is another item of the same answer), ``tool`` with
+``arguments``, ``wait_ms`` (a number, or a range of which the seed picks), ``event`` (sent as it is, whatever it is),
+``error`` (an error event of that code; the session goes on), ``fail`` (the response fails with that code), ``cut`` (it stays
+incomplete for that reason), ``drop`` (the connection ends without a word), ``expire`` (the session's time is over),
+``limits`` (what is left of the provider's, as limit, remaining, seconds).
 """
 
 from __future__ import annotations
@@ -24,23 +27,33 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from kai.engine.thinking import Question, Said, Staged, Thought, ToolCall
+import numpy as np
+
+from kai.engine.speech.synthesise import SAMPLE_RATE_HZ as SPEECH_HZ
+from kai.engine.speech.synthesise import Clause, WordSpan
+from kai.engine.thinking import NextItem, Question, Said, Staged, Thought, ToolCall, Uttered
 from kai.wire.realtime import ClientMistake, JsonObject, RateLimit
 
 MAX_STEPS: Final = 500
+TONE_HZ: Final = 220.0
+TONE_PEAK: Final = 9_000
 MAX_WAIT_MS: Final = 60_000
+MAX_LONGEST_MS: Final = 3_600_000
 THE_END: Final = "My script ends here."
 _STAGED: Final = frozenset({"error", "fail", "cut", "drop", "expire"})
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """What a connection meets: a wait, then a refusal (``status`` other than 0), or a media path that leads nowhere."""
+    """What a connection meets: a wait, then a refusal (``status`` other than 0; ``retry_after`` is its header), a media path
+    that leads nowhere, or a session that expires sooner (``longest_s`` other than 0)."""
 
     wait_s: float = 0.0
     status: int = 0
     code: str = ""
+    retry_after: str = ""
     has_no_udp: bool = False
+    longest_s: float = 0.0
 
 
 class Script:
@@ -52,6 +65,7 @@ class Script:
         if set(body) - {"seed", "connects", "turns"}:
             raise _mistake("A script has 'seed', 'connects' and 'turns'.")
         seed = body.get("seed", 0)
+        self._answer_count = 0
         self._random = random.Random(seed if isinstance(seed, int) else 0)
         self._connects = [_connect(entry) for entry in _list(body, "connects")]
         self._turns = [_turn(entry) for entry in _list(body, "turns")]
@@ -66,13 +80,21 @@ class Script:
         """See `Thinker.think`."""
         del question
         steps = self._turns.pop(0) if self._turns else [{"say": THE_END}]
+        self._answer_count += 1
+        answer = self._answer_count
         for index, step in enumerate(steps):
             match step:
+                case {"say": str(text), "at_ms": list() as at_ms}:
+                    yield Uttered(_tones(text, cast("list[list[int]]", at_ms)))
                 case {"say": str(text)}:
                     yield Said(f"{text} ")
+                case {"item": _}:
+                    yield NextItem()
+                case {"event": dict() as event}:
+                    yield Staged("event", event=cast("JsonObject", event))
                 case {"tool": str(name)}:
                     arguments: Any = step.get("arguments", "{}")
-                    yield ToolCall(f"call_{id(steps):x}_{index}", name, _json(arguments))
+                    yield ToolCall(f"call_{answer}_{index}", name, _json(arguments))
                 case {"wait_ms": int() | list() as wait_ms}:
                     await asyncio.sleep(self._wait_s(wait_ms))
                 case {"limits": dict() as limits}:
@@ -92,8 +114,12 @@ def _json(value: object) -> str:
 
 def _connect(entry: object) -> Connect:
     match entry:
+        case {"status": int(status), "code": str(code), "retry_after": str(retry_after)}:
+            return Connect(status=status, code=code, retry_after=retry_after)
         case {"status": int(status), "code": str(code)}:
             return Connect(status=status, code=code)
+        case {"longest_ms": int(longest_ms)} if 0 < longest_ms <= MAX_LONGEST_MS:
+            return Connect(longest_s=longest_ms / 1000)
         case {"wait_ms": int(wait_ms)} if 0 <= wait_ms <= MAX_WAIT_MS:
             return Connect(wait_s=wait_ms / 1000)
         case {"has_no_udp": True}:
@@ -101,7 +127,9 @@ def _connect(entry: object) -> Connect:
         case {} if not entry:
             return Connect()
         case _:
-            raise _mistake("A connect has 'status' and 'code', or 'wait_ms', or 'has_no_udp', or nothing.")
+            raise _mistake(
+                "A connect has 'status' and 'code', 'wait_ms', 'has_no_udp', 'longest_ms', or nothing."
+            )
 
 
 def _turn(entry: object) -> list[Mapping[str, Any]]:
@@ -110,7 +138,15 @@ def _turn(entry: object) -> list[Mapping[str, Any]]:
     steps: list[Mapping[str, Any]] = []
     for step in cast("list[object]", entry):
         match step:
-            case {"say": str()} | {"tool": str()} | {"wait_ms": int()} | {"limits": dict()}:
+            case {"say": str(text), "at_ms": list() as at_ms} if _are_times(
+                text, cast("list[object]", at_ms)
+            ):
+                pass
+            case {"say": str(), **rest} if not rest:
+                pass
+            case {"tool": str()} | {"wait_ms": int()} | {"limits": dict()} | {"item": True}:
+                pass
+            case {"event": {"type": str()}}:
                 pass
             case {"wait_ms": [int(low), int(high)]} if low <= high:
                 pass
@@ -120,6 +156,35 @@ def _turn(entry: object) -> list[Mapping[str, Any]]:
                 raise _mistake("A step is no step that we know.")
         steps.append(cast("Mapping[str, Any]", step))
     return steps
+
+
+def _are_times(text: str, at_ms: list[object]) -> bool:
+    """Whether these are a start and an end for each word, one after the other."""
+    flat: list[int] = []
+    for pair in at_ms:
+        match pair:
+            case [int(start_ms), int(end_ms)]:
+                flat += [start_ms, end_ms]
+            case _:
+                return False
+    return (
+        bool(flat)
+        and len(at_ms) == len(text.split())
+        and flat == sorted(flat)
+        and all(0 <= ms <= MAX_WAIT_MS for ms in flat)
+    )
+
+
+def _tones(text: str, at_ms: list[list[int]]) -> Clause:
+    """Each word of the text as a tone at its time, with silence between; lips and words known to the sample."""
+    pcm = np.zeros(at_ms[-1][1] * SPEECH_HZ // 1000, np.int16)
+    words: list[WordSpan] = []
+    for word, (start_ms, end_ms) in zip(text.split(), at_ms, strict=True):
+        start, end = start_ms * SPEECH_HZ // 1000, end_ms * SPEECH_HZ // 1000
+        time_s = np.arange(end - start) / SPEECH_HZ
+        pcm[start:end] = (TONE_PEAK * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
+        words.append(WordSpan(word, start, end))
+    return Clause(text, pcm, phonemes=(), visemes=(), words=tuple(words))
 
 
 def _limits(given: Mapping[str, Any]) -> tuple[RateLimit, ...]:

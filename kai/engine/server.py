@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from starlette.applications import Starlette
@@ -52,6 +53,16 @@ class Refused(Exception):
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
         self.response = response
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """A session that is about to begin."""
+
+    config: wire.SessionConfig
+    thinker: Thinker
+    longest_s: float
+    has_no_udp: bool
 
 
 class Engine:
@@ -127,21 +138,15 @@ class Engine:
     async def _create_call(self, request: Request) -> Response:
         key = self._admitted(request)
         offer, wanted = await self._read_offer(request)
-        config = self._start_session(wanted or self._keys.session_of(key), request.query_params.get("model"))
-        self._admit_one_more()
-        thinker = self._thinker_of(config)
-        staged = self._minds.next_connect(str(config.model))
-        await asyncio.sleep(staged.wait_s)
-        if staged.status:
-            raise Refused(refusal(staged.status, "Staged by a script.", code=staged.code))
-        if staged.has_no_udp:
+        opening = await self._open(wanted or self._keys.session_of(key), request.query_params.get("model"))
+        if opening.has_no_udp:
             offer = _CANDIDATE_PORT.sub(r"\g<1>9", offer)
         call = Call(
             speech=self._speech,
             workers=self._workers,
-            config=config,
-            longest_s=self._longest_session_s,
-            thinker=thinker,
+            config=opening.config,
+            longest_s=opening.longest_s,
+            thinker=opening.thinker,
         )
         if self._tasks is None:
             raise HTTPException(503, "The engine is closing.")
@@ -155,7 +160,7 @@ class Engine:
         except TimeoutError as exc:
             call.hang_up()
             raise HTTPException(504, "The engine could not answer the offer in time.") from exc
-        if staged.has_no_udp:
+        if opening.has_no_udp:
             answer = _CANDIDATE_PORT.sub(r"\g<1>9", answer)
         headers = {"Location": f"/v1/realtime/calls/{call.call_id}", marks.HEADER: "1"}
         return Response(answer, status_code=201, media_type="application/sdp", headers=headers)
@@ -213,65 +218,74 @@ class Engine:
         return Response(status_code=204)
 
     async def _connect(self, websocket: WebSocket) -> None:
-        refused = self._refuse_socket(websocket)
-        if refused is not None:
-            await websocket.send_denial_response(refused)
+        try:
+            wanted = await self._admit_socket(websocket)
+        except Refused as refused:
+            await websocket.send_denial_response(refused.response)
             return
-        call = self._calls.get(websocket.query_params.get("call_id", ""))
-        self._socket_count += call is None
+        except wire.ClientMistake as mistake:
+            await websocket.send_denial_response(
+                refusal(400, mistake.message, code=mistake.code, param=mistake.param)
+            )
+            return
+        is_own = isinstance(wanted, _Opening)
+        self._socket_count += is_own
         try:
             offered = websocket.scope.get("subprotocols", [])
             await websocket.accept(subprotocol="realtime" if "realtime" in offered else None)
             if "realtime=v1" in websocket.headers.get("openai-beta", ""):
                 await websocket.close(4000, "beta_api_shape_disabled")
-            elif call is not None:
-                await join_call(websocket, call)
+            elif isinstance(wanted, Call):
+                await join_call(websocket, wanted)
             else:
-                await self._converse(websocket)
+                await converse(
+                    websocket,
+                    speech=self._speech,
+                    workers=self._workers,
+                    config=wanted.config,
+                    longest_s=wanted.longest_s,
+                    thinker=wanted.thinker,
+                )
         finally:
-            self._socket_count -= call is None
+            self._socket_count -= is_own
 
-    def _refuse_socket(self, websocket: WebSocket) -> Response | None:
-        if not self._keys.admits(key_of(websocket.headers)):
-            return _refuse_key()
+    async def _admit_socket(self, websocket: WebSocket) -> Call | _Opening:
+        """What a WebSocket is for: a call's side channel, or a session of its own. Raises `Refused` and `ClientMistake`."""
+        key = key_of(websocket.headers)
+        if not self._keys.admits(key):
+            raise Refused(_refuse_key())
         call_id = websocket.query_params.get("call_id")
         if call_id is not None:
             if call_id in self._calls:
-                return None
-            return refusal(404, "No session found for the provided call_id.", code="call_id_not_found")
+                return self._calls[call_id]
+            message = "No session found for the provided call_id."
+            raise Refused(refusal(404, message, code="call_id_not_found"))
         if websocket.query_params.get("intent", "conversation") != "conversation":
-            return refusal(
-                400, "This engine has 'realtime' sessions only.", code="invalid_value", param="intent"
+            raise wire.ClientMistake(
+                "This engine has 'realtime' sessions only.", code="invalid_value", param="intent"
             )
-        try:
-            config = self._session_on(websocket)
-            self._thinker_of(config)
-            staged = self._minds.next_connect(str(config.model))
-            if staged.status:
-                return refusal(staged.status, "Staged by a script.", code=staged.code)
-        except wire.ClientMistake as mistake:
-            return refusal(400, mistake.message, code=mistake.code, param=mistake.param)
-        return self._refuse_full()
-
-    def _session_on(self, websocket: WebSocket) -> wire.SessionConfig:
-        wanted = self._keys.session_of(key_of(websocket.headers))
-        return self._start_session(wanted, websocket.query_params.get("model"))
-
-    def _thinker_of(self, config: wire.SessionConfig) -> Thinker:
-        return self._minds.thinker_of(str(config.model))
-
-    async def _converse(self, websocket: WebSocket) -> None:
-        config = self._session_on(websocket)
-        await converse(
-            websocket,
-            speech=self._speech,
-            workers=self._workers,
-            config=config,
-            longest_s=self._longest_session_s,
-            thinker=self._thinker_of(config),
-        )
+        return await self._open(self._keys.session_of(key), websocket.query_params.get("model"))
 
     # Inside
+
+    async def _open(self, wanted: wire.SessionConfig | None, model: str | None) -> _Opening:
+        """A session that may begin, as a script has it where one is chosen. Raises `Refused` and `ClientMistake`."""
+        config = self._start_session(wanted, model)
+        refused = self._refuse_full()
+        if refused is not None:
+            raise Refused(refused)
+        thinker = self._minds.thinker_of(str(config.model))
+        staged = self._minds.next_connect(str(config.model))
+        await asyncio.sleep(staged.wait_s)
+        if staged.status:
+            raise Refused(
+                refusal(
+                    staged.status, "Staged by a script.", code=staged.code, retry_after=staged.retry_after
+                )
+            )
+        longest_s = staged.longest_s or self._longest_session_s
+        config = replace(config, expires_at=int(time.time() + longest_s))
+        return _Opening(config, thinker, longest_s, staged.has_no_udp)
 
     async def _supervise(self, call: Call, offer: str) -> None:
         try:
@@ -302,11 +316,6 @@ class Engine:
             "then try again.",
             code="too_many_conversations",
         )
-
-    def _admit_one_more(self) -> None:
-        refused = self._refuse_full()
-        if refused is not None:
-            raise Refused(refused)
 
     def _start_session(self, wanted: wire.SessionConfig | None, model: str | None) -> wire.SessionConfig:
         expires_at = int(time.time() + self._longest_session_s)

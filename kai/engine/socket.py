@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from kai.engine.answer import CONTENT_INDEX, OUTPUT_INDEX
+from kai.engine.answer import CONTENT_INDEX, Place
 from kai.engine.call import Call, HungUp
 from kai.engine.conversation import Conversation, Dropped, new_id
 from kai.engine.speech.kit import SpeechKit
@@ -108,18 +108,18 @@ class SocketTransport:
         """All: the client keeps Kai's sound out of its microphone."""
         return 1.0
 
-    def send(self, event: wire.KnownServerEvent) -> None:
+    def send(self, event: wire.ServerEvent) -> None:
         """Queues an event for the client."""
         self._outbox.put_nowait(wire.encode(event))
 
-    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+    def speak(self, place: Place, clause: Clause) -> None:
         """Queues a clause as base64, 200 ms an event."""
         for start in range(0, len(clause.pcm), DELTA_SAMPLES):
             sound = pcm.to_bytes(clause.pcm[start : start + DELTA_SAMPLES])
             delta = wire.OutputAudioDelta(
-                response_id=response_id,
-                item_id=item_id,
-                output_index=OUTPUT_INDEX,
+                response_id=place.response_id,
+                item_id=place.item_id,
+                output_index=place.output_index,
                 content_index=CONTENT_INDEX,
                 delta=base64.b64encode(sound).decode(),
                 event_id=new_id("event"),

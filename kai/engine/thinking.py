@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from kai.engine.speech.library import Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
 from kai.engine.speech.skills import Effect
+from kai.engine.speech.synthesise import Clause
 from kai.engine.workers import Workers
 from kai.errors import KaiError
 from kai.wire.realtime import Item, JsonObject, RateLimit
@@ -104,15 +105,28 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Uttered:
+    """The next words with their sound: nothing is left to be spoken."""
+
+    clause: Clause
+
+
+@dataclass(frozen=True, slots=True)
+class NextItem:
+    """What was said so far is an item of the answer by itself, as a preamble is; what follows is another."""
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """A script wants something of the provider's to happen here: `kai.engine.script` says what there is."""
 
     kind: str
     code: str = ""
     limits: tuple[RateLimit, ...] = ()
+    event: JsonObject | None = None
 
 
-Thought: TypeAlias = Said | ToolCall | Trouble | Effect | Staged
+Thought: TypeAlias = Said | Uttered | NextItem | ToolCall | Trouble | Effect | Staged
 
 
 class Thinker(Protocol):

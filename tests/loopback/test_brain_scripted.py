@@ -18,7 +18,10 @@ from kai.core.config import BrainConfig, TurnTaking
 from kai.core.events import (
     AssistantTranscriptChanged,
     AudioCleared,
+    AudioStarted,
+    AudioStopped,
     BrainComplained,
+    BrainRemarked,
     LegFailed,
     RateLimitsReported,
     ResponseCreated,
@@ -90,6 +93,83 @@ async def test_a_tool_turn_with_a_preamble_is_one_answer_a_result_and_one_more(
     assert {e.cost_usd for e in log.of(UsageReported)} == {None}
 
 
+async def test_a_preamble_and_an_answer_are_two_lines_of_one_answer_that_sounds_in_one_piece(
+    engine: RunningEngine, transport: str
+) -> None:
+    endpoint = scripted(engine, turns=[[{"say": "One moment."}, {"item": True}, {"say": "It is noon."}]])
+    async with talking(transport, endpoint) as (brain, log):
+        brain.send_text("t1", "What time is it?")
+        made = await log.wait_for_a(ResponseDone, WITHIN_S)
+        await log.wait(lambda: log.ended(made.response_id), WITHIN_S)
+    lines = {e.item_id: e.text for e in log.of(AssistantTranscriptChanged) if e.is_final}
+    assert list(lines.values()) == ["One moment.", "It is noon."]
+    assert {e.response_id for e in log.of(AssistantTranscriptChanged)} == {made.response_id}
+    assert len(log.of(AudioStarted)) == len(log.of(AudioStopped)) == 1
+    assert [entry for entry in log.order if entry[0] == "end"] == [("end", made.response_id)]
+    assert set(log.sounds) == {made.response_id}
+
+
+TWO_ITEMS = [
+    {"say": "One two", "at_ms": [[0, 400], [500, 1000]]},
+    {"item": True},
+    {"say": "three four five six", "at_ms": [[200, 400], [500, 1000], [1500, 2000], [2500, 6000]]},
+]
+
+
+@pytest.mark.long
+async def test_of_two_items_only_the_one_that_was_cut_is_truncated(
+    engine: RunningEngine, transport: str, validated: list[str]
+) -> None:
+    """Over WebRTC the server knows what went out; over a WebSocket it is told, item by item."""
+    async with talking(transport, scripted(engine, turns=[TWO_ITEMS])) as (brain, log):
+        brain.send_text("t1", "Count")
+        made = await log.wait_for_a(ResponseDone, WITHIN_S)
+        await log.wait(lambda: log.pcm(made.response_id).size > 24_000 * 17 // 10, WITHIN_S)
+        brain.cancel(made.response_id)
+        brain.tell_heard(made.response_id, 1_700)
+        async with asyncio.timeout(WITHIN_S):
+            while not (cuts := [m for m in map(json.loads, validated) if m["type"].endswith("truncated")]):
+                await asyncio.sleep(0.02)
+    items = list(dict.fromkeys(e.item_id for e in log.of(AssistantTranscriptChanged)))
+    assert len(items) == 2
+    assert [cut["item_id"] for cut in cuts] == items[1:]
+    assert 500 < cuts[0]["audio_end_ms"] < (701 if transport == "websocket" else 2_500)
+    assert log.of(BrainComplained) == []
+
+
+@pytest.mark.long
+async def test_word_times_fall_where_the_words_sound(engine: RunningEngine) -> None:
+    async with talking("webrtc", scripted(engine, turns=[TWO_ITEMS])) as (brain, log):
+        brain.send_text("t1", "Count")
+        made = await log.wait_for_a(ResponseDone, WITHIN_S)
+        await log.wait(lambda: log.pcm(made.response_id).size > 24_000 * 4, WITHIN_S)
+    words = [word for marks in log.marked[made.response_id] for word in marks.words]
+    assert [word.label for word in words] == ["One", "two", "three", "four", "five", "six"]
+    starts_ms = [word.start / 24 for word in words]
+    told = [start_ms - starts_ms[0] for start_ms in starts_ms]
+    assert told == pytest.approx([0, 500, 1200, 1500, 2500, 3500], abs=2)
+    # The tones themselves, from where silence of 80 ms and more ends.
+    loud = np.flatnonzero(np.abs(log.pcm(made.response_id).astype(np.int32)) > 2_000)
+    onsets_ms = loud[np.flatnonzero(np.diff(loud, prepend=-24_000) > 24 * 80)] / 24
+    assert list(onsets_ms) == pytest.approx(starts_ms, abs=40)
+
+
+async def test_events_that_nobody_knows_are_counted_and_disturb_nothing(
+    engine: RunningEngine, transport: str
+) -> None:
+    dream = {"event": {"type": "test.dream", "response_id": "r1", "depth": [1, {"of": "sleep"}]}}
+    endpoint = scripted(
+        engine, turns=[[dream, {"say": "Good morning."}, dream, {"event": {"type": "test.x"}}]]
+    )
+    async with talking(transport, endpoint) as (brain, log):
+        brain.send_text("t1", "Hello")
+        made = await log.wait_for_a(ResponseDone, WITHIN_S)
+        await log.wait(lambda: log.ended(made.response_id), WITHIN_S)
+        assert brain.unknown_events == {"test.dream": 2, "test.x": 1}
+    assert [e.kind for e in log.of(BrainRemarked)] == ["test.dream", "test.dream", "test.x"]
+    assert (made.status, log.of(BrainComplained, LegFailed)) == ("completed", [])
+
+
 @pytest.mark.parametrize(
     ("step", "code", "is_retryable"),
     [
@@ -149,6 +229,14 @@ async def test_a_refused_connection_says_why_and_the_next_one_may_succeed(
     async with talking(transport, endpoint) as (brain, _):
         assert brain.facts.transport == transport
         assert brain.facts.expires_in_s == pytest.approx(3600, abs=60)
+
+
+async def test_a_provider_that_asks_for_a_pause_is_heard(engine: RunningEngine, transport: str) -> None:
+    refusal = {"status": 429, "code": "rate_limit_exceeded", "retry_after": "7"}
+    with pytest.raises(BrainError) as caught:
+        await BRAINS[transport](scripted(engine, connects=[refusal])).open(Look(), BrainLog())
+    assert (caught.value.code, caught.value.retry_after_s) == ("rate-limit", 7.0)
+    assert caught.value.message == "OpenAI is asked too often just now. Kai tries again in 7 seconds."
 
 
 async def test_no_key_is_said_before_anybody_is_asked() -> None:

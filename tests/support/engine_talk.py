@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kai.engine import session
+from kai.engine.answer import Place
 from kai.engine.call import HungUp
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.playout import Playout
@@ -32,7 +33,8 @@ class Transport:
     """Remembers what was sent; plays Kai's sound as far as it is told to."""
 
     plays_sound: bool = True
-    events: list[wire.KnownServerEvent] = field(default_factory=list[wire.KnownServerEvent])
+    events: list[Any] = field(default_factory=list[Any])
+    clauses: list[Clause] = field(default_factory=list[Clause])
     cut_offs: list[str] = field(default_factory=list[str])
     foreign: float = 1.0
     ducks: list[bool] = field(default_factory=list[bool])
@@ -59,13 +61,14 @@ class Transport:
     def foreign_share(self) -> float:
         return self.foreign
 
-    def send(self, event: wire.KnownServerEvent) -> None:
+    def send(self, event: wire.ServerEvent) -> None:
         self.events.append(event)
         self.changed.set()
 
-    def speak(self, response_id: str, item_id: str, clause: Clause) -> None:
+    def speak(self, place: Place, clause: Clause) -> None:
+        self.clauses.append(clause)
         if self.plays_sound:
-            self.playout.push(response_id, item_id, clause.pcm)
+            self.playout.push(place.response_id, place.item_id, clause.pcm)
 
     def end_speech(self, response_id: str) -> None:
         self.playout.end(response_id)
@@ -82,7 +85,7 @@ class Transport:
 
     @property
     def types(self) -> list[str]:
-        return [event.TYPE for event in self.events]
+        return [getattr(event, "TYPE", None) or event.type for event in self.events]
 
     async def wait(self, kind: type[Any], count: int = 1) -> Any:
         """The count-th event of that type."""

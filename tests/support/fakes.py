@@ -101,12 +101,14 @@ class BrainLog(_Log):
 
     order: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     sounds: dict[str, list[Pcm]] = field(default_factory=dict[str, list[Pcm]])
+    marked: dict[str, list[Marks]] = field(default_factory=dict[str, list[Marks]])
 
     def sound(self, segment_id: str, pcm: Pcm) -> None:
         self.sounds.setdefault(segment_id, []).append(pcm)
         self._note("sound", segment_id)
 
     def marks(self, segment_id: str, marks: Marks) -> None:
+        self.marked.setdefault(segment_id, []).append(marks)
         self._note("marks", segment_id)
 
     def end_segment(self, segment_id: str) -> None:
