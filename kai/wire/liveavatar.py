@@ -60,14 +60,15 @@ class Refusal(ProtocolError):
     """The service answered with an error: HTTP ``status``, its own ``number`` (0 where it gave none), and, where it said
     so, after how many seconds to try again. ``said`` is the service's text, for logs and for telling refusals apart."""
 
-    def __init__(self, status: int, number: int, said: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, status: int, number: int, said: str, retry_after_s: float = 0.0) -> None:
         super().__init__(
-            f"The avatar service refused the request ({status}).", code=f"liveavatar-{number or status}"
+            f"The avatar service refused the request ({status}).",
+            code=f"liveavatar-{number or status}",
+            retry_after_s=retry_after_s,
         )
         self.status = status
         self.number = number
         self.said = said
-        self.retry_after_s = retry_after_s
 
 
 # REST bodies
@@ -226,7 +227,7 @@ def open_envelope(status: int, text: str | bytes, retry_after: str | None = None
     if is_good:
         return body.get("data")
     number = body.get("code")
-    wait_s = parse_retry_after(retry_after)
+    wait_s = parse_retry_after(retry_after) or 0.0
     raise Refusal(status, number if isinstance(number, int) else 0, _error_text(body), wait_s)
 
 
