@@ -90,6 +90,7 @@ def test_a_talk_with_the_cloud_face_is_seen_heard_and_stopped(
     person.wait(lambda: not list((state / "paid-sessions").glob("*.json")), 5, "no record left")
 
 
+@pytest.mark.long
 def test_the_local_face_takes_over_when_the_avatar_is_lost_and_the_talk_goes_on(
     person: Visitor, server: RunningLiveAvatar
 ) -> None:

@@ -29,7 +29,7 @@ def namespace() -> list[str]:
 
 
 @pytest.mark.timeout(WALK_S + 20)
-@pytest.mark.parametrize("kind", ["link-local", "nothing"])
+@pytest.mark.parametrize("kind", ["link-local", pytest.param("nothing", marks=pytest.mark.long)])
 def test_a_talk_without_a_way_out(kind: str) -> None:
     walk = subprocess.run(
         [*namespace(), sys.executable, "-m", "tests.browser.offline_walk", kind],

@@ -30,7 +30,7 @@ def say_unseen(person: Visitor, text: str) -> None:
     person.page.evaluate(post, text)
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1024, 768)])
+@pytest.mark.parametrize("size", [(1280, 720), pytest.param((1024, 768), marks=pytest.mark.long)])
 def test_presenter_mode_comes_and_goes_by_key_and_the_talk_goes_on(
     app: AppProcess, chromium: Path, size: tuple[int, int]
 ) -> None:
