@@ -6,15 +6,16 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
+from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.desk import AvatarDesk
-from kai.adapters.liveavatar.face import KIND, AvatarChoice, LiveAvatarFace
+from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
@@ -29,7 +30,7 @@ from kai.ports import AvatarFace, VoiceBrain
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
-from kai.runtime.calls import CallDesk
+from kai.runtime import calls
 from kai.runtime.faces import FaceStack
 from kai.runtime.hub import Services, SessionHub
 from kai.runtime.session import Session
@@ -59,7 +60,7 @@ class App:
         self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
         self._avatars: LiveAvatarApi | None = None
         self._desk: AvatarDesk | None = None
-        self._reaping: asyncio.Task[int] | None = None
+        self._reaping: list[asyncio.Task[int]] = []
 
     @property
     def avatar_desk(self) -> AvatarDesk | None:
@@ -75,17 +76,17 @@ class App:
             limit_s = self._settings.liveavatar_minutes * 60
             self._desk = AvatarDesk(self._avatars, self._avatar_choice(), self._records, limit_s=limit_s)
             self._desk.open()
-            self._reaping = asyncio.create_task(
-                self._records.reap(KIND, self._avatars.stop), name="app: reap paid sessions"
-            )
-        if not self._settings.has_cloud_brain:
+            self._reap(liveavatar.KIND, self._avatars.stop)
+        if self._settings.has_cloud_brain:
+            self._reap(calls.KIND, self._hang_up)
+        else:
             self._engine = EngineProcess(self._on_progress)
             self._engine.start()
 
     async def aclose(self) -> None:
-        if self._reaping is not None:
-            self._reaping.cancel()
-            await asyncio.gather(self._reaping, return_exceptions=True)
+        for reaping in self._reaping:
+            reaping.cancel()
+        await asyncio.gather(*self._reaping, return_exceptions=True)
         if self._engine is not None:
             await self._engine.aclose()
         if self._desk is not None:
@@ -124,7 +125,7 @@ class App:
             self._memory.follow(session, owner_of(browser_id), page.media)
         return session, page
 
-    def make_calls(self) -> CallDesk | None:
+    def make_calls(self) -> calls.CallDesk | None:
         """The desk for calls that pages make themselves; none where the brain is the local engine."""
         if not self._settings.has_cloud_brain:
             return None
@@ -132,10 +133,14 @@ class App:
         async def open_call(browser_id: str, look: Look, offer: str) -> tuple[str, str]:
             return await proxy.open_call(self._cloud_brain(browser_id), look, offer)
 
-        async def hang_up(call_id: str) -> None:
-            await proxy.hang_up(self._cloud_brain(""), call_id)
+        return calls.CallDesk(open_call, self._hang_up, self._records)
 
-        return CallDesk(open_call, hang_up)
+    async def _hang_up(self, call_id: str) -> None:
+        await proxy.hang_up(self._cloud_brain(""), call_id)
+
+    def _reap(self, kind: str, stop: Callable[[str], Awaitable[None]]) -> None:
+        work = self._records.reap(kind, stop)
+        self._reaping.append(asyncio.create_task(work, name=f"app: reap sessions of {kind}"))
 
     def _cloud_brain(self, browser_id: str) -> Endpoint:
         settings = self._settings

@@ -1,6 +1,7 @@
-"""Which paid sessions this computer has running, on disk before they are started, so that none outlives its owner.
+"""Which paid sessions this computer has running, on disk, so that none outlives its owner: avatars, and calls of pages.
 
-One small file a session, mode 0600: kind, id, the owner's pid and when that process began, and when the session was
+Whoever gets a session's id before it starts notes it before (an avatar's comes with its token), else as soon as it is
+known. One small file a session, mode 0600: kind, id, the owner's pid and when that process began, and when the session was
 started. Never a token or a key. A session whose owner is dead is an orphan; the next start of the app stops it.
 """
 
@@ -56,7 +57,7 @@ class PaidSessions:
         self._folder = folder or Path(platformdirs.user_state_dir("kai", appauthor=False)) / "paid-sessions"
 
     def note(self, kind: str, session_id: str) -> None:
-        """Record a session of this process; to be called before it is started."""
+        """Record a session of this process. Writes to disk and waits for it."""
         if not _SAFE.fullmatch(kind) or not _SAFE.fullmatch(session_id):
             raise KaiError(
                 "The provider gave a session an id that cannot be recorded.", code="bad-session-id"
@@ -90,17 +91,19 @@ class PaidSessions:
         return tuple(record for record in self.all() if record.kind == kind and record.is_orphan)
 
     async def reap(self, kind: str, stop: Callable[[str], Awaitable[None]]) -> int:
-        """Stop every orphan at its provider by ``stop(id)``; how many were stopped. What fails is tried again next time."""
+        """Stop every orphan at its provider by ``stop(id)``; how many were stopped. What fails is tried again next time.
+
+        ``stop`` raises `KaiError` where the session may still run; of one that its provider does not know it says nothing.
+        """
         count = 0
         for record in self.orphans(kind):
             try:
                 await stop(record.id)
             except KaiError as exc:
-                if exc.code != "avatar-unusable":  # not known there any more: then there is nothing to stop
-                    log.warning(
-                        "an orphaned session could not be stopped", extra={"kind": kind, "code": exc.code}
-                    )
-                    continue
+                log.warning(
+                    "an orphaned session could not be stopped", extra={"kind": kind, "code": exc.code}
+                )
+                continue
             self.forget(kind, record.id)
             count += 1
         if count:

@@ -1,4 +1,8 @@
-"""Calls that pages open themselves through our server: who may, how often, and that each one ends with its talk."""
+"""Calls that pages open themselves through our server: who may, how often, and that each one ends with its talk.
+
+Such a call lives in the page and goes on without us, so it is recorded on disk as soon as it has an id: the next start of
+the app hangs up what a killed one left.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from kai.core.state import Look
 from kai.errors import KaiError
@@ -21,10 +26,24 @@ TOKEN_S = 30.0
 TOKENS_KEPT = 256
 CALLS_PER_MINUTE = 6
 HANG_UP_S = 5.0
+KIND: Final = "openai-call"
+"""What these calls are named among the records of paid sessions."""
 
 OpenCall = Callable[[str, Look, str], Awaitable[tuple[str, str]]]
 """Posts an offer for that browser: ``(call id, SDP answer)``. Raises ``KaiError``."""
 HangUp = Callable[[str], Awaitable[None]]
+
+
+class Records(Protocol):
+    """Where calls are noted; `kai.records.paid_sessions.PaidSessions`. Both write to disk."""
+
+    def note(self, kind: str, session_id: str) -> None: ...
+    def forget(self, kind: str, session_id: str) -> None: ...
+
+
+class _NoRecords:
+    def note(self, kind: str, session_id: str) -> None: ...
+    def forget(self, kind: str, session_id: str) -> None: ...
 
 
 def no_calls() -> CallDesk:
@@ -35,7 +54,7 @@ def no_calls() -> CallDesk:
 
     async def nothing(_call_id: str) -> None: ...
 
-    return CallDesk(refuse, nothing)
+    return CallDesk(refuse, nothing, _NoRecords())
 
 
 class CallRefused(KaiError):
@@ -57,15 +76,21 @@ class CallDesk:
     """Tokens, the rate of calls, and the calls that are open. ``open`` and ``close_of`` on Kai's loop, the rest anywhere."""
 
     def __init__(
-        self, open_call: OpenCall, hang_up: HangUp, clock: Callable[[], float] = time.monotonic
+        self,
+        open_call: OpenCall,
+        hang_up: HangUp,
+        records: Records,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_call = open_call
         self._hang_up = hang_up
+        self._records = records
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens: dict[str, _Token] = {}
         self._opened_at_s: dict[str, deque[float]] = {}
         self._calls: dict[str, str] = {}
+        self._openings: dict[asyncio.Task[str], str] = {}
 
     def issue(self, talk_id: str, browser_id: str) -> str:
         """A token for one call of that talk's page, within ``TOKEN_S``."""
@@ -92,7 +117,21 @@ class CallDesk:
         return token.talk_id
 
     async def open(self, talk_id: str, browser_id: str, look: Look, offer: str) -> str:
-        """The SDP answer to a page's offer. Raises ``CallRefused``, without a provider's words."""
+        """The SDP answer to a page's offer. Raises ``CallRefused``, without a provider's words.
+
+        A page that goes away meanwhile leaves a call that is known all the same, and ends with its talk.
+        """
+        opening = asyncio.create_task(self._open(talk_id, browser_id, look, offer), name="calls: open")
+        self._openings[opening] = talk_id
+        opening.add_done_callback(self._opened)
+        return await asyncio.shield(opening)
+
+    def _opened(self, opening: asyncio.Task[str]) -> None:
+        del self._openings[opening]
+        if not opening.cancelled():
+            opening.exception()  # whoever asked has it, unless the page is gone
+
+    async def _open(self, talk_id: str, browser_id: str, look: Look, offer: str) -> str:
         try:
             call_id, answer = await self._open_call(browser_id, look, offer)
         except KaiError as exc:
@@ -101,6 +140,12 @@ class CallDesk:
         if call_id:
             with self._lock:
                 self._calls[call_id] = talk_id
+            try:
+                await asyncio.to_thread(self._records.note, KIND, call_id)
+            except (KaiError, OSError) as exc:
+                await self._close(call_id)
+                message = "The call could not be noted on disk, so Kai ended it. Check the disk's free space."
+                raise CallRefused(500, "no-record", message) from exc
         log.info("a page opened a call", extra={"call_id": call_id})
         return answer
 
@@ -110,14 +155,18 @@ class CallDesk:
             return tuple(call for call, talk in self._calls.items() if talk == talk_id)
 
     async def close_of(self, talk_id: str) -> None:
-        """Hang up every call of that talk."""
+        """Hang up every call of that talk, also one that is just being opened."""
+        openings = [opening for opening, talk in self._openings.items() if talk == talk_id]
+        await asyncio.gather(*openings, return_exceptions=True)
         await asyncio.gather(*(self._close(call_id) for call_id in self.calls_of(talk_id)))
 
     async def _close(self, call_id: str) -> None:
         try:
             async with asyncio.timeout(HANG_UP_S):
                 await self._hang_up(call_id)
-        except (KaiError, TimeoutError):
+            await asyncio.to_thread(self._records.forget, KIND, call_id)
+        except (KaiError, OSError):  # a time-out is an OSError
+            # The record stays: the next start of the app tries again.
             log.warning("a page's call could not be hung up", extra={"call_id": call_id})
         with self._lock:
             self._calls.pop(call_id, None)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from aiortc import RTCSessionDescription
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kai.adapters.openai_realtime import proxy
+from kai.compose import App
 from kai.core.state import Look
 from kai.errors import BrainError
-from kai.runtime.calls import CALLS_PER_MINUTE, TOKEN_S, CallDesk, CallRefused
+from kai.records.paid_sessions import PaidSessions
+from kai.runtime.calls import CALLS_PER_MINUTE, KIND, TOKEN_S, CallDesk, CallRefused
 from kai.runtime.hub import SessionHub
+from kai.settings import Settings
 from kai.ui.calls import OFFER_LIMIT_BYTES, routes
 from kai.ui.host import COOKIE_NAME
 from tests.support.engine import RunningEngine, engine
@@ -36,15 +44,20 @@ class Provider:
     offers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     hung_up: list[str] = field(default_factory=list[str])
     refusal: BrainError | None = None
+    may_answer: asyncio.Event | None = None
 
     async def open_call(self, browser_id: str, look: Look, offer: str) -> tuple[str, str]:
         assert isinstance(look, Look)
         if self.refusal is not None:
             raise self.refusal
+        if self.may_answer is not None:
+            await self.may_answer.wait()
         self.offers.append((browser_id, offer))
         return f"rtc_{len(self.offers)}", "v=0\r\nanswer\r\n"
 
     async def hang_up(self, call_id: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         self.hung_up.append(call_id)
 
 
@@ -54,8 +67,15 @@ def provider() -> Provider:
 
 
 @pytest.fixture
-def desk(provider: Provider, hub: SessionHub, monkeypatch: pytest.MonkeyPatch) -> CallDesk:
-    desk = CallDesk(provider.open_call, provider.hang_up)
+def records(tmp_path: Path) -> PaidSessions:
+    return PaidSessions(tmp_path / "paid-sessions")
+
+
+@pytest.fixture
+def desk(
+    provider: Provider, records: PaidSessions, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> CallDesk:
+    desk = CallDesk(provider.open_call, provider.hang_up, records)
     monkeypatch.setattr(hub, "calls", desk)
     return desk
 
@@ -149,9 +169,9 @@ def test_a_providers_refusal_says_nothing_of_the_provider(
     assert "sk-secret" not in text
 
 
-async def test_a_token_runs_out_and_calls_end_with_their_talk() -> None:
+async def test_a_token_runs_out_and_calls_end_with_their_talk(records: PaidSessions) -> None:
     now_s, provider = [100.0], Provider()
-    desk = CallDesk(provider.open_call, provider.hang_up, clock=lambda: now_s[0])
+    desk = CallDesk(provider.open_call, provider.hang_up, records, clock=lambda: now_s[0])
     late = desk.issue("talk", "browser")
     now_s[0] += TOKEN_S + 1
     with pytest.raises(CallRefused):
@@ -161,6 +181,75 @@ async def test_a_token_runs_out_and_calls_end_with_their_talk() -> None:
     await desk.close_of("talk")
     assert provider.hung_up == ["rtc_1"]
     assert desk.calls_of("other") == ("rtc_2",)
+    assert [(record.kind, record.id) for record in records.all()] == [(KIND, "rtc_2")]
+
+
+async def test_a_call_is_on_disk_and_private_until_it_was_hung_up(
+    records: PaidSessions, tmp_path: Path
+) -> None:
+    provider = Provider()
+    desk = CallDesk(provider.open_call, provider.hang_up, records)
+    await desk.open("talk", "browser", Look(), OFFER)
+    (path,) = (tmp_path / "paid-sessions").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert set(json.loads(path.read_text())) == {"kind", "id", "owner_pid", "owner_began_s", "started_s"}
+    provider.refusal = BrainError("Not now.", code="unreachable")
+    await desk.close_of("talk")
+    assert [record.id for record in records.all()] == ["rtc_1"]
+
+
+async def test_a_call_that_cannot_be_noted_is_ended_at_once(tmp_path: Path) -> None:
+    provider = Provider()
+    (tmp_path / "paid-sessions").write_text("a file where the folder should be")
+    desk = CallDesk(provider.open_call, provider.hang_up, PaidSessions(tmp_path / "paid-sessions"))
+    with pytest.raises(CallRefused) as refused:
+        await desk.open("talk", "browser", Look(), OFFER)
+    assert (refused.value.status, refused.value.code) == (500, "no-record")
+    assert provider.hung_up == ["rtc_1"]
+    assert desk.calls_of("talk") == ()
+
+
+async def test_a_page_that_goes_while_its_call_is_opened_leaves_no_call_behind(records: PaidSessions) -> None:
+    provider = Provider(may_answer=asyncio.Event())
+    desk = CallDesk(provider.open_call, provider.hang_up, records)
+    page = asyncio.create_task(desk.open("talk", "browser", Look(), OFFER))
+    await asyncio.sleep(0.01)
+    page.cancel()
+    ending = asyncio.create_task(desk.close_of("talk"))
+    await asyncio.sleep(0.01)
+    assert provider.may_answer is not None
+    provider.may_answer.set()
+    await ending
+    assert provider.hung_up == ["rtc_1"]
+    assert records.all() == ()
+
+
+async def test_the_next_start_of_the_app_hangs_up_what_a_killed_one_left(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    endpoint = scripted(engine)
+    peer = Peer()
+    call_id, answer = await proxy.open_call(endpoint, Look(), await peer.offer())
+    await peer.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+    await peer.wait("session.created")
+    # What the killed app had noted: its own process is gone.
+    code = (
+        "import sys, os, signal, pathlib; from kai.records.paid_sessions import PaidSessions; "
+        "PaidSessions(pathlib.Path(sys.argv[1])).note(*sys.argv[2:]); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    folder = tmp_path / "paid-sessions"
+    subprocess.run(
+        [sys.executable, "-c", code, str(folder), KIND, call_id], check=False, cwd=Path(__file__).parents[2]
+    )
+    assert [record.id for record in PaidSessions(folder).orphans(KIND)] == [call_id]
+    app = App(
+        Settings(OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, state_dir=tmp_path, _env_file=None)
+    )
+    app.open()
+    await peer.wait_until(lambda: peer.connection.connectionState == "closed", timeout_s=5)
+    await peer.wait_until(lambda: PaidSessions(folder).all() == (), timeout_s=5)
+    await app.aclose()
+    await peer.close()
 
 
 def test_calls_end_when_the_app_does_and_none_is_opened_where_the_brain_is_local(
@@ -184,8 +273,6 @@ async def test_the_engine_answers_such_a_call_and_the_session_is_ours(engine: Ru
     peer = Peer()
     call_id, answer = await proxy.open_call(endpoint, Look(instructions="Be brief."), await peer.offer())
     assert call_id.startswith("rtc_")
-    from aiortc import RTCSessionDescription
-
     await peer.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
     created = await peer.wait("session.created")
     assert (created["session"]["instructions"], created["session"]["tools"]) == ("Be brief.", [])

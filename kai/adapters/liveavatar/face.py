@@ -282,8 +282,7 @@ class LiveAvatarFace:
         except FaceError as exc:
             # The record stays: the next start of the app stops the session.
             log.warning("the avatar's session could not be stopped", extra={"code": exc.code})
-            if exc.code != "avatar-unusable":
-                return
+            return
         self._records.forget(KIND, session_id)
 
     # -------------------------------------------------------------- what the room gives

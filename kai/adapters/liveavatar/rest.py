@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import httpx
 
 from kai.adapters.liveavatar.troubles import explain, trouble
-from kai.errors import ProtocolError
+from kai.errors import FaceError, ProtocolError
 from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,14 @@ class LiveAvatarApi:
         return _read(wire.StartGrant, await self._call("POST", "/v1/sessions/start", bearer, {}))
 
     async def stop(self, session_id: str, reason: wire.EndReason = wire.EndReason.USER_CLOSED) -> None:
-        """Stop the session, by key and id: that works for sessions of earlier processes too."""
+        """Stop the session, by key and id: that works for sessions of earlier processes too. Of one that is not known there
+        (any more) nothing is said."""
         body = wire.encode_body(wire.SessionRequest(session_id=session_id, reason=reason.value))
-        await self._call("POST", "/v1/sessions/stop", self._key, body, within_s=STOP_S)
+        try:
+            await self._call("POST", "/v1/sessions/stop", self._key, body, within_s=STOP_S)
+        except FaceError as exc:
+            if exc.code != "avatar-unusable":
+                raise
 
     async def keep_alive(self, session_id: str) -> None:
         """Put off the session's idle time-out."""
