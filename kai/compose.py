@@ -111,7 +111,7 @@ class App:
         """A talk of that browser with fresh legs."""
         page = PageLink()
 
-        async def make_brain() -> VoiceBrain:
+        async def make_brain(_look: Look) -> VoiceBrain:
             return await self._make_brain(browser_id)
 
         session = Session(

@@ -215,9 +215,10 @@ class BrainComplained:
 
 @dataclass(frozen=True, slots=True)
 class BrainDescribed:
-    """What the brain that was opened is."""
+    """What the brain that was opened is, and the settings that it was opened with."""
 
     facts: BrainFacts
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,7 @@ class SpareBrainFailed:
     code: str
     is_retryable: bool = True
     retry_after_s: float = 0.0
+    message: str = ""
 
 
 # ------------------------------------------------------------------ what tools bring
@@ -322,6 +324,14 @@ class FaceReported:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FaceMetered:
+    """Whether the face that is on costs money, and how long it may stay (``None``: as long as the talk)."""
+
+    is_billed: bool
+    left_s: float | None = None
+
+
 # ------------------------------------------------------------------ what time brings
 
 
@@ -374,6 +384,7 @@ Event = (
     | PlayoutFinished
     | PlayoutInterrupted
     | FaceReported
+    | FaceMetered
     | TimerFired
 )
 

@@ -38,6 +38,7 @@ from kai.core.events import (
     Command,
     EndTurn,
     Event,
+    FaceMetered,
     FaceReported,
     Greet,
     HandOverRequested,
@@ -212,6 +213,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return _follow(_cut_message(state, event), segment_id, "playout", Span.PAST)
         case FaceReported():
             return _face_reported(state, event), ()
+        case FaceMetered():
+            return _face_metered(state, event, at), ()
         case StartRequested():
             return _start(state, event, at)
         case StopRequested():
@@ -243,14 +246,14 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case TurnKeyReleased():
             return _key_released(state, at)
         case HandOverRequested():
-            return _open_spare(state)
+            return _open_spare(replace(state, is_change_wished=state.brain.is_up))
         case SpareBrainReady():
             is_wanted = state.hand_over is HandOver.OPENING
             return (replace(state, hand_over=HandOver.READY) if is_wanted else state), ()
         case SpareBrainFailed():
             return _spare_failed(state, event)
-        case BrainDescribed(facts):
-            return _described(state, facts)
+        case BrainDescribed(facts, look):
+            return _described(replace(state, brain_look=look), facts)
         case UsageReported():
             return replace(state, spending=_spent(state.spending, event)), ()
         case RateLimitsReported(limits):
@@ -321,8 +324,10 @@ def _stop(state: SessionState, event: StopRequested, at: float) -> Step:
         hand_over=HandOver.NONE,
         tool_runs=(),
         key_down_at_s=0.0,
+        is_change_wished=False,
         closed_at_s=at,
     )
+    closed = _face_metered(closed, FaceMetered(is_billed=False), at)
     if event.reason != "stopped":
         closed = replace(closed, problem=Problem("ended", event.reason))
     return closed, (*silence, *(CloseLeg(leg) for leg in LegName))
@@ -418,7 +423,9 @@ def _brain_lost(state: SessionState) -> Step:
         hand_over=HandOver.NONE,
         tool_runs=(),
         key_down_at_s=0.0,
+        is_change_wished=False,
         facts=BrainFacts(),
+        brain_look=None,
     )
     last = messages[-1] if messages else None
     if was_busy and last is not None and last.role is Role.USER:
@@ -441,6 +448,16 @@ def _face_reported(state: SessionState, event: FaceReported) -> SessionState:
         event.face != "local" and state.problem is not None and state.problem.code.startswith("avatar-")
     )
     return replace(state, problem=None) if is_mended else state
+
+
+def _face_metered(state: SessionState, event: FaceMetered, at: float) -> SessionState:
+    paid_s = state.face_paid_s + (at - state.face_paid_from_s if state.face_paid_from_s else 0.0)
+    return replace(
+        state,
+        face_until_s=0.0 if event.left_s is None else at + event.left_s,
+        face_paid_s=paid_s,
+        face_paid_from_s=at if event.is_billed else 0.0,
+    )
 
 
 def _retry_now(state: SessionState, name: LegName) -> Step:
@@ -615,7 +632,10 @@ def _key_pressed(state: SessionState, at: float) -> Step:
     if not state.look.brain.is_push_to_talk or not state.brain.is_up or state.key_down_at_s:
         return state, ()
     state, commands = _interrupt(state)
-    return replace(state, is_user_speaking=True, key_down_at_s=at), (*commands, BeginTurn())
+    # Who holds the key wants to be heard, whatever was muted before.
+    unmute = (SetMuted(False),) if state.is_muted else ()
+    state = replace(state, is_muted=False, is_user_speaking=True, key_down_at_s=at)
+    return state, (*commands, *unmute, BeginTurn())
 
 
 def _key_released(state: SessionState, at: float) -> Step:
@@ -646,16 +666,20 @@ def _open_spare(state: SessionState) -> Step:
 
 
 def _spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
+    """The talk goes on with the brain that it has. Only who asked for the change is told that it failed."""
     if state.hand_over is HandOver.NONE:
         return state, ()
+    if state.is_change_wished and event.message:
+        state = _with_problem(state, Problem("change-failed", event.message))
     delay_s = max(HAND_OVER_RETRY_S, event.retry_after_s)
     again = (ArmTimer("hand-over", delay_s),) if event.is_retryable else ()
-    return replace(state, hand_over=HandOver.NONE), again
+    return replace(state, hand_over=HandOver.NONE, is_change_wished=False), again
 
 
 def _swap_brain(state: SessionState) -> Step:
     """Nobody speaks: the spare takes over, knowing what was said."""
-    return replace(state, hand_over=HandOver.NONE, tool_runs=()), (SwapBrain(), *_prepare_brain(state))
+    state = replace(state, hand_over=HandOver.NONE, is_change_wished=False, tool_runs=())
+    return state, (SwapBrain(), *_prepare_brain(state))
 
 
 def _tool_finished(state: SessionState, event: ToolFinished, at: float) -> Step:

@@ -262,7 +262,10 @@ class SessionState:
     stay for a while, so that their late events find them (bound: ``ANSWERS_KEPT``). ``cancelled`` remembers the last
     answers that were cut off, so that their late events change nothing (bound: ``CANCELLED_KEPT``). ``pending_text`` holds
     lines of the person, (item id, text), that wait for the brain to come up. ``tool_runs`` are the last calls of tools
-    (bound: ``TOOL_RUNS_KEPT``); ``key_down_at_s`` is when the push-to-talk key went down, 0 while it is up.
+    (bound: ``TOOL_RUNS_KEPT``); ``key_down_at_s`` is when the push-to-talk key went down, 0 while it is up. ``brain_look``
+    is what the brain was opened with: where ``look`` differs in what needs a connection, a change waits. ``is_change_wished``
+    while a hand-over is under way that a person asked for. ``face_until_s`` is when the face that is on must go, 0 for never;
+    ``face_paid_s`` counts its paid time up to ``face_paid_from_s``, which is 0 while nothing is paid.
     """
 
     phase: Phase = Phase.IDLE
@@ -280,6 +283,11 @@ class SessionState:
     look: Look = field(default_factory=Look)
     problem: Problem | None = None
     face_name: str = ""
+    face_until_s: float = 0.0
+    face_paid_s: float = 0.0
+    face_paid_from_s: float = 0.0
+    brain_look: Look | None = None
+    is_change_wished: bool = False
     facts: BrainFacts = BrainFacts()
     spending: Spending = Spending()
     rate_limits: tuple[RateLimit, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, assert_never
 import numpy as np
 
 from kai.core import faces as policy
-from kai.core.events import Event, FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.events import Event, FaceMetered, FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.faces import Face, Faces, FacesEvent
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError, KaiError
@@ -135,8 +135,9 @@ class FaceStack:
             self._shown.set_mood(mood)
 
     def set_look(self, look: Look) -> None:
-        is_asked_again = look.face == Face.CLOUD.value and self._state.on is not Face.CLOUD
-        if wants_cloud(look) != wants_cloud(self._look) or (look != self._look and is_asked_again):
+        # Empty and the cloud's name both want it; a change between them is a person who asks for it anew.
+        is_asked_again = look.face != self._look.face and self._state.on is not Face.CLOUD
+        if wants_cloud(look) != wants_cloud(self._look) or (wants_cloud(look) and is_asked_again):
             self._take(policy.CloudWished(wants_cloud(look)))
         self._look = look
         for face in (self._local, self._cloud):
@@ -204,6 +205,7 @@ class FaceStack:
                 self._close(former)
             case policy.Report(face, code, message):
                 self._emit(FaceReported(face.value, code, message))
+                self._emit(self._meter())
             case policy.GiveUp(code, message):
                 self._give_up(FaceError(message or "No face could be opened.", code=code or "face"))
             case policy.Arm(name, delay_s):
@@ -214,6 +216,16 @@ class FaceStack:
                 self._disarm(name)
             case _:
                 assert_never(order)
+
+    def _meter(self) -> FaceMetered:
+        """What the shown face costs, and when it must go: by the limit that was set, and in the sandbox by its own."""
+        if self._state.on is not Face.CLOUD or self._shown is None or self._loop is None:
+            return FaceMetered(is_billed=False)
+        limit = self._timers.get("limit")
+        ends = [] if limit is None else [max(0.0, limit.when() - self._loop.time())]
+        if self._is_sandbox and self._cloud is not None and self._cloud.longest_s is not None:
+            ends.append(self._cloud.longest_s)
+        return FaceMetered(self._shown.capability.is_billed, min(ends, default=None))
 
     def _fire(self, name: str) -> None:
         self._timers.pop(name, None)

@@ -42,7 +42,7 @@ from kai.core.events import (
     TimerFired,
     ToolFinished,
 )
-from kai.core.state import LegName, LegStatus, SessionState
+from kai.core.state import LegName, LegStatus, Look, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import AvatarFace, BrowserLink, Heard, Marks, Pcm, Picture, ToolBox, VoiceBrain
@@ -50,7 +50,8 @@ from kai.runtime.tape import Tape
 
 log = logging.getLogger(__name__)
 
-BrainFactory = Callable[[], Coroutine[Any, Any, VoiceBrain]]
+BrainFactory = Callable[[Look], Coroutine[Any, Any, VoiceBrain]]
+"""Makes the brain that this look asks for, not yet open."""
 FaceFactory = Callable[[], AvatarFace]
 
 OPEN_S = 75.0
@@ -83,6 +84,7 @@ class Session:
         self._store = Store(self._run)
         self._brain: VoiceBrain | None = None
         self._spare: VoiceBrain | None = None
+        self._spare_look: Look | None = None
         self._spare_opening: asyncio.Task[None] | None = None
         self._face: AvatarFace | None = None
         self._speaker: AvatarFace | None = None
@@ -250,34 +252,38 @@ class Session:
             self._take(LegConnected(leg))
 
     async def _open_brain(self) -> None:
-        brain = await self._make_brain()
+        look = self.snapshot().look
+        brain = await self._make_brain(look)
         try:
-            await brain.open(self.snapshot().look, _BrainSink(self, brain))
+            await brain.open(look, _BrainSink(self, brain))
         except BaseException:
             await brain.aclose()
             raise
         self._brain = brain
-        self._take(BrainDescribed(brain.facts))
+        self._take(BrainDescribed(brain.facts, look))
+        if self.snapshot().look != look:
+            brain.update(self.snapshot().look)
 
     async def _open_spare(self) -> None:
         """Open a second brain; it hears and says nothing until it is swapped in."""
         try:
             async with asyncio.timeout(OPEN_S):
-                spare = await self._make_brain()
+                look = self.snapshot().look
+                spare = await self._make_brain(look)
                 try:
-                    await spare.open(self.snapshot().look, _BrainSink(self, spare))
+                    await spare.open(look, _BrainSink(self, spare))
                 except BaseException:
                     await spare.aclose()
                     raise
         except KaiError as exc:
-            self._take(SpareBrainFailed(exc.code, exc.is_retryable, exc.retry_after_s))
+            self._take(SpareBrainFailed(exc.code, exc.is_retryable, exc.retry_after_s, exc.message))
         except TimeoutError:
-            self._take(SpareBrainFailed("timeout"))
+            self._take(SpareBrainFailed("timeout", message="That took too long. Kai tries again."))
         except Exception:
             log.exception("a fault while opening a spare brain")
             self._take(SpareBrainFailed("bug", is_retryable=False))
         else:
-            self._spare = spare
+            self._spare, self._spare_look = spare, look
             self._take(SpareBrainReady())
 
     def _swap_brain(self) -> None:
@@ -286,7 +292,7 @@ class Session:
             self._spawn(old.aclose(), "close the old brain")
         if self._brain is not None:
             self._brain.update(self.snapshot().look)
-            self._take(BrainDescribed(self._brain.facts))
+            self._take(BrainDescribed(self._brain.facts, self._spare_look))
 
     def _drop_spare(self) -> None:
         if self._spare_opening is not None and not self._spare_opening.done():

@@ -134,6 +134,14 @@ def change_look(talk: Talk, **changes: str | float) -> None:
         st.session_state[_PRESET_VERSION] = int(st.session_state.get(_PRESET_VERSION, 0)) + 1
 
 
+def recall_face(talk: Talk) -> None:
+    """Have the cloud's avatar again, after the face of this computer stood in for it.
+
+    Either word asks for it; that it is another one than before says that it is asked for anew.
+    """
+    change_look(talk, face="" if look(talk).face == "liveavatar" else "liveavatar")
+
+
 def _set_look(talk: Talk, changed: Look) -> None:
     st.session_state[_LOOK] = changed
     talk.dispatch(LookChanged(changed))

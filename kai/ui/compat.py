@@ -101,6 +101,13 @@ class ReportingWorker(WebRtcWorker):
         pc.on("connectionstatechange", lambda: _report(link, pc))
 
 
+def connection_of(link: object) -> RTCPeerConnection | None:
+    """The page's connection that was made last for that link, while it is up."""
+    known = _current.get(link)
+    pc = known() if known is not None else None
+    return pc if pc is not None and pc.connectionState == "connected" else None
+
+
 def _shorten_jitter_buffers(pc: RTCPeerConnection) -> None:
     for receiver in pc.getReceivers():
         rtc.set_audio_jitter_buffer(receiver, MICROPHONE_JITTER_PACKETS, 1)

@@ -25,7 +25,9 @@ from starlette.routing import Route
 
 import kai.avatar
 from kai.core.events import (
+    CardDismissed,
     Event,
+    HandOverRequested,
     InterruptRequested,
     LegFailed,
     MessagesCleared,
@@ -35,12 +37,15 @@ from kai.core.events import (
     RetryRequested,
     StopRequested,
     TextSubmitted,
+    TurnKeyPressed,
+    TurnKeyReleased,
 )
 from kai.core.state import LegName, Message, Microphone, SessionState
 from kai.ports import Pcm
 from kai.ui import host, texts
 from kai.ui.host import COOKIE_NAME, Talk
-from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS, lines, view, wants_sound_in_page
+from kai.ui.network import MEASURE_S, Meter
+from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS, lines, view, wants_sound_in_page, without_clocks
 
 VIEW_INTERVAL_S: Final = 0.05
 """At most 20 views a second."""
@@ -122,6 +127,12 @@ def event_of(wish: dict[str, Any]) -> Event:
             return MuteToggled(is_muted)
         case {"wish": "interrupt"}:
             return InterruptRequested()
+        case {"wish": "hold", "isDown": bool(is_down)}:
+            return TurnKeyPressed() if is_down else TurnKeyReleased()
+        case {"wish": "hand-over"}:
+            return HandOverRequested()
+        case {"wish": "put-card-away"}:
+            return CardDismissed()
         case {"wish": "stop"}:
             return StopRequested()
         case {"wish": "clear"}:
@@ -179,6 +190,9 @@ class Feed:
         self._view: dict[str, object] | None = None
         self._messages: tuple[Message, ...] | None = None
         self._level = -1.0
+        self._meter = Meter()
+        self._network: dict[str, object] | None = None
+        self._measured_at_s = float("-inf")
 
     def of_state(self, state: SessionState, at_s: float) -> Iterator[str]:
         """The events for a state: the chat's lines from the first one that changed, and the view."""
@@ -189,7 +203,7 @@ class Feed:
                 start, changed = _difference(before, state.messages)
             yield sse("lines", {"from": len(lines(state.messages[:start])), "lines": lines(changed)})
         fresh = view(state, at_s)
-        if self._view is None or {**fresh, "elapsedS": 0} != {**self._view, "elapsedS": 0}:
+        if self._view is None or without_clocks(fresh) != without_clocks(self._view):
             self._view = fresh
             yield sse("view", fresh)
 
@@ -199,6 +213,24 @@ class Feed:
         if rounded != self._level:
             self._level = rounded
             yield sse("level", {"level": rounded})
+
+    async def of_network(self, talk: Talk, at_s: float) -> list[str]:
+        """How good the page's connection is, when that has changed."""
+        if at_s - self._measured_at_s < MEASURE_S:
+            return []
+        self._measured_at_s = at_s
+        # Not before the server is there: the media component registers itself when it is imported.
+        from kai.ui import compat
+
+        connection = compat.connection_of(talk.browser)
+        if connection is None:
+            return []
+        network = self._meter.read(await connection.getStats())
+        told = self._meter.judge(network, is_on_this_computer=compat.is_bound_to_loopback())
+        if told == self._network:
+            return []
+        self._network = told
+        return [sse("network", told)]
 
 
 def _difference(before: tuple[Message, ...], after: tuple[Message, ...]) -> tuple[int, tuple[Message, ...]]:
@@ -243,6 +275,7 @@ async def stream(talk: Talk, is_ending: Callable[[], bool] = lambda: False) -> A
                 out += feed.of_state(state, now_s)
             if state.is_active:
                 out += feed.of_level(talk.mic_level())
+                out += await feed.of_network(talk, now_s)
             out += sounds.take(wants_sound_in_page(state))
             if out:
                 sent_at_s = now_s

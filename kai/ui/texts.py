@@ -70,8 +70,26 @@ MICROPHONE_WORDS: Final = {
     "missing": "not found",
     "muted": "muted",
 }
+OWN_ENGINE: Final = "Kai's own engine"
+TRANSPORTS: Final = {"webrtc": "WebRTC", "websocket": "WebSocket"}
+FACE_CLOUD: Final = "LiveAvatar"
+FACE_OWN: Final = "{name}, drawn on this computer"
+FACE_STANDING_IN: Final = "standing in"
+FACE_STANDING_IN_WHY: Final = "The avatar is not there now, so the face of this computer stands in"
+FACE_RECALL: Final = "Bring the avatar back"
+NETWORK_WORDS: Final = {"good": "good", "weak": "weak", "poor": "poor"}
+NETWORK_ADVICE_HERE: Final = "This computer is busy. Close what you do not need, so that Kai runs smoothly."
+NETWORK_ADVICE: Final = {
+    "lost": "{lost} % is lost on the way. Go nearer to the Wi-Fi, or use a cable.",
+    "round_trip_ms": "The way to Kai takes {ms} ms. Switch a VPN off, or use another network.",
+    "jitter_ms": "Sound arrives unevenly. Stop downloads and other calls, or use a cable.",
+}
+TIME_LEFT: Final = "{time} left"
+CREDITS_USED: Final = "about {credits} credits"
 
 # ------------------------------------------------------------------ controls
+HOLD_TO_TALK: Final = "Hold to talk"
+LET_GO: Final = "Let go to send"
 MUTE: Final = "Mute"
 UNMUTE: Final = "Unmute"
 INTERRUPT: Final = "Interrupt"
@@ -91,11 +109,13 @@ KEYS: Final = "Keys"
 KEYS_TITLE: Final = "A key for every control"
 CLOSE: Final = "Close"
 KEY_LIST: Final = (
+    ("Space", "hold to talk, where push to talk is on"),
     ("M", "mute or unmute"),
     ("I", "interrupt Kai"),
     ("E", "end the talk"),
     ("T", "type to Kai"),
     ("L", "clear the chat"),
+    ("C", "put the card away"),
     ("P", "presenter mode in and out"),
     ("Esc", "leave presenter mode"),
     ("?", "this list"),
@@ -108,12 +128,18 @@ TALK_IS_OVER: Final = "The talk is over"
 NOTHING_TO_CLEAR: Final = "The chat is empty"
 
 CAPTION_HINT: Final = "Say hello, or type below."
+CAPTION_HINT_HOLD: Final = "Hold the space bar or the button while you speak."
 CAPTION_HINT_TYPE: Final = "Type below, and Kai answers."
 INTERRUPTED: Final = "interrupted"
 CHAT_LABEL: Final = "Conversation"
 
 # ------------------------------------------------------------------ problems
 TRY_AGAIN: Final = "Try again"
+CHANGE_WAITING: Final = "Your change holds after a short change-over, in the next pause. The talk goes on."
+CHANGE_NOW: Final = "Change over"
+CHANGE_LATER: Final = "Later"
+CHANGING: Final = "Changing over in the next pause."
+CARD_CLOSE: Final = "Put away"
 DISMISS: Final = "Dismiss"
 MICROPHONE_REFUSED: Final = (
     "The microphone is blocked. Allow it in the address bar, then try again, or type below."
@@ -184,6 +210,22 @@ ERROR_TOO_LARGE: Final = "That was too large for Kai."
 ERROR_WISH: Final = "Kai does not know this wish."
 ERROR_STARTING: Final = NOT_STARTED
 ERROR_NO_PICTURE: Final = "There is no such picture."
+
+
+def cost_so_far(usd: float, *, is_exact: bool) -> str:
+    """A sum of US dollars: ``under 1 ¢``, ``4 ¢``, ``at least 1.20 US$``."""
+    if 0 < usd < 0.01:
+        words = "under 1 ¢"
+    elif usd < 1:
+        words = f"{round(usd * 100)} ¢"
+    else:
+        words = f"{usd:.2f} US$"
+    return f"{words} so far" if is_exact else f"at least {words}"
+
+
+def near_limit(name: str, remaining: int, limit: int) -> str:
+    """One of the provider's limits that is nearly reached."""
+    return f"Limit of {name} is near: {remaining} of {limit} left"
 
 
 def duration(seconds: float) -> str:

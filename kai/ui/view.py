@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from kai.core.state import (
     AgentState,
-    Leg,
+    HandOver,
     LegName,
     LegStatus,
     Message,
@@ -21,7 +21,7 @@ from kai.core.state import (
     SessionState,
     Span,
 )
-from kai.ui import texts
+from kai.ui import facts, texts
 
 Json = dict[str, object]
 
@@ -116,7 +116,7 @@ def view(state: SessionState, at_s: float) -> Json:
         "isActive": state.is_active,
         "status": _status(state),
         "steps": _steps(state),
-        "legs": _legs(state),
+        "legs": facts.rows(state),
         "caption": _caption(state),
         "controls": _controls(state),
         "banner": _banner(state),
@@ -126,8 +126,33 @@ def view(state: SessionState, at_s: float) -> Json:
         "wantsSoundInPage": wants_sound_in_page(state),
         "microphone": state.microphone.value,
         "elapsedS": round(elapsed_s(state, at_s), 1),
+        "leftS": _rounded(facts.left_s(state, at_s)),
+        "cost": facts.cost(state),
+        "paidFaceS": round(facts.paid_face_s(state, at_s), 1),
+        "isFacePaid": bool(state.face_paid_from_s),
+        "limits": facts.limits(state),
+        "recall": texts.FACE_RECALL if facts.is_standing_in(state) else "",
+        "card": _card(state),
+        "isPushToTalk": state.is_active and state.look.brain.is_push_to_talk,
         "character": state.look.character,
     }
+
+
+CLOCKS = ("elapsedS", "leftS", "paidFaceS")
+"""What of a view runs by itself: the page counts on by its own clock, and needs to hear of other changes alone."""
+
+
+def without_clocks(shown: Json) -> Json:
+    """A view without what runs by itself."""
+    return {name: value for name, value in shown.items() if name not in CLOCKS}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _card(state: SessionState) -> Json | None:
+    return None if state.card is None else {"title": state.card.title, "text": state.card.text}
 
 
 def wants_sound_in_page(state: SessionState) -> bool:
@@ -175,6 +200,8 @@ def _status(state: SessionState) -> Json:
         return _shown(texts.RECONNECTING, "waking", "warn")
     if state.agent is AgentState.SPEAKING:
         return _shown(texts.SPEAKING, "speaking", "live")
+    if state.key_down_at_s:
+        return _shown(texts.LISTENING, "listening", "live")
     if state.is_muted:
         return _shown(texts.MUTED, "muted", "warn")
     if state.agent is AgentState.THINKING:
@@ -184,6 +211,8 @@ def _status(state: SessionState) -> Json:
     if not state.browser.is_up or not is_microphone_known(state):
         step = next((s for s in _steps(state) if s["state"] != "done"), None)
         return _shown(str(step["label"]) if step else texts.CONNECTING_PICTURE, "waking", "busy")
+    if state.look.brain.is_push_to_talk:
+        return _shown(texts.HOLD_TO_TALK, "hold", "quiet")
     return _shown(texts.LISTENING, "listening", "live")
 
 
@@ -210,41 +239,6 @@ def _steps(state: SessionState) -> list[Json]:
     return steps
 
 
-def _legs(state: SessionState) -> list[Json]:
-    legs = [_leg(name, state.leg(name)) for name in (LegName.BRAIN, LegName.FACE, LegName.BROWSER)]
-    word = "muted" if state.is_muted and state.microphone is Microphone.OPEN else state.microphone.value
-    tone = {"open": "live", "unknown": "busy"}.get(word, "warn")
-    if not state.is_active:
-        word, tone = "unknown", "quiet"
-    legs.append(
-        {
-            "name": "microphone",
-            "label": texts.MICROPHONE_LABEL,
-            "word": texts.MICROPHONE_WORDS[word] if state.is_active else texts.LEG_WORDS["disconnected"],
-            "tone": tone,
-            "why": "",
-        }
-    )
-    return legs
-
-
-def _leg(name: LegName, leg: Leg) -> Json:
-    tone = {
-        LegStatus.CONNECTED: "live",
-        LegStatus.CONNECTING: "busy",
-        LegStatus.RECONNECTING: "warn",
-        LegStatus.FAILED: "stopped",
-        LegStatus.DISCONNECTED: "quiet",
-    }[leg.status]
-    return {
-        "name": name.value,
-        "label": texts.LEG_LABELS[name.value],
-        "word": texts.LEG_WORDS[leg.status.value],
-        "tone": tone,
-        "why": leg.message,
-    }
-
-
 def _caption(state: SessionState) -> Json:
     """The line that is being said now, or was said last. The desk follows Kai's voice through a long one."""
     said = [m for m in state.messages if m.text.strip() and m.role is not Role.NOTICE]
@@ -253,7 +247,8 @@ def _caption(state: SessionState) -> Json:
     if playing is not None and not state.is_user_speaking:
         last = next((m for m in reversed(said) if m.response_id == playing.id), last)
     if last is None:
-        hint = texts.CAPTION_HINT_TYPE if has_no_microphone(state) else texts.CAPTION_HINT
+        spoken = texts.CAPTION_HINT_HOLD if state.look.brain.is_push_to_talk else texts.CAPTION_HINT
+        hint = texts.CAPTION_HINT_TYPE if has_no_microphone(state) else spoken
         hint = hint if state.phase is Phase.ACTIVE else ""
         return {"id": "", "role": "hint", "text": hint, "pace": "over", "speed": 1.0}
     return {
@@ -290,8 +285,17 @@ def _controls(state: SessionState) -> Json:
         (state.phase is Phase.STARTING, texts.NOT_READY_YET),
         (not state.can_interrupt, texts.NOTHING_TO_INTERRUPT),
     )
+    hold_reason = _first(
+        (not state.is_active, texts.TALK_IS_OVER),
+        (bool(state.key_down_at_s), ""),
+        (not state.brain.is_up, texts.NOT_READY_YET),
+        (state.microphone is Microphone.UNKNOWN and has_media(state), texts.NOT_READY_YET),
+        (no_mic, texts.NO_MICROPHONE_TO_MUTE),
+    )
     stop_reason = _first((not state.is_active, texts.TALK_IS_OVER))
+    is_held = bool(state.key_down_at_s)
     return {
+        "hold": _control(texts.LET_GO if is_held else texts.HOLD_TO_TALK, hold_reason, is_on=is_held),
         "mute": _control(texts.UNMUTE if state.is_muted else texts.MUTE, mute_reason, is_on=state.is_muted),
         "interrupt": _control(texts.INTERRUPT, interrupt_reason, is_on=state.can_interrupt),
         "stop": _control(texts.STOP, stop_reason),
@@ -321,6 +325,11 @@ def _banner(state: SessionState) -> Json | None:
         return _banner_of("microphone-refused", texts.MICROPHONE_REFUSED, "warn", "ask-microphone")
     if state.microphone is Microphone.MISSING:
         return _banner_of("microphone-missing", texts.MICROPHONE_MISSING, "warn", "ask-microphone")
+    if state.is_change_wished and state.hand_over is not HandOver.NONE:
+        return {**_banner_of("changing", texts.CHANGING, "quiet", ""), "button": ""}
+    if facts.is_change_waiting(state):
+        offer = _banner_of("change-waiting", texts.CHANGE_WAITING, "quiet", "hand-over")
+        return {**offer, "button": texts.CHANGE_NOW, "later": texts.CHANGE_LATER}
     return None
 
 

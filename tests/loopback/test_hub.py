@@ -22,7 +22,7 @@ START = StartRequested(1_700_000_000.0, Look())
 
 
 def make_session(_browser_id: str) -> tuple[Session, PageLink]:
-    async def make_brain() -> VoiceBrain:
+    async def make_brain(_look: Look) -> VoiceBrain:
         return FakeBrain()
 
     page = PageLink()

@@ -70,7 +70,7 @@ async def test_a_seeded_secret_appears_nowhere_in_a_talk_with_errors(
     )
     told: list[str] = [repr(endpoint), repr(Settings(OPENAI_API_KEY=secret))]
 
-    async def make_brain() -> VoiceBrain:
+    async def make_brain(_look: Look) -> VoiceBrain:
         return brain(endpoint)
 
     session = Session(

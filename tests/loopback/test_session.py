@@ -89,7 +89,7 @@ class World:
             make_brain=self._make_brain, make_face=self._make_face, make_voice=VoiceOnly, browser=self.page
         )
 
-    async def _make_brain(self) -> VoiceBrain:
+    async def _make_brain(self, _look: Look) -> VoiceBrain:
         error = self.brain_errors.pop(0) if self.brain_errors else None
         self.brains.append(FakeBrain(reply=self.reply, open_error=error))
         return self.brains[-1]
@@ -253,7 +253,7 @@ async def test_stop_closes_every_leg_and_start_begins_anew(world: World) -> None
 async def test_stop_while_legs_are_being_opened_leaves_none(world: World) -> None:
     is_let = asyncio.Event()
 
-    async def slow_brain() -> VoiceBrain:
+    async def slow_brain(_look: Look) -> VoiceBrain:
         await is_let.wait()
         return FakeBrain()
 

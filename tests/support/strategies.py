@@ -81,7 +81,9 @@ user_reports = st.one_of(
             ev.UsageReported(Tokens(text_in=1), 0.01),
             ev.BrainRemarked("new"),
             ev.SpareBrainReady(),
-            ev.SpareBrainFailed("timeout"),
+            ev.SpareBrainFailed("timeout", message="Too long."),
+            ev.FaceMetered(is_billed=True, left_s=60.0),
+            ev.FaceMetered(is_billed=False),
         ]
     ),
     st.builds(ev.ToolRequested, calls, st.just("current_time"), st.just("{}")),

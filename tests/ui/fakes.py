@@ -9,7 +9,17 @@ import numpy as np
 
 from kai.adapters.browser import PageLink
 from kai.adapters.voice_only import VoiceOnly
-from kai.core.state import Look
+from kai.core.events import (
+    BrainDescribed,
+    CardShown,
+    Event,
+    FaceMetered,
+    FaceReported,
+    LegFailed,
+    RateLimitsReported,
+    UsageReported,
+)
+from kai.core.state import BrainFacts, Card, LegName, Look, RateLimit, Tokens
 from kai.errors import BrainError
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
 from kai.records.memory import Memory
@@ -25,10 +35,46 @@ def long_answer(text: str) -> str:
     return f"You said: {text} I am a stand-in, and I speak for a while, so that a person can look at me and cut me off."
 
 
+STAGED: dict[str, tuple[Event, ...]] = {
+    "Spell it on a card, please.": (
+        CardShown(Card("Train to Bristol", "Platform 4, 14:32\nChange at Reading\nArrives 16:05")),
+    ),
+    "What does this cost?": (
+        BrainDescribed(BrainFacts("websocket", "gpt-realtime-2.1", 3600.0, is_billed=True)),
+        UsageReported(Tokens(audio_in=600, audio_out=900), 0.04),
+        RateLimitsReported((RateLimit("requests", 100, 3, 40.0),)),
+    ),
+    "Show me the avatar.": (FaceReported("liveavatar"), FaceMetered(is_billed=True, left_s=1180.0)),
+    "Lose the avatar.": (
+        FaceReported(
+            "local",
+            "avatar-lost",
+            "The avatar was lost. The face of this computer goes on; press to have it back.",
+        ),
+        FaceMetered(is_billed=False),
+    ),
+    "Fail, please.": (
+        LegFailed(
+            LegName.BRAIN,
+            "quota",
+            "The account has no credit left. Add some, then try again.",
+            is_retryable=False,
+        ),
+    ),
+}
+"""Typed lines at which a talk of fakes is put into a state that takes a provider otherwise."""
+
+
 class DeafBrain(FakeBrain):
     """Answers typed lines alone: the tone of a browser's fake microphone would keep it talking."""
 
     def push_mic(self, pcm: Pcm) -> None: ...
+
+    def send_text(self, item_id: str, text: str) -> None:
+        for event in STAGED.get(text, ()):
+            assert self._sink is not None
+            self._sink.emit(event)
+        super().send_text(item_id, text)
 
 
 class FakeFace(VoiceOnly):
@@ -66,7 +112,7 @@ class FakeFace(VoiceOnly):
 def make_hub(*, refuses: str = "", memory: Memory | None = None) -> SessionHub:
     """A hub of fakes, not yet started. Its brain refuses with those words, if there are any; ``memory`` keeps."""
 
-    async def make_brain() -> FakeBrain:
+    async def make_brain(_look: Look) -> FakeBrain:
         error = BrainError(refuses, code="refused", is_retryable=False) if refuses else None
         return DeafBrain(reply=long_answer, open_error=error)
 

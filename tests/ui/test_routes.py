@@ -14,17 +14,22 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kai.core.events import (
+    CardDismissed,
+    Event,
+    HandOverRequested,
     LegConnected,
     LegFailed,
     MicrophoneChanged,
     StartRequested,
+    TurnKeyPressed,
+    TurnKeyReleased,
     UserTranscriptChanged,
 )
 from kai.core.state import LegName, Look, Microphone, Phase, SessionState
 from kai.runtime.hub import SessionHub, Talk
 from kai.ui import host, texts
 from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import BODY_LIMIT_BYTES, SOUND_HZ, Feed, routes, stream
+from kai.ui.routes import BODY_LIMIT_BYTES, SOUND_HZ, Feed, event_of, routes, stream
 from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS
 from tests.support.talk import talking
 from tests.ui.conftest import BROWSER_ID
@@ -133,6 +138,8 @@ def test_a_body_without_end_is_refused(client: TestClient, talk: Talk) -> None:
         {},
         {"wish": "fly"},
         {"wish": "mute"},
+        {"wish": "hold"},
+        {"wish": "hold", "isDown": 1},
         {"wish": "mute", "isMuted": "yes"},
         {"wish": "retry", "leg": "arm"},
         {"wish": "microphone", "microphone": "unknown"},
@@ -304,3 +311,16 @@ def test_pictures_of_the_characters_are_served_and_nothing_else(client: TestClie
         assert answer.content[:2] == b"\xff\xd8"
     for name in ("nobody", "..%2f..%2fsettings", "kai.npz"):
         assert client.get(f"/api/pictures/{name}.jpg").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wish", "event"),
+    [
+        ({"wish": "hold", "isDown": True}, TurnKeyPressed()),
+        ({"wish": "hold", "isDown": False}, TurnKeyReleased()),
+        ({"wish": "hand-over"}, HandOverRequested()),
+        ({"wish": "put-card-away"}, CardDismissed()),
+    ],
+)
+def test_each_wish_is_the_event_that_it_stands_for(wish: dict[str, object], event: Event) -> None:
+    assert event_of(wish) == event

@@ -194,3 +194,11 @@ def test_an_unknown_event_changes_nothing() -> None:
     before = talk.state
     assert talk.do(ev.BrainRemarked("response.tomorrow")) == ()
     assert talk.state == before
+
+
+def test_who_holds_the_talk_key_is_heard_although_the_microphone_was_muted() -> None:
+    talk = talking()
+    talk.do(ev.LookChanged(PTT), ev.MuteToggled(True))
+    commands = talk.do(ev.TurnKeyPressed())
+    assert commands[:2] == (ev.SetMuted(False), ev.BeginTurn())
+    assert not talk.state.is_muted

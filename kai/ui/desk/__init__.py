@@ -6,7 +6,7 @@ must be built anew, or when another microphone was chosen.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,9 @@ _WORDS: Final = {
     "keysTitle": texts.KEYS_TITLE,
     "keyList": texts.KEY_LIST,
     "close": texts.CLOSE,
+    "timeLeft": texts.TIME_LEFT,
+    "creditsUsed": texts.CREDITS_USED,
+    "cardClose": texts.CARD_CLOSE,
 }
 
 
@@ -73,6 +76,7 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
             },
             on_structure_change=_nothing,
             on_microphone_change=bridge.ask_remount,
+            on_face_change=partial(bridge.recall_face, talk),
         )
 
 

@@ -17,6 +17,7 @@ const SHAPES = {
   speaking: '<path class="wave" d="M4 9v6"/><path class="wave" d="M9.300 5v14"/><path class="wave" d="M14.600 7v10"/><path class="wave" d="M20 9.500v5"/>',
   muted: '<path d="M12 3a3 3 0 0 0-3 3v6a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3Z"/><path d="M5.500 11.500a6.500 6.500 0 0 0 13 0M12 18v3M4 4l16 16"/>',
   typing: '<rect x="2.500" y="6" width="19" height="12" rx="2.500"/><path d="M6.500 10h.01M10 10h.01M14 10h.01M17.500 10h.01M8 14h8"/>',
+  hold: '<rect x="3" y="9" width="18" height="7" rx="2"/><path d="M8 13h8"/>',
   ended: '<rect class="solid" x="6" y="6" width="12" height="12" rx="2"/>',
 };
 
@@ -52,12 +53,20 @@ class Desk {
     this.build();
     this.open();
     this.timer = setInterval(() => this.tick(), 200);
+    this.network = null;
+    this.heldBy = "";
+    this.later = "";
     this.onDevices = () => this.listDevices();
     this.onKey = (event) => this.pressKey(event);
     document.addEventListener("keydown", this.onKey, true);
+    this.onKeyUp = (event) => { if (event.code === "Space") this.release("key"); };
+    document.addEventListener("keyup", this.onKeyUp, true);
+    // Whoever holds the talk key and goes elsewhere has let it go.
+    this.onLeave = () => this.release(this.heldBy);
+    window.addEventListener("blur", this.onLeave);
     this.onFullscreen = () => { if (!document.fullscreenElement && this.wasFullscreen) this.present(false); };
     document.addEventListener("fullscreenchange", this.onFullscreen);
-    this.onVisible = () => { if (this.isPresenting && !document.hidden) this.stayAwake(); };
+    this.onVisible = () => { if (document.hidden) this.onLeave(); if (this.isPresenting && !document.hidden) this.stayAwake(); };
     document.addEventListener("visibilitychange", this.onVisible);
     this.onPointer = () => this.showBar();
     document.addEventListener("pointermove", this.onPointer);
@@ -70,7 +79,10 @@ class Desk {
     this.words = data.words;
     this.setTriggerValue = setTriggerValue;
     this.$(".desk").classList.toggle("is-away", !data.isOnStage);
-    if (!data.isOnStage) this.present(false);
+    if (!data.isOnStage) {
+      this.present(false);
+      this.onLeave();
+    }
   }
 
   close() {
@@ -78,6 +90,9 @@ class Desk {
     clearTimeout(this.reopen);
     this.present(false);
     document.removeEventListener("keydown", this.onKey, true);
+    document.removeEventListener("keyup", this.onKeyUp, true);
+    window.removeEventListener("blur", this.onLeave);
+    this.onLeave();
     document.removeEventListener("fullscreenchange", this.onFullscreen);
     document.removeEventListener("visibilitychange", this.onVisible);
     document.removeEventListener("pointermove", this.onPointer);
@@ -86,6 +101,7 @@ class Desk {
     this.releaseMicrophone();
     navigator.mediaDevices?.removeEventListener?.("devicechange", this.onDevices);
     delete document.documentElement.dataset.kaiPicture;
+    document.documentElement.removeAttribute("data-kai-card");
   }
 
   // ---------------------------------------------------------------- built once
@@ -97,7 +113,7 @@ class Desk {
       bar.style.height = `${7 + 13 * Math.sin(Math.PI * (i + 1) / (BAR_COUNT + 1))}px`;
       return bar;
     }));
-    this.$(".ai").textContent = w.aiLine;
+    for (const line of this.root.querySelectorAll(".ai")) line.textContent = w.aiLine;
     this.$(".label-mic").textContent = w.microphone;
     this.$(".label-speaker").textContent = w.loudspeaker;
     this.$(".chat").setAttribute("aria-label", w.chat);
@@ -109,6 +125,28 @@ class Desk {
       button.addEventListener("click", () => this.press(button));
     }
     this.$(".act").addEventListener("click", () => this.act());
+    this.$(".later").addEventListener("click", () => {
+      this.later = this.banner ? bannerId(this.banner) : "";
+      this.drawBanner();
+    });
+    this.$(".recall").addEventListener("click", () => {
+      this.setTriggerValue?.("face", `back@${Math.round(performance.now())}`);
+    });
+    setText(this.$(".shut .label"), w.cardClose);
+    this.$(".shut").addEventListener("click", () => this.post({ wish: "put-card-away" }));
+    const hold = this.$(".hold");
+    hold.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      // Let go anywhere: the finger may have slid off.
+      hold.setPointerCapture(event.pointerId);
+      this.hold("pointer");
+    });
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) hold.addEventListener(name, () => this.release("pointer"));
+    hold.addEventListener("contextmenu", (event) => event.preventDefault());
+    // With the keyboard on the button itself, Enter holds it as the space bar does.
+    hold.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.repeat) this.hold("enter"); });
+    hold.addEventListener("keyup", (event) => { if (event.key === "Enter") this.release("enter"); });
+    hold.addEventListener("blur", () => this.release("enter"));
     this.$(".type").addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -140,15 +178,26 @@ class Desk {
 
   // Taken before Streamlit's own single-letter keys; never while a person types or holds a modifier.
   pressKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !this.data.isOnStage) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.data.isOnStage) return;
     const target = event.composedPath()[0];
     if (target instanceof Element && target.closest("input, textarea, select, [contenteditable=true], [role=slider]")) return;
     if (this.$(".help").open) return;
+    if (event.code === "Space" && this.view?.isPushToTalk) {
+      // A button that was reached by the keyboard keeps its space bar; one that was clicked does not.
+      const isOther = target instanceof Element && target.matches("button:focus-visible, a:focus-visible, summary") && target !== this.$(".hold");
+      if (isOther) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (!event.repeat) this.hold("key");
+      return;
+    }
+    if (event.repeat) return;
     const act = {
       m: () => this.press(this.$(".mute")),
       i: () => this.press(this.$(".interrupt")),
       e: () => this.press(this.$(".stop")),
       l: () => this.press(this.$(".clear")),
+      c: this.view?.card ? () => this.post({ wish: "put-card-away" }) : () => {},
       t: () => { this.present(false); this.$(".text").focus(); },
       p: () => this.present(!this.isPresenting),
       "?": () => this.showKeys(),
@@ -158,6 +207,27 @@ class Desk {
     event.preventDefault();
     event.stopImmediatePropagation();
     act();
+  }
+
+  // ---------------------------------------------------------------- push to talk
+
+  hold(by) {
+    if (this.heldBy || !this.view?.controls.hold.isEnabled) return;
+    this.heldBy = by;
+    this.unblock();
+    this.sendHold(true);
+  }
+
+  release(by) {
+    if (!this.heldBy || this.heldBy !== by) return;
+    this.heldBy = "";
+    this.sendHold(false);
+  }
+
+  // One after the other: a release must not overtake its press.
+  sendHold(isDown) {
+    this.$(".hold").classList.toggle("is-down", isDown);
+    this.holding = (this.holding ?? Promise.resolve()).then(async () => this.complain(await this.post({ wish: "hold", isDown })));
   }
 
   showKeys() {
@@ -226,6 +296,7 @@ class Desk {
     stream.addEventListener("view", (event) => this.draw(JSON.parse(event.data)));
     stream.addEventListener("lines", (event) => this.drawLines(JSON.parse(event.data)));
     stream.addEventListener("level", (event) => this.drawLevel(JSON.parse(event.data).level));
+    stream.addEventListener("network", (event) => this.drawNetwork(JSON.parse(event.data)));
     stream.addEventListener("sound", (event) => this.playSound(JSON.parse(event.data)));
   }
 
@@ -259,6 +330,7 @@ class Desk {
     const before = this.view;
     this.view = view;
     this.viewAt = performance.now();
+    if (!view.banner) this.later = "";
     const desk = this.$(".desk");
     desk.dataset.phase = view.phase;
     desk.classList.toggle("is-deaf", view.isMuted || view.microphone !== "open" || !view.hasMedia);
@@ -266,6 +338,10 @@ class Desk {
     this.drawSteps(view.steps);
     this.drawLegs(view.legs);
     this.drawControls(view.controls);
+    this.drawSpent();
+    this.drawCard(view.card);
+    this.$(".recall").hidden = !view.recall;
+    setText(this.$(".recall"), view.recall);
     this.drawBanner();
     this.drawCaption();
     const still = `/api/pictures/${encodeURIComponent(view.character)}.jpg`;
@@ -300,27 +376,66 @@ class Desk {
   }
 
   drawLegs(legs) {
-    this.$(".legs").replaceChildren(...legs.map((leg) => {
+    this.$(".legs").replaceChildren(...legs.map((told) => {
+      const isMeasured = told.name === "browser" && this.view.isBrowserUp && this.network;
+      const leg = isMeasured ? { ...told, word: this.network.word, tone: this.network.tone, why: this.network.advice } : told;
       const item = element("li");
       item.dataset.tone = leg.tone;
+      item.dataset.name = leg.name;
       const why = leg.why || `${leg.label}: ${leg.word}`;
       const dot = element("span", "dot");
       dot.setAttribute("aria-hidden", "true");
-      item.append(dot, element("span", "name", leg.label), element("span", "is", leg.word));
+      const is = element("span", "is", leg.word);
+      if (leg.note) is.append(element("small", "note", leg.note));
+      item.append(dot, element("span", "name", leg.label), is);
       for (const part of item.children) part.title = why;
       return item;
     }));
   }
 
+  drawNetwork(network) {
+    this.network = network;
+    if (this.view) this.drawLegs(this.view.legs);
+    const advice = network.isPoor ? { message: network.advice, tone: "warn", wish: "", button: "" } : null;
+    this.setLocalBanner("network", advice);
+  }
+
+  // What runs by itself is counted on by our own clock.
+  drawSpent() {
+    const view = this.view;
+    const passed = view.isActive ? (performance.now() - this.viewAt) / 1000 : 0;
+    setText(this.$(".elapsed"), clock(view.elapsedS + passed));
+    const left = view.leftS === null ? "" : this.words.timeLeft.replace("{time}", clock(Math.max(0, view.leftS - passed)));
+    setText(this.$(".left-over"), left);
+    const paid = (view.paidFaceS + (view.isFacePaid ? passed : 0)) / 60;
+    const credits = paid >= 0.05 ? this.words.creditsUsed.replace("{credits}", paid.toFixed(1)) : "";
+    setText(this.$(".cost"), [view.cost, credits].filter(Boolean).join(" · "));
+    setText(this.$(".limit"), view.limits.join(" · "));
+  }
+
+  drawCard(card) {
+    const box = this.$(".card");
+    box.hidden = !card;
+    this.$(".desk").classList.toggle("has-card", Boolean(card));
+    document.documentElement.toggleAttribute("data-kai-card", Boolean(card));
+    if (!card) return;
+    setText(box.querySelector("h2"), card.title);
+    setText(box.querySelector("p"), card.text);
+  }
+
   drawControls(controls) {
     let reason = "";
-    for (const name of ["mute", "interrupt", "stop", "clear"]) {
+    const isHeld = this.view.isPushToTalk;
+    this.$(".hold").hidden = !isHeld;
+    this.$(".mute").hidden = isHeld;
+    if (!isHeld) this.release(this.heldBy);
+    for (const name of [isHeld ? "hold" : "mute", "interrupt", "stop", "clear"]) {
       const control = controls[name];
       const button = this.$(`.${name}`);
       setText(button.querySelector(".label"), control.label);
       button.setAttribute("aria-disabled", String(!control.isEnabled));
       button.classList.toggle("is-on", control.isOn);
-      if (name === "mute") button.setAttribute("aria-pressed", String(control.isOn));
+      if (name === "mute" || name === "hold") button.setAttribute("aria-pressed", String(control.isOn));
       button.title = control.isEnabled ? control.label : `${control.label}: ${control.reason}`;
       if (!control.isEnabled && !reason && name !== "clear") reason = `${control.label}: ${control.reason}`;
     }
@@ -337,10 +452,16 @@ class Desk {
   }
 
   drawBanner() {
-    const banner = this.localBanner ?? this.view?.banner ?? null;
+    let banner = this.localBanner ?? this.view?.banner ?? null;
+    if (banner && bannerId(banner) === this.later) banner = null;
     this.banner = banner;
     const box = this.$(".banner");
-    box.hidden = !banner;
+    if (box.hidden !== !banner) {
+      // Who reads the newest line goes on reading it, although the banner takes room.
+      const isFollowing = this.isFollowing();
+      box.hidden = !banner;
+      if (isFollowing) this.follow();
+    }
     if (!banner) return;
     box.dataset.tone = banner.tone;
     box.dataset.code = banner.code;
@@ -348,6 +469,9 @@ class Desk {
     const button = this.$(".act");
     button.hidden = !banner.button;
     setText(button, banner.button);
+    const later = this.$(".later");
+    later.hidden = !banner.later;
+    setText(later, banner.later ?? "");
   }
 
   drawCaption() {
@@ -389,8 +513,7 @@ class Desk {
 
   drawLines({ from, lines }) {
     const list = this.$(".lines");
-    const chat = this.$(".chat");
-    const isFollowing = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 32;
+    const isFollowing = this.isFollowing();
     const wasFinal = new Set(this.lines.filter((line) => line.isFinal).map((line) => line.id));
     this.lines = [...this.lines.slice(0, from), ...lines];
     lines.forEach((line, i) => {
@@ -412,8 +535,12 @@ class Desk {
   }
 
   showNewest() {
+    this.$(".newest").hidden = this.isFollowing();
+  }
+
+  isFollowing() {
     const chat = this.$(".chat");
-    this.$(".newest").hidden = chat.scrollHeight - chat.scrollTop - chat.clientHeight < 32;
+    return chat.scrollHeight - chat.scrollTop - chat.clientHeight < 32;
   }
 
   tick() {
@@ -424,8 +551,7 @@ class Desk {
     this.watchPicture();
     if (!view) return;
     if (view.structure !== this.data.structure) this.askForRun(view.structure);
-    const elapsed = view.elapsedS + (view.isActive ? (performance.now() - this.viewAt) / 1000 : 0);
-    setText(this.$(".elapsed"), clock(elapsed));
+    this.drawSpent();
     if (view.caption.pace === "playing") this.drawCaption();
   }
 
@@ -645,6 +771,10 @@ function element(tag, className = "", text = "") {
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+function bannerId(banner) {
+  return `${banner.code}: ${banner.message}`;
 }
 
 function lineElement(line) {

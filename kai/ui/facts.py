@@ -1,0 +1,113 @@
+"""What stands beside the picture: which voice, face and microphone are on, what is left of time, what was spent. Pure."""
+
+from __future__ import annotations
+
+from kai.core.capabilities import family_of, needs_restart
+from kai.core.state import HandOver, Leg, LegName, LegStatus, Microphone, SessionState
+from kai.ui import texts
+
+Json = dict[str, object]
+
+OWN_FACE = "local"
+"""What a face that stands by for a cloud avatar reports when it is on."""
+
+BRAIN_ENDS_SOON_S = 240.0
+"""A fresh brain is taken five minutes before the old one's end; where a minute later none came, the end is worth a word."""
+
+_TONES = {
+    LegStatus.CONNECTED: "live",
+    LegStatus.CONNECTING: "busy",
+    LegStatus.RECONNECTING: "warn",
+    LegStatus.FAILED: "stopped",
+    LegStatus.DISCONNECTED: "quiet",
+}
+
+
+def rows(state: SessionState) -> list[Json]:
+    """Voice, face, page and microphone: each a name, what it is now in a word, a tone, and why."""
+    return [_voice(state), _face(state), _leg(LegName.BROWSER, state.browser), _microphone(state)]
+
+
+def _row(name: str, label: str, word: str, tone: str, why: str = "", note: str = "") -> Json:
+    return {"name": name, "label": label, "word": word, "tone": tone, "why": why, "note": note}
+
+
+def _leg(name: LegName, leg: Leg) -> Json:
+    words = texts.LEG_WORDS[leg.status.value]
+    return _row(name.value, texts.LEG_LABELS[name.value], words, _TONES[leg.status], leg.message)
+
+
+def _voice(state: SessionState) -> Json:
+    facts, row = state.facts, _leg(LegName.BRAIN, state.brain)
+    if not (state.brain.is_up and facts.model):
+        return row
+    way = texts.TRANSPORTS.get(facts.transport, facts.transport)
+    if family_of(facts.model).name == family_of("kai-").name:
+        return {**row, "word": texts.OWN_ENGINE, "why": f"{texts.OWN_ENGINE}, {way}"}
+    return {**row, "word": facts.model, "note": way, "why": f"{facts.model}, {way}"}
+
+
+def _face(state: SessionState) -> Json:
+    row = _leg(LegName.FACE, state.face)
+    if not state.face.is_up:
+        return row
+    if is_standing_in(state):
+        return {**row, "word": texts.FACE_STANDING_IN, "tone": "warn", "why": texts.FACE_STANDING_IN_WHY}
+    if state.face_name and state.face_name != OWN_FACE:
+        return {**row, "word": texts.FACE_CLOUD, "why": texts.FACE_CLOUD}
+    name = texts.CHARACTER_NAMES.get(state.look.character, texts.KAI)
+    return {**row, "word": name, "why": texts.FACE_OWN.format(name=name)}
+
+
+def _microphone(state: SessionState) -> Json:
+    if not state.is_active:
+        return _row("microphone", texts.MICROPHONE_LABEL, texts.LEG_WORDS["disconnected"], "quiet")
+    word = "muted" if state.is_muted and state.microphone is Microphone.OPEN else state.microphone.value
+    tone = {"open": "live", "unknown": "busy"}.get(word, "warn")
+    return _row("microphone", texts.MICROPHONE_LABEL, texts.MICROPHONE_WORDS[word], tone)
+
+
+def is_standing_in(state: SessionState) -> bool:
+    """Whether the face of this computer is on although an avatar of the cloud was wanted."""
+    return state.face.is_up and state.face_name == OWN_FACE and state.look.face != OWN_FACE
+
+
+def left_s(state: SessionState, at_s: float) -> float | None:
+    """Seconds that the avatar that is on may stay; also those that the voice lasts, where that comes to an end soon and none
+    stands ready. ``None``: no end is in sight."""
+    ends = [state.face_until_s] if state.face_until_s and state.face.is_up else []
+    expires_in_s = state.facts.expires_in_s
+    if state.brain.is_up and expires_in_s is not None and state.hand_over is not HandOver.READY:
+        end_s = state.brain.up_since_s + expires_in_s
+        ends += [end_s] if end_s - at_s < BRAIN_ENDS_SOON_S else []
+    return max(0.0, min(ends) - at_s) if ends else None
+
+
+def paid_face_s(state: SessionState, at_s: float) -> float:
+    """Seconds for which a paid face was on in this talk."""
+    return state.face_paid_s + (max(0.0, at_s - state.face_paid_from_s) if state.face_paid_from_s else 0.0)
+
+
+def cost(state: SessionState) -> str:
+    """What the talk's words have cost so far; empty where they cost nothing."""
+    spent = state.spending
+    if not (state.facts.is_billed or spending_is_known(state)):
+        return ""
+    return texts.cost_so_far(spent.cost_usd, is_exact=spent.is_exact)
+
+
+def spending_is_known(state: SessionState) -> bool:
+    """Whether something was spent, though the brain that is on now costs nothing."""
+    return state.spending.cost_usd > 0
+
+
+def limits(state: SessionState) -> list[str]:
+    """The provider's limits that are nearly reached, in words."""
+    return [texts.near_limit(limit.name, limit.remaining, limit.limit) for limit in state.near_limits]
+
+
+def is_change_waiting(state: SessionState) -> bool:
+    """Whether settings were changed that hold with a new connection of the brain only."""
+    if not state.brain.is_up or state.brain_look is None:
+        return False
+    return needs_restart(state.facts.model, state.brain_look, state.look)
