@@ -16,13 +16,16 @@ from kai.adapters.engine_process import EngineProcess
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
+from kai.adapters.liveavatar.gallery import Gallery
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
 from kai.adapters.voice_only import VoiceOnly
+from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
 from kai.compat.rtc import host_addresses
+from kai.core.config import AvatarConfig
 from kai.core.state import Look
 from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError
@@ -185,7 +188,6 @@ class App:
         return FaceStack(
             self._make_cloud_face,
             LocalFace,
-            is_sandbox=settings.liveavatar_sandbox,
             limit_s=settings.liveavatar_minutes * 60,
         )
 
@@ -239,6 +241,23 @@ def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
     app = App(settings, memory)
     return SessionHub(
         app.make_session, app.open, app.aclose, app.services, lambda: app.avatar_desk, app.make_calls()
+    )
+
+
+def build_gallery(settings: Settings) -> Gallery | None:
+    """The cloud avatars to choose from, where there is a key."""
+    if settings.liveavatar_api_key is None:
+        return None
+    account = Account(settings.liveavatar_api_key.get_secret_value(), settings.liveavatar_url or BASE_URL)
+    return Gallery(
+        account,
+        cache_root() / "avatar-previews",
+        defaults=AvatarConfig(
+            settings.liveavatar_avatar_id,
+            settings.liveavatar_quality,
+            settings.liveavatar_encoding,
+            settings.liveavatar_sandbox,
+        ),
     )
 
 

@@ -61,6 +61,7 @@ CLOUD_VOICES: Final = (
 _COMMON: Final[dict[str, Applies]] = {
     "character": Applies.NOW,
     "face": Applies.NOW,
+    "avatar": Applies.NEXT_TURN,
     "model": Applies.RESTART,
     "voice": Applies.RESTART,
     "speed": Applies.NEXT_TURN,

@@ -1,4 +1,4 @@
-"""Everything that can be set about a conversation with a Realtime brain: ``BrainConfig``, frozen, with Kai's own defaults.
+"""What can be set about a talk: ``BrainConfig`` for the Realtime brain, ``AvatarConfig`` for the cloud face; frozen.
 
 The names are the protocol's where it has one word. What a model cannot do is left out when the session is made;
 ``kai.core.capabilities`` says what applies to which, and when.
@@ -96,3 +96,18 @@ class BrainConfig:
     @property
     def is_push_to_talk(self) -> bool:
         return self.turn_taking is TurnTaking.PUSH_TO_TALK
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarConfig:
+    """Which cloud avatar is the face, and how. What is empty, or ``None``, is as the app's settings say.
+
+    ``avatar_id`` is the provider's id; ``quality`` ``very_high`` (1080 lines), ``high`` (720), ``medium`` (480) or ``low``
+    (360); ``encoding`` ``H264`` or ``VP8``; ``is_sandbox``: free sessions of a minute, with the one avatar that the provider
+    has for that.
+    """
+
+    avatar_id: str = ""
+    quality: str = ""
+    encoding: str = ""
+    is_sandbox: bool | None = None

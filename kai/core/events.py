@@ -332,6 +332,15 @@ class FaceMetered:
     left_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CreditsReported:
+    """A paid session of the face has used so many credits so far; ``left`` in the account, where that is known now."""
+
+    session_id: str
+    used: int
+    left: float | None
+
+
 # ------------------------------------------------------------------ what time brings
 
 
@@ -385,6 +394,7 @@ Event = (
     | PlayoutInterrupted
     | FaceReported
     | FaceMetered
+    | CreditsReported
     | TimerFired
 )
 

@@ -20,6 +20,8 @@ COVER_AFTER_S = 6.0
 """A cloud face takes 2 to 4 s to come; for a slower one the local face steps in."""
 ROTATE_BEFORE_S = 30.0
 """A fresh session is opened so long before the old one's end, to find a pause for the change."""
+SANDBOX_LEAVES_BEFORE_S = 10.0
+"""Nothing comes after a free minute: no more of it is given away than a pause takes to come."""
 DEADLINE_BEFORE_S = 3.0
 """At its time limit a session falls silent without a word, so it is left before."""
 SILENCE_S = 180.0
@@ -66,6 +68,7 @@ class Faces:
     """Why the cloud face leaves with the next pause, as a code of `WORDS`; empty when it stays."""
     next_longest_s: float | None = None
     is_sandbox: bool = False
+    is_warned: bool = False
     failures: int = 0
     up_since_s: float = 0.0
     limit_s: float = LIMIT_S
@@ -138,6 +141,11 @@ class CloudWished:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceChanged:
+    """A person chose another avatar, or another quality of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimeCame:
     """A timer has run out."""
 
@@ -154,6 +162,7 @@ FacesEvent = (
     | SpeakingChanged
     | Stirred
     | CloudWished
+    | ChoiceChanged
     | TimeCame
 )
 
@@ -263,6 +272,8 @@ def step(state: Faces, event: FacesEvent, at: float) -> Step:
             return _stirred(state)
         case CloudWished(is_wished):
             return _wished(state, is_wished)
+        case ChoiceChanged():
+            return _choice_changed(state)
         case TimeCame(name):
             return _time_came(state, name, at)
         case _:
@@ -302,13 +313,15 @@ def _settle(state: Faces, at: float) -> Step:
 
 
 def _show_next(state: Faces, at: float) -> Step:
-    orders: list[Order] = [ShowNext(), Disarm("cover"), Report(Face.CLOUD)]
+    orders: list[Order] = [ShowNext(), Disarm("cover")]
     for name in ("rotate", "deadline"):
         orders.append(Disarm(name))
     longest_s = state.next_longest_s
     if longest_s is not None:
-        orders.append(Arm("rotate", max(1.0, longest_s - ROTATE_BEFORE_S)))
+        lead_s = SANDBOX_LEAVES_BEFORE_S if state.is_sandbox else ROTATE_BEFORE_S
+        orders.append(Arm("rotate", max(1.0, longest_s - lead_s)))
         orders.append(Arm("deadline", max(2.0, longest_s - DEADLINE_BEFORE_S)))
+    orders.append(Report(Face.CLOUD))
     return replace(state, on=Face.CLOUD, next=Next.NONE, leaves="", up_since_s=at), tuple(orders)
 
 
@@ -383,7 +396,8 @@ def _local_lost(state: Faces, event: LocalLost) -> Step:
 
 def _stirred(state: Faces) -> Step:
     if not state.is_paused:
-        return state, _armed_silence()
+        taken_back = (Report(Face.CLOUD),) if state.is_warned and state.on is Face.CLOUD else ()
+        return replace(state, is_warned=False), (*_armed_silence(), *taken_back)
     state = replace(state, is_paused=False)
     return _then(_prepare(state), _armed_silence()) if state.wants_cloud else (state, ())
 
@@ -401,6 +415,15 @@ def _wished(state: Faces, is_wished: bool) -> Step:
     if had_cloud or (state.on is None and state.local is Standby.READY):
         return _then(_show_local(state, "", ""), off)
     return state, off
+
+
+def _choice_changed(state: Faces) -> Step:
+    """A session with the new choice takes over between turns, as a fresh one does at the time limit."""
+    if not state.wants_cloud or state.is_paused or state.is_over_limit:
+        return state, ()
+    dropped = (DropNext(),) if state.next is not Next.NONE else ()
+    state = replace(state, next=Next.NONE, failures=0)
+    return _then(_prepare(state), (*dropped, Disarm("again")))
 
 
 def _time_came(state: Faces, name: str, at: float) -> Step:
@@ -425,13 +448,13 @@ def _time_came(state: Faces, name: str, at: float) -> Step:
             more = _prepare(shown[0])
             return more[0], (*shown[1], *more[1])
         case "silence-soon" if state.on is Face.CLOUD:
-            return state, (
+            return replace(state, is_warned=True), (
                 Arm("silence", WARN_BEFORE_S),
                 Report(Face.CLOUD, "avatar-silence-soon", WORDS["avatar-silence-soon"]),
             )
         case "silence" if state.on is Face.CLOUD or state.next is not Next.NONE:
             dropped = (DropNext(),) if state.next is not Next.NONE else ()
-            state = replace(state, is_paused=True, next=Next.NONE)
+            state = replace(state, is_paused=True, is_warned=False, next=Next.NONE)
             return _then(_show_local(state, "avatar-resting", WORDS["avatar-resting"]), dropped)
         case "limit" if state.wants_cloud:
             dropped = (DropNext(),) if state.next is not Next.NONE else ()

@@ -36,6 +36,7 @@ from kai.core.events import (
     CardShown,
     CloseLeg,
     Command,
+    CreditsReported,
     EndTurn,
     Event,
     FaceMetered,
@@ -85,6 +86,7 @@ from kai.core.events import (
 )
 from kai.core.state import (
     BrainFacts,
+    Credits,
     HandOver,
     Leg,
     LegName,
@@ -215,6 +217,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return _face_reported(state, event), ()
         case FaceMetered():
             return _face_metered(state, event, at), ()
+        case CreditsReported():
+            return replace(state, credits=_with_credits(state.credits, event)), ()
         case StartRequested():
             return _start(state, event, at)
         case StopRequested():
@@ -458,6 +462,12 @@ def _face_metered(state: SessionState, event: FaceMetered, at: float) -> Session
         face_paid_s=paid_s,
         face_paid_from_s=at if event.is_billed else 0.0,
     )
+
+
+def _with_credits(credits: Credits, event: CreditsReported) -> Credits:
+    others = tuple((name, used) for name, used in credits.sessions if name != event.session_id)
+    left = credits.left if event.left is None else event.left
+    return Credits(left, (*others, (event.session_id, event.used)))
 
 
 def _retry_now(state: SessionState, name: LegName) -> Step:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
-from kai.core.config import BrainConfig
+from kai.core.config import AvatarConfig, BrainConfig
 
 
 class LegName(StrEnum):
@@ -148,6 +148,7 @@ class Look:
     instructions: str = ""
     brain: BrainConfig = BrainConfig()
     face: str = ""
+    avatar: AvatarConfig = AvatarConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,25 @@ class Spending:
     turn_tokens: Tokens = Tokens()
     turn_cost_usd: float = 0.0
     is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """What the cloud face costs: credits ``left`` in the account (``None`` until it was told), and what each paid session
+    of this talk has used so far, (session id, credits). A minute that was begun counts whole."""
+
+    left: float | None = None
+    sessions: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def used(self) -> int:
+        """Credits that this talk has used."""
+        return sum(used for _, used in self.sessions)
+
+    @property
+    def minutes_left(self) -> int | None:
+        """Whole minutes that what is left buys: a LITE minute costs one credit."""
+        return None if self.left is None else int(self.left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +303,7 @@ class SessionState:
     look: Look = field(default_factory=Look)
     problem: Problem | None = None
     face_name: str = ""
+    credits: Credits = Credits()
     face_until_s: float = 0.0
     face_paid_s: float = 0.0
     face_paid_from_s: float = 0.0

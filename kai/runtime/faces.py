@@ -14,7 +14,15 @@ from typing import Any, Final, Protocol, assert_never
 import numpy as np
 
 from kai.core import faces as policy
-from kai.core.events import Event, FaceMetered, FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.events import (
+    CreditsReported,
+    Event,
+    FaceMetered,
+    FaceReported,
+    LegFailed,
+    PlayoutFinished,
+    PlayoutStarted,
+)
 from kai.core.faces import Face, Faces, FacesEvent
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError, KaiError
@@ -37,6 +45,11 @@ class PaidFace(AvatarFace, Protocol):
         """How long the session may last."""
         ...
 
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the session is free, and of a minute."""
+        ...
+
 
 class FaceStack:
     """Implements ``kai.ports.AvatarFace``. ``make_cloud`` and ``make_local`` give fresh faces. Kai's loop only, but for
@@ -47,12 +60,10 @@ class FaceStack:
         make_cloud: Callable[[], PaidFace],
         make_local: Callable[[], AvatarFace],
         *,
-        is_sandbox: bool = False,
         limit_s: float = policy.LIMIT_S,
     ) -> None:
         self._make_cloud = make_cloud
         self._make_local = make_local
-        self._is_sandbox = is_sandbox
         self._state = Faces(limit_s=limit_s)
         self._sink: FaceSink | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -135,11 +146,13 @@ class FaceStack:
             self._shown.set_mood(mood)
 
     def set_look(self, look: Look) -> None:
+        before, self._look = self._look, look
         # Empty and the cloud's name both want it; a change between them is a person who asks for it anew.
-        is_asked_again = look.face != self._look.face and self._state.on is not Face.CLOUD
-        if wants_cloud(look) != wants_cloud(self._look) or (wants_cloud(look) and is_asked_again):
+        is_asked_again = look.face != before.face and self._state.on is not Face.CLOUD
+        if wants_cloud(look) != wants_cloud(before) or (wants_cloud(look) and is_asked_again):
             self._take(policy.CloudWished(wants_cloud(look)))
-        self._look = look
+        elif look.avatar != before.avatar:
+            self._take(policy.ChoiceChanged())
         for face in (self._local, self._cloud):
             if face is not None:
                 face.set_look(look)
@@ -221,10 +234,9 @@ class FaceStack:
         """What the shown face costs, and when it must go: by the limit that was set, and in the sandbox by its own."""
         if self._state.on is not Face.CLOUD or self._shown is None or self._loop is None:
             return FaceMetered(is_billed=False)
-        limit = self._timers.get("limit")
-        ends = [] if limit is None else [max(0.0, limit.when() - self._loop.time())]
-        if self._is_sandbox and self._cloud is not None and self._cloud.longest_s is not None:
-            ends.append(self._cloud.longest_s)
+        names = ("limit", "deadline") if self._state.is_sandbox else ("limit",)
+        timers = [timer for name in names if (timer := self._timers.get(name)) is not None]
+        ends = [max(0.0, timer.when() - self._loop.time()) for timer in timers]
         return FaceMetered(self._shown.capability.is_billed, min(ends, default=None))
 
     def _fire(self, name: str) -> None:
@@ -263,7 +275,7 @@ class FaceStack:
         if face is not self._next or self._is_closing:
             await face.aclose()
             return
-        self._take(policy.NextOpened(face.longest_s, self._is_sandbox))
+        self._take(policy.NextOpened(face.longest_s, face.is_sandbox))
 
     async def _open_local(self) -> None:
         face = self._make_local()
@@ -337,6 +349,8 @@ class FaceStack:
     def on_event(self, face: AvatarFace, event: Event) -> None:
         """A child's report."""
         match event:
+            case CreditsReported():
+                self._emit(event)
             case LegFailed(_, code, message, is_retryable):
                 self._on_lost(face, code, message, is_retryable)
             case PlayoutStarted(segment_id) if face is self._shown:

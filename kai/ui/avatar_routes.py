@@ -33,8 +33,6 @@ _STATUS: Final = {
 class Desk(Protocol):
     """What these routes need of `kai.adapters.liveavatar.desk.AvatarDesk`."""
 
-    async def gallery(self) -> Any: ...
-    async def account(self) -> Any: ...
     def ticket(self, browser_id: str) -> str: ...
     async def start(self, browser_id: str, ticket: str, avatar_id: str = "") -> Any: ...
     async def keep_alive(self, browser_id: str, session_id: str) -> None: ...
@@ -82,18 +80,58 @@ async def _stop(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]
     return {}
 
 
-async def _gallery(_request: Request, _browser_id: str, desk: Desk) -> dict[str, Any]:
-    avatars = await _on_kais_loop(desk.gallery())
-    return {"avatars": [{"id": a.id, "name": a.name, "preview_url": a.preview_url} for a in avatars]}
+async def _gallery(_request: Request, _browser_id: str, _desk: Desk) -> dict[str, Any]:
+    shelf = _shelves().shelf()
+    return {
+        "avatars": [
+            {
+                "id": a.id,
+                "name": a.name,
+                "is_own": a.is_own,
+                "is_1080p": a.is_1080p,
+                "preview_url": f"/api/avatar/previews/{a.id}.jpg" if a.has_preview else None,
+            }
+            for a in shelf.avatars
+        ],
+        "is_loading": shelf.is_loading,
+        "problem": shelf.problem,
+    }
 
 
-async def _account(_request: Request, _browser_id: str, desk: Desk) -> dict[str, Any]:
-    account = await _on_kais_loop(desk.account())
+async def _account(_request: Request, _browser_id: str, _desk: Desk) -> dict[str, Any]:
+    shelf = _shelves().shelf()
+    account = shelf.account
+    if account is None:
+        return {"is_loading": shelf.is_loading, "problem": shelf.problem}
     return {
         "credits_left": str(account.credits_left),
         "minutes_left": account.minutes_left,
         "credits_used": str(account.credits_used),
+        "is_loading": False,
+        "problem": shelf.problem,
     }
+
+
+async def preview(request: Request) -> Response:
+    """``GET /api/avatar/previews/{id}.jpg``: the picture of an avatar of the gallery, from disk or by way of us."""
+    try:
+        check_host(request)
+        if not request.cookies.get(COOKIE_NAME):
+            raise Refused(403, "no-page", texts.ERROR_NO_PAGE)
+        # Threads of the gallery's own: those of this loop encode the talks' pictures.
+        picture = await asyncio.wrap_future(_shelves().preview(str(request.path_params["avatar_id"])))
+    except Refused as exc:
+        return exc.response()
+    if picture is None:
+        return Refused(404, "no-picture", texts.ERROR_NO_PICTURE).response()
+    return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _shelves() -> host.Gallery:
+    gallery = host.gallery()
+    if gallery is None:
+        raise Refused(404, "no-avatar", texts.ERROR_NO_AVATAR)
+    return gallery
 
 
 def _hub() -> HubWithDesk:
@@ -116,17 +154,17 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             check_host(request)
             browser_id = request.cookies.get(COOKIE_NAME, "")
             if not browser_id:
-                raise Refused(403, "no-page", "Open Kai's page in this browser first.")
+                raise Refused(403, "no-page", texts.ERROR_NO_PAGE)
             desk = getattr(_hub(), "avatar_desk", None)
             if desk is None:
-                raise Refused(404, "no-avatar", "This Kai has no cloud avatar: set LIVEAVATAR_API_KEY.")
+                raise Refused(404, "no-avatar", texts.ERROR_NO_AVATAR)
             return JSONResponse(await handler(request, browser_id, desk))
         except Refused as exc:
             return exc.response()
         except FaceError as exc:
             return Refused(_STATUS.get(exc.code, 502), exc.code, exc.message).response()
         except TimeoutError:
-            return Refused(504, "avatar-slow", "LiveAvatar did not answer in time. Try again.").response()
+            return Refused(504, "avatar-slow", texts.ERROR_AVATAR_SLOW).response()
 
     return answer
 
@@ -140,4 +178,5 @@ def routes() -> list[Route]:
         Route("/api/avatar/stop", guarded(_stop), methods=["POST"]),
         Route("/api/avatar/gallery", guarded(_gallery)),
         Route("/api/avatar/account", guarded(_account)),
+        Route("/api/avatar/previews/{avatar_id}.jpg", preview),
     ]

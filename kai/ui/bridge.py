@@ -14,6 +14,7 @@ from typing import Final, cast
 import streamlit as st
 
 from kai.checks.run import Finding
+from kai.core.config import AvatarConfig
 from kai.core.events import (
     LookChanged,
     MicrophoneChanged,
@@ -124,7 +125,7 @@ def look(talk: Talk) -> Look:
     return last if last is not None and state.phase is Phase.IDLE else state.look
 
 
-def change_look(talk: Talk, **changes: str | float) -> None:
+def change_look(talk: Talk, **changes: str | float | AvatarConfig) -> None:
     """Keep a change of the sidebar and tell the talk."""
     changed = replace(look(talk), **changes)  # pyright: ignore[reportArgumentType]
     _set_look(talk, changed)
@@ -143,8 +144,12 @@ def recall_face(talk: Talk) -> None:
 
 
 def _set_look(talk: Talk, changed: Look) -> None:
-    st.session_state[_LOOK] = changed
+    _remember_look(changed)
     talk.dispatch(LookChanged(changed))
+
+
+def _remember_look(changed: Look) -> None:
+    st.session_state[_LOOK] = changed
     memory = host.memory()
     if memory is not None and is_home():
         _keep(lambda: memory.keep_look(changed))
@@ -155,6 +160,13 @@ def take_look(talk: Talk, name: str, widget_key: str) -> None:
     value = st.session_state[widget_key]
     if value is not None:
         change_look(talk, **{name: value})
+
+
+def take_avatar(talk: Talk, name: str, widget_key: str) -> None:
+    """Take what the widget of that key says for that field of the look's ``AvatarConfig``; a deselection changes nothing."""
+    value = st.session_state[widget_key]
+    if value is not None:
+        change_look(talk, avatar=replace(look(talk).avatar, **{name: value}))
 
 
 # ------------------------------------------------------------------ presets

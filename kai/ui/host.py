@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any, Final, Protocol
 
 import av
 from aiortc import MediaStreamTrack
 
 from kai.checks.run import Check
+from kai.core.config import AvatarConfig
 from kai.core.events import Event
 from kai.core.state import SessionState
 from kai.core.store import Unsubscribe
@@ -90,11 +92,31 @@ class Hub(Protocol):
     def services(self) -> Any: ...
 
 
+class Gallery(Protocol):
+    """The cloud avatars to choose from. Every method may be called from any thread and none of them waits."""
+
+    @property
+    def defaults(self) -> AvatarConfig:
+        """What holds where a person has chosen nothing."""
+        ...
+
+    def shelf(self) -> Any:
+        """What is known now (`kai.adapters.liveavatar.gallery.Shelf`); what is old is fetched meanwhile."""
+        ...
+
+    def preview(self, avatar_id: str) -> Future[bytes | None]:
+        """The avatar's picture, a JPEG; ``None`` where there is none."""
+        ...
+
+    def aclose(self) -> None: ...
+
+
 _hub: Hub | None = None
 _ice_servers: tuple[IceServer, ...] = ()
 _problem = ""
 _memory: Memory | None = None
 _checks: Mapping[str, Check] = {}
+_gallery: Gallery | None = None
 
 
 def install(hub: Hub | None, ice_servers: tuple[IceServer, ...] = (), problem: str = "") -> None:
@@ -123,6 +145,17 @@ def install_checks(checks: Mapping[str, Check]) -> None:
 def checks() -> Mapping[str, Check]:
     """What the server can look at before a talk, in the order in which it is shown."""
     return _checks
+
+
+def install_gallery(gallery: Gallery | None) -> None:
+    """Makes ``gallery`` the one that pages show; ``None`` takes it away."""
+    global _gallery
+    _gallery = gallery
+
+
+def gallery() -> Gallery | None:
+    """The cloud avatars to choose from, where there is a key."""
+    return _gallery
 
 
 def problem() -> str:

@@ -51,13 +51,14 @@ def settings() -> Settings:
 
 def _build_hub() -> host.Hub:
     # The heavy half of the app; not needed for a test of the page.
-    from kai.compose import build_checks, build_hub, open_memory
+    from kai.compose import build_checks, build_gallery, build_hub, open_memory
 
     chosen = settings()
     memory = open_memory(chosen)
     host.install_memory(memory)
     hub = build_hub(chosen, memory)
     host.install_checks(build_checks(chosen, memory, hub.services))
+    host.install_gallery(build_gallery(chosen))
     return hub
 
 
@@ -112,6 +113,10 @@ def make_lifespan(
             host.install(None)
             host.install_memory(None)
             host.install_checks({})
+            gallery = host.gallery()
+            host.install_gallery(None)
+            if gallery is not None:
+                gallery.aclose()
             if hub is not None:
                 await asyncio.to_thread(hub.close)
 

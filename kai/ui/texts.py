@@ -210,6 +210,9 @@ ERROR_TOO_LARGE: Final = "That was too large for Kai."
 ERROR_WISH: Final = "Kai does not know this wish."
 ERROR_STARTING: Final = NOT_STARTED
 ERROR_NO_PICTURE: Final = "There is no such picture."
+ERROR_NO_PAGE: Final = "Open Kai's page in this browser first."
+ERROR_NO_AVATAR: Final = "This Kai has no cloud avatar: set LIVEAVATAR_API_KEY."
+ERROR_AVATAR_SLOW: Final = "LiveAvatar did not answer in time. Try again."
 
 
 def cost_so_far(usd: float, *, is_exact: bool) -> str:

@@ -18,7 +18,7 @@ from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import Look
-from kai.engine.liveavatar.account import AVATARS
+from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID
 from kai.errors import FaceError
 from kai.ports import AvatarFace
 from kai.records.paid_sessions import PaidSessions
@@ -346,8 +346,8 @@ async def test_either_family_of_events_will_do(
 async def test_the_gallery_has_what_can_be_used_and_the_account_tells_its_credits(
     api: LiveAvatarApi, liveavatar: RunningLiveAvatar
 ) -> None:
-    avatars = await api.avatars()
-    assert {avatar.name for avatar in avatars} == {"Kai", "Mara", "Ade", "Wayne"}
-    assert all(avatar.preview_url for avatar in avatars)
+    usable = [a for a in (*await api.own_avatars(), *await api.public_avatars()) if a.is_usable]
+    assert {avatar.name for avatar in usable} == {"Kai", "Mara", "Ade", "Wayne"}
+    assert await api.first_avatar() == usable[0].id == OWN_AVATAR_ID
     left = await api.credits_left()
     assert 0 <= left <= 100

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from kai.core.events import FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.config import AvatarConfig
+from kai.core.events import CreditsReported, FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.faces import Face
 from kai.core.state import AgentState, Look
 from kai.errors import FaceError
@@ -24,6 +25,7 @@ class FakeCloud(FakeFace):
     """A paid face; ``open_delay_s`` is how long it takes to come."""
 
     longest_s: float | None = 600.0
+    is_sandbox = False
 
     def __init__(self, *, open_error: FaceError | None = None, open_delay_s: float = 0.0) -> None:
         super().__init__(open_error=open_error)
@@ -187,3 +189,25 @@ async def test_the_mood_and_the_wish_for_frames_go_with_the_face(stand: Stand) -
     stand.stack.set_mood(AgentState.THINKING)
     stand.clouds[0].fail()
     assert stand.locals[0].moods[-1] is AgentState.THINKING
+
+
+async def test_another_avatar_takes_over_between_turns_and_the_former_is_stopped(
+    stand: Stand, log: FaceLog
+) -> None:
+    stack = stand.stack
+    stack.speak("a", tone(400))
+    stack.set_look(Look(avatar=AvatarConfig(avatar_id="another")))
+    await log.wait(lambda: len(stand.clouds) == 2 and stand.clouds[1].looks)
+    assert not stand.clouds[0].is_closed
+    stack.end_segment("a")
+    await play(stack, 30)
+    await log.wait(lambda: stand.clouds[0].is_closed)
+    assert stack.on is Face.CLOUD
+    assert not stand.clouds[1].is_closed
+    assert stand.clouds[1].looks[0].avatar.avatar_id == "another"
+
+
+async def test_what_a_paid_session_costs_is_passed_on(stand: Stand, log: FaceLog) -> None:
+    told = CreditsReported("s1", 2, 48.0)
+    stand.clouds[0]._emit(told)
+    assert log.of(CreditsReported) == [told]

@@ -14,10 +14,12 @@ from kai.core.faces import (
     COVER_AFTER_S,
     LIMIT_S,
     ROTATE_BEFORE_S,
+    SANDBOX_LEAVES_BEFORE_S,
     SILENCE_S,
     WARN_BEFORE_S,
     Arm,
     Began,
+    ChoiceChanged,
     CloudLost,
     CloudWished,
     Disarm,
@@ -235,6 +237,31 @@ def test_silence_is_warned_of_then_the_avatar_rests_until_somebody_speaks() -> N
     assert ShowLocal() in orders
     assert reports(orders) == [(Face.LOCAL, "avatar-resting")]
     assert PrepareCloud() in story.do(Stirred())
+
+
+def test_the_warning_of_silence_is_taken_back_once_when_somebody_stirs() -> None:
+    story = on_cloud()
+    story.do(TimeCame("silence-soon"))
+    assert reports(story.do(Stirred())) == [(Face.CLOUD, "")]
+    assert reports(story.do(Stirred())) == []
+
+
+def test_the_sandbox_minute_is_used_to_its_last_seconds() -> None:
+    story = Story()
+    orders = story.do(Began(), LocalOpened(), NextOpened(60.0, is_sandbox=True))
+    assert delays(orders)["rotate"] == 60.0 - SANDBOX_LEAVES_BEFORE_S
+
+
+def test_another_choice_brings_a_fresh_session_unless_none_is_wanted() -> None:
+    story = on_cloud()
+    assert PrepareCloud() in story.do(ChoiceChanged())
+    orders = story.do(ChoiceChanged())
+    assert (DropNext() in orders, PrepareCloud() in orders) == (True, True)
+    assert ShowNext() in story.do(NextOpened(600.0))
+    story.do(TimeCame("silence"))
+    assert story.do(ChoiceChanged()) == ()
+    story.do(CloudWished(False))
+    assert story.do(ChoiceChanged()) == ()
 
 
 def test_a_stir_puts_silence_off() -> None:

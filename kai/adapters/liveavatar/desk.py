@@ -1,4 +1,4 @@
-"""The account's desk: gallery, credits, and sessions for clients that show an avatar by themselves (a browser, a script).
+"""The desk that lends sessions to clients that show an avatar by themselves (a browser, a script).
 
 Such a client gets the room's address and token and the control socket's, never the API key. Its sessions are recorded,
 bounded and stopped like our own: it has to keep them alive, and they end with the app.
@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from kai.adapters.liveavatar.face import KIND, AvatarChoice, Records
@@ -32,16 +31,6 @@ STARTS_A_MINUTE: Final = 6
 KEEP_ALIVE_WITHIN_S: Final = 150.0
 """A client that says nothing for so long is gone; the service would give it two minutes or more."""
 POLL_S: Final = 5.0
-GALLERY_S: Final = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class AvatarAccount:
-    """What the settings page tells: credits left, the minutes that they buy, credits used since this app began."""
-
-    credits_left: Decimal
-    minutes_left: int
-    credits_used: Decimal
 
 
 @dataclass(slots=True)
@@ -72,31 +61,11 @@ class AvatarDesk:
         self._tickets: dict[str, tuple[str, float]] = {}
         self._lent: dict[str, _Lent] = {}
         self._starts: deque[float] = deque(maxlen=STARTS_A_MINUTE)
-        self._gallery: tuple[float, tuple[wire.Avatar, ...]] | None = None
-        self._credits_at_first: Decimal | None = None
         self._watch: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin to watch over what is lent."""
         self._watch = asyncio.create_task(self._watch_lent(), name="avatar desk: watch")
-
-    # Gallery and account
-
-    async def gallery(self) -> tuple[wire.Avatar, ...]:
-        """The avatars that can be used now, the account's own first; asked for at most every five minutes."""
-        now_s = self._clock()
-        if self._gallery is None or now_s - self._gallery[0] > GALLERY_S:
-            self._gallery = (now_s, await self._api.avatars())
-        return self._gallery[1]
-
-    async def account(self) -> AvatarAccount:
-        """What is left; a LITE minute costs a credit."""
-        left = await self._api.credits_left()
-        first = self._credits_at_first
-        self._credits_at_first = first = left if first is None else max(first, left)
-        return AvatarAccount(left, int(left), first - left)
-
-    # Sessions for others
 
     def ticket(self, browser_id: str) -> str:
         """Good for one start by that browser within a minute."""
@@ -132,8 +101,7 @@ class AvatarDesk:
         choice = self._choice
         picked = wire.SANDBOX_AVATAR_ID if choice.is_sandbox else avatar_id or choice.avatar_id
         if not picked:
-            gallery = await self.gallery()
-            picked = gallery[0].id if gallery else ""
+            picked = await self._api.first_avatar() or ""
         token = await self._api.mint(
             wire.TokenRequest(
                 avatar_id=picked,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -18,7 +18,8 @@ import numpy as np
 from kai.adapters.liveavatar.control import ControlSocket
 from kai.adapters.liveavatar.rest import LiveAvatarApi
 from kai.adapters.liveavatar.troubles import trouble
-from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.config import AvatarConfig
+from kai.core.events import CreditsReported, LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
 from kai.media.heard import Begun, Finding, Matcher, Over
@@ -64,6 +65,16 @@ class AvatarChoice:
     longest_s: int | None = None
     has_test_marks: bool = False
 
+    def with_config(self, config: AvatarConfig) -> AvatarChoice:
+        """The same, with what a person chose."""
+        return replace(
+            self,
+            avatar_id=config.avatar_id or self.avatar_id,
+            quality=config.quality or self.quality,
+            encoding=config.encoding or self.encoding,
+            is_sandbox=self.is_sandbox if config.is_sandbox is None else config.is_sandbox,
+        )
+
 
 class LiveAvatarFace:
     """Implements ``kai.ports.AvatarFace``. Kai's loop only, but for `pull_sound`."""
@@ -98,6 +109,7 @@ class LiveAvatarFace:
         self._is_closing = False
         self._failure: FaceError | None = None
         self._watchdog: asyncio.Task[None] | None = None
+        self._billing: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self.pictures = 0
 
@@ -110,6 +122,11 @@ class LiveAvatarFace:
             is_billed=not self._choice.is_sandbox,
             can_restyle=False,
         )
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the session is free, and of a minute."""
+        return self._choice.is_sandbox
 
     @property
     def session_id(self) -> str | None:
@@ -127,7 +144,7 @@ class LiveAvatarFace:
         # Loads a library of 30 MB, which a Kai without a key never needs.
         from kai.adapters.liveavatar.room import RoomClient
 
-        del look  # an avatar is chosen in the account's gallery, not by character
+        self._choice = self._choice.with_config(look.avatar)
         self._sink, self._loop = sink, asyncio.get_running_loop()
         try:
             grant = await self._start_session()
@@ -151,6 +168,7 @@ class LiveAvatarFace:
         self._is_open = True
         self._moved_s = time.monotonic()
         self._watchdog = asyncio.create_task(self._watch(), name="avatar: watchdog")
+        self._billing = asyncio.create_task(self._tell_credits(), name="avatar: credits")
 
     def speak(self, segment_id: str, pcm: Pcm) -> None:
         if self._waiting_since_s is None and not self._matcher.is_sounding:
@@ -183,7 +201,7 @@ class LiveAvatarFace:
             self._control.set_listening(wants_listening)
 
     def set_look(self, look: Look) -> None:
-        """An avatar's look is its own."""
+        """An avatar's look is its own; another choice of avatar is another session."""
 
     def want_frames(self, wanted: bool) -> None:
         self._is_wanted = wanted
@@ -212,9 +230,10 @@ class LiveAvatarFace:
         releasing = [self._control.aclose()]
         if self._room is not None:
             releasing.append(self._room.aclose())
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            releasing.append(_ended(self._watchdog))
+        for task in (self._watchdog, self._billing):
+            if task is not None:
+                task.cancel()
+                releasing.append(_ended(task))
         try:
             async with asyncio.timeout(CLOSE_S):
                 await asyncio.gather(self._stopping, *releasing, return_exceptions=True)
@@ -239,10 +258,10 @@ class LiveAvatarFace:
             return wire.SANDBOX_AVATAR_ID
         if self._choice.avatar_id:
             return self._choice.avatar_id
-        avatars = await self._api.avatars()
-        if not avatars:
+        avatar_id = await self._api.first_avatar()
+        if avatar_id is None:
             raise trouble("avatar-unusable")
-        return avatars[0].id
+        return avatar_id
 
     async def _mint_and_start(self) -> wire.StartGrant:
         choice = self._choice
@@ -266,7 +285,8 @@ class LiveAvatarFace:
             raise
         self._is_started = True
         self._started_s = time.monotonic()
-        longest = [s for s in (grant.max_session_duration, choice.longest_s) if s]
+        sandbox_s = wire.SANDBOX_S if choice.is_sandbox else None
+        longest = [s for s in (grant.max_session_duration, choice.longest_s, sandbox_s) if s]
         self.longest_s = float(min(longest)) if longest else None
         log.info(
             "avatar session started", extra={"longest_s": self.longest_s, "is_sandbox": choice.is_sandbox}
@@ -380,6 +400,20 @@ class LiveAvatarFace:
                 and now_s - self._waiting_since_s > SILENT_S
             ):
                 self._lose(trouble("avatar-silent"))
+
+    async def _tell_credits(self) -> None:
+        """At each minute's beginning: what this session has used, and what the account has left."""
+        while True:
+            minutes = int((time.monotonic() - self._started_s) // 60) + 1
+            left = None
+            try:
+                left = float(await self._api.credits_left())
+            except FaceError as exc:
+                log.info("the account's credits are not known", extra={"code": exc.code})
+            if self._sink is not None and self._session_id is not None:
+                used = 0 if self._choice.is_sandbox else minutes
+                self._sink.emit(CreditsReported(self._session_id, used, left))
+            await asyncio.sleep(max(1.0, self._started_s + 60 * minutes + 0.5 - time.monotonic()))
 
     def _lose(self, error: FaceError) -> None:
         """The session is over from the other side: fail the opening, or report the leg once."""

@@ -76,12 +76,20 @@ class LiveAvatarApi:
         """One session: why it ended, what it cost."""
         return _read(wire.SessionEntry, await self._call("GET", f"/v1/sessions/{session_id}", self._key))
 
-    async def avatars(self) -> tuple[wire.Avatar, ...]:
-        """The account's own avatars, then the public ones; only those that can be used now."""
-        own = await self._pages(wire.Avatar, "/v1/avatars?", self._key)
-        public = await self._pages(wire.Avatar, "/v1/avatars/public?", {})
-        by_id = {avatar.id: avatar for avatar in (*own, *public) if avatar.is_usable}
-        return tuple(by_id.values())
+    async def own_avatars(self) -> tuple[wire.Avatar, ...]:
+        """The account's own avatars, usable or not."""
+        return await self._pages(wire.Avatar, "/v1/avatars?", self._key)
+
+    async def public_avatars(self) -> tuple[wire.Avatar, ...]:
+        """Everybody's avatars, usable or not."""
+        return await self._pages(wire.Avatar, "/v1/avatars/public?", {})
+
+    async def first_avatar(self) -> str | None:
+        """The id of the first avatar that can be used now, the account's own before the public ones."""
+        own = next((avatar.id for avatar in await self.own_avatars() if avatar.is_usable), None)
+        if own is not None:
+            return own
+        return next((avatar.id for avatar in await self.public_avatars() if avatar.is_usable), None)
 
     async def credits_left(self) -> Decimal:
         """What the account has; also a free way to test a key."""
