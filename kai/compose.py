@@ -117,15 +117,18 @@ class App:
         async def make_brain(_look: Look) -> VoiceBrain:
             return await self._make_brain(browser_id)
 
+        memory = self._memory
+        follower = None if memory is None else memory.make_follower(owner_of(browser_id), page.media)
         session = Session(
             make_brain=make_brain,
             make_face=self._make_face,
             make_voice=VoiceOnly,
             browser=page,
             tools=self._tools,
+            recorder=None if memory is None or follower is None else memory.make_recorder(follower),
         )
-        if self._memory is not None:
-            self._memory.follow(session, owner_of(browser_id), page.media)
+        if memory is not None:
+            memory.follow(session, follower)
         return session, page
 
     def make_calls(self) -> calls.CallDesk | None:

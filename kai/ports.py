@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from kai.core.events import Event
 from kai.core.state import AgentState, BrainFacts, Card, Look
+from kai.errors import KaiError
 
 Pcm = npt.NDArray[np.int16]
 """``(samples,)`` int16, mono. The rate is told where it is used: 24 000 Hz towards a face, 48 000 Hz at the browser."""
@@ -250,6 +251,26 @@ class AvatarFace(Protocol):
 
     async def aclose(self) -> None:
         """Stop and release everything, within 5 s. May be called twice, and on a face that never opened."""
+        ...
+
+
+class SoundRecorder(Protocol):
+    """Keeps both sides' sound of a talk, while it is on."""
+
+    def start(self, on_failed: Callable[[KaiError], None]) -> None:
+        """Keep what sounds from now on. Raises ``KaiError``; one that comes later goes to ``on_failed`` (any thread)."""
+        ...
+
+    def stop(self) -> None:
+        """Keep nothing more. Returns at once; may be called twice."""
+        ...
+
+    def hear(self, pcm: Pcm) -> None:
+        """20 ms of the person: ``(960,)`` int16, 48 000 Hz."""
+        ...
+
+    def say(self, pcm: Pcm) -> None:
+        """20 ms of what goes to the page, as ``hear``; each call is the clock. From any one thread; never waits."""
         ...
 
 

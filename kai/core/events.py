@@ -96,6 +96,13 @@ class CardDismissed:
     """A person has read the card."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingWished:
+    """A person wants the talk's sound to be kept from now on, or no more."""
+
+    is_on: bool
+
+
 # ------------------------------------------------------------------ what legs report
 
 
@@ -341,6 +348,14 @@ class CreditsReported:
     left: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """Sound is kept no more, for a reason that is not the person's: a code, and a sentence."""
+
+    code: str
+    message: str
+
+
 # ------------------------------------------------------------------ what time brings
 
 
@@ -366,6 +381,7 @@ Event = (
     | TurnKeyReleased
     | HandOverRequested
     | CardDismissed
+    | RecordingWished
     | LegConnected
     | LegFailed
     | BrowserLeft
@@ -395,6 +411,7 @@ Event = (
     | FaceReported
     | FaceMetered
     | CreditsReported
+    | RecordingFailed
     | TimerFired
 )
 
@@ -506,6 +523,13 @@ class SetMuted:
 
 
 @dataclass(frozen=True, slots=True)
+class SetRecording:
+    """Keep the talk's sound from now on, or no more; answer with ``RecordingFailed`` where that cannot be."""
+
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyLook:
     """Hand a changed look to the legs that are up."""
 
@@ -543,6 +567,7 @@ Command = (
     | StopSpeaking
     | SetMood
     | SetMuted
+    | SetRecording
     | ApplyLook
     | ArmTimer
     | CancelTimer

@@ -57,6 +57,8 @@ from kai.core.events import (
     PlayoutStarted,
     ProblemDismissed,
     RateLimitsReported,
+    RecordingFailed,
+    RecordingWished,
     ResetRequested,
     ResponseCreated,
     ResponseDone,
@@ -67,6 +69,7 @@ from kai.core.events import (
     SendToolResult,
     SetMood,
     SetMuted,
+    SetRecording,
     SpareBrainFailed,
     SpareBrainReady,
     StartRequested,
@@ -229,6 +232,16 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             if is_muted == state.is_muted:
                 return state, ()
             return replace(state, is_muted=is_muted), (SetMuted(is_muted),)
+        case RecordingWished(is_on):
+            if is_on == state.is_recording:
+                return state, ()
+            return replace(state, is_recording=is_on), (SetRecording(is_on),)
+        case RecordingFailed(code, message):
+            if not state.is_recording:
+                return state, ()
+            return _with_problem(replace(state, is_recording=False), Problem(code, message)), (
+                SetRecording(False),
+            )
         case InterruptRequested():
             return _interrupt(state)
         case TextSubmitted():
@@ -329,9 +342,11 @@ def _stop(state: SessionState, event: StopRequested, at: float) -> Step:
         tool_runs=(),
         key_down_at_s=0.0,
         is_change_wished=False,
+        is_recording=False,
         closed_at_s=at,
     )
     closed = _face_metered(closed, FaceMetered(is_billed=False), at)
+    silence = (*silence, SetRecording(False)) if state.is_recording else silence
     if event.reason != "stopped":
         closed = replace(closed, problem=Problem("ended", event.reason))
     return closed, (*silence, *(CloseLeg(leg) for leg in LegName))

@@ -294,6 +294,7 @@ class SessionState:
     browser: Leg = field(default_factory=Leg)
     microphone: Microphone = Microphone.UNKNOWN
     is_muted: bool = False
+    is_recording: bool = False
     is_user_speaking: bool = False
     is_waiting: bool = False
     answers: tuple[Response, ...] = ()

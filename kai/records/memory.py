@@ -10,7 +10,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import MediaReading
 from kai.records.preferences import JsonFile, Preferences, Presets
+from kai.records.recording import Recorder, RecordingError, Recordings
 from kai.records.turn_log import RecordsError, TurnLog
 from kai.records.turns import Follower, TalkRecord
 
@@ -61,6 +63,8 @@ class Memory:
         self._dirty: dict[int, Follower] = {}
         self._saved: dict[str, TalkRecord] = {}
         self._left_out: set[str] = set()
+        self.recordings = Recordings(folder / "recordings")
+        self._recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
         self._forgot_at_s = clock()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -86,11 +90,31 @@ class Memory:
 
     # -------------------------------------------------------------- following talks
 
-    def follow(
-        self, talk: Watched, owner: str = "", read_media: Callable[[], MediaReading] | None = None
-    ) -> None:
-        """Remember what is said in that session, for as long as it lives; ``read_media`` reads its page's counters."""
-        follower = Follower(owner, read_media)
+    def make_follower(
+        self, owner: str = "", read_media: Callable[[], MediaReading] | None = None
+    ) -> Follower:
+        """Who notes what is said in one session; ``read_media`` reads its page's counters."""
+        return Follower(owner, read_media)
+
+    def make_recorder(self, follower: Follower) -> Recorder:
+        """Who keeps that session's sound, while it is switched on."""
+
+        def place(at_s: float) -> Path:
+            if not self.is_keeping or follower.id in self._left_out:
+                raise RecordingError(
+                    "Sound is kept with its talk alone, and this talk is not kept. Switch keeping on in History, then start "
+                    "another talk.",
+                    code="recording-off",
+                )
+            return self.recordings.new_path(follower.id, follower.elapsed_ms(at_s))
+
+        recorder = Recorder(place, self._clock)
+        self._recorders.add(recorder)
+        return recorder
+
+    def follow(self, talk: Watched, follower: Follower | None = None) -> None:
+        """Remember what is said in that session, for as long as it lives."""
+        follower = follower or Follower()
 
         def on_change(state: SessionState) -> None:
             with self._lock:
@@ -175,6 +199,8 @@ class Memory:
         with self._file_lock:
             if self.log is not None and self.log.delete(talk_id, owner):
                 self._left_out.add(talk_id)
+                self._end_recordings({talk_id})
+                self.recordings.delete({talk_id})
 
     def delete_all(self, owner: str | None = None) -> int:
         """Forget every talk, also what is still to come of those that go on; gives how many. Raises ``KaiError``."""
@@ -182,13 +208,33 @@ class Memory:
             return 0
         with self._file_lock:
             self._flush()
-            self._left_out.update(self.log.ids(owner))
+            found = set(self.log.ids(owner))
+            self._left_out.update(found)
+            self._end_recordings(found)
+            self.recordings.delete(found)
             return self.log.delete_all(owner)
 
     def forget_old(self) -> None:
         """Forget what is older than the preferences say. Raises ``KaiError``."""
-        if self.log is not None:
+        if self.log is None:
+            return
+        with self._file_lock:
             self.log.forget_older(time.time() - self.preferences.value.history_days * DAY_S)
+            # Sound without its talk is nobody's; but where the file of talks was broken, nobody knows whose it is.
+            if self.log.aside is None:
+                going_on = {path.name.partition("-")[0] for r in self._recorders if (path := r.path)}
+                self.recordings.keep_only({*self.log.ids(), *going_on})
+
+    def _end_recordings(self, talk_ids: Collection[str] | None) -> None:
+        """End those that are being written for these talks, or all (``None``)."""
+        for recorder in tuple(self._recorders):
+            path = recorder.path
+            if path is not None and (talk_ids is None or path.name.partition("-")[0] in talk_ids):
+                recorder.end(
+                    RecordingError(
+                        "The recording ended: the talk is not kept any more.", code="recording-ended"
+                    )
+                )
 
     def keep_talks(self, is_on: bool) -> None:
         """Switch keeping on, from the next talk on, or off, at once. Raises ``KaiError``."""
@@ -197,6 +243,7 @@ class Memory:
             self.preferences.write(self.preferences.value.model_copy(update={"is_history_on": is_on}))
             if not is_on and self.log is not None:
                 self._left_out.update(self._saved)
+                self._end_recordings(None)
                 self.log.end_all()
 
     def keep_look(self, look: Look) -> None:

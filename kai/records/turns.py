@@ -249,6 +249,10 @@ class Follower:
         turn = _with_media(turn, times)
         return turn if times.asked_at_s is not None else replace(turn, is_typed=False)
 
+    def elapsed_ms(self, at_s: float) -> int:
+        """How long the present talk had been going on at ``at_s``."""
+        return self._offset_ms(at_s)
+
     def _offset_ms(self, at_s: float) -> int:
         return max(0, round((at_s - self._state.started_at_s) * 1000))
 

@@ -28,12 +28,14 @@ from kai.core.events import (
     OpenLeg,
     OpenSpareBrain,
     PlayoutInterrupted,
+    RecordingFailed,
     RunTool,
     SeedHistory,
     SendText,
     SendToolResult,
     SetMood,
     SetMuted,
+    SetRecording,
     SpareBrainFailed,
     SpareBrainReady,
     StopRequested,
@@ -45,7 +47,17 @@ from kai.core.events import (
 from kai.core.state import LegName, LegStatus, Look, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
 from kai.errors import KaiError
-from kai.ports import AvatarFace, BrowserLink, Heard, Marks, Pcm, Picture, ToolBox, VoiceBrain
+from kai.ports import (
+    AvatarFace,
+    BrowserLink,
+    Heard,
+    Marks,
+    Pcm,
+    Picture,
+    SoundRecorder,
+    ToolBox,
+    VoiceBrain,
+)
 from kai.runtime.tape import Tape
 
 log = logging.getLogger(__name__)
@@ -74,6 +86,7 @@ class Session:
         make_voice: FaceFactory,
         browser: BrowserLink,
         tools: ToolBox | None = None,
+        recorder: SoundRecorder | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._make_brain = make_brain
@@ -81,6 +94,7 @@ class Session:
         self._make_voice = make_voice
         self._browser = browser
         self._tools = tools
+        self._recorder = recorder
         self._store = Store(self._run)
         self._brain: VoiceBrain | None = None
         self._spare: VoiceBrain | None = None
@@ -116,7 +130,7 @@ class Session:
         voice = self._make_voice()
         await voice.open(self.snapshot().look, _FaceSink(self, voice))
         self._speaker = self._voice = voice
-        self._browser.play_from(voice.pull_sound)
+        self._play_from(voice)
         self._store.subscribe_to(_wants_pictures, self._want_frames)
 
     async def aclose(self, reason: str = "stopped") -> None:
@@ -187,6 +201,8 @@ class Session:
             case SetMuted(is_muted):
                 if self._brain is not None:
                     self._brain.set_muted(is_muted)
+            case SetRecording(is_on):
+                self._set_recording(is_on)
             case ApplyLook(look):
                 if self._brain is not None:
                     self._brain.update(look)
@@ -344,6 +360,38 @@ class Session:
     def _on_mic(self, pcm: Pcm) -> None:
         if self._brain is not None:
             self._brain.push_mic(pcm)
+        if self._recorder is not None and _is_heard(self.snapshot()):
+            self._recorder.hear(pcm)
+
+    def _play_from(self, speaker: AvatarFace) -> None:
+        """Let the page play what that face says, and the recording keep it."""
+        recorder, pull = self._recorder, speaker.pull_sound
+        if recorder is None:
+            self._browser.play_from(pull)
+            return
+
+        def pull_and_keep() -> Pcm:
+            pcm = pull()
+            recorder.say(pcm)
+            return pcm
+
+        self._browser.play_from(pull_and_keep)
+
+    def _set_recording(self, is_on: bool) -> None:
+        if self._recorder is None:
+            if is_on:
+                self._take(RecordingFailed("recording-off", "Nothing can be recorded here."))
+        elif not is_on:
+            self._recorder.stop()
+        else:
+            try:
+                self._recorder.start(self._on_recording_failed)
+            except KaiError as exc:
+                self._take(RecordingFailed(exc.code, exc.message))
+
+    def _on_recording_failed(self, error: KaiError) -> None:
+        if not self._loop.is_closed():
+            self.dispatch(RecordingFailed(error.code, error.message))
 
     def _speak_with(self, speaker: AvatarFace) -> None:
         """Let another face speak from now on; an answer goes on at the sample that was heard last."""
@@ -351,7 +399,7 @@ class Session:
         if before is speaker:
             return
         heard = before.stop_speaking() if before is not None else None
-        self._browser.play_from(speaker.pull_sound)
+        self._play_from(speaker)
         rest = self._tape.rest(heard)
         if rest is not None:
             for marks in rest.marks:
@@ -407,6 +455,12 @@ class Session:
 def _wants_pictures(state: SessionState) -> bool:
     """Whether a page sees the face, or is about to; drawing for nobody costs a fifth of a core."""
     return state.is_active and state.browser.status in (LegStatus.CONNECTING, LegStatus.CONNECTED)
+
+
+def _is_heard(state: SessionState) -> bool:
+    """Whether the person's sound goes to Kai at all: what Kai may not hear is not kept either."""
+    is_key_up = state.look.brain.is_push_to_talk and not state.key_down_at_s
+    return not (state.is_muted or is_key_up)
 
 
 class _BrainSink:

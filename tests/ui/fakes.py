@@ -118,9 +118,16 @@ def make_hub(*, refuses: str = "", memory: Memory | None = None) -> SessionHub:
 
     def make_session(_browser_id: str) -> tuple[Session, Page]:
         page = PageLink()
-        session = Session(make_brain=make_brain, make_face=FakeFace, make_voice=VoiceOnly, browser=page)
+        follower = None if memory is None else memory.make_follower(read_media=page.media)
+        session = Session(
+            make_brain=make_brain,
+            make_face=FakeFace,
+            make_voice=VoiceOnly,
+            browser=page,
+            recorder=None if memory is None or follower is None else memory.make_recorder(follower),
+        )
         if memory is not None:
-            memory.follow(session)
+            memory.follow(session, follower)
         return session, page
 
     async def close_services() -> None:

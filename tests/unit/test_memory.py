@@ -35,6 +35,7 @@ from kai.records.preferences import (
     without_preset,
 )
 from kai.records.turn_log import RecordsError, TurnLog
+from kai.records.turns import Follower
 from tests.unit.test_turns_kept import RECORD
 
 
@@ -191,7 +192,7 @@ def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_talk_is_kept_while_it_goes_on_and_when_it_is_over(memory: Memory) -> None:
     store = Store()
-    memory.follow(store, "me")
+    memory.follow(store, Follower("me"))
     begin(store, "Hello")
     memory.flush()
     assert memory.log is not None
