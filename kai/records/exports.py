@@ -53,14 +53,23 @@ def _markdown(text: str) -> str:
     return " ".join(text.split())
 
 
-def as_webvtt(record: TalkRecord, *, names: Mapping[str, str]) -> str:
-    """Captions on the talk's own time, in the order in which they begin; a voice span names who speaks (WebVTT, 4.2.2)."""
+def as_webvtt(
+    record: TalkRecord, *, names: Mapping[str, str], from_ms: int = 0, to_ms: int | None = None
+) -> str:
+    """Captions on the talk's own time, in the order in which they begin; a voice span names who speaks (WebVTT, 4.2.2).
+
+    With ``from_ms`` and ``to_ms`` those of that part of the talk, on the part's time.
+    """
     cues = ["WEBVTT", ""]
     for line in sorted(record.lines, key=lambda line: line.start_ms):
         end_ms = max(line.end_ms, line.start_ms + MIN_CAPTION_MS)
+        if end_ms <= from_ms or (to_ms is not None and line.start_ms >= to_ms):
+            continue
         text = " ".join(line.text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         who = names[line.role].replace("&", "&amp;").replace(">", "&gt;")
-        cues += [f"{_clock(line.start_ms)} --> {_clock(end_ms)}", f"<v {who}>{text}", ""]
+        start = _clock(max(0, line.start_ms - from_ms))
+        end = _clock((end_ms if to_ms is None else min(end_ms, to_ms)) - from_ms)
+        cues += [f"{start} --> {end}", f"<v {who}>{text}", ""]
     return "\n".join(cues)
 
 

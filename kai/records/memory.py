@@ -21,7 +21,7 @@ from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import MediaReading
 from kai.records.preferences import JsonFile, Preferences, Presets
-from kai.records.recording import Recorder, RecordingError, Recordings
+from kai.records.recording import Recorder, RecordingError, Recordings, Stretch
 from kai.records.turn_log import RecordsError, TurnLog
 from kai.records.turns import Follower, TalkRecord
 
@@ -111,6 +111,11 @@ class Memory:
         recorder = Recorder(place, self._clock)
         self._recorders.add(recorder)
         return recorder
+
+    def stretches(self, talk_id: str) -> list[Stretch]:
+        """What is kept of that talk's sound, but for what is being written."""
+        written = {recorder.path for recorder in tuple(self._recorders)}
+        return [s for s in self.recordings.of_talk(talk_id) if s.path not in written]
 
     def follow(self, talk: Watched, follower: Follower | None = None) -> None:
         """Remember what is said in that session, for as long as it lives."""

@@ -21,19 +21,17 @@ import streamlit_webrtc.component as webrtc_component
 import streamlit_webrtc.shutdown as webrtc_shutdown
 import uvicorn
 from aiortc import RTCPeerConnection
-from streamlit import get_option
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit_webrtc.webrtc import WebRtcWorker
 
 from kai.compat import rtc
+from kai.ui.address import is_bound_to_loopback as is_bound_to_loopback
 
 PINS: Final = {"streamlit": "1.67.0", "streamlit-webrtc": "0.79.0"}
 
 MICROPHONE_JITTER_PACKETS: Final = 4
 """Capacity of the jitter buffer of the page's microphone, in packets of 20 ms; 1 of them is waited for."""
-
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 VP8_BITRATE_BPS: Final = 600_000
 """One rate for start, least and most: 0 extra key frames where aiortc's own bounds gave 5 in 10 s."""
@@ -136,11 +134,6 @@ def is_component_ready(session_state: Any, key: str) -> bool:
     joins none (0 of 16); it must have been there with ``False`` before.
     """
     return session_state.get(webrtc_component.generate_frontend_component_key(key)) is not None
-
-
-def is_bound_to_loopback() -> bool:
-    """Whether the server can be reached from this computer alone."""
-    return str(get_option("server.address") or "") in LOOPBACK_HOSTS
 
 
 def session_id() -> str:

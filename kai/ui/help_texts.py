@@ -20,7 +20,8 @@ SECTIONS: Final = (
     (
         "Your privacy",
         "- Without a key nothing leaves this computer: no voice, no text, no count of visits.\n"
-        "- Kai keeps no sound. The words of past talks stand in a file on this computer, which the History page shows and "
+        "- Kai keeps no sound unless you press **Record**; a light then says so on every page.\n"
+        "- The words of past talks stand in a file on this computer, which the History page shows and "
         "deletes, and can do without.\n"
         "- Keys are read by the app alone. They never reach this page.\n"
         "- When you press Mute, Kai gets silence. The browser may still show the microphone as open.",

@@ -13,12 +13,12 @@ from kai.records.exports import as_json, as_markdown, as_webvtt
 from kai.records.memory import Memory
 from kai.records.turn_log import Summary, TurnLog
 from kai.records.turns import TalkRecord, Turn
-from kai.ui import bridge, host, texts
+from kai.ui import bridge, host, replay, texts
 
 PAGE_OF_TALKS: Final = 12
 """So many talks stand in the list before one asks for more."""
 
-ROLES: Final = {"user": texts.YOU, "assistant": texts.KAI, "notice": texts.NOTICE}
+ROLES: Final = texts.ROLE_NAMES
 
 
 def draw() -> None:
@@ -158,6 +158,7 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
                 on_click=bridge.delete_history,
                 args=(memory, record.id, owner),
             )
+    replay.draw(memory.stretches(record.id))
     st.html(_said(record))
     if record.turns:
         st.html(_times(record))
@@ -208,8 +209,10 @@ def _said(record: TalkRecord) -> str:
         turn = turns.pop(line.response_id, None) if line.response_id else None
         notes = [texts.clock(line.at_wall_s), *([_note(turn)] if turn is not None and _note(turn) else [])]
         cut = f" <em>{texts.INTERRUPTED}</em>" if line.is_interrupted else ""
+        who = html.escape(ROLES.get(line.role, line.role))
         rows.append(
-            f'<li data-role="{html.escape(line.role)}"><span>{html.escape(ROLES.get(line.role, line.role))}</span>'
+            f'<li data-role="{html.escape(line.role)}" data-start="{line.start_ms}" data-end="{line.end_ms}">'
+            f"<span>{who}</span>"
             f"<p>{html.escape(line.text)}{cut}<small>{html.escape(' · '.join(notes))}</small></p></li>"
         )
     return (

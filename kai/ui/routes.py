@@ -18,7 +18,6 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import numpy as np
-import streamlit as st
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -34,6 +33,7 @@ from kai.core.events import (
     MicrophoneChanged,
     MuteToggled,
     ProblemDismissed,
+    RecordingWished,
     RetryRequested,
     StopRequested,
     TextSubmitted,
@@ -43,6 +43,7 @@ from kai.core.events import (
 from kai.core.state import LegName, Message, Microphone, SessionState
 from kai.ports import Pcm
 from kai.ui import host, texts
+from kai.ui.address import LOOPBACK_HOSTS, is_bound_to_loopback
 from kai.ui.host import COOKIE_NAME, Talk
 from kai.ui.network import MEASURE_S, Meter
 from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS, lines, view, wants_sound_in_page, without_clocks
@@ -57,7 +58,6 @@ HEARTBEAT_S: Final = 10.0
 """A line at least this often, so that a dead page is noticed."""
 BODY_LIMIT_BYTES: Final = 16_384
 MOST_PICTURES: Final = 1 << 31
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 CHARACTERS: Final = frozenset(texts.CHARACTER_NAMES)
 
 
@@ -78,8 +78,7 @@ class Refused(Exception):
 def check_host(request: Request) -> None:
     """Raises ``Refused`` when the request was not made at our own address (DNS rebinding) or came from another site."""
     named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    bound = str(st.get_option("server.address") or "")
-    if bound in LOOPBACK_HOSTS and named not in LOOPBACK_HOSTS:
+    if is_bound_to_loopback() and named not in LOOPBACK_HOSTS:
         raise Refused(403, "host", texts.ERROR_HOST)
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
@@ -125,6 +124,8 @@ def event_of(wish: dict[str, Any]) -> Event:
     match wish:
         case {"wish": "mute", "isMuted": bool(is_muted)}:
             return MuteToggled(is_muted)
+        case {"wish": "record", "isOn": bool(is_on)}:
+            return RecordingWished(is_on)
         case {"wish": "interrupt"}:
             return InterruptRequested()
         case {"wish": "hold", "isDown": bool(is_down)}:

@@ -23,6 +23,7 @@ from kai.ui import host
 from kai.ui.avatar_routes import routes as avatar_routes
 from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
+from kai.ui.recordings import routes as recording_routes
 from kai.ui.routes import routes as page_routes
 
 _WARM: Final = (
@@ -33,6 +34,7 @@ _WARM: Final = (
     "kai.ui.sidebar",
     "kai.ui.history",
     "kai.ui.insights",
+    "kai.ui.replay",
     "kai.ui.checkup",
     "altair",
     "pandas",
@@ -133,7 +135,7 @@ def is_ending() -> bool:
 
 def routes() -> list[Any]:
     """Kai's own routes."""
-    return [*page_routes(is_ending), *avatar_routes(), *call_routes()]
+    return [*page_routes(is_ending), *avatar_routes(), *call_routes(), *recording_routes()]
 
 
 class BrowserCookie:

@@ -32,6 +32,7 @@ NOTHING_SAID: Final = "Nothing was said."
 YOU: Final = "You"
 KAI: Final = "Kai"
 NOTICE: Final = "Note"
+ROLE_NAMES: Final = {"user": YOU, "assistant": KAI, "notice": NOTICE}
 BACK_TO_TALK: Final = "Back to the talk"
 NOT_STARTED: Final = "Kai is still starting. Wait a moment, then reload this page."
 NO_COOKIES: Final = (
@@ -105,6 +106,9 @@ DEFAULT_DEVICE: Final = "As the system says"
 NEWEST: Final = "Newest line"
 PRESENT: Final = "Present"
 PRESENTING: Final = "Presenter mode. Escape leaves it."
+RECORD: Final = "Record"
+RECORDING: Final = "Recording"
+RECORDING_OVER: Final = "The recording has ended."
 KEYS: Final = "Keys"
 KEYS_TITLE: Final = "A key for every control"
 CLOSE: Final = "Close"
@@ -116,6 +120,7 @@ KEY_LIST: Final = (
     ("T", "type to Kai"),
     ("L", "clear the chat"),
     ("C", "put the card away"),
+    ("R", "record the sound, or no more"),
     ("P", "presenter mode in and out"),
     ("Esc", "leave presenter mode"),
     ("?", "this list"),
@@ -209,6 +214,7 @@ ERROR_NOT_JSON: Final = "Kai takes JSON here, and this was not."
 ERROR_TOO_LARGE: Final = "That was too large for Kai."
 ERROR_WISH: Final = "Kai does not know this wish."
 ERROR_STARTING: Final = NOT_STARTED
+ERROR_NO_RECORDING: Final = "This sound is not there, or is not yours."
 ERROR_NO_PICTURE: Final = "There is no such picture."
 ERROR_NO_PAGE: Final = "Open Kai's page in this browser first."
 ERROR_NO_AVATAR: Final = "This Kai has no cloud avatar: set LIVEAVATAR_API_KEY."
@@ -241,10 +247,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def stopwatch(seconds: float) -> str:
+    """A place in a talk: ``1:05``."""
+    whole = max(0, int(seconds))
+    return f"{whole // 60}:{whole % 60:02}"
+
+
 # ------------------------------------------------------------------ past talks
 HISTORY_PAGE: Final = "History"
 HISTORY_TITLE: Final = "Past talks"
-HISTORY_LEAD: Final = "Kept on this computer alone: words and times, no sound."
+HISTORY_LEAD: Final = "Kept on this computer alone: words and times; sound only where you pressed Record."
 HISTORY_EMPTY_TITLE: Final = "No talks yet"
 HISTORY_EMPTY: Final = (
     "Talk with Kai, and what was said stands here afterwards, to read, to search and to take with you."
@@ -277,6 +289,11 @@ HISTORY_DELETE_YES: Final = "Yes, delete"
 HISTORY_EXPORT_MARKDOWN: Final = "Markdown"
 HISTORY_EXPORT_JSON: Final = "JSON"
 HISTORY_EXPORT_WEBVTT: Final = "Captions"
+HISTORY_SOUND: Final = "Listen again"
+HISTORY_SOUND_OF: Final = "The sound of this talk, with captions"
+HISTORY_SOUND_PART: Final = "From {start} on, {length}"
+HISTORY_SOUND_SAVE: Final = "Save the sound"
+HISTORY_SOUND_WHERE: Final = "You are more on the left, Kai more on the right."
 HISTORY_EXPORT_HELP: Final = "Save this talk as a file"
 HISTORY_ANSWERED: Final = "answered after {seconds} s"
 HISTORY_SPOKE: Final = "{seconds} s long"

@@ -121,6 +121,7 @@ def view(state: SessionState, at_s: float) -> Json:
         "controls": _controls(state),
         "banner": _banner(state),
         "isMuted": state.is_muted,
+        "isRecording": state.is_recording,
         "hasMedia": has_media(state),
         "isBrowserUp": state.browser.is_up,
         "wantsSoundInPage": wants_sound_in_page(state),
@@ -299,6 +300,7 @@ def _controls(state: SessionState) -> Json:
         "mute": _control(texts.UNMUTE if state.is_muted else texts.MUTE, mute_reason, is_on=state.is_muted),
         "interrupt": _control(texts.INTERRUPT, interrupt_reason, is_on=state.can_interrupt),
         "stop": _control(texts.STOP, stop_reason),
+        "record": _control(texts.RECORD, stop_reason, is_on=state.is_recording),
         "send": _control(texts.SEND, stop_reason),
         "clear": _control(texts.CLEAR, _first((not state.messages, texts.NOTHING_TO_CLEAR))),
     }

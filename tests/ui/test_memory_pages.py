@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from kai.core.events import TextSubmitted
 from kai.core.state import Look, Phase
 from kai.records.memory import Memory, owner_of
+from kai.records.recording import Recorder
 from kai.runtime.hub import SessionHub
 from kai.ui import bridge, compat, host, texts
 from tests.ui.conftest import BROWSER_ID
@@ -127,6 +129,28 @@ def test_on_a_phone_a_chosen_talk_has_a_way_back_to_the_list(app: AppTest, memor
     assert app.session_state["kai.history_reading"] == "t0"
     app.button(key="history-back").click().run()
     assert "kai.history_reading" not in app.session_state
+
+
+def test_a_talk_with_sound_gets_a_player_and_one_without_none(app: AppTest, memory: Memory) -> None:
+    keep(memory)
+    open_page(app, "history")
+    assert not players(app)
+    recorder = Recorder(lambda _s: memory.recordings.new_path("0" * 16, 65_000))
+    recorder.start(lambda error: pytest.fail(str(error)))
+    for _ in range(50):
+        recorder.say(np.zeros(960, np.int16))
+    recorder.stop()
+    wait_for(lambda: memory.recordings.of_talk("0" * 16))
+    assert memory.log is not None
+    memory.log.save(replace(RECORD, id="0" * 16, started_wall_s=time.time()))
+    app.run()
+    (player,) = players(app)
+    assert f"/api/recordings/{'0' * 16}/65000.ogg" in player
+    assert "From 1:05 on, 1 s" in player
+
+
+def players(app: AppTest) -> list[str]:
+    return [text for node in app.get("bidi_component") if "/api/recordings/" in (text := str(node.proto))]
 
 
 def test_search_finds_by_words_and_says_when_there_are_none(app: AppTest, memory: Memory) -> None:

@@ -14,6 +14,7 @@ from kai.core.events import (
     LegFailed,
     MicrophoneChanged,
     MuteToggled,
+    RecordingWished,
     RetryRequested,
     StopRequested,
     TimerFired,
@@ -63,6 +64,20 @@ def banner(state: SessionState) -> dict[str, str] | None:
 
 
 # ------------------------------------------------------------------ Kai's state in words
+
+
+def test_the_light_and_its_button_say_whether_sound_is_kept() -> None:
+    talk = talking()
+    assert control(talk.state, "record") == (True, "")
+    before = view(talk.state, 0.0)
+    talk.do(RecordingWished(True))
+    shown = view(talk.state, 0.0)
+    assert (before["isRecording"], shown["isRecording"]) == (False, True)
+    controls = [dict(v["controls"])["record"] for v in (before, shown)]  # pyright: ignore
+    # A switch keeps its name: what changes is whether it is on.
+    assert [(c["label"], c["isOn"]) for c in controls] == [(texts.RECORD, False), (texts.RECORD, True)]
+    talk.do(StopRequested())
+    assert control(talk.state, "record") == (False, texts.TALK_IS_OVER)
 
 
 def test_each_state_has_its_word_and_its_shape() -> None:

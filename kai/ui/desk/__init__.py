@@ -38,6 +38,8 @@ _WORDS: Final = {
     "send": texts.SEND,
     "present": texts.PRESENT,
     "presenting": texts.PRESENTING,
+    "recording": texts.RECORDING,
+    "recordingOver": texts.RECORDING_OVER,
     "keys": texts.KEYS,
     "keysTitle": texts.KEYS_TITLE,
     "keyList": texts.KEY_LIST,

@@ -102,6 +102,7 @@ class Desk {
     navigator.mediaDevices?.removeEventListener?.("devicechange", this.onDevices);
     delete document.documentElement.dataset.kaiPicture;
     document.documentElement.removeAttribute("data-kai-card");
+    delete document.documentElement.dataset.kaiRecording;
   }
 
   // ---------------------------------------------------------------- built once
@@ -199,6 +200,7 @@ class Desk {
       l: () => this.press(this.$(".clear")),
       c: this.view?.card ? () => this.post({ wish: "put-card-away" }) : () => {},
       t: () => { this.present(false); this.$(".text").focus(); },
+      r: () => this.press(this.$(".record")),
       p: () => this.present(!this.isPresenting),
       "?": () => this.showKeys(),
       escape: this.isPresenting ? () => this.present(false) : null,
@@ -342,6 +344,7 @@ class Desk {
     this.drawCard(view.card);
     this.$(".recall").hidden = !view.recall;
     setText(this.$(".recall"), view.recall);
+    this.drawLight(view.isRecording);
     this.drawBanner();
     this.drawCaption();
     const still = `/api/pictures/${encodeURIComponent(view.character)}.jpg`;
@@ -365,6 +368,19 @@ class Desk {
     }
     setText(this.$(".state .word"), status.word);
     if (status.tone === "warn" || status.tone === "stopped") setText(this.$(".spoken-state"), status.word);
+  }
+
+  // The light is on the stage, and through the document also where Kai is small in a corner of another page.
+  drawLight(isOn) {
+    const light = this.$(".light");
+    if (light.hidden === !isOn) return;
+    light.hidden = !isOn;
+    setText(light, isOn ? this.words.recording : "");
+    setText(this.$(".spoken-state"), isOn ? this.words.recording : this.words.recordingOver);
+    const html = document.documentElement;
+    if (isOn) html.dataset.kaiRecording = "on";
+    else delete html.dataset.kaiRecording;
+    html.style.setProperty("--kai-recording", JSON.stringify(this.words.recording));
   }
 
   drawSteps(steps) {
@@ -429,15 +445,15 @@ class Desk {
     this.$(".hold").hidden = !isHeld;
     this.$(".mute").hidden = isHeld;
     if (!isHeld) this.release(this.heldBy);
-    for (const name of [isHeld ? "hold" : "mute", "interrupt", "stop", "clear"]) {
+    for (const name of [isHeld ? "hold" : "mute", "interrupt", "stop", "clear", "record"]) {
       const control = controls[name];
       const button = this.$(`.${name}`);
       setText(button.querySelector(".label"), control.label);
       button.setAttribute("aria-disabled", String(!control.isEnabled));
       button.classList.toggle("is-on", control.isOn);
-      if (name === "mute" || name === "hold") button.setAttribute("aria-pressed", String(control.isOn));
+      if (["mute", "hold", "record"].includes(name)) button.setAttribute("aria-pressed", String(control.isOn));
       button.title = control.isEnabled ? control.label : `${control.label}: ${control.reason}`;
-      if (!control.isEnabled && !reason && name !== "clear") reason = `${control.label}: ${control.reason}`;
+      if (!control.isEnabled && !reason && name !== "clear" && name !== "record") reason = `${control.label}: ${control.reason}`;
     }
     setText(this.$(".reason"), reason);
     setText(this.$(".send .label"), this.words.send);
@@ -561,7 +577,7 @@ class Desk {
     const name = button.dataset.wish;
     const control = this.view?.controls[name];
     if (!control?.isEnabled) return;
-    const wish = name === "mute" ? { wish: "mute", isMuted: !this.view.isMuted } : { wish: name };
+    const wish = { mute: { wish: "mute", isMuted: !this.view.isMuted }, record: { wish: "record", isOn: !this.view.isRecording } }[name] ?? { wish: name };
     this.complain(await this.post(wish));
   }
 

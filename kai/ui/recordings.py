@@ -1,0 +1,90 @@
+"""``/api/recordings/...``: a past talk's sound and its captions, for the History page.
+
+Guarded like the talks' routes; who may read a talk may hear it. Files are served in parts (HTTP ranges), never from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from kai.errors import KaiError
+from kai.records.exports import as_webvtt
+from kai.records.memory import Memory, owner_of
+from kai.records.recording import Stretch
+from kai.records.turns import TalkRecord
+from kai.ui import address, host, texts
+from kai.ui.host import COOKIE_NAME
+from kai.ui.routes import Refused, check_host
+
+_PRIVATE = {"Cache-Control": "private, no-store"}
+
+
+def sound_url(stretch: Stretch) -> str:
+    """Where the page gets the sound of that part of a talk. Its length is in it, since browsers keep what they know of an
+    address."""
+    return f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.ogg?{stretch.lasts_ms}"
+
+
+def captions_url(stretch: Stretch) -> str:
+    """Where the page gets the captions that go with it."""
+    return f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.vtt?{stretch.lasts_ms}"
+
+
+async def sound(request: Request) -> Response:
+    """``GET /api/recordings/{talk_id}/{start_ms}.ogg``."""
+    try:
+        memory, record = await asyncio.to_thread(_find, request)
+    except Refused as refused:
+        return refused.response()
+    path = memory.recordings.path_of(record.id, int(request.path_params["start_ms"]))
+    if path is None:
+        return Refused(404, "no-recording", texts.ERROR_NO_RECORDING).response()
+    return FileResponse(
+        path,
+        media_type="audio/ogg",
+        headers=_PRIVATE,
+        filename=f"kai-{path.name}",
+        content_disposition_type="inline",
+    )
+
+
+async def captions(request: Request) -> Response:
+    """``GET /api/recordings/{talk_id}/{start_ms}.vtt``: on the time of that part."""
+    try:
+        memory, record = await asyncio.to_thread(_find, request)
+    except Refused as refused:
+        return refused.response()
+    start_ms = int(request.path_params["start_ms"])
+    stretches = await asyncio.to_thread(memory.recordings.of_talk, record.id)
+    stretch = next((s for s in stretches if s.start_ms == start_ms), None)
+    if stretch is None:
+        return Refused(404, "no-recording", texts.ERROR_NO_RECORDING).response()
+    text = as_webvtt(record, names=texts.ROLE_NAMES, from_ms=start_ms, to_ms=start_ms + stretch.lasts_ms)
+    return Response(text, media_type="text/vtt", headers=_PRIVATE)
+
+
+def _find(request: Request) -> tuple[Memory, TalkRecord]:
+    check_host(request)
+    memory = host.memory()
+    if memory is None or memory.log is None:
+        raise Refused(503, "starting", texts.ERROR_STARTING)
+    owner = None if address.is_bound_to_loopback() else owner_of(request.cookies.get(COOKIE_NAME, ""))
+    try:
+        record = memory.log.read(str(request.path_params["talk_id"]), owner)
+    except KaiError as error:
+        raise Refused(503, error.code, error.message) from error
+    if record is None:
+        raise Refused(404, "no-recording", texts.ERROR_NO_RECORDING)
+    return memory, record
+
+
+def routes() -> list[Route]:
+    """The routes of this module."""
+    return [
+        Route("/api/recordings/{talk_id}/{start_ms:int}.ogg", sound),
+        Route("/api/recordings/{talk_id}/{start_ms:int}.vtt", captions),
+    ]

@@ -1,0 +1,48 @@
+"""A past talk's sound in the History page: the browser's own player, captions in it, and the line that is being said."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from kai.records.recording import Stretch
+from kai.ui import recordings, texts
+
+_HTML: Final = '<div class="replay"></div>'
+
+
+@cache
+def _component() -> Any:
+    here = Path(__file__).parent / "desk"
+    css, js = ((here / f"replay.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    return component("kai_replay", html=_HTML, css=css, js=js)
+
+
+def draw(stretches: list[Stretch]) -> None:
+    """Draw a player for each part of the talk whose sound is kept; nothing where there is none."""
+    if not stretches:
+        return
+    parts = [
+        {
+            "sound": recordings.sound_url(stretch),
+            "captions": recordings.captions_url(stretch),
+            "startMs": stretch.start_ms,
+            "label": texts.HISTORY_SOUND_PART.format(
+                start=texts.stopwatch(stretch.start_ms / 1000), length=texts.duration(stretch.lasts_ms / 1000)
+            ),
+        }
+        for stretch in stretches
+    ]
+    words = {
+        "title": texts.HISTORY_SOUND,
+        "player": texts.HISTORY_SOUND_OF,
+        "save": texts.HISTORY_SOUND_SAVE,
+        "captions": texts.HISTORY_EXPORT_WEBVTT,
+        "sides": texts.HISTORY_SOUND_WHERE,
+    }
+    with st.container(key="kai-replay"):
+        _component()(key=f"replay-{stretches[0].talk_id}", data={"parts": parts, "words": words})
