@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kai.core.state import LegStatus, Message, Phase, Role, SessionState, Span
+from kai.core.state import Message, Phase, Role, SessionState, Span
 from kai.ports import MediaReading
 
-PAID_FACE = "liveavatar"
-"""The face whose minutes are counted (``SessionState.face_name``)."""
+CLOUD_FACE = "liveavatar"
+"""The face whose pictures are brought into sync on their way in (``SessionState.face_name``)."""
 
 LEAST_WATCHED_S = 1.0
 """A shorter time gives no pictures a second worth a name."""
@@ -96,7 +96,7 @@ class _Answer:
     ended_at_s: float | None = None
     is_interrupted: bool = False
     cost_usd: float | None = None
-    is_paid_face: bool = False
+    is_cloud_face: bool = False
     media_before: MediaReading | None = None
     media_after: MediaReading | None = None
 
@@ -124,7 +124,6 @@ class Follower:
         self._said: dict[str, _Said] = {}
         self._asked_at_s: float | None = None
         self._is_typed = False
-        self._avatar_s = 0.0
 
     @property
     def id(self) -> str:
@@ -133,15 +132,12 @@ class Follower:
 
     def note(self, state: SessionState, at_s: float) -> None:
         """The talk is in this state since ``at_s`` (the talk's monotonic clock)."""
-        before, self._state = self._state, state
-        before_s, self._at_s = self._at_s, at_s
+        before, self._state, self._at_s = self._state, state, at_s
         if state.phase is Phase.IDLE:
             return
         if state.started_wall_s != before.started_wall_s:
             self._begin()
             before = SessionState()
-        if before.is_active and _is_paid_face(before):
-            self._avatar_s += at_s - before_s
         self._note_person(before, state, at_s)
         self._note_answers(state, at_s)
         if state.spending.turns > before.spending.turns and self._answers and state.facts.is_billed:
@@ -175,7 +171,7 @@ class Follower:
                 times.sound_at_s = at_s
             if times.heard_at_s is None and answer.is_playing:
                 times.heard_at_s = at_s
-                times.is_paid_face = _is_paid_face(state)
+                times.is_cloud_face = state.face_name == CLOUD_FACE and state.face.is_up
                 times.media_before = self._media()
             if times.ended_at_s is None and answer.playout is Span.PAST:
                 self._end(times, at_s)
@@ -199,6 +195,8 @@ class Follower:
         if state.phase is Phase.IDLE or not (said or self._answers):
             return None
         end_s = state.closed_at_s if state.phase is Phase.CLOSED else self._at_s
+        spent = state.spending
+        paid_now_s = max(0.0, end_s - state.face_paid_from_s) if state.face_paid_from_s else 0.0
         return TalkRecord(
             id=self._id,
             owner=self._owner,
@@ -209,9 +207,9 @@ class Follower:
             voice=state.look.voice,
             lines=tuple(self._line(m) for m in said),
             turns=tuple(self._turn(name, times) for name, times in self._answers.items()),
-            cost_usd=state.spending.cost_usd if state.facts.is_billed else None,
-            is_cost_exact=state.spending.is_exact,
-            avatar_s=round(self._avatar_s, 1),
+            cost_usd=spent.cost_usd if state.facts.is_billed or spent.cost_usd else None,
+            is_cost_exact=spent.is_exact,
+            avatar_s=round(state.face_paid_s + paid_now_s, 1),
         )
 
     def _line(self, message: Message) -> Line:
@@ -263,10 +261,6 @@ def _between_ms(start_s: float | None, end_s: float | None) -> int | None:
     return max(0, round((end_s - start_s) * 1000))
 
 
-def _is_paid_face(state: SessionState) -> bool:
-    return state.face_name == PAID_FACE and state.face.status is LegStatus.CONNECTED
-
-
 def _with_media(turn: Turn, times: _Answer) -> Turn:
     """What the page's counters say of the time in which the answer was heard."""
     before, after = times.media_before, times.media_after
@@ -278,7 +272,7 @@ def _with_media(turn: Turn, times: _Answer) -> Turn:
         return turn
     is_shown_known = seen.page_s >= LEAST_WATCHED_S
     # A cloud face's pictures are brought into sync on their way in: their own time is not known here.
-    is_late_known = not times.is_paid_face
+    is_late_known = not times.is_cloud_face
     return replace(
         turn,
         sent_fps=round(seen.pictures / lasted_s, 1),

@@ -13,6 +13,7 @@ from kai.core.events import (
     AssistantTranscriptChanged,
     AudioStarted,
     BrainDescribed,
+    FaceMetered,
     FaceReported,
     InterruptRequested,
     PlayoutFinished,
@@ -158,8 +159,8 @@ def test_a_talk_knows_what_it_has_cost_and_for_how_long_a_paid_face_was_on() -> 
     assert followed.record.is_cost_exact
     followed.do(UsageReported(Tokens(), None))
     assert not followed.record.is_cost_exact
-    followed.do(FaceReported("liveavatar"), after_s=10)
-    followed.do(FaceReported("local"), after_s=30)
+    followed.do(FaceMetered(is_billed=True), after_s=10)
+    followed.do(FaceMetered(is_billed=False), after_s=30)
     followed.do(StopRequested(), after_s=100)
     assert followed.record.avatar_s == pytest.approx(30, abs=0.1)
     assert spoken_turn().record.cost_usd is None
