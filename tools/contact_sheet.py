@@ -1,4 +1,4 @@
-"""Draws ``docs/faces.jpg``: every character in every mood, and Kai's mouth in every viseme.
+"""Draws ``docs/faces.jpg``: every character in every mood, in a blink and in mid-word, and the mouth in every viseme.
 
 Developers run it after a change of the renderer, and look at it: ``python tools/contact_sheet.py [PATH]``.
 """
@@ -25,8 +25,9 @@ from kai.avatar.visemes import MOUTH_MATRIX, VISEMES
 
 ROOT = Path(__file__).parents[1]
 SIZE_PX = 512
-CELL_PX = 288
+CELL_PX = 294
 SEED = 3
+QUIET = (Mood.IDLE, Mood.LISTENING, Mood.THINKING)
 MOUTH_BOX = (172, 268, 340, 400)
 """x0, y0, x1, y1 in a picture of 512x512."""
 
@@ -54,32 +55,35 @@ def draw(baked: Baked, params: dict[str, float], size_px: int) -> Picture:
     return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def main() -> None:
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "faces.jpg"
-    vowel = MOUTH_MATRIX[VISEMES.index("E")]
-    rows: list[Picture] = []
-    for name, style in CHARACTERS.items():
-        baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
-        cells = [
-            label(
-                draw(baked, pose(mood, vowel if mood is Mood.SPEAKING else None), CELL_PX), f"{name}, {mood}"
-            )
-            for mood in Mood
-        ]
-        rows.append(np.hstack(cells))
-    kai = load_or_bake(CHARACTERS["kai"], SIZE_PX, SIZE_PX, 1.5)
+def draw_mouths(baked: Baked, width_px: int) -> Picture:
+    """A row of the mouth in each viseme."""
     x0, y0, x1, y1 = MOUTH_BOX
-    width = rows[0].shape[1] // 8
-    height = round(width * (y1 - y0) / (x1 - x0))
+    height = round(width_px * (y1 - y0) / (x1 - x0))
     mouths: list[Picture] = []
     for viseme, weights in zip(VISEMES, MOUTH_MATRIX, strict=True):
         still = {"mouthSmileLeft": 0.16, "mouthSmileRight": 0.16, "breath": 0.5}
         for shape, weight in zip(MOUTH_SHAPES, weights, strict=True):
             still[shape] = still.get(shape, 0.0) + float(weight)
-        crop = render.picture(kai, still)[y0:y1, x0:x1, :3]
-        mouths.append(label(np.asarray(cv2.resize(crop, (width, height)), np.uint8), viseme))
-    mouths.append(np.full_like(mouths[0], 255))
-    rows += [np.hstack(mouths[i : i + 8]) for i in (0, 8)]
+        crop = render.picture(baked, still)[y0:y1, x0:x1, :3]
+        small = cv2.resize(crop, (width_px, height), interpolation=cv2.INTER_AREA)
+        mouths.append(label(np.asarray(small, np.uint8), viseme))
+    return np.hstack(mouths)
+
+
+def main() -> None:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "faces.jpg"
+    vowel = MOUTH_MATRIX[VISEMES.index("E")]
+    rows: list[Picture] = []
+    mouths: list[Picture] = []
+    for name, style in CHARACTERS.items():
+        baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
+        cells = [label(draw(baked, pose(mood), CELL_PX), f"{name}, {mood}") for mood in QUIET]
+        cells.append(label(draw(baked, pose(Mood.SPEAKING, vowel), CELL_PX), f"{name}, {Mood.SPEAKING}"))
+        blink = pose(Mood.IDLE) | {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
+        cells.append(label(draw(baked, blink, CELL_PX), f"{name}, blink"))
+        rows.append(np.hstack(cells))
+        mouths.append(draw_mouths(baked, rows[0].shape[1] // len(VISEMES)))
+    rows += mouths
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 86, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
     print(f"{path}: {path.stat().st_size} bytes")

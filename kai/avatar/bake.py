@@ -1,4 +1,7 @@
-"""From a style to everything that a frame needs. Slow (seconds); `kai.avatar.cache` keeps the result on disk."""
+"""From a style to everything that a frame needs, in two steps; `kai.avatar.cache` keeps the result of both on disk.
+
+`bake_shape` takes seconds and knows no colour: shadows, hair, cloth. `bake_colours` paints it, in a fraction of that time.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from kai.avatar.bake_cloth import Stage, bake_stages
+from kai.avatar.bake_cloth import LitGarment, Stage, bake_stages, light_garment, make_garment
 from kai.avatar.bake_eyes import Eyeball, bake_eyeball
-from kai.avatar.bake_hair import Hair, bake_hair
+from kai.avatar.bake_hair import Hair, Mane, bake_mane, colour_hair, hair_cover
 from kai.avatar.bake_light import Surface, bake_surface
-from kai.avatar.bake_skin import Paint, bake_paint, paint_skin
+from kai.avatar.bake_skin import Paint, bake_paint
 from kai.avatar.camera import Camera, make_camera
 from kai.avatar.colour import make_tone_table
 from kai.avatar.lights import Lights, make_lights
 from kai.avatar.rig import Rig, load_rig
-from kai.avatar.style import Style
+from kai.avatar.style import Hairstyle, Style
 
 Array = NDArray[Any]
 
@@ -28,7 +31,6 @@ class Head:
     positions: Array
     triangles: tuple[Array, ...]
     all_triangles: Array
-    uv: Array
     head_weight: Array
     eyes: tuple[Array, Array]
     shape_names: tuple[str, ...]
@@ -52,17 +54,38 @@ class Baked:
     eyeball: Eyeball
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A head with its hair and clothes at one picture size, without colours."""
+
+    camera: Camera
+    surface: Surface
+    mane: Mane
+    cloth: LitGarment
+
+
 def bake(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
     """The character of a style. Raises `WeightsError` when its mesh is missing or not the known one."""
-    return bake_rig(load_rig(style.mesh), style, width_px, height_px, supersample)
+    rig = load_rig(style.mesh)
+    return bake_colours(rig, bake_shape(rig, style.hairstyle, width_px, height_px, supersample), style)
 
 
-def bake_rig(rig: Rig, style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
-    """As `bake`, from a mesh that is loaded already."""
+def bake_shape(rig: Rig, hairstyle: Hairstyle, width_px: int, height_px: int, supersample: float) -> Shape:
+    """What takes long and has no colour."""
     camera = make_camera(width_px, height_px, supersample)
-    studio = make_lights(style.accent)
-    skin = paint_skin(rig, style)
-    hair, hair_cover = bake_hair(rig, style, camera, studio)
+    garment = make_garment(rig)
+    return Shape(
+        camera,
+        bake_surface(rig),
+        bake_mane(rig, garment, hairstyle, camera),
+        light_garment(rig, garment),
+    )
+
+
+def bake_colours(rig: Rig, shape: Shape, style: Style) -> Baked:
+    """The shape in the style's colours; ``shape`` is of the style's mesh (as ``rig`` is) and hairstyle."""
+    camera, studio = shape.camera, make_lights(style.accent)
+    cover = hair_cover(shape.mane, camera)
     return Baked(
         camera=camera,
         lights=studio,
@@ -71,7 +94,6 @@ def bake_rig(rig: Rig, style: Style, width_px: int, height_px: int, supersample:
             rig.positions,
             rig.triangles,
             rig.all_triangles,
-            rig.uv,
             rig.head_weight,
             rig.eyes,
             rig.shape_names,
@@ -79,9 +101,9 @@ def bake_rig(rig: Rig, style: Style, width_px: int, height_px: int, supersample:
             rig.shape_vertices,
             rig.shape_moves,
         ),
-        surface=bake_surface(rig),
-        paint=bake_paint(rig, style, camera, skin, hair_cover),
-        hair=hair,
-        stages=bake_stages(rig, style, camera, studio),
+        surface=shape.surface,
+        paint=bake_paint(rig, style, camera, cover),
+        hair=colour_hair(shape.mane, style, studio),
+        stages=bake_stages(shape.cloth, cover, style, camera, studio),
         eyeball=bake_eyeball(style),
     )

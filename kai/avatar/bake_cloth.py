@@ -21,6 +21,8 @@ Array = NDArray[Any]
 BREATH_PHASES = 6
 _RING = 96
 _TUBE = 12
+_SOFT = 4
+"""The background is worked out at every fourth pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +36,47 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Garment:
+class Garment:
+    """The pullover and its collar: ``points`` (n, 3), ``triangles`` (m, 3), the collar from ``collar_start`` on."""
+
     points: Array
     triangles: Array
     collar_start: int
 
 
-def bake_stages(rig: Rig, style: Style, camera: Camera, studio: Lights) -> tuple[Stage, ...]:
-    """The stage at `BREATH_PHASES` phases, breathed out to breathed in."""
-    garment = _make_garment(rig)
+@dataclass(frozen=True, slots=True)
+class LitGarment:
+    """The garment and the share of key light and of sky that reaches its points; (n,) float32 each."""
+
+    garment: Garment
+    key_seen: Array
+    open_sky: Array
+
+
+def light_garment(rig: Rig, garment: Garment) -> LitGarment:
+    """Shadows of the head and of the garment itself. Slow."""
+    return LitGarment(garment, *_garment_light(rig, garment))
+
+
+def bake_stages(
+    lit: LitGarment, cover: Array, style: Style, camera: Camera, studio: Lights
+) -> tuple[Stage, ...]:
+    """The stage at `BREATH_PHASES` phases, breathed out to breathed in; ``cover`` (fine h, fine w) is the front hair's
+    opacity, which throws a shadow on the shoulders."""
+    garment = lit.garment
     background = _background(style, camera)
-    key_seen, open_sky = _garment_light(rig, garment)
     knit = _knit(style)
     uv = np.stack([(garment.points[:, 0] + 3) / 6, (garment.points[:, 1] + 4) / 6], 1).astype(np.float32)
+    table = make_tone_table()
+    shadow_px = 0.05 * camera.scale_px
+    cast = cv2.warpAffine(
+        cover, np.array([[1, 0, shadow_px], [0, 1, shadow_px]], np.float32), cover.shape[::-1]
+    )
+    cast = 1 - 0.45 * cv2.GaussianBlur(cast, (0, 0), shadow_px)
     stages: list[Stage] = []
     for phase in range(BREATH_PHASES):
         points = _breathe(garment.points, phase / (BREATH_PHASES - 1))
-        light = _shade(points, garment, style, studio, key_seen, open_sky)
+        light = _shade(points, garment, style, studio, lit.key_seen, lit.open_sky)
         picture = background.copy()
         depth = np.full(picture.shape[:2], -1e9, np.float32)
         raster.fill(
@@ -59,13 +85,15 @@ def bake_stages(rig: Rig, style: Style, camera: Camera, studio: Lights) -> tuple
             light,
             uv,
             knit,
-            make_tone_table(),
+            table,
             picture,
             depth,
             np.float32(0),
             False,
             False,
         )
+        is_cloth = depth > -1e8
+        picture[..., :3][is_cloth] = (picture[..., :3][is_cloth] * cast[is_cloth][:, None]).astype(np.uint8)
         x0, y0, x1, y1 = camera.head_box
         size = (camera.width_px, camera.height_px)
         whole = (
@@ -83,7 +111,7 @@ def _neckline(x: Array, z: Array) -> Array:
     return -1.52 - 0.28 * z + 0.25 * (np.clip(np.abs(x), 0, 1.0) / 0.7) ** 2
 
 
-def _make_garment(rig: Rig) -> _Garment:
+def make_garment(rig: Rig) -> Garment:
     points = rig.all_positions
     skin = rig.all_quads[rig.all_parts == SKIN]
     x, y, z = points[skin].mean(1).T
@@ -102,7 +130,7 @@ def _make_garment(rig: Rig) -> _Garment:
         cloth = np.where(at_neck, cloth, cloth * 0.5 + neighbours.mean(cloth) * 0.5)
     collar, collar_quads = _collar(points[np.unique(skin)])
     start = len(cloth)
-    return _Garment(
+    return Garment(
         np.vstack([cloth, collar]).astype(np.float32),
         np.ascontiguousarray(np.vstack([triangles, triangulate(collar_quads) + start]).astype(np.int32)),
         start,
@@ -155,7 +183,7 @@ def _collar(body: Array) -> tuple[Array, Array]:
     return points.reshape(-1, 3), quads
 
 
-def _garment_light(rig: Rig, garment: _Garment) -> tuple[Array, Array]:
+def _garment_light(rig: Rig, garment: Garment) -> tuple[Array, Array]:
     points = garment.points
     normal = np.zeros(points.shape, np.float32)
     raster.normals(points, garment.triangles, normal)
@@ -196,7 +224,7 @@ def _breathe(points: Array, breath: float) -> Array:
 
 
 def _shade(
-    points: Array, garment: _Garment, style: Style, studio: Lights, key_seen: Array, open_sky: Array
+    points: Array, garment: Garment, style: Style, studio: Lights, key_seen: Array, open_sky: Array
 ) -> Array:
     count = len(points)
     normal = np.zeros(points.shape, np.float32)
@@ -228,7 +256,9 @@ def _shade(
 def _background(style: Style, camera: Camera) -> Array:
     """(fine h, fine w, 4) uint8: a soft gradient with a few blurred discs, some in the accent colour."""
     width, height = camera.fine_width_px, camera.fine_height_px
-    rows, columns = np.mgrid[0:height, 0:width]
+    # All of it is soft, so a quarter of the size is enough to work on.
+    small_width, small_height = width // _SOFT + 2, height // _SOFT + 2
+    rows, columns = np.mgrid[0:small_height, 0:small_width].astype(np.float32) * _SOFT
     x, y, aspect = columns / width, rows / height, width / height
     centre, edge = linear_bgr(style.background_centre), linear_bgr(style.background_edge)
     t = smoothstep(0, 0.95, np.sqrt(((x - 0.42) * aspect) ** 2 + (y - 0.30) ** 2))[..., None]
@@ -241,11 +271,14 @@ def _background(style: Style, camera: Camera) -> Array:
         disc = smoothstep(radius, radius * 0.80, d) * (0.55 + 0.45 * smoothstep(radius * 0.3, radius, d))
         colour = accent if i % 3 == 0 else np.ones(3)
         light = light + (colour - light) * disc[..., None] * rng.uniform(0.05, 0.15)
-    light = cv2.GaussianBlur(light.astype(np.float32), (0, 0), 5 * camera.supersample)
+    light = cv2.GaussianBlur(light.astype(np.float32), (0, 0), 5 * camera.supersample / _SOFT)
     corners = np.sqrt(((x - 0.5) * aspect) ** 2 + (y - 0.5) ** 2)
-    light = light * (1 - 0.28 * smoothstep(0.45, 1.05, corners))[..., None]
+    light = light * (1 - 0.28 * smoothstep(0.45, 1.05, corners).astype(np.float32))[..., None]
+    matrix = np.array([[1 / _SOFT, 0, 0], [0, 1 / _SOFT, 0]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    full = cv2.warpAffine(light, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     picture = np.full((height, width, 4), 255, np.uint8)
     # One step of noise hides the bands that 8 bits would show in so soft a gradient.
-    noise = rng.randint(-1, 2, (height, width, 1))
-    picture[..., :3] = np.clip(tone_map(light, make_tone_table()).astype(int) + noise, 0, 255)
+    noise = rng.randint(-1, 2, (height, width, 1), np.int8)
+    picture[..., :3] = np.clip(tone_map(full, make_tone_table()).astype(np.int16) + noise, 0, 255)
     return picture

@@ -62,13 +62,16 @@ def _texture(style: Style) -> Array:
     white *= (1 - 0.22 * smoothstep(0.55, 1, radius))[..., None]
     white *= 1 - np.array([0.22, 0.25, 0.08]) * smoothstep(0.5, 0.95, np.abs(x))[..., None]
     fibres = np.zeros((n, n))
-    for frequency in (17, 29, 43, 61):
-        fibres += np.sin(angle * frequency + rng.rand() * 6 + 3 * np.sin(radius * 9 + rng.rand() * 6))
+    for frequency in (13, 23, 37, 53, 71):
+        fibres += np.sin(angle * frequency + rng.rand() * 6 + 2.2 * np.sin(radius * 11 + rng.rand() * 6))
     across = np.clip((radius - _PUPIL) / (_IRIS - _PUPIL), 0, 1)[..., None]
-    iris = linear_bgr(style.iris) * (2.0 + 0.55 * fibres[..., None] / 4 * 0.7)
-    iris = iris * (0.75 + 0.9 * (1 - across) ** 1.5 * 0.8)
-    iris = iris * (1 + 0.9 * smoothstep(0.1, -0.7, y)[..., None])
-    iris = iris * (1 - 0.82 * smoothstep(0.80, 1.02, across))
-    iris = iris * (1 - 0.96 * smoothstep(_PUPIL + 0.02, _PUPIL - 0.015, radius)[..., None])
+    colour = linear_bgr(style.iris)
+    # A paler, warmer ruff round the pupil, streaks outwards, a dark limbal ring, and light that pools at the bottom.
+    ruff = np.exp(-(((across - 0.16) / 0.16) ** 2))
+    iris = colour * (1.25 + 0.42 * fibres[..., None] / 2.2 * (0.35 + 0.65 * across))
+    iris = iris * (1 - 0.35 * ruff) + (colour * 1.5 + np.array([0.01, 0.035, 0.06])) * 0.55 * ruff
+    iris = np.clip(iris, 0, None) * (0.62 + 1.05 * smoothstep(0.25, -0.75, y)[..., None])
+    iris = iris * (1 - 0.86 * smoothstep(0.70, 1.0, across))
+    iris = iris * (1 - 0.97 * smoothstep(_PUPIL + 0.02, _PUPIL - 0.015, radius)[..., None])
     is_iris = smoothstep(_IRIS + 0.018, _IRIS - 0.018, radius)[..., None]
     return (white * (1 - is_iris) + iris * is_iris).astype(np.float32)

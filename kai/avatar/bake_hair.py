@@ -1,8 +1,12 @@
-"""Hair as flat pictures with depth: drawn once, strand by strand, then turned with the head by warping."""
+"""Hair as flat pictures with depth: drawn once, strand by strand, then turned with the head by warping.
+
+Strands are drawn without a colour: a pixel of a `Mane` says how much of the root's colour, of the tip's, of white and of the
+accent comes from it. So another colour needs no drawing; see `colour_hair`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -10,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.avatar import hair_growth, lights, raster
+from kai.avatar.bake_cloth import Garment
 from kai.avatar.camera import DISTANCE, Box, Camera
-from kai.avatar.colour import linear_bgr, make_tone_table, tone_map
-from kai.avatar.hair_growth import SKULL_CENTRE, SKULL_RADII, Strands
+from kai.avatar.colour import linear_bgr, make_tone_table, smoothstep, tone_map
+from kai.avatar.hair_growth import CUTS, SKULL_CENTRE, SKULL_RADII, Cut, Strands
 from kai.avatar.lights import Lights
 from kai.avatar.rig import SKIN, Rig, triangulate
 from kai.avatar.style import Hairstyle, Style
@@ -22,12 +27,37 @@ Array = NDArray[Any]
 _ZOOM = 2
 """Strands are drawn this much larger than the fine picture."""
 _DEPTH_CELL_PX = 3
+_PARTS = 4
+_ROOT, _TIP, _WHITE, _ACCENT = range(_PARTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A part of the hair without its colour, for ``box`` of the fine picture.
+
+    ``shares`` (h, w, 4) float16: light of the root's colour, the tip's, white and the accent; ``opacity`` (h, w) uint8;
+    ``x``, ``y``, ``z`` (h, w) float32: where each pixel lies in head units.
+    """
+
+    box: Box
+    shares: Array
+    opacity: Array
+    x: Array
+    y: Array
+    z: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Mane:
+    """The hair in front of the head, and behind the neck where there is any."""
+
+    front: Lock
+    back: Lock | None
 
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A part of the hair: ``picture`` (h, w, 4) uint8 BGRA premultiplied, for ``box`` of the fine picture, and where each
-    pixel lies in head units: ``x``, ``y``, ``z`` (h, w) float32."""
+    """A part of the hair in its colour: ``picture`` (h, w, 4) uint8 BGRA premultiplied; the rest as in `Lock`."""
 
     box: Box
     picture: Array
@@ -44,67 +74,134 @@ class Hair:
     back: Sprite | None
 
 
-def bake_hair(rig: Rig, style: Style, camera: Camera, studio: Lights) -> tuple[Hair, Array]:
-    """The hair, and the front hair's opacity over the whole fine picture, (fine h, fine w) float32."""
+def bake_mane(rig: Rig, garment: Garment, hairstyle: Hairstyle, camera: Camera) -> Mane:
+    """The hair of a style, drawn."""
     rng = np.random.RandomState(7)
-    strands = hair_growth.grow(rig, style.hairstyle, rng)
-    canvas = _Canvas(camera, has_back=style.hairstyle == "bob")
-    head_depth = canvas.draw_scalp(rig, style)
-    colours = tone_map(_shade(strands, style, studio, rng), make_tone_table())
-    middle = strands.points[:, hair_growth.SEGMENTS[style.hairstyle] // 2]
-    jitter = 0.15 * rng.randn(len(middle)) * (style.hairstyle != "buzz")
+    cut = CUTS[hairstyle]
+    strands = hair_growth.grow(rig, hairstyle, rng)
+    if cut.falls:
+        strands = _laid_on(strands, garment)
+    canvas = _Canvas(camera, has_back=cut.falls)
+    head_depth = canvas.draw_scalp(rig)
+    cloth_depth = canvas.depth_of(garment.points, garment.triangles)
+    middle = strands.points[:, cut.segments // 2]
+    jitter = cut.layer_jitter * rng.randn(len(middle))
     order = np.argsort(middle.dot(np.array([0, 0.25, 1])) + jitter)
-    widths = _widths(strands, style.hairstyle, camera, rng)
+    shares = _shade(strands, cut, rng)
+    widths = _widths(strands, cut, camera, rng)
     canvas.draw(
-        strands, colours, widths, order, head_depth, back_below=0.12 if style.hairstyle == "bob" else -99
+        strands, shares, widths, order, (head_depth, cloth_depth), back_below=0.12 if cut.falls else -99
     )
-    front = canvas.shrink(canvas.front)
-    back = canvas.shrink(canvas.back) if style.hairstyle == "bob" else None
-    hair = Hair(
-        _make_sprite(front, canvas.front_z, camera),
-        None if back is None else _make_sprite(back, canvas.back_z, camera),
-    )
-    return hair, front[..., 3].astype(np.float32) / 255
+    front = _make_lock(canvas.front, canvas.front_z, camera)
+    return Mane(front, _make_lock(canvas.back, canvas.back_z, camera) if cut.falls else None)
 
 
-def _widths(strands: Strands, hairstyle: Hairstyle, camera: Camera, rng: np.random.RandomState) -> Array:
-    edge = np.clip(strands.above_hairline / (0.22 if hairstyle == "bob" else 0.12), 0, 1)
+def colour_hair(mane: Mane, style: Style, studio: Lights) -> Hair:
+    """The hair in the style's colours."""
+    accent = studio.colours[2] / studio.colours[2].max()
+    palette = np.stack(
+        [linear_bgr(style.hair), linear_bgr(style.hair_tip), np.array([0.8, 0.92, 1.0]), accent]
+    ).astype(np.float32)
+    table = make_tone_table()
+
+    def colour(lock: Lock) -> Sprite:
+        seen = tone_map(lock.shares.astype(np.float32) @ palette, table)
+        opacity = lock.opacity[..., None]
+        shown = (seen.astype(np.uint16) * opacity + 127) // 255
+        picture = np.dstack([shown.astype(np.uint8), opacity])
+        return Sprite(lock.box, np.ascontiguousarray(picture), lock.x, lock.y, lock.z)
+
+    return Hair(colour(mane.front), None if mane.back is None else colour(mane.back))
+
+
+def hair_cover(mane: Mane, camera: Camera) -> Array:
+    """The front hair's opacity over the whole fine picture, (fine h, fine w) float32."""
+    cover = np.zeros((camera.fine_height_px, camera.fine_width_px), np.float32)
+    x0, y0, x1, y1 = mane.front.box
+    cover[y0:y1, x0:x1] = mane.front.opacity.astype(np.float32) / 255
+    return cover
+
+
+def _laid_on(strands: Strands, garment: Garment) -> Strands:
+    """Strands whose front parts lie on the garment instead of in it."""
+    cells, half, low, high = 200, 1.6, -2.6, -0.9
+    points = np.stack(
+        [
+            (garment.points[:, 0] + half) / (2 * half) * cells,
+            (garment.points[:, 1] - low) / (high - low) * cells,
+            garment.points[:, 2],
+        ],
+        1,
+    )
+    surface = np.full((cells, cells), -1e9, np.float32)
+    raster.fill_depth(points.astype(np.float32), garment.triangles, surface)
+    surface = cv2.GaussianBlur(np.maximum(surface, -0.6), (0, 0), 5)
+    moved = strands.points.copy()
+    x, y, z = np.moveaxis(moved, -1, 0)
+    column = np.clip((x + half) / (2 * half) * cells, 0, cells - 1).astype(int)
+    row = np.clip((y - low) / (high - low) * cells, 0, cells - 1).astype(int)
+    rests = (z > 0.12) & (y < high) & (y > low)
+    lowest = surface[row, column] + 0.05 + 0.05 * np.abs(np.sin(strands.clump * 1.3))[:, None]
+    moved[..., 2] = np.where(rests & (z < lowest), z + (lowest - z) * smoothstep(high, high - 0.4, y), z)
+    return replace(strands, points=moved)
+
+
+def _widths(strands: Strands, cut: Cut, camera: Camera, rng: np.random.RandomState) -> Array:
+    edge = np.clip(strands.above_hairline / (0.22 if cut.falls else 0.12), 0, 1)
     varied = strands.width * camera.scale_px * _ZOOM * rng.uniform(0.5, 1.0, len(edge))
     return (varied * (0.40 + 0.60 * edge)).astype(np.float32)
 
 
-def _shade(strands: Strands, style: Style, studio: Lights, rng: np.random.RandomState) -> Array:
-    """(s, k, 3) linear light of the segments, after Kajiya and Kay: light depends on the angle to the strand."""
-    points = strands.points
+def _shade(strands: Strands, cut: Cut, rng: np.random.RandomState) -> Array:
+    """(s, k, 4) float32 light of the segments by colour, after Kajiya and Kay: light depends on the angle to the strand."""
+    points = strands.points.astype(np.float32)
     count, segments = len(points), points.shape[1] - 1
     tangent = np.diff(points, axis=1)
-    tangent /= np.linalg.norm(tangent, axis=2, keepdims=True) + 1e-9
-    view = np.array([0, 0, 1.0])
-    half = lights.KEY + view
-    along_key = tangent @ lights.KEY
+    tangent /= np.linalg.norm(tangent, axis=2, keepdims=True) + np.float32(1e-9)
+    key = lights.KEY.astype(np.float32)
+    half = key + np.array([0, 0, 1], np.float32)
+    along_key = tangent @ key
     along_half = tangent @ (half / np.linalg.norm(half))
-    outward = ((points[:, 1:] + points[:, :-1]) / 2 - SKULL_CENTRE) / SKULL_RADII
-    outward = outward / np.linalg.norm(outward, axis=2)[..., None] / SKULL_RADII
+    middle = (points[:, 1:] + points[:, :-1]) / 2
+    outward = (middle - SKULL_CENTRE.astype(np.float32)) / (SKULL_RADII**2).astype(np.float32)
     outward /= np.linalg.norm(outward, axis=2, keepdims=True)
-    wrap = np.clip((outward @ lights.KEY) * 0.6 + 0.45, 0.05, 1)
+    wrap = np.clip((outward @ key) * 0.6 + 0.45, 0.05, 1)
     sky = outward[..., 1] * 0.5 + 0.5
     diffuse = np.sqrt(np.clip(1 - along_key**2, 0, 1))
     sharp = np.clip(1 - along_half**2, 0, 1) ** 22
     broad = np.clip(1 - (along_half + 0.12) ** 2, 0, 1) ** 9
-    rim = (
-        np.clip((outward @ lights.RIM) * 0.8 + 0.2, 0, 1) * np.clip(1 - np.abs(outward[..., 2]), 0, 1) ** 1.5
-    )
-    varied = rng.normal(1, 0.16, count)[:, None] * (1 + 0.10 * np.sin(strands.clump * 2.5))[:, None]
-    t = np.clip(np.linspace(0, 1, segments)[None] * (1.6 if style.hairstyle == "bob" else 1), 0, 1)
-    root, tip = linear_bgr(style.hair), linear_bgr(style.hair_tip)
-    mix = np.clip(t * 0.55 + 0.22 * rng.randn(count, 1) + 0.18, 0, 1)[..., None]
-    base = (root * (1 - mix) + tip * mix) * varied[..., None]
-    depth = np.clip(0.35 + 0.65 * t**0.6, 0, 1)
-    light = base * ((diffuse * wrap * 1.25 + 0.30 * sky + 0.12) * depth)[..., None]
-    shine = 0.10 * sharp[..., None] * np.array([0.8, 0.92, 1.0]) + 0.55 * broad[..., None] * tip
-    light += shine * (wrap * depth)[..., None]
-    accent = studio.colours[2] / studio.colours[2].max()
-    return light + (rim * 0.22)[..., None] * (0.5 * tip + 0.10 * accent)
+    rim = np.clip((outward @ lights.RIM.astype(np.float32)) * 0.8 + 0.2, 0, 1)
+    rim = rim * np.clip(1 - np.abs(outward[..., 2]), 0, 1) ** 1.5
+    of_clump = rng.normal(0, 0.13, count)[strands.clump]
+    varied = (rng.normal(1, 0.13, count) + of_clump)[:, None]
+    t = np.clip(np.linspace(0, 1, segments)[None] * (1.6 if cut.falls else 1), 0, 1)
+    mix = np.clip(t * 0.55 + 0.18 * rng.randn(count, 1) + 0.18 + of_clump[:, None], 0, 1)
+    seen = _seen_through_hair(middle)
+    depth = np.clip(0.40 + 0.60 * t**0.6, 0, 1) * (0.38 + 0.62 * seen)
+    lit = varied * (diffuse * wrap * 1.30 + 0.32 * sky + 0.13) * depth
+    shine = wrap * depth * seen
+    shares = np.empty((count, segments, _PARTS), np.float32)
+    shares[..., _ROOT] = lit * (1 - mix)
+    shares[..., _TIP] = lit * mix + 0.55 * broad * shine + 0.11 * rim
+    shares[..., _WHITE] = 0.10 * sharp * shine
+    shares[..., _ACCENT] = 0.022 * rim
+    return shares
+
+
+def _seen_through_hair(points: Array) -> Array:
+    """(s, k) share of the key light that comes through the hair before it: it fades with the depth under the outermost."""
+    cells = 160
+    right = np.cross([0, 1.0, 0], lights.KEY)
+    right /= np.linalg.norm(right)
+    view = np.stack([right, np.cross(lights.KEY, right), lights.KEY], 1)
+    across, up, towards = np.moveaxis(points @ view.astype(np.float32), -1, 0)
+    column = np.clip((across + 1.7) / 3.4 * cells, 0, cells - 1).astype(int)
+    row = np.clip((up + 2.2) / 4.0 * cells, 0, cells - 1).astype(int)
+    nearest = np.full((cells, cells), -9.0, np.float32)
+    np.maximum.at(nearest, (row.ravel(), column.ravel()), towards.ravel())
+    smooth = cv2.blur(np.maximum(nearest, cv2.dilate(nearest, np.ones((3, 3))) - 0.04), (3, 3))
+    under = np.clip(smooth[row, column] - towards - 0.035, 0, None)
+    return np.exp(-under / 0.10)
 
 
 class _Canvas:
@@ -113,24 +210,26 @@ class _Canvas:
     def __init__(self, camera: Camera, *, has_back: bool) -> None:
         self.camera = camera
         width, height = camera.fine_width_px * _ZOOM, camera.fine_height_px * _ZOOM
-        self.front = np.zeros((height, width, 4), np.float32)
-        self.back = np.zeros((height, width, 4) if has_back else (1, 1, 4), np.float32)
+        self.front = np.zeros((height, width, _PARTS + 1), np.float32)
+        self.back = np.zeros((height, width, _PARTS + 1) if has_back else (1, 1, _PARTS + 1), np.float32)
         cells = (camera.fine_height_px // _DEPTH_CELL_PX + 2, camera.fine_width_px // _DEPTH_CELL_PX + 2)
         self.front_z = np.zeros(cells, np.float32)
         self.back_z = np.zeros(cells, np.float32)
 
-    def draw_scalp(self, rig: Rig, style: Style) -> Array:
-        """Fills the scalp in a dark shade, so that no skin shines through; gives the head's depth picture."""
+    def depth_of(self, points: Array, triangles: Array) -> Array:
+        """A depth picture of a surface, as large as the canvas."""
         depth = np.full(self.front.shape[:2], -1e9, np.float32)
-        points = self.camera.project(rig.all_positions, zoom=_ZOOM)
-        raster.fill_depth(points, triangulate(rig.all_quads[rig.all_parts == SKIN]), depth)
-        scalp = np.full(depth.shape, -1e9, np.float32)
-        raster.fill_depth(points, triangulate(rig.scalp_quads), scalp)
+        raster.fill_depth(self.camera.project(points, zoom=_ZOOM), triangles, depth)
+        return depth
+
+    def draw_scalp(self, rig: Rig) -> Array:
+        """Fills the scalp in a dark shade, so that no skin shines through; gives the head's depth picture."""
+        depth = self.depth_of(rig.all_positions, triangulate(rig.all_quads[rig.all_parts == SKIN]))
+        scalp = self.depth_of(rig.all_positions, triangulate(rig.scalp_quads))
         is_scalp = (scalp > -1e8) & (scalp >= depth - 0.02)
-        colour = tone_map(linear_bgr(style.hair) * 0.55, make_tone_table())
         soft = cv2.GaussianBlur(is_scalp.astype(np.float32), (0, 0), 1.2 * _ZOOM) * is_scalp
-        self.front[..., :3] = colour * soft[..., None]
-        self.front[..., 3] = 255 * soft
+        self.front[..., _ROOT] = 0.55 * soft
+        self.front[..., _PARTS] = soft
         step = _DEPTH_CELL_PX * _ZOOM
         coarse = np.where(is_scalp, scalp + 3, 0)[::step, ::step]
         self.front_z[: coarse.shape[0], : coarse.shape[1]] = coarse
@@ -139,10 +238,10 @@ class _Canvas:
     def draw(
         self,
         strands: Strands,
-        colours: Array,
+        shares: Array,
         widths: Array,
         order: Array,
-        head_depth: Array,
+        depths: tuple[Array, Array],
         *,
         back_below: float,
     ) -> None:
@@ -150,26 +249,26 @@ class _Canvas:
         points = self.camera.project(strands.points.reshape(-1, 3), zoom=_ZOOM).reshape(count, joints, 3)
         raster.draw_strands(
             points,
-            colours.astype(np.float32),
+            shares,
             widths,
             order.astype(np.int64),
             self.front,
             self.back,
-            head_depth,
+            *depths,
             self.front_z,
             self.back_z,
             _DEPTH_CELL_PX * _ZOOM,
             np.float32(back_below),
         )
 
-    def shrink(self, canvas: Array) -> Array:
-        size = (self.camera.fine_width_px, self.camera.fine_height_px)
-        small = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
-        return np.clip(small + 0.5, 0, 255).astype(np.uint8)
 
-
-def _make_sprite(picture: Array, nearest_z: Array, camera: Camera) -> Sprite:
-    rows, columns = np.where(picture[..., 3] > 0)
+def _make_lock(canvas: Array, nearest_z: Array, camera: Camera) -> Lock:
+    size = (camera.fine_width_px, camera.fine_height_px)
+    small = np.dstack(
+        [cv2.resize(canvas[..., k], size, interpolation=cv2.INTER_AREA) for k in range(_PARTS + 1)]
+    )
+    opacity = np.clip(small[..., _PARTS] * 255 + 0.5, 0, 255).astype(np.uint8)
+    rows, columns = np.where(opacity > 0)
     margin = int(0.17 * camera.scale_px)
     bx0, by0, bx1, by1 = camera.head_box
     box = (
@@ -179,12 +278,14 @@ def _make_sprite(picture: Array, nearest_z: Array, camera: Camera) -> Sprite:
         min(by1, int(rows.max()) + margin),
     )
     x0, y0, x1, y1 = box
+    part = small[y0:y1, x0:x1]
     z = _fill_holes(nearest_z, camera)[y0:y1, x0:x1]
     grid_x, grid_y = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
     unproject = (DISTANCE - z) / (DISTANCE - 1) / camera.scale_px
-    return Sprite(
+    return Lock(
         box,
-        np.ascontiguousarray(picture[y0:y1, x0:x1]),
+        (part[..., :_PARTS] / np.maximum(part[..., _PARTS:], 1e-4)).astype(np.float16),
+        np.ascontiguousarray(opacity[y0:y1, x0:x1]),
         ((grid_x - camera.centre_x_px) * unproject).astype(np.float32),
         ((camera.centre_y_px - grid_y) * unproject).astype(np.float32),
         z.astype(np.float32),

@@ -57,8 +57,8 @@ def bake_surface(rig: Rig) -> Surface:
     key_seen = np.where(inside, 0.06 * (1 - depth) ** 2, key_seen)
     for part in (UPPER_TEETH, LOWER_TEETH):
         teeth = rig.vertex_parts == part
-        open_sky[teeth] = 0.72 - 0.50 * np.clip((1.42 - points[teeth, 2]) / 0.3, 0, 1)
-        key_seen[teeth] = 0.36
+        open_sky[teeth] = 0.86 - 0.56 * np.clip((1.42 - points[teeth, 2]) / 0.3, 0, 1)
+        key_seen[teeth] = 0.42
     tongue = rig.vertex_parts == TONGUE
     depth = np.clip((1.40 - points[tongue, 2]) / 0.40, 0, 1)
     open_sky[tongue] = 0.40 * (1 - depth) ** 1.3 + 0.03

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,69 @@ from numpy.typing import NDArray
 from kai.avatar import raster
 from kai.avatar.camera import DISTANCE, Camera
 from kai.avatar.colour import linear_bgr, smoothstep
-from kai.avatar.rig import LASHES, SKIN, TEXTURE_X, TEXTURE_Y, Rig, hairline_y
+from kai.avatar.rig import LASHES, LOWER_TEETH, SKIN, TEXTURE_X, TEXTURE_Y, UPPER_TEETH, Rig, hairline_y
 from kai.avatar.style import Style
 
 Array = NDArray[Any]
 
-WIDTH_PX = 1024
-HEIGHT_PX = int(WIDTH_PX * (TEXTURE_Y[0] - TEXTURE_Y[1]) / (TEXTURE_X[1] - TEXTURE_X[0]))
+DRAWN_PX = 1024
+"""Widths of lines and blurs are told for a sheet this wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a face is painted on: about one texel for each fine pixel, since a finer sheet would show no more."""
+
+    width_px: int
+    height_px: int
+
+    @property
+    def x(self) -> Array:
+        """(1, w) head units of the columns, float32."""
+        return np.linspace(*TEXTURE_X, self.width_px, dtype=np.float32)[None]
+
+    @property
+    def y(self) -> Array:
+        """(h, 1) head units of the rows, float32."""
+        return np.linspace(*TEXTURE_Y, self.height_px, dtype=np.float32)[:, None]
+
+    @property
+    def zoom(self) -> float:
+        """Its width over `DRAWN_PX`."""
+        return self.width_px / DRAWN_PX
+
+    def blur(self, picture: Array, sigma: float, sigma_y: float = 0.0) -> Array:
+        """The picture blurred by so many texels of a sheet of `DRAWN_PX`."""
+        return cv2.GaussianBlur(picture, (0, 0), sigmaX=sigma * self.zoom, sigmaY=sigma_y * self.zoom)
+
+    def lines(self, paths: Sequence[tuple[Array, float]], width_px: float = 2.0) -> Array:
+        """(h, w) float32 cover of fine lines: each path is (k, 2) head units and its opacity, 0 to 1."""
+        finer, subpixels = 2, 16
+        canvas = np.zeros((self.height_px * finer, self.width_px * finer), np.uint8)
+        scale = np.array(
+            [self.width_px / (TEXTURE_X[1] - TEXTURE_X[0]), self.height_px / (TEXTURE_Y[0] - TEXTURE_Y[1])]
+        )
+        thickness = width_px * self.zoom
+        for path, opacity in paths:
+            at = (
+                np.stack([path[:, 0] - TEXTURE_X[0], TEXTURE_Y[0] - path[:, 1]], 1)
+                * scale
+                * finer
+                * subpixels
+            )
+            # A line cannot be thinner than a pixel: it is paler instead.
+            grey = int(255 * opacity * min(1.0, thickness / max(1, round(thickness))))
+            points = at.astype(np.int32).reshape(-1, 1, 2)
+            cv2.polylines(canvas, [points], False, grey, max(1, round(thickness)), cv2.LINE_AA, 4)
+        size = (self.width_px, self.height_px)
+        return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def make_sheet(camera: Camera) -> Sheet:
+    """The sheet for a face of the camera's size."""
+    span_x, span_y = TEXTURE_X[1] - TEXTURE_X[0], TEXTURE_Y[0] - TEXTURE_Y[1]
+    width = min(1536, round(1.15 * camera.scale_px * span_x))
+    return Sheet(width, round(width * span_y / span_x))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +84,8 @@ class Paint:
     """Textures of the head.
 
     ``skin`` (h, w, 3) uint8 holds the square root of the reflectance, ``skin_decode`` (256,) float32 undoes it. ``teeth`` and
-    ``tongue`` (h, w, 3), ``lashes`` (h, w, 4) float32 hold reflectance and opacity. ``lash_uv`` (n, 2) float32 replaces the
-    rig's for the lashes; ``tint`` (n, 4) float32 multiplies the light at the vertices (the mouth's inside is redder).
+    ``tongue`` (h, w, 3), ``lashes`` (h, w, 4) float32 hold reflectance and opacity. ``uv`` (n, 2) float32 are places on
+    them; ``tint`` (n, 4) float32 multiplies the light at the vertices (the mouth's inside is redder).
     """
 
     skin: Array
@@ -36,50 +93,64 @@ class Paint:
     teeth: Array
     tongue: Array
     lashes: Array
-    lash_uv: Array
+    uv: Array
     tint: Array
 
 
-def texture_grid() -> tuple[Array, Array]:
-    """x (1, w) and y (h, 1) in head units of the texture's texels."""
-    return np.linspace(*TEXTURE_X, WIDTH_PX)[None], np.linspace(*TEXTURE_Y, HEIGHT_PX)[:, None]
-
-
-def paint_skin(rig: Rig, style: Style) -> Array:
-    """(h, w, 3) float64 reflectance of the face, BGR, before the hair's shadow."""
-    x, y = texture_grid()
+def paint_skin(rig: Rig, style: Style, sheet: Sheet) -> Array:
+    """(h, w, 3) float32 reflectance of the face, BGR, before the hair's shadow."""
+    x, y = sheet.x, sheet.y
     rng = np.random.RandomState(1)
-    skin = np.ones((HEIGHT_PX, WIDTH_PX, 3)) * linear_bgr(style.skin)
-    skin *= 1 + (np.array([0.80, 0.72, 1.02]) - 1) * np.clip(style.blush * _blush(x, y), 0, 1)[..., None]
+    skin = np.empty((sheet.height_px, sheet.width_px, 3), np.float32)
+    skin[:] = linear_bgr(style.skin)
+
+    def darken(share: Array, b: float, g: float, r: float) -> None:
+        """Multiplies by 1 where the share is 0, by 1 minus these where it is 1."""
+        for channel, loss in enumerate((b, g, r)):
+            skin[..., channel] *= 1 - np.float32(loss) * share
+
+    darken(np.clip(style.blush * _blush(x, y), 0, 1), 0.20, 0.28, -0.02)
     sockets = 0.20 * _pair(x, y, 0.3, -0.10, 0.17, 0.06) + 0.16 * _pair(x, y, 0.3, 0.09, 0.2, 0.05)
-    skin *= 1 - np.array([0.9, 0.95, 0.75]) * np.clip(sockets, 0, 1)[..., None]
+    darken(np.clip(sockets, 0, 1), 0.9, 0.95, 0.75)
     if style.makeup:
         shadow = style.makeup * 0.5 * _pair(x, y, 0.32, 0.075, 0.17, 0.035)
-        skin *= 1 - np.array([0.65, 0.85, 0.7]) * np.clip(shadow, 0, 0.9)[..., None]
-    skin *= (1 + 0.022 * _unit_noise(rng, 14) + 0.020 * _unit_noise(rng, 1.3))[..., None]
+        darken(np.clip(shadow, 0, 0.9), 0.65, 0.85, 0.7)
+    skin *= (1 + 0.022 * _unit_noise(sheet, rng, 14) + 0.020 * _unit_noise(sheet, rng, 1.3))[..., None]
+    darken(_lid_lines(rig, style, sheet), 0.62, 0.60, 0.46)
+    if style.age:
+        darken(style.age * _age_lines(x, y), 0.50, 0.46, 0.34)
     if style.stubble:
-        skin *= 1 - style.stubble * np.array([0.55, 0.62, 0.7]) * _beard(x, y)[..., None]
-    skin = _paint_lips(rig, style, skin, rng)
-    scalp = _under_hair(x, y)[..., None]
-    skin = skin * (1 - scalp) + linear_bgr(style.hair) * 1.3 * scalp
-    brows = _brows(style)[..., None]
-    return skin * (1 - brows) + linear_bgr(style.brow) * brows
+        darken(style.stubble * _beard(x, y), 0.55, 0.62, 0.7)
+    lips = _lips(rig, sheet)
+    if style.beard:
+        _paint_beard(style, skin, lips, sheet)
+    _lay(skin, lips * 0.88, linear_bgr(style.lip), 1 + 0.05 * _unit_noise(sheet, rng, 1.2, 6))
+    _lay(skin, _under_hair(x, y), linear_bgr(style.hair) * 1.3)
+    _lay(skin, _brows(style, sheet), linear_bgr(style.brow))
+    return skin
 
 
-def bake_paint(rig: Rig, style: Style, camera: Camera, skin: Array, hair_cover: Array) -> Paint:
+def _lay(skin: Array, cover: Array, colour: Array, light: Array | float = 1.0) -> None:
+    """A colour laid over the skin, in place; ``cover`` and ``light`` (h, w)."""
+    for channel in range(3):
+        part = skin[..., channel]
+        part += (np.float32(colour[channel]) * light - part) * cover
+
+
+def bake_paint(rig: Rig, style: Style, camera: Camera, hair_cover: Array) -> Paint:
     """The textures; ``hair_cover`` (fine h, fine w) float32 is the front hair's opacity, which throws a contact shadow."""
-    shaded = _with_hair_shadow(skin, hair_cover, camera)
-    zoom = min(1.0, 1.15 * camera.scale_px * (TEXTURE_X[1] - TEXTURE_X[0]) / WIDTH_PX)
-    small = cv2.resize(shaded, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
-    dithered = np.sqrt(np.clip(small, 0, 1)) * 255 + np.random.RandomState(0).uniform(0, 1, small.shape)
-    lash_uv = _lash_uv(rig)
+    sheet = make_sheet(camera)
+    shaded = paint_skin(rig, style, sheet)
+    _shade_under_hair(shaded, hair_cover, camera, sheet)
+    dither = np.random.RandomState(0).randint(0, 256, shaded.shape, np.uint8).astype(np.float32) / 256
+    dithered = np.sqrt(np.clip(shaded, 0, 1)) * 255 + dither
     return Paint(
         skin=np.ascontiguousarray(np.clip(dithered, 0, 255).astype(np.uint8)),
         skin_decode=((np.arange(256) / 255.0) ** 2).astype(np.float32),
         teeth=_teeth(),
         tongue=np.ones((4, 4, 3), np.float32) * np.array([0.20, 0.19, 0.52], np.float32),
-        lashes=_lashes(has_makeup=style.makeup > 0),
-        lash_uv=lash_uv,
+        lashes=_to_screen(_lashes(has_makeup=style.makeup > 0), camera),
+        uv=_lay_out(rig),
         tint=_mouth_tint(rig, style),
     )
 
@@ -92,8 +163,14 @@ def _pair(x: Array, y: Array, cx: float, cy: float, rx: float, ry: float) -> Arr
     return _spot(x, y, cx, cy, rx, ry) + _spot(x, y, -cx, cy, rx, ry)
 
 
-def _unit_noise(rng: np.random.RandomState, blur_px: float, blur_y_px: float = 0) -> Array:
-    noise = cv2.GaussianBlur(rng.randn(HEIGHT_PX, WIDTH_PX), (0, 0), sigmaX=blur_px, sigmaY=blur_y_px)
+def _unit_noise(sheet: Sheet, rng: np.random.RandomState, blur: float, blur_y: float = 0) -> Array:
+    """(h, w) float32 noise of deviation 1, as coarse as the blur (in texels of a sheet of `DRAWN_PX`)."""
+    # What is coarse anyway is made small and enlarged: it looks the same and costs little.
+    step = max(1, int(blur * sheet.zoom / 3))
+    rows, columns = sheet.height_px // step + 1, sheet.width_px // step + 1
+    noise = rng.standard_normal((rows, columns)).astype(np.float32)
+    noise = sheet.blur(noise, blur / step, blur_y / step)
+    noise = cv2.resize(noise, (sheet.width_px, sheet.height_px), interpolation=cv2.INTER_LINEAR)
     return noise / noise.std()
 
 
@@ -116,18 +193,108 @@ def _beard(x: Array, y: Array) -> Array:
     return np.clip(band * not_lips * sides, 0, 1)
 
 
-def _paint_lips(rig: Rig, style: Style, skin: Array, rng: np.random.RandomState) -> Array:
-    lips = cv2.GaussianBlur(_seen_from_front(rig, np.clip(rig.lips * 1.4 - 0.2, 0, 1)), (0, 0), 2.2)
-    cover = lips[..., None] * 0.88
-    lines = _unit_noise(rng, 1.2, 6)[..., None]
-    return skin * (1 - cover) + linear_bgr(style.lip) * (1 + 0.05 * lines) * cover
+def _lid_lines(rig: Rig, style: Style, sheet: Sheet) -> Array:
+    """(h, w) darkness of the crease over each eye, of the fold under it and of the lid's own edge."""
+    x, y = sheet.x, sheet.y
+    dark = np.zeros((sheet.height_px, sheet.width_px), np.float32)
+    lashes = rig.positions[rig.vertex_parts == LASHES]
+    for eye in rig.eyes:
+        cx, cy, radius = float(eye[0]), float(eye[1]), float(eye[3])
+        mine = lashes[(np.sign(lashes[:, 0]) == np.sign(cx)) & (lashes[:, 1] > cy)]
+        outward = np.sign(cx)
+        across = np.clip((x - cx) * outward / radius, -1.6, 1.8)
+        # Roots of the upper lashes: the inmost of them at each place along the lid.
+        places = (mine[:, 0] - cx) * outward / radius
+        bins = np.linspace(-0.85, 1.1, 9)
+        edge = [
+            mine[np.abs(places - b) < 0.2, 1].min() if (np.abs(places - b) < 0.2).any() else np.nan
+            for b in bins
+        ]
+        known = np.isfinite(edge)
+        curve = np.polyval(np.polyfit(bins[known], np.asarray(edge)[known], 2), across)
+        width = smoothstep(-1.25, -0.55, across) * smoothstep(1.75, 0.95, across)
+        crease = curve + 0.052 + 0.020 * style.age - 0.018 * np.clip(across, 0, 2)
+        sharp = np.exp(-(((y - crease) / 0.0085) ** 2)) + 0.55 * np.exp(
+            -(((y - crease - 0.012) / 0.026) ** 2)
+        )
+        under = cy - 0.155 * (radius / 0.145) + 0.05 * across**2
+        fold = np.exp(-(((y - under) / (0.012 + 0.010 * style.age)) ** 2)) * (0.14 + 0.30 * style.age)
+        dark += width * (0.50 * sharp + fold * smoothstep(1.3, 0.6, np.abs(across)))
+    return np.clip(dark, 0, 0.85)
 
 
-def _seen_from_front(rig: Rig, value: Array) -> Array:
+def _age_lines(x: Array, y: Array) -> Array:
+    """(h, w) depth of the lines of the forehead, of the corners of the eyes, and from the nose to the mouth."""
+    side = np.abs(x)
+    dark = np.zeros((y.size, x.size), np.float32)
+    for k, height in enumerate((0.36, 0.455, 0.545)):
+        line = height + 0.012 * np.sin(7 * x + 2 * k) - 0.10 * x**2
+        length = smoothstep(0.42 - 0.05 * k, 0.22, side)
+        dark += 0.34 * length * np.exp(-(((y - line) / 0.0085) ** 2))
+    for slope in (-0.55, -0.15, 0.28):
+        along = side - 0.50
+        ray = 0.035 + slope * along
+        length = smoothstep(0.0, 0.03, along) * smoothstep(0.17, 0.08, along)
+        dark += 0.40 * length * np.exp(-(((y - ray) / 0.007) ** 2))
+    t = np.clip((-0.36 - y) / 0.30, 0, 1)
+    fold = 0.185 + 0.17 * t**0.8
+    dark += (
+        0.42
+        * smoothstep(-0.34, -0.42, y)
+        * smoothstep(-0.72, -0.58, y)
+        * np.exp(-(((side - fold) / 0.014) ** 2))
+    )
+    frown = np.exp(-(((side - 0.055) / 0.008) ** 2)) * smoothstep(0.10, 0.16, y) * smoothstep(0.30, 0.22, y)
+    return np.clip(dark + 0.30 * frown, 0, 0.8)
+
+
+def _full_beard(x: Array, y: Array) -> Array:
+    """(h, w) where a full beard grows: lip, chin and jaw up to the ears."""
+    side = np.abs(x)
+    edge = y + 0.66 * np.clip(0.62 - side, 0, 0.45)
+    jaw = smoothstep(-0.30, -0.60, edge) * smoothstep(-1.20, -1.02, y + 0.12 * side)
+    cheek = smoothstep(0.58, 0.66, side) * smoothstep(0.05, -0.10, y) * smoothstep(-0.95, -0.75, y)
+    lip = smoothstep(-0.455, -0.50, y) * smoothstep(0.34, 0.27, side) * smoothstep(-0.72, -0.66, y)
+    # The ears begin 0.72 from the middle, where they do not hang over the jaw.
+    not_ear = np.maximum(smoothstep(0.71, 0.67, side), smoothstep(-0.46, -0.56, y))
+    return np.clip(np.maximum(np.maximum(jaw, cheek), lip), 0, 1) * not_ear
+
+
+def _paint_beard(style: Style, skin: Array, lips: Array, sheet: Sheet) -> None:
+    """A beard over the skin, in place: a dark ground, then hair by hair, dark ones and fair ones."""
+    x, y = sheet.x, sheet.y
+    where = _full_beard(x, y) * np.clip(1 - 1.6 * sheet.blur(lips, 3), 0, 1)
+    rng = np.random.RandomState(21)
+    chance = where.ravel().astype(float)
+    chosen = rng.choice(where.size, 15_000, p=chance / chance.sum())
+    dark: list[tuple[Array, float]] = []
+    fair: list[tuple[Array, float]] = []
+    steps = np.arange(4) / 3
+    for i in chosen:
+        row, column = divmod(int(i), sheet.width_px)
+        px, py = float(x[0, column]), float(y[row, 0])
+        on_lip = py > -0.68 and abs(px) < 0.36
+        lean = (1.15 if on_lip else 0.35) * math.copysign(min(1.0, abs(px) / 0.22), px)
+        angle = math.atan2(-1.0, lean) + rng.normal(0, 0.22) + rng.normal(0, 0.5) * steps
+        reach = rng.uniform(0.03, 0.06) * (0.8 if on_lip else 1.0) * steps
+        path = np.stack([px + reach * np.cos(angle), py + reach * np.sin(angle)], 1)
+        (fair if rng.rand() < 0.55 else dark).append((path, rng.uniform(0.47, 0.92)))
+    roots, tips = linear_bgr(style.hair) * 0.55, linear_bgr(style.hair_tip)
+    _lay(skin, sheet.blur(where, 7) * 0.78 * style.beard, roots)
+    _lay(skin, sheet.lines(dark) * style.beard, roots * 0.8)
+    _lay(skin, sheet.lines(fair) * style.beard, roots * 0.35 + tips * 0.65)
+
+
+def _lips(rig: Rig, sheet: Sheet) -> Array:
+    """(h, w) cover of the lips."""
+    return sheet.blur(_seen_from_front(rig, np.clip(rig.lips * 1.4 - 0.2, 0, 1), sheet), 2.2)
+
+
+def _seen_from_front(rig: Rig, value: Array, sheet: Sheet) -> Array:
     """(h, w) picture of a value at the vertices, nearest surface first, in the texture's frame."""
-    points = np.stack([rig.uv[:, 0] * WIDTH_PX, rig.uv[:, 1] * HEIGHT_PX, rig.positions[:, 2]], 1)
-    depth = np.full((HEIGHT_PX, WIDTH_PX), -1e9, np.float32)
-    picture = np.zeros((HEIGHT_PX, WIDTH_PX, 4), np.uint8)
+    points = np.stack([rig.uv[:, 0] * sheet.width_px, rig.uv[:, 1] * sheet.height_px, rig.positions[:, 2]], 1)
+    depth = np.full((sheet.height_px, sheet.width_px), -1e9, np.float32)
+    picture = np.zeros((sheet.height_px, sheet.width_px, 4), np.uint8)
     light = np.zeros((len(value), 4), np.float32)
     light[:, :3] = value[:, None]
     linear = np.clip(np.arange(2049) / 512 * 255, 0, 255).astype(np.uint8)
@@ -145,7 +312,7 @@ def _seen_from_front(rig: Rig, value: Array) -> Array:
         False,
         False,
     )
-    return picture[:, :, 0].astype(float) / 255
+    return picture[:, :, 0].astype(np.float32) / 255
 
 
 def _under_hair(x: Array, y: Array) -> Array:
@@ -153,14 +320,10 @@ def _under_hair(x: Array, y: Array) -> Array:
     return 0.92 * smoothstep(0.02, 0.17, y - hairline_y(z)) * (np.abs(x) < 0.9)
 
 
-def _brows(style: Style) -> Array:
-    """(h, w) cover of the brows, drawn hair by hair at twice the texture's size."""
-    zoom, subpixels = 2, 16
-    canvas = np.zeros((HEIGHT_PX * zoom, WIDTH_PX * zoom), np.uint8)
+def _brows(style: Style, sheet: Sheet) -> Array:
+    """(h, w) cover of the brows, drawn hair by hair."""
     rng = np.random.RandomState(5)
-    to_px = np.array(
-        [WIDTH_PX / (TEXTURE_X[1] - TEXTURE_X[0]), HEIGHT_PX / (TEXTURE_Y[0] - TEXTURE_Y[1])]
-    ) * (zoom * subpixels)
+    hairs: list[tuple[Array, float]] = []
     for side in (-1, 1):
         for _ in range(300):
             t = rng.beta(1.1, 1.25)
@@ -179,46 +342,59 @@ def _brows(style: Style) -> Array:
             steps = np.arange(5) / 4
             bend = angle - math.radians(22) * steps
             xs, ys = x0 + length * steps * np.cos(bend), y0 + length * steps * np.sin(bend)
-            line = np.stack([side * xs - TEXTURE_X[0], TEXTURE_Y[0] - ys], 1) * to_px
-            grey = int(rng.uniform(90, 205) * min(1, 0.45 + t * 3))
-            cv2.polylines(canvas, [line.astype(np.int32).reshape(-1, 1, 2)], False, grey, 2, cv2.LINE_AA, 4)
-    hairs = cv2.resize(canvas, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA).astype(float) / 255
-    soft = cv2.GaussianBlur(hairs, (0, 0), 5) * 0.55
-    return np.clip(hairs * 1.05 + soft * 0.6, 0, 0.96)
+            opacity = rng.uniform(0.35, 0.80) * min(1, 0.45 + t * 3)
+            hairs.append((np.stack([side * xs, ys], 1), opacity))
+    drawn = sheet.lines(hairs)
+    return np.clip(drawn * 1.05 + sheet.blur(drawn, 5) * 0.33, 0, 0.96)
 
 
-def _with_hair_shadow(skin: Array, cover: Array, camera: Camera) -> Array:
-    x, y = texture_grid()
+def _shade_under_hair(skin: Array, cover: Array, camera: Camera, sheet: Sheet) -> None:
+    """The hair's shadow on the face, in place."""
     # The forehead lies about 1.1 towards the camera: there one head unit is this many fine pixels.
     unit_px = camera.scale_px * (DISTANCE - 1) / (DISTANCE - 1.1)
-    columns = np.repeat(x * unit_px + camera.centre_x_px, HEIGHT_PX, 0).astype(np.float32)
-    rows = np.repeat(camera.centre_y_px - y * unit_px, WIDTH_PX, 1).astype(np.float32)
-    scale = camera.scale_px
-    cast = cv2.remap(
-        cover,
-        (columns - 0.035 * scale).astype(np.float32),
-        (rows - 0.055 * scale).astype(np.float32),
-        cv2.INTER_LINEAR,
-    )
-    contact = cv2.remap(cover, columns, (rows - 0.01 * scale).astype(np.float32), cv2.INTER_LINEAR)
-    shadow = cv2.GaussianBlur(cast, (0, 0), 16) * 0.55 + cv2.GaussianBlur(contact, (0, 0), 6) * 0.35
-    dark = np.clip(shadow, 0, 0.8)[..., None] * np.array([0.80, 0.74, 0.62])
-    return np.ascontiguousarray((skin.astype(np.float32) * (1 - dark)).astype(np.float32))
+    columns = np.repeat(sheet.x * unit_px + camera.centre_x_px, sheet.height_px, 0).astype(np.float32)
+    rows = np.repeat(camera.centre_y_px - sheet.y * unit_px, sheet.width_px, 1).astype(np.float32)
+    scale = np.float32(camera.scale_px)
+    across, up, near = np.float32(0.035) * scale, np.float32(0.055) * scale, np.float32(0.01) * scale
+    cast = cv2.remap(cover, columns - across, rows - up, cv2.INTER_LINEAR)
+    contact = cv2.remap(cover, columns, rows - near, cv2.INTER_LINEAR)
+    dark = np.clip(sheet.blur(cast, 16) * 0.55 + sheet.blur(contact, 6) * 0.35, 0, 0.8)
+    for channel, loss in enumerate((0.80, 0.74, 0.62)):
+        skin[..., channel] *= 1 - np.float32(loss) * dark
 
 
 def _teeth() -> Array:
-    xs = np.linspace(*TEXTURE_X, 1024)
-    gaps = np.zeros(1024)
-    for edge in (0, 0.062, 0.112, 0.165, 0.21, 0.25):
-        gaps = np.maximum(gaps, np.exp(-(((np.abs(xs) - edge) / 0.0045) ** 2)))
-    across = (1 - 0.22 * gaps) * (1 - 0.88 * smoothstep(0.10, 0.24, np.abs(xs)))
-    ivory = np.ones((256, 1024, 3)) * np.array([0.80, 0.90, 0.95])
-    return (ivory * across[None, :, None]).astype(np.float32)
+    """(128, 1024, 3): from the gum (v 0) to the biting edge (v 1), across the mouth as the skin's sheet is."""
+    x = np.abs(np.linspace(*TEXTURE_X, 1024))[None]
+    v = np.linspace(0, 1, 128)[:, None]
+    edges = np.array([0, 0.062, 0.112, 0.165, 0.21, 0.25, 0.29])
+    apart = np.abs(x[..., None] - edges)
+    to_gap = apart.min(-1)
+    width = np.interp(x, edges, np.r_[np.diff(edges), 0.04])
+    light = 1 - 0.30 * np.exp(-((to_gap / 0.005) ** 2)) - 0.10 * np.exp(-((to_gap / 0.016) ** 2))
+    # Corners of the biting edge are round, the edge itself lets light through, necks are a little darker.
+    round_corner = smoothstep(0.016, 0.0, to_gap) * smoothstep(0.80, 1.0, v)
+    light = light * (1 - 0.75 * round_corner) * (1 - 0.10 * smoothstep(0.86, 1.0, v))
+    light = light * (0.88 + 0.12 * smoothstep(0.15, 0.5, v))
+    light = light * (1 - 0.86 * smoothstep(0.10, 0.25, x))
+    ivory = np.array([0.86, 0.94, 0.98])
+    gum_line = 0.26 - 0.10 * np.clip(1 - to_gap / (width / 2 + 1e-6), 0, 1) ** 2
+    is_gum = smoothstep(gum_line + 0.05, gum_line - 0.03, v)[..., None]
+    gum = np.array([0.26, 0.28, 0.58]) * (1 - 0.86 * smoothstep(0.10, 0.25, x))[..., None]
+    return (ivory * light[..., None] * (1 - is_gum) + gum * is_gum).astype(np.float32)
 
 
-def _lash_uv(rig: Rig) -> Array:
-    """Along the lid, and from the lid (v 0.5) to the lash's tip, upper lashes in the lower half of the texture."""
+def _lay_out(rig: Rig) -> Array:
+    """(n, 2) float32 places on the textures: the rig's own on the skin, those of teeth and lashes from their forms.
+
+    Lashes: along the lid, and from the lid (v 0.5) to the lash's tip, upper ones in the lower half. Teeth: from gum to edge.
+    """
     uv = rig.uv.copy()
+    for part, is_upper in ((UPPER_TEETH, True), (LOWER_TEETH, False)):
+        teeth = np.where(rig.vertex_parts == part)[0]
+        height = rig.positions[teeth, 1]
+        share = (height - height.min()) / (height.max() - height.min())
+        uv[teeth, 1] = 1 - share if is_upper else share
     lashes = np.where(rig.vertex_parts == LASHES)[0]
     points = rig.positions[lashes]
     skin = rig.positions[rig.vertex_parts == SKIN]
@@ -263,6 +439,14 @@ def _lashes(*, has_makeup: bool) -> Array:
     texture[..., :3] = [0.010, 0.008, 0.008]
     texture[..., 3] = np.clip(cover * ends * (1 if has_makeup else 0.9), 0, 1)
     return np.ascontiguousarray(texture)
+
+
+def _to_screen(texture: Array, camera: Camera) -> Array:
+    """The lashes' texture about as fine as it is seen: a finer one would show as a row of dots."""
+    seen_px = 0.40 * camera.scale_px
+    zoom = min(1.0, 2.0 * seen_px / texture.shape[1])
+    size = (max(16, round(texture.shape[1] * zoom)), max(16, round(texture.shape[0] * min(1.0, zoom * 2))))
+    return np.ascontiguousarray(cv2.resize(texture, size, interpolation=cv2.INTER_AREA))
 
 
 def _mouth_tint(rig: Rig, style: Style) -> Array:

@@ -2,7 +2,8 @@
 
 A file is named after everything that went into it: the bake's source, the mesh, the versions of what computed it, the style
 and the size. It holds plain arrays and a description in JSON (no pickle), and is written beside and then moved into its
-place. Files that no build asks for any more are harmless; the folder may be deleted at any time.
+place. Files that no build asks for any more are harmless; the folder may be deleted at any time. Of styles that a person
+mixed only the newest `MIXED_KEPT` are kept.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import logging
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numba
@@ -23,10 +25,14 @@ import numpy as np
 
 from kai.avatar import bake as bake_module
 from kai.avatar import bake_cloth, bake_eyes, bake_hair, bake_light, bake_skin, camera, lights
-from kai.avatar.bake import Baked, bake
+from kai.avatar.bake import Baked, Shape, bake_colours, bake_shape
 from kai.avatar.jit_cache import cache_root
-from kai.avatar.rig import SHA256
-from kai.avatar.style import Style
+from kai.avatar.rig import SHA256, load_rig
+from kai.avatar.style import CHARACTERS, Hairstyle, Style
+
+MIXED_KEPT = 6
+
+Kept = TypeVar("Kept", Baked, Shape)
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +57,14 @@ _CLASSES: dict[str, type] = {
     for cls in (
         bake_module.Baked,
         bake_module.Head,
+        bake_module.Shape,
+        bake_cloth.Garment,
+        bake_cloth.LitGarment,
         bake_cloth.Stage,
         bake_eyes.Eyeball,
         bake_hair.Hair,
+        bake_hair.Lock,
+        bake_hair.Mane,
         bake_hair.Sprite,
         bake_light.Surface,
         bake_skin.Paint,
@@ -65,40 +76,77 @@ _CLASSES: dict[str, type] = {
 
 def baked_path(style: Style, width_px: int, height_px: int, supersample: float) -> Path:
     """Where the character of this style and size is, or would be, kept."""
+    kind = style.mesh if style in CHARACTERS.values() else f"mixed-{style.mesh}"
+    return _path(kind, style.mesh, style, width_px, height_px, supersample)
+
+
+def shape_path(mesh: str, hairstyle: Hairstyle, width_px: int, height_px: int, supersample: float) -> Path:
+    """Where a head with this hair is, or would be, kept before it gets its colours."""
+    return _path(f"shape-{mesh}-{hairstyle}", mesh, hairstyle, width_px, height_px, supersample)
+
+
+def _path(kind: str, mesh: str, what: object, width_px: int, height_px: int, supersample: float) -> Path:
     digest = hashlib.sha256()
     for name in _SOURCES:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     versions = (np.__version__, numba.__version__, cv2.__version__)
-    digest.update(
-        repr((SHA256[f"{style.mesh}.npz"], versions, style, width_px, height_px, supersample)).encode()
-    )
-    return cache_root() / "faces" / f"{style.mesh}-{width_px}x{height_px}-{digest.hexdigest()[:20]}.npz"
+    digest.update(repr((SHA256[f"{mesh}.npz"], versions, what, width_px, height_px, supersample)).encode())
+    return cache_root() / "faces" / f"{kind}-{width_px}x{height_px}-{digest.hexdigest()[:20]}.npz"
 
 
 def load_or_bake(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
-    """The character, from the disk where it can be had, else baked now (seconds) and kept for the next time.
+    """The character, from the disk where it can be had, else baked now and kept for the next time: seconds for a new head or
+    haircut, a fraction of that for new colours.
 
     A disk that cannot be read or written costs time, never a face. Raises `WeightsError` for a missing or unknown mesh.
     """
+
+    def make() -> Baked:
+        rig = load_rig(style.mesh)
+
+        def make_shape() -> Shape:
+            return bake_shape(rig, style.hairstyle, width_px, height_px, supersample)
+
+        kept = shape_path(style.mesh, style.hairstyle, width_px, height_px, supersample)
+        return bake_colours(rig, _load_or_make(kept, Shape, make_shape), style)
+
     path = baked_path(style, width_px, height_px, supersample)
+    baked = _load_or_make(path, Baked, make)
+    if path.name.startswith("mixed-"):
+        _forget_old(path)
+    return baked
+
+
+def _load_or_make(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kept:
     try:
-        return load(path)
+        return _load(path, kind)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
         _log.warning("a kept face cannot be read and is baked anew", extra={"reason": type(exc).__name__})
-    baked = bake(style, width_px, height_px, supersample)
+    made = make()
     try:
-        store(baked, path)
+        store(made, path)
     except OSError as exc:
         _log.warning("a baked face cannot be kept", extra={"reason": type(exc).__name__})
-    return baked
+    return made
 
 
-def store(baked: Baked, path: Path) -> None:
+def _forget_old(path: Path) -> None:
+    """Leaves only the styles that were asked for last."""
+    try:
+        path.touch()
+        mixed = sorted(path.parent.glob("mixed-*.npz"), key=lambda p: p.stat().st_mtime)
+        for old in mixed[:-MIXED_KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError as exc:
+        _log.debug("old faces cannot be forgotten", extra={"reason": type(exc).__name__})
+
+
+def store(made: Baked | Shape, path: Path) -> None:
     """Writes a character; readers see the old file or the whole new one. Raises `OSError`."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    description = json.dumps(_describe(baked, arrays)).encode()
+    description = json.dumps(_describe(made, arrays)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
@@ -112,13 +160,17 @@ def store(baked: Baked, path: Path) -> None:
 
 def load(path: Path) -> Baked:
     """A character as it was stored. Raises `OSError`, `ValueError`, `KeyError` or `zipfile.BadZipFile` for a bad file."""
+    return _load(path, Baked)
+
+
+def _load(path: Path, kind: type[Kept]) -> Kept:
     with np.load(path, allow_pickle=False) as npz:
         # Copies: arrays that numpy allocated itself lie in huge pages; those of a reader's buffer are slower to draw from.
         arrays = {name: npz[name].copy(order="K") for name in npz.files}
-    baked = _build(json.loads(arrays.pop("description").tobytes()), arrays)
-    if not isinstance(baked, Baked):
+    made = _build(json.loads(arrays.pop("description").tobytes()), arrays)
+    if not isinstance(made, kind):
         raise ValueError("the file holds no baked face")
-    return baked
+    return made
 
 
 def _describe(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:

@@ -439,16 +439,18 @@ def lay_over(picture, sprite, x0, y0):
 
 @_kernel
 def draw_strands(
-    points, colours, widths, order, front, back, head_depth, front_z, back_z, z_step, back_below
+    points, colours, widths, order, front, back, head_depth, cloth_depth, front_z, back_z, z_step, back_below
 ):
     """Draws hair strands as smooth tapered capsules in painter's order.
 
-    ``points`` (s, k + 1, 3) projected, ``colours`` (s, k, 3) display values, ``front`` and ``back`` (h, w, 4) float32 with
-    premultiplied opacity in 0 to 255. What lies behind the head, or deeper than ``back_below``, goes to ``back`` (to
-    nothing when ``back_below`` is under -50). ``front_z`` and ``back_z`` hold the nearest z plus 3 of each ``z_step`` pixels.
+    ``points`` (s, k + 1, 3) projected, ``colours`` (s, k, c) any values, ``front`` and ``back`` (h, w, c + 1) float32: the
+    values times the opacity, and the opacity. What lies behind the head, or deeper than ``back_below``, goes to ``back``
+    (to nothing when ``back_below`` is under -50); what lies behind the cloth goes to nothing. ``front_z`` and ``back_z``
+    hold the nearest z plus 3 of each ``z_step`` pixels.
     """
     height = front.shape[0]
     width = front.shape[1]
+    channels = colours.shape[2]
     segments = points.shape[1] - 1
     for o in range(order.shape[0]):
         i = order[o]
@@ -467,6 +469,8 @@ def draw_strands(
             length2 = dx * dx + dy * dy
             if length2 < 1e-6:
                 continue
+            if z < cloth_depth[ym, xm]:
+                continue
             is_back = z < head_depth[ym, xm] - _f4(0.05) or z < back_below
             if is_back and back_below < -50:
                 continue
@@ -483,8 +487,17 @@ def draw_strands(
             right = min(width - 1, int(max(xa, xb) + drawn + 1))
             top = max(0, int(min(ya, yb) - drawn - 1))
             bottom = min(height - 1, int(max(ya, yb) + drawn + 1))
+            # A row is only looked at near the strand: the box of a long slanting one is nearly empty.
+            reach = (drawn + 1) * np.sqrt(length2)
             for y in range(top, bottom + 1):
-                for x in range(left, right + 1):
+                first = left
+                last = right
+                if abs(dy) > _f4(0.5):
+                    middle = xa + (y + _f4(0.5) - ya) * dx / dy
+                    half = reach / abs(dy) + abs(dx / dy)
+                    first = max(left, int(middle - half))
+                    last = min(right, int(middle + half) + 1)
+                for x in range(first, last + 1):
                     px = x + _f4(0.5) - xa
                     py = y + _f4(0.5) - ya
                     t = min(_f4(1), max(_f4(0), (px * dx + py * dy) / length2))
@@ -494,6 +507,6 @@ def draw_strands(
                     if cover <= 0:
                         continue
                     cover = min(_f4(1), cover) * opacity
-                    for m in range(3):
+                    for m in range(channels):
                         sprite[y, x, m] += (colours[i, k, m] - sprite[y, x, m]) * cover
-                    sprite[y, x, 3] += (255 - sprite[y, x, 3]) * cover
+                    sprite[y, x, channels] += (_f4(1) - sprite[y, x, channels]) * cover

@@ -157,15 +157,17 @@ def _draw_head(
         light,
     )
     parts, tone = head.triangles, baked.tone
-    raster.fill_skin(seen, parts[SKIN], light, head.uv, paint.skin, paint.skin_decode, tone, fine, depth)
+    raster.fill_skin(seen, parts[SKIN], light, paint.uv, paint.skin, paint.skin_decode, tone, fine, depth)
     for part in (UPPER_TEETH, LOWER_TEETH):
-        raster.fill(seen, parts[part], light, head.uv, paint.teeth, tone, fine, depth, _NO_BIAS, False, False)
-    raster.fill(seen, parts[TONGUE], light, head.uv, paint.tongue, tone, fine, depth, _NO_BIAS, True, False)
+        raster.fill(
+            seen, parts[part], light, paint.uv, paint.teeth, tone, fine, depth, _NO_BIAS, False, False
+        )
+    raster.fill(seen, parts[TONGUE], light, paint.uv, paint.tongue, tone, fine, depth, _NO_BIAS, True, False)
     gaze = params.get("gazeX", 0.0), params.get("gazeY", 0.0)
     for eye, lid in zip(head.eyes, ("eyeBlinkLeft", "eyeBlinkRight"), strict=True):
         _draw_eye(baked, eye, gaze, params.get(lid, 0.0), fine, depth, rotation, shift)
     raster.fill(
-        seen, parts[LASHES], light, paint.lash_uv, paint.lashes, tone, fine, depth, _LASH_BIAS, False, True
+        seen, parts[LASHES], light, paint.uv, paint.lashes, tone, fine, depth, _LASH_BIAS, False, True
     )
 
 
@@ -202,9 +204,9 @@ def _draw_eye(
     light[:, :3] = ((0.62 + 0.45 * np.clip(normal @ lights.KEY, 0, 1)) * open_sky)[:, None]
     # The catchlights stay where the lamps are, wherever the eye looks.
     light[:, 3] = (
-        2.4 * smoothstep(0.9800, 0.9905, np.clip(normal @ _KEY_GLINT, 0, 1)) * np.clip(open_sky * 1.6, 0, 1)
+        2.4 * smoothstep(0.9850, 0.9930, np.clip(normal @ _KEY_GLINT, 0, 1)) * np.clip(open_sky * 1.6, 0, 1)
     )
-    light[:, 3] += 0.16 * smoothstep(0.975, 0.999, np.clip(normal @ _FILL_GLINT, 0, 1)) + 0.02
+    light[:, 3] += 0.10 * smoothstep(0.975, 0.999, np.clip(normal @ _FILL_GLINT, 0, 1)) + 0.008
     x0, y0, _, _ = baked.camera.head_box
     seen = baked.camera.project(turned, origin_px=(x0, y0))
     raster.fill(
@@ -216,5 +218,5 @@ def _unit(vector: Array) -> Array:
     return vector / np.linalg.norm(vector)
 
 
-_KEY_GLINT = _unit(lights.KEY * np.array([0.62, 0.80, 1]) + np.array([0, 0, 1.0]))
+_KEY_GLINT = _unit(lights.KEY * np.array([0.54, 0.60, 1]) + np.array([0, 0, 1.0]))
 _FILL_GLINT = _unit(lights.FILL * np.array([0.8, 1, 1]) + np.array([0, -0.55, 1.0]))

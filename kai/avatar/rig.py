@@ -23,9 +23,11 @@ Array = NDArray[Any]
 DATA_DIR = Path(__file__).parent / "data"
 
 SHA256 = {
-    "ade.npz": "52a4bf7c36fb7da5d28c68c76c001d7ea875ddb1ee2f1971e842b80ac46611d9",
-    "kai.npz": "b6d288106d8dd1ba37199ace2856a76e714fb326688110aa3616560e9c750bf8",
-    "mara.npz": "e04c4df4766127a52daf76e57e44809abe0fb55e88da57c73f5aad55ddc1caca",
+    "ade.npz": "2bfe9d4269e48fb92e13cb06445f426149419015ffdb4427f765761631226b8a",
+    "emil.npz": "9e512d73841730425c36cb1e719f26a6d10f88d80913b3dfa2e58a1f2792277e",
+    "ines.npz": "a09d9bb08eb122a184150f5e074e6e0bbed15bc3e5b3d9ef7a505216e5568ceb",
+    "kai.npz": "eb38adc764d0e077c80fb5ae4bc5991506c69d6a516f30d0eab7a23d87febe75",
+    "mara.npz": "5f76ea089141d4663f681c04944136c839f7bcb76aa429d872e6fe744714706d",
     "visemes.npz": "2564acf35108d6fe19a66dc7b834d3cc4ce386cb234ab34c1345eae730f623b9",
 }
 
@@ -150,6 +152,7 @@ def load_rig(mesh: str, data_dir: Path = DATA_DIR) -> Rig:
         & (y > np.maximum(neckline, -2.4))
         & ~((z < -0.05) & (y > -0.3))
         & (np.abs(x) < 1.15)
+        & ~((np.abs(x) > 0.76) & (y < -1.05))
     )
     scalp = (parts == SKIN) & above_hairline & (y > hairline_y(z) + 0.17) & (y > 0.33) & (z > -0.2)
 

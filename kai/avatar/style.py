@@ -8,9 +8,9 @@ from typing import Literal
 from kai.avatar.colour import HEX_COLOUR
 from kai.errors import ConfigError
 
-Hairstyle = Literal["quiff", "bob", "buzz"]
-HAIRSTYLES: tuple[Hairstyle, ...] = ("quiff", "bob", "buzz")
-MESHES = ("kai", "mara", "ade")
+Hairstyle = Literal["quiff", "swept", "bob", "long", "buzz"]
+HAIRSTYLES: tuple[Hairstyle, ...] = ("quiff", "swept", "bob", "long", "buzz")
+MESHES = ("kai", "mara", "ade", "ines", "emil")
 
 _COLOURS = (
     "skin",
@@ -24,7 +24,7 @@ _COLOURS = (
     "background_centre",
     "background_edge",
 )
-_SHARES = ("blush", "stubble", "makeup")
+_SHARES = ("blush", "stubble", "makeup", "beard", "age")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class Style:
     blush: float
     stubble: float = 0.0
     makeup: float = 0.0
+    beard: float = 0.0
+    """How full a beard."""
+    age: float = 0.0
+    """How deep the lines of the face."""
     brow_height: float = -0.004
     """Head units above the usual place."""
 
@@ -120,6 +124,39 @@ CHARACTERS: dict[str, Style] = {
         blush=0.3,
         stubble=0.35,
         brow_height=0.02,
+    ),
+    "ines": Style(
+        mesh="ines",
+        skin="#c98f68",
+        lip="#b4574f",
+        hair="#17100d",
+        hair_tip="#6b4632",
+        brow="#1a110d",
+        iris="#6b3f1d",
+        cloth="#2e5d54",
+        accent="#e8c27a",
+        background_centre="#eee7dc",
+        background_edge="#a99c86",
+        hairstyle="long",
+        blush=0.55,
+        makeup=0.45,
+    ),
+    "emil": Style(
+        mesh="emil",
+        skin="#e2b08f",
+        lip="#b9776a",
+        hair="#77756f",
+        hair_tip="#d6d3cb",
+        brow="#6a645c",
+        iris="#3f6d8c",
+        cloth="#3c4450",
+        accent="#d98c5f",
+        background_centre="#e4e6ea",
+        background_edge="#96a0ae",
+        hairstyle="swept",
+        blush=0.7,
+        beard=0.9,
+        age=0.8,
     ),
 }
 

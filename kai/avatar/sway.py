@@ -42,6 +42,11 @@ def _displacement(
     turned_x = r[0, 0] * px + r[0, 1] * py + r[0, 2] * pz + (pivot[0] + shift[0])
     turned_y = r[1, 0] * px + r[1, 1] * py + r[1, 2] * pz + (pivot[1] + shift[1])
     turned_z = r[2, 0] * px + r[2, 1] * py + r[2, 2] * pz + pivot[2]
+    # What lies on the shoulders stays there.
+    follows = np.clip((y + 2.0) / 1.1, 0, 1)
+    turned_x, turned_y, turned_z = (
+        v + (w - v) * follows for v, w in ((x, turned_x), (y, turned_y), (z, turned_z))
+    )
     scale = np.float32(scale_px * (DISTANCE - 1))
     before, after = scale / (np.float32(DISTANCE) - z), scale / (np.float32(DISTANCE) - turned_z)
     return turned_x * after - x * before, y * before - turned_y * after

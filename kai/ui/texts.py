@@ -182,7 +182,7 @@ TAG_WORDS: Final = {
 }
 CHARACTER: Final = "Character"
 CHARACTER_HELP: Final = "The face that you see."
-CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade"}
+CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade", "ines": "Ines", "emil": "Emil"}
 VOICE: Final = "Voice"
 VOICE_HELP: Final = "The voice that you hear."
 VOICE_HELP_LOCAL: Final = "The local engine has one voice. With a key there are more."

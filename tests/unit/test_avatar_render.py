@@ -81,7 +81,8 @@ def test_a_damaged_kept_face_is_baked_anew(
     kai: Baked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAI_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(cache, "bake", lambda *_: kai)
+    monkeypatch.setattr(cache, "bake_shape", lambda *_: None)
+    monkeypatch.setattr(cache, "bake_colours", lambda *_: kai)
     path = cache.baked_path(CHARACTERS["kai"], 512, 512, 1.0)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PK\x03\x04 no face at all")
@@ -94,7 +95,8 @@ def test_a_disk_that_cannot_be_written_costs_no_face(
 ) -> None:
     (tmp_path / "faces").write_text("a file where the folder should be")
     monkeypatch.setenv("KAI_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(cache, "bake", lambda *_: kai)
+    monkeypatch.setattr(cache, "bake_shape", lambda *_: None)
+    monkeypatch.setattr(cache, "bake_colours", lambda *_: kai)
     assert load_or_bake(CHARACTERS["kai"], 512, 512, 1.0) is kai
 
 
