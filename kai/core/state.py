@@ -152,14 +152,25 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """What plays a part of the local brain because the best one cannot be had. ``role`` is ``detector``, ``recogniser``,
+    ``second_recogniser``, ``voice`` or ``mind``; ``problem`` says what is different, why, and what to do."""
+
+    role: str
+    name: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class BrainFacts:
     """What the open brain is: how it is reached (``webrtc``, ``websocket``), which model, how long it may last yet, whether
-    its words cost money."""
+    its words cost money, and what stands in for parts of it."""
 
     transport: str = ""
     model: str = ""
     expires_in_s: float | None = None
     is_billed: bool = False
+    stand_ins: tuple[StandIn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped, new_id
 from kai.engine.echo import EchoGate
 from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
+from kai.engine.speech.clauses import SAMPLE_RATE_HZ as SPEECH_HZ
+from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.synthesise import SAMPLE_RATE_HZ as SPEECH_HZ
-from kai.engine.speech.synthesise import Clause
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.media import pcm
@@ -199,6 +199,8 @@ class Call:
     def speak(self, place: Place, clause: Clause) -> None:
         """Queues a clause, and tells its lip and word times."""
         position = self._playout.push(place.response_id, place.item_id, clause.pcm)
+        if not clause.visemes:
+            return  # a voice that does not know them: the lips come from the sound
         channel, origin = self._marks, self._track.rtp_origin
         if position is None or origin is None or channel is None or channel.readyState != "open":
             return

@@ -23,12 +23,12 @@ from kai.engine import session
 from kai.engine.answer import CONTENT_INDEX, Answer, Place
 from kai.engine.items import Entry, Items, usage_of
 from kai.engine.speech import turns
+from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_back_channel, is_unfinished
-from kai.engine.speech.recognise import Transcript
+from kai.engine.speech.recognition import Transcript
 from kai.engine.speech.skills import CancelTimers, ChangePace, ChangeVolume, Effect, SetTimer, time_is_up
 from kai.engine.speech.spoken import ClauseCutter
-from kai.engine.speech.synthesise import Clause
 from kai.engine.thinking import (
     FixedThinker,
     LocalThinker,
@@ -636,6 +636,7 @@ class Conversation:
         speaks = self._settings.speaks
         if params.output_modalities is not None:
             speaks = params.output_modalities == ("audio",)
+        speaks = speaks and self._speech.can_speak
         self._is_answer_due = False
         self._answer = Answer(
             self._send,
@@ -787,7 +788,8 @@ class Conversation:
 
     async def _say(self, speaking: _Speaking, text: str) -> None:
         """Speaks the next part of the answer."""
-        clauses = self._speech.voice.stream(text, self._speed(speaking.params))
+        pace = self._speed(speaking.params)
+        clauses = self._speech.voice.stream(text, pace, self._settings.voice)
         while (clause := await self._workers.speak(partial(next, clauses, None))) is not None:
             self._utter(speaking, clause)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kai.engine.answer import assistant_part
-from kai.engine.speech.synthesise import SAMPLE_RATE_HZ, Clause
+from kai.engine.speech.clauses import SAMPLE_RATE_HZ, Clause
 from kai.wire.realtime import ClientMistake, ContentPart, InputTokenDetails, Item, OutputTokenDetails, Usage
 
 _USER_AUDIO_MS_PER_TOKEN: Final = 100

@@ -9,8 +9,11 @@ import re
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -27,10 +30,13 @@ from kai.engine.call import Call
 from kai.engine.conversation import new_id
 from kai.engine.minds import Minds
 from kai.engine.socket import converse, join_call
+from kai.engine.speech.clauses import SAMPLE_RATE_HZ
 from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.voices import CHOICES, INSTALL_COMMAND, PREVIEW_WORDS
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.errors import EngineError
+from kai.media import pcm
 from kai.wire import marks
 from kai.wire import realtime as wire
 
@@ -99,6 +105,7 @@ class Engine:
                 Route("/kai/status", self._tell_status, methods=["GET"]),
                 Route("/kai/minds/{mind_id}", self._put_mind, methods=["PUT"]),
                 Route("/kai/minds/{mind_id}", self._remove_mind, methods=["DELETE"]),
+                Route("/kai/voices/{voice_id}/preview", self._preview_voice, methods=["GET"]),
                 WebSocketRoute("/v1/realtime", self._connect),
             ],
             middleware=[
@@ -200,10 +207,46 @@ class Engine:
         return JSONResponse(
             {
                 "problems": list(self._speech.problems),
+                "parts": [
+                    {"role": part.role.value, "name": part.name, "problem": part.problem}
+                    for part in self._speech.parts
+                ],
+                "voices": [
+                    {
+                        "id": choice.id,
+                        "name": choice.name,
+                        "sex": choice.sex,
+                        "accent": choice.accent,
+                        "is_installed": choice.id in self._speech.voice.installed,
+                    }
+                    for choice in CHOICES
+                ],
+                "voices_command": INSTALL_COMMAND,
                 "conversations": len(self._calls) + self._socket_count,
                 "max_conversations": self._max_conversations,
             }
         )
+
+    async def _preview_voice(self, request: Request) -> Response:
+        """A sentence by that voice, as a WAV file; ``?speed=`` as in a session."""
+        self._admitted_app(request)
+        voice_id = cast("str", request.path_params["voice_id"])
+        if all(choice.id != voice_id for choice in CHOICES):
+            return refusal(404, "There is no voice of that name.", code="voice_not_found")
+        if voice_id not in self._speech.voice.installed:
+            return refusal(
+                409, f"This voice is an extra. Install it: {INSTALL_COMMAND}", code="voice_not_installed"
+            )
+        try:
+            speed = float(request.query_params.get("speed", "1"))
+        except ValueError:
+            return refusal(400, "The speed is a number.", code="invalid_value", param="speed")
+        sound = await self._workers.preview(partial(self._say_preview, voice_id, speed))
+        return Response(pcm.to_wav(sound, SAMPLE_RATE_HZ), media_type="audio/wav")
+
+    def _say_preview(self, voice_id: str, speed: float) -> NDArray[np.int16]:
+        clauses = self._speech.voice.stream(PREVIEW_WORDS, speed, voice_id)
+        return np.concatenate([np.zeros(0, np.int16), *(clause.pcm for clause in clauses)])
 
     async def _put_mind(self, request: Request) -> Response:
         self._admitted_app(request)

@@ -92,6 +92,7 @@ class Settings:
     speaks: bool
     transcribes: bool
     speed: float
+    voice: str
     turns: TurnSettings | None
     tools: tuple[JsonObject, ...] = ()
     tool_choice: str | JsonObject = "auto"
@@ -115,6 +116,7 @@ def settings_of(config: SessionConfig) -> Settings:
         speaks=given(config.output_modalities, ("audio",)) == ("audio",),
         transcribes=given(heard.transcription, None) is not None,
         speed=given(spoken.speed, 1.0),
+        voice=voice if isinstance(voice := given(spoken.voice, ""), str) else "",
         turns=None if detection is None else _turn_settings(detection),
         tools=given(config.tools, ()),
         tool_choice=given(config.tool_choice, "auto"),

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from kai.engine.speech.clauses import Clause
 from kai.engine.speech.library import Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
 from kai.engine.speech.skills import Effect
-from kai.engine.speech.synthesise import Clause
 from kai.engine.workers import Workers
 from kai.errors import KaiError
 from kai.wire.realtime import Item, JsonObject, RateLimit

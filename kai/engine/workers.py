@@ -1,4 +1,4 @@
-"""The two threads in which all conversations of one engine hear and speak, so that the event loop never waits."""
+"""The threads in which all conversations of one engine hear and speak, so that the event loop never waits."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Workers:
     def __init__(self) -> None:
         self._hear = ThreadPoolExecutor(1, thread_name_prefix="kai-hear")
         self._speak = ThreadPoolExecutor(1, thread_name_prefix="kai-speak")
+        self._preview = ThreadPoolExecutor(1, thread_name_prefix="kai-preview")
 
     def hear_nowait(self, call: Callable[[], T]) -> Future[T]:
         """`call` queued for the recognition thread; may be cancelled until it runs."""
@@ -33,7 +34,11 @@ class Workers:
         """The result of `call`, run in the thread of answers and speech."""
         return await asyncio.wrap_future(self._speak.submit(call))
 
+    async def preview(self, call: Callable[[], T]) -> T:
+        """The result of `call`, run in a thread of its own, so that no talk waits behind it. One at a time."""
+        return await asyncio.wrap_future(self._preview.submit(call))
+
     def close(self) -> None:
-        """Ends both threads after what they are doing now; what is queued is dropped. Blocks for that long."""
-        for executor in (self._hear, self._speak):
+        """Ends all threads after what they are doing now; what is queued is dropped. Blocks for that long."""
+        for executor in (self._hear, self._speak, self._preview):
             executor.shutdown(wait=True, cancel_futures=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from kai.core.events import Event
-from kai.core.state import SessionState
+from kai.core.state import SessionState, StandIn
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import BrowserLink
@@ -54,10 +54,22 @@ class Page(BrowserLink, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceOffer:
+    """A voice of the local brain: ``sex`` is "woman" or "man", ``accent`` "American" or "British"."""
+
+    id: str
+    name: str
+    sex: str
+    accent: str
+    is_installed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What the page tells of what talks share: ``is_ready``, the newest line of the engine's start, or why it cannot run.
 
     ``is_local`` when nothing that is said leaves this computer: the engine is the brain, and no cloud face is set.
+    ``stand_ins`` is what the engine makes do with; ``voices`` are its own, ``voices_command`` installs those that lack.
     """
 
     is_ready: bool
@@ -65,6 +77,9 @@ class Services:
     problem: str
     is_local: bool = True
     is_local_brain: bool = True
+    stand_ins: tuple[StandIn, ...] = ()
+    voices: tuple[VoiceOffer, ...] = ()
+    voices_command: str = ""
 
 
 class Talk:

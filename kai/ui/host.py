@@ -17,7 +17,7 @@ from aiortc import MediaStreamTrack
 from kai.checks.run import Check
 from kai.core.config import AvatarConfig
 from kai.core.events import Event
-from kai.core.state import SessionState
+from kai.core.state import SessionState, StandIn
 from kai.core.store import Unsubscribe
 from kai.ports import Pcm
 from kai.records.memory import Memory
@@ -76,6 +76,21 @@ class Talk(Protocol):
     def is_attended(self) -> bool: ...
     def stream_opened(self) -> None: ...
     def stream_closed(self) -> None: ...
+
+
+class VoiceOffer(Protocol):
+    """A voice of the local engine: ``sex`` is "woman" or "man", ``accent`` "American" or "British"."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def sex(self) -> str: ...
+    @property
+    def accent(self) -> str: ...
+    @property
+    def is_installed(self) -> bool: ...
 
 
 class Hub(Protocol):
@@ -178,6 +193,21 @@ def is_local() -> bool:
 def is_local_brain() -> bool:
     """Whether the local engine hears and speaks."""
     return _hub is None or bool(_hub.services().is_local_brain)
+
+
+def stand_ins() -> tuple[StandIn, ...]:
+    """What the local engine makes do with, each with words for people; none while all is well or on its way."""
+    return () if _hub is None else tuple(_hub.services().stand_ins)
+
+
+def voices() -> tuple[VoiceOffer, ...]:
+    """The local engine's voices, those included that are not installed; none before it is up."""
+    return () if _hub is None else tuple(_hub.services().voices)
+
+
+def voices_command() -> str:
+    """What installs the voices that are missing."""
+    return "" if _hub is None else str(_hub.services().voices_command)
 
 
 def services_problem() -> str:

@@ -468,6 +468,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "unused": ("OpenAI answers in its place.", ""),
         "starting": ("It is still starting. {progress}", "Wait half a minute, then check again."),
         "broken": ("It cannot run. {problem}", "Start Kai again. If it stays so, run make install."),
+        "stand_in": ("It is up, and makes do. {problem}", "Run make install, then start Kai again."),
     },
     "weights": {
         "right": ("All {count} are there and are the ones that Kai knows.", ""),

@@ -129,14 +129,33 @@ def test_a_taken_port_is_one_clear_sentence_and_code_2(start: Callable[..., Runn
     assert len(running.stderr.strip().splitlines()) == 1
 
 
-def test_a_damaged_model_is_one_clear_sentence_and_code_3(
+def test_with_damaged_models_the_engine_starts_and_tells_what_stands_in(
     start: Callable[..., RunningEngine], tmp_path: Path
 ) -> None:
-    (tmp_path / "hibari.onnx").write_bytes(b"not the model")
-    running = start(environment={"KAI_WEIGHTS_DIR": str(tmp_path)})
+    for name in ("hibari.onnx", "silero_vad_v6.onnx"):
+        (tmp_path / name).write_bytes(b"not the model")
+    running = start(environment={"KAI_WEIGHTS_DIR": str(tmp_path)}).ready()
+    headers = {"Authorization": f"Bearer {running.key}"}
+    status = httpx.get(
+        f"{running.url.removesuffix('/v1')}/kai/status", headers=headers, trust_env=False
+    ).json()
+    parts = {part["role"]: part for part in status["parts"]}
+    assert parts["voice"]["name"] != "hibari"
+    assert "hibari.onnx" in parts["voice"]["problem"]
+    assert parts["detector"]["name"] != "silero"
+    assert "silero_vad_v6.onnx" in parts["detector"]["problem"]
+    assert parts["mind"] == {"role": "mind", "name": "minilm", "problem": ""}
+    assert {parts["voice"]["problem"], parts["detector"]["problem"]} <= set(status["problems"])
+    assert "Traceback" not in running.stderr
+
+
+def test_a_folder_of_models_that_is_not_there_is_one_clear_sentence_and_code_3(
+    start: Callable[..., RunningEngine], tmp_path: Path
+) -> None:
+    running = start(environment={"KAI_WEIGHTS_DIR": str(tmp_path / "nowhere")})
     assert running.wait(20) == 3
     last = running.stderr.strip().splitlines()[-1]
-    assert "hibari" in last
+    assert "does not exist" in last
     assert "Traceback" not in running.stderr
 
 

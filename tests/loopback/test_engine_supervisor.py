@@ -76,7 +76,7 @@ async def test_no_key_stands_in_a_command_line_or_a_representation() -> None:
 
 
 @pytest.mark.parametrize("harm", ["truncated", "altered"])
-async def test_a_damaged_model_is_refused_for_good_and_says_what_to_do(
+async def test_of_a_damaged_model_the_app_is_told_what_stands_in_and_what_to_do(
     harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = find_weights(SILERO_VAD)
@@ -86,10 +86,21 @@ async def test_a_damaged_model_is_refused_for_good_and_says_what_to_do(
     damaged.write_bytes(data[: len(data) // 2] if harm == "truncated" else bytes([data[0] ^ 1]) + data[1:])
     monkeypatch.setenv("KAI_WEIGHTS_DIR", str(tmp_path))
     async with running() as engine:
+        await engine.wait_up()
+        (told,) = [part for part in engine.report.stand_ins if part.role == "detector"]
+    assert told.name != "silero"
+    assert "install" in told.problem
+
+
+async def test_a_setting_that_cannot_be_is_refused_for_good_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAI_WEIGHTS_DIR", str(tmp_path / "nowhere"))
+    async with running() as engine:
         with pytest.raises(WeightsError) as caught:
             await engine.wait_up()
-        assert "install" in caught.value.message
-        assert engine.starts == 1, "trying again would not mend a file"
+        assert "Unset it" in caught.value.message
+        assert engine.starts == 1, "trying again would not mend it"
 
 
 async def test_a_provider_key_in_our_environment_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:

