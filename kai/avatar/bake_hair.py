@@ -27,6 +27,10 @@ Array = NDArray[Any]
 _ZOOM = 2
 """Strands are drawn this much larger than the fine picture."""
 _DEPTH_CELL_PX = 3
+CELL_PX = 8
+"""The hair's depth, and what comes of it, is known at every eighth pixel."""
+_HIDDEN_MARGIN = 0.26
+"""Head units inside the head's outline from where on hair behind it can never be seen."""
 _PARTS = 4
 _ROOT, _TIP, _WHITE, _ACCENT = range(_PARTS)
 
@@ -35,13 +39,15 @@ _ROOT, _TIP, _WHITE, _ACCENT = range(_PARTS)
 class Lock:
     """A part of the hair without its colour, for ``box`` of the fine picture.
 
-    ``shares`` (h, w, 4) float16: light of the root's colour, the tip's, white and the accent; ``opacity`` (h, w) uint8;
-    ``x``, ``y``, ``z`` (h, w) float32: where each pixel lies in head units.
+    ``shares`` (h, w, 4) float16: light of the root's colour, the tip's, white and the accent; ``opacity`` (h, w) uint8. Of
+    cells of `CELL_PX`: ``x``, ``y``, ``z`` (rows + 1, columns + 1) float32, where their corners lie in head units, and
+    ``occupied`` (rows, columns) uint8, whether there is any hair in the cell or next to it.
     """
 
     box: Box
     shares: Array
     opacity: Array
+    occupied: Array
     x: Array
     y: Array
     z: Array
@@ -61,6 +67,7 @@ class Sprite:
 
     box: Box
     picture: Array
+    occupied: Array
     x: Array
     y: Array
     z: Array
@@ -92,8 +99,22 @@ def bake_mane(rig: Rig, garment: Garment, hairstyle: Hairstyle, camera: Camera) 
     canvas.draw(
         strands, shares, widths, order, (head_depth, cloth_depth), back_below=0.12 if cut.falls else -99
     )
+    if cut.falls:
+        canvas.back *= _outside(head_depth, camera)[..., None]
     front = _make_lock(canvas.front, canvas.front_z, camera)
     return Mane(front, _make_lock(canvas.back, canvas.back_z, camera) if cut.falls else None)
+
+
+def _outside(head_depth: Array, camera: Camera) -> Array:
+    """(h, w) float32: 0 deep inside the head's outline, above the collar; 1 where hair behind the head may be seen."""
+    is_head = (head_depth > -1e8).astype(np.uint8)
+    is_head[round(_ZOOM * (camera.centre_y_px + 1.2 * camera.scale_px)) :] = 0
+    small = cv2.resize(is_head, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
+    radius = max(1, round(_HIDDEN_MARGIN * camera.scale_px * _ZOOM / 4))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    deep = cv2.erode(small, kernel, borderValue=0)
+    size = head_depth.shape[::-1]
+    return 1 - cv2.resize(deep, size, interpolation=cv2.INTER_NEAREST).astype(np.float32)
 
 
 def colour_hair(mane: Mane, style: Style, studio: Lights) -> Hair:
@@ -109,7 +130,7 @@ def colour_hair(mane: Mane, style: Style, studio: Lights) -> Hair:
         opacity = lock.opacity[..., None]
         shown = (seen.astype(np.uint16) * opacity + 127) // 255
         picture = np.dstack([shown.astype(np.uint8), opacity])
-        return Sprite(lock.box, np.ascontiguousarray(picture), lock.x, lock.y, lock.z)
+        return Sprite(lock.box, np.ascontiguousarray(picture), lock.occupied, lock.x, lock.y, lock.z)
 
     return Hair(colour(mane.front), None if mane.back is None else colour(mane.back))
 
@@ -279,17 +300,28 @@ def _make_lock(canvas: Array, nearest_z: Array, camera: Camera) -> Lock:
     )
     x0, y0, x1, y1 = box
     part = small[y0:y1, x0:x1]
-    z = _fill_holes(nearest_z, camera)[y0:y1, x0:x1]
-    grid_x, grid_y = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
+    # One corner more than there are cells, on both axes.
+    grid_x, grid_y = np.meshgrid(np.arange(x0, x1 + CELL_PX, CELL_PX), np.arange(y0, y1 + CELL_PX, CELL_PX))
+    z = _fill_holes(nearest_z, camera)
+    z = z[np.minimum(grid_y, z.shape[0] - 1), np.minimum(grid_x, z.shape[1] - 1)]
     unproject = (DISTANCE - z) / (DISTANCE - 1) / camera.scale_px
     return Lock(
         box,
         (part[..., :_PARTS] / np.maximum(part[..., _PARTS:], 1e-4)).astype(np.float16),
         np.ascontiguousarray(opacity[y0:y1, x0:x1]),
+        _occupied(opacity[y0:y1, x0:x1]),
         ((grid_x - camera.centre_x_px) * unproject).astype(np.float32),
         ((camera.centre_y_px - grid_y) * unproject).astype(np.float32),
         z.astype(np.float32),
     )
+
+
+def _occupied(opacity: Array) -> Array:
+    """(rows, columns) uint8: 1 for each cell in which, or next to which, there is hair."""
+    height, width = opacity.shape
+    padded = np.pad(opacity > 0, ((0, -height % CELL_PX), (0, -width % CELL_PX)))
+    cells = padded.reshape(padded.shape[0] // CELL_PX, CELL_PX, -1, CELL_PX).any((1, 3)).astype(np.uint8)
+    return cv2.dilate(cells, np.ones((3, 3), np.uint8))
 
 
 def _fill_holes(nearest_z: Array, camera: Camera) -> Array:

@@ -425,16 +425,77 @@ def fill_depth(points, triangles, depth):
 
 
 @_kernel
-def lay_over(picture, sprite, x0, y0):
-    """Lays a BGRA sprite with premultiplied opacity over the picture, its corner at ``x0``, ``y0``."""
-    for y in range(sprite.shape[0]):
-        for x in range(sprite.shape[1]):
-            opacity = sprite[y, x, 3]
-            if opacity:
-                rest = 255 - np.int32(opacity)
-                for k in range(3):
-                    below = (np.int32(picture[y0 + y, x0 + x, k]) * rest + 127) * 257 >> 16
-                    picture[y0 + y, x0 + x, k] = np.uint8(min(255, np.int32(sprite[y, x, k]) + below))
+def lay_moved(picture, sprite, occupied, right, down, cell_px, x0, y0):
+    """Lays a BGRA sprite with premultiplied opacity over the picture, its corner at ``x0``, ``y0``, each pixel moved.
+
+    ``picture`` and ``sprite`` (h, w) uint32: a pixel each, little-endian BGRA. ``right`` and ``down`` (rows + 1, columns + 1)
+    float32: how far the sprite's point that comes to lie at the corner of each cell of ``cell_px`` was moved; linear between.
+    ``occupied`` (rows, columns) uint8: whether anything is drawn in or next to a cell.
+    """
+    height = sprite.shape[0]
+    width = sprite.shape[1]
+    share = _f4(1) / _f4(cell_px)
+    # Two channels are worked on at once: blue and red, green and opacity, each with 8 bits to spare.
+    lanes = np.uint64(0x00FF00FF)
+    byte = np.uint64(8)
+    for i in range(right.shape[0] - 1):
+        for j in range(right.shape[1] - 1):
+            middle_x = j * cell_px + cell_px // 2 - right[i, j]
+            middle_y = i * cell_px + cell_px // 2 - down[i, j]
+            ci = int(middle_y) // cell_px
+            cj = int(middle_x) // cell_px
+            if middle_x < 0 or middle_y < 0 or ci >= occupied.shape[0] or cj >= occupied.shape[1]:
+                continue
+            if not occupied[ci, cj]:
+                continue
+            top = i * cell_px
+            left = j * cell_px
+            for y in range(top, min(top + cell_px, height)):
+                fy = _f4(y - top) * share
+                start_x = right[i, j] + (right[i + 1, j] - right[i, j]) * fy
+                step_x = (right[i, j + 1] + (right[i + 1, j + 1] - right[i, j + 1]) * fy - start_x) * share
+                start_y = down[i, j] + (down[i + 1, j] - down[i, j]) * fy
+                step_y = (down[i, j + 1] + (down[i + 1, j + 1] - down[i, j + 1]) * fy - start_y) * share
+                from_x = _f4(left) - start_x
+                from_y = _f4(y) - start_y
+                for x in range(left, min(left + cell_px, width)):
+                    along = _f4(x - left)
+                    u = from_x + along * (_f4(1) - step_x)
+                    v = from_y - along * step_y
+                    if u < 0 or v < 0:
+                        continue
+                    iu = int(u)
+                    iv = int(v)
+                    if iu > width - 2 or iv > height - 2:
+                        continue
+                    p00 = np.uint64(sprite[iv, iu])
+                    p10 = np.uint64(sprite[iv, iu + 1])
+                    p01 = np.uint64(sprite[iv + 1, iu])
+                    p11 = np.uint64(sprite[iv + 1, iu + 1])
+                    if p00 | p10 | p01 | p11 == 0:
+                        continue
+                    # Shares of the four neighbours in 1/256.
+                    fu = int((u - _f4(iu)) * _f4(256))
+                    fv = int((v - _f4(iv)) * _f4(256))
+                    f11 = fu * fv >> 8
+                    q11 = np.uint64(f11)
+                    q10 = np.uint64(fu - f11)
+                    q01 = np.uint64(fv - f11)
+                    q00 = np.uint64(256 - fu - fv + f11)
+                    red_blue = (
+                        q00 * (p00 & lanes) + q10 * (p10 & lanes) + q01 * (p01 & lanes) + q11 * (p11 & lanes)
+                    )
+                    rest = q00 * (p00 >> byte & lanes) + q10 * (p10 >> byte & lanes)
+                    rest += q01 * (p01 >> byte & lanes) + q11 * (p11 >> byte & lanes)
+                    red_blue = red_blue >> byte & lanes
+                    green = rest >> byte & lanes
+                    clear = np.uint64(255) - (green >> np.uint64(16))
+                    if clear:
+                        clear += clear >> np.uint64(7)
+                        below = np.uint64(picture[y0 + y, x0 + x])
+                        red_blue += (below & lanes) * clear >> byte & lanes
+                        green += (below >> byte & lanes) * clear >> byte & lanes
+                    picture[y0 + y, x0 + x] = np.uint32(red_blue | green << byte)
 
 
 @_kernel

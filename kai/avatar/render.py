@@ -20,7 +20,7 @@ from kai.avatar.bake import Baked
 from kai.avatar.camera import DISTANCE
 from kai.avatar.colour import smoothstep
 from kai.avatar.rig import LASHES, LOWER_TEETH, PIVOT, SKIN, TONGUE, UPPER_TEETH
-from kai.avatar.sway import sway
+from kai.avatar.sway import lay_swayed
 
 Array = NDArray[Any]
 Params = Mapping[str, float]
@@ -127,9 +127,7 @@ def _draw_hair(baked: Baked, which: str, fine: Array, rotation: Array, shift: Ar
     sprite = baked.hair.front if which == "front" else baked.hair.back
     if sprite is None:
         return
-    seen = sway(sprite, rotation, shift, PIVOT, baked.camera.scale_px)
-    x0, y0, _, _ = baked.camera.head_box
-    raster.lay_over(fine, seen, sprite.box[0] - x0, sprite.box[1] - y0)
+    lay_swayed(fine, sprite, rotation, shift, PIVOT, baked.camera.scale_px, baked.camera.head_box[:2])
 
 
 def _draw_head(
