@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 
+from kai.records.turn_log import Summary
 from kai.records.turns import Line, TalkRecord, Turn
 
 VERSION = 2
@@ -89,6 +90,18 @@ def turns_as_csv(turns: Iterable[tuple[str, Turn]]) -> str:
     for talk_id, turn in turns:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(turn.at_wall_s))
         writer.writerow([talk_id, at, *("" if (v := getattr(turn, n)) is None else v for n in names)])
+    return out.getvalue()
+
+
+def talks_as_csv(talks: Iterable[Summary]) -> str:
+    """One row a talk, with a head; times in UTC, and nothing of what was said."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [f.name for f in fields(Summary) if f.name not in ("id", "started_wall_s", "first_words")]
+    writer.writerow(["talk_id", "at_utc", *names])
+    for talk in talks:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(talk.started_wall_s))
+        writer.writerow([talk.id, at, *("" if (v := getattr(talk, n)) is None else v for n in names)])
     return out.getvalue()
 
 

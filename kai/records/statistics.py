@@ -6,12 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kai.records.turn_log import Summary
 from kai.records.turns import Turn
 
 WINDOW = 20
 """Answers in the moving band."""
 
 STAGES = ("think_ms", "voice_ms", "face_ms")
+
+LAST = 40
+"""Answers in the charts that show each by itself."""
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
@@ -91,3 +95,89 @@ def days(turns: Sequence[Turn]) -> list[Day]:
         count[0] += 1
         count[1] += turn.is_interrupted
     return [Day(date, *counts) for date, counts in sorted(counted.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of one answer's wait; ``number`` counts answers as ``waits`` does."""
+
+    number: int
+    name: str
+    took_ms: int
+
+
+def parts(turns: Sequence[Turn]) -> list[Part]:
+    """The parts of the last ``LAST`` waits, answer by answer, each in its order."""
+    waited = [turn for turn in turns if turn.wait_ms is not None]
+    first = max(0, len(waited) - LAST)
+    return [
+        Part(first + i + 1, name, took_ms)
+        for i, turn in enumerate(waited[first:])
+        for name in STAGES
+        if (took_ms := getattr(turn, name)) is not None
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPoint:
+    """What was seen of one answer. ``fps`` is the page's own count where it told one, else what left for it."""
+
+    number: int
+    at_wall_s: float
+    fps: float
+    is_pages_count: bool
+    dropped: int
+    late_ms: int | None
+
+
+def seen(turns: Sequence[Turn]) -> list[SeenPoint]:
+    """The answers of which pictures were counted, oldest first."""
+    points: list[SeenPoint] = []
+    for turn in turns:
+        if turn.sent_fps is None:
+            continue
+        points.append(
+            SeenPoint(
+                len(points) + 1,
+                turn.at_wall_s,
+                turn.sent_fps if turn.shown_fps is None else turn.shown_fps,
+                turn.shown_fps is not None,
+                turn.dropped_pictures or 0,
+                turn.picture_late_ms,
+            )
+        )
+    return points
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a day, or a talk, has cost: the brain in US dollars, and minutes of a paid face. ``name`` is a local day
+    (``2026-05-03``) or a talk's beginning (``2026-05-03 14:05``)."""
+
+    name: str
+    cost_usd: float
+    avatar_min: float
+
+
+def spent_by_day(talks: Sequence[Summary]) -> list[Spent]:
+    """The days with paid talks, oldest first."""
+    days: dict[str, list[float]] = {}
+    for talk in talks:
+        if talk.cost_usd or talk.avatar_s:
+            day = days.setdefault(time.strftime("%Y-%m-%d", time.localtime(talk.started_wall_s)), [0.0, 0.0])
+            day[0] += talk.cost_usd or 0.0
+            day[1] += talk.avatar_s / 60
+    return [Spent(name, *sums) for name, sums in sorted(days.items())]
+
+
+def spent_by_talk(talks: Sequence[Summary], most: int = LAST) -> list[Spent]:
+    """The last paid talks, oldest first."""
+    paid = sorted((t for t in talks if t.cost_usd or t.avatar_s), key=lambda t: t.started_wall_s)[-most:]
+    return [
+        Spent(
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(t.started_wall_s)),
+            t.cost_usd or 0.0,
+            t.avatar_s / 60,
+        )
+        for t in paid
+    ]

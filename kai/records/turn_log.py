@@ -207,8 +207,10 @@ class TurnLog:
 
     # -------------------------------------------------------------- reading
 
-    def talks(self, *, search: str = "", owner: str | None = None, limit: int = 500) -> list[Summary]:
-        """The newest talks in which every word of ``search`` stands, newest first. Raises ``RecordsError``."""
+    def talks(
+        self, *, search: str = "", owner: str | None = None, limit: int = 500, since_wall_s: float = 0.0
+    ) -> list[Summary]:
+        """The newest talks since then in which every word of ``search`` stands, newest first. Raises ``RecordsError``."""
         of_talk = _lines.c.talk_id == _talks.c.id
         first = (
             sa.select(_lines.c.text)
@@ -222,7 +224,7 @@ class TurnLog:
         cut = cut.where(_turns.c.talk_id == _talks.c.id, _turns.c.is_interrupted).scalar_subquery()
         query = sa.select(
             _talks, count.label("line_count"), first.label("first_words"), cut.label("interrupted")
-        ).where(*_of(owner))
+        ).where(_talks.c.started_wall_s >= since_wall_s, *_of(owner))
         for word in search.split():
             holds = sa.func.kai_fold(_lines.c.text).contains(word.casefold(), autoescape=True)
             query = query.where(sa.exists(sa.select(_lines.c.talk_id).where(of_talk, holds)))

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import altair as alt
 
-from kai.records.statistics import Day, Stage, WaitPoint
+from kai.records.statistics import STAGES, Day, Part, SeenPoint, Spent, Stage, WaitPoint
 from kai.ui import texts
 
 LIVE: Final = "#35c2c9"
@@ -16,6 +16,12 @@ INK: Final = "#e7edf4"
 SOFT: Final = "#a9b4c2"
 LINE: Final = "#2b3848"
 HEIGHT: Final = 240
+TINTS: Final = ("#1f7f87", "#35c2c9", "#a5e6e9")
+"""The accent, darker and lighter: parts of one thing."""
+EARLY_MS, LATE_MS = -40, 60
+"""Sound against picture that nobody notices (EBU R37)."""
+GOOD_FPS: Final = 24.5
+COLUMN: Final = alt.RelativeBandSize(0.7)
 
 Row = Mapping[str, object]
 
@@ -42,6 +48,7 @@ def _dressed(chart: Any, height: int = HEIGHT) -> alt.Chart:
             labelFont="system-ui, sans-serif",
             titleFont="system-ui, sans-serif",
         )
+        .configure_legend(labelColor=INK, labelFontSize=13, labelFont="system-ui, sans-serif")
         .configure_text(font="system-ui, sans-serif", fontSize=13)
     )
     return cast("alt.Chart", dressed)
@@ -142,11 +149,9 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
         )
     chart = (
         alt.Chart(_data(rows))
-        .mark_bar(
-            cornerRadiusTopLeft=3, cornerRadiusTopRight=3, size=min(46, max(6, 480 // max(1, len(found))))
-        )
+        .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, width=COLUMN)
         .encode(
-            x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=0, grid=False, labelOverlap=True)),
+            x=alt.X("day:O", title=None, axis=_days()),
             y=alt.Y("n:Q", title=texts.INSIGHTS_COUNT, axis=alt.Axis(tickMinStep=1, format="d")),
             color=alt.Color("what:N", legend=None).scale(
                 domain=[texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT], range=[LIVE, WARN]
@@ -160,3 +165,121 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
         )
     )
     return _dressed(chart)
+
+
+def part_chart(found: Sequence[Part]) -> alt.Chart:
+    """A column an answer, its parts on top of each other in their order."""
+    names = [texts.INSIGHTS_PARTS[name] for name in STAGES]
+    rows: list[Row] = [
+        {
+            "n": p.number,
+            "s": p.took_ms / 1000,
+            "part": texts.INSIGHTS_PARTS[p.name],
+            "order": STAGES.index(p.name),
+        }
+        for p in found
+    ]
+    chart = (
+        alt.Chart(_data(rows))
+        .mark_bar(width=COLUMN)
+        .encode(
+            x=alt.X(
+                "n:O",
+                title=texts.INSIGHTS_ANSWER,
+                axis=alt.Axis(labelAngle=0, grid=False, labelOverlap=True, ticks=False),
+            ),
+            y=alt.Y("s:Q", title=texts.INSIGHTS_SECONDS, stack="zero"),
+            color=alt.Color(
+                "part:N", sort=names, legend=alt.Legend(orient="top", title=None, symbolType="square")
+            ).scale(domain=names, range=list(TINTS)),
+            order=alt.Order("order:Q"),
+            tooltip=[
+                alt.Tooltip("n:O", title=texts.INSIGHTS_ANSWER),
+                alt.Tooltip("part:N", title=" "),
+                alt.Tooltip("s:Q", title=texts.INSIGHTS_SECONDS, format=".2f"),
+            ],
+        )
+    )
+    return _dressed(chart)
+
+
+def fps_chart(found: Sequence[SeenPoint]) -> alt.Chart:
+    """A mark an answer, hollow where the page told nothing; a line at what a smooth picture has."""
+    rows: list[Row] = [
+        {"n": p.number, "fps": p.fps, "is_own": p.is_pages_count, "left": p.dropped} for p in found
+    ]
+    top = max(30.0, *(p.fps for p in found))
+    y = alt.Y("fps:Q", title=texts.INSIGHTS_FPS, scale=alt.Scale(domain=[0, top], nice=False))
+    base = alt.Chart(_data(rows))
+    marks = base.mark_point(size=52, color=LIVE, strokeWidth=2).encode(
+        x=_answers(len(rows)),
+        y=y,
+        fill=alt.condition("datum.is_own", alt.value(LIVE), alt.value("transparent")),
+        tooltip=[
+            alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
+            alt.Tooltip("fps:Q", title=texts.INSIGHTS_FPS, format=".1f"),
+        ],
+    )
+    good = alt.Chart(_data([{"fps": GOOD_FPS}])).mark_rule(color=SOFT, strokeDash=[4, 4]).encode(y=y)
+    return _dressed(alt.layer(good, marks))
+
+
+def late_chart(found: Sequence[SeenPoint]) -> alt.Chart:
+    """A mark an answer, over the band in which nobody sees anything."""
+    rows: list[Row] = [{"n": p.number, "ms": p.late_ms} for p in found if p.late_ms is not None]
+    told = [p.late_ms for p in found if p.late_ms is not None]
+    low, high = min(EARLY_MS - 20, *told), max(LATE_MS + 20, *told)
+    y = alt.Y("ms:Q", title=texts.INSIGHTS_MS, scale=alt.Scale(domain=[low, high], nice=True))
+    band = alt.Chart(_data([{"ms": EARLY_MS, "to": LATE_MS}])).mark_rect(color=LIVE, opacity=0.12)
+    marks = (
+        alt.Chart(_data(rows))
+        .mark_point(filled=True, size=52, color=LIVE, opacity=0.95)
+        .encode(
+            x=_answers(found[-1].number),
+            y=y,
+            tooltip=[
+                alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
+                alt.Tooltip("ms:Q", title=texts.INSIGHTS_MS),
+            ],
+        )
+    )
+    return _dressed(alt.layer(band.encode(y=y, y2="to:Q"), marks))
+
+
+def _answers(last: int) -> alt.X:
+    return alt.X(
+        "n:Q",
+        title=texts.INSIGHTS_ANSWER,
+        axis=alt.Axis(tickMinStep=max(1, last // 8), grid=False, format="d"),
+        scale=alt.Scale(domain=[0, max(2, last) + 1], nice=False),
+    )
+
+
+def _days() -> alt.Axis:
+    """``3 May`` for a day, with the time of day behind it for a talk."""
+    words = "utcFormat(toDate(slice(datum.value, 0, 10)), '%-d %b') + slice(datum.value, 10)"
+    return alt.Axis(labelAngle=0, grid=False, labelOverlap=True, ticks=False, labelExpr=words)
+
+
+def spent_chart(found: Sequence[Spent], what: str) -> alt.Chart:
+    """A column a day or talk. ``what`` is ``cost_usd`` or ``avatar_min``."""
+    title = texts.INSIGHTS_DOLLARS if what == "cost_usd" else texts.INSIGHTS_AVATAR
+    rows: list[Row] = [{"name": s.name, "sum": getattr(s, what)} for s in found]
+    chart = (
+        alt.Chart(_data(rows))
+        .mark_bar(
+            color=LIVE,
+            cornerRadiusTopLeft=3,
+            cornerRadiusTopRight=3,
+            width=COLUMN,
+        )
+        .encode(
+            x=alt.X("name:O", title=None, axis=_days()),
+            y=alt.Y("sum:Q", title=title, scale=alt.Scale(zero=True)),
+            tooltip=[
+                alt.Tooltip("name:O", title=" "),
+                alt.Tooltip("sum:Q", title=title, format=".4~f"),
+            ],
+        )
+    )
+    return _dressed(chart, height=180)

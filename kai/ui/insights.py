@@ -7,15 +7,18 @@ import math
 import time
 from typing import Final
 
+import altair as alt
 import streamlit as st
 
 from kai.errors import KaiError
 from kai.records import statistics
-from kai.records.exports import turns_as_csv
+from kai.records.exports import talks_as_csv, turns_as_csv
+from kai.records.turn_log import Summary
 from kai.records.turns import Turn
 from kai.ui import bridge, charts, history, host, texts
 
 DAY_S: Final = 86_400.0
+MOST_TALKS: Final = 10_000
 
 
 def draw() -> None:
@@ -39,10 +42,10 @@ def draw() -> None:
             label_visibility="collapsed",
         )
     history.draw_notes(memory)
+    since_s, owner = time.time() - (days or 30) * DAY_S, bridge.history_owner()
     try:
-        found = memory.log.turns(
-            since_wall_s=time.time() - (days or 30) * DAY_S, owner=bridge.history_owner()
-        )
+        found = memory.log.turns(since_wall_s=since_s, owner=owner)
+        talks = memory.log.talks(since_wall_s=since_s, owner=owner, limit=MOST_TALKS)
     except KaiError as error:
         st.warning(error.message, icon=":material/warning:")
         return
@@ -50,14 +53,20 @@ def draw() -> None:
     if not turns:
         _draw_empty()
         return
-    _draw_figures(turns, talks=len({talk for talk, _ in found}))
-    _draw_charts(turns)
+    _draw_figures(turns, talks)
+    _draw_charts(turns, talks)
+    with st.container(horizontal=True, key="kai-insights-files"):
+        _file(texts.INSIGHTS_CSV, turns_as_csv(found), "kai-answers.csv")
+        _file(texts.INSIGHTS_CSV_TALKS, talks_as_csv(talks), "kai-talks.csv")
+
+
+def _file(label: str, content: str, name: str) -> None:
     st.download_button(
-        texts.INSIGHTS_CSV,
-        turns_as_csv(found),
-        file_name="kai-answers.csv",
+        label,
+        content,
+        file_name=name,
         mime="text/csv",
-        key="insights-csv",
+        key=f"insights-{name}",
         on_click="ignore",
         icon=":material/download:",
     )
@@ -70,20 +79,24 @@ def _draw_empty() -> None:
     )
     with st.container(key="kai-example"):
         st.html(f'<p class="kai-example-tag">{html.escape(texts.INSIGHTS_EXAMPLE)}</p>')
-        example = example_turns(time.time())
-        _draw_figures(example, talks=4)
-        _draw_charts(example)
+        example, talks = example_turns(time.time()), example_talks(time.time())
+        _draw_figures(example, talks)
+        _draw_charts(example, talks)
 
 
-def _draw_figures(turns: list[Turn], talks: int) -> None:
+def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
     waits = [turn.wait_ms for turn in turns if turn.wait_ms is not None]
     cut = sum(turn.is_interrupted for turn in turns)
+    fps = statistics.percentile([point.fps for point in statistics.seen(turns)], 0.5)
+    spent = sum(talk.cost_usd or 0.0 for talk in talks)
     figures = (
-        (texts.INSIGHTS_TALKS, str(talks)),
+        (texts.INSIGHTS_TALKS, str(len(talks))),
         (texts.INSIGHTS_TURNS, str(len(turns))),
         (texts.INSIGHTS_WAIT_HALF, texts.seconds(statistics.percentile(waits, 0.5))),
         (texts.INSIGHTS_WAIT_MOST, texts.seconds(statistics.percentile(waits, 0.95))),
         (texts.INSIGHTS_INTERRUPTED, f"{cut} ({round(100 * cut / len(turns))} %)"),
+        (texts.INSIGHTS_FPS, "–" if fps is None else f"{fps:.1f}"),
+        (texts.INSIGHTS_COST, texts.money(spent) if spent else texts.INSIGHTS_COST_NONE),
     )
     cells = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in figures
@@ -91,22 +104,85 @@ def _draw_figures(turns: list[Turn], talks: int) -> None:
     st.html(f'<dl class="kai-figures">{cells}</dl>')
 
 
-def _draw_charts(turns: list[Turn]) -> None:
-    waits, stages = statistics.waits(turns), statistics.stages(turns)
+def _section(title: str, words: str, chart: alt.Chart | None = None) -> None:
+    """A heading, what to see, and the chart, which tells a screen reader the same."""
+    st.subheader(title, anchor=False)
+    st.caption(words)
+    if chart is not None:
+        st.altair_chart(chart.properties(description=f"{title}. {words}"), theme=None, width="stretch")
+
+
+def _draw_charts(turns: list[Turn], talks: list[Summary]) -> None:
+    waits, stages, parts = statistics.waits(turns), statistics.stages(turns), statistics.parts(turns)
     if waits:
-        st.subheader(texts.INSIGHTS_WAIT_TITLE, anchor=False)
-        st.caption(texts.INSIGHTS_WAIT_HELP)
-        st.altair_chart(charts.wait_chart(waits), theme=None, width="stretch")
+        _section(texts.INSIGHTS_WAIT_TITLE, texts.INSIGHTS_WAIT_HELP, charts.wait_chart(waits))
     left, right = st.columns(2, gap="large")
     with left:
         if stages:
-            st.subheader(texts.INSIGHTS_STAGES_TITLE, anchor=False)
-            st.caption(texts.INSIGHTS_STAGES_HELP)
-            st.altair_chart(charts.stage_chart(stages), theme=None, width="stretch")
+            _section(texts.INSIGHTS_STAGES_TITLE, texts.INSIGHTS_STAGES_HELP, charts.stage_chart(stages))
     with right:
-        st.subheader(texts.INSIGHTS_DAYS_TITLE, anchor=False)
-        st.caption(texts.INSIGHTS_DAYS_HELP)
-        st.altair_chart(charts.day_chart(statistics.days(turns)), theme=None, width="stretch")
+        if parts:
+            _section(texts.INSIGHTS_PARTS_TITLE, texts.INSIGHTS_PARTS_HELP, charts.part_chart(parts))
+    _draw_seen(statistics.seen(turns))
+    left, right = st.columns(2, gap="large")
+    with left:
+        days = statistics.days(turns)
+        _section(texts.INSIGHTS_DAYS_TITLE, texts.INSIGHTS_DAYS_HELP, charts.day_chart(days))
+    with right:
+        _draw_spent(talks)
+
+
+def _draw_seen(seen: list[statistics.SeenPoint]) -> None:
+    if not seen:
+        _section(texts.INSIGHTS_FPS_TITLE, texts.INSIGHTS_NOT_SEEN)
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        words = texts.INSIGHTS_FPS_HELP.format(dropped=sum(point.dropped for point in seen))
+        _section(texts.INSIGHTS_FPS_TITLE, words, charts.fps_chart(seen))
+    with right:
+        if any(point.late_ms is not None for point in seen):
+            _section(texts.INSIGHTS_LATE_TITLE, texts.INSIGHTS_LATE_HELP, charts.late_chart(seen))
+
+
+def _draw_spent(talks: list[Summary]) -> None:
+    by_day, by_talk = statistics.spent_by_day(talks), statistics.spent_by_talk(talks)
+    if not by_day:
+        _section(texts.INSIGHTS_COST_TITLE, texts.INSIGHTS_COST_FREE)
+        return
+    is_exact = all(talk.is_cost_exact for talk in talks if talk.cost_usd is not None)
+    words = (
+        texts.INSIGHTS_COST_HELP if is_exact else f"{texts.INSIGHTS_COST_HELP} {texts.INSIGHTS_COST_UNKNOWN}"
+    )
+    _section(texts.INSIGHTS_COST_TITLE, words)
+    kinds = [name for name in ("cost_usd", "avatar_min") if any(getattr(s, name) for s in by_day)]
+    for tab, spent in zip(
+        st.tabs([texts.INSIGHTS_COST_DAY, texts.INSIGHTS_COST_TALK]), (by_day, by_talk), strict=True
+    ):
+        with tab:
+            for kind in kinds:
+                st.altair_chart(charts.spent_chart(spent, kind), theme=None, width="stretch")
+
+
+def example_talks(now_wall_s: float) -> list[Summary]:
+    """Invented talks that go with ``example_turns``."""
+    return [
+        Summary(
+            id=f"example-{i}",
+            started_wall_s=now_wall_s - (3 - i) * DAY_S,
+            lasted_s=300.0,
+            is_over=True,
+            character="kai",
+            voice="marin",
+            line_count=22,
+            first_words="",
+            cost_usd=(0.021, 0.034, 0.018, 0.042)[i],
+            is_cost_exact=True,
+            avatar_s=0.0,
+            interrupted=1,
+        )
+        for i in range(4)
+    ]
 
 
 def example_turns(now_wall_s: float) -> list[Turn]:
@@ -129,6 +205,10 @@ def example_turns(now_wall_s: float) -> list[Turn]:
                 spoken_ms=3200,
                 is_interrupted=i % 9 == 4,
                 cost_usd=None,
+                sent_fps=25.0,
+                shown_fps=24.9 - 0.4 * math.sin(i * 0.7) ** 2 - (3.1 if slow else 0.0),
+                dropped_pictures=4 if slow else 0,
+                picture_late_ms=8 + round(9 * math.sin(i * 1.1)),
             )
         )
     return turns

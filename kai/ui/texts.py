@@ -357,7 +357,33 @@ INSIGHTS_SECONDS: Final = "seconds"
 INSIGHTS_ANSWER: Final = "answer"
 INSIGHTS_DAY: Final = "day"
 INSIGHTS_COUNT: Final = "answers"
-INSIGHTS_CSV: Final = "All numbers as CSV"
+INSIGHTS_CSV: Final = "Answers as CSV"
+INSIGHTS_CSV_TALKS: Final = "Talks as CSV"
+INSIGHTS_PARTS_TITLE: Final = "The last answers, part by part"
+INSIGHTS_PARTS_HELP: Final = "One column an answer, from its first part at the foot to the last."
+INSIGHTS_PARTS: Final = {"think_ms": "thinking", "voice_ms": "voice", "face_ms": "face"}
+INSIGHTS_FPS: Final = "Pictures a second"
+INSIGHTS_FPS_TITLE: Final = "Pictures a second while Kai speaks"
+INSIGHTS_FPS_HELP: Final = "As the page counts them; hollow where only what left Kai's app is known. {dropped} pictures were left out."
+INSIGHTS_LATE_TITLE: Final = "Sound against picture"
+INSIGHTS_LATE_HELP: Final = (
+    "How much later than its sound the picture leaves Kai's app, answer by answer. Within the band (40 ms early to 60 ms "
+    "late) nobody sees it. The face of this computer alone tells it."
+)
+INSIGHTS_MS: Final = "ms"
+INSIGHTS_NOT_SEEN: Final = (
+    "No pictures were counted in these talks yet: they are while Kai speaks and a page shows the face."
+)
+INSIGHTS_COST: Final = "Spent"
+INSIGHTS_COST_NONE: Final = "nothing"
+INSIGHTS_COST_TITLE: Final = "What it cost"
+INSIGHTS_COST_DAY: Final = "By day"
+INSIGHTS_COST_TALK: Final = "By talk"
+INSIGHTS_COST_FREE: Final = "Nothing was spent: everything ran on this computer."
+INSIGHTS_COST_HELP: Final = "By the prices that Kai knows; the provider's bill counts."
+INSIGHTS_COST_UNKNOWN: Final = "A part of it has no known price and is missing here."
+INSIGHTS_DOLLARS: Final = "US dollars"
+INSIGHTS_AVATAR: Final = "minutes of LiveAvatar"
 
 
 def seconds(ms: float | None) -> str:

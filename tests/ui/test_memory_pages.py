@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from kai.core.events import TextSubmitted
 from kai.core.state import Look, Phase
 from kai.records.memory import Memory, owner_of
 from kai.records.recording import Recorder
+from kai.records.turns import Turn
 from kai.runtime.hub import SessionHub
 from kai.ui import bridge, compat, host, texts
 from tests.ui.conftest import BROWSER_ID
@@ -78,7 +80,7 @@ def test_before_the_first_talk_a_kind_word_stands_there(app: AppTest, page: str)
     assert title in words(app)
     if page == "insights":
         assert texts.INSIGHTS_EXAMPLE in words(app)
-        assert len(app.get("vega_lite_chart")) == 3
+        assert len(app.get("vega_lite_chart")) == 8
 
 
 def test_a_talk_that_was_had_stands_in_the_history(app: AppTest, hub: SessionHub) -> None:
@@ -232,11 +234,38 @@ def test_another_browsers_talks_are_not_shown_off_this_computer(
 def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: Memory) -> None:
     keep(memory, 2)
     open_page(app, "insights")
-    assert "0.60 s" in words(app)
-    assert "2 (100 %)" in words(app)
+    for figure in ("0.60 s", "2 (100 %)", "24.5", "$0.0250"):
+        assert f"<dd>{figure}</dd>" in words(app)
     assert texts.INSIGHTS_EXAMPLE not in words(app)
-    assert len(app.get("vega_lite_chart")) == 3
-    assert [file.proto.label for file in app.get("download_button")] == [texts.INSIGHTS_CSV]
+    described = [
+        json.loads(chart.proto.spec)["description"]
+        for chart in app.get("vega_lite_chart")
+        if "description" in chart.proto.spec
+    ]
+    for title in (
+        texts.INSIGHTS_WAIT_TITLE,
+        texts.INSIGHTS_STAGES_TITLE,
+        texts.INSIGHTS_PARTS_TITLE,
+        texts.INSIGHTS_FPS_TITLE,
+        texts.INSIGHTS_LATE_TITLE,
+        texts.INSIGHTS_DAYS_TITLE,
+    ):
+        assert sum(words_of.startswith(title) for words_of in described) == 1
+    assert any("2 pictures were left out" in words_of for words_of in described)
+    assert texts.INSIGHTS_COST_UNKNOWN in " ".join(caption.value for caption in app.caption)
+    names = [file.proto.label for file in app.get("download_button")]
+    assert names == [texts.INSIGHTS_CSV, texts.INSIGHTS_CSV_TALKS]
+
+
+def test_talks_of_this_computer_alone_cost_nothing_and_say_so(app: AppTest, memory: Memory) -> None:
+    assert memory.log is not None
+    turn = Turn("r1", time.time(), True, None, None, None, None, None, False, None)
+    memory.log.save(replace(RECORD, started_wall_s=time.time(), turns=(turn,), cost_usd=None, avatar_s=0.0))
+    open_page(app, "insights")
+    captions = " ".join(caption.value for caption in app.caption)
+    assert texts.INSIGHTS_COST_FREE in captions
+    assert texts.INSIGHTS_NOT_SEEN in captions
+    assert f"<dd>{texts.INSIGHTS_COST_NONE}</dd>" in words(app)
 
 
 # ------------------------------------------------------------------ presets

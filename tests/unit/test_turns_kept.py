@@ -30,8 +30,19 @@ from kai.core.events import (
 )
 from kai.core.state import BrainFacts, Tokens
 from kai.ports import MediaReading
-from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, turns_as_csv
-from kai.records.statistics import days, percentile, stages, waits
+from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, talks_as_csv, turns_as_csv
+from kai.records.statistics import (
+    LAST,
+    days,
+    parts,
+    percentile,
+    seen,
+    spent_by_day,
+    spent_by_talk,
+    stages,
+    waits,
+)
+from kai.records.turn_log import Summary
 from kai.records.turns import Follower, Line, TalkRecord, Turn
 from tests.support.talk import START, WALL_S, Talk, talking
 
@@ -313,3 +324,42 @@ def test_parts_and_days_are_counted() -> None:
     ]
     assert [(d.answers, d.interrupted) for d in days(turns)] == [(2, 1), (1, 0)]
     assert json.dumps([d.date for d in days(turns)])
+
+
+def test_parts_are_those_of_the_last_answers_somebody_waited_for() -> None:
+    found = parts([turn_of(None), *[turn_of(400)] * (LAST + 3)])
+    assert {p.number for p in found} == set(range(4, LAST + 4))
+    assert [(p.name, p.took_ms) for p in found[:3]] == [("think_ms", 200), ("voice_ms", 200), ("face_ms", 0)]
+
+
+def test_what_was_seen_goes_by_the_pages_own_count_where_there_is_one() -> None:
+    told = replace(turn_of(400), sent_fps=25.0, shown_fps=23.5, dropped_pictures=3, picture_late_ms=-4)
+    untold = replace(turn_of(400), sent_fps=24.0)
+    points = seen([turn_of(400), told, untold])
+    assert [(p.number, p.fps, p.is_pages_count, p.dropped, p.late_ms) for p in points] == [
+        (1, 23.5, True, 3, -4),
+        (2, 24.0, False, 0, None),
+    ]
+
+
+def summary(name: str, started_wall_s: float, cost_usd: float | None, avatar_s: float = 0.0) -> Summary:
+    return Summary(name, started_wall_s, 60.0, True, "kai", "marin", 2, "Hi", cost_usd, True, avatar_s, 0)
+
+
+def test_money_is_counted_by_day_and_by_talk() -> None:
+    talks = [
+        summary("a", WALL_S, 0.02),
+        summary("b", WALL_S + 60, 0.03, 90.0),
+        summary("c", WALL_S + 86_400 * 2, None, 30.0),
+        summary("d", WALL_S + 86_400 * 2, None),
+    ]
+    one, two = spent_by_day(talks)
+    assert (one.cost_usd, one.avatar_min) == (pytest.approx(0.05), 1.5)
+    assert (two.cost_usd, two.avatar_min) == (0.0, 0.5)
+    assert [s.cost_usd for s in spent_by_talk(talks)] == [0.02, 0.03, 0.0]
+    assert spent_by_day([summary("d", WALL_S, None)]) == []
+    head, *rows = talks_as_csv(talks).splitlines()
+    assert len(rows) == 4
+    row = dict(zip(head.split(","), rows[1].split(","), strict=True))
+    assert (row["talk_id"], row["cost_usd"], row["avatar_s"]) == ("b", "0.03", "90.0")
+    assert "first_words" not in head
