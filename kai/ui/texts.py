@@ -364,7 +364,7 @@ INSIGHTS_PARTS_HELP: Final = "One column an answer, from its first part at the f
 INSIGHTS_PARTS: Final = {"think_ms": "thinking", "voice_ms": "voice", "face_ms": "face"}
 INSIGHTS_FPS: Final = "Pictures a second"
 INSIGHTS_FPS_TITLE: Final = "Pictures a second while Kai speaks"
-INSIGHTS_FPS_HELP: Final = "As the page counts them; hollow where only what left Kai's app is known. {dropped} pictures were left out."
+INSIGHTS_FPS_HELP: Final = "As the page counts them; hollow where only what left the app is known. {dropped} were left out."
 INSIGHTS_LATE_TITLE: Final = "Sound against picture"
 INSIGHTS_LATE_HELP: Final = (
     "How much later than its sound the picture leaves Kai's app, answer by answer. Within the band (40 ms early to 60 ms "

@@ -251,7 +251,7 @@ def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: M
         texts.INSIGHTS_DAYS_TITLE,
     ):
         assert sum(words_of.startswith(title) for words_of in described) == 1
-    assert any("2 pictures were left out" in words_of for words_of in described)
+    assert any("2 were left out" in words_of for words_of in described)
     assert texts.INSIGHTS_COST_UNKNOWN in " ".join(caption.value for caption in app.caption)
     names = [file.proto.label for file in app.get("download_button")]
     assert names == [texts.INSIGHTS_CSV, texts.INSIGHTS_CSV_TALKS]
