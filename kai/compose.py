@@ -258,7 +258,13 @@ def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
     logging.getLogger("kai").setLevel(settings.log_level)
     app = App(settings, memory)
     return SessionHub(
-        app.make_session, app.open, app.aclose, app.services, lambda: app.avatar_desk, app.make_calls()
+        app.make_session,
+        app.open,
+        app.aclose,
+        app.services,
+        lambda: app.avatar_desk,
+        app.make_calls(),
+        app.preview_voice,
     )
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
-from kai.engine.conversation import agreed_words
+from kai.engine.conversation import Hearing
 from kai.engine.speech import (
     Clause,
     MindTurn,
@@ -174,13 +174,15 @@ def first_partials(kit: SpeechKit, recordings: Sequence[Float32]) -> list[float]
     for samples in recordings:
         detector = TurnDetector(vad=kit.make_vad())
         first_s = int(np.argmax(np.abs(samples) > 0.05)) / 16_000
-        shown: list[str] = []
-        last: list[str] = []
+        hearing = Hearing("")
+        is_shown = False
         for start in range(0, len(samples), 512):
             for event in detector.push(samples[start : start + 512]):
-                if isinstance(event, PartialDue) and not shown:
+                if isinstance(event, PartialDue) and not is_shown:
                     took_s, heard = _timed(lambda audio=event.audio: kit.recogniser.transcribe(audio, 1))
-                    if heard.is_speech and agreed_words(shown, last, heard.text):
+                    if hearing.agree(heard):
+                        is_shown = True
+                        detector.settle()
                         found.append((start + 512) / 16_000 + took_s - first_s)
     return found
 

@@ -89,7 +89,6 @@ _LOCAL_HAS_NOT: Final = frozenset(
     # The engine takes these and does nothing with them, or has no such thing.
     {
         "model",
-        "voice",
         "idle_timeout_ms",
         "noise_reduction",
         "transcription_model",

@@ -56,6 +56,8 @@ _NO_LIMITS: Final = tuple(
     for name in ("requests", "tokens")
 )
 MAX_TIMERS: Final = 32
+DOUBTFUL_SCORE: Final = -1.6
+"""A partial under this is none."""
 WEIGH_MS: Final = 60
 """How often it is asked whether the voice over Kai's own is a person's."""
 MIN_FOREIGN_SHARE: Final = 0.62
@@ -133,7 +135,7 @@ class Transport(Protocol):
 
 
 @dataclass(slots=True)
-class _Turn:
+class Hearing:
     """What the person is saying: the id of its item, and what was recognised of it so far.
 
     Over Kai's voice it is a candidate first, of which nobody is told: `foreign_ms` of a voice that is not Kai's were heard
@@ -144,6 +146,7 @@ class _Turn:
     start_ms: int = 0
     shown: list[str] = field(default_factory=list[str])
     last_words: list[str] = field(default_factory=list[str])
+    was_speech: bool = False
     partial: Future[Transcript] | None = None
     guess: Future[Transcript] | None = None
     is_candidate: bool = False
@@ -153,6 +156,20 @@ class _Turn:
     reading: Future[Transcript] | None = None
     is_back_channel: bool = False
     continues: Entry | None = None
+
+    def agree(self, heard: Transcript) -> str:
+        """What can be shown now that `heard` was decoded after the others: that on which it and the last one agree.
+
+        A doubtful decode counts when the other one is sure: of a sound that ends within a word the last one mostly is.
+        """
+        if heard.score <= DOUBTFUL_SCORE:
+            return ""
+        is_believed = heard.is_speech or self.was_speech
+        self.was_speech = heard.is_speech
+        if not is_believed:
+            self.last_words[:] = heard.text.split()
+            return ""
+        return agreed_words(self.shown, self.last_words, heard.text)
 
 
 @dataclass(slots=True)
@@ -207,13 +224,14 @@ class Conversation:
         self._due_words: list[str] = []
         self._cached_tokens = 0
         self._limits = _NO_LIMITS
-        self._turn: _Turn | None = None
+        self._turn: Hearing | None = None
         self._last_said: Entry | None = None
         self._stopped_ms = 0
         self._detector: turns.TurnDetector | None = None
         self._uncommitted: list[Float32] = []
         self._uncommitted_samples = 0
         self._apply_turn_settings()
+        self._prepare_voice()
 
     # What the transport calls
 
@@ -301,7 +319,15 @@ class Conversation:
         self._config = session.changed(self._config, update, has_spoken=self._has_spoken)
         self._settings = session.settings_of(self._config)
         self._apply_turn_settings()
+        self._prepare_voice()
         self._send(wire.SessionUpdated(session=self._config))
+
+    def _prepare_voice(self) -> None:
+        """An extra voice takes seconds to load: it does so before it is needed, and no talk waits for it."""
+        voice_id = self._settings.voice
+        if self._speech.voice.must_load(voice_id):
+            load = self._workers.preview(partial(self._speech.voice.named, voice_id))
+            self._tasks.create_task(load, name=f"load-voice-{voice_id}")
 
     def _apply_turn_settings(self) -> None:
         rules = self._settings.turns
@@ -384,14 +410,14 @@ class Conversation:
     def _begin_turn(self, audio_start_ms: int) -> None:
         rules = self._settings.turns
         interrupts = rules is not None and rules.does_interrupt_response
-        turn = self._turn = _Turn(new_id("item"), audio_start_ms)
+        turn = self._turn = Hearing(new_id("item"), audio_start_ms)
         if interrupts and self._transport.is_sounding and self._detector is not None:
             turn.is_candidate = True
             self._detector.hasten(HASTY_SILENCE_MS)
             return
         self._announce_turn(turn)
 
-    def _announce_turn(self, turn: _Turn) -> None:
+    def _announce_turn(self, turn: Hearing) -> None:
         """The person speaks, for certain."""
         rules = self._settings.turns
         turn.is_candidate = False
@@ -429,15 +455,15 @@ class Conversation:
         if turn.foreign_ms >= limit_ms:
             self._confirm(turn, detector)
 
-    def _duck(self, turn: _Turn, *, is_ducked: bool) -> None:
+    def _duck(self, turn: Hearing, *, is_ducked: bool) -> None:
         turn.is_ducking = is_ducked
         self._transport.duck(is_ducked)
 
-    def _read_candidate(self, turn: _Turn, audio: Float32) -> None:
+    def _read_candidate(self, turn: Hearing, audio: Float32) -> None:
         turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
         self._tasks.create_task(self._judge_candidate(turn, turn.reading), name=f"judge-{turn.item_id}")
 
-    async def _judge_candidate(self, turn: _Turn, reading: Future[Transcript]) -> None:
+    async def _judge_candidate(self, turn: Hearing, reading: Future[Transcript]) -> None:
         await asyncio.wait([asyncio.wrap_future(reading)])
         if reading.cancelled() or self._turn is not turn or not turn.is_candidate or self._detector is None:
             return
@@ -446,7 +472,7 @@ class Conversation:
         if not turn.is_back_channel and turn.foreign_ms >= DUCK_AFTER_MS:
             self._confirm(turn, self._detector)
 
-    def _confirm(self, turn: _Turn, detector: turns.TurnDetector) -> None:
+    def _confirm(self, turn: Hearing, detector: turns.TurnDetector) -> None:
         turn.start_ms = max(turn.start_ms, detector.time_ms - turn.foreign_ms - KEPT_BEFORE_MS)
         detector.hasten(turns.SPECULATION_SILENCE_MS)
         self._announce_turn(turn)
@@ -466,7 +492,9 @@ class Conversation:
         if rules is not None and rules.unfinished_silence_ms > rules.silence_duration_ms:
             self._tasks.create_task(self._weigh_pause(turn, turn.guess, rules), name=f"pause-{turn.item_id}")
 
-    async def _weigh_pause(self, turn: _Turn, guess: Future[Transcript], rules: session.TurnSettings) -> None:
+    async def _weigh_pause(
+        self, turn: Hearing, guess: Future[Transcript], rules: session.TurnSettings
+    ) -> None:
         """Gives the person more time when the words before the pause are plainly unfinished, less when they are a request."""
         await asyncio.wait([asyncio.wrap_future(guess)])
         if guess.cancelled():
@@ -498,7 +526,7 @@ class Conversation:
         rules = self._settings.turns
         self._commit_turn(turn, audio, does_answer=rules is not None and rules.does_create_response)
 
-    def _commit_turn(self, turn: _Turn, audio: Float32 | None, *, does_answer: bool) -> None:
+    def _commit_turn(self, turn: Hearing, audio: Float32 | None, *, does_answer: bool) -> None:
         """Makes an item of what the person said; `audio` is ``None`` when that was no speech after all."""
         audio_ms = 0 if audio is None else len(audio) * 1000 // SAMPLE_RATE_HZ
         item = wire.Item(
@@ -543,7 +571,7 @@ class Conversation:
     def _transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
         return self._speech.recogniser.transcribe(audio, beam)
 
-    def _cancel_guess(self, turn: _Turn) -> None:
+    def _cancel_guess(self, turn: Hearing) -> None:
         if turn.guess is not None:
             turn.guess.cancel()
             turn.guess = None
@@ -561,13 +589,15 @@ class Conversation:
         turn.partial = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
         self._tasks.create_task(self._finish_partial(turn, turn.partial), name=f"partial-{turn.item_id}")
 
-    async def _finish_partial(self, turn: _Turn, decoding: Future[Transcript]) -> None:
+    async def _finish_partial(self, turn: Hearing, decoding: Future[Transcript]) -> None:
         await asyncio.wait([asyncio.wrap_future(decoding)])
         turn.partial = None
         if decoding.cancelled() or self._turn is not turn:
             return
-        transcript = decoding.result()
-        if transcript.is_speech and (delta := agreed_words(turn.shown, turn.last_words, transcript.text)):
+        delta = turn.agree(decoding.result())
+        if delta:
+            if self._detector is not None:
+                self._detector.settle()
             self._send(
                 wire.TranscriptionDelta(item_id=turn.item_id, content_index=CONTENT_INDEX, delta=delta)
             )
@@ -585,7 +615,7 @@ class Conversation:
                 code="input_audio_buffer_commit_empty",
             )
         self._forget_uncommitted()
-        self._commit_turn(_Turn(new_id("item")), audio, does_answer=False)
+        self._commit_turn(Hearing(new_id("item")), audio, does_answer=False)
 
     def _commit_detected(self, detector: turns.TurnDetector) -> None:
         """A commit by hand while voice detection is on: ends the turn that is going on, without an answer."""

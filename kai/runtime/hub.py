@@ -143,6 +143,10 @@ MakeSession = Callable[[str], tuple[Session, Page]]
 """Makes an unopened session of that browser, with its page. Called on Kai's loop."""
 
 
+PreviewVoice = Callable[[str, float], Coroutine[Any, Any, bytes]]
+"""A sentence by a voice of the local engine, by its id and at that speed, as a WAV file."""
+
+
 class SessionHub:
     """Owns Kai's loop thread, the services of the app and every talk. Methods may be called from any thread.
 
@@ -158,7 +162,9 @@ class SessionHub:
         services: Callable[[], Services],
         avatar_desk: Callable[[], object | None] = lambda: None,
         calls: CallDesk | None = None,
+        preview_voice: PreviewVoice | None = None,
     ) -> None:
+        self._preview_voice = preview_voice
         self._make_session = make_session
         self._avatar_desk = avatar_desk
         self._open_services = open_services
@@ -233,6 +239,12 @@ class SessionHub:
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run work on Kai's loop."""
         return self._thread.submit(work)
+
+    async def preview_voice(self, voice_id: str, speed: float) -> bytes:
+        """A sentence by a voice of the local engine, as a WAV file; on Kai's loop. Raises ``KaiError``."""
+        if self._preview_voice is None:
+            raise KaiError("There is no voice to listen to here.", code="engine-404")
+        return await self._preview_voice(voice_id, speed)
 
     def services(self) -> Services:
         """How far the engine is."""

@@ -25,6 +25,7 @@ from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
 from kai.ui.recordings import routes as recording_routes
 from kai.ui.routes import routes as page_routes
+from kai.ui.voice_routes import routes as voice_routes
 
 _WARM: Final = (
     "streamlit_webrtc",
@@ -135,7 +136,7 @@ def is_ending() -> bool:
 
 def routes() -> list[Any]:
     """Kai's own routes."""
-    return [*page_routes(is_ending), *avatar_routes(), *call_routes(), *recording_routes()]
+    return [*page_routes(is_ending), *avatar_routes(), *call_routes(), *recording_routes(), *voice_routes()]
 
 
 class BrowserCookie:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 APP_NAME: Final = "Kai"
@@ -185,8 +185,9 @@ CHARACTER_HELP: Final = "The face that you see."
 CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade", "ines": "Ines", "emil": "Emil"}
 VOICE: Final = "Voice"
 VOICE_HELP: Final = "The voice that you hear."
-VOICE_HELP_LOCAL: Final = "The local engine has one voice. With a key there are more."
-VOICE_NAMES_LOCAL: Final = {"marin": "Heart, American English"}
+VOICE_NAMES_LOCAL: Final = {"heart": "Heart, American woman"}
+LISTEN_TO: Final = "Listen to {voice}"
+MORE_VOICES: Final = "{voices} are an extra, 63 MB. Run this in Kai's folder, then start Kai again:"
 VOICE_NAMES: Final = {
     "marin": "Marin",
     "cedar": "Cedar",
@@ -215,6 +216,7 @@ ERROR_TOO_LARGE: Final = "That was too large for Kai."
 ERROR_WISH: Final = "Kai does not know this wish."
 ERROR_STARTING: Final = NOT_STARTED
 ERROR_NO_RECORDING: Final = "This sound is not there, or is not yours."
+ERROR_NO_VOICE: Final = "There is no such voice."
 ERROR_NO_PICTURE: Final = "There is no such picture."
 ERROR_NO_PAGE: Final = "Open Kai's page in this browser first."
 ERROR_NO_AVATAR: Final = "This Kai has no cloud avatar: set LIVEAVATAR_API_KEY."
@@ -235,6 +237,16 @@ def cost_so_far(usd: float, *, is_exact: bool) -> str:
 def near_limit(name: str, remaining: int, limit: int) -> str:
     """One of the provider's limits that is nearly reached."""
     return f"Limit of {name} is near: {remaining} of {limit} left"
+
+
+def voice_name(name: str, sex: str, accent: str) -> str:
+    """A voice of the local engine: ``Emma, British woman``."""
+    return f"{name}, {accent} {sex}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row: ``Bella, Emma and George``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from kai.core.events import LegConnected, MicrophoneChanged, StopRequested, TextSubmitted
 from kai.core.state import LegName, Microphone, Phase
 from kai.errors import KaiError
-from kai.runtime.hub import Services, SessionHub, Talk
+from kai.runtime.hub import Services, SessionHub, Talk, VoiceOffer
 from kai.ui import bridge, help_texts, host, texts
 from tests.ui.conftest import BROWSER_ID
 from tests.ui.test_routes import wait_for
@@ -158,8 +159,28 @@ def test_without_a_key_the_page_promises_no_more_than_the_engine_has(app: AppTes
     voice = app.sidebar.selectbox(key="look-voice")
     assert voice.options == list(texts.VOICE_NAMES_LOCAL.values())
     assert voice.disabled
-    assert texts.VOICE_HELP_LOCAL in words(app)
+    assert 'class="kai-preview"' not in words(app)
     assert texts.LANDING_FACTS[0] in words(app)
+
+
+def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_command(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voices = (
+        VoiceOffer("heart", "Heart", "woman", "American", is_installed=True),
+        VoiceOffer("emma", "Emma", "woman", "British", is_installed=True),
+        VoiceOffer("george", "George", "man", "British", is_installed=False),
+    )
+    services = Services(is_ready=True, progress="", problem="", voices=voices, voices_command="pip install x")
+    monkeypatch.setattr(hub, "services", lambda: services)
+    app.run()
+    voice = app.sidebar.selectbox(key="look-voice")
+    assert voice.options == ["Heart, American woman", "Emma, British woman"]
+    assert "/api/voices/heart/preview?speed=1" in words(app)
+    assert html.escape(texts.MORE_VOICES.format(voices="George")) in words(app)
+    assert [code.value for code in app.sidebar.code] == ["pip install x"]
+    voice.set_value("emma").run()
+    assert "/api/voices/emma/preview?speed=1" in words(app)
 
 
 def test_with_a_key_the_page_does_not_say_that_all_stays_here(

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from kai.engine.conversation import agreed_words
+from kai.engine.conversation import Hearing, agreed_words
 from kai.engine.playout import Playout
 from kai.engine.speech.recognition import Transcript
 from kai.wire import realtime as wire
@@ -388,3 +388,50 @@ async def test_semantic_turn_detection_waits_for_words_that_are_missing(
             await asyncio.sleep(0.002)
         stopped = await talk.transport.wait(wire.SpeechStopped)
     assert stopped.audio_end_ms - 800 in ends_within_ms
+
+
+def heard_as(text: str, score: float) -> Transcript:
+    return Transcript(text, score, score > -1.1)
+
+
+def test_words_are_shown_when_two_decodes_agree_and_only_grow() -> None:
+    hearing = Hearing("item")
+    decodes = [
+        "In being come",
+        "in being compared to",
+        "in being comparatively",
+        "In being comparatively modern.",
+    ]
+    shown = [hearing.agree(heard_as(text, -0.3)) for text in decodes]
+    assert shown == ["", "in being", "", " comparatively"]
+    assert "".join(shown) == "in being comparatively"
+
+
+def test_a_doubtful_decode_counts_beside_a_sure_one_and_two_doubtful_ones_show_nothing() -> None:
+    hearing = Hearing("item")
+    assert hearing.agree(heard_as("you", -1.3)) == ""
+    assert hearing.agree(heard_as("you", -1.4)) == ""
+    assert hearing.agree(heard_as("And it is", -0.4)) == ""
+    assert hearing.agree(heard_as("And it was", -1.3)) == "And it"
+    assert hearing.agree(heard_as("nonsense", -2.2)) == ""
+
+
+async def test_the_session_s_voice_is_the_one_that_speaks() -> None:
+    double = SpeechDouble()
+    spoken = wire.AudioConfig(output=wire.AudioOutputConfig(voice="emma"))
+    async with talking(double) as talk:
+        talk.do(wire.SessionUpdate(session=wire.SessionConfig(type="realtime", audio=spoken)))
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        await talk.transport.wait(wire.ResponseDone)
+    assert set(double.voice.asked) == {"emma"}
+
+
+async def test_an_engine_without_a_voice_answers_in_writing() -> None:
+    async with talking(SpeechDouble(can_speak=False)) as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        done = await talk.transport.wait(wire.ResponseDone)
+    (message,) = done.response.output
+    assert [part.type for part in message.content or ()] == ["output_text"]
+    assert not [event for event in talk.transport.events if isinstance(event, wire.OutputAudioDone)]

@@ -102,10 +102,20 @@ def test_a_click_of_one_frame_is_not_heard_at_all() -> None:
     assert make().push(sound((5, 0), (1, 1), (20, 0))) == []
 
 
-def test_the_first_two_partials_come_early_the_others_every_800_ms_and_each_holds_all_of_it() -> None:
-    events = make(prefix_padding_ms=0).push(sound((100, 1)))
+def test_partials_come_often_until_words_are_shown_then_every_800_ms_and_each_holds_all_of_it() -> None:
+    detector = make(prefix_padding_ms=0)
+    events = detector.push(sound((34, 1)))
+    detector.settle()
+    events += detector.push(sound((66, 1)))
     partials = [event for event in events if isinstance(event, PartialDue)]
-    assert [len(partial.audio) // FRAME_SAMPLES for partial in partials] == [15, 28, 53, 78]
+    assert [len(partial.audio) // FRAME_SAMPLES for partial in partials] == [12, 22, 32, 42, 67, 92]
+
+
+def test_partials_of_a_sound_without_words_grow_seldom_after_three_seconds() -> None:
+    events = make(prefix_padding_ms=0).push(sound((200, 1)))
+    ends = [len(event.audio) // FRAME_SAMPLES for event in events if isinstance(event, PartialDue)]
+    assert {after - before for before, after in zip(ends, ends[1:], strict=False) if after < 90} == {10}
+    assert {after - before for before, after in zip(ends, ends[1:], strict=False) if before > 100} == {25}
 
 
 def test_partials_become_rarer_the_longer_the_turn() -> None:

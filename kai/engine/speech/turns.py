@@ -28,8 +28,10 @@ START_FRAMES: Final = 2
 """So many voiced frames in a row begin a turn: one alone (32 ms) is mostly a click."""
 MAX_TURN_MS: Final = 120_000
 _PARTIAL_INTERVAL_MS: Final = 800
-_FIRST_PARTIALS_MS: Final = 416
-"""The first two partials come sooner: a word is shown when two of them agree on it."""
+_FIRST_PARTIALS_MS: Final = 320
+"""So often until words are shown: that takes two partials which agree."""
+_YOUNG_MS: Final = 3_000
+"""After so long without a word the partials are as seldom as later, to spare the core."""
 _PARTIAL_SHARE: Final = 0.12
 _CUT_RANGE_MS: Final = 10_000
 
@@ -174,6 +176,10 @@ class TurnDetector:
         """How much voice the turn that is going on has had."""
         return self._voiced_frames * FRAME_MS if self._is_in_turn else 0
 
+    def settle(self) -> None:
+        """Words of the turn that is going on are shown: what follows may come at leisure."""
+        self._has_words = True
+
     def hold(self, silence_ms: int) -> None:
         """Let the pause that is going on end the turn after ``silence_ms``; the next is as usual again."""
         self._hold_frames = -(-silence_ms // FRAME_MS)
@@ -206,6 +212,7 @@ class TurnDetector:
         self._silent_frames = 0
         self._is_speculating = False
         self._next_partial_samples = 0
+        self._has_words = False
         self._hold_frames = 0
         self._hasty_frames = 0
 
@@ -264,7 +271,7 @@ class TurnDetector:
     def _plan_partial(self) -> None:
         # A longer sound costs more to recognise, so it is asked for less often: a sixth of a core at most.
         share_ms = int(_PARTIAL_SHARE * self._ms(self._turn_samples))
-        is_young = self._ms(self._turn_samples) < 2 * _FIRST_PARTIALS_MS
+        is_young = not self._has_words and self._ms(self._turn_samples) < _YOUNG_MS
         wait_ms = _FIRST_PARTIALS_MS if is_young else max(_PARTIAL_INTERVAL_MS, share_ms)
         self._next_partial_samples = self._turn_samples + wait_ms * SAMPLE_RATE_HZ // 1000
 

@@ -61,6 +61,10 @@ class Voices:
         """The ids of the voices that can be had."""
         return frozenset(choice.id for choice in CHOICES if self._has_extra or not choice.is_extra)
 
+    def must_load(self, voice_id: str) -> bool:
+        """Whether that voice is there and not loaded yet."""
+        return self._extra is None and voice_id in self.installed and voice_id != CHOICES[0].id
+
     def named(self, voice_id: str) -> Speaker:
         """That voice, loaded now if need be; the first one where there is none of that name. May take a second."""
         if voice_id not in self.installed or voice_id == CHOICES[0].id:
