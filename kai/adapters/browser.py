@@ -115,8 +115,13 @@ class AudioTrack(MediaStreamTrack):
         now_s = time.monotonic()
         if self._next_at_s is None:
             self._link.page_pulls(self)
-        if self._next_at_s is None or now_s - self._next_at_s > 1.0:
+        if self._next_at_s is None:
             self._next_at_s = now_s
+        elif now_s - self._next_at_s > 1.0:
+            # What was missed is left out, in the timestamps as well: by them the page keeps sound and picture together.
+            missed = int((now_s - self._next_at_s) / BLOCK_S)
+            self._count += missed
+            self._next_at_s += missed * BLOCK_S
         elif self._next_at_s > now_s:
             await asyncio.sleep(self._next_at_s - now_s)
         self._next_at_s += BLOCK_S

@@ -1,12 +1,17 @@
-"""Sound and picture of a room, brought together: the earlier one is held, and changes are followed without a click.
+"""Sound and picture of a room, brought together by the time at which they were captured; changes are followed unheard.
 
-Two buffers and one number: by how much the picture is older than the sound. Sound is held by that much (and a margin that
-absorbs the jitter of its way here), pictures when they are the earlier ones. A hold is changed where it is not heard: in
-silence at once, in speech by leaving out or repeating single pitch periods, with a cross-fade.
+A room tells now and then which moment its sound plays and which its picture shows (`Timeline.measured`). From that each
+piece of sound and each picture gets its capture time, and one clock, the sound's read head, says which moment is on: a
+picture is shown when the sound of its moment is read. So the two stay together whatever the delay of either does; what
+follows the delay is only by how much both are held. That is changed where it is not heard: in silence at once, in speech by
+leaving out or repeating single pitch periods, with a cross-fade.
+
+Times are of the monotonic clock; a capture time is one too, shifted by a constant of the room.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -22,10 +27,9 @@ Picture = npt.NDArray[np.uint8]
 
 HZ: Final = 48_000
 BLOCK_SAMPLES: Final = 960
+BLOCK_S: Final = BLOCK_SAMPLES / HZ
 MARGIN_MS: Final = 60
-"""Sound waits at least so long: its 10 ms frames arrive in bursts."""
-PICTURE_LAG_MS: Final = 13
-"""Measured on the loopback: the SDK hands a picture out this much before the sound of the same moment."""
+"""Sound and pictures wait at least so long: they arrive in bursts."""
 MOST_MS: Final = 4_000
 """Bound of what is held; of sound beyond it the oldest is dropped and counted."""
 TOLERANCE_MS: Final = 8
@@ -34,6 +38,102 @@ SPLICE_EVERY_BLOCKS: Final = 3
 _SHORTEST, _LONGEST, _FADE = 120, 720, 240
 """A splice is 2.5 to 15 ms long (pitch periods of 67 to 400 Hz) with 5 ms of cross-fade."""
 MOST_PICTURES: Final = 128
+MEASUREMENTS: Final = 128
+"""Kept for sound that waits: 12 s, at ten a second."""
+MEDIAN_OF: Final = 3
+STEADY_S: Final = 0.5
+UNREAD_S: Final = 0.2
+"""When the sound was not read for so long, pictures go by the clock alone."""
+
+
+class Pace:
+    """The steady times of calls that come at a steady rate, but late now and then. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._at_s = -math.inf
+        self._least_late_s = math.inf
+        self._watched_s = 0.0
+
+    def tick(self, now_s: float, step_s: float) -> float:
+        """The time of this call, ``step_s`` after the last one's. All of them late for `STEADY_S` moves the clock."""
+        self._at_s += step_s
+        late_s = now_s - self._at_s
+        self._watched_s += step_s
+        self._least_late_s = min(self._least_late_s, late_s)
+        is_new = late_s < 0 or not math.isfinite(late_s)
+        if is_new or self._watched_s >= STEADY_S:
+            self._at_s = now_s if is_new else self._at_s + self._least_late_s
+            self._least_late_s, self._watched_s = math.inf, 0.0
+        return self._at_s
+
+
+class Timeline:
+    """How old sound and picture of a room are when they arrive, from what the room tells. Any thread.
+
+    Until something was told, what arrives together belongs together.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ages: deque[tuple[float, float, float]] = deque([(0.0, 0.0, 0.0)], maxlen=MEASUREMENTS)
+        self._raw: deque[tuple[float, float]] = deque(maxlen=MEDIAN_OF)
+        self._epoch_s: float | None = None
+        self._lag_s = MARGIN_MS / 1000
+
+    def measured(self, at_s: float, sound_s: float, picture_s: float) -> None:
+        """At that time the room played the sound, and showed the picture, of those moments on the sender's clock.
+
+        The median of the last three counts, so that one bad report moves nothing.
+        """
+        if abs(sound_s - picture_s) * 1000 > MOST_MS:
+            return
+        with self._lock:
+            if self._epoch_s is None:
+                # From here on; the age of the sound goes on where it was.
+                self._epoch_s = at_s - sound_s - self._ages[-1][1]
+            self._raw.append((at_s - sound_s - self._epoch_s, at_s - picture_s - self._epoch_s))
+            sound_age_s, picture_age_s = (float(np.median(ages)) for ages in zip(*self._raw, strict=True))
+            self._ages.append((at_s, sound_age_s, picture_age_s))
+            lag_s = max(sound_age_s, picture_age_s) + MARGIN_MS / 1000
+            if abs(lag_s - self._lag_s) > TOLERANCE_MS / 1000:
+                self._lag_s = lag_s
+
+    def forget(self) -> None:
+        """The room has new tracks: measure anew."""
+        with self._lock:
+            self._raw.clear()
+            self._ages = deque([self._ages[-1]], maxlen=MEASUREMENTS)
+            self._epoch_s = None
+
+    @property
+    def lag_s(self) -> float:
+        """How far behind its capture each moment is to be played and shown."""
+        return self._lag_s
+
+    @property
+    def picture_older_ms(self) -> float:
+        """By how much the picture is older than the sound that arrives with it, as measured last."""
+        _, sound_age_s, picture_age_s = self._ages[-1]
+        return (picture_age_s - sound_age_s) * 1000
+
+    def sound_captured_s(self, arrived_s: float) -> float:
+        """When sound that arrived then was captured."""
+        return arrived_s - self._age_s(arrived_s, 1)
+
+    def picture_captured_s(self, arrived_s: float) -> float:
+        """When a picture that arrived then was captured."""
+        return arrived_s - self._age_s(arrived_s, 2)
+
+    def _age_s(self, arrived_s: float, which: int) -> float:
+        with self._lock:
+            after = self._ages[-1]
+            for entry in reversed(self._ages):
+                if entry[0] <= arrived_s:
+                    width_s = after[0] - entry[0]
+                    share = 0.0 if width_s <= 0 else min(1.0, (arrived_s - entry[0]) / width_s)
+                    return entry[which] + (after[which] - entry[which]) * share
+                after = entry
+            return after[which]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +162,19 @@ class SoundHold:
     Positions are the room's samples since the beginning. Outside segments the sound is silence, unless ``is_open``.
     """
 
-    def __init__(self, *, is_open: bool = False) -> None:
+    def __init__(self, timeline: Timeline, *, is_open: bool = False) -> None:
+        self._timeline = timeline
         self._lock = threading.Lock()
         self._buffer: Pcm = np.zeros(0, np.int16)
         self._head = 0
-        self._target = MARGIN_MS * HZ // 1000
-        self._level = float(self._target)
-        self._is_filling = True
+        self._arrived: deque[tuple[int, float]] = deque()
+        self._arrivals = Pace()
+        self._reads = Pace()
+        self._is_waiting = True
         self._is_open = is_open
         self._blocks_since_splice = SPLICE_EVERY_BLOCKS
         self._place = _Place()
+        self._on: tuple[float, float] = (-math.inf, 0.0)
         self.dropped_samples = 0
         self.splices = 0
 
@@ -80,14 +183,13 @@ class SoundHold:
         """How much is held now."""
         return len(self._buffer) * 1000 / HZ
 
-    def set_hold(self, hold_ms: float) -> None:
-        """Hold this much from now on, margin included."""
-        with self._lock:
-            self._target = round(min(max(hold_ms, MARGIN_MS), MOST_MS) * HZ / 1000)
-
-    def push(self, pcm: Pcm, findings: list[Finding]) -> None:
+    def push(self, pcm: Pcm, findings: list[Finding], now_s: float) -> None:
         """The room's next sound, ``(samples,)`` int16, and what was found in it."""
         with self._lock:
+            lasts_s = len(pcm) / HZ
+            # It comes when its last sample is there.
+            began_s = self._arrivals.tick(now_s, lasts_s) - lasts_s
+            self._arrived.append((self._head + len(self._buffer), began_s))
             self._buffer = np.concatenate([self._buffer, pcm])
             self._place.findings.extend(findings)
             over = len(self._buffer) - (MOST_MS + 500) * HZ // 1000
@@ -102,24 +204,37 @@ class SoundHold:
             cut = None
             if place.segment_id is not None:
                 cut = (place.segment_id, max(0, (self._head - place.origin) // 2))
-            self._head += len(self._buffer)
-            self._buffer = np.zeros(0, np.int16)
+            self._skip(len(self._buffer))
             self._place = _Place()
-            self._is_filling = True
+            self._is_waiting = True
             return cut
 
-    def read(self) -> HeldBlock:
+    def read(self, now_s: float) -> HeldBlock:
         """The next 20 ms."""
         with self._lock:
-            return self._read()
+            return self._read(self._reads.tick(now_s, BLOCK_S))
 
-    def _read(self) -> HeldBlock:
-        if self._is_filling:
-            if len(self._buffer) < self._target + BLOCK_SAMPLES:
-                return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
-            self._is_filling = False
-            self._level = float(len(self._buffer) - BLOCK_SAMPLES)
-        pcm = self._take()
+    def on_s(self, now_s: float) -> float:
+        """The capture time of the moment that is on."""
+        read_s, captured_s = self._on
+        if now_s - read_s > UNREAD_S:
+            return now_s - self._timeline.lag_s
+        return captured_s + now_s - read_s
+
+    def _read(self, at_s: float) -> HeldBlock:
+        wanted_s = at_s - self._timeline.lag_s
+        if len(self._buffer) < BLOCK_SAMPLES:
+            self._on = (at_s, wanted_s)
+            return HeldBlock(self._starved())
+        captured_s = self._captured_s()
+        off = round((wanted_s - captured_s) * HZ)
+        if self._is_waiting and off <= -BLOCK_SAMPLES:
+            self._on = (at_s, wanted_s)
+            return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
+        pcm = self._take(off)
+        # Where the block's last sample was captured, less the block: silence before it, or a skip, is in that.
+        end_s = self._captured_s() if len(self._buffer) else captured_s + BLOCK_S
+        self._on = (at_s, end_s - BLOCK_S)
         reached = self._settle()
         place = self._place
         segment_id = place.segment_id
@@ -127,6 +242,11 @@ class SoundHold:
             pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         sample = max(0, (self._head - place.origin) // 2) if segment_id is not None else 0
         return HeldBlock(pcm, segment_id, sample, tuple(reached))
+
+    def _captured_s(self) -> float:
+        """When the sample at the read head was captured."""
+        first, arrived_s = self._arrived[0]
+        return self._timeline.sound_captured_s(arrived_s) + (self._head - first) / HZ
 
     def _settle(self) -> list[Begun | Over]:
         """Take the findings up to the read head."""
@@ -146,40 +266,39 @@ class SoundHold:
                     place.segment_id = None
         return reached
 
-    def _take(self) -> Pcm:
-        ahead = len(self._buffer) - BLOCK_SAMPLES
-        self._level += (ahead - self._level) * 0.08
-        off = self._level - self._target
+    def _take(self, off: int) -> Pcm:
+        """The next block, which is due ``off`` samples ago; less than nothing: in the future."""
         self._blocks_since_splice += 1
-        tolerance = TOLERANCE_MS * HZ / 1000
-        if abs(off) > tolerance and ahead >= _LONGEST + _FADE:
-            upcoming = self._buffer[: BLOCK_SAMPLES * 2]
-            is_quiet = self._place.segment_id is None or _peak(upcoming) < QUIET_PEAK
+        is_quiet = (
+            self._is_waiting
+            or self._place.segment_id is None
+            or _peak(self._buffer[: BLOCK_SAMPLES * 2]) < QUIET_PEAK
+        )
+        self._is_waiting = False
+        if abs(off) > TOLERANCE_MS * HZ // 1000:
             if is_quiet:
                 return self._in_silence(off)
-            if self._blocks_since_splice >= SPLICE_EVERY_BLOCKS:
+            has_room = len(self._buffer) >= BLOCK_SAMPLES + _LONGEST + _FADE
+            if has_room and self._blocks_since_splice >= SPLICE_EVERY_BLOCKS:
                 self._blocks_since_splice = 0
                 return self._spliced(shortens=off > 0)
-        elif ahead < 0:
-            return self._starved()
-        pcm = self._buffer[:BLOCK_SAMPLES]
-        self._skip(BLOCK_SAMPLES)
-        return pcm
+        return self._next(BLOCK_SAMPLES)
 
-    def _in_silence(self, off: float) -> Pcm:
+    def _in_silence(self, off: int) -> Pcm:
         """Leave out silence, or wait in it."""
         if off < 0:
-            self._level += BLOCK_SAMPLES
-            return np.zeros(BLOCK_SAMPLES, np.int16)
+            waited = min(-off, BLOCK_SAMPLES)
+            return np.concatenate([np.zeros(waited, np.int16), self._next(BLOCK_SAMPLES - waited)])
         room = len(self._buffer) - BLOCK_SAMPLES
         loud = np.flatnonzero(np.abs(self._buffer.astype(np.int32)) >= QUIET_PEAK)
         in_speech = self._place.segment_id is not None or bool(self._place.findings)
-        free = int(loud[0]) if len(loud) and in_speech else room
-        skipped = max(0, min(round(off), free - BLOCK_SAMPLES, room))
-        self._skip(skipped)
-        self._level -= skipped
-        pcm = self._buffer[:BLOCK_SAMPLES]
-        self._skip(BLOCK_SAMPLES)
+        free = max(0, int(loud[0]) - BLOCK_SAMPLES) if len(loud) and in_speech else room
+        self._skip(min(off, free, room))
+        return self._next(BLOCK_SAMPLES)
+
+    def _next(self, samples: int) -> Pcm:
+        pcm = self._buffer[:samples]
+        self._skip(samples)
         return pcm
 
     def _spliced(self, *, shortens: bool) -> Pcm:
@@ -196,13 +315,11 @@ class SoundHold:
             joint = template * (1 - fade) + b[lag : lag + _FADE] * fade
             out = np.concatenate([joint, b[lag + _FADE : lag + BLOCK_SAMPLES]])
             self._skip(BLOCK_SAMPLES + lag)
-            self._level -= lag
         else:
             # On to one period later, then back to where that period began.
             joint = b[lag : lag + _FADE] * (1 - fade) + template * fade
             out = np.concatenate([b[:lag], joint, b[_FADE : BLOCK_SAMPLES - lag]])
             self._skip(BLOCK_SAMPLES - lag)
-            self._level += lag
         return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
     def _starved(self) -> Pcm:
@@ -215,12 +332,14 @@ class SoundHold:
             faded[-tail:] *= np.linspace(1.0, 0.0, tail, dtype=np.float32)
             pcm[: len(rest)] = faded.astype(np.int16)
         self._skip(len(rest))
-        self._is_filling = True
+        self._is_waiting = True
         return pcm
 
     def _skip(self, samples: int) -> None:
         self._buffer = self._buffer[samples:]
         self._head += samples
+        while len(self._arrived) > 1 and self._arrived[1][0] <= self._head:
+            self._arrived.popleft()
 
 
 def _peak(pcm: Pcm) -> int:
@@ -228,58 +347,28 @@ def _peak(pcm: Pcm) -> int:
 
 
 class PictureHold:
-    """Pictures, some time later. Not thread-safe. Holds at most `MOST_PICTURES`; the oldest is dropped."""
+    """Pictures until the sound of their moment is on. Not thread-safe. Holds `MOST_PICTURES`; the oldest is dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeline: Timeline, sound: SoundHold) -> None:
+        self._timeline = timeline
+        self._sound = sound
         self._waiting: deque[tuple[float, Picture]] = deque(maxlen=MOST_PICTURES)
-        self._hold_s = (MARGIN_MS + PICTURE_LAG_MS) / 1000
-
-    def set_hold(self, hold_ms: float) -> None:
-        self._hold_s = hold_ms / 1000
 
     def push(self, picture: Picture, arrived_s: float) -> None:
-        """A picture that arrived at that time of the monotonic clock."""
-        self._waiting.append((arrived_s, picture))
+        """A picture that is to be seen at that time, as the room has it."""
+        self._waiting.append((self._timeline.picture_captured_s(arrived_s), picture))
 
     def due(self, now_s: float) -> Picture | None:
         """The newest picture whose time has come, if there is one that was not given yet."""
         newest = None
-        while self._waiting and self._waiting[0][0] + self._hold_s <= now_s + 0.001:
+        on_s = self._sound.on_s(now_s) + 0.001
+        while self._waiting and self._waiting[0][0] <= on_s:
             newest = self._waiting.popleft()[1]
         return newest
 
-    def next_due_s(self) -> float | None:
-        """When the next picture's time comes."""
-        return self._waiting[0][0] + self._hold_s if self._waiting else None
+    def next_due_s(self, now_s: float) -> float | None:
+        """When the next picture's time comes, as far as can be told."""
+        return now_s + self._waiting[0][0] - self._sound.on_s(now_s) if self._waiting else None
 
     def clear(self) -> None:
         self._waiting.clear()
-
-
-class AvSync:
-    """Turns measurements into holds. ``measure`` takes how much older the picture is than the sound, in ms."""
-
-    KEPT = 3
-
-    def __init__(self, sound: SoundHold, picture: PictureHold, *, first_ms: float = 0.0) -> None:
-        self._sound = sound
-        self._picture = picture
-        self._measured: deque[float] = deque(maxlen=self.KEPT)
-        self.offset_ms = first_ms
-        self._apply()
-
-    def measure(self, picture_older_ms: float) -> None:
-        """One measurement; the median of the last three counts, so that one bad report moves nothing."""
-        if abs(picture_older_ms) > MOST_MS:
-            return
-        self._measured.append(picture_older_ms)
-        self.offset_ms = float(np.median(self._measured))
-        self._apply()
-
-    def forget(self) -> None:
-        """The room has new tracks: measure anew."""
-        self._measured.clear()
-
-    def _apply(self) -> None:
-        self._sound.set_hold(MARGIN_MS + max(0.0, self.offset_ms))
-        self._picture.set_hold(MARGIN_MS + PICTURE_LAG_MS + max(0.0, -self.offset_ms))

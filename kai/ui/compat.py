@@ -33,6 +33,8 @@ PINS: Final = {"streamlit": "1.67.0", "streamlit-webrtc": "0.79.0"}
 MICROPHONE_JITTER_PACKETS: Final = 4
 """Capacity of the jitter buffer of the page's microphone, in packets of 20 ms; 1 of them is waited for."""
 
+RTP_HZ: Final = {"audio": 48_000, "video": 90_000}
+
 VP8_BITRATE_BPS: Final = 600_000
 """One rate for start, least and most: 0 extra key frames where aiortc's own bounds gave 5 in 10 s."""
 
@@ -92,6 +94,8 @@ class ReportingWorker(WebRtcWorker):
         pc = self.pc
         # aiortc's audio jitter buffer (16 packets, 4 waited for) costs 60 ms, and a lost packet 200 ms for good.
         pc.on("track", lambda _track: _shorten_jitter_buffers(pc))
+        # The page keeps sound and picture together by the sender's reports, which aiortc makes when a frame was sent.
+        pc.on("connectionstatechange", lambda: _steady_reports(pc))
         link = _link.get()
         if link is None:
             return
@@ -109,6 +113,11 @@ def connection_of(link: object) -> RTCPeerConnection | None:
 def _shorten_jitter_buffers(pc: RTCPeerConnection) -> None:
     for receiver in pc.getReceivers():
         rtc.set_audio_jitter_buffer(receiver, MICROPHONE_JITTER_PACKETS, 1)
+
+
+def _steady_reports(pc: RTCPeerConnection) -> None:
+    for sender in pc.getSenders():
+        rtc.steady_sender_reports(sender, RTP_HZ[sender.kind])
 
 
 def _report(link: Link, pc: RTCPeerConnection) -> None:

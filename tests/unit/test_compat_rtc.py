@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from typing import Any
 
 import aioice.ice
 import aiortc.codecs.vpx
@@ -16,6 +17,7 @@ import pytest
 from aiortc import RTCPeerConnection
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.mediastreams import MediaStreamTrack
+from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
 
 from kai.compat import rtc
 from kai.errors import ConfigError
@@ -140,6 +142,31 @@ async def test_sound_passes_a_small_jitter_buffer_and_both_ends_agree_on_its_rtp
         assert received is not None
         assert (received - origins.pop()) % 960 == 0
         assert received in sent_at.values()
+
+
+async def test_sender_reports_go_by_the_frames_own_times_and_not_by_when_they_were_sent() -> None:
+    async with two_peers() as (caller, _callee):
+        sender: Any = caller.addTrack(Tone())
+        told: list[tuple[int, int]] = []
+
+        async def record(packets: list[Any]) -> None:
+            told.extend((p.sender_info.ntp_timestamp, p.sender_info.rtp_timestamp) for p in packets)
+
+        sender._send_rtcp = record
+        for _ in range(2):
+            rtc.steady_sender_reports(sender, 48_000)
+        first = (1 << 32) - 48_000  # wraps after the first second
+        late_s = [0.050, 0.004, 0.300, 0.020, 0.004]
+        for n, late in enumerate(late_s):
+            info = RtcpSenderInfo(
+                ntp_timestamp=int((1e9 + n + late) * (1 << 32)),
+                rtp_timestamp=(first + n * 48_000) % (1 << 32),
+                packet_count=n + 1,
+                octet_count=9,
+            )
+            await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
+        lateness_s = [ntp / (1 << 32) - 1e9 - n for n, (ntp, _) in enumerate(told)]
+        assert lateness_s == pytest.approx([0.050, 0.004, 0.004, 0.004, 0.004], abs=0.0005)
 
 
 async def test_packets_are_counted_while_the_peer_lives() -> None:

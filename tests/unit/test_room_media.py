@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from kai.media.heard import Begun, Finding, Matcher, Moved, Over
 from kai.media.pcm import Resampler
-from kai.media.sync import BLOCK_SAMPLES, HZ, MARGIN_MS, AvSync, PictureHold, SoundHold
+from kai.media.sync import (
+    BLOCK_S,
+    BLOCK_SAMPLES,
+    HZ,
+    MARGIN_MS,
+    HeldBlock,
+    Pace,
+    PictureHold,
+    SoundHold,
+    Timeline,
+)
 from tests.support.fakes import tone
 from tests.support.recordings import recordings
+
+Age = Callable[[float], float]
 
 
 def sentence() -> np.ndarray:
@@ -122,13 +136,30 @@ def clicks(pcm: np.ndarray) -> float:
     return float(np.abs(np.diff(pcm.astype(np.int64))).max())
 
 
-def play(hold: SoundHold, room: np.ndarray, findings: dict[int, list[Finding]] | None = None) -> np.ndarray:
-    """Push and read in turn, 20 ms each."""
-    out: list[np.ndarray] = []
-    for i, block in enumerate(room[: len(room) // BLOCK_SAMPLES * BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)):
-        hold.push(block, (findings or {}).get(i, []))
-        out.append(hold.read().pcm)
-    return np.concatenate(out)
+class Player:
+    """Pushes and reads in turn, 20 ms each, on a clock of its own."""
+
+    def __init__(self, *, is_open: bool = False) -> None:
+        self.timeline = Timeline()
+        self.hold = SoundHold(self.timeline, is_open=is_open)
+        self.now_s = 1000.0
+
+    def hold_by(self, older_ms: float) -> None:
+        """From now on the picture is older than the sound by so much."""
+        for _ in range(3):
+            self.timeline.measured(self.now_s, self.now_s - 500.0, self.now_s - 500.0 - older_ms / 1000)
+
+    def play(self, room: np.ndarray, findings: dict[int, list[Finding]] | None = None) -> np.ndarray:
+        return np.concatenate([held.pcm for held in self.blocks(room, findings)])
+
+    def blocks(self, room: np.ndarray, findings: dict[int, list[Finding]] | None = None) -> list[HeldBlock]:
+        out: list[HeldBlock] = []
+        whole = room[: len(room) // BLOCK_SAMPLES * BLOCK_SAMPLES]
+        for i, block in enumerate(whole.reshape(-1, BLOCK_SAMPLES)):
+            self.now_s += BLOCK_S
+            self.hold.push(block, (findings or {}).get(i, []), self.now_s)
+            out.append(self.hold.read(self.now_s))
+        return out
 
 
 def steady(ms: int, hz: float = 200.0) -> np.ndarray:
@@ -136,9 +167,8 @@ def steady(ms: int, hz: float = 200.0) -> np.ndarray:
 
 
 def test_sound_is_held_by_the_margin_and_comes_out_whole() -> None:
-    hold = SoundHold(is_open=True)
     room = steady(1000)
-    out = play(hold, room)
+    out = Player(is_open=True).play(room)
     first = int(np.flatnonzero(out)[0])
     assert first / 48 == pytest.approx(MARGIN_MS, abs=21)
     assert np.array_equal(out[first : first + 9600], room[1:9601])
@@ -146,16 +176,15 @@ def test_sound_is_held_by_the_margin_and_comes_out_whole() -> None:
 
 @pytest.mark.parametrize(("first_ms", "then_ms"), [(60, 260), (260, 60)], ids=["longer", "shorter"])
 def test_a_changed_hold_is_reached_in_speech_without_a_click(first_ms: int, then_ms: int) -> None:
-    hold = SoundHold(is_open=True)
-    hold.set_hold(first_ms)
-    findings: dict[int, list[Finding]] = {0: [Begun(0, "a", 0)]}
+    player = Player(is_open=True)
+    player.hold_by(first_ms - MARGIN_MS)
     room = steady(8000)
-    out = [play(hold, room[: 48 * 1000], findings)]
-    hold.set_hold(then_ms)
-    out.append(play(hold, room[48 * 1000 :]))
+    out = [player.play(room[: 48 * 1000], {0: [Begun(0, "a", 0)]})]
+    player.hold_by(then_ms - MARGIN_MS)
+    out.append(player.play(room[48 * 1000 :]))
     whole = np.concatenate(out)
-    assert hold.splices > 5
-    assert hold.held_ms == pytest.approx(then_ms, abs=15)
+    assert player.hold.splices > 5
+    assert player.hold.held_ms == pytest.approx(then_ms - BLOCK_S * 1000, abs=15)
     sounding = whole[int(np.flatnonzero(whole)[0]) + 10 :]
     assert clicks(sounding) < 2.5 * clicks(room)
     quiet_blocks = np.abs(sounding[: len(sounding) // 480 * 480].reshape(-1, 480)).max(axis=1)
@@ -163,65 +192,91 @@ def test_a_changed_hold_is_reached_in_speech_without_a_click(first_ms: int, then
 
 
 def test_in_silence_a_hold_is_changed_at_once() -> None:
-    hold = SoundHold()
-    play(hold, np.zeros(48 * 500, np.int16))
-    hold.set_hold(1000)
-    play(hold, np.zeros(48 * 2500, np.int16))
-    assert hold.held_ms == pytest.approx(1000, abs=40)
-    hold.set_hold(60)
-    play(hold, np.zeros(48 * 1000, np.int16))
-    assert hold.held_ms == pytest.approx(60, abs=40)
-    assert hold.splices == 0
+    player = Player()
+    player.play(np.zeros(48 * 500, np.int16))
+    player.hold_by(940)
+    player.play(np.zeros(48 * 2500, np.int16))
+    assert player.hold.held_ms == pytest.approx(1000, abs=40)
+    player.hold_by(0)
+    player.play(np.zeros(48 * 100, np.int16))
+    assert player.hold.held_ms == pytest.approx(60, abs=40)
+    assert player.hold.splices == 0
 
 
 def test_outside_segments_nothing_is_heard() -> None:
-    hold = SoundHold()
-    assert not play(hold, steady(500)).any()
+    assert not Player().play(steady(500)).any()
 
 
 def test_a_segment_is_reported_when_it_is_read_not_when_it_arrives() -> None:
-    hold = SoundHold()
-    hold.set_hold(200)
-    reports: list[tuple[int, str]] = []
-    room = steady(1000)
-    for i, block in enumerate(room.reshape(-1, BLOCK_SAMPLES)):
-        findings: list[Finding] = {5: [Begun(5 * 960, "a", 0)], 30: [Over(30 * 960, "a")]}.get(i, [])
-        hold.push(block, findings)
-        held = hold.read()
-        reports += [(i, type(reached).__name__) for reached in held.reached]
-        if i == 25:
-            assert held.segment_id == "a"
-            assert held.sample / 24 == pytest.approx((25 - 5) * 20 - 200, abs=45)
+    player = Player()
+    player.hold_by(140)
+    findings: dict[int, list[Finding]] = {5: [Begun(5 * 960, "a", 0)], 30: [Over(30 * 960, "a")]}
+    blocks = player.blocks(steady(1000), findings)
+    reports = [(i, type(reached).__name__) for i, held in enumerate(blocks) for reached in held.reached]
+    assert blocks[25].segment_id == "a"
+    assert blocks[25].sample / 24 == pytest.approx((25 - 5) * 20 - 200, abs=45)
     assert [what for _, what in reports] == ["Begun", "Over"]
     assert reports[0][0] == pytest.approx(15, abs=2)
 
 
 def test_a_cut_tells_how_much_was_read_and_drops_the_rest() -> None:
-    hold = SoundHold()
-    play(hold, steady(500), {0: [Begun(0, "a", 0)]})
-    cut = hold.cut()
+    player = Player()
+    player.play(steady(500), {0: [Begun(0, "a", 0)]})
+    cut = player.hold.cut()
     assert cut is not None
     assert (cut[0], cut[1] / 24) == ("a", pytest.approx(500 - MARGIN_MS, abs=45))
-    assert not play(hold, steady(200)).any()
-    assert hold.cut() is None
+    assert not player.play(steady(200)).any()
+    assert player.hold.cut() is None
 
 
 def test_a_starved_hold_fades_and_fills_up_again() -> None:
-    hold = SoundHold(is_open=True)
-    play(hold, steady(300))
-    rest = np.concatenate([hold.read().pcm for _ in range(10)])
+    player = Player(is_open=True)
+    player.play(steady(300))
+    out: list[np.ndarray] = []
+    for _ in range(10):
+        player.now_s += BLOCK_S
+        out.append(player.hold.read(player.now_s).pcm)
+    rest = np.concatenate(out)
     assert rest[:480].any()
     assert not rest[-960:].any()
     assert clicks(rest) < 600
-    assert play(hold, steady(300)).any()
+    assert player.play(steady(300)).any()
 
 
 def test_what_is_too_much_is_dropped_and_counted() -> None:
-    hold = SoundHold()
-    for _ in range(60):
-        hold.push(np.zeros(4800, np.int16), [])
+    hold = SoundHold(Timeline())
+    for n in range(60):
+        hold.push(np.zeros(4800, np.int16), [], n * 0.1)
     assert hold.dropped_samples > 0
     assert hold.held_ms <= 4_500
+
+
+# -- the clocks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_pace_is_steady_under_calls_that_are_late_now_and_then() -> None:
+    chance, pace = np.random.default_rng(2), Pace()
+    told = [pace.tick(n * 0.01 + float(chance.exponential(0.004)), 0.01) - n * 0.01 for n in range(1000)]
+    assert max(told[100:]) - min(told[100:]) < 0.002
+
+
+def test_a_pace_waits_out_a_stall_and_follows_a_gap() -> None:
+    pace = Pace()
+    for n in range(100):
+        pace.tick(n * 0.01, 0.01)
+    caught_up = [pace.tick(max(1.4, (100 + n) * 0.01), 0.01) for n in range(60)]
+    assert caught_up[-1] == pytest.approx(1.59, abs=0.001)
+    for n in range(160, 260):
+        last = pace.tick(n * 0.01 + 0.3, 0.01)
+    assert last == pytest.approx(2.59 + 0.3, abs=0.001)
+
+
+def test_one_bad_measurement_moves_nothing() -> None:
+    timeline = Timeline()
+    for n, older_ms in enumerate((500, 510, -3000, 505, 99_999)):
+        timeline.measured(float(n), n - 50.0, n - 50.0 - older_ms / 1000)
+    assert timeline.picture_older_ms == pytest.approx(505, abs=6)
+    assert timeline.lag_s == pytest.approx(0.505 + MARGIN_MS / 1000, abs=0.02)
 
 
 # -- both --------------------------------------------------------------------------------------------------------------
@@ -232,34 +287,132 @@ def picture(n: int) -> np.ndarray:
 
 
 def test_pictures_come_when_they_are_due_and_the_newest_wins() -> None:
-    hold = PictureHold()
-    hold.set_hold(100)
+    timeline = Timeline()
+    hold = PictureHold(timeline, SoundHold(timeline))
     for n in range(4):
-        hold.push(picture(n), n * 0.04)
-    assert hold.due(0.05) is None
-    assert hold.next_due_s() == pytest.approx(0.1)
-    shown = hold.due(0.19)
+        hold.push(picture(n), 1 + n * 0.04)
+    assert hold.due(1.0) is None
+    assert hold.next_due_s(1.0) == pytest.approx(1 + MARGIN_MS / 1000)
+    shown = hold.due(1 + MARGIN_MS / 1000 + 0.09)
     assert shown is not None
     assert shown[0, 0] == 2
     hold.clear()
-    assert hold.due(1.0) is None
+    assert hold.due(9.0) is None
 
 
-def test_the_earlier_one_is_held() -> None:
-    sound, shown = SoundHold(), PictureHold()
-    sync = AvSync(sound, shown)
-    sync.measure(900)
-    play(sound, np.zeros(48 * 2500, np.int16))
-    assert sound.held_ms == pytest.approx(900 + MARGIN_MS, abs=40)
-    sync.forget()
-    sync.measure(-200)
-    shown.push(picture(1), 10.0)
-    assert shown.due(10.2) is None
-    assert shown.due(10.28) is not None
+class Room:
+    """A room in virtual time. ``sound_age`` and ``picture_age`` tell, at each moment, how old is what arrives; sound has a
+    click at each whole second of its capture, a picture knows its own. ``run`` gives sound against picture by second, ms."""
+
+    def __init__(self, sound_age: Age, picture_age: Age, *, jitter_s: float = 0.004, seed: int = 1) -> None:
+        self._ages = sound_age, picture_age
+        self._chance = np.random.default_rng(seed)
+        self._jitter_s = jitter_s
+        self.timeline = Timeline()
+        self.sound = SoundHold(self.timeline, is_open=True)
+        self.pictures = PictureHold(self.timeline, self.sound)
+
+    def late(self) -> float:
+        return float(self._chance.exponential(self._jitter_s))
+
+    def run(self, for_s: float) -> dict[int, float]:
+        sound_age, picture_age = self._ages
+        last = -sound_age(0.0)
+        clicked: list[float] = []
+        shown: list[tuple[float, float]] = []
+        captured: dict[int, float] = {}
+        for step in range(1, round(for_s / 0.01)):
+            at_s = step * 0.01
+            now = at_s - sound_age(at_s)
+            samples = np.linspace(last, now, 480, endpoint=False)
+            last = now
+            self.sound.push((8000 * (samples % 1 < 0.005)).astype(np.int16), [], 100 + at_s + self.late())
+            if step % 4 == 0:
+                captured[step] = at_s - picture_age(at_s)
+                self.pictures.push(picture_of(step), 100 + at_s)
+            if step % 10 == 0:
+                noise_s = float(self._chance.normal(0, 0.003))
+                told_s = 7e5 + at_s
+                self.timeline.measured(
+                    100 + at_s, told_s - sound_age(at_s), told_s - picture_age(at_s) + noise_s
+                )
+            if step % 2 == 0:
+                pcm = self.sound.read(100 + at_s + self.late()).pcm
+                loud = np.flatnonzero(pcm > 4000)
+                if len(loud) and (not clicked or at_s - clicked[-1] > 0.3):
+                    clicked.append(at_s + loud[0] / HZ)
+            newest = self.pictures.due(100 + at_s)
+            if newest is not None:
+                shown.append((at_s, captured[number_of(newest)]))
+        found: dict[int, float] = {}
+        for at_s in clicked:
+            near = [at - moment for at, moment in shown if abs(at - at_s) < 0.4]
+            if near:
+                found[int(at_s)] = ((at_s - float(np.median(near)) + 0.5) % 1 - 0.5) * 1000
+        return found
 
 
-def test_one_bad_measurement_moves_nothing() -> None:
-    sync = AvSync(SoundHold(), PictureHold())
-    for value in (500, 510, -3000, 505, 99_999):
-        sync.measure(value)
-    assert sync.offset_ms == pytest.approx(505, abs=6)
+def picture_of(step: int) -> np.ndarray:
+    return np.array([[step >> 8, step & 255], [0, 0], [0, 0]], np.uint8)
+
+
+def number_of(shown: np.ndarray) -> int:
+    return int(shown[0, 0]) << 8 | int(shown[0, 1])
+
+
+def slewing(from_s: float, to_s: float, begins_s: float) -> Age:
+    """An age that the SDK changes by 8 % of the time until it is there, as it does to bring its streams together."""
+    sign = 1 if to_s > from_s else -1
+
+    def age(at_s: float) -> float:
+        moved = min(abs(to_s - from_s), max(0.0, at_s - begins_s) * 0.08)
+        return from_s + sign * moved
+
+    return age
+
+
+def stepping(*ages: tuple[float, float]) -> Age:
+    """An age that is another from each of those times on; one that grows lets time stand still, as a picture does."""
+
+    def age(at_s: float) -> float:
+        moment = -9.0
+        for begins_s, age_s in ages:
+            ends_s = min([at for at, _ in ages if at > begins_s] + [at_s])
+            if at_s >= begins_s:
+                moment = max(moment, min(at_s, ends_s) - age_s)
+        return at_s - moment
+
+    return age
+
+
+@pytest.mark.parametrize(
+    ("sound_age", "picture_age"),
+    [
+        (lambda at_s: 0.05, lambda at_s: 0.05),
+        (lambda at_s: 0.05, lambda at_s: 1.0),
+        (lambda at_s: 0.05, lambda at_s: 2.0),
+        (lambda at_s: 0.8, lambda at_s: 0.1),
+        (slewing(0.05, 0.95, 3.0), lambda at_s: 1.0),
+        (slewing(1.5, 0.1, 3.0), lambda at_s: 0.1),
+    ],
+    ids=["together", "one", "two", "early picture", "slewing up", "slewing down"],
+)
+def test_sound_and_picture_are_of_one_moment_whatever_their_delays(sound_age: Age, picture_age: Age) -> None:
+    found = Room(sound_age, picture_age).run(30)
+    later = {second: offset for second, offset in found.items() if second >= 4}
+    assert len(later) > 18
+    assert max(abs(offset) for offset in later.values()) < 25, later
+
+
+def test_a_delay_that_changes_in_mid_talk_is_followed_within_four_seconds() -> None:
+    room = Room(lambda at_s: 0.05, stepping((0.0, 0.05), (10.0, 1.0), (20.0, 2.0), (30.0, 0.05)))
+    found = room.run(40)
+    settled = {s: offset for s, offset in found.items() if s % 10 >= 4}
+    assert len(settled) > 18
+    assert max(abs(offset) for offset in settled.values()) < 25, settled
+
+
+def test_calls_that_are_late_under_load_move_neither() -> None:
+    found = Room(lambda at_s: 0.05, lambda at_s: 0.5, jitter_s=0.015, seed=3).run(30)
+    later = [offset for second, offset in found.items() if second >= 4]
+    assert max(abs(offset) for offset in later) < 30

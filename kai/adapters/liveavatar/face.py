@@ -23,7 +23,7 @@ from kai.core.events import CreditsReported, LegFailed, PlayoutFinished, Playout
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
 from kai.media.heard import Begun, Finding, Matcher, Over
-from kai.media.sync import AvSync, PictureHold, SoundHold
+from kai.media.sync import PictureHold, SoundHold, Timeline
 from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
 from kai.wire import liveavatar as wire
 
@@ -92,9 +92,9 @@ class LiveAvatarFace:
         """How long this session may last, once it is open; ``None`` where the service did not say."""
         self._control = ControlSocket(self._on_event, self._lose)
         self._room: RoomClient | None = None
-        self._sound = SoundHold(is_open=choice.has_test_marks)
-        self._pictures = PictureHold()
-        self._sync = AvSync(self._sound, self._pictures)
+        self._timeline = Timeline()
+        self._sound = SoundHold(self._timeline, is_open=choice.has_test_marks)
+        self._pictures = PictureHold(self._timeline, self._sound)
         self._matcher = Matcher()
         self._first_picture = asyncio.Event()
         self._showing: asyncio.TimerHandle | None = None
@@ -136,7 +136,7 @@ class LiveAvatarFace:
     @property
     def picture_older_ms(self) -> float:
         """How much later than its sound the picture comes, as measured last."""
-        return self._sync.offset_ms
+        return self._timeline.picture_older_ms
 
     # -------------------------------------------------------------- the port
 
@@ -209,7 +209,7 @@ class LiveAvatarFace:
             self._show_due()
 
     def pull_sound(self) -> Pcm:
-        block = self._sound.read()
+        block = self._sound.read(time.monotonic())
         loop = self._loop
         if block.reached and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._report, block.reached)
@@ -307,7 +307,7 @@ class LiveAvatarFace:
 
     # -------------------------------------------------------------- what the room gives
 
-    def picture(self, picture: Picture) -> None:
+    def picture(self, picture: Picture, shown_s: float) -> None:
         """See `RoomSink`."""
         now_s = time.monotonic()
         self._picture_s = now_s
@@ -318,7 +318,7 @@ class LiveAvatarFace:
         if self._probe is None or self._probe.shape != probe.shape or not np.array_equal(probe, self._probe):
             self._moved_s = now_s
             self._probe = probe.copy()
-        self._pictures.push(picture, now_s)
+        self._pictures.push(picture, shown_s)
         self._show_due()
 
     def sound(self, pcm: Pcm) -> None:
@@ -326,20 +326,20 @@ class LiveAvatarFace:
         findings = self._matcher.push(pcm[: len(pcm) // 6 * 6])
         if findings:
             self._note(findings)
-        self._sound.push(pcm, findings)
+        self._sound.push(pcm, findings, time.monotonic())
 
     def _note(self, findings: list[Finding]) -> None:
         self._waiting_since_s = None
         if isinstance(findings[-1], Over) and self._matcher.is_waiting:
             self._waiting_since_s = time.monotonic()
 
-    def apart(self, picture_older_ms: float) -> None:
+    def plays(self, at_s: float, sound_s: float, picture_s: float) -> None:
         """See `RoomSink`."""
-        self._sync.measure(picture_older_ms)
+        self._timeline.measured(at_s, sound_s, picture_s)
 
     def fresh(self) -> None:
         """See `RoomSink`."""
-        self._sync.forget()
+        self._timeline.forget()
         self._picture_s = self._moved_s = time.monotonic()
 
     def gone(self, error: FaceError) -> None:
@@ -357,7 +357,7 @@ class LiveAvatarFace:
         picture = self._pictures.due(now_s)
         if picture is not None and self._is_wanted:
             self._sink.picture(picture, now_s)
-        next_s = self._pictures.next_due_s()
+        next_s = self._pictures.next_due_s(now_s)
         if next_s is not None:
             self._showing = self._loop.call_later(max(0.0, next_s - now_s), self._show_due)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -21,7 +22,10 @@ from kai.wire.liveavatar import AVATAR_IDENTITY
 log = logging.getLogger(__name__)
 
 CONNECT_S: Final = 10.0
-STATS_S: Final = 0.3
+STATS_S: Final = 0.1
+"""While the SDK brings its two streams together it stretches the sound by up to 8 %; this often that is followed to 8 ms."""
+RENDER_WITHIN_S: Final = 0.5
+"""The SDK says when a picture is to be seen, some 10 ms ahead; where its clock is not Python's, its arrival counts."""
 GONE_S: Final = 10.0
 """An avatar that left may be on its way back: a full reconnect takes it away and brings it again."""
 CLOSE_S: Final = 2.0
@@ -32,13 +36,16 @@ SOUND_FRAMES: Final = 50
 class RoomSink(Protocol):
     """Where a room's media and reports go. Kai's loop."""
 
-    def picture(self, picture: Picture) -> None: ...
+    def picture(self, picture: Picture, shown_s: float) -> None:
+        """A picture, and when it is to be seen (monotonic clock)."""
+        ...
+
     def sound(self, pcm: Pcm) -> None:
         """10 ms: ``(480,)`` int16, 48 000 Hz."""
         ...
 
-    def apart(self, picture_older_ms: float) -> None:
-        """How much older the picture is than the sound."""
+    def plays(self, at_s: float, sound_s: float, picture_s: float) -> None:
+        """At that time (monotonic) the room plays the sound, and shows the picture, of those moments (sender's clock)."""
         ...
 
     def fresh(self) -> None:
@@ -143,7 +150,9 @@ class RoomClient:
                 frame = event.frame
                 if frame.type != rtc.VideoBufferType.I420:
                     frame = frame.convert(rtc.VideoBufferType.I420)
-                self._sink.picture(_picture(frame))
+                now_s, shown_s = time.monotonic(), event.timestamp_us / 1e6
+                is_ours = abs(shown_s - now_s) < RENDER_WITHIN_S
+                self._sink.picture(_picture(frame), shown_s if is_ours else now_s)
         finally:
             await _end(stream)
 
@@ -165,14 +174,14 @@ class RoomClient:
             except (TimeoutError, RuntimeError) as exc:
                 log.debug("no statistics of the room", extra={"kind": type(exc).__name__})
                 continue
-            at_ms: dict[str, float] = {}
+            at_s, at_ms = time.monotonic(), dict[str, float]()
             # One connection has them in the one list, two connections in the other.
             for entry in (*stats.publisher_stats, *stats.subscriber_stats):
                 if entry.WhichOneof("stats") == "inbound_rtp":
                     inbound = entry.inbound_rtp
                     at_ms[inbound.stream.kind] = inbound.inbound.estimated_playout_timestamp
             if at_ms.get("audio") and at_ms.get("video"):
-                self._sink.apart(at_ms["audio"] - at_ms["video"])
+                self._sink.plays(at_s, at_ms["audio"] / 1000, at_ms["video"] / 1000)
 
 
 def _picture(frame: Any) -> Picture:

@@ -426,8 +426,8 @@ class Viewer:
             # lets them play the two in sync.
             compat.name_stream(sender, f"{room.avatar_sid}|camera", sid)
             self._senders[sid] = sender
+            compat.age_sender_reports(sender, lambda age=track.age: age.age_s)
             if track.kind == "video":
-                compat.age_sender_reports(sender, lambda: room.stage.faults.picture_delay_s)
                 transceiver = next(t for t in connection.getTransceivers() if t.sender is sender)
                 wanted = (f"video/{room.encoding}".lower(), "video/rtx")
                 codecs = [c for c in sender.getCapabilities("video").codecs if c.mimeType.lower() in wanted]

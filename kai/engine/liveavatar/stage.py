@@ -34,6 +34,19 @@ PAST_S: Final = 6.0
 MAX_LATE_S: Final = 0.3
 
 
+class SentAge:
+    """How old a track's newest frame was when it was sent, for the sender's reports: aiortc asks a track for the next frame
+    as soon as it has sent the one before."""
+
+    def __init__(self) -> None:
+        self.captured_s: float | None = None
+        self.age_s = 0.0
+
+    def frame_sent(self) -> None:
+        if self.captured_s is not None:
+            self.age_s = time.monotonic() - self.captured_s
+
+
 class SoundTrack(MediaStreamTrack):
     """The stage's sound for one viewer: 20 ms at 48 000 Hz, both channels the same; ``pts`` counts the stage's samples."""
 
@@ -41,16 +54,18 @@ class SoundTrack(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._blocks: asyncio.Queue[tuple[int, Array] | None] = asyncio.Queue(TRACK_BLOCKS)
+        self._blocks: asyncio.Queue[tuple[int, float, Array] | None] = asyncio.Queue(TRACK_BLOCKS)
+        self.age = SentAge()
 
-    def put(self, index: int, pcm: Array) -> None:
-        _put_newest(self._blocks, (index, pcm))
+    def put(self, index: int, at_s: float, pcm: Array) -> None:
+        _put_newest(self._blocks, (index, at_s, pcm))
 
     async def recv(self) -> av.AudioFrame:
+        self.age.frame_sent()
         block = await self._blocks.get() if self.readyState == "live" else None
         if block is None:
             raise MediaStreamError
-        index, pcm = block
+        index, self.age.captured_s, pcm = block
         # Both channels by ourselves: aiortc's Opus is stereo, and its own way there takes 3 dB off.
         frame = av.AudioFrame.from_ndarray(np.repeat(pcm, 2)[None], format="s16", layout="stereo")
         frame.sample_rate = ROOM_HZ
@@ -70,19 +85,21 @@ class PictureTrack(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._frames: asyncio.Queue[tuple[float, Picture] | None] = asyncio.Queue(TRACK_FRAMES)
+        self._frames: asyncio.Queue[tuple[float, float, Picture] | None] = asyncio.Queue(TRACK_FRAMES)
         self._last_pts = -1
+        self.age = SentAge()
 
-    def put(self, shown_s: float, picture: Picture) -> None:
-        _put_newest(self._frames, (shown_s, picture))
+    def put(self, since_s: float, shown_s: float, picture: Picture) -> None:
+        _put_newest(self._frames, (since_s, shown_s, picture))
 
     async def recv(self) -> av.VideoFrame:
+        self.age.frame_sent()
         shot = await self._frames.get() if self.readyState == "live" else None
         if shot is None:
             raise MediaStreamError
-        shown_s, picture = shot
+        since_s, self.age.captured_s, picture = shot
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-        self._last_pts = frame.pts = max(self._last_pts + 1, round(shown_s * VIDEO_HZ))
+        self._last_pts = frame.pts = max(self._last_pts + 1, round(since_s * VIDEO_HZ))
         frame.time_base = Fraction(1, VIDEO_HZ)
         return frame
 
@@ -118,6 +135,7 @@ class Stage:
         self._viewers: dict[SoundTrack, PictureTrack] = {}
         self._painting: asyncio.Task[None] | None = None
         self._last_picture: Picture | None = None
+        self._shown_s = 0.0
         self.began_s = time.monotonic() - PAST_S
         self.faults = faults
         self.mood = Mood.IDLE
@@ -172,7 +190,7 @@ class Stage:
             pcm = pcm.copy()
             stamp.add_click(pcm, at_s, ROOM_HZ)
         for track in self._viewers:
-            track.put(index, pcm)
+            track.put(index, at_s, pcm)
 
     def _begin_picture(self) -> None:
         if (
@@ -181,7 +199,8 @@ class Stage:
             self._painting = asyncio.create_task(self._paint(), name="stage: paint")
 
     async def _paint(self) -> None:
-        shown_s = time.monotonic() - self.faults.picture_delay_s
+        # A delay that grows lets the picture stand still until its time comes; what was shown does not come again.
+        shown_s = self._shown_s = max(self._shown_s, time.monotonic() - self.faults.picture_delay_s)
         mouth = self._mouth_at(shown_s)
         if self.is_frozen and self._last_picture is not None:
             picture = self._last_picture
@@ -200,7 +219,7 @@ class Stage:
                 stamp.put_stamp(picture[:height], round(shown_s * 1000))
             self._last_picture = picture
         for track in self._viewers.values():
-            track.put(shown_s - self.began_s, picture)
+            track.put(shown_s - self.began_s, shown_s, picture)
 
     def _mouth_at(self, at_s: float) -> _Mouth:
         near = [mouth for mouth in self._mouths if abs(mouth.at_s - at_s) < BLOCK_S]
