@@ -92,11 +92,13 @@ class NextOpened:
 
 @dataclass(frozen=True, slots=True)
 class NextFailed:
-    """The prepared session could not be opened, or was lost before it was shown."""
+    """The prepared session could not be opened, or was lost before it was shown. ``retry_after_s``: the pause that the
+    provider asked for, 0 where it asked for none."""
 
     code: str
     message: str
     is_retryable: bool
+    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,8 +359,10 @@ def _next_failed(state: Faces, event: NextFailed) -> Step:
         # The account allows one session only: the local face covers the exchange.
         if event.code == "avatar-concurrency":
             return _settle(replace(state, leaves="avatar-rotating"), 0.0)
-        return state, ((Arm("rotate", AGAIN_AFTER_S[0]),) if event.is_retryable else ())
-    state, again = _try_again(state, is_retryable=event.is_retryable)
+        return state, (
+            (Arm("rotate", max(AGAIN_AFTER_S[0], event.retry_after_s)),) if event.is_retryable else ()
+        )
+    state, again = _try_again(state, is_retryable=event.is_retryable, not_before_s=event.retry_after_s)
     if state.on is None and state.local is Standby.OPENING:
         return state, (*again, Report(Face.LOCAL, event.code, event.message))
     if state.on is None:
@@ -366,11 +370,11 @@ def _next_failed(state: Faces, event: NextFailed) -> Step:
     return state, (*again, Report(Face.LOCAL, event.code, event.message))
 
 
-def _try_again(state: Faces, *, is_retryable: bool) -> Step:
+def _try_again(state: Faces, *, is_retryable: bool, not_before_s: float = 0.0) -> Step:
     if not is_retryable or not state.wants_cloud or state.is_paused or state.is_over_limit:
         return state, ()
     delay_s = AGAIN_AFTER_S[min(state.failures, len(AGAIN_AFTER_S) - 1)]
-    return replace(state, failures=state.failures + 1), (Arm("again", delay_s),)
+    return replace(state, failures=state.failures + 1), (Arm("again", max(delay_s, not_before_s)),)
 
 
 def _cloud_lost(state: Faces, event: CloudLost, at: float) -> Step:

@@ -260,7 +260,7 @@ class FaceStack:
         except KaiError as exc:
             if face is self._next:
                 self._next = None
-                self._take(policy.NextFailed(exc.code, exc.message, exc.is_retryable))
+                self._take(policy.NextFailed(exc.code, exc.message, exc.is_retryable, exc.retry_after_s))
             return
         except asyncio.CancelledError:
             await face.aclose()

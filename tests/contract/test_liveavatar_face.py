@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import pytest_asyncio
+from livekit import rtc
+from websockets.asyncio.client import connect
 
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar.face import AvatarChoice
@@ -20,8 +24,10 @@ from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import Look
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID
 from kai.errors import FaceError
-from kai.ports import AvatarFace
+from kai.media.stamp import read_stamp
+from kai.ports import AvatarFace, Picture
 from kai.records.paid_sessions import PaidSessions
+from kai.wire import liveavatar as wire
 from tests.contract.suite_face import FaceContract, MakeFace
 from tests.contract.suite_face import Lose as LoseFace
 from tests.support.fakes import FaceLog, tone
@@ -188,6 +194,15 @@ async def test_every_refusal_has_its_own_words(
     assert records.all() == () or code == "avatar-server"
 
 
+async def test_a_pause_that_the_service_asks_for_is_told(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    liveavatar.faults(refuse="token", refuse_status=429, refuse_retry_after_s=7, refuse_times=9)
+    with pytest.raises(FaceError) as raised:
+        await opened(api, records, log)
+    assert (raised.value.code, raised.value.retry_after_s) == ("avatar-rate-limit", 7.0)
+
+
 async def test_nobody_there_is_said_so(records: PaidSessions, log: FaceLog) -> None:
     api = LiveAvatarApi(Account(KEY, "http://127.0.0.1:9"))
     with pytest.raises(FaceError) as raised:
@@ -318,6 +333,84 @@ async def test_small_losses_are_mended_without_a_word(
         await play(face, lambda: PlayoutFinished("a") in log.events)
         assert face.pictures > seen
         assert log.of(LegFailed) == []
+    finally:
+        await face.aclose()
+
+
+async def test_a_service_that_answers_no_ping_is_not_taken_for_lost(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    liveavatar.faults(has_no_pongs=True, speak_after_s=0.2, picture_delay_s=0.0)
+    token = await api.mint(wire.TokenRequest(avatar_id=CHOICE.avatar_id))
+    grant = await api.start(token)
+    assert grant.ws_url is not None
+    async with connect(grant.ws_url, ping_interval=0.2, ping_timeout=0.3) as believer:
+        async with asyncio.timeout(10):
+            await believer.wait_closed()
+        assert believer.close_code in (1006, 1011)
+    await api.stop(token.session_id)
+    face = await opened(api, records, log)
+    try:
+        face.speak("a", tone(300))
+        face.end_segment("a")
+        await play(face, lambda: PlayoutFinished("a") in log.events)
+        assert log.of(LegFailed) == []
+    finally:
+        await face.aclose()
+
+
+async def test_one_token_for_two_joiners_is_told_and_the_session_is_stopped(
+    api: LiveAvatarApi,
+    records: PaidSessions,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grants: list[wire.StartGrant] = []
+    start = api.start
+
+    async def noted(token: wire.TokenGrant) -> wire.StartGrant:
+        grants.append(await start(token))
+        return grants[-1]
+
+    monkeypatch.setattr(api, "start", noted)
+    face = await opened(api, records, log)
+    intruder = rtc.Room()
+    try:
+        await intruder.connect(grants[0].livekit_url, grants[0].livekit_client_token)
+        failed = await log.wait_for_a(LegFailed, 10)
+        assert (failed.code, failed.is_retryable) == ("avatar-replaced", False)
+    finally:
+        await face.aclose()
+        await intruder.disconnect()
+    assert liveavatar.bill()["running"] == 0
+
+
+@pytest.mark.long
+async def test_a_slow_consumer_sees_the_newest_picture_and_nothing_piles_up(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    """The SDK's queue has no bound of its own: a consumer of 10 pictures a second would be 0.6 s later each second."""
+    liveavatar.faults(picture_delay_s=0.0, has_test_marks=True)
+    face = await opened(api, records, log)
+    ages: list[float] = []
+    picture = face.picture
+
+    def slow(shown: Picture, shown_s: float) -> None:
+        time.sleep(0.1)
+        stamped_ms = read_stamp(shown[: shown.shape[0] * 2 // 3])
+        if stamped_ms is not None:
+            ages.append(time.monotonic() - stamped_ms / 1000)
+        picture(shown, shown_s)
+
+    memory = psutil.Process().memory_info
+    try:
+        face.picture = slow
+        await play(face, lambda: len(ages) > 10, 20)
+        before_bytes = memory().rss
+        await play(face, lambda: len(ages) > 60, 60)
+        assert np.median(ages[-10:]) < np.median(ages[:10]) + 0.5
+        assert memory().rss - before_bytes < 60e6
     finally:
         await face.aclose()
 

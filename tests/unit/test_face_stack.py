@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from kai.core.config import AvatarConfig
 from kai.core.events import CreditsReported, FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
-from kai.core.faces import Face
+from kai.core.faces import Face, Next, TimeCame
 from kai.core.state import AgentState, Look
 from kai.errors import FaceError
 from kai.ports import AvatarFace
@@ -211,3 +211,24 @@ async def test_what_a_paid_session_costs_is_passed_on(stand: Stand, log: FaceLog
     told = CreditsReported("s1", 2, 48.0)
     stand.clouds[0]._emit(told)
     assert log.of(CreditsReported) == [told]
+
+
+async def test_a_session_that_takes_over_in_mid_sentence_goes_on_at_the_heard_sample(
+    stand: Stand, log: FaceLog
+) -> None:
+    stack = stand.stack
+    said = tone(2000)
+    stack.speak("a", said)
+    stack.end_segment("a")
+    before = await play(stack, 40)
+    stack._take(TimeCame("rotate"))
+    await log.wait(lambda: stack._state.next is Next.READY)
+    assert stack._cloud is stand.clouds[0]
+    stack._take(TimeCame("deadline"))
+    assert stack._cloud is stand.clouds[1]
+    after = await play(stack, 70)
+    whole = np.concatenate([before, after])[: 2 * len(said)]
+    assert np.array_equal(whole[::2], said)
+    await log.wait(lambda: stand.clouds[0].is_closed)
+    await log.wait_for(PlayoutFinished("a"))
+    assert log.of(PlayoutStarted, PlayoutFinished) == [PlayoutStarted("a"), PlayoutFinished("a")]

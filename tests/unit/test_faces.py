@@ -264,6 +264,19 @@ def test_another_choice_brings_a_fresh_session_unless_none_is_wanted() -> None:
     assert story.do(ChoiceChanged()) == ()
 
 
+def test_a_pause_that_the_provider_asks_for_is_given() -> None:
+    busy = NextFailed("avatar-rate-limit", "Too many.", is_retryable=True, retry_after_s=33.0)
+    story = Story()
+    story.do(Began(), LocalOpened())
+    assert delays(story.do(busy))["again"] == 33.0
+    story = on_cloud()
+    story.do(TimeCame("rotate"))
+    assert delays(story.do(busy))["rotate"] == 33.0
+    story = Story()
+    story.do(Began(), LocalOpened())
+    assert delays(story.do(replace(busy, retry_after_s=1.0)))["again"] == AGAIN_AFTER_S[0]
+
+
 def test_a_stir_puts_silence_off() -> None:
     orders = on_cloud().do(Stirred())
     assert delays(orders)["silence-soon"] == SILENCE_S - WARN_BEFORE_S

@@ -63,10 +63,10 @@ ADVICE: Final[dict[str, tuple[str, bool]]] = {
 """Words, and whether trying once more can help, by code."""
 
 
-def trouble(code: str) -> FaceError:
-    """The error of that code."""
+def trouble(code: str, *, retry_after_s: float = 0.0) -> FaceError:
+    """The error of that code. ``retry_after_s``: how long the service asked to be left alone."""
     message, is_retryable = ADVICE[code]
-    return FaceError(message, code=code, is_retryable=is_retryable)
+    return FaceError(message, code=code, is_retryable=is_retryable, retry_after_s=retry_after_s)
 
 
 def explain(refusal: Refusal) -> FaceError:
@@ -80,10 +80,10 @@ def explain(refusal: Refusal) -> FaceError:
         case 401 | 403:
             return trouble("avatar-wrong-key")
         case 429:
-            return trouble("avatar-rate-limit")
+            return trouble("avatar-rate-limit", retry_after_s=refusal.retry_after_s or 0.0)
         case 404 | 422:
             return trouble("avatar-unusable")
         case status if status >= 500:
-            return trouble("avatar-server")
+            return trouble("avatar-server", retry_after_s=refusal.retry_after_s or 0.0)
         case _:
             return trouble("avatar-refused")

@@ -64,6 +64,7 @@ def _serve(listener: socket.socket, run_key: str | None, switches: dict[str, Any
 
     from kai.compat import rtc
     from kai.engine.liveavatar.faults import Faults
+    from kai.engine.liveavatar.pongs import protocol_with_pongs
     from kai.engine.liveavatar.server import LiveAvatarServer
     from kai.errors import ConfigError
 
@@ -90,6 +91,7 @@ def _serve(listener: socket.socket, run_key: str | None, switches: dict[str, Any
         log_config=None,
         access_log=False,
         server_header=False,
+        ws=protocol_with_pongs(lambda: not server.faults.has_no_pongs),
         ws_max_size=4 << 20,
         timeout_keep_alive=2,
         timeout_graceful_shutdown=GRACEFUL_S,

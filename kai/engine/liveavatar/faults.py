@@ -55,6 +55,8 @@ class Faults:
     is_never_connected: bool = False
     is_deaf: bool = False
     """The control socket takes everything and answers nothing."""
+    has_no_pongs: bool = False
+    """The control socket answers no ping, as the service does under load; whoever believes pings cuts a healthy line."""
     events: Events = "both"
     has_double_starts: bool = False
     has_old_ids: bool = False
