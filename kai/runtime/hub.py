@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GRACE_S = 20.0
+LEFT_GRACE_S = 8.0
+"""For a page that said that it goes: a refresh is back within 3 s, and every further second may cost."""
 POLL_S = 1.0
 MIC_ALIVE_S = 5.0
 MAX_ACTIVE_TALKS = 8
@@ -94,6 +96,7 @@ class Talk:
         self._streams = 0
         self._lock = threading.Lock()
         self._seen_at_s = time.monotonic()
+        self._has_left = False
 
     def snapshot(self) -> SessionState:
         """The present state."""
@@ -115,11 +118,18 @@ class Talk:
         """A Streamlit session shows this talk; ``is_active`` tells for how long."""
         with self._lock:
             self._tabs[tab_id] = is_active
+            self._has_left = False
 
     def stream_opened(self) -> None:
         """A page listens to the talk's events."""
         with self._lock:
             self._streams += 1
+            self._has_left = False
+
+    def page_left(self) -> None:
+        """The page says that it goes away; the lease is shorter until one is back."""
+        with self._lock:
+            self._has_left = True
 
     def stream_closed(self) -> None:
         """A page listens no more."""
@@ -136,7 +146,7 @@ class Talk:
         """Whether the lease holds: somebody is there, or was within the grace."""
         if self.is_attended() or self.browser.hears_page(MIC_ALIVE_S):
             self._seen_at_s = now_s
-        return now_s - self._seen_at_s < GRACE_S
+        return now_s - self._seen_at_s < (LEFT_GRACE_S if self._has_left else GRACE_S)
 
 
 MakeSession = Callable[[str], tuple[Session, Page]]
@@ -177,6 +187,7 @@ class SessionHub:
         self._lock = threading.Lock()
         self._is_open = False
         self._lease: asyncio.Task[None] | None = None
+        self._tasks = 0
 
     def start(self) -> None:
         """Start Kai's loop and the services. Returns at once; they warm up meanwhile."""
@@ -261,11 +272,13 @@ class SessionHub:
             "engine": services.is_ready,
             "talks": count,
             "active_talks": active,
+            "tasks": self._tasks,
         }
 
     async def _watch_leases(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
+            self._tasks = len(asyncio.all_tasks())
             now_s = time.monotonic()
             for talk in self._drop(lambda talk, now_s=now_s: not talk.is_held(now_s)):
                 log.info("talk ended, nobody is there")

@@ -76,6 +76,13 @@ async def _keep_alive(request: Request, browser_id: str, desk: Desk) -> dict[str
 
 async def _stop(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]:
     body = await read_json(request)
+    if "talk_id" in body:
+        # A page's last word: the avatar of its talk is stopped unless a page, perhaps the same one reloaded, is there soon.
+        talk = host.find_talk(str(body["talk_id"]), browser_id)
+        if talk is None:
+            raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
+        talk.page_left()
+        return {}
     await _on_kais_loop(desk.stop(browser_id, str(body.get("session_id", ""))))
     return {}
 

@@ -117,12 +117,23 @@ async def test_starts_are_limited(desk: AvatarDesk, liveavatar: RunningLiveAvata
 # -- the routes --------------------------------------------------------------------------------------------------------
 
 
+class LeavingTalk:
+    has_left = False
+
+    def page_left(self) -> None:
+        self.has_left = True
+
+
 class Hub:
-    """What the routes need: a loop and a desk on it."""
+    """What the routes need: a loop and a desk on it, and a talk of Ann's."""
 
     def __init__(self, desk: AvatarDesk | None, loop: LoopThread) -> None:
         self.avatar_desk = desk
         self.submit = loop.submit
+        self.talk = LeavingTalk()
+
+    def find(self, talk_id: str, browser_id: str) -> LeavingTalk | None:
+        return self.talk if (talk_id, browser_id) == ("talk-of-ann", ANN) else None
 
 
 @pytest.fixture
@@ -188,6 +199,15 @@ def test_without_a_cookie_a_ticket_or_a_key_there_is_nothing(client: TestClient)
     assert hub is not None
     hub.avatar_desk = None  # pyright: ignore
     assert client.post("/api/avatar/ticket").json()["error"]["code"] == "no-avatar"
+
+
+def test_a_pages_last_word_is_for_its_own_talk(client: TestClient) -> None:
+    hub = host.current_hub()
+    assert isinstance(hub, Hub)
+    assert client.post("/api/avatar/stop", json={"talk_id": "talk-of-bob"}).status_code == 404
+    assert not hub.talk.has_left
+    assert client.post("/api/avatar/stop", json={"talk_id": "talk-of-ann"}).status_code == 200
+    assert hub.talk.has_left
 
 
 def test_a_refusal_has_no_word_of_the_provider(client: TestClient, liveavatar: RunningLiveAvatar) -> None:

@@ -83,6 +83,23 @@ def test_an_open_tab_or_stream_holds_the_talk(hub: SessionHub) -> None:
     until(lambda: hub.find(talk.id, "browser-1") is None)
 
 
+def test_a_page_that_said_that_it_goes_is_waited_for_less_long_until_one_is_back(
+    hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "GRACE_S", 20.0)
+    talk = hub.create("browser-1")
+    # Times of the monotonic clock are told, so nothing is waited for.
+    now_s = time.monotonic()
+    talk.stream_opened()
+    assert talk.is_held(now_s)
+    talk.stream_closed()
+    talk.page_left()
+    assert talk.is_held(now_s + hub_module.LEFT_GRACE_S / 2)
+    assert not talk.is_held(now_s + hub_module.LEFT_GRACE_S + 0.01)
+    talk.attach_tab("tab", lambda: False)
+    assert talk.is_held(now_s + hub_module.LEFT_GRACE_S + 0.01)
+
+
 def test_too_many_talks_are_refused_in_words_and_pages_that_only_look_do_not_count(hub: SessionHub) -> None:
     for n in range(MAX_ACTIVE_TALKS):
         hub.create(f"visitor-{n}")

@@ -68,6 +68,13 @@ class Desk {
     document.addEventListener("fullscreenchange", this.onFullscreen);
     this.onVisible = () => { if (document.hidden) this.onLeave(); if (this.isPresenting && !document.hidden) this.stayAwake(); };
     document.addEventListener("visibilitychange", this.onVisible);
+    // A page that goes while an avatar is paid for says so; without it the talk would wait longer for somebody to come back.
+    this.onHide = () => {
+      if (!this.view?.isFacePaid) return;
+      const left = new Blob([JSON.stringify({ talk_id: this.data.talkId })], { type: "application/json" });
+      navigator.sendBeacon("/api/avatar/stop", left);
+    };
+    window.addEventListener("pagehide", this.onHide);
     this.onPointer = () => this.showBar();
     document.addEventListener("pointermove", this.onPointer);
     navigator.mediaDevices?.addEventListener?.("devicechange", this.onDevices);
@@ -92,6 +99,7 @@ class Desk {
     document.removeEventListener("keydown", this.onKey, true);
     document.removeEventListener("keyup", this.onKeyUp, true);
     window.removeEventListener("blur", this.onLeave);
+    window.removeEventListener("pagehide", this.onHide);
     this.onLeave();
     document.removeEventListener("fullscreenchange", this.onFullscreen);
     document.removeEventListener("visibilitychange", this.onVisible);
