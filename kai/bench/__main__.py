@@ -19,6 +19,9 @@ PARTS = {
     "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
     "avatar": "sound against picture and interruption with the cloud face, the local LiveAvatar in HeyGen's place",
 }
+LONG_PARTS = {
+    "soak": "what grows in a long talk (--minutes, 30 if not given) with the cloud face; only when it is named",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,17 +29,23 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m kai.bench",
         description="Measures Kai on this machine.",
-        epilog="Parts: " + "; ".join(f"{name} ({text})" for name, text in PARTS.items()),
+        epilog="Parts: " + "; ".join(f"{name} ({text})" for name, text in {**PARTS, **LONG_PARTS}.items()),
     )
     parser.add_argument(
-        "parts", nargs="*", metavar="part", choices=[*PARTS, []], help="which to run; all by default"
+        "parts",
+        nargs="*",
+        metavar="part",
+        choices=[*PARTS, *LONG_PARTS, []],
+        help="which to run; all but the soak by default",
     )
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long the soak lasts")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {"machine": machine()}
     print_figures("machine", figures["machine"])
     for part in options.parts or PARTS:
-        figures[part] = importlib.import_module(f"kai.bench.{part}").run()
+        run = importlib.import_module(f"kai.bench.{part}").run
+        figures[part] = run(options.minutes) if part in LONG_PARTS else run()
         print_figures(part, figures[part])
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)

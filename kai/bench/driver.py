@@ -70,7 +70,6 @@ _WATCH_JS = """
 _MEASURE_JS = """
 async () => {
   if (window.__kaiMeasured) return;
-  const video = document.querySelector('video');
   const M = window.__kaiMeasured = { sound: [], mic: [], frames: [], marks: [], level: 0 };
   const context = new AudioContext({ latencyHint: 'interactive' });
   const code = `class Onsets extends AudioWorkletProcessor {
@@ -96,11 +95,11 @@ async () => {
       else list.push([kind, value]);
     };
   };
-  tap(video.srcObject, M.sound, 0.01, 900, true);
   tap(window.__kaiMic, M.mic, 0.01, 700, false);
   const canvas = document.createElement('canvas');
   const pen = canvas.getContext('2d', { willReadFrequently: true });
-  const seen = (now, meta) => {
+  const look = (video) => {
+    if (video !== shown) return;
     const at = performance.timeOrigin + performance.now();
     M.frames.push(at);
     const w = video.videoWidth, h = video.videoHeight;
@@ -115,9 +114,20 @@ async () => {
       let told = 0; for (let i = 32; i < 40; i++) told = told * 2 + bits[i];
       if (told === check) M.marks.push([at, value]);
     }
-    video.requestVideoFrameCallback(seen);
+    video.requestVideoFrameCallback(() => look(video));
   };
-  video.requestVideoFrameCallback(seen);
+  // A page that connects again has another video, and another stream in it.
+  let shown = null, heard = null;
+  const follow = () => {
+    const video = document.querySelector('video');
+    if (video && video !== shown) { shown = video; video.requestVideoFrameCallback(() => look(video)); }
+    const stream = video && video.srcObject;
+    if (!stream || stream === heard || !stream.getAudioTracks().length) return;
+    heard = stream;
+    tap(stream, M.sound, 0.01, 900, true);
+  };
+  follow();
+  setInterval(follow, 250);
 }
 """
 

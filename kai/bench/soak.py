@@ -1,0 +1,103 @@
+"""A long talk with the cloud face, the local LiveAvatar in HeyGen's place: what grows, and whether sound and picture part."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import psutil
+
+from kai.bench.avatar import KEY, local_liveavatar, offsets, set_delay
+from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.bench.talk import find_chromium, percentile
+
+QUESTIONS = ("What can you do?", "What is your name?", "What day is it today?", "Who made you?")
+ASK_EVERY_S = 12.0
+SAMPLE_EVERY_S = 15.0
+WARM_S = 120.0
+"""What is loaded late (another model, a second session's library) is there by then."""
+SESSION_S = 600
+"""Sessions are short, so that a talk of half an hour has fresh ones in it."""
+
+
+def run(minutes: float = 30.0) -> dict[str, Any]:
+    """Memory, threads, open files and sockets, and tasks of the app and its children, at the beginning and at the end."""
+    samples: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder, local_liveavatar() as url:
+        env = {
+            "KAI_TEST_MARKS": "1",
+            "LIVEAVATAR_API_KEY": KEY,
+            "KAI_LIVEAVATAR_URL": url,
+            "KAI_LIVEAVATAR_ENCODING": "VP8",
+            "KAI_LIVEAVATAR_MINUTES": str(minutes + 10),
+            "KAI_STATE_DIR": folder,
+        }
+        with AppProcess(env=env) as app, visitor(find_chromium()) as person:
+            app.wait_ready()
+            set_delay(url, 0.4, max_session_s=SESSION_S)
+            person.open(app.url)
+            person.start()
+            person.wait_picture(60)
+            person.wait_state("Listening", 60)
+            person.measure()
+            from_ms = float(person.page.evaluate("() => Date.now()"))
+            began_s = time.monotonic()
+            next_ask_s = next_sample_s = began_s
+            asked = 0
+            while (now_s := time.monotonic()) < began_s + 60 * minutes:
+                if now_s >= next_ask_s:
+                    person.say(QUESTIONS[asked % len(QUESTIONS)])
+                    asked, next_ask_s = asked + 1, now_s + ASK_EVERY_S
+                if now_s >= next_sample_s:
+                    samples.append({"at_s": now_s - began_s, **sample(app)})
+                    next_sample_s = now_s + SAMPLE_EVERY_S
+                person.page.wait_for_timeout(500)
+            answered = sum(role == "assistant" for role, _ in person.lines())
+            apart = halves(person, from_ms)
+    return {
+        "minutes": minutes,
+        "asked": asked,
+        "answered": answered,
+        **growth(samples),
+        **apart,
+    }
+
+
+def sample(app: AppProcess) -> dict[str, float]:
+    """What the app and its children hold now, by what it is."""
+    found = {"memory_mb": 0.0, "threads": 0.0, "files_and_sockets": 0.0, "children": 0.0}
+    for process in (app.process, *app.children()):
+        with contextlib.suppress(psutil.Error):
+            found["memory_mb"] += process.memory_full_info().uss / 2**20
+            found["threads"] += process.num_threads()
+            found["files_and_sockets"] += process.num_fds()
+            found["children"] += process is not app.process
+    health = app.health() or {}
+    found["tasks"] = float(health.get("tasks", np.nan))
+    return found
+
+
+def growth(samples: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """The median of each quantity in the first and in the last quarter of the time after `WARM_S`."""
+    warm = [s for s in samples if s["at_s"] >= min(WARM_S, samples[-1]["at_s"] / 2)]
+    quarter = max(1, len(warm) // 4)
+    told: dict[str, Any] = {"samples": len(warm)}
+    for name in sorted(set(warm[0]) - {"at_s"}):
+        ends = [float(np.median([s[name] for s in part])) for part in (warm[:quarter], warm[-quarter:])]
+        told[f"{name}_first_and_last_quarter"] = [round(value, 1) for value in ends]
+    return told
+
+
+def halves(person: Visitor, from_ms: float) -> dict[str, Any]:
+    """Sound against picture in the first and in the second half, in the page."""
+    seen = person.measured()
+    middle_ms = (from_ms + float(person.page.evaluate("() => Date.now()"))) / 2
+    both = offsets(seen, from_ms)
+    later = offsets(seen, middle_ms)
+    sooner = both[: len(both) - len(later)]
+    medians = [percentile(part, 50) for part in (sooner, later)]
+    return {"sound_against_picture_p50_by_half_ms": [None if m is None else round(m) for m in medians]}
