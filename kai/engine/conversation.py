@@ -790,7 +790,7 @@ class Conversation:
         await self._flush(speaking)
         item = speaking.answer.close_item()
         if item is not None:
-            speaking.entries[-1].item = item
+            speaking.entries[-1].finish(item)
 
     def _tell_trouble(self, trouble: Trouble, answer: Answer) -> str:
         """Tells the client what is wrong; the words for the person, who is told too."""
@@ -889,7 +889,7 @@ class Conversation:
         item = answer.finish(status, reason=reason, usage=usage)
         entry = None if item is None else self._items.get(item.id or "")
         if entry is not None and item is not None:
-            entry.item = item
+            entry.finish(item)
         self._answer = None
         self._answering = None
         self._send(wire.RateLimitsUpdated(rate_limits=self._limits))

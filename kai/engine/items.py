@@ -21,13 +21,15 @@ class Entry:
     """An item and what the wire does not show of it.
 
     `words` are Kai's spoken words with the end of each in ms of the item's sound; `transcribing` is the task that will
-    write the person's words into the item. `continues` is the person's item whose end was taken for that of the sentence.
+    write the person's words into the item. `is_cut` when Kai's speech was truncated, which may be while it is still made.
+    `continues` is the person's item whose end was taken for that of the sentence.
     """
 
     item: Item
     audio_ms: int = 0
     words: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     transcribing: asyncio.Task[None] | None = None
+    is_cut: bool = False
     continues: Entry | None = None
 
     @property
@@ -42,20 +44,28 @@ class Entry:
 
     @property
     def is_kais_speech(self) -> bool:
-        return any(part.type == "output_audio" for part in self.item.content or ())
+        return bool(self.words) or any(part.type == "output_audio" for part in self.item.content or ())
 
     def add_clause(self, clause: Clause) -> None:
-        """Lengthens Kai's speech by `clause`."""
+        """Lengthens Kai's speech by `clause`, unless it was cut."""
+        if self.is_cut:
+            return
         start_ms = self.audio_ms
         self.words += [
             (span.word, start_ms + span.end_sample * 1000 // SAMPLE_RATE_HZ) for span in clause.words
         ]
         self.audio_ms += len(clause.pcm) * 1000 // SAMPLE_RATE_HZ
 
+    def finish(self, item: Item) -> None:
+        """Kai's message is made; of one that was cut meanwhile only what was kept stays."""
+        if not self.is_cut:
+            self.item = item
+
     def truncate(self, audio_end_ms: int) -> None:
         """Keeps of Kai's speech only what ends by `audio_end_ms`, so that nobody thinks the rest was heard."""
         self.words = [(word, end_ms) for word, end_ms in self.words if end_ms <= audio_end_ms]
         self.audio_ms = min(self.audio_ms, audio_end_ms)
+        self.is_cut = True
         text = " ".join(word for word, _ in self.words)
         self.item = replace(self.item, status="incomplete", content=(assistant_part(text, speaks=True),))
 

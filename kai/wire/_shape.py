@@ -37,6 +37,11 @@ UNSET: Final = Unset.UNSET
 AS_NULL: Final = {"as_null": True}
 
 
+def as_null_in(*kinds: str) -> dict[str, object]:
+    """The same, in records of these ``type``s only."""
+    return {"as_null": frozenset(kinds)}
+
+
 class ShapeError(ProtocolError):
     """A JSON value does not fit; `param` is the path of the field (``session.audio.input``)."""
 
@@ -62,11 +67,17 @@ def to_json(record: object) -> dict[str, object]:
     for spec in fields(cast("Any", record)):
         value = getattr(record, spec.name)
         if value is UNSET or (
-            value is None and not spec.metadata.get("as_null") and spec.default is not UNSET
+            value is None
+            and spec.default is not UNSET
+            and not _stands_as_null(record, spec.metadata.get("as_null"))
         ):
             continue
         out[spec.name] = _value_to_json(value)
     return out
+
+
+def _stands_as_null(record: Any, as_null: bool | frozenset[str] | None) -> bool:
+    return record.type in as_null if isinstance(as_null, frozenset) else bool(as_null)
 
 
 def _value_to_json(value: Any) -> object:

@@ -36,11 +36,14 @@ class ClientMistake(ProtocolError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPart:
     """One part of an item; in ``response.content_part.*`` `type` is ``text`` or ``audio``, in an item it is
-    ``input_text``, ``input_audio``, ``input_image``, ``output_text`` or ``output_audio``."""
+    ``input_text``, ``input_audio``, ``input_image``, ``output_text`` or ``output_audio``.
+
+    What a person said has a ``transcript`` of ``null`` until it is known: clients take one that is absent for a fault.
+    """
 
     type: str
     text: str | None = None
-    transcript: str | None = None
+    transcript: str | None = field(default=None, metadata=_shape.as_null_in("input_audio"))
     audio: str | None = None
     image_url: str | None = None
     detail: str | None = None

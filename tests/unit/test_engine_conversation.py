@@ -9,6 +9,7 @@ import pytest
 
 from kai.engine.conversation import Hearing, agreed_words
 from kai.engine.playout import Playout
+from kai.engine.script import Script
 from kai.engine.speech.recognition import Transcript
 from kai.wire import realtime as wire
 from tests.support.engine_talk import TYPED, Talk, talking
@@ -159,6 +160,21 @@ async def test_the_clients_cancel_leaves_what_is_queued_and_its_clear_drops_it()
         assert talk.transport.types[-2:] == ["output_audio_buffer.cleared", "conversation.item.truncated"]
         talk.do(wire.OutputAudioClear())
         assert talk.transport.types[-1] == "conversation.item.truncated"
+
+
+async def test_an_answer_may_be_truncated_while_it_is_still_made_and_stays_so() -> None:
+    script = Script({"turns": [[{"say": "One two. Three four. Five"}, {"wait_ms": 200}, {"say": "six."}]]})
+    async with talking(plays_sound=False, thinker=script) as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        item_id = (await talk.transport.wait(wire.OutputTranscriptDelta)).item_id
+        talk.do(wire.ItemTruncate(item_id=item_id, content_index=0, audio_end_ms=500))
+        await talk.transport.wait(wire.ItemTruncated)
+        await talk.transport.wait(wire.ResponseDone)
+        talk.do(wire.ItemRetrieve(item_id=item_id))
+        kept = (await talk.transport.wait(wire.ItemRetrieved)).item
+    assert "error" not in talk.transport.types
+    assert (kept.status, kept.content[0].transcript) == ("incomplete", "One")
 
 
 async def test_an_answer_beside_the_conversation_is_not_remembered() -> None:

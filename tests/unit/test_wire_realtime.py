@@ -302,3 +302,13 @@ def test_marks_of_another_kind_are_nothing_and_broken_ones_are_an_error() -> Non
     for broken in ({**whole, "rtp_time": None}, {**whole, "words": [["a", 1]]}, {**whole, "visemes": 3}):
         with pytest.raises(ProtocolError):
             marks.decode(json.dumps(broken))
+
+
+def test_what_a_person_said_has_a_transcript_that_is_null_until_it_is_known() -> None:
+    def content_of(part: wire.ContentPart) -> dict[str, object]:
+        item = wire.Item(id="i", type="message", role="user", content=(part,))
+        return json.loads(wire.encode(wire.ItemAdded(item=item)))["item"]["content"][0]
+
+    assert content_of(wire.ContentPart(type="input_audio")) == {"type": "input_audio", "transcript": None}
+    assert content_of(wire.ContentPart(type="input_text", text="Hi")) == {"type": "input_text", "text": "Hi"}
+    assert content_of(wire.ContentPart(type="input_audio", transcript="Hi"))["transcript"] == "Hi"
