@@ -20,6 +20,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support.strangers import LEFT_OUT
+
 GRACE_S = 3.0
 """How long a test's leftovers may take to go. Longer than a loop's close or a UDP transport's, shorter than a time-out."""
 
@@ -164,8 +166,22 @@ def part_of(nodeid: str) -> str:
     return "browser" if room == "browser" else "unit"
 
 
+def tell_of_left_out_strangers(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tests whose stranger could not be installed, each with its reason."""
+    reasons = [
+        str(report.longrepr[2])
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and LEFT_OUT in str(report.longrepr[2])
+    ]
+    if reasons:
+        terminalreporter.section("STRANGERS LEFT OUT", sep="!", red=True, bold=True)
+    for reason in reasons:
+        terminalreporter.line(reason.removeprefix("Skipped: "), red=True, bold=True)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what each part took beside its budget."""
+    """Print what each part took beside its budget, and loudly which strangers were left out."""
+    tell_of_left_out_strangers(terminalreporter)
     spent: dict[str, float] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:

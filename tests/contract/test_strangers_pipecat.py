@@ -1,20 +1,19 @@
 """Pipecat's HeyGenClient, unmodified but for the base URL, against the local LiveAvatar.
 
-Pipecat needs another version of ``livekit`` and takes minutes to install, so it lives in an environment of its own
-(``.venv/strangers``), made by `make long`.
+Pipecat needs another version of ``livekit`` and takes minutes to install, so it lives in an environment of its own.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from kai.engine.liveavatar.account import AVATARS
 from tests.support.liveavatar import RunningLiveAvatar, liveavatar, liveavatar_process
+from tests.support.strangers import python_with
 
 __all__ = ["liveavatar", "liveavatar_process"]
 
@@ -22,22 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PIPECAT = "pipecat-ai[heygen]==1.14.0"
 
 
-@pytest.fixture(scope="module")
-def stranger() -> Path:
-    """A Python that has Pipecat."""
-    folder = ROOT / ".venv" / "strangers"
-    python = folder / "bin" / "python"
-    done = folder / "pipecat-is-here"
-    if not done.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", PIPECAT], check=True)
-        done.touch()
-    return python
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_pipecats_client_sees_hears_speaks_and_stops(stranger: Path, liveavatar: RunningLiveAvatar) -> None:
+def test_pipecats_client_sees_hears_speaks_and_stops(liveavatar: RunningLiveAvatar) -> None:
+    stranger = python_with(PIPECAT)
     script = ROOT / "tests" / "support" / "pipecat_client.py"
     run = subprocess.run(
         [str(stranger), str(script), liveavatar.url, next(iter(AVATARS))],
