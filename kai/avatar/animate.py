@@ -74,9 +74,17 @@ BLINK_CLOSE_S, BLINK_HOLD_S, BLINK_OPEN_S = 0.085, 0.040, 0.200
 _BLINK_S = BLINK_CLOSE_S + BLINK_HOLD_S + BLINK_OPEN_S
 _DOUBLE_BLINK_SHARE = 0.12
 _DOUBLE_BLINK_AFTER_S = 0.34
-MOOD_BLINK_GAP_S = 1.6
+MOOD_BLINK_GAP_S = 2.2
 """A change of mood makes the eyes blink, unless they did within this time."""
+_MOST_BLINKS, _BLINK_WINDOW_S = 5, 10.0
+"""No more blinks than these in any such time: changes of mood and double blinks would else come in clusters."""
 _MIN_PAUSE_S, _MAX_PAUSE_S = 1.2, 7.0
+
+_NOD_S = 0.85
+_NOD_PAUSE_S = (2.2, 5.5)
+
+STARTLE_S = 0.38
+"""So long a face that was cut short looks up, before it listens."""
 
 _MAX_STEP_S = 0.5
 
@@ -98,6 +106,12 @@ class Life:
     eyes: tuple[float, float]
     slow_loudness: float
     emphasis: float
+    recent_blinks: tuple[float, ...] = ()
+    """When the last `_MOST_BLINKS` began, oldest first."""
+    nod_at_s: float = -10.0
+    nods: int = 1
+    next_nod_s: float = 0.0
+    startled_at_s: float = -10.0
 
 
 def begin(seed: int, at_s: float, mood: Mood = Mood.IDLE) -> Life:
@@ -130,7 +144,8 @@ def advance(
     step_s = min(max(at_s - life.at_s, 0.0), _MAX_STEP_S)
     life = _blink(life, at_s, mood)
     life = _glance(life, at_s, mood)
-    pose, speed = _follow(life, POSES[mood], step_s)
+    life = _nod(life, at_s, mood)
+    pose, speed = _follow(life, _wanted(life, at_s, mood), step_s)
     towards = 1 - math.exp(-22 * step_s)
     eyes = tuple(e + (g - e) * towards for e, g in zip(life.eyes, life.glance, strict=True))
     slow = life.slow_loudness + (loudness - life.slow_loudness) * (1 - math.exp(-6.6 * step_s))
@@ -152,6 +167,11 @@ def advance(
     return life, params
 
 
+def interrupt(life: Life, at_s: float) -> Life:
+    """The face was cut short at this time: it looks up, eyes and brows raised, drawn back a little, and then gives way."""
+    return replace(life, startled_at_s=at_s)
+
+
 def eyelid(since_s: float) -> float:
     """How far a blink has shut the eyes, 0 to 1, so long after it began."""
     if not 0 <= since_s < _BLINK_S:
@@ -168,12 +188,56 @@ def _blink(life: Life, at_s: float, mood: Mood) -> Life:
         life = replace(life, next_blink_s=min(life.next_blink_s, at_s + 0.05))
     if at_s < life.next_blink_s:
         return life
+    if len(life.recent_blinks) == _MOST_BLINKS and at_s - life.recent_blinks[0] < _BLINK_WINDOW_S:
+        return replace(life, next_blink_s=life.recent_blinks[0] + _BLINK_WINDOW_S)
+    recent = (*life.recent_blinks, at_s)[-_MOST_BLINKS:]
     is_double = chance.uniform(life.seed, life.draws) < _DOUBLE_BLINK_SHARE
     just_doubled = life.next_blink_s - life.blink_at_s < _DOUBLE_BLINK_AFTER_S + 0.05
     pause_s = min(max(chance.gamma3(life.seed, life.draws + 1, 1.25), _MIN_PAUSE_S), _MAX_PAUSE_S)
     if is_double and not just_doubled:
         pause_s = _DOUBLE_BLINK_AFTER_S
-    return replace(life, blink_at_s=at_s, next_blink_s=at_s + pause_s, draws=life.draws + 4)
+    return replace(
+        life, blink_at_s=at_s, next_blink_s=at_s + pause_s, draws=life.draws + 4, recent_blinks=recent
+    )
+
+
+def _nod(life: Life, at_s: float, mood: Mood) -> Life:
+    """A listener nods now and then, once or twice, never in time."""
+    if mood is not Mood.LISTENING:
+        return replace(life, next_nod_s=max(life.next_nod_s, at_s + 0.9))
+    if at_s < life.next_nod_s:
+        return life
+    shortest_s, longest_s = _NOD_PAUSE_S
+    pause_s = shortest_s + (longest_s - shortest_s) * chance.uniform(life.seed, life.draws)
+    nods = 2 if chance.uniform(life.seed, life.draws + 1) < 0.4 else 1
+    return replace(
+        life, nod_at_s=at_s, nods=nods, next_nod_s=at_s + nods * _NOD_S + pause_s, draws=life.draws + 2
+    )
+
+
+def nod_depth(since_s: float, nods: int) -> float:
+    """How deep in a nod the head is, 0 to 1, so long after it began; the second nod is smaller."""
+    if not 0 <= since_s < nods * _NOD_S:
+        return 0.0
+    number, within_s = divmod(since_s, _NOD_S)
+    return math.sin(math.pi * within_s / _NOD_S) ** 2 * (1.0 if number < 1 else 0.6)
+
+
+def _wanted(life: Life, at_s: float, mood: Mood) -> Pose:
+    """The pose that the springs pull towards."""
+    pose = POSES[mood]
+    if not 0 <= at_s - life.startled_at_s < STARTLE_S:
+        return pose
+    return replace(
+        pose,
+        pitch=pose.pitch - 0.07,
+        roll=0.0,
+        brow=pose.brow + 0.75,
+        wide=pose.wide + 0.45,
+        smile=pose.smile * 0.4,
+        gaze_x=0.0,
+        gaze_y=0.0,
+    )
 
 
 def _glance(life: Life, at_s: float, mood: Mood) -> Life:
@@ -221,7 +285,7 @@ def _params(life: Life) -> dict[str, float]:
     t = life.at_s
     pose = Pose(*life.pose)
     talking, emphasis = pose.talking, life.emphasis * pose.talking
-    nod = 0.035 * max(0.0, math.sin(2 * math.pi * 0.62 * t)) ** 3 * pose.attentive
+    nod = 0.055 * nod_depth(t - life.nod_at_s, life.nods) * pose.attentive
     p: dict[str, float] = {}
     p["headPitch"] = (
         pose.pitch + 0.016 * _drift(t, 1, 0.21) + emphasis * 0.13 + 0.02 * talking * _drift(t, 11, 0.5) + nod

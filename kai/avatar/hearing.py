@@ -1,8 +1,9 @@
 """Visemes and loudness from sound as it arrives: log-mel features, a small network, a silence gate and a closure rule.
 
-The network (312-128-64-15, 49 000 weights, ``data/visemes.npz``) was trained on synthetic voices whose phoneme times were
-known. It sees 80 ms of the past and 30 ms of the future. With half an analysis window (12.5 ms) and the mouth's smoothing
-(30 ms, see `kai.avatar.lipsync`) the mouth of a moment is final 72.5 ms after that moment's sound was pushed.
+The network (312-128-64-15, 49 000 weights, ``data/visemes.npz``) was trained by ``tools/train_visemes.py`` on synthetic
+voices whose phoneme times are known. It sees 80 ms of the past and 30 ms of the future. With half an analysis window
+(12.5 ms) and the mouth's smoothing (30 ms, see `kai.avatar.lipsync`) the mouth of a moment is final 72.5 ms after that
+moment's sound was pushed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from kai.avatar.visemes import INDEX, VISEMES
 
 Array = NDArray[Any]
 
-_WINDOW_SAMPLES = 600
-_HALF_WINDOW = _WINDOW_SAMPLES // 2
+WINDOW_SAMPLES = 600
+_HALF_WINDOW = WINDOW_SAMPLES // 2
 _FFT = 768
 """768 points at 24 000 Hz have the bins of 512 points at 16 000 Hz, the rate at which the network was trained."""
 _BINS = 257
-_MEL_BANDS = 26
-_PAST, _FUTURE = 8, 3
-LOOK_AHEAD_ROWS = _FUTURE
+MEL_BANDS = 26
+PAST_ROWS, FUTURE_ROWS = 8, 3
+"""Of features that the network sees before and after a row."""
 _START_MAXIMUM = -2.0
 _MAXIMUM_DECAY = 1 / 1500.0
 _MEAN_TAU_ROWS = 200.0
@@ -49,7 +50,7 @@ def _mel_filters() -> Array:
     def mel(hz: Any) -> Any:
         return 2595 * np.log10(1 + hz / 700)
 
-    corners = np.linspace(mel(60), mel(7600), _MEL_BANDS + 2)
+    corners = np.linspace(mel(60), mel(7600), MEL_BANDS + 2)
     bins = 700 * (10 ** (corners / 2595) - 1) / 16_000 * 512
     k = np.arange(_BINS)[:, None]
     low, middle, high = bins[:-2], bins[1:-1], bins[2:]
@@ -57,7 +58,14 @@ def _mel_filters() -> Array:
 
 
 _MEL = _mel_filters()
-_HANN = np.hanning(_WINDOW_SAMPLES)
+_HANN = np.hanning(WINDOW_SAMPLES)
+
+
+def log_mel(frames: Array) -> Array:
+    """(n, 26) logarithms of the energy in mel bands, from (n, 600) samples -1 to 1."""
+    # The sum over a window has half as many terms again as at 16 000 Hz.
+    spectrum = np.abs(np.fft.rfft(frames * _HANN, _FFT)[:, :_BINS] / 1.5) ** 2
+    return np.log(spectrum @ _MEL + 1e-7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,49 +95,27 @@ def load_net(data_dir: Path = DATA_DIR) -> VisemeNet:
     return VisemeNet(data["mu"], data["sd"], data["GM"], layers)
 
 
-class Hearing:
-    """Hears one segment of speech. Push its sound in pieces of any length; rows come out when they are known.
+class Features:
+    """The front of hearing: what the network takes of a sound, and how loud it is. Push pieces of any length.
 
-    Not thread-safe. Keeps 110 ms of features; memory does not grow.
+    Not thread-safe. Row ``i`` is centred on sample ``i * ROW_SAMPLES``.
     """
 
-    def __init__(self, net: VisemeNet) -> None:
-        self._net = net
+    def __init__(self, band_mean: Array) -> None:
         self._sound = np.zeros(_HALF_WINDOW, np.float32)
         self._maximum: float | None = None
-        self._band_mean = net.band_mean.astype(np.float64)
-        self._peak_db = _QUIET_VOICE_DB
-        self._features = np.zeros((0, _MEL_BANDS), np.float32)
-        self._level_db = np.zeros(0, np.float32)
-        """Both hold ``_PAST`` rows that were classified already, then those which wait for their future."""
+        self._band_mean = band_mean.astype(np.float64)
 
-    def push(self, pcm: NDArray[np.int16]) -> tuple[Array, Array]:
-        """Shares (n, 15) and loudness (n,) float32 of the rows now known; ``pcm`` (samples,) int16, 24 000 Hz mono."""
-        self._sound = np.concatenate([self._sound, pcm.astype(np.float32) / 32768])
-        count = max(0, (len(self._sound) - _WINDOW_SAMPLES) // ROW_SAMPLES + 1)
-        if count:
-            self._analyse(count)
-        ready = len(self._features) - _PAST - _FUTURE
-        if ready <= 0:
-            return np.zeros((0, len(VISEMES)), np.float32), np.zeros(0, np.float32)
-        return self._classify(ready)
-
-    def finish(self) -> tuple[Array, Array]:
-        """The last rows, as if silence followed."""
-        return self.push(np.zeros(_FUTURE * ROW_SAMPLES + _HALF_WINDOW, np.int16))
-
-    def _analyse(self, count: int) -> None:
-        frames = np.lib.stride_tricks.sliding_window_view(self._sound, _WINDOW_SAMPLES)[::ROW_SAMPLES][:count]
+    def push(self, sound: Array) -> tuple[Array, Array]:
+        """Features (n, 26) and level in dB of full scale (n,) float32 of the rows now known; ``sound`` (samples,) float32."""
+        self._sound = np.concatenate([self._sound, sound.astype(np.float32, copy=False)])
+        count = max(0, (len(self._sound) - WINDOW_SAMPLES) // ROW_SAMPLES + 1)
+        if not count:
+            return np.zeros((0, MEL_BANDS), np.float32), np.zeros(0, np.float32)
+        frames = np.lib.stride_tricks.sliding_window_view(self._sound, WINDOW_SAMPLES)[::ROW_SAMPLES][:count]
         self._sound = self._sound[count * ROW_SAMPLES :]
-        # The sum over a window has half as many terms again as at 16 000 Hz.
-        spectrum = np.abs(np.fft.rfft(frames * _HANN, _FFT)[:, :_BINS] / 1.5) ** 2
-        features = np.stack([self._normalise(row) for row in np.log(spectrum @ _MEL + 1e-7)])
-        level_db = (10 * np.log10(np.mean(frames**2, axis=1) + 1e-9)).astype(np.float32)
-        if len(self._features) == 0:
-            self._features = np.repeat(features[:1], _PAST, axis=0)
-            self._level_db = np.repeat(level_db[:1], _PAST)
-        self._features = np.vstack([self._features, features])
-        self._level_db = np.concatenate([self._level_db, level_db])
+        features = np.stack([self._normalise(row) for row in log_mel(frames)])
+        return features, (10 * np.log10(np.mean(frames**2, axis=1) + 1e-9)).astype(np.float32)
 
     def _normalise(self, bands: Array) -> Array:
         """Takes away the voice's level (a slowly falling maximum) and its colour (a slow mean of each band in speech)."""
@@ -145,13 +131,46 @@ class Hearing:
             self._band_mean = self._band_mean + (level - self._band_mean) / _MEAN_TAU_ROWS
         return np.clip((level - self._band_mean) / 3.0, -4, 3).astype(np.float32)
 
+
+class Hearing:
+    """Hears one segment of speech. Push its sound in pieces of any length; rows come out when they are known.
+
+    Not thread-safe. Keeps 110 ms of features; memory does not grow.
+    """
+
+    def __init__(self, net: VisemeNet) -> None:
+        self._net = net
+        self._front = Features(net.band_mean)
+        self._peak_db = _QUIET_VOICE_DB
+        self._features = np.zeros((0, MEL_BANDS), np.float32)
+        self._level_db = np.zeros(0, np.float32)
+        """Both hold ``PAST_ROWS`` rows that were classified already, then those which wait for their future."""
+
+    def push(self, pcm: NDArray[np.int16]) -> tuple[Array, Array]:
+        """Shares (n, 15) and loudness (n,) float32 of the rows now known; ``pcm`` (samples,) int16, 24 000 Hz mono."""
+        features, level_db = self._front.push(pcm.astype(np.float32) / 32768)
+        if len(features):
+            if len(self._features) == 0:
+                self._features = np.repeat(features[:1], PAST_ROWS, axis=0)
+                self._level_db = np.repeat(level_db[:1], PAST_ROWS)
+            self._features = np.vstack([self._features, features])
+            self._level_db = np.concatenate([self._level_db, level_db])
+        ready = len(self._features) - PAST_ROWS - FUTURE_ROWS
+        if ready <= 0:
+            return np.zeros((0, len(VISEMES)), np.float32), np.zeros(0, np.float32)
+        return self._classify(ready)
+
+    def finish(self) -> tuple[Array, Array]:
+        """The last rows, as if silence followed."""
+        return self.push(np.zeros(FUTURE_ROWS * ROW_SAMPLES + _HALF_WINDOW, np.int16))
+
     def _classify(self, count: int) -> tuple[Array, Array]:
-        span = _PAST + 1 + _FUTURE
+        span = PAST_ROWS + 1 + FUTURE_ROWS
         windows = np.lib.stride_tricks.sliding_window_view(self._features, span, axis=0)[:count]
-        shares = self._net.shares(windows.transpose(0, 2, 1).reshape(count, span * _MEL_BANDS))
+        shares = self._net.shares(windows.transpose(0, 2, 1).reshape(count, span * MEL_BANDS))
         around = np.lib.stride_tricks.sliding_window_view(self._level_db, span)[:count]
         loudness = np.empty(count, np.float32)
-        for i, level_db in enumerate(around[:, _PAST]):
+        for i, level_db in enumerate(around[:, PAST_ROWS]):
             self._peak_db = max(float(level_db), self._peak_db - _PEAK_FALL_DB, _QUIET_VOICE_DB)
             loudness[i] = (level_db - self._peak_db + _LOUDNESS_RANGE_DB + 2) / _LOUDNESS_RANGE_DB
             shares[i] = _close_lips(shares[i], around[i])
@@ -166,7 +185,7 @@ def _close_lips(shares: Array, around_db: Array) -> Array:
 
     The network is less sure of voices that it was not trained on, and a missed closure is seen at once.
     """
-    dip = np.clip((around_db.max() - around_db[_PAST] - 10) / 8, 0, 1)
+    dip = np.clip((around_db.max() - around_db[PAST_ROWS] - 10) / 8, 0, 1)
     lips_among_stops = shares[_PP] / (shares[_STOPS].sum() + 1e-3)
     shut = max(
         float(shares[_PP]), float(dip * np.clip(lips_among_stops * 2 - 0.3, 0, 1) * (1 - shares[_SIL]))

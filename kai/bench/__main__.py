@@ -17,6 +17,7 @@ PARTS = {
     "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
     "brain": "time to connect to a Realtime brain, our delay of its sound, interrupt to silence",
     "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
+    "face": "the rendered face's pixels, followed by MediaPipe: lips, closures, blinks, cost; and whether its gates hold",
     "avatar": "sound against picture and interruption with the cloud face, the local LiveAvatar in HeyGen's place",
 }
 LONG_PARTS = {

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kai.avatar.animate import Mood, advance, begin, eyelid
+from kai.avatar.animate import POSES, Mood, advance, begin, eyelid, interrupt
 from kai.avatar.ladder import RUNGS, Ladder, judge
 from kai.avatar.render import POSE_NAMES
 from kai.avatar.rig import load_rig
@@ -76,7 +76,37 @@ def test_a_resting_face_blinks_as_people_do(seed: int) -> None:
 
 def test_hasty_changes_of_mood_do_not_make_it_flutter() -> None:
     moods = [list(Mood)[i // 8 % 4] for i in range(60 * FRAMES_PER_S)]
-    assert count_blinks(live(moods)) <= 42
+    frames = live(moods)
+    assert count_blinks(frames) <= 35
+    for start in range(0, len(frames) - 10 * FRAMES_PER_S, FRAMES_PER_S):
+        assert count_blinks(frames[start : start + 10 * FRAMES_PER_S]) <= 6
+
+
+def test_a_listener_nods_now_and_then() -> None:
+    with_nods = live([Mood.LISTENING] * 60 * FRAMES_PER_S)
+    pitch = np.array([params["headPitch"] for params in with_nods])
+    resting = np.array([params["headPitch"] for params in live([Mood.IDLE] * 60 * FRAMES_PER_S)])
+    deep = pitch - POSES[Mood.LISTENING].pitch > 0.045
+    nods = int((deep[1:] & ~deep[:-1]).sum())
+    assert 6 <= nods <= 30
+    assert (resting > 0.045).sum() == 0
+
+
+def test_who_is_cut_short_looks_up_and_then_gives_way_without_a_jump() -> None:
+    life, frames = begin(5, 0.0, Mood.SPEAKING), []
+    for i in range(100):
+        at_s = i / FRAMES_PER_S
+        if i == 25:
+            life = interrupt(life, at_s)
+        life, params = advance(life, at_s, Mood.SPEAKING if i < 25 else Mood.LISTENING)
+        frames.append(params)
+    brows = np.array([params["browInnerUp"] for params in frames])
+    assert brows[25 : 25 + 20].max() > brows[:25].max() + 0.2
+    assert abs(brows[-1] - 0.8 * POSES[Mood.LISTENING].brow) < 0.1
+    assert min(params["headPitch"] for params in frames[25:40]) < frames[24]["headPitch"] - 0.01
+    for a, b in itertools.pairwise(frames):
+        for name in ("headPitch", "headYaw", "headRoll", "browInnerUp", "browOuterUpLeft", "mouthSmileLeft"):
+            assert abs(b[name] - a[name]) < 0.08, name
 
 
 def test_a_blink_shuts_and_opens() -> None:

@@ -188,6 +188,9 @@ class Face:
             case m.EndSegment():
                 self._speaking.end(message.segment)
             case m.StopSpeaking():
+                now_s = time.monotonic()
+                if self._speaking.mouth_at(now_s)[2]:
+                    self._life = animate.interrupt(self._life, now_s - self._started_s)
                 self._speaking.stop()
             case m.SetMood():
                 self._mood = Mood(message.mood)

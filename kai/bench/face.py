@@ -1,0 +1,428 @@
+"""The rendered face, measured on its pixels by a stranger: MediaPipe follows the face through encoded video.
+
+Every character speaks with several voices: those whose phoneme times are told (the engine's own), and voices that the lips
+were never trained on, which are only heard. The environment for MediaPipe is made in the user's cache at the first run.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.adapters.local_face.process import AHEAD_S
+from kai.adapters.local_face.speaking import Speaking
+from kai.avatar import animate, render
+from kai.avatar.animate import Mood
+from kai.avatar.bake import Baked
+from kai.avatar.cache import load_or_bake
+from kai.avatar.hearing import load_net
+from kai.avatar.jit_cache import cache_root
+from kai.avatar.style import CHARACTERS
+from kai.avatar.visemes import VISEMES
+from kai.bench.face_lips import best_lag, closures, score
+from kai.bench.face_takes import (
+    RATE_HZ,
+    Take,
+    engine_take,
+    engine_voices,
+    espeak_take,
+    flite_take,
+    has_programs,
+    recording_takes,
+)
+from kai.errors import ConfigError
+
+Array = NDArray[Any]
+
+REQUIREMENTS: Final = (
+    "mediapipe==0.10.21",
+    "numpy==1.26.4",
+    "opencv-python-headless==4.11.0.86",
+    "absl-py==2.5.1",
+    "attrs==26.1.0",
+    "contourpy==1.3.3",
+    "cycler==0.12.1",
+    "flatbuffers==25.12.19",
+    "fonttools==4.68.0",
+    "kiwisolver==1.5.1",
+    "matplotlib==3.11.2",
+    "packaging==26.3",
+    "pillow==13.0.0",
+    "protobuf==4.25.9",
+    "pyparsing==3.3.3",
+    "python-dateutil==4.0.0",
+)
+"""Without MediaPipe's own wishes for jax and sound devices, which following a face does not need."""
+
+UNSEEN: Final = ("flite rms", "espeak en-gb+m7", "george")
+"""Voices that ``tools/train_visemes.py`` holds out."""
+SENTENCES: Final = (
+    "Maybe five people bought my blue umbrella before breakfast. Pop by my office before four.",
+    "The quarterly revenue grew by twelve percent, mostly because of new customers in Europe.",
+    "Whether the weather is warm or cold, we move forward. Both problems have a simple answer.",
+)
+
+SIZE_PX: Final = 512
+WIDE_PX: Final = (1280, 720)
+FRAMES_PER_S: Final = 25
+LEAD_S: Final = 1.0
+"""Of silence before the first word and after the last one."""
+SOUND_AHEAD_S: Final = 0.080
+"""How far ahead of the picture sound is known, as in the running app."""
+IDLE_S: Final = 60
+RENDERED_FRAMES: Final = 150
+
+OPENINGS: Final = dict(
+    zip(
+        VISEMES,
+        (1, 0.55, 0.32, 0.65, 0.30, 0, 0.15, 0.10, 0.20, 0.10, 0.28, 0.22, 0.26, 0.20, 0),
+        strict=True,
+    )
+)
+"""How wide people open the mouth, whatever our rig makes of it."""
+CONTROL_MS: Final = (120, 50, -80)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What the stranger saw; see `kai.bench.face_tracker`. ``at_s`` (frames,) is the media time of each frame."""
+
+    at_s: Array
+    found: Array
+    gap: Array
+    eye: Array
+    nose: Array
+    change: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A figure, its bar, and whether it holds."""
+
+    name: str
+    value: float
+    bar: str
+    holds: bool
+
+
+def run() -> dict[str, Any]:
+    """Every figure of the face, and its gates."""
+    figures: dict[str, Any] = {}
+    tracker = find_tracker()
+    own, unseen, real = own_takes(), unseen_takes(), list(recording_takes())
+    net = load_net()
+    for name, takes in (("own_voices_by_ear", own), ("unseen_voices", unseen), ("recordings", real)):
+        figures[f"lips_{name}"] = str(score(takes, net))
+    tracks: list[tuple[str, Take, Track, bool]] = []
+    idle: list[Track] = []
+    with tempfile.TemporaryDirectory(prefix="kai-bench-face-") as folder:
+        for character, style in CHARACTERS.items():
+            baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
+            for take in own:
+                tracks.append(
+                    (character, take, follow(tracker, Path(folder), perform(baked, take, True)), True)
+                )
+            for take in (*unseen, *real[:1]):
+                tracks.append(
+                    (character, take, follow(tracker, Path(folder), perform(baked, take, False)), False)
+                )
+            idle.append(follow(tracker, Path(folder), rest(baked)))
+    figures["clips"] = [clip_figures(*entry) for entry in tracks]
+    figures["negative_control"] = control(tracks[0][1], tracks[0][2])
+    figures["render_ms"] = render_times()
+    gates = judge(tracks, idle, figures)
+    figures["gates"] = {
+        gate.name: f"{gate.value:.2f} ({gate.bar}) {'holds' if gate.holds else 'FAILS'}" for gate in gates
+    }
+    figures["all_gates_hold"] = all(gate.holds for gate in gates)
+    return figures
+
+
+# ------------------------------------------------------------------ takes
+
+
+def own_takes() -> list[Take]:
+    """The engine's own voices, a sentence each, but the ones that lips were not trained on."""
+    voices = [voice for voice in engine_voices() if voice not in UNSEEN]
+    return [engine_take(voice, SENTENCES[i % len(SENTENCES)]) for i, voice in enumerate(voices)]
+
+
+def unseen_takes() -> list[Take]:
+    """Voices that the lips were never trained on, as far as they are installed."""
+    takes: list[Take] = []
+    if has_programs():
+        takes += [flite_take("rms", SENTENCES[1]), espeak_take("en-gb+m7", SENTENCES[2])]
+    if "george" in engine_voices():
+        takes.append(engine_take("george", SENTENCES[0]))
+    return takes
+
+
+# ------------------------------------------------------------------ performance
+
+
+def perform(baked: Baked, take: Take, has_marks: bool) -> Iterator[tuple[float, Array]]:
+    """Frames and their media times: the take spoken as the running face speaks it, sound arriving a little ahead."""
+    speaking, life = Speaking(load_net()), animate.begin(4, 0.0)
+    end_s = LEAD_S + take.seconds + LEAD_S
+    heard = told = 0
+    if has_marks:
+        speaking.mark(1, take.visemes)
+    for i in range(int(end_s * FRAMES_PER_S)):
+        now_s = i / FRAMES_PER_S
+        known = min(len(take.pcm), max(0, int((now_s + SOUND_AHEAD_S - LEAD_S) * RATE_HZ) // 480 * 480))
+        if known > heard:
+            speaking.hear(1, take.pcm[heard:known])
+            heard = known
+            if heard == len(take.pcm):
+                speaking.end(1)
+        while LEAD_S + told * 0.02 <= now_s and told * 480 < len(take.pcm):
+            speaking.playing(1, told * 480, LEAD_S + told * 0.02)
+            told += 1
+        mouth, loudness, is_sounding = speaking.mouth_at(now_s + AHEAD_S)
+        mood = Mood.SPEAKING if is_sounding else Mood.IDLE
+        life, params = animate.advance(life, now_s, mood, mouth, loudness)
+        yield now_s + AHEAD_S, render.frame(baked, params)
+
+
+def rest(baked: Baked) -> Iterator[tuple[float, Array]]:
+    """A minute of rest."""
+    life = animate.begin(5, 0.0)
+    for i in range(IDLE_S * FRAMES_PER_S):
+        life, params = animate.advance(life, i / FRAMES_PER_S, Mood.IDLE)
+        yield i / FRAMES_PER_S, render.frame(baked, params)
+
+
+def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -> Track:
+    """The frames as a video, and what the stranger sees in it."""
+    path, seen = folder / "clip.mp4", folder / "clip.npz"
+    times: list[float] = []
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=FRAMES_PER_S)
+        stream.width, stream.height, stream.pix_fmt = SIZE_PX, SIZE_PX, "yuv420p"
+        stream.options = {"crf": "20", "preset": "veryfast"}
+        for i, (at_s, frame) in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="yuv420p")
+            picture.pts = i
+            file.mux(stream.encode(picture))
+            times.append(at_s)
+        file.mux(stream.encode())
+    script = Path(__file__).with_name("face_tracker.py")
+    env = {**os.environ, "GLOG_minloglevel": "3", "PYTHONPATH": ""}
+    done = subprocess.run(
+        [str(tracker), str(script), str(path), str(seen)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigError(f"The face tracker failed: {done.stderr.strip().splitlines()[-1]}")
+    with np.load(seen) as arrays:
+        nose = np.stack([arrays["nose_x"], arrays["nose_y"]], 1)
+        count = len(arrays["found"])
+        return Track(
+            np.array(times[:count]), arrays["found"], arrays["gap"], arrays["eye"], nose, arrays["change"]
+        )
+
+
+# ------------------------------------------------------------------ figures
+
+
+def lip_curves(take: Take, track: Track, moved_ms: float = 0.0) -> tuple[Array, Array]:
+    """The true opening and the seen gap at 100 rows a second; the sound may be ``moved_ms`` later, as a control."""
+    rows = int((track.at_s[-1] - track.at_s[0]) * 100)
+    at_s = track.at_s[0] + np.arange(rows) / 100
+    truth = np.zeros(rows)
+    for viseme, start, end in take.visemes:
+        from_s, until_s = (LEAD_S + moved_ms / 1e3 + sample / RATE_HZ for sample in (start, end))
+        truth[(at_s >= from_s) & (at_s < until_s)] = OPENINGS[viseme]
+    kernel = np.exp(-0.5 * (np.arange(-10, 11) / 2.5) ** 2)
+    known = np.isfinite(track.gap)
+    seen = np.interp(at_s, track.at_s[known], track.gap[known])
+    return np.convolve(truth, kernel / kernel.sum(), "same"), seen
+
+
+def correlation(take: Take, track: Track, moved_ms: float = 0.0) -> tuple[float, int]:
+    """Of the seen with the true opening, and the lag in milliseconds at which it is highest (plus: the picture is late)."""
+    best, lag = best_lag(*lip_curves(take, track, moved_ms), range(-25, 26))
+    return best, lag * 10
+
+
+def closed(take: Take, track: Track) -> tuple[int, int]:
+    """How many p, b and m were shut, of how many: the gap falls below a fifth of its range."""
+    _, seen = lip_curves(take, track)
+    resting, wide = np.percentile(seen, 10), np.percentile(seen, 95)
+    shut = wanted = 0
+    for start, end in closures(take):
+        first = int((LEAD_S + start / RATE_HZ - track.at_s[0]) * 100)
+        last = int((LEAD_S + end / RATE_HZ - track.at_s[0]) * 100)
+        wanted += 1
+        shut += bool((seen[max(0, first - 2) : last + 3].min() - resting) / (wide - resting) < 0.2)
+    return shut, wanted
+
+
+def blinks(track: Track) -> int:
+    """How often the eyes were shut."""
+    shut = track.eye < 0.55 * np.nanmedian(track.eye)
+    return int((shut[1:] & ~shut[:-1]).sum())
+
+
+def longest_freeze(track: Track) -> int:
+    """Frames in a row that were as the one before."""
+    longest = run_length = 0
+    for change in track.change[1:]:
+        run_length = run_length + 1 if change < 0.005 else 0
+        longest = max(longest, run_length)
+    return longest
+
+
+def jerks(track: Track) -> int:
+    """Frames in which the nose jumped: its acceleration is over four times the 99th percentile of people's talk."""
+    speed = np.diff(track.nose, axis=0) * FRAMES_PER_S
+    acceleration = np.linalg.norm(np.diff(speed, axis=0) * FRAMES_PER_S, axis=1)
+    return int((acceleration[np.isfinite(acceleration)] > JERK_PX_PER_S2 * SIZE_PX / 512).sum())
+
+
+JERK_PX_PER_S2: Final = 12_000
+"""In a picture of 512 pixels: the nose moves 19 pixels out of its way from one frame to the next."""
+
+
+def clip_figures(character: str, take: Take, track: Track, is_told: bool) -> dict[str, Any]:
+    """The figures of one clip."""
+    r, lag_ms = correlation(take, track)
+    shut, wanted = closed(take, track)
+    return {
+        "character": character,
+        "voice": take.voice,
+        "lips_by": "phoneme times" if is_told else "ear",
+        "face_found_percent": round(100 * float(track.found.mean()), 1),
+        "correlation": round(r, 3),
+        "offset_ms": lag_ms,
+        "bilabials_closed": f"{shut}/{wanted}",
+        "longest_freeze_frames": longest_freeze(track),
+        "jerks": jerks(track),
+    }
+
+
+def control(take: Take, track: Track) -> dict[str, Any]:
+    """A sound that is moved on purpose must be reported as moved by so much the other way."""
+    _, true_ms = correlation(take, track)
+    told = {f"{ms:+d}": correlation(take, track, ms)[1] - true_ms for ms in CONTROL_MS}
+    return {**told, "is_exact": all(abs(told[f"{ms:+d}"] + ms) <= 10 for ms in CONTROL_MS)}
+
+
+def render_times() -> dict[str, Any]:
+    """CPU time of a frame in one thread, p50 and p95, of every character at both sizes."""
+    found: dict[str, Any] = {}
+    cv2.setNumThreads(1)
+    for width, height in ((SIZE_PX, SIZE_PX), WIDE_PX):
+        for character, style in CHARACTERS.items():
+            baked = load_or_bake(style, width, height, 1.5)
+            out = np.empty((height * 3 // 2, width), np.uint8)
+            life, spent = animate.begin(1, 0.0), []
+            gc.collect()
+            for i in range(RENDERED_FRAMES):
+                mouth = None
+                life, params = animate.advance(life, i / FRAMES_PER_S, Mood.SPEAKING, mouth, 0.0)
+                params["jawOpen"] = 0.25 + 0.25 * np.sin(i)
+                began = time.thread_time()
+                render.frame(baked, params, out=out)
+                spent.append((time.thread_time() - began) * 1e3)
+            p50, p95 = np.percentile(spent[10:], [50, 95])
+            found[f"{character} {width}x{height}"] = {"p50": round(p50, 1), "p95": round(p95, 1)}
+    return found
+
+
+def judge(
+    tracks: Sequence[tuple[str, Take, Track, bool]], idle: Sequence[Track], figures: dict[str, Any]
+) -> list[Gate]:
+    """Whether the face holds what was promised; the worst clip counts, but for closures, which are counted together."""
+    told = [(take, track) for _, take, track, is_told in tracks if is_told]
+    heard = [
+        (take, track)
+        for _, take, track, is_told in tracks
+        if not is_told and not take.voice.startswith("recording")
+    ]
+    every = [track for _, _, track, _ in tracks] + list(idle)
+    gates: list[Gate] = []
+
+    def gate(name: str, value: float, bar: str, holds: Callable[[float], bool]) -> None:
+        gates.append(Gate(name, value, bar, bool(holds(value))))
+
+    found = 100 * float(np.mean(np.concatenate([track.found for track in every])))
+    gate("face found, percent", found, "99 or more", lambda v: v >= 99)
+    offsets = [correlation(take, track)[1] for take, track in (*told, *heard)]
+    gate("offset, ms, worst", max(offsets, key=abs), "20 or less", lambda v: abs(v) <= 20)
+    gate(
+        "correlation, own speech, worst clip",
+        min(correlation(*c)[0] for c in told),
+        "0.85 or more",
+        lambda v: v >= 0.85,
+    )
+    if heard:
+        gate(
+            "correlation, unseen voices, worst clip",
+            min(correlation(*c)[0] for c in heard),
+            "0.75 or more",
+            lambda v: v >= 0.75,
+        )
+    for name, clips in (("own speech", told), ("unseen voices", heard)):
+        counts = [closed(*clip) for clip in clips]
+        share = 100 * sum(c[0] for c in counts) / max(1, sum(c[1] for c in counts))
+        if clips:
+            gate(f"bilabials closed, {name}, percent", share, "90 or more", lambda v: v >= 90)
+    gate("longest freeze, frames", max(map(longest_freeze, every)), "3 or fewer", lambda v: v <= 3)
+    gate("jerks", sum(map(jerks, every)), "none", lambda v: v == 0)
+    rates = [blinks(track) * 60 / IDLE_S for track in idle]
+    gate("blinks a minute, fewest", min(rates), "8 or more", lambda v: v >= 8)
+    gate("blinks a minute, most", max(rates), "35 or fewer", lambda v: v <= 35)
+    times = figures["render_ms"]
+    for size, bar in ((f"{SIZE_PX}x{SIZE_PX}", 16.0), (f"{WIDE_PX[0]}x{WIDE_PX[1]}", 25.0)):
+        worst = max(v["p95"] for name, v in times.items() if name.endswith(size))
+        gate(
+            f"render p95 at {size}, ms, slowest character", worst, f"{bar:g} or less", lambda v, b=bar: v <= b
+        )
+    exact = float(figures["negative_control"]["is_exact"])
+    gate("negative control is exact", exact, "1", lambda v: v == 1)
+    return gates
+
+
+# ------------------------------------------------------------------ the stranger's environment
+
+
+def find_tracker() -> Path:
+    """The Python with MediaPipe, made in the cache where it is not there yet (some minutes, a few hundred MB)."""
+    folder = cache_root() / "bench" / REQUIREMENTS[0].replace("==", "-")
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    done = folder / "ready"
+    if done.exists():
+        return python
+    print(f"  making an environment for {REQUIREMENTS[0]} in {folder}", flush=True)
+    venv.create(folder, with_pip=True, clear=True)
+    made = subprocess.run(
+        [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *REQUIREMENTS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise ConfigError(
+            "The face bench needs MediaPipe, and pip could not install it: "
+            f"{made.stderr.strip().splitlines()[-1]} Go online once, then run it again."
+        )
+    done.touch()
+    return python

