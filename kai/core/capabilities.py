@@ -83,6 +83,9 @@ _COMMON: Final[dict[str, Applies]] = {
     "tools": Applies.NEXT_TURN,
     "tool_choice": Applies.NEXT_TURN,
     "greeting": Applies.RESTART,
+    "wants_confidence": Applies.NEXT_TURN,
+    # Once a trace is on, the provider changes nothing of it.
+    "is_traced": Applies.RESTART,
 }
 
 _LOCAL_HAS_NOT: Final = frozenset(
@@ -96,6 +99,8 @@ _LOCAL_HAS_NOT: Final = frozenset(
         "transcription_prompt",
         "truncation",
         "retention_ratio",
+        "wants_confidence",
+        "is_traced",
     }
 )
 

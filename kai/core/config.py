@@ -70,7 +70,8 @@ class BrainConfig:
     ``SEMANTIC_VAD``. ``transcription_model`` empty: the app's setting. ``max_output_tokens`` 0: no limit. ``effort`` is for
     models that reason. ``retention_ratio`` (0 to 1) is the share that ``Truncation.RETENTION_RATIO`` keeps. ``tools`` are
     names from the app's registry; ``None`` means all of them. ``greeting``: what Kai shall do first, as an instruction to
-    it, when a talk begins; empty: wait for the person.
+    it, when a talk begins; empty: wait for the person. ``wants_confidence`` asks how sure the transcription is of a person's
+    words; ``is_traced`` lets the provider keep a trace of the talk in the account's dashboard, the words in it.
     """
 
     model: str = ""
@@ -92,6 +93,8 @@ class BrainConfig:
     tools: tuple[str, ...] | None = None
     tool_choice: ToolChoice = ToolChoice.AUTO
     greeting: str = ""
+    wants_confidence: bool = False
+    is_traced: bool = False
 
     @property
     def is_push_to_talk(self) -> bool:

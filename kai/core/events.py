@@ -158,11 +158,15 @@ class UserSpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class UserTranscriptChanged:
-    """What the person has said so far; ``is_final`` when it will not change again. Empty and final: nothing was said."""
+    """What the person has said so far; ``is_final`` when it will not change again. Empty and final: nothing was said.
+
+    ``confidence`` (0 to 1, the geometric mean over its tokens) is known where it was asked for and is told.
+    """
 
     item_id: str
     text: str
     is_final: bool
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

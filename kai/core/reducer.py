@@ -650,7 +650,8 @@ def _user_transcript(state: SessionState, event: UserTranscriptChanged, at: floa
         # Nothing was said after all (a cough, noise): no answer will come.
         messages = tuple(m for m in state.messages if m.id != event.item_id)
         return replace(state, messages=messages, is_waiting=False), commands
-    return _put_user_line(state, event.item_id, event.text, at, is_final=True), commands
+    state = _put_user_line(state, event.item_id, event.text, at, is_final=True)
+    return _change(state, event.item_id, lambda m: replace(m, confidence=event.confidence)), commands
 
 
 def _key_pressed(state: SessionState, at: float) -> Step:

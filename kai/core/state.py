@@ -95,7 +95,8 @@ class Message:
     """One line of the chat.
 
     ``id`` is the brain's item id; ``response_id`` is empty for the person's lines. ``text`` grows while ``is_final`` is
-    false. An interrupted answer holds only the words that were heard, where that is known.
+    false. An interrupted answer holds only the words that were heard, where that is known. ``confidence`` is how sure the
+    transcription of a person's line is, 0 to 1, where that is known.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Message:
     response_id: str = ""
     is_final: bool = False
     is_interrupted: bool = False
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

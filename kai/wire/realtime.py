@@ -112,6 +112,14 @@ class TranscriptionUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogProb:
+    """How sure the transcription is of one token: the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail:
     """``event_id`` is that of the client event which caused the error, if one did."""
 
@@ -443,6 +451,7 @@ class TranscriptionCompleted:
     content_index: int
     transcript: str
     usage: TranscriptionUsage | None = None
+    logprobs: tuple[LogProb, ...] | None = None
     event_id: str | None = None
 
 

@@ -326,6 +326,17 @@ async def test_what_a_person_said_is_matched_by_item_and_not_by_order(talk: Open
     assert finals == [("b", "second"), ("a", "first one")]
 
 
+async def test_how_sure_the_transcription_is_is_told_where_it_is_known(talk: Open) -> None:
+    kind = "conversation.item.input_audio_transcription.completed"
+    sure = [{"token": "hi", "bytes": [104], "logprob": -0.1}, {"token": "!", "bytes": [33], "logprob": -0.3}]
+    talk.hear(kind, item_id="a", content_index=0, transcript="hi!", logprobs=sure)
+    talk.hear(kind, item_id="b", content_index=0, transcript="ho", logprobs=None)
+    assert [e.confidence for e in talk.log.of(UserTranscriptChanged)] == [
+        pytest.approx(0.8187, abs=1e-4),
+        None,
+    ]
+
+
 async def test_a_preamble_and_an_answer_in_one_response_are_two_lines_of_one_answer(talk: Open) -> None:
     talk.begin()
     for index, (item, text) in enumerate((("i1", "One moment."), ("i2", "It is noon."))):

@@ -113,6 +113,34 @@ def test_the_other_settings_stand_where_the_protocol_has_them() -> None:
     assert sent(with_brain(max_output_tokens=32_000))["max_output_tokens"] == "inf"
 
 
+def test_confidence_and_a_trace_are_asked_for_only_where_they_are_wanted() -> None:
+    plain = sent(Look())
+    assert not {"include", "tracing"} & set(plain)
+    asked = sent(with_brain(wants_confidence=True, is_traced=True))
+    assert asked["include"] == ["item.input_audio_transcription.logprobs"]
+    assert asked["tracing"] == {"workflow_name": "Kai"}
+    assert cap.applies("gpt-realtime-2.1", "is_traced") is Applies.RESTART
+    on = session_change(Look(), with_brain(wants_confidence=True, is_traced=True), CLOUD)
+    off = session_change(with_brain(wants_confidence=True), Look(), CLOUD)
+    assert on is not None
+    assert off is not None
+    # A trace is for the next connection: one field that cannot be would void the whole update.
+    assert wire.encode_session(on) == {
+        "type": "realtime",
+        "include": ["item.input_audio_transcription.logprobs"],
+    }
+    assert wire.encode_session(off) == {"type": "realtime", "include": []}
+    local = Endpoint(api_key="k", model="kai-local")
+    wanted = dict(wire.encode_session(session_for(with_brain(wants_confidence=True, is_traced=True), local)))
+    assert not {"include", "tracing"} & set(wanted)
+
+
+def test_a_voice_that_somebody_made_goes_by_its_id() -> None:
+    assert sent(Look(voice="cedar"))["audio"]["output"]["voice"] == "cedar"
+    session = wire.encode_session(session_for(Look(voice="voice_123"), CLOUD))
+    assert session["audio"]["output"]["voice"] == {"id": "voice_123"}  # type: ignore[index]
+
+
 def test_a_change_says_only_what_changed_and_always_its_type() -> None:
     change = session_change(Look(), Look(speed=1.2), CLOUD)
     assert change is not None

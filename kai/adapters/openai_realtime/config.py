@@ -12,6 +12,10 @@ from kai.core.state import Look
 from kai.wire import realtime as wire
 from kai.wire.realtime import JsonObject
 
+CUSTOM_VOICE = "voice_"
+"""How the id of a voice that somebody made begins; such a one goes over the wire as an object."""
+LOGPROBS = "item.input_audio_transcription.logprobs"
+TRACE: JsonObject = {"workflow_name": "Kai"}
 MAX_OUTPUT_TOKENS = 4096
 """The largest number that the session takes; above it there is only "inf"."""
 
@@ -33,13 +37,15 @@ def session_for(look: Look, endpoint: Endpoint) -> wire.SessionConfig:
                 transcription=_transcription(config, endpoint),
                 turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in has),
             ),
-            output=wire.AudioOutputConfig(voice=look.voice, speed=_speed(look)),
+            output=wire.AudioOutputConfig(voice=_voice(look), speed=_speed(look)),
         ),
         tools=_tools(config, endpoint) or wire.UNSET,
         tool_choice=config.tool_choice.value if _tools(config, endpoint) else wire.UNSET,
         reasoning={"effort": config.effort.value} if config.effort in efforts else wire.UNSET,
         max_output_tokens=_max_tokens(config) if config.max_output_tokens else wire.UNSET,
         truncation=_truncation(config) if "truncation" in has else wire.UNSET,
+        tracing=TRACE if config.is_traced and "is_traced" in has else wire.UNSET,
+        include=(LOGPROBS,) if config.wants_confidence and "wants_confidence" in has else wire.UNSET,
     )
 
 
@@ -87,8 +93,15 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
         reasoning={"effort": config.effort.value} if if_changed("effort") else wire.UNSET,
         max_output_tokens=_max_tokens(config) if if_changed("max_output_tokens") else wire.UNSET,
         truncation=_truncation(config) if if_changed("truncation", "retention_ratio") else wire.UNSET,
+        include=((LOGPROBS,) if config.wants_confidence else ())
+        if if_changed("wants_confidence")
+        else wire.UNSET,
     )
     return None if update == wire.SessionConfig(type="realtime") else update
+
+
+def _voice(look: Look) -> str | JsonObject:
+    return {"id": look.voice} if look.voice.startswith(CUSTOM_VOICE) else look.voice
 
 
 def _speed(look: Look) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -295,7 +296,8 @@ class RealtimeTalk(ABC):
                 sink.emit(UserTranscriptChanged(item_id, text, is_final=False))
             case wire.TranscriptionCompleted(item_id=item_id, transcript=text, usage=usage):
                 self._user_text.pop(item_id, None)
-                sink.emit(UserTranscriptChanged(item_id, text.strip(), is_final=True))
+                sure = _confidence(event.logprobs or ())
+                sink.emit(UserTranscriptChanged(item_id, text.strip(), is_final=True, confidence=sure))
                 if usage is not None:
                     self._report_transcription(usage, sink)
             case wire.TranscriptionFailed(item_id=item_id):
@@ -413,6 +415,12 @@ def _said_plainly(code: str, error: wire.ErrorDetail) -> str:
     if code.startswith("cannot_update") or (error.param or "").startswith("session"):
         return f"The voice service did not take a setting ({error.param or code}). The old ones hold."
     return f"The voice service could not do that ({code}). The talk goes on."
+
+
+def _confidence(logprobs: tuple[wire.LogProb, ...]) -> float | None:
+    if not logprobs:
+        return None
+    return math.exp(min(0.0, sum(token.logprob for token in logprobs) / len(logprobs)))
 
 
 def _expires_in_s(session: wire.SessionConfig) -> float | None:
