@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
+import httpx
 from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
@@ -40,6 +41,7 @@ from kai.runtime.hub import Services, SessionHub, VoiceOffer
 from kai.runtime.session import Session
 from kai.runtime.tools import first_tools
 from kai.settings import Settings
+from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
 
@@ -310,12 +312,16 @@ def build_checks(
     return {
         "engine": lambda: services.check_engine(engine),
         "weights": lambda: services.check_weights(load_all),
+        "network": lambda: computer.check_network(
+            host_addresses, is_needed=settings.has_cloud_brain or settings.has_cloud_face
+        ),
         "udp": lambda: computer.check_udp(host_addresses),
         "disk": lambda: computer.check_disk(memory.folder),
         "memory": computer.check_memory,
         "openai": lambda: _check_openai(settings),
         "mind": lambda: _check_mind(settings),
         "liveavatar": lambda: _check_liveavatar(settings),
+        "avatar": lambda: _check_avatar(settings),
         "orphans": lambda: services.check_orphans(orphans),
     }
 
@@ -353,3 +359,23 @@ def _check_liveavatar(settings: Settings) -> Finding:
         facts = {**found.facts, "minutes": f"{settings.liveavatar_minutes:g}"}
         return Finding("liveavatar", Level.AMBER, "few", facts)
     return found
+
+
+def _check_avatar(settings: Settings) -> Finding:
+    key = settings.liveavatar_api_key
+    if key is None or settings.liveavatar_sandbox:
+        return services.unused("avatar")
+    base = (settings.liveavatar_url or BASE_URL).rstrip("/")
+    headers = {"X-API-KEY": key.get_secret_value()}
+
+    def list_avatars() -> list[tuple[str, str, bool]]:
+        found: list[tuple[str, str, bool]] = []
+        with httpx.Client(timeout=services.CALL_S) as client:
+            for path, sent in (("/v1/avatars", headers), ("/v1/avatars/public", {})):
+                reply = client.get(f"{base}{path}", params={"page": 1, "page_size": 100}, headers=sent)
+                data = wire.open_envelope(reply.status_code, reply.content)
+                page, _ = wire.decode_page(wire.Avatar, data)
+                found += [(avatar.id, avatar.name, avatar.is_usable) for avatar in page]
+        return found
+
+    return services.check_avatar(list_avatars, settings.liveavatar_avatar_id)

@@ -48,6 +48,15 @@ def check_memory(available_bytes: Callable[[], int] = lambda: psutil.virtual_mem
     return Finding("memory", Level.GREEN, "enough", facts)
 
 
+def check_network(addresses: Callable[[], Sequence[str]], *, is_needed: bool) -> Finding:
+    """Whether this computer is in a network at all, and what that means here: ``is_needed`` where a provider is set."""
+    if addresses():
+        return Finding("network", Level.GREEN, "needed" if is_needed else "not-needed")
+    if is_needed:
+        return Finding("network", Level.RED, "gone-needed")
+    return Finding("network", Level.AMBER, "gone")
+
+
 def check_udp(addresses: Callable[[], Sequence[str]]) -> Finding:
     """Whether a packet comes back: to this computer over the loopback, and over the interface that browsers use."""
     if not _echoes("127.0.0.1"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -95,6 +95,29 @@ def check_provider(provider: Provider, client: httpx.Client | None = None) -> Fi
     if took_ms > FAR_MS:
         return Finding(provider.name, Level.AMBER, "far", facts)
     return Finding(provider.name, Level.GREEN, "good", facts)
+
+
+def check_avatar(list_avatars: Callable[[], Sequence[tuple[str, str, bool]]], wanted: str) -> Finding:
+    """Whether the avatar can be used: ``wanted``, an id, or where that is empty any. ``list_avatars`` gives id, name and
+    usability of each, or raises ``httpx.HTTPError`` or ``KaiError``."""
+    try:
+        avatars = list_avatars()
+    except (httpx.HTTPError, KaiError):
+        return Finding("avatar", Level.AMBER, "unknown")
+    if not wanted:
+        first = next((name for _, name, is_usable in avatars if is_usable), None)
+        if first is None:
+            return Finding("avatar", Level.RED, "none")
+        return Finding("avatar", Level.GREEN, "usable", {"name": first})
+    found = next(((name, is_usable) for id_, name, is_usable in avatars if id_ == wanted), None)
+    if found is None:
+        return Finding("avatar", Level.RED, "missing", {"id": wanted})
+    return Finding(
+        "avatar",
+        Level.GREEN if found[1] else Level.RED,
+        "usable" if found[1] else "unusable",
+        {"name": found[0]},
+    )
 
 
 def unused(name: str) -> Finding:

@@ -16,9 +16,6 @@ from streamlit.components.v2 import component
 from kai.checks.run import Finding, Level, run_checks, worst
 from kai.ui import bridge, host, texts
 
-BROWSER_CHECKS: Final = ("secure", "webrtc", "microphone", "noise", "echo")
-"""What the page itself looks at, in this order."""
-
 _LOOKING: Final = '<p class="kai-looking" role="status"></p>'
 
 QUIET_DB: Final = -55.0
@@ -49,15 +46,16 @@ def draw() -> None:
     )
     if not run:
         return
-    if run != done:
-        with st.spinner(texts.CHECK_LOOKING):
-            bridge.keep_findings(run, run_checks(host.checks()))
+    # The page looks for itself meanwhile.
     with st.container(key="kai-checkup"):
         told = _component()(
             key="checkup",
             data={"run": run, "words": {"looking": texts.CHECK_LOOKING_PAGE, "speak": texts.CHECK_SPEAK}},
             on_found_change=_nothing,
         )
+    if run != done:
+        with st.spinner(texts.CHECK_LOOKING):
+            bridge.keep_findings(run, run_checks(host.checks()))
     if told.found:
         bridge.keep_page_findings(told.found)
     server, page = bridge.findings()
@@ -117,6 +115,7 @@ def page_findings(told: object) -> list[Finding]:
     code = webrtc if webrtc in ("good", "no-webrtc", "no-interface", "no-path") else "no-path"
     level = {"good": Level.GREEN, "no-interface": Level.AMBER}.get(str(code), Level.RED)
     found.append(Finding("webrtc", level, str(code)))
+    found.append(_browser_finding(values.get("abilities")))
     microphone = values.get("microphone")
     if microphone != "open":
         code = microphone if microphone in ("refused", "missing") else "missing"
@@ -142,6 +141,16 @@ def page_findings(told: object) -> list[Finding]:
         is_loud = echo >= ECHO_DB
         found.append(Finding("echo", Level.AMBER if is_loud else Level.GREEN, "echo" if is_loud else "none"))
     return found
+
+
+def _browser_finding(told: object) -> Finding:
+    can = cast("Mapping[str, object]", told) if isinstance(told, dict) else {}
+    if can.get("picture") is not True or can.get("sound") is not True:
+        return Finding("browser", Level.RED, "no-media")
+    lacks = [words for name, words in texts.CHECK_ABILITIES.items() if can.get(name) is not True]
+    if lacks:
+        return Finding("browser", Level.AMBER, "lacks", {"lacks": ", ".join(lacks)})
+    return Finding("browser", Level.GREEN, "all")
 
 
 def _number(value: object) -> float | None:

@@ -376,7 +376,9 @@ INSIGHTS_PARTS_HELP: Final = "One column an answer, from its first part at the f
 INSIGHTS_PARTS: Final = {"think_ms": "thinking", "voice_ms": "voice", "face_ms": "face"}
 INSIGHTS_FPS: Final = "Pictures a second"
 INSIGHTS_FPS_TITLE: Final = "Pictures a second while Kai speaks"
-INSIGHTS_FPS_HELP: Final = "As the page counts them; hollow where only what left the app is known. {dropped} were left out."
+INSIGHTS_FPS_HELP: Final = (
+    "As the page counts them; hollow where only what left the app is known. {dropped} were left out."
+)
 INSIGHTS_LATE_TITLE: Final = "Sound against picture"
 INSIGHTS_LATE_HELP: Final = (
     "How much later than its sound the picture leaves Kai's app, answer by answer. Within the band (40 ms early to 60 ms "
@@ -446,7 +448,7 @@ def clock(wall_s: float) -> str:
 # ------------------------------------------------------------------ checks
 CHECK_HEADING: Final = "Check"
 CHECK_LEAD: Final = (
-    "Before it matters: one press looks at everything that a talk needs, in about ten seconds. The page listens to your "
+    "Before it matters: one press looks at everything that a talk needs, in twenty seconds at most. The page listens to your "
     "microphone for three of them and plays a short tone. Nothing is recorded."
 )
 CHECK_NOW: Final = "Check now"
@@ -469,6 +471,9 @@ CHECK_NAMES: Final = {
     "orphans": "Forgotten paid sessions",
     "disk": "Disk",
     "memory": "Memory",
+    "network": "Network",
+    "avatar": "The avatar",
+    "browser": "What the browser can do",
     "udp": "Sound and picture on this computer",
     "secure": "This page",
     "webrtc": "The browser's connection",
@@ -541,6 +546,47 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "enough": ("{free} GB are free.", ""),
         "little": ("Only {free} GB are free.", "Close what you do not need; a browser's tabs take most."),
     },
+    "network": {
+        "not-needed": ("There is one. Kai does not need it: everything runs on this computer.", ""),
+        "needed": ("There is one, and the providers that are set need it.", ""),
+        "gone": (
+            "There is none. Kai needs none: it hears, thinks and speaks on this computer. But browsers start no picture and "
+            "no microphone without any; you can type, and hear the answers.",
+            "Switch Wi-Fi on, or plug a cable in; no internet is needed.",
+        ),
+        "gone-needed": (
+            "There is none, and Kai's voice or face comes from a provider.",
+            "Connect this computer to the internet, or take the keys out of .env: Kai then works on this computer alone.",
+        ),
+    },
+    "avatar": {
+        "unused": ("No avatar of a provider is used here.", ""),
+        "usable": ("{name} can be used.", ""),
+        "unusable": (
+            "{name} cannot be used now: it is not ready, or has expired.",
+            "Choose another one in the sidebar, or clear KAI_LIVEAVATAR_AVATAR_ID in .env.",
+        ),
+        "missing": (
+            "The avatar {id} is not among those of this account.",
+            "Correct KAI_LIVEAVATAR_AVATAR_ID in .env, or clear it to take the first one.",
+        ),
+        "none": (
+            "This account has no avatar that can be used.",
+            "Make one at LiveAvatar, or wait until it is ready.",
+        ),
+        "unknown": ("It could not be looked up.", "See LiveAvatar, above."),
+    },
+    "browser": {
+        "all": ("All that Kai uses.", ""),
+        "lacks": (
+            "It cannot {lacks}.",
+            "Kai does without. A newer Chrome, Edge, Firefox or Safari can do more.",
+        ),
+        "no-media": (
+            "It cannot show Kai's picture or play its sound.",
+            "Use a newer Chrome, Edge, Firefox or Safari.",
+        ),
+    },
     "udp": {
         "open": ("Nothing stands in the way.", ""),
         "no-interface": (
@@ -598,6 +644,12 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "Use a headset, or turn the loudspeaker down, so that Kai does not interrupt itself.",
         ),
     },
+}
+CHECK_ABILITIES: Final = {
+    "loudspeaker": "choose a loudspeaker",
+    "awake": "keep the screen awake in presenter mode",
+    "fullscreen": "fill the screen in presenter mode",
+    "counts": "count pictures for Insights",
 }
 _CHECK_ANY: Final = {
     "late": ("It took too long to find out.", "Check again when the computer is less busy."),

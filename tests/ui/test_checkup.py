@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kai.checks import computer, services
-from kai.checks.run import Check, Finding, Level, run_checks, worst
+from kai.checks.run import LIMIT_S, Check, Finding, Level, run_checks, worst
 from kai.compose import build_checks
 from kai.errors import WeightsError
 from kai.records.memory import Memory
@@ -26,6 +27,7 @@ GOOD_PAGE = {
     "run": 1,
     "isSecure": True,
     "webrtc": "good",
+    "abilities": dict.fromkeys(("picture", "sound", "loudspeaker", "awake", "fullscreen", "counts"), True),
     "microphone": "open",
     "peakDb": -21.4,
     "floorDb": -62.0,
@@ -148,12 +150,69 @@ def test_credits_are_read_as_the_provider_writes_them() -> None:
     assert services.read_credits([]) == {}
 
 
+AVATARS = [("one", "Ann", False), ("two", "Bo", True)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "avatars", "level", "code", "word"),
+    [
+        ("", AVATARS, Level.GREEN, "usable", "Bo"),
+        ("two", AVATARS, Level.GREEN, "usable", "Bo"),
+        ("one", AVATARS, Level.RED, "unusable", "Ann"),
+        ("three", AVATARS, Level.RED, "missing", "three"),
+        ("", AVATARS[:1], Level.RED, "none", ""),
+    ],
+)
+def test_the_avatar_is_told_by_name(
+    wanted: str, avatars: list[tuple[str, str, bool]], level: Level, code: str, word: str
+) -> None:
+    found = services.check_avatar(lambda: avatars, wanted)
+    assert (found.level, found.code) == (level, code)
+    says, fix = told(found)
+    assert word in says
+    assert bool(fix) is (level is not Level.GREEN)
+
+
+def test_an_avatar_that_cannot_be_looked_up_is_no_certain_fault() -> None:
+    def unreachable() -> list[tuple[str, str, bool]]:
+        raise httpx.ConnectError("no network")
+
+    assert services.check_avatar(unreachable, "").code == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_needed", "level", "code"),
+    [
+        (["192.0.2.1"], False, Level.GREEN, "not-needed"),
+        (["192.0.2.1"], True, Level.GREEN, "needed"),
+        ([], False, Level.AMBER, "gone"),
+        ([], True, Level.RED, "gone-needed"),
+    ],
+)
+def test_no_network_is_told_with_what_it_means(
+    addresses: list[str], is_needed: bool, level: Level, code: str
+) -> None:
+    found = computer.check_network(lambda: addresses, is_needed=is_needed)
+    assert (found.level, found.code) == (level, code)
+    assert all(told(found)) or level is Level.GREEN
+
+
+def test_all_of_it_takes_twenty_seconds_at_most() -> None:
+    page = (ROOT / "kai/ui/desk/checkup.js").read_text("utf-8")
+    page_s = (
+        max(int(ms.replace("_", "")) for ms in re.findall(r"within\([^,]*\([^)]*\), ([\d_]+),", page)) / 1000
+    )
+    assert page_s == 12
+    assert page_s + LIMIT_S < 20
+    assert services.CALL_S < LIMIT_S
+
+
 def test_without_a_key_no_provider_is_asked(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
     settings = Settings.model_construct(state_dir=tmp_path)
     ready = Services(is_ready=True, progress="", problem="")
     checks = build_checks(settings, memory, lambda: ready)
-    for name in ("openai", "mind", "liveavatar"):
+    for name in ("openai", "mind", "liveavatar", "avatar"):
         assert checks[name]().level is Level.UNUSED
     assert checks["weights"]().level is Level.GREEN
     assert checks["orphans"]().code == "none"
@@ -179,6 +238,10 @@ def test_without_a_key_no_provider_is_asked(tmp_path: Path) -> None:
         ({**GOOD_PAGE, "echoDb": 30}, {"echo": "echo"}),
         ({**GOOD_PAGE, "peakDb": "loud", "floorDb": True, "echoDb": None}, {"webrtc": "good"}),
         ({**GOOD_PAGE, "webrtc": "<b>", "microphone": 7}, {"webrtc": "no-path", "microphone": "missing"}),
+        ({**GOOD_PAGE}, {"browser": "all"}),
+        ({**GOOD_PAGE, "abilities": {**GOOD_PAGE["abilities"], "awake": False}}, {"browser": "lacks"}),
+        ({**GOOD_PAGE, "abilities": {"sound": True}}, {"browser": "no-media"}),
+        ({**GOOD_PAGE, "abilities": "all"}, {"browser": "no-media"}),
         ("nonsense", {"secure": "insecure"}),
     ],
 )

@@ -22,9 +22,25 @@ async function look(say, words) {
   say(words.looking);
   const found = { isSecure: window.isSecureContext === true };
   if (!found.isSecure) return found;
-  found.webrtc = await within(webrtcPath(), 5000, "no-path");
-  Object.assign(found, await within(microphone(say, words), 25_000, { microphone: "missing" }));
-  return found;
+  found.abilities = abilities();
+  // At once, so that a person waits 12 s at most, the browser's question for the microphone included.
+  const [path, heard] = await Promise.all([
+    within(webrtcPath(), 5000, "no-path"),
+    within(microphone(say, words), 12_000, { microphone: "refused" }),
+  ]);
+  return { ...found, webrtc: path, ...heard };
+}
+
+function abilities() {
+  const codecs = (kind) => (globalThis.RTCRtpReceiver?.getCapabilities?.(kind)?.codecs ?? []).map((c) => c.mimeType.toLowerCase());
+  return {
+    picture: codecs("video").includes("video/vp8"),
+    sound: codecs("audio").includes("audio/opus"),
+    loudspeaker: "setSinkId" in HTMLMediaElement.prototype,
+    awake: "wakeLock" in navigator,
+    fullscreen: document.fullscreenEnabled === true,
+    counts: "getVideoPlaybackQuality" in HTMLVideoElement.prototype,
+  };
 }
 
 function within(promise, limitMs, otherwise) {
