@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     """Whether past talks may be kept on this computer (words and times, no sound); the page can switch it off, too."""
     data_dir: str | None = None
     """The folder of past talks, presets and preferences, in place of the user's data folder."""
+    password_hash: SecretStr | None = None
+    """Who opens the page must tell this password; made by ``python -m kai.ui.password``. Needed where Kai listens to other
+    computers."""
     log_level: str = "INFO"
     test_marks: bool = False
     """Stamp pictures and sound with test marks, for measuring."""
@@ -98,6 +101,7 @@ class Settings(BaseSettings):
         "mind_api_key",
         "documents",
         "data_dir",
+        "password_hash",
         mode="before",
     )
     @classmethod

@@ -38,13 +38,24 @@ class Finding:
 Check = Callable[[], Finding]
 
 
+class Running:
+    """All checks at once, begun now. ``findings`` may be called from any thread, and again."""
+
+    def __init__(self, checks: Mapping[str, Check], limit_s: float = LIMIT_S) -> None:
+        pool = ThreadPoolExecutor(max_workers=max(1, len(checks)), thread_name_prefix="kai-check")
+        self._deadline_s = time.monotonic() + limit_s
+        self._running = {name: pool.submit(check) for name, check in checks.items()}
+        pool.shutdown(wait=False)
+
+    def findings(self) -> list[Finding]:
+        """What was found, in the order of the checks; waits until the limit. A check that is late, or has a fault of its
+        own, says so and stops no other."""
+        return [_finding(name, future, self._deadline_s) for name, future in self._running.items()]
+
+
 def run_checks(checks: Mapping[str, Check], limit_s: float = LIMIT_S) -> list[Finding]:
-    """The findings in the order of ``checks``. One that is late, or has a fault of its own, says so and stops no other."""
-    pool = ThreadPoolExecutor(max_workers=max(1, len(checks)), thread_name_prefix="kai-check")
-    deadline_s = time.monotonic() + limit_s
-    running = {name: pool.submit(check) for name, check in checks.items()}
-    pool.shutdown(wait=False)
-    return [_finding(name, future, deadline_s) for name, future in running.items()]
+    """Begin all checks and wait for what they find."""
+    return Running(checks, limit_s).findings()
 
 
 def _finding(name: str, future: Future[Finding], deadline_s: float) -> Finding:

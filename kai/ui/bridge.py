@@ -13,7 +13,7 @@ from typing import Final, cast
 
 import streamlit as st
 
-from kai.checks.run import Finding
+from kai.checks.run import Finding, Running
 from kai.core.config import AvatarConfig
 from kai.core.events import (
     LookChanged,
@@ -377,30 +377,23 @@ def _keep(change: Callable[[], None]) -> None:
 
 
 def begin_checkup() -> None:
-    """The button was pressed: look at everything (again)."""
-    run, done = checkup_run()
-    st.session_state[_CHECKUP] = (run + 1, done, [], None)
+    """The button was pressed: look at everything (again), from now on."""
+    st.session_state[_CHECKUP] = (checkup_run() + 1, Running(host.checks()), None)
 
 
-def checkup_run() -> tuple[int, int]:
-    """Which checkup is wanted, and which was done here on the server; 0 is none."""
-    run, done, _, _ = st.session_state.get(_CHECKUP, (0, 0, [], None))
-    return run, done
-
-
-def keep_findings(run: int, findings: list[Finding]) -> None:
-    """What was found on the server in that checkup."""
-    st.session_state[_CHECKUP] = (run, run, findings, None)
+def checkup_run() -> int:
+    """Which checkup is shown; 0 is none."""
+    return st.session_state.get(_CHECKUP, (0, None, None))[0]
 
 
 def keep_page_findings(told: object) -> None:
     """What the page found out about itself; of an older checkup it is not taken."""
-    run, done, findings, _ = st.session_state.get(_CHECKUP, (0, 0, [], None))
+    run, running, _ = st.session_state.get(_CHECKUP, (0, None, None))
     if isinstance(told, Mapping) and cast("Mapping[str, object]", told).get("run") == run:
-        st.session_state[_CHECKUP] = (run, done, findings, dict(cast("Mapping[str, object]", told)))
+        st.session_state[_CHECKUP] = (run, running, dict(cast("Mapping[str, object]", told)))
 
 
 def findings() -> tuple[list[Finding], dict[str, object] | None]:
-    """What was found on the server, and what the page told, once it has."""
-    _, _, server, page = st.session_state.get(_CHECKUP, (0, 0, [], None))
-    return server, page
+    """What was found on the server (waits for it), and what the page told, once it has."""
+    _, running, page = st.session_state.get(_CHECKUP, (0, None, None))
+    return ([] if running is None else cast("Running", running).findings()), page

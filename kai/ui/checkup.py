@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 import streamlit as st
 from streamlit.components.v2 import component
 
-from kai.checks.run import Finding, Level, run_checks, worst
-from kai.ui import bridge, host, texts
+from kai.checks.run import Finding, Level, worst
+from kai.ui import bridge, texts
 
 _LOOKING: Final = '<p class="kai-looking" role="status"></p>'
 
@@ -36,7 +36,7 @@ def draw() -> None:
     """Draw the button and what was found last."""
     st.header(texts.CHECK_HEADING, anchor=False)
     st.markdown(texts.CHECK_LEAD)
-    run, done = bridge.checkup_run()
+    run = bridge.checkup_run()
     st.button(
         texts.CHECK_AGAIN if run else texts.CHECK_NOW,
         type="secondary" if run else "primary",
@@ -53,12 +53,10 @@ def draw() -> None:
             data={"run": run, "words": {"looking": texts.CHECK_LOOKING_PAGE, "speak": texts.CHECK_SPEAK}},
             on_found_change=_nothing,
         )
-    if run != done:
-        with st.spinner(texts.CHECK_LOOKING):
-            bridge.keep_findings(run, run_checks(host.checks()))
     if told.found:
         bridge.keep_page_findings(told.found)
-    server, page = bridge.findings()
+    with st.spinner(texts.CHECK_LOOKING):
+        server, page = bridge.findings()
     findings = [*server, *(page_findings(page) if page is not None else ())]
     draw_findings(findings, is_whole=page is not None)
 

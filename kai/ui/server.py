@@ -17,12 +17,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kai.errors import KaiError
+from kai.errors import ConfigError, KaiError
 from kai.settings import Settings
-from kai.ui import host
+from kai.ui import address, door, host, texts
 from kai.ui.avatar_routes import routes as avatar_routes
 from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
+from kai.ui.password import is_hash
 from kai.ui.recordings import routes as recording_routes
 from kai.ui.routes import routes as page_routes
 from kai.ui.voice_routes import routes as voice_routes
@@ -50,6 +51,25 @@ _is_ending: Callable[[], bool] = lambda: False  # noqa: E731
 def settings() -> Settings:
     """Kai's settings, from the environment, ``.env`` and Streamlit's secrets file where there is one."""
     return Settings.load(st.secrets.to_dict() if st.secrets.load_if_toml_exists() else {})
+
+
+def lock_door() -> None:
+    """Ask for the password where one is set. Raises ``ConfigError`` when Kai listens to other computers without one."""
+    is_home = address.is_bound_to_loopback()
+    try:
+        chosen = settings().password_hash
+    except ConfigError:
+        # On this computer alone the page comes up and says which setting is wrong.
+        if not is_home:
+            raise
+        chosen = None
+    hashed = None if chosen is None else chosen.get_secret_value()
+    if hashed is not None and not is_hash(hashed):
+        raise ConfigError(texts.DOOR_NO_HASH)
+    if hashed is None and not is_home:
+        _log.error(texts.DOOR_REFUSES)
+        raise ConfigError(texts.DOOR_REFUSES)
+    door.install(door.Door(hashed))
 
 
 def _build_hub() -> host.Hub:
@@ -98,6 +118,7 @@ def make_lifespan(
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
         global _is_ending
+        lock_door()
         with _without_advice():
             from kai.ui import compat  # patches want a server that is there
 
@@ -116,6 +137,7 @@ def make_lifespan(
             host.install(None)
             host.install_memory(None)
             host.install_checks({})
+            door.install(None)
             gallery = host.gallery()
             host.install_gallery(None)
             if gallery is not None:
@@ -174,4 +196,4 @@ def _wants_page(request: Request) -> bool:
 
 def middleware() -> list[Middleware]:
     """Kai's own middleware."""
-    return [Middleware(BrowserCookie)]
+    return [Middleware(door.DoorKeeper), Middleware(BrowserCookie)]

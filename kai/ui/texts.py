@@ -265,6 +265,20 @@ def stopwatch(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02}"
 
 
+# ------------------------------------------------------------------ the door
+DOOR_TITLE: Final = "Kai"
+DOOR_LEAD: Final = "This Kai is open to those who know its password."
+DOOR_PASSWORD: Final = "Password"
+DOOR_OPEN: Final = "Come in"
+DOOR_WRONG: Final = "That is not the password."
+DOOR_WAIT: Final = "Wait {duration} before the next try."
+DOOR_ASKS: Final = "Open the page and tell the password first."
+DOOR_NO_HASH: Final = "KAI_PASSWORD_HASH is not a hash of Kai's. Make one with `python -m kai.ui.password`."
+DOOR_REFUSES: Final = (
+    "Kai does not open itself to other computers without a password. Make one with `python -m kai.ui.password`, put the "
+    "line that it prints into .env, and start Kai again; or start it without --server.address, for this computer alone."
+)
+
 # ------------------------------------------------------------------ past talks
 HISTORY_PAGE: Final = "History"
 HISTORY_TITLE: Final = "Past talks"

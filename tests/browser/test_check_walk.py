@@ -40,6 +40,10 @@ def press_check(person: Visitor, app: AppProcess) -> dict[str, tuple[str, str]]:
     """Level and words of each finding, once all are there."""
     person.press(texts.CHECK_NOW)
     person.wait(lambda: person.page.locator(".kai-verdict").count(), LONGEST_S, "a verdict")
+    # Both halves: what the app found, and what the page found about itself.
+    person.wait(
+        lambda: person.page.locator("[data-check=engine] ~ [data-check=secure]").count(), 10, "the list"
+    )
     rows = person.page.locator(".kai-checks li").evaluate_all(
         "rows => rows.map(r => [r.dataset.check, r.dataset.level, r.innerText])"
     )
