@@ -69,8 +69,9 @@ TROUBLE: Final = (
     ),
     (
         "I work on another computer than the app",
-        "Browsers give the microphone only to pages on this computer or with HTTPS. Start Streamlit with "
-        "`--server.sslCertFile` and `--server.sslKeyFile`, and set ICE servers in Kai's settings if a firewall is "
-        "between the two.",
+        "Kai listens to other computers when it is started with `--server.address 0.0.0.0` and a password is set: "
+        "`python -m kai.ui.password` makes the line for `.env`. Browsers give the microphone only to pages on this computer "
+        "or with HTTPS: start Streamlit with `--server.sslCertFile` and `--server.sslKeyFile` as well. Set ICE servers in "
+        "Kai's settings if a firewall is between the two.",
     ),
 )
