@@ -59,7 +59,8 @@ class VideoTrack(MediaStreamTrack):
         self._link = link
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_new = asyncio.Event()
-        self._first_at_s: float | None = None
+        self.began_s: float | None = None
+        """The time of timestamp 0."""
         self._last_pts = -1
 
     def wake(self) -> None:
@@ -84,11 +85,11 @@ class VideoTrack(MediaStreamTrack):
             if shot is not None:
                 break
         picture, at_s = shot
-        if self._first_at_s is None:
-            self._first_at_s = at_s
+        if self.began_s is None:
+            self.began_s = at_s
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
         # A still sent again must not repeat a timestamp: the encoder takes time for its only order.
-        self._last_pts = max(self._last_pts + 1, int((at_s - self._first_at_s) * VIDEO_HZ))
+        self._last_pts = max(self._last_pts + 1, int((at_s - self.began_s) * VIDEO_HZ))
         frame.pts = self._last_pts
         frame.time_base = Fraction(1, VIDEO_HZ)
         return frame
@@ -108,6 +109,8 @@ class AudioTrack(MediaStreamTrack):
         self._link = link
         self._count = 0
         self._next_at_s: float | None = None
+        self.began_s: float | None = None
+        """The time of timestamp 0."""
 
     async def recv(self) -> av.AudioFrame:
         if self.readyState != "live":
@@ -116,7 +119,7 @@ class AudioTrack(MediaStreamTrack):
         if self._next_at_s is None:
             self._link.page_pulls(self)
         if self._next_at_s is None:
-            self._next_at_s = now_s
+            self._next_at_s = self.began_s = now_s
         elif now_s - self._next_at_s > 1.0:
             # What was missed is left out, in the timestamps as well: by them the page keeps sound and picture together.
             missed = int((now_s - self._next_at_s) / BLOCK_S)

@@ -11,22 +11,19 @@ connections of the process behave, except `set_vp8_bitrate`, which says so.
 from __future__ import annotations
 
 import importlib.metadata
-from collections import deque
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import aiortc.codecs.vpx
 from aioice import ice
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, clock
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtcpSrPacket
 
 from kai.errors import ConfigError
 
 PINS: Final = {"aiortc": "1.16.0", "aioice": "0.13.0"}
-
-REPORTS_COMPARED: Final = 16
-"""About 16 s, in which the clocks of one computer do not part, and a clock that was set is forgotten."""
 
 
 def assert_pins(pins: dict[str, str] = PINS) -> None:
@@ -160,34 +157,40 @@ def age_sender_reports(sender: RTCRtpSender, age_s: Callable[[], float]) -> None
     private._send_rtcp = send_aged
 
 
-def steady_sender_reports(sender: RTCRtpSender, clock_hz: int) -> None:
+def date_sender_reports(sender: RTCRtpSender, clock_hz: int, began_s: Callable[[], float | None]) -> None:
     """Lets a sender's RTCP reports tell when its frames were made, which their timestamps of ``clock_hz`` know.
 
-    aiortc reports the moment at which a frame happened to be sent: behind its encoder, and on a busy computer later still. A
-    browser that plays two tracks in sync goes by these reports, and errs by as much. The least late of the last
-    `REPORTS_COMPARED` counts for all of them. A second call changes nothing.
+    ``began_s`` tells the time (``time.monotonic``) of timestamp 0 of its track, once it is known. aiortc reports the moment
+    at which a frame happened to be sent: behind its encoder, and on a busy computer 100 ms later. A browser that plays two
+    tracks in sync goes by these reports, and errs by as much. A second call changes nothing.
     """
     private = cast("Any", sender)
-    if getattr(private, "_kai_is_steady", False):
+    if getattr(private, "_kai_is_dated", False):
         return
-    private._kai_is_steady = True
-    send = private._send_rtcp
-    made: deque[int] = deque(maxlen=REPORTS_COMPARED)
-    last, wraps = 0, 0
+    private._kai_is_dated = True
+    encode, send = private._next_encoded_frame, private._send_rtcp
+    newest: int | None = None
+    origin: int | None = None
 
-    async def send_steady(packets: list[Any]) -> None:
-        nonlocal last, wraps
+    async def next_encoded_frame(codec: object) -> Any:
+        nonlocal newest, origin
+        if origin is None and newest is not None:
+            # aiortc has sent the frame before when it asks for the next one; the two timestamps differ by a random number.
+            origin = private._RTCRtpSender__rtp_timestamp - newest
+        frame = await encode(codec)
+        newest = newest if frame is None else frame.timestamp
+        return frame
+
+    async def send_dated(packets: list[Any]) -> None:
+        began = began_s()
         for packet in packets:
-            if isinstance(packet, RtcpSrPacket) and packet.sender_info.packet_count:
-                info = packet.sender_info
-                wraps += int(info.rtp_timestamp + (1 << 31) < last)
-                last = info.rtp_timestamp
-                since = (wraps << 32 | info.rtp_timestamp) * (1 << 32) // clock_hz
-                made.append(info.ntp_timestamp - since)
-                info.ntp_timestamp = min(made) + since
+            if isinstance(packet, RtcpSrPacket) and origin is not None and began is not None:
+                since = (packet.sender_info.rtp_timestamp - origin + (1 << 31)) % (1 << 32) - (1 << 31)
+                age_s = time.monotonic() - began - since / clock_hz
+                packet.sender_info.ntp_timestamp = clock.current_ntp_time() - int(age_s * (1 << 32))
         await send(packets)
 
-    private._send_rtcp = send_steady
+    private._next_encoded_frame, private._send_rtcp = next_encoded_frame, send_dated
 
 
 def received_packet_count(connection: RTCPeerConnection) -> int:

@@ -95,7 +95,7 @@ class ReportingWorker(WebRtcWorker):
         # aiortc's audio jitter buffer (16 packets, 4 waited for) costs 60 ms, and a lost packet 200 ms for good.
         pc.on("track", lambda _track: _shorten_jitter_buffers(pc))
         # The page keeps sound and picture together by the sender's reports, which aiortc makes when a frame was sent.
-        pc.on("connectionstatechange", lambda: _steady_reports(pc))
+        pc.on("connectionstatechange", lambda: _date_reports(pc))
         link = _link.get()
         if link is None:
             return
@@ -115,9 +115,13 @@ def _shorten_jitter_buffers(pc: RTCPeerConnection) -> None:
         rtc.set_audio_jitter_buffer(receiver, MICROPHONE_JITTER_PACKETS, 1)
 
 
-def _steady_reports(pc: RTCPeerConnection) -> None:
+def _date_reports(pc: RTCPeerConnection) -> None:
     for sender in pc.getSenders():
-        rtc.steady_sender_reports(sender, RTP_HZ[sender.kind])
+        # What is sent is a relay's copy of the link's track.
+        track = getattr(sender.track, "_source", None) or sender.track
+        rtc.date_sender_reports(
+            sender, RTP_HZ[sender.kind], lambda track=track: getattr(track, "began_s", None)
+        )
 
 
 def _report(link: Link, pc: RTCPeerConnection) -> None:

@@ -19,6 +19,8 @@ from livekit import rtc
 from websockets.asyncio.client import connect
 
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
+from kai.adapters.liveavatar import control as control_module
+from kai.adapters.liveavatar import face as face_module
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import Look
@@ -150,15 +152,46 @@ async def test_the_session_is_on_disk_before_it_is_paid_for_and_gone_after_the_s
     assert next(s for s in bill["sessions"] if s["id"] == session_id)["end_reason"] == "USER_CLOSED"
 
 
+@pytest.mark.parametrize(
+    ("switch", "code"),
+    [
+        ("has_no_ws_url", "avatar-no-control"),
+        ("is_never_connected", "avatar-not-ready"),
+        ("has_no_tracks", "avatar-no-picture"),
+    ],
+)
 async def test_a_failed_opening_leaves_nothing_running(
-    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+    api: LiveAvatarApi,
+    records: PaidSessions,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    monkeypatch: pytest.MonkeyPatch,
+    switch: str,
+    code: str,
 ) -> None:
-    liveavatar.faults(has_no_ws_url=True)
+    monkeypatch.setattr(control_module, "CONNECTED_S", 1.5)
+    monkeypatch.setattr(face_module, "PICTURE_S", 1.5)
+    liveavatar.faults(**{switch: True})
     with pytest.raises(FaceError) as raised:
         await opened(api, records, log)
-    assert raised.value.code == "avatar-no-control"
+    assert raised.value.code == code
     assert liveavatar.bill()["running"] == 0
     assert records.all() == ()
+
+
+async def test_a_face_is_not_open_before_the_service_hears_commands(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    """What is sent before "connected" is lost without a word: the greeting, most often."""
+    liveavatar.faults(connected_after_s=1.2, speak_after_s=0.2, picture_delay_s=0.0)
+    face = await opened(api, records, log)
+    try:
+        face.speak("a", tone(300))
+        face.end_segment("a")
+        await play(face, lambda: PlayoutFinished("a") in log.events)
+        assert liveavatar.bill()["sessions"][0]["commands"][:2] == ["agent.speak", "agent.speak_end"]
+    finally:
+        await face.aclose()
 
 
 @pytest.mark.parametrize(

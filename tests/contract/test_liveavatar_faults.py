@@ -10,7 +10,8 @@ import pytest
 
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar.face import AvatarChoice
-from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core import faces as policy
+from kai.core.events import FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import Look
 from kai.engine.liveavatar.account import AVATARS
 from kai.records.paid_sessions import PaidSessions
@@ -84,6 +85,45 @@ async def test_the_local_face_speaks_on_within_two_seconds_of_the_loss(
         assert loop.time() - lost_s < TAKEN_OVER_S
         await play(stack, lambda: PlayoutFinished("a") in log.events)
         assert log.of(LegFailed) == []
+    finally:
+        await stack.aclose()
+        await api.aclose()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("silence_s", "limit_s", "told"),
+    [
+        (3.0, 1200.0, ["", "avatar-silence-soon", "avatar-resting"]),
+        (180.0, 3.0, ["", "avatar-limit"]),
+    ],
+    ids=["silence", "limit"],
+)
+async def test_silence_and_the_limit_end_in_a_stop_at_the_provider_and_a_person_is_told(
+    silence_s: float,
+    limit_s: float,
+    told: list[str],
+    liveavatar: RunningLiveAvatar,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(policy, "SILENCE_S", silence_s)
+    monkeypatch.setattr(policy, "WARN_BEFORE_S", 1.0)
+    log, records = FaceLog(), PaidSessions(tmp_path)
+    api = LiveAvatarApi(Account(KEY, liveavatar.url))
+    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace, limit_s=limit_s)
+    await stack.open(Look(), log)
+    try:
+        await play(stack, lambda: stack.on == "liveavatar")
+        before = liveavatar.bill()["sessions"][0]["id"]
+        await play(stack, lambda: log.of(FaceReported)[-1].code == told[-1])
+        await play(stack, lambda: records.all() == ())
+        ended = liveavatar.bill()
+        assert ended["running"] == 0
+        assert next(s for s in ended["sessions"] if s["id"] == before)["end_reason"] == "USER_CLOSED"
+        assert [report.code for report in log.of(FaceReported)] == told
+        assert all(report.message for report in log.of(FaceReported) if report.code)
+        assert stack.on == "local"
     finally:
         await stack.aclose()
         await api.aclose()
