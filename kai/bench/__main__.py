@@ -15,6 +15,8 @@ from typing import Any
 
 PARTS = {
     "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
+    "turns": "end of speech to Kai's voice by patience, and interrupting him, in a browser",
+    "capacity": "how many talks the engine carries at once, and what they cost",
     "brain": "time to connect to a Realtime brain, our delay of its sound, interrupt to silence",
     "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
     "face": "the rendered face's pixels, followed by MediaPipe: lips, closures, blinks, cost; and whether its gates hold",

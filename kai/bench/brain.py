@@ -28,7 +28,7 @@ KEY: Final = "bench-key"
 QUESTION: Final = "What can you do?"
 
 
-class _Ear:
+class Ear:
     """A sink that remembers when sound came, and of which answer."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class _Ear:
 class _TimedBrain(OpenAIRealtimeBrain):
     """Notes when a frame came out of aiortc."""
 
-    def __init__(self, endpoint: Endpoint, ear: _Ear) -> None:
+    def __init__(self, endpoint: Endpoint, ear: Ear) -> None:
         super().__init__(endpoint)
         self._ear = ear
 
@@ -109,7 +109,7 @@ async def _measure(url: str) -> dict[str, Any]:
         silences_ms: list[float] = []
         delays_ms: list[float] = []
         for _ in range(REPEATS):
-            ear = _Ear()
+            ear = Ear()
             brain = _TimedBrain(endpoint, ear) if name == "webrtc" else OpenAISocketBrain(endpoint)
             await brain.open(Look(), ear)
             connects_ms.append(brain.opened_in_s * 1000)
@@ -127,7 +127,7 @@ async def _measure(url: str) -> dict[str, Any]:
     return figures
 
 
-async def _interrupt(brain: OpenAIRealtimeBrain | OpenAISocketBrain, ear: _Ear) -> float:
+async def _interrupt(brain: OpenAIRealtimeBrain | OpenAISocketBrain, ear: Ear) -> float:
     """How long after ``cancel`` the last sound of that answer left the port, in ms."""
     brain.send_text("bench-1", QUESTION)
     await ear.wait(lambda: len(ear.sounds) > 5)

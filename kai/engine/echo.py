@@ -23,6 +23,8 @@ WINDOW_MS: Final = 480
 MAX_DELAY_MS: Final = 900
 EARLY_MS: Final = 120
 """By so much the microphone's sound may be ahead of ours: both arrive in packets."""
+SETTLED_BLOCKS: Final = 3
+"""After so many silent blocks nothing is left in the resampler."""
 _FFT_SAMPLES: Final = 512
 _HOP_SAMPLES: Final = 128
 _LOW_HZ: Final = 150.0
@@ -35,6 +37,7 @@ class EchoGate:
 
     def __init__(self) -> None:
         self._resampler = pcm.Resampler(PLAYED_HZ, SAMPLE_RATE_HZ)
+        self._silent_blocks = 0
         keep_ms = WINDOW_MS + MAX_DELAY_MS + EARLY_MS
         self._played = np.zeros(keep_ms * SAMPLE_RATE_HZ // 1000, np.float32)
         self._heard = np.zeros(WINDOW_MS * SAMPLE_RATE_HZ // 1000, np.float32)
@@ -42,8 +45,14 @@ class EchoGate:
         self._band = _band()
 
     def play(self, samples: NDArray[np.int16]) -> None:
-        """Takes what goes out now: ``(n,)`` int16, 48 000 Hz."""
-        self._played = _pushed(self._played, pcm.to_float32(self._resampler.push(samples)))
+        """Takes what goes out now: ``(n,)`` int16, 48 000 Hz, a multiple of three."""
+        self._silent_blocks = 0 if samples.any() else self._silent_blocks + 1
+        if self._silent_blocks > SETTLED_BLOCKS:
+            # Silence in, silence out: a resting call spares its resampler, which was a tenth of its cost.
+            made = np.zeros(len(samples) * SAMPLE_RATE_HZ // PLAYED_HZ, np.float32)
+        else:
+            made = pcm.to_float32(self._resampler.push(samples))
+        self._played = _pushed(self._played, made)
 
     def hear(self, samples: Float32) -> None:
         """Takes what came in now: ``(n,)`` float32, 16 000 Hz."""

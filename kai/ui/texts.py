@@ -204,7 +204,9 @@ SPEED: Final = "Speaking speed"
 SPEED_HELP: Final = "1 is Kai's own pace."
 INSTRUCTIONS: Final = "Instructions"
 INSTRUCTIONS_HELP: Final = "Who Kai shall be and how it shall answer."
-INSTRUCTIONS_HELP_LOCAL: Final = "A larger mind follows this; the small one here takes only its name from it."
+INSTRUCTIONS_HELP_LOCAL: Final = (
+    "A larger mind follows this; the small one here takes names and brevity from it, and speaks English only."
+)
 INSTRUCTIONS_PLACEHOLDER: Final = "For example: be brief and cheerful."
 
 # ------------------------------------------------------------------ routes

@@ -141,6 +141,18 @@ def test_each_spoken_turn_is_found_once_and_heard_whole(kit: SpeechKit) -> None:
         assert word_errors(recording.text, kit.recogniser.transcribe(due[0].audio).text) <= 1
 
 
+@pytest.mark.parametrize("word", ["Stop.", "Yes.", "No.", "Hello.", "Thanks.", "Wait.", "Louder.", "Okay."])
+def test_a_single_short_word_is_a_turn_and_is_heard(kit: SpeechKit, word: str) -> None:
+    detector = TurnDetector(vad=kit.make_vad())
+    events = push_in_20_ms(detector, quiet(1.0))
+    events += push_in_20_ms(detector, at_16_khz(list(kit.voice.stream(word))))
+    events += push_in_20_ms(detector, quiet(1.5, seed=1))
+    (stopped,) = [event for event in events if isinstance(event, SpeechStopped)]
+    heard = kit.recogniser.transcribe(stopped.audio)
+    assert heard.is_speech
+    assert normalise(heard.text) == normalise(word)
+
+
 def test_noise_and_clicks_start_no_turn(kit: SpeechKit) -> None:
     detector = TurnDetector(vad=kit.make_vad())
     samples = quiet(4.0, level=0.05)

@@ -58,6 +58,11 @@ QUOTA: Final = Fault(
 RATE_LIMIT: Final = Fault(
     "rate-limit", "OpenAI is asked too often just now. Kai tries again in a moment.", True
 )
+ENGINE_FULL: Final = Fault(
+    "engine-full",
+    "Kai's engine holds as many talks as it can. End one, in another tab perhaps, then try again.",
+    True,
+)
 SERVER_ERROR: Final = Fault(
     "server-error", "The voice service has a fault of its own. Kai tries again.", True
 )
@@ -93,6 +98,7 @@ _BY_CODE: Final = {
         "no-access", "The OpenAI account is not active. Check it, or use another key.", False
     ),
     "model_not_found": NO_ACCESS,
+    "too_many_conversations": ENGINE_FULL,
     "rate_limit_exceeded": RATE_LIMIT,
     "inference_rate_limit_exceeded": RATE_LIMIT,
     "session_expired": SESSION_EXPIRED,

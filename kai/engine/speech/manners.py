@@ -14,8 +14,9 @@ _OPEN_WORDS: Final = frozenset(
 
 _NODS: Final = frozenset(
     """mm mmm mhm hm hmm mmhmm mmhm uhhuh uh huh aha ah oh yeah yes yep ya ok okay right sure cool nice great wow really
-    interesting indeed true alright all good i see got it understood exactly of course you""".split()  # noqa: SIM905
+    mama momma mom mum umhum interesting indeed true alright all good i see got it understood exactly of course you""".split()  # noqa: SIM905
 )
+# "Mama" is what the recogniser makes of "mm-hm" most of the time.
 _MAX_NOD_WORDS: Final = 4
 
 

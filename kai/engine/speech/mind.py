@@ -12,7 +12,7 @@ import io
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -24,6 +24,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from kai.engine.speech import skills, weights
+from kai.engine.speech.persona import Persona, read_persona
 from kai.engine.speech.sessions import make_session, run_session
 from kai.engine.speech.skills import MONTHS, WEEKDAYS, Effect, say_time
 from kai.engine.speech.sums import answer_sum, with_digits
@@ -40,7 +41,6 @@ _CALL: Final = re.compile(
     rf"^(?:(?:hey|hi|hello|ok|okay|well|so|um|uh|please)[,.!]?\s+)*(?:{_NAME_SOUNDS}[,.!]?\s+)?",
     re.IGNORECASE,
 )
-_OWN_NAME: Final = re.compile(r"\b(?i:your name is|you are called|call yourself)\s+([A-Z][\w'-]{1,19})")
 _TELLS_NAME: Final = re.compile(
     r"\b(?i:my name is|my name's|call me|i am called|i'm called)\s+([A-Z][\w'-]{1,19})"
 )
@@ -154,8 +154,14 @@ class Mind:
     def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
         """The answer to the last user turn of ``turns``.
 
-        ``now`` is the local time to tell. Of ``instructions`` only a name ("Your name is Ada") is understood.
+        ``now`` is the local time to tell. Of ``instructions`` it takes what `read_persona` understands.
         """
+        persona = read_persona(instructions)
+        reply = self._reply(turns, persona, now)
+        is_first = all(turn.role != "assistant" for turn in turns)
+        return replace(reply, text=persona.shape(reply.text, is_first=is_first))
+
+    def _reply(self, turns: Sequence[MindTurn], persona: Persona, now: datetime) -> Reply:
         heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "").strip()[:_MAX_CHARS]
         said = [turn.text for turn in turns if turn.role == "assistant" and turn.text.strip()]
         if not _plain(heard):
@@ -178,7 +184,7 @@ class Mind:
         if intent == UNKNOWN and not is_question(heard):
             remarks = self._intents[intent].remarks
             return Reply(remarks[len(said) % len(remarks)], intent, score)
-        return Reply(self._answer(intent, turns, said, instructions, now), intent, score)
+        return Reply(self._answer(intent, turns, said, persona, now), intent, score)
 
     @property
     def encoder(self) -> Encoder | None:
@@ -223,7 +229,7 @@ class Mind:
         return (self._owners[best] if score >= MIN_SCORE else UNKNOWN), score
 
     def _answer(
-        self, intent: str, turns: Sequence[MindTurn], said: Sequence[str], instructions: str, now: datetime
+        self, intent: str, turns: Sequence[MindTurn], said: Sequence[str], persona: Persona, now: datetime
     ) -> str:
         if intent == "repeat" and said:
             return said[-1]
@@ -231,12 +237,12 @@ class Mind:
             names = [
                 match[1] for turn in turns if turn.role == "user" and (match := _TELLS_NAME.search(turn.text))
             ]
-            if names:
+            names = names or [persona.their_name]
+            if names[-1]:
                 return f"Your name is {names[-1]}."
         replies = self._intents[intent].replies
-        own_name = _OWN_NAME.search(instructions)
         return replies[len(said) % len(replies)].format(
-            name=own_name[1] if own_name is not None else DEFAULT_NAME,
+            name=persona.name or DEFAULT_NAME,
             time=say_time(now),
             weekday=WEEKDAYS[now.weekday()],
             date=f"{MONTHS[now.month - 1]} {now.day}, {now.year}",

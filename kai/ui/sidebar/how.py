@@ -61,7 +61,8 @@ def _listen(voice_id: str, name: str, speed: float) -> None:
     if voice_id in known:
         label = html.escape(texts.LISTEN_TO.format(voice=name))
         st.html(
-            f'<audio class="kai-preview" controls preload="none" aria-label="{label}" title="{label}" '
+            f'<audio class="kai-preview" controls controlslist="nodownload noplaybackrate" preload="none" '
+            f'aria-label="{label}" title="{label}" '
             f'src="/api/voices/{voice_id}/preview?speed={speed:g}"></audio>'
         )
     missing = [voice.name for voice in known.values() if not voice.is_installed]

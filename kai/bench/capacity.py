@@ -1,0 +1,180 @@
+"""How many talks this machine's engine carries, and what they cost: ``python -m kai.bench capacity``.
+
+Each talk is a client of its own over a WebSocket, which says a sentence in real time every few seconds; measured is from the
+last sound of the sentence to the first sound of the answer, with the engine's own patience in it. The clients' own work is in
+the load of the machine, not in the engine's share. What one call over WebRTC costs, resting and talking, stands beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import numpy as np
+import psutil
+
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.bench.brain import Ear
+from kai.bench.talk import percentile
+from kai.core.state import Look
+from kai.errors import BrainError
+from kai.media import pcm
+
+KEY: Final = "bench-key"
+SENTENCE: Final = Path(__file__).resolve().parents[2] / "tests" / "support" / "speech" / "LJ001-0008.wav"
+ROUNDS: Final = 3
+ROUND_S: Final = 8.0
+WATCH_S: Final = 8.0
+COUNTS: Final = (1, 2, 4, 8)
+MIC_HZ: Final = 48_000
+FRAME_SAMPLES: Final = 960
+
+
+def run() -> dict[str, Any]:
+    """Figures by the number of talks; CPU in percent of one core, of the engine alone."""
+    command = [sys.executable, "-m", "kai.engine", "--json", "--child", "--no-liveavatar"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as engine:
+        assert engine.stdin is not None
+        assert engine.stdout is not None
+        engine.stdin.write(f"{KEY}\n".encode())
+        engine.stdin.flush()
+        try:
+            url = json.loads(engine.stdout.readline())["realtime"]
+            return asyncio.run(_measure(url, psutil.Process(engine.pid)))
+        finally:
+            engine.stdin.close()
+
+
+async def _measure(url: str, engine: psutil.Process) -> dict[str, Any]:
+    endpoint = Endpoint(
+        api_key=KEY, model="kai-local", base_url=url, host_addresses=("127.0.0.1",), jitter_packets=(4, 1)
+    )
+    sentence = _sentence()
+    figures: dict[str, Any] = {
+        "nobody_cpu_percent": await _cpu_of(engine, asyncio.sleep(WATCH_S)),
+        "nobody_memory_mb": _memory_mb(engine),
+    }
+    ear = Ear()
+    call = OpenAIRealtimeBrain(endpoint)
+    await call.open(Look(), ear)
+    try:
+        figures["a_silent_call_cpu_percent"] = await _cpu_of(engine, _talk(call, ear, sentence[:0], 1, []))
+        delays: list[float] = []
+        figures["a_talking_call_cpu_percent"] = await _cpu_of(
+            engine, _talk(call, ear, sentence, ROUNDS, delays)
+        )
+        figures["a_talking_call_answers_after_s_p50"] = percentile(delays, 50)
+    finally:
+        await call.aclose()
+    for count in COUNTS:
+        figures |= await _talks_at_once(endpoint, engine, sentence, count)
+    figures["refused_when_full"] = await _refusal(endpoint, url)
+    figures["memory_mb_after"] = _memory_mb(engine)
+    return figures
+
+
+async def _talks_at_once(
+    endpoint: Endpoint, engine: psutil.Process, sentence: np.ndarray, count: int
+) -> dict[str, Any]:
+    talks = [(OpenAISocketBrain(endpoint), Ear()) for _ in range(count)]
+    delays: list[float] = []
+    try:
+        for brain, ear in talks:
+            await brain.open(Look(), ear)
+        spoken = [
+            # People do not begin at the same moment.
+            _later(number * ROUND_S / count, _talk(brain, ear, sentence, ROUNDS, delays))
+            for number, (brain, ear) in enumerate(talks)
+        ]
+        cpu = await _cpu_of(engine, asyncio.gather(*spoken))
+    finally:
+        await asyncio.gather(*(brain.aclose() for brain, _ in talks))
+    name = f"{count}_talk{'s' if count > 1 else ''}"
+    return {
+        f"{name}_answered": f"{len(delays)} of {count * ROUNDS}",
+        f"{name}_answers_after_s_p50": percentile(delays, 50),
+        f"{name}_answers_after_s_p95": percentile(delays, 95),
+        f"{name}_cpu_percent": cpu,
+    }
+
+
+async def _later(delay_s: float, work: Any) -> None:
+    await asyncio.sleep(delay_s)
+    await work
+
+
+async def _talk(
+    brain: OpenAIRealtimeBrain | OpenAISocketBrain,
+    ear: Ear,
+    sentence: np.ndarray,
+    rounds: int,
+    delays_s: list[float],
+) -> None:
+    """Plays `rounds` times the sentence and then silence, in real time; adds how long each answer took."""
+    silence = np.zeros(FRAME_SAMPLES, np.int16)
+    for _ in range(rounds):
+        begun_s = time.monotonic()
+        frames: list[np.ndarray] = list(sentence.reshape(-1, FRAME_SAMPLES))
+        ended_s = time.perf_counter() + len(frames) * 0.02
+        heard_before = len(ear.sounds)
+        for number in range(round(ROUND_S / 0.02)):
+            brain.push_mic(frames[number] if number < len(frames) else silence)
+            await asyncio.sleep(max(0.0, begun_s + (number + 1) * 0.02 - time.monotonic()))
+        answers = [at_s - ended_s for _, at_s in ear.sounds[heard_before:] if at_s > ended_s]
+        if len(frames) and answers:
+            delays_s.append(round(min(answers), 3))
+
+
+async def _refusal(endpoint: Endpoint, url: str) -> str:
+    """What the engine says to one too many."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
+        status = await client.get(f"{url.removesuffix('/v1')}/kai/status")
+    most = int(status.json()["max_conversations"])
+    held: list[OpenAISocketBrain] = []
+    try:
+        for _ in range(most + 1):
+            brain = OpenAISocketBrain(endpoint)
+            await brain.open(Look(), Ear())
+            held.append(brain)
+    except BrainError as error:
+        return f"after {len(held)}: {error.message}"
+    finally:
+        await asyncio.gather(*(brain.aclose() for brain in held))
+    return "never"
+
+
+async def _cpu_of(engine: psutil.Process, work: Any) -> float:
+    """The engine's share of a core while `work` goes on, in percent."""
+    before, begun_s = engine.cpu_times(), time.monotonic()
+    await work
+    after = engine.cpu_times()
+    used_s = after.user + after.system - before.user - before.system
+    return round(100 * used_s / (time.monotonic() - begun_s), 1)
+
+
+def _memory_mb(engine: psutil.Process) -> int:
+    return round(engine.memory_full_info().uss / 1e6)
+
+
+def _sentence() -> np.ndarray:
+    """The sentence at the microphone's rate, whole frames, without the quiet after it."""
+    with wave.open(str(SENTENCE)) as file:
+        resampler = pcm.Resampler(file.getframerate(), MIC_HZ)
+        samples: Sequence[Any] = [
+            resampler.push(pcm.from_bytes(file.readframes(file.getnframes()))),
+            resampler.flush(),
+        ]
+    whole = np.concatenate(samples)
+    last = int(np.nonzero(np.abs(whole.astype(np.int32)) > 900)[0][-1])
+    return np.ascontiguousarray(whole[: last // FRAME_SAMPLES * FRAME_SAMPLES])

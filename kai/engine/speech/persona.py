@@ -1,0 +1,56 @@
+"""What the small mind can take from a person's instructions: names, brevity, and which languages it cannot speak. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_OWN_NAME: Final = re.compile(r"\b(?i:your name is|you are called|call yourself)\s+([A-Z][\w'-]{1,19})")
+_THEIR_NAME: Final = re.compile(
+    r"\b(?i:my name is|my name's|call me|i am called|i'm called|the user is called|the user's name is)\s+"
+    r"([A-Z][\w'-]{1,19})"
+)
+_BRIEF: Final = re.compile(
+    r"\b(?:brief(?:ly)?|concise(?:ly)?|terse|curt|laconic|few words|short (?:answers?|replies|sentences?)|"
+    r"(?:answer|reply|speak|keep (?:it|answers?)) short|one sentence|in a sentence|to the point)\b",
+    re.IGNORECASE,
+)
+_LANGUAGE: Final = re.compile(
+    r"\b(?:speak|answer|reply|respond|talk|be|always|only|in)\s+(?:only\s+|always\s+)?(?:in\s+)?"
+    r"(german|french|spanish|italian|portuguese|dutch|polish|russian|ukrainian|turkish|arabic|hebrew|hindi|chinese|"
+    r"mandarin|japanese|korean|swedish|danish|norwegian|finnish|greek|czech|deutsch|fran[cç]ais|espa[nñ]ol)\b",
+    re.IGNORECASE,
+)
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """``name`` is Kai's, ``their_name`` the person's, both empty where they are not told; ``language`` is one that was asked
+    for and that Kai does not speak."""
+
+    name: str = ""
+    their_name: str = ""
+    is_brief: bool = False
+    language: str = ""
+
+    def shape(self, text: str, *, is_first: bool) -> str:
+        """``text`` as this persona says it: the first sentence where it shall be brief, and, with the first answer, which
+        language cannot be had."""
+        said = _SENTENCE.split(text, maxsplit=1)[0] if self.is_brief else text
+        if not self.language or not is_first:
+            return said
+        return f"I speak English only, not {self.language}, without a larger voice model. {said}"
+
+
+def read_persona(instructions: str) -> Persona:
+    """What of ``instructions`` the small mind understands."""
+    own, theirs = _OWN_NAME.search(instructions), _THEIR_NAME.search(instructions)
+    language = _LANGUAGE.search(instructions)
+    return Persona(
+        name="" if own is None else own[1],
+        their_name="" if theirs is None else theirs[1],
+        is_brief=_BRIEF.search(instructions) is not None,
+        language="" if language is None else language[1].capitalize(),
+    )

@@ -1,0 +1,55 @@
+"""What the small mind takes from instructions, and what it says of what it cannot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from kai.engine.speech.mind import Mind, MindTurn
+from kai.engine.speech.persona import Persona, read_persona
+
+NOW = datetime(2026, 1, 2, 15, 5)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("instructions", "persona"),
+    [
+        ("", Persona()),
+        ("Be warm and curious.", Persona()),
+        ("Your name is Ada. Answer briefly.", Persona(name="Ada", is_brief=True)),
+        ("Keep answers short; my name is Tom.", Persona(their_name="Tom", is_brief=True)),
+        ("Always speak German.", Persona(language="German")),
+        ("Reply in French, in one sentence.", Persona(is_brief=True, language="French")),
+        ("We visited a German company shortly after lunch.", Persona()),
+    ],
+)
+def test_names_brevity_and_a_language_are_understood_and_nothing_else(
+    instructions: str, persona: Persona
+) -> None:
+    assert read_persona(instructions) == persona
+
+
+def reply(said: str, instructions: str, *before: MindTurn) -> str:
+    return Mind.load_plain().reply((*before, MindTurn("user", said)), instructions, NOW).text
+
+
+def test_a_brief_kai_says_the_first_sentence() -> None:
+    whole = reply("What can you do?", "")
+    short = reply("What can you do?", "Be brief.")
+    assert whole.startswith(short)
+    assert len(short) < len(whole)
+
+
+def test_a_language_that_kai_does_not_speak_is_told_once() -> None:
+    told = reply("What time is it?", "Answer in German.")
+    assert told.startswith("I speak English only, not German")
+    assert "3:05 pm" in told
+    again = reply("What time is it?", "Answer in German.", MindTurn("assistant", told))
+    assert "German" not in again
+
+
+def test_the_person_s_name_from_the_instructions_is_known_until_they_tell_another() -> None:
+    rules = "The user's name is Tom."
+    assert reply("What is my name?", rules) == "Your name is Tom."
+    assert reply("What is my name?", rules, MindTurn("user", "Call me Ann.")) == "Your name is Ann."
