@@ -15,7 +15,8 @@ SECTIONS: Final = (
         "- **Kai's engine**, also on this computer, turns speech into words, finds an answer and speaks it. It is used as "
         "long as no key for OpenAI is set.\n"
         "- **Kai's face** is drawn on this computer, 25 pictures a second.\n\n"
-        "With a key for OpenAI your voice goes to OpenAI Realtime, which answers in place of the engine.",
+        "With a key for OpenAI your voice goes to OpenAI Realtime, which answers in place of the engine. With a key for "
+        "LiveAvatar what Kai says goes to LiveAvatar, whose avatar is Kai's face; your voice does not go there.",
     ),
     (
         "Your privacy",

@@ -113,6 +113,9 @@ def test_where_all_is_well_everything_is_green_and_soon_said(chromium: Path, tmp
     used = {name: level for name, (level, _) in found.items() if level != "unused"}
     # The machine may be taken, and Chromium's loudspeaker and microphone are what they are.
     good = {name: level for name, level in used.items() if name not in ("memory", "noise", "echo", "disk")}
+    # An installation without the larger recogniser makes do, and says so.
+    if "makes do" in found["engine"][1]:
+        good["engine"] = "green"
     assert set(good.values()) == {"green"}, found
     assert {"engine", "weights", "network", "udp", "secure", "webrtc", "browser", "microphone"} <= set(good)
     assert serious == []

@@ -10,9 +10,11 @@ import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import help_texts, texts
+from kai.ui.password import make_hash
 from tests.browser.test_axe import issues
 from tests.browser.test_desk import ARTIFACTS, ROOT
 from tests.support import memories
+from tests.ui.test_door_served import ADDRESS, answers, end, start
 
 pytestmark = pytest.mark.long
 
@@ -90,9 +92,50 @@ def test_pages_of_words_are_whole_and_readable_at_every_size(
                     person.page.wait_for_timeout(300)
                     look("history-times")
                     person.page.locator(".stMain").evaluate("e => e.scrollTo(0, 0)")
+                    person.press(texts.HISTORY_DELETE)
+                    person.page.get_by_text(texts.HISTORY_DELETE_THIS).wait_for()
+                    person.page.wait_for_timeout(400)
+                    look("history-delete")
+                    person.page.keyboard.press("Escape")
+                    person.page.wait_for_timeout(300)
+                    if size == "phone":
+                        person.press(texts.HISTORY_BACK)
+                    box = person.page.get_by_role("textbox", name=texts.HISTORY_SEARCH)
+                    box.fill("elephant")
+                    box.press("Enter")
+                    person.page.get_by_text(texts.HISTORY_NOTHING_FOUND).wait_for()
+                    look("history-nothing-found")
                 person.press(texts.HISTORY_KEEPING)
                 person.page.get_by_text(texts.HISTORY_KEEP_FOR).wait_for()
                 person.page.wait_for_timeout(400)
                 look("history-keeping")
+            if page == "help" and is_full:
+                person.press(texts.CHECK_NOW)
+                person.page.locator(".kai-verdict").wait_for(timeout=40_000)
+                person.page.locator("[data-check=secure]").wait_for()
+                person.page.wait_for_timeout(600)
+                look("help-checked")
+                person.page.get_by_text(help_texts.TROUBLE[0][0]).click()
+                person.page.wait_for_timeout(500)
+                look("help-symptom")
     assert {name: found for name, found in serious.items() if found} == {}
     assert {name: found for name, found in cut_off.items() if found != {"wide": 0, "out": []}} == {}
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_the_door_is_plain_and_readable(chromium: Path, tmp_path: Path, size: str) -> None:
+    process, port, _ = start(tmp_path, KAI_PASSWORD_HASH=make_hash("correct horse battery"))
+    try:
+        with visitor(chromium, size=SIZES[size]) as person:
+            person.wait(lambda: answers(port), 60, "the app")
+            person.open(f"http://{ADDRESS}:{port}/")
+            person.page.get_by_label(texts.DOOR_PASSWORD).fill("wrong one")
+            person.press(texts.DOOR_OPEN)
+            person.page.get_by_text(texts.DOOR_WRONG).wait_for()
+            person.page.screenshot(path=str(ARTIFACTS / f"door-{size}.png"))
+            assert issues(person) == []
+            person.page.get_by_label(texts.DOOR_PASSWORD).fill("correct horse battery")
+            person.page.get_by_label(texts.DOOR_PASSWORD).press("Enter")
+            person.page.get_by_role("button", name=texts.START).wait_for()
+    finally:
+        end(process)

@@ -10,6 +10,7 @@ import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.records.exports import read_json
+from kai.records.turn_log import TurnLog
 from kai.ui import texts
 from tests.browser.test_desk import ARTIFACTS, ROOT
 
@@ -162,3 +163,36 @@ def test_two_people_at_once_see_each_their_own_talk(person: Visitor, app: AppPro
     other.wait_state(texts.LISTENING, 30)
     assert other.line_of("user", 1) == "I am the second"
     assert person.line_of("user", 1) == "I am the first"
+
+
+def test_a_real_talk_leaves_real_numbers(chromium: Path, data: Path) -> None:
+    with AppProcess(env={"KAI_DATA_DIR": str(data)}) as app, visitor(chromium) as person:
+        app.wait_ready()
+        person.open(app.url)
+        person.start()
+        person.wait_picture(60)
+        person.wait_state(texts.LISTENING, 60)
+        for count, question in enumerate(("What can you do?", "Who are you?"), start=1):
+            person.say(question)
+            person.wait_state(texts.SPEAKING, 30)
+            person.wait_line("assistant", count)
+            person.wait_state(texts.LISTENING, 60)
+        person.press(texts.STOP)
+        person.page.get_by_text(texts.ENDED_TITLE).wait_for()
+        person.page.wait_for_timeout(1500)
+    log = TurnLog(data / "history.db")
+    turns = [turn for _, turn in log.turns()]
+    log.close()
+    assert len(turns) >= 2
+    for turn in turns[:2]:
+        parts = (turn.think_ms, turn.voice_ms, turn.face_ms)
+        assert turn.wait_ms is not None
+        assert sum(part or 0 for part in parts) == pytest.approx(turn.wait_ms, abs=3)
+        assert turn.sent_fps is not None
+        assert 3 < turn.sent_fps < 27
+        assert turn.picture_late_ms is not None
+        assert 0 <= turn.picture_late_ms < 500
+        assert turn.dropped_pictures is not None
+    # The page tells its count every two seconds; the first answer is longer than that.
+    assert turns[0].shown_fps is not None
+    assert 3 < turns[0].shown_fps < 30

@@ -16,6 +16,7 @@ from kai.core.events import TextSubmitted
 from kai.core.state import Look, Phase
 from kai.records.memory import Memory, owner_of
 from kai.records.recording import Recorder
+from kai.records.turn_log import RecordsError
 from kai.records.turns import Turn
 from kai.runtime.hub import SessionHub
 from kai.ui import bridge, compat, host, texts
@@ -210,6 +211,37 @@ def test_a_broken_file_is_told_with_its_new_name(app: AppTest, tmp_path: Path) -
     assert broken.log.aside is not None
     assert broken.log.aside.name in app.warning[0].value
     broken.close()
+
+
+def test_keeping_that_a_setting_forbids_says_so_and_cannot_be_switched_on(
+    app: AppTest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "forbidden"
+    folder.mkdir()
+    forbidden = Memory(folder, may_keep_talks=False)
+    host.install_memory(forbidden)
+    open_page(app, "history")
+    assert texts.HISTORY_OFF_BY_SETTING in [info.value for info in app.info]
+    assert app.toggle(key="history-keep").disabled
+    forbidden.close()
+
+
+@pytest.mark.parametrize("page", ["history", "insights"])
+def test_a_disk_that_gives_nothing_back_is_told_on_the_page(
+    app: AppTest, memory: Memory, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    def unreadable(*_args: object, **_options: object) -> None:
+        raise RecordsError("Past talks cannot be read now. Look at the disk's free space.")
+
+    keep(memory)
+    monkeypatch.setattr(memory.log, "talks", unreadable)
+    monkeypatch.setattr(memory.log, "turns", unreadable)
+    memory.problem = "A talk could not be kept."
+    open_page(app, page)
+    assert [warning.value for warning in app.warning] == [
+        "A talk could not be kept.",
+        "Past talks cannot be read now. Look at the disk's free space.",
+    ]
 
 
 @pytest.mark.parametrize("page", ["history", "insights"])
