@@ -82,7 +82,8 @@ class Settings(BaseSettings):
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers for remote use, as JSON. On this computer none is needed and none is asked."""
     history: bool = True
-    """Whether past talks may be kept on this computer (words and times, no sound); the page can switch it off, too."""
+    """Whether past talks may be kept on this computer (words and times; sound only where somebody pressed Record); the page
+    can switch it off, too."""
     data_dir: str | None = None
     """The folder of past talks, presets and preferences, in place of the user's data folder."""
     password_hash: SecretStr | None = None

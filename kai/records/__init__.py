@@ -1,1 +1,1 @@
-"""What is kept on this computer: past talks, preferences, presets. No sound, and nothing of a key."""
+"""What is kept on this computer: past talks, preferences, presets; sound only where it was switched on; nothing of a key."""

@@ -208,9 +208,16 @@ class TurnLog:
     # -------------------------------------------------------------- reading
 
     def talks(
-        self, *, search: str = "", owner: str | None = None, limit: int = 500, since_wall_s: float = 0.0
+        self,
+        *,
+        search: str = "",
+        owner: str | None = None,
+        limit: int = 500,
+        since_wall_s: float = 0.0,
+        present_of: str | None = None,
     ) -> list[Summary]:
-        """The newest talks since then in which every word of ``search`` stands, newest first. Raises ``RecordsError``."""
+        """The newest talks since then in which every word of ``search`` stands, newest first. Those that go on are
+        ``present_of``'s alone, where that is given. Raises ``RecordsError``."""
         of_talk = _lines.c.talk_id == _talks.c.id
         first = (
             sa.select(_lines.c.text)
@@ -224,7 +231,7 @@ class TurnLog:
         cut = cut.where(_turns.c.talk_id == _talks.c.id, _turns.c.is_interrupted).scalar_subquery()
         query = sa.select(
             _talks, count.label("line_count"), first.label("first_words"), cut.label("interrupted")
-        ).where(_talks.c.started_wall_s >= since_wall_s, *_of(owner))
+        ).where(_talks.c.started_wall_s >= since_wall_s, *_of(owner), *_present(present_of))
         for word in search.split():
             holds = sa.func.kai_fold(_lines.c.text).contains(word.casefold(), autoescape=True)
             query = query.where(sa.exists(sa.select(_lines.c.talk_id).where(of_talk, holds)))
@@ -254,10 +261,13 @@ class TurnLog:
         with self._begin() as connection:
             return list(connection.execute(sa.select(_talks.c.id).where(*_of(owner))).scalars())
 
-    def read(self, talk_id: str, owner: str | None = None) -> TalkRecord | None:
-        """One talk, whole. Raises ``RecordsError``."""
+    def read(
+        self, talk_id: str, owner: str | None = None, *, present_of: str | None = None
+    ) -> TalkRecord | None:
+        """One talk, whole; one that goes on to ``present_of`` alone, where that is given. Raises ``RecordsError``."""
+        query = sa.select(_talks).where(_talks.c.id == talk_id, *_of(owner), *_present(present_of))
         with self._begin() as connection:
-            row = connection.execute(sa.select(_talks).where(_talks.c.id == talk_id, *_of(owner))).first()
+            row = connection.execute(query).first()
             if row is None:
                 return None
             lines = _rows(connection, _lines, talk_id, Line)
@@ -297,6 +307,10 @@ def _add_missing_columns(connection: sa.Connection, table: sa.Table) -> None:
         if column.name not in there:
             words = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {words}")
+
+
+def _present(owner: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if owner is None else [sa.or_(_talks.c.is_over, _talks.c.owner == owner)]
 
 
 def _of(owner: str | None) -> list[sa.ColumnElement[bool]]:

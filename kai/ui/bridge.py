@@ -300,6 +300,11 @@ def history_owner() -> str | None:
     return None if compat.is_bound_to_loopback() else owner_of(browser_id())
 
 
+def history_self() -> str:
+    """Whose talks that go on this page may show: this browser's. Raises ``NoCookieError``."""
+    return owner_of(browser_id())
+
+
 def history_search() -> str:
     """What is searched for in past talks."""
     return str(st.session_state.get(_SEARCH, ""))

@@ -56,7 +56,8 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
     owner = bridge.history_owner()
     memory.flush()
     search = bridge.history_search()
-    found = log.talks(search=search, owner=owner)
+    me = bridge.history_self()
+    found = log.talks(search=search, owner=owner, present_of=me)
     if not found and not search:
         _draw_empty()
         return
@@ -87,7 +88,7 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
             icon=":material/arrow_back:",
             on_click=bridge.forget_history_choice,
         )
-        record = log.read(chosen, owner) if chosen else None
+        record = log.read(chosen, owner, present_of=me) if chosen else None
         if record is not None:
             _draw_record(memory, record, owner)
         elif found:

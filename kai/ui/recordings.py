@@ -72,9 +72,10 @@ def _find(request: Request) -> tuple[Memory, TalkRecord]:
     memory = host.memory()
     if memory is None or memory.log is None:
         raise Refused(503, "starting", texts.ERROR_STARTING)
-    owner = None if address.is_bound_to_loopback() else owner_of(request.cookies.get(COOKIE_NAME, ""))
+    me = owner_of(request.cookies.get(COOKIE_NAME, ""))
+    owner = None if address.is_bound_to_loopback() else me
     try:
-        record = memory.log.read(str(request.path_params["talk_id"]), owner)
+        record = memory.log.read(str(request.path_params["talk_id"]), owner, present_of=me)
     except KaiError as error:
         raise Refused(503, error.code, error.message) from error
     if record is None:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from kai.bench.driver import AppProcess, Visitor, visitor, write_mic
+from kai.ui import texts
 from tests.support.chromium import find_chromium
 
 SPEECH = Path(__file__).parents[1] / "support" / "speech" / "LJ001-0002.wav"
@@ -76,6 +77,23 @@ def talk_by_typing(person: Visitor) -> None:
     person.screenshot(ARTIFACTS / "no-interface.png")
 
 
+def check(person: Visitor, url: str) -> None:
+    """The check works with no network at all, and says what that means."""
+    person.open(f"{url}help")
+    person.press(texts.CHECK_NOW)
+    person.wait(lambda: person.page.locator(".kai-verdict").count(), 45, "a verdict")
+    person.wait(
+        lambda: person.page.locator("[data-check=engine] ~ [data-check=secure]").count(), 10, "the list"
+    )
+    for name, code in (("network", "gone"), ("udp", "no-interface"), ("webrtc", "no-interface")):
+        row = person.page.locator(f"[data-check={name}]")
+        says, fix = texts.check_words(name, code, {})
+        assert row.get_attribute("data-level") == "amber", name
+        assert says in row.inner_text(), name
+        assert fix in row.inner_text(), name
+    person.screenshot(ARTIFACTS / "check-no-network.png")
+
+
 def main(kind: str) -> None:
     set_up(kind)
     chromium = find_chromium()
@@ -87,7 +105,11 @@ def main(kind: str) -> None:
             person.context.add_init_script(_COUNT_SOUND_JS)
             person.open(app.url)
             person.start()
-            talk_by_voice(person) if kind == "link-local" else talk_by_typing(person)
+            if kind == "link-local":
+                talk_by_voice(person)
+            else:
+                talk_by_typing(person)
+                check(person, app.url)
     print(f"{kind}: all of it works")
 
 

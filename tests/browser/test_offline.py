@@ -14,7 +14,7 @@ from tests.browser.conftest import is_browser_required
 
 ROOT = Path(__file__).parents[2]
 NO_NAMESPACE = "no network namespace can be made here (`unshare --net`)"
-WALK_S = 110
+WALK_S = 170
 
 
 def namespace() -> list[str]:

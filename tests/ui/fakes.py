@@ -22,7 +22,7 @@ from kai.core.events import (
 from kai.core.state import BrainFacts, Card, LegName, Look, RateLimit, Tokens
 from kai.errors import BrainError
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
-from kai.records.memory import Memory
+from kai.records.memory import Memory, owner_of
 from kai.runtime.hub import Page, Services, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain
@@ -116,9 +116,9 @@ def make_hub(*, refuses: str = "", memory: Memory | None = None) -> SessionHub:
         error = BrainError(refuses, code="refused", is_retryable=False) if refuses else None
         return DeafBrain(reply=long_answer, open_error=error)
 
-    def make_session(_browser_id: str) -> tuple[Session, Page]:
+    def make_session(browser_id: str) -> tuple[Session, Page]:
         page = PageLink()
-        follower = None if memory is None else memory.make_follower(read_media=page.media)
+        follower = None if memory is None else memory.make_follower(owner_of(browser_id), page.media)
         session = Session(
             make_brain=make_brain,
             make_face=FakeFace,

@@ -263,6 +263,22 @@ def test_another_browsers_talks_are_not_shown_off_this_computer(
     assert keys == ["talk-mine"]
 
 
+def test_somebody_elses_talk_is_shown_only_when_it_is_over(app: AppTest, memory: Memory) -> None:
+    assert memory.log is not None
+    others = replace(RECORD, id="others", started_wall_s=time.time(), is_over=False)
+    memory.log.save(others)
+    memory.log.save(replace(others, id="mine", owner=owner_of(BROWSER_ID)))
+
+    def listed() -> set[str]:
+        return {str(b.key) for b in app.button if str(b.key).startswith("talk-")}
+
+    open_page(app, "history")
+    assert listed() == {"talk-mine"}
+    memory.log.save(replace(others, is_over=True), others)
+    app.run()
+    assert listed() == {"talk-mine", "talk-others"}
+
+
 def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: Memory) -> None:
     keep(memory, 2)
     open_page(app, "insights")
