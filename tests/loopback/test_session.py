@@ -16,13 +16,14 @@ from kai.core.events import (
     InterruptRequested,
     LegConnected,
     MuteToggled,
+    RecordingWished,
     RetryRequested,
     StartRequested,
     StopRequested,
     TextSubmitted,
 )
 from kai.core.state import AgentState, LegName, LegStatus, Look, Phase, Role, SessionState
-from kai.errors import BrainError, BrowserError, FaceError
+from kai.errors import BrainError, BrowserError, FaceError, KaiError
 from kai.ports import AvatarFace, Emit, Pcm, Picture, VoiceBrain
 from kai.runtime.session import Session
 from tests.support.fakes import BLOCK_48K, FakeBrain, FakeFace, tone
@@ -75,6 +76,33 @@ class FakePage:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
+class FakeRecorder:
+    """Keeps blocks while it is on; refuses with ``error``, if there is one."""
+
+    def __init__(self) -> None:
+        self.error: KaiError | None = None
+        self.is_on = False
+        self.person: list[Pcm] = []
+        self.kai: list[Pcm] = []
+        self.fail: Callable[[KaiError], None] = lambda _error: None
+
+    def start(self, on_failed: Callable[[KaiError], None]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.is_on, self.fail = True, on_failed
+
+    def stop(self) -> None:
+        self.is_on = False
+
+    def hear(self, pcm: Pcm) -> None:
+        if self.is_on:
+            self.person.append(pcm)
+
+    def say(self, pcm: Pcm) -> None:
+        if self.is_on:
+            self.kai.append(pcm)
+
+
 class World:
     """A session, and every leg that it made."""
 
@@ -82,11 +110,16 @@ class World:
         self.brains: list[FakeBrain] = []
         self.faces: list[FakeFace] = []
         self.page = FakePage()
+        self.recorder = FakeRecorder()
         self.brain_errors: list[BrainError] = []
         self.face_errors: list[FaceError] = []
         self.reply: Callable[[str], str] = lambda text: f"You said {text}"
         self.session = Session(
-            make_brain=self._make_brain, make_face=self._make_face, make_voice=VoiceOnly, browser=self.page
+            make_brain=self._make_brain,
+            make_face=self._make_face,
+            make_voice=VoiceOnly,
+            browser=self.page,
+            recorder=self.recorder,
         )
 
     async def _make_brain(self, _look: Look) -> VoiceBrain:
@@ -302,3 +335,48 @@ async def test_what_an_old_face_still_says_is_not_heard(world: World) -> None:
     await world.until(lambda s: s.face.is_up)
     await asyncio.sleep(0.05)
     assert world.state.face.status is LegStatus.CONNECTED
+
+
+# ------------------------------------------------------------------ recording
+
+
+async def test_both_sides_are_recorded_while_it_is_on_and_nothing_of_a_muted_microphone(world: World) -> None:
+    await world.talking()
+    world.tell(TextSubmitted("t1", "before"))
+    await world.until(lambda s: s.agent is AgentState.SPEAKING, "speaking")
+    assert not world.recorder.kai
+    world.tell(RecordingWished(True))
+    await world.until(lambda s: s.is_recording, "recording")
+    world.page.say(tone(20, 48_000))
+    world.tell(TextSubmitted("t2", "good morning to you"))
+    await world.until(lambda s: s.agent is AgentState.LISTENING and not s.live_answers, "listening")
+    assert len(world.recorder.person) == 1
+    assert max(np.abs(pcm).max() for pcm in world.recorder.kai) > 500, "Kai is heard in it"
+    world.tell(MuteToggled(True))
+    await world.until(lambda s: s.is_muted, "muted")
+    world.page.say(tone(20, 48_000))
+    assert len(world.recorder.person) == 1
+    world.tell(MuteToggled(False))
+    await world.until(lambda s: not s.is_muted, "unmuted")
+    world.page.say(tone(20, 48_000))
+    assert len(world.recorder.person) == 2
+    world.tell(StopRequested())
+    await world.until(lambda s: s.phase is Phase.CLOSED, "the end")
+    assert not world.recorder.is_on
+
+
+async def test_what_cannot_be_recorded_is_told_and_the_talk_goes_on(world: World) -> None:
+    await world.talking()
+    world.recorder.error = KaiError("No room.", code="recording-disk")
+    world.tell(RecordingWished(True))
+    state = await world.until(lambda s: s.problem is not None, "a problem")
+    assert not state.is_recording
+    world.recorder.error = None
+    world.tell(RecordingWished(True))
+    await world.until(lambda s: s.is_recording, "recording")
+    await asyncio.to_thread(world.recorder.fail, KaiError("No room any more.", code="recording-disk"))
+    state = await world.until(lambda s: not s.is_recording, "darkness")
+    assert state.problem is not None
+    assert state.problem.message == "No room any more."
+    assert not world.recorder.is_on
+    assert state.is_active
