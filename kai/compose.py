@@ -316,6 +316,7 @@ def build_checks(
             host_addresses, is_needed=settings.has_cloud_brain or settings.has_cloud_face
         ),
         "udp": lambda: computer.check_udp(host_addresses),
+        "relays": lambda: computer.check_relays(_relay_urls(settings)),
         "disk": lambda: computer.check_disk(memory.folder),
         "memory": computer.check_memory,
         "openai": lambda: _check_openai(settings),
@@ -324,6 +325,11 @@ def build_checks(
         "avatar": lambda: _check_avatar(settings),
         "orphans": lambda: services.check_orphans(orphans),
     }
+
+
+def _relay_urls(settings: Settings) -> list[str]:
+    every = [server.urls for server in settings.ice_servers]
+    return [url for urls in every for url in ((urls,) if isinstance(urls, str) else urls)]
 
 
 def _bearer(key: SecretStr | None) -> dict[str, str]:

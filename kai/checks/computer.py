@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import secrets
 import shutil
 import socket
@@ -9,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
+from aioice import stun
 
 from kai.checks.run import Finding, Level
 
@@ -18,6 +21,8 @@ MEMORY_LEAST_BYTES = 400_000_000
 MEMORY_GOOD_BYTES = 1_200_000_000
 """App, engine, face and browser together take about this."""
 UDP_S = 1.0
+RELAY_S = 5.0
+_RELAY = re.compile(r"(?:stun|turn):(?P<host>\[[0-9a-fA-F:]+\]|[^:?\[\]]+)(?::(?P<port>\d{1,5}))?(?:\?.*)?")
 
 
 def check_disk(
@@ -67,6 +72,45 @@ def check_udp(addresses: Callable[[], Sequence[str]]) -> Finding:
     if not any(_echoes(address) for address in found):
         return Finding("udp", Level.RED, "interface-blocked")
     return Finding("udp", Level.GREEN, "open")
+
+
+def check_relays(urls: Sequence[str], limit_s: float = RELAY_S) -> Finding:
+    """Whether the STUN and TURN servers of the settings answer over UDP: the way out for a browser elsewhere. They are asked
+    one after the other."""
+    servers = [found for url in urls if (found := _RELAY.fullmatch(url)) and "transport=tcp" not in url]
+    if not servers:
+        return Finding("relays", Level.UNUSED, "unused")
+    silent = [
+        f"{server['host']}:{server['port'] or 3478}"
+        for server in servers
+        if not _answers_stun(server["host"].strip("[]"), int(server["port"] or 3478), limit_s / len(servers))
+    ]
+    if not silent:
+        return Finding("relays", Level.GREEN, "answer", {"count": str(len(servers))})
+    level = Level.RED if len(silent) == len(servers) else Level.AMBER
+    return Finding("relays", level, "silent", {"servers": ", ".join(silent)})
+
+
+def _answers_stun(host: str, port: int, limit_s: float) -> bool:
+    """Whether a STUN server answers a binding request (RFC 8489, 6.3.1); asked three times, since UDP may lose one."""
+    request = stun.Message(
+        message_method=stun.Method.BINDING,
+        message_class=stun.Class.REQUEST,
+        transaction_id=secrets.token_bytes(12),
+    )
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as here:
+            here.settimeout(limit_s / 3)
+            for _ in range(3):
+                here.sendto(bytes(request), address)
+                with contextlib.suppress(TimeoutError, ValueError):
+                    answer = stun.parse_message(here.recv(2048))
+                    if answer.transaction_id == request.transaction_id:
+                        return True
+    except OSError:
+        return False
+    return False
 
 
 def _echoes(address: str) -> bool:

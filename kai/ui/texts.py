@@ -488,6 +488,7 @@ CHECK_NAMES: Final = {
     "disk": "Disk",
     "memory": "Memory",
     "network": "Network",
+    "relays": "STUN and TURN servers",
     "avatar": "The avatar",
     "browser": "What the browser can do",
     "udp": "Sound and picture on this computer",
@@ -573,6 +574,14 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "gone-needed": (
             "There is none, and Kai's voice or face comes from a provider.",
             "Connect this computer to the internet, or take the keys out of .env: Kai then works on this computer alone.",
+        ),
+    },
+    "relays": {
+        "unused": ("None is set; on this computer none is needed.", ""),
+        "answer": ("All {count} answer: a browser elsewhere finds its way.", ""),
+        "silent": (
+            "{servers} did not answer over UDP.",
+            "Look at the address in KAI_ICE_SERVERS, and at a firewall that lets no UDP out.",
         ),
     },
     "avatar": {

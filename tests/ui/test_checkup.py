@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from aioice import stun
 from streamlit.testing.v1 import AppTest
 
 from kai.checks import computer, services
@@ -148,6 +151,60 @@ def test_credits_are_read_as_the_provider_writes_them() -> None:
     assert services.read_credits({"code": 100, "data": {"credits_left": "12.5"}}) == {"credits": "12.5"}
     assert services.read_credits({"data": None}) == {}
     assert services.read_credits([]) == {}
+
+
+@pytest.fixture
+def stun_server() -> Iterator[int]:
+    """The port of a STUN server on this computer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
+        there.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            with contextlib.suppress(OSError, ValueError):
+                while True:
+                    data, address = there.recvfrom(2048)
+                    asked = stun.parse_message(data)
+                    there.sendto(
+                        bytes(
+                            stun.Message(
+                                message_method=stun.Method.BINDING,
+                                message_class=stun.Class.RESPONSE,
+                                transaction_id=asked.transaction_id,
+                            )
+                        ),
+                        address,
+                    )
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield there.getsockname()[1]
+        # Wakes the thread, which then finds no request.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+            here.sendto(b"", there.getsockname())
+
+
+@pytest.mark.parametrize(
+    ("urls", "level", "code"),
+    [
+        ((), Level.UNUSED, "unused"),
+        (("turn:relay.example?transport=tcp", "nonsense"), Level.UNUSED, "unused"),
+        (("stun:127.0.0.1:{there}",), Level.GREEN, "answer"),
+        (("turn:127.0.0.1:{there}?transport=udp", "stun:127.0.0.1:{nowhere}"), Level.AMBER, "silent"),
+        (("stun:127.0.0.1:{nowhere}",), Level.RED, "silent"),
+        (("stun:no-such-name.invalid",), Level.RED, "silent"),
+    ],
+)
+def test_relays_are_asked_over_udp(stun_server: int, urls: tuple[str, ...], level: Level, code: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        nowhere = silent.getsockname()[1]
+        named = [url.format(there=stun_server, nowhere=nowhere) for url in urls]
+        found = computer.check_relays(named, limit_s=0.6)
+    assert (found.level, found.code) == (level, code)
+    says, fix = told(found)
+    assert says
+    assert bool(fix) is (level in (Level.RED, Level.AMBER))
+    if code == "silent":
+        assert "127.0.0.1" in says or "no-such-name" in says
 
 
 AVATARS = [("one", "Ann", False), ("two", "Bo", True)]
