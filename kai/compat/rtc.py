@@ -149,12 +149,20 @@ def age_sender_reports(sender: RTCRtpSender, age_s: Callable[[], float]) -> None
     send = private._send_rtcp
 
     async def send_aged(packets: list[Any]) -> None:
+        if _is_before_the_first_frame(packets):
+            return
         for packet in packets:
             if isinstance(packet, RtcpSrPacket):
                 packet.sender_info.ntp_timestamp -= int(age_s() * (1 << 32))
         await send(packets)
 
     private._send_rtcp = send_aged
+
+
+def _is_before_the_first_frame(packets: list[Any]) -> bool:
+    """aiortc reports already then, with a time of 0. To libwebrtc that is no time at all, over whose infinity LiveKit's SDK
+    panics when it is asked for statistics, and ends its process."""
+    return any(isinstance(p, RtcpSrPacket) and not p.sender_info.packet_count for p in packets)
 
 
 def date_sender_reports(sender: RTCRtpSender, clock_hz: int, began_s: Callable[[], float | None]) -> None:
@@ -182,6 +190,8 @@ def date_sender_reports(sender: RTCRtpSender, clock_hz: int, began_s: Callable[[
         return frame
 
     async def send_dated(packets: list[Any]) -> None:
+        if _is_before_the_first_frame(packets):
+            return
         began = began_s()
         for packet in packets:
             if isinstance(packet, RtcpSrPacket) and origin is not None and began is not None:

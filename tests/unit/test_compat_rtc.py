@@ -173,6 +173,26 @@ async def test_sender_reports_tell_when_frames_were_made_and_not_when_they_were_
         assert age_s == pytest.approx(500.0 + (time.monotonic() - began_s - 500.0) - played_s, abs=0.3)
 
 
+async def test_nothing_is_reported_before_the_first_frame() -> None:
+    async with two_peers() as (caller, _callee):
+        for rule in (
+            lambda sender: rtc.age_sender_reports(sender, lambda: 0.0),
+            lambda sender: rtc.date_sender_reports(sender, 48_000, lambda: 0.0),
+        ):
+            sender: Any = caller.addTrack(Tone())
+            told: list[int] = []
+
+            async def record(packets: list[Any], told: list[int] = told) -> None:
+                told.extend(p.sender_info.packet_count for p in packets)
+
+            sender._send_rtcp = record
+            rule(sender)
+            for count in (0, 0, 7):
+                info = RtcpSenderInfo(0, 0, count, 9)
+                await sender._send_rtcp([RtcpSrPacket(ssrc=1, sender_info=info)])
+            assert told == [7]
+
+
 async def test_packets_are_counted_while_the_peer_lives() -> None:
     async with two_peers() as (caller, callee):
         assert rtc.received_packet_count(callee) == 0
