@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
-from kai.adapters.engine_status import EngineReport, read_preview
+from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
@@ -23,6 +23,7 @@ from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.local_face import LocalFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
 from kai.adapters.voice_only import VoiceOnly
+from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
@@ -30,14 +31,14 @@ from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
 from kai.core.state import Look
 from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
-from kai.errors import ConfigError, EngineError
+from kai.errors import ConfigError
 from kai.ports import AvatarFace, VoiceBrain
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime import calls
 from kai.runtime.faces import FaceStack
-from kai.runtime.hub import Services, SessionHub, VoiceOffer
+from kai.runtime.hub import Offer, Services, SessionHub, VoiceOffer
 from kai.runtime.session import Session
 from kai.runtime.tools import first_tools
 from kai.settings import Settings
@@ -58,10 +59,22 @@ class App:
     def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
         self._settings = settings
         self._memory = memory
-        self._engine: EngineProcess | None = None
+        self._engine = EngineProcess(self._on_progress)
+        self._is_engine_wanted = False
+        self._previews: VoicePreviews | None = None
         self._progress = ""
         self._tools = first_tools()
         self._udp_blocked_until_s = 0.0
+        self._offer = Offer(
+            has_cloud_brain=settings.has_cloud_brain,
+            has_cloud_face=settings.has_cloud_face,
+            cloud_model=settings.openai_model,
+            mind_url=settings.mind_base_url or "",
+            mind_model=settings.mind_model or "",
+            avatar_quality=settings.liveavatar_quality,
+            avatar_sandbox=settings.liveavatar_sandbox,
+            tools=self._tools.names(),
+        )
         folder = settings.state_dir
         self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
         self._avatars: LiveAvatarApi | None = None
@@ -86,15 +99,22 @@ class App:
         if self._settings.has_cloud_brain:
             self._reap(calls.KIND, self._hang_up)
         else:
-            self._engine = EngineProcess(self._on_progress)
+            self._start_engine()
+
+    def _start_engine(self) -> EngineProcess:
+        """The local engine, running or on its way. With a cloud brain it is started when somebody first asks for it."""
+        if not self._is_engine_wanted:
+            self._is_engine_wanted = True
             self._engine.start()
+        return self._engine
 
     async def aclose(self) -> None:
         for reaping in self._reaping:
             reaping.cancel()
         await asyncio.gather(*self._reaping, return_exceptions=True)
-        if self._engine is not None:
-            await self._engine.aclose()
+        if self._previews is not None:
+            await self._previews.aclose()
+        await self._engine.aclose()
         if self._desk is not None:
             await self._desk.aclose()
         if self._avatars is not None:
@@ -103,15 +123,14 @@ class App:
             await asyncio.to_thread(self._memory.close)
 
     def services(self) -> Services:
-        settings, engine = self._settings, self._engine
-        report = EngineReport() if engine is None else engine.report
-        problem = engine.fatal.message if engine is not None and engine.fatal is not None else ""
+        engine = self._engine
+        report = engine.report
+        problem = "" if engine.fatal is None else engine.fatal.message
         return Services(
-            is_ready=(engine is None or engine.is_up) and not problem,
+            is_ready=(not self._is_engine_wanted or engine.is_up) and not problem,
             progress=self._progress,
             problem=problem,
-            is_local=not settings.has_cloud_brain and settings.liveavatar_api_key is None,
-            is_local_brain=not settings.has_cloud_brain,
+            offer=self._offer,
             stand_ins=report.stand_ins,
             voices=tuple(
                 VoiceOffer(voice.id, voice.name, voice.sex, voice.accent, voice.is_installed)
@@ -122,16 +141,14 @@ class App:
 
     async def preview_voice(self, voice_id: str, speed: float) -> bytes:
         """A sentence by a voice of the local engine, as a WAV file. Raises ``KaiError``."""
-        if self._engine is None:
-            raise EngineError("The local engine is not used here.", code="engine-unused", is_retryable=False)
-        return await read_preview(await self._engine.wait_up(), voice_id, speed)
+        return await read_preview(await self._start_engine().wait_up(), voice_id, speed)
 
     def make_session(self, browser_id: str) -> tuple[Session, PageLink]:
         """A talk of that browser with fresh legs."""
         page = PageLink()
 
-        async def make_brain(_look: Look) -> VoiceBrain:
-            return await self._make_brain(browser_id)
+        async def make_brain(look: Look) -> VoiceBrain:
+            return await self._make_brain(browser_id, look)
 
         memory = self._memory
         follower = None if memory is None else memory.make_follower(owner_of(browser_id), page.media)
@@ -146,6 +163,16 @@ class App:
         if memory is not None:
             memory.follow(session, follower)
         return session, page
+
+    def make_previews(self) -> VoicePreviews:
+        """A sentence in each voice of the cloud, for the page."""
+
+        async def record(look: Look) -> bytes:
+            # Over a WebSocket: short, one way, and the same behind every firewall.
+            return await record_turn(OpenAISocketBrain(self._cloud_brain("")), look)
+
+        self._previews = VoicePreviews(cache_root() / "voices", record, self._offer.model)
+        return self._previews
 
     def make_calls(self) -> calls.CallDesk | None:
         """The desk for calls that pages make themselves; none where the brain is the local engine."""
@@ -177,18 +204,16 @@ class App:
             on_udp_blocked=self._on_udp_blocked,
         )
 
-    async def _make_brain(self, browser_id: str) -> VoiceBrain:
-        settings, engine = self._settings, self._engine
-        if settings.has_cloud_brain:
+    async def _make_brain(self, browser_id: str, look: Look) -> VoiceBrain:
+        if not self._offer.is_brain_local(look):
             endpoint = self._cloud_brain(browser_id)
             if time.monotonic() < self._udp_blocked_until_s:
                 return OpenAISocketBrain(endpoint)
             return OpenAIRealtimeBrain(endpoint)
-        assert engine is not None
+        engine = self._start_engine()
         address = await engine.wait_up()
-        model = LOCAL_MODEL
-        if settings.mind_base_url is not None or settings.documents is not None:
-            model = await give_mind(address, await asyncio.to_thread(_mind_of, settings))
+        mind = await asyncio.to_thread(_mind_of, self._settings, look)
+        model = LOCAL_MODEL if mind == Mind() else await give_mind(address, mind)
         return OpenAIRealtimeBrain(
             Endpoint(
                 api_key=address.key,
@@ -237,11 +262,16 @@ def safety_id(browser_id: str) -> str:
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
-def _mind_of(settings: Settings) -> Mind:
-    """What the settings say the local engine shall think with. Reads the documents: blocks."""
-    key = "" if settings.mind_api_key is None else settings.mind_api_key.get_secret_value()
+def _mind_of(settings: Settings, look: Look) -> Mind:
+    """What the local engine shall think with: a person's choice before the settings'. Reads the documents: blocks."""
     documents = () if settings.documents is None else read_documents(settings.documents)
-    return Mind(settings.mind_base_url or "", settings.mind_model or "", key, documents)
+    own_url = settings.mind_base_url or ""
+    url = look.mind_url or own_url
+    # The key belongs to the address that it was set for, and is sent to no other.
+    is_ours = settings.mind_api_key is not None and url == own_url
+    key = settings.mind_api_key.get_secret_value() if is_ours and settings.mind_api_key is not None else ""
+    model = look.mind_model or settings.mind_model or ""
+    return Mind(url, model, key, documents) if url and model else Mind(documents=documents)
 
 
 def open_memory(settings: Settings) -> Memory:
@@ -267,6 +297,7 @@ def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
         lambda: app.avatar_desk,
         app.make_calls(),
         app.preview_voice,
+        app.make_previews(),
     )
 
 

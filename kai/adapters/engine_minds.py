@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,6 @@ from kai.errors import BrainError
 
 log = logging.getLogger(__name__)
 
-MIND_ID = "mind"
 PUT_S = 30.0
 """The engine reads the documents before it answers: 6 ms for each passage."""
 MAX_FILE_BYTES = 1 << 20
@@ -52,10 +52,17 @@ def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def _id_of(mind: Mind) -> str:
+    """Talks may have different minds at the same time; equal ones share what the engine keeps of them."""
+    told = "\n".join((mind.base_url, mind.model, *(name for name, _ in mind.documents)))
+    return f"mind-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
 async def give_mind(address: EngineAddress, mind: Mind) -> str:
     """Makes `mind` known to the engine, which may have forgotten it with its last life; the model name of calls that want
     it. Raises `BrainError`."""
-    url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{MIND_ID}"
+    mind_id = _id_of(mind)
+    url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{mind_id}"
     body = {
         "base_url": mind.base_url,
         "model": mind.model,
@@ -79,4 +86,4 @@ async def give_mind(address: EngineAddress, mind: Mind) -> str:
         )
     if answer.is_error:
         raise BrainError(f"The local engine refused its mind ({answer.status_code}).", code="mind-refused")
-    return f"kai-{MIND_ID}"
+    return f"kai-{mind_id}"

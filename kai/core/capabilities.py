@@ -62,6 +62,7 @@ _COMMON: Final[dict[str, Applies]] = {
     "character": Applies.NOW,
     "face": Applies.NOW,
     "avatar": Applies.NEXT_TURN,
+    "runs": Applies.RESTART,
     "model": Applies.RESTART,
     "voice": Applies.RESTART,
     "speed": Applies.NEXT_TURN,
@@ -118,7 +119,13 @@ CLASSIC: Final = Family("GPT Realtime 1.5", MappingProxyType({**_COMMON}), (), C
 RETIRING: Final = Family("GPT Realtime", CLASSIC.settings, (), CLOUD_VOICES, 32_000, is_retiring=True)
 LOCAL: Final = Family(
     "Kai's own engine",
-    MappingProxyType({name: when for name, when in _COMMON.items() if name not in _LOCAL_HAS_NOT}),
+    MappingProxyType(
+        {
+            **{name: when for name, when in _COMMON.items() if name not in _LOCAL_HAS_NOT},
+            "mind_url": Applies.RESTART,
+            "mind_model": Applies.RESTART,
+        }
+    ),
     (),
     (),
     128_000,

@@ -142,7 +142,8 @@ class Response:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a person chose in the sidebar. ``speed`` is a factor, 0.25 to 1.5 (the protocol's range). ``face`` is ``local``
-    for the one of this computer, ``liveavatar`` or empty for the best that there is."""
+    for the one of this computer, ``liveavatar`` or empty for the best that there is; ``runs`` likewise where Kai thinks and
+    speaks: ``local``, ``openai`` or empty. ``mind_url`` and ``mind_model`` name a chat endpoint for the local engine."""
 
     character: str = "kai"
     voice: str = "marin"
@@ -151,6 +152,9 @@ class Look:
     brain: BrainConfig = BrainConfig()
     face: str = ""
     avatar: AvatarConfig = AvatarConfig()
+    runs: str = ""
+    mind_url: str = ""
+    mind_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from kai.core.state import Look, SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import MediaReading
+from kai.records.personas import Personas
 from kai.records.preferences import JsonFile, Preferences, Presets
 from kai.records.recording import Recorder, RecordingError, Recordings, Stretch
 from kai.records.turn_log import RecordsError, TurnLog
@@ -55,6 +56,7 @@ class Memory:
         self.may_keep_talks = may_keep_talks
         self.preferences = JsonFile(folder / "preferences.json", Preferences())
         self.presets = JsonFile(folder / "presets.json", Presets())
+        self.personas = JsonFile(folder / "personas.json", Personas())
         self.problem = ""
         self.log: TurnLog | None = None
         self._clock = clock
@@ -80,7 +82,8 @@ class Memory:
     @property
     def asides(self) -> tuple[Path, ...]:
         """Files that could not be read and were moved."""
-        found = (self.log.aside if self.log else None, self.preferences.aside, self.presets.aside)
+        files = (self.preferences.aside, self.presets.aside, self.personas.aside)
+        found = (self.log.aside if self.log else None, *files)
         return tuple(path for path in found if path is not None)
 
     @property

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from kai.core.events import Event
-from kai.core.state import SessionState, StandIn
+from kai.core.state import Look, SessionState, StandIn
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import BrowserLink
@@ -67,18 +67,42 @@ class VoiceOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What the app's settings leave a person to choose from, and what holds where nothing is chosen."""
+
+    has_cloud_brain: bool = False
+    has_cloud_face: bool = False
+    cloud_model: str = "gpt-realtime-2.1"
+    mind_url: str = ""
+    mind_model: str = ""
+    avatar_quality: str = "medium"
+    avatar_sandbox: bool = False
+    tools: tuple[str, ...] = ()
+
+    def is_brain_local(self, look: Look) -> bool:
+        """Whether the local engine hears and speaks."""
+        return look.runs == "local" or not self.has_cloud_brain
+
+    def is_face_local(self, look: Look) -> bool:
+        """Whether the face is drawn on this computer."""
+        return look.face == "local" or not self.has_cloud_face
+
+    def model(self, look: Look) -> str:
+        """The model that a talk with this look gets."""
+        return "kai-local" if self.is_brain_local(look) else look.brain.model or self.cloud_model
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What the page tells of what talks share: ``is_ready``, the newest line of the engine's start, or why it cannot run.
 
-    ``is_local`` when nothing that is said leaves this computer: the engine is the brain, and no cloud face is set.
     ``stand_ins`` is what the engine makes do with; ``voices`` are its own, ``voices_command`` installs those that lack.
     """
 
     is_ready: bool
     progress: str
     problem: str
-    is_local: bool = True
-    is_local_brain: bool = True
+    offer: Offer = Offer()
     stand_ins: tuple[StandIn, ...] = ()
     voices: tuple[VoiceOffer, ...] = ()
     voices_command: str = ""
@@ -173,6 +197,7 @@ class SessionHub:
         avatar_desk: Callable[[], object | None] = lambda: None,
         calls: CallDesk | None = None,
         preview_voice: PreviewVoice | None = None,
+        previews: object | None = None,
     ) -> None:
         self._preview_voice = preview_voice
         self._make_session = make_session
@@ -182,6 +207,8 @@ class SessionHub:
         self._services = services
         self.calls = calls or no_calls()
         """The calls that pages open themselves."""
+        self.previews = previews
+        """A sentence in each voice, for pages that offer voices."""
         self._thread = LoopThread()
         self._talks: dict[str, Talk] = {}
         self._lock = threading.Lock()

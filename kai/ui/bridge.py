@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Final, cast
+from dataclasses import fields, replace
+from typing import Any, Final, cast
 
 import streamlit as st
 
 from kai.checks.run import Finding, Running
-from kai.core.config import AvatarConfig
+from kai.core.config import AvatarConfig, BrainConfig
 from kai.core.events import (
     LookChanged,
     MicrophoneChanged,
@@ -27,7 +27,7 @@ from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionS
 from kai.errors import KaiError
 from kai.records.memory import Memory, owner_of
 from kai.records.preferences import preset_of, read_preset, with_preset, without_preset
-from kai.ui import compat, host
+from kai.ui import compat, host, texts
 from kai.ui.host import COOKIE_NAME, Hub, Talk
 from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
 
@@ -38,6 +38,9 @@ OLD_TAB_PATIENCE_S: Final = 1.5
 
 SETTLE_S: Final = 1.0
 """How long a press of Start waits for the talk to have begun, so that the same run draws it."""
+
+RECORD_S: Final = 60.0
+"""The local engine may have to start first."""
 
 _TALK: Final = "kai.talk"
 _LOOK: Final = "kai.look"
@@ -51,7 +54,13 @@ _LOOK_VERSION: Final = "kai.look_version"
 _PRESET: Final = "kai.preset"
 _IS_PRESET: Final = "kai.preset_is_picked"
 _PRESET_VERSION: Final = "kai.preset_version"
+_PERSONA: Final = "kai.persona"
+_PERSONA_VERSION: Final = "kai.persona_version"
+_GALLERY: Final = "kai.gallery"
 _SHOWN: Final = "kai.history_shown"
+
+
+_OF_BRAIN: Final = frozenset(f.name for f in fields(BrainConfig))
 
 
 class NoCookieError(Exception):
@@ -125,10 +134,12 @@ def look(talk: Talk) -> Look:
     return last if last is not None and state.phase is Phase.IDLE else state.look
 
 
-def change_look(talk: Talk, **changes: str | float | AvatarConfig) -> None:
+def change_look(talk: Talk, **changes: str | float | AvatarConfig | BrainConfig) -> None:
     """Keep a change of the sidebar and tell the talk."""
     changed = replace(look(talk), **changes)  # pyright: ignore[reportArgumentType]
     _set_look(talk, changed)
+    if "instructions" in changes:
+        st.session_state[_PERSONA_VERSION] = int(st.session_state.get(_PERSONA_VERSION, 0)) + 1
     if st.session_state.get(_IS_PRESET):
         # Changed by hand: it is that preset no more, and can be picked again.
         st.session_state[_IS_PRESET] = False
@@ -156,10 +167,19 @@ def _remember_look(changed: Look) -> None:
 
 
 def take_look(talk: Talk, name: str, widget_key: str) -> None:
-    """Take what the widget of that key says for that field of the look; a deselection changes nothing."""
+    """Take what the widget of that key says for that field of the look or of its ``BrainConfig``; a deselection of all
+    changes nothing."""
     value = st.session_state[widget_key]
-    if value is not None:
+    if value is None:
+        return
+    now = look(talk)
+    if name not in _OF_BRAIN:
         change_look(talk, **{name: value})
+        return
+    # A widget holds plain values: words of an enum, lists.
+    before = getattr(now.brain, name)
+    kind = tuple if isinstance(value, list) else type(before)
+    change_look(talk, brain=replace(now.brain, **{name: kind(cast("Any", value))}))
 
 
 def take_avatar(talk: Talk, name: str, widget_key: str) -> None:
@@ -167,6 +187,85 @@ def take_avatar(talk: Talk, name: str, widget_key: str) -> None:
     value = st.session_state[widget_key]
     if value is not None:
         change_look(talk, avatar=replace(look(talk).avatar, **{name: value}))
+
+
+def choose_avatar(talk: Talk, avatar_id: str) -> None:
+    """Take that avatar of the gallery."""
+    change_look(talk, avatar=replace(look(talk).avatar, avatar_id=avatar_id))
+
+
+def open_gallery() -> None:
+    """The avatars shall be shown in this run."""
+    st.session_state[_GALLERY] = True
+
+
+def is_gallery_asked_for() -> bool:
+    """Whether the avatars shall be shown, once."""
+    return bool(st.session_state.pop(_GALLERY, False))
+
+
+def record_voice(look: Look) -> bytes:
+    """A sentence in that look's voice, recorded now (a wav file). Waits for it. Raises ``KaiError``."""
+    hub, previews = host.current_hub(), host.previews()
+    if hub is None or previews is None:
+        raise KaiError(texts.NOT_STARTED)
+    work = cast("Any", hub).submit(previews.wav(look))
+    try:
+        return cast("bytes", work.result(RECORD_S))
+    except TimeoutError:
+        work.cancel()
+        raise KaiError(texts.VOICE_TOO_SLOW) from None
+
+
+# ------------------------------------------------------------------ personas
+
+
+def persona_suffix() -> str:
+    """What the keys of the personas' widgets end with."""
+    version = int(st.session_state.get(_PERSONA_VERSION, 0))
+    return f"{look_suffix()}-p{version}" if version else look_suffix()
+
+
+def named_persona() -> str:
+    """The persona that was picked or saved last in this tab, or nothing."""
+    return str(st.session_state.get(_PERSONA, ""))
+
+
+def _show_persona(name: str) -> None:
+    st.session_state[_PERSONA] = name
+    st.session_state[_PERSONA_VERSION] = int(st.session_state.get(_PERSONA_VERSION, 0)) + 1
+
+
+def pick_persona(talk: Talk, memory: Memory, widget_key: str) -> None:
+    """Take the instructions of the persona that the widget names."""
+    persona = memory.personas.value.named(str(st.session_state.get(widget_key) or ""))
+    if persona is None:
+        return
+    change_look(talk, instructions=persona.instructions)
+    # The field of the instructions shall show them instead of what it held.
+    st.session_state[_LOOK_VERSION] = int(st.session_state.get(_LOOK_VERSION, 0)) + 1
+    _show_persona(persona.name)
+
+
+def save_persona(talk: Talk, memory: Memory, widget_key: str) -> None:
+    """Keep the instructions under the name that the widget holds; a persona of that name is changed."""
+    name = " ".join(str(st.session_state.get(widget_key) or "").split())
+    _keep(lambda: memory.personas.write(memory.personas.value.with_one(name, look(talk).instructions)))
+    _show_persona(name)
+
+
+def duplicate_persona(talk: Talk, memory: Memory) -> None:
+    """Keep the instructions once more, under a name of their own."""
+    kept = memory.personas.value
+    name = kept.free_name(named_persona())
+    _keep(lambda: memory.personas.write(kept.with_one(name, look(talk).instructions)))
+    _show_persona(name)
+
+
+def delete_persona(memory: Memory) -> None:
+    """Forget the persona that was picked; the instructions stay as they are."""
+    _keep(lambda: memory.personas.write(memory.personas.value.without(named_persona())))
+    _show_persona("")
 
 
 # ------------------------------------------------------------------ presets

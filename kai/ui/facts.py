@@ -43,7 +43,8 @@ def _voice(state: SessionState) -> Json:
         return row
     way = texts.TRANSPORTS.get(facts.transport, facts.transport)
     if family_of(facts.model).name == family_of("kai-").name:
-        return {**row, "word": texts.OWN_ENGINE, "why": f"{texts.OWN_ENGINE}, {way}"}
+        mind = "" if state.brain_look is None else state.brain_look.mind_model
+        return {**row, "word": texts.OWN_ENGINE, "note": mind, "why": f"{texts.OWN_ENGINE}, {way}"}
     return {**row, "word": facts.model, "note": way, "why": f"{facts.model}, {way}"}
 
 
@@ -83,22 +84,14 @@ def left_s(state: SessionState, at_s: float) -> float | None:
     return max(0.0, min(ends) - at_s) if ends else None
 
 
-def paid_face_s(state: SessionState, at_s: float) -> float:
-    """Seconds for which a paid face was on in this talk."""
-    return state.face_paid_s + (max(0.0, at_s - state.face_paid_from_s) if state.face_paid_from_s else 0.0)
-
-
 def cost(state: SessionState) -> str:
-    """What the talk's words have cost so far; empty where they cost nothing."""
-    spent = state.spending
-    if not (state.facts.is_billed or spending_is_known(state)):
-        return ""
-    return texts.cost_so_far(spent.cost_usd, is_exact=spent.is_exact)
-
-
-def spending_is_known(state: SessionState) -> bool:
-    """Whether something was spent, though the brain that is on now costs nothing."""
-    return state.spending.cost_usd > 0
+    """What the talk has cost so far, its words and its avatar; empty where all is free."""
+    spent, parts = state.spending, list[str]()
+    if state.facts.is_billed or spent.cost_usd > 0:
+        parts.append(texts.cost_so_far(spent.cost_usd, is_exact=spent.is_exact))
+    if state.credits.used:
+        parts.append(texts.credits_used(state.credits.used))
+    return " · ".join(parts)
 
 
 def limits(state: SessionState) -> list[str]:

@@ -17,10 +17,11 @@ from aiortc import MediaStreamTrack
 from kai.checks.run import Check
 from kai.core.config import AvatarConfig
 from kai.core.events import Event
-from kai.core.state import SessionState, StandIn
+from kai.core.state import Look, SessionState, StandIn
 from kai.core.store import Unsubscribe
 from kai.ports import Pcm
 from kai.records.memory import Memory
+from kai.runtime.hub import Offer
 from kai.settings import IceServer
 
 COOKIE_NAME: Final = "kai_browser"
@@ -127,6 +128,14 @@ class Gallery(Protocol):
     def aclose(self) -> None: ...
 
 
+class Previews(Protocol):
+    """A sentence in each voice (`kai.adapters.voice_previews.VoicePreviews`)."""
+
+    def kept(self, look: Look) -> bytes | None: ...
+    def cost_usd(self, look: Look) -> float | None: ...
+    async def wav(self, look: Look) -> bytes: ...
+
+
 _hub: Hub | None = None
 _ice_servers: tuple[IceServer, ...] = ()
 _problem = ""
@@ -174,6 +183,11 @@ def gallery() -> Gallery | None:
     return _gallery
 
 
+def previews() -> Previews | None:
+    """A sentence in each voice, where voices can be recorded."""
+    return getattr(_hub, "previews", None)
+
+
 def problem() -> str:
     """Why there is no hub, for people; empty while all is well or on its way."""
     return _problem
@@ -186,14 +200,9 @@ def find_talk(talk_id: str, browser_id: str) -> Talk | None:
     return _hub.find(talk_id, browser_id)
 
 
-def is_local() -> bool:
-    """Whether nothing that is said leaves this computer."""
-    return _hub is None or bool(_hub.services().is_local)
-
-
-def is_local_brain() -> bool:
-    """Whether the local engine hears and speaks."""
-    return _hub is None or bool(_hub.services().is_local_brain)
+def offer() -> Offer:
+    """What the settings leave a person to choose from."""
+    return Offer() if _hub is None else _hub.services().offer
 
 
 def stand_ins() -> tuple[StandIn, ...]:

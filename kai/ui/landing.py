@@ -31,7 +31,9 @@ def _draw_picture(character: str, size: str = "") -> None:
 
 def _draw_first(talk: Talk) -> None:
     _draw_picture(bridge.look(talk).character)
-    told = texts.LANDING_FACTS if host.is_local() else texts.LANDING_FACTS_CLOUD
+    offer, look = host.offer(), bridge.look(talk)
+    is_local = offer.is_brain_local(look) and offer.is_face_local(look)
+    told = texts.LANDING_FACTS if is_local else texts.LANDING_FACTS_CLOUD
     facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in told)
     st.html(
         f'<div class="kai-words"><h1>{texts.LANDING_TITLE}</h1><p>{texts.LANDING_LEAD}</p></div>',

@@ -86,7 +86,6 @@ NETWORK_ADVICE: Final = {
     "jitter_ms": "Sound arrives unevenly. Stop downloads and other calls, or use a cable.",
 }
 TIME_LEFT: Final = "{time} left"
-CREDITS_USED: Final = "about {credits} credits"
 
 # ------------------------------------------------------------------ controls
 HOLD_TO_TALK: Final = "Hold to talk"
@@ -160,6 +159,8 @@ SOUND_BLOCKED: Final = "The browser holds the sound back. Press here to hear Kai
 SIDEBAR_WHO: Final = "Who speaks"
 SIDEBAR_HOW: Final = "How"
 SIDEBAR_WHAT: Final = "What"
+SIDEBAR_WHEN: Final = "When"
+SIDEBAR_WHERE: Final = "Where it runs"
 SIDEBAR_PRESETS: Final = "All of it"
 PRESET: Final = "Preset"
 PRESET_PICK: Final = "Pick a preset"
@@ -178,15 +179,40 @@ TAG_RESTART: Final = "restart"
 TAG_WORDS: Final = {
     TAG_NOW: "takes effect now",
     TAG_NEXT_TURN: "takes effect with the next turn",
-    TAG_RESTART: "takes effect when the talk starts again",
+    TAG_RESTART: "takes effect with a new connection, which is offered in mid-talk",
 }
 CHARACTER: Final = "Character"
 CHARACTER_HELP: Final = "The face that you see."
+CHARACTER_HELP_STANDBY: Final = "Stands by, and takes over when the avatar is lost."
+FACE: Final = "Face"
+FACE_HELP: Final = "An avatar costs a credit a minute; the face of this computer is free."
+FACE_NAMES: Final = {"liveavatar": "LiveAvatar", "local": "This computer"}
+AVATAR_CHOOSE: Final = "Choose an avatar"
+AVATAR_HELP: Final = "Of your account, or of the public list."
+AVATAR_LOADING: Final = "Asking LiveAvatar which there are."
+AVATAR_NONE: Final = "LiveAvatar has none that can be used now."
+AVATAR_SEARCH: Final = "Search by name"
+AVATAR_NOT_FOUND: Final = "None has that name."
+AVATAR_OWN: Final = "yours"
+AVATAR_MORE: Final = "{count} more. Type a part of the name to find them."
+SETTING_MISSING: Final = "{brain} has no such setting."
+SETTING_IDLE: Final = {
+    "threshold": "Counts only when silence ends a turn.",
+    "eagerness": "Counts only when meaning ends a turn.",
+    "can_interrupt": "With push to talk, pressing the key interrupts Kai.",
+}
 CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade", "ines": "Ines", "emil": "Emil"}
 VOICE: Final = "Voice"
 VOICE_HELP: Final = "The voice that you hear."
+VOICE_LISTEN: Final = "Listen"
+VOICE_LISTEN_KEPT: Final = "Recorded before, so it costs nothing."
+VOICE_LISTEN_COSTS: Final = "Records one sentence, once: about {cost}."
+VOICE_LISTEN_COSTS_SOME: Final = "Records one sentence, once. Its price is not known."
+VOICE_TOO_SLOW: Final = "The voice did not answer in time. Try again."
+VOICE_RECORDING: Final = "Recording a sentence"
 VOICE_NAMES_LOCAL: Final = {"heart": "Heart, American woman"}
 LISTEN_TO: Final = "Listen to {voice}"
+MORE_VOICES_TITLE: Final = "More voices"
 MORE_VOICES: Final = "{voices} are an extra, 63 MB. Run this in Kai's folder, then start Kai again:"
 VOICE_NAMES: Final = {
     "marin": "Marin",
@@ -208,6 +234,102 @@ INSTRUCTIONS_HELP_LOCAL: Final = (
     "A larger mind follows this; the small one here takes names and brevity from it, and speaks English only."
 )
 INSTRUCTIONS_PLACEHOLDER: Final = "For example: be brief and cheerful."
+PERSONA: Final = "Persona"
+PERSONA_PICK: Final = "Your own words"
+PERSONA_NONE: Final = "No personas yet"
+PERSONA_KEEP: Final = "Save, duplicate"
+PERSONA_NAME: Final = "Name"
+PERSONA_EXAMPLE: Final = "For example: Museum guide"
+PERSONA_SAVE: Final = "Save the instructions"
+PERSONA_DUPLICATE: Final = "Duplicate {name}"
+PERSONA_DELETE: Final = "Delete {name}"
+MORE: Final = "More"
+GREETING: Final = "First words"
+GREETING_HELP: Final = "What Kai does first when a talk begins. Empty: he waits for you."
+GREETING_EXAMPLE: Final = "For example: greet me, and say that you are an AI."
+EFFORT: Final = "Thinking before speaking"
+EFFORT_HELP: Final = "More of it is slower and costs more."
+EFFORT_NAMES: Final = {
+    "minimal": "hardly any",
+    "low": "little",
+    "medium": "some",
+    "high": "much",
+    "xhigh": "most",
+}
+LONGEST: Final = "Longest answer, in tokens"
+LONGEST_HELP: Final = "0 is no limit; a second of speech is 20 tokens."
+TRUNCATION: Final = "When the talk grows too long"
+TRUNCATION_HELP: Final = "What the model forgets first."
+TRUNCATION_NAMES: Final = {
+    "auto": "forget the oldest",
+    "retention_ratio": "forget a larger part at once",
+    "disabled": "forget nothing, then stop",
+}
+TOOLS: Final = "Tools"
+TOOLS_HELP: Final = "What Kai may use while he talks."
+TOOL_NAMES: Final = {"current_time": "tell the time", "show_card": "show a card"}
+TURN_TAKING: Final = "Your turn ends"
+TURN_TAKING_HELP: Final = "By meaning, by silence, or when you let the talk key go: push to talk."
+TURN_TAKING_NAMES: Final = {
+    "semantic_vad": "Meaning",
+    "server_vad": "Silence",
+    "push_to_talk": "Key",
+}
+PATIENCE: Final = "Patience"
+PATIENCE_HELP: Final = "How long Kai waits at a pause."
+PATIENCE_NAMES: Final = {"low": "Patient", "auto": "Normal", "high": "Quick"}
+INTERRUPTIONS: Final = "You may interrupt by speaking"
+INTERRUPTIONS_HELP: Final = "Off: only the Interrupt button stops Kai."
+VAD_NUMBERS: Final = "Numbers of silence"
+THRESHOLD: Final = "How loud speech must be"
+THRESHOLD_HELP: Final = "Raise it in a noisy room."
+SILENCE: Final = "Silence that ends your turn"
+SILENCE_HELP: Final = "Longer is more patient, and slower."
+PREFIX: Final = "Sound kept from before your first word"
+PREFIX_HELP: Final = "Raise it when first syllables get lost."
+IDLE: Final = "Kai speaks up after"
+IDLE_HELP: Final = "0 is never."
+HEARING: Final = "Hearing"
+NOISE: Final = "Microphone"
+NOISE_HELP: Final = "What kind the noise reduction cleans up after."
+NOISE_NAMES: Final = {"near_field": "headset or near", "far_field": "laptop or room", "off": "no reduction"}
+TRANSCRIPTION: Final = "Your words are written by"
+TRANSCRIPTION_HELP: Final = "For the chat; Kai himself hears the sound."
+SPOKEN_LANGUAGE: Final = "Language that you speak"
+SPOKEN_LANGUAGE_HELP: Final = "Two letters. Empty: found out by itself."
+SPOKEN_LANGUAGE_EXAMPLE: Final = "en"
+RARE_WORDS: Final = "Rare words and names"
+RARE_WORDS_HELP: Final = "Helps to spell them right in the chat."
+RARE_WORDS_EXAMPLE: Final = "For example: Aylesbury, Kokoro"
+RUNS: Final = "Kai thinks and speaks"
+RUNS_NAMES: Final = {"openai": "OpenAI", "local": "This computer"}
+RUNS_HERE: Final = (
+    "Kai thinks and speaks on this computer. With OPENAI_API_KEY in .env he can do so at OpenAI."
+)
+RUNS_HELP_LOCAL: Final = "No word leaves this computer."
+RUNS_HELP_OPENAI: Final = "What you say goes to OpenAI, and costs money."
+MODEL: Final = "Model"
+MODEL_HELP: Final = "The smaller ones are cheaper. Any other name may be typed."
+MODEL_HELP_RETIRING: Final = "This one is being retired. Choose a newer one."
+MIND: Final = "Another language model"
+MIND_URL: Final = "Address"
+MIND_URL_HELP: Final = "Of an OpenAI-compatible chat endpoint. Its key comes from .env alone."
+MIND_URL_EXAMPLE: Final = "http://127.0.0.1:11434/v1"
+MIND_MODEL: Final = "Name of the model"
+MIND_MODEL_HELP: Final = "As that endpoint calls it."
+MIND_MODEL_EXAMPLE: Final = "For example: llama3.2"
+MIND_NEEDS_MODEL: Final = "Name the model, too."
+MIND_NEEDS_ADDRESS: Final = "The address begins with http:// or https://."
+QUALITY: Final = "Picture of the avatar"
+QUALITY_HELP: Final = "Higher needs a better network."
+QUALITY_NAMES: Final = {
+    "very_high": "1080 lines",
+    "high": "720 lines",
+    "medium": "480 lines",
+    "low": "360 lines",
+}
+SANDBOX: Final = "Sandbox"
+SANDBOX_HELP: Final = "Free minutes with one avatar of LiveAvatar's."
 
 # ------------------------------------------------------------------ routes
 ERROR_NO_TALK: Final = "This talk is not yours or is over. Reload the page to begin a new one."
@@ -225,15 +347,26 @@ ERROR_NO_AVATAR: Final = "This Kai has no cloud avatar: set LIVEAVATAR_API_KEY."
 ERROR_AVATAR_SLOW: Final = "LiveAvatar did not answer in time. Try again."
 
 
-def cost_so_far(usd: float, *, is_exact: bool) -> str:
-    """A sum of US dollars: ``under 1 ¢``, ``4 ¢``, ``at least 1.20 US$``."""
+def dollars(usd: float) -> str:
+    """A sum of US dollars: ``under 1 ¢``, ``4 ¢``, ``1.20 US$``."""
     if 0 < usd < 0.01:
-        words = "under 1 ¢"
-    elif usd < 1:
-        words = f"{round(usd * 100)} ¢"
-    else:
-        words = f"{usd:.2f} US$"
-    return f"{words} so far" if is_exact else f"at least {words}"
+        return "under 1 ¢"
+    return f"{round(usd * 100)} ¢" if usd < 1 else f"{usd:.2f} US$"
+
+
+def cost_so_far(usd: float, *, is_exact: bool) -> str:
+    """What a talk has cost: ``4 ¢ so far``, ``at least 1.20 US$``."""
+    return f"{dollars(usd)} so far" if is_exact else f"at least {dollars(usd)}"
+
+
+def credits_used(count: int) -> str:
+    """Credits of the avatar's account."""
+    return "1 credit" if count == 1 else f"{count} credits"
+
+
+def credits_words(left: float, minutes_left: int, used: int) -> str:
+    """What the avatar's account has left, and what this talk has used of it."""
+    return f"{left:g} credits left, about {duration(minutes_left * 60)}. This talk used {credits_used(used)}."
 
 
 def near_limit(name: str, remaining: int, limit: int) -> str:

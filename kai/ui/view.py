@@ -129,8 +129,6 @@ def view(state: SessionState, at_s: float) -> Json:
         "elapsedS": round(elapsed_s(state, at_s), 1),
         "leftS": _rounded(facts.left_s(state, at_s)),
         "cost": facts.cost(state),
-        "paidFaceS": round(facts.paid_face_s(state, at_s), 1),
-        "isFacePaid": bool(state.face_paid_from_s),
         "limits": facts.limits(state),
         "recall": texts.FACE_RECALL if facts.is_standing_in(state) else "",
         "card": _card(state),
@@ -139,7 +137,7 @@ def view(state: SessionState, at_s: float) -> Json:
     }
 
 
-CLOCKS = ("elapsedS", "leftS", "paidFaceS")
+CLOCKS = ("elapsedS", "leftS")
 """What of a view runs by itself: the page counts on by its own clock, and needs to hear of other changes alone."""
 
 

@@ -1,6 +1,7 @@
 """A launcher like ``streamlit_app.py`` whose talks are fakes: ``PYTHONPATH=. streamlit run tests/ui/fake_app.py``.
 
 ``KAI_DATA_DIR`` is where talks are kept. ``KAI_FAKE_REFUSAL`` makes the brain refuse with those words.
+``KAI_FAKE_CLOUD`` lets a person choose what a key would let them.
 """
 
 import os
@@ -10,7 +11,7 @@ import streamlit as st
 
 from kai.records.files import data_folder
 from kai.records.memory import Memory
-from kai.runtime.hub import SessionHub
+from kai.runtime.hub import Offer, SessionHub
 from kai.ui import host
 from kai.ui.server import make_lifespan, middleware, routes
 from tests.ui.fakes import make_hub
@@ -22,7 +23,9 @@ def build() -> SessionHub:
     """The hub of fakes, remembered like real ones."""
     memory = Memory(data_folder(os.environ["KAI_DATA_DIR"]))
     host.install_memory(memory)
-    return make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), memory=memory)
+    has_cloud = bool(os.environ.get("KAI_FAKE_CLOUD"))
+    offer = Offer(has_cloud_brain=has_cloud, has_cloud_face=has_cloud, tools=("current_time", "show_card"))
+    return make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), memory=memory, offer=offer)
 
 
 app = st.App(

@@ -12,6 +12,7 @@ from kai.adapters.voice_only import VoiceOnly
 from kai.core.events import (
     BrainDescribed,
     CardShown,
+    CreditsReported,
     Event,
     FaceMetered,
     FaceReported,
@@ -23,7 +24,7 @@ from kai.core.state import BrainFacts, Card, LegName, Look, RateLimit, Tokens
 from kai.errors import BrainError
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
 from kai.records.memory import Memory, owner_of
-from kai.runtime.hub import Page, Services, SessionHub
+from kai.runtime.hub import Offer, Page, Services, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain
 
@@ -44,7 +45,11 @@ STAGED: dict[str, tuple[Event, ...]] = {
         UsageReported(Tokens(audio_in=600, audio_out=900), 0.04),
         RateLimitsReported((RateLimit("requests", 100, 3, 40.0),)),
     ),
-    "Show me the avatar.": (FaceReported("liveavatar"), FaceMetered(is_billed=True, left_s=1180.0)),
+    "Show me the avatar.": (
+        FaceReported("liveavatar"),
+        FaceMetered(is_billed=True, left_s=1180.0),
+        CreditsReported("s1", 2, 40.0),
+    ),
     "Lose the avatar.": (
         FaceReported(
             "local",
@@ -109,7 +114,7 @@ class FakeFace(VoiceOnly):
         await super().aclose()
 
 
-def make_hub(*, refuses: str = "", memory: Memory | None = None) -> SessionHub:
+def make_hub(*, refuses: str = "", memory: Memory | None = None, offer: Offer | None = None) -> SessionHub:
     """A hub of fakes, not yet started. Its brain refuses with those words, if there are any; ``memory`` keeps."""
 
     async def make_brain(_look: Look) -> FakeBrain:
@@ -134,6 +139,5 @@ def make_hub(*, refuses: str = "", memory: Memory | None = None) -> SessionHub:
         if memory is not None:
             await asyncio.to_thread(memory.close)
 
-    return SessionHub(
-        make_session, lambda: None, close_services, lambda: Services(is_ready=True, progress="", problem="")
-    )
+    services = Services(is_ready=True, progress="", problem="", offer=offer or Offer())
+    return SessionHub(make_session, lambda: None, close_services, lambda: services)

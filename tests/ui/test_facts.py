@@ -22,7 +22,7 @@ from kai.core.state import (
     Tokens,
 )
 from kai.ui import texts
-from kai.ui.facts import left_s, paid_face_s
+from kai.ui.facts import left_s
 from kai.ui.network import Meter, Network, Quality, grade
 from kai.ui.view import view, without_clocks
 from tests.support.talk import Talk, started, talking
@@ -83,21 +83,34 @@ def test_the_face_says_whether_it_is_an_avatar_or_stands_in_and_can_be_recalled(
 # ------------------------------------------------------------------ time and money
 
 
-def test_the_avatars_time_runs_down_and_its_paid_time_up_until_it_goes() -> None:
+def test_the_avatars_time_runs_down_until_it_goes() -> None:
     talk = listening()
     assert left_s(talk.state, talk.at_s) is None
     talk.do(ev.FaceReported("liveavatar"), ev.FaceMetered(is_billed=True, left_s=1200.0))
     talk.wait(60)
     assert left_s(talk.state, talk.at_s) == pytest.approx(1140)
-    assert paid_face_s(talk.state, talk.at_s) == pytest.approx(60)
     talk.do(ev.FaceReported("local"), ev.FaceMetered(is_billed=False))
-    talk.wait(60)
     assert left_s(talk.state, talk.at_s) is None
-    assert paid_face_s(talk.state, talk.at_s) == pytest.approx(60, abs=0.1)
+
+
+def test_a_paid_faces_time_is_counted_until_it_goes_or_the_talk_ends() -> None:
+    talk = listening()
+    talk.do(ev.FaceMetered(is_billed=True))
+    talk.wait(60)
+    talk.do(ev.FaceMetered(is_billed=False))
+    talk.wait(60)
     talk.do(ev.FaceMetered(is_billed=True))
     talk.wait(30)
     talk.do(ev.StopRequested())
-    assert paid_face_s(talk.state, talk.at_s + 1000) == pytest.approx(90, abs=0.1)
+    assert (talk.state.face_paid_s, talk.state.face_paid_from_s) == (pytest.approx(90, abs=0.1), 0.0)
+
+
+def test_what_the_avatar_used_stands_beside_what_the_voice_cost() -> None:
+    talk = listening()
+    talk.do(ev.CreditsReported("s1", 1, 10.0))
+    assert shown(talk.state)["cost"] == "1 credit"
+    talk.do(ev.BrainDescribed(CLOUD), ev.CreditsReported("s2", 2, 8.0))
+    assert shown(talk.state)["cost"] == "0 ¢ so far · 3 credits"
 
 
 def test_a_brains_end_counts_only_when_it_is_near_and_no_other_is_ready() -> None:

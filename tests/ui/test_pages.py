@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from kai.core.events import LegConnected, MicrophoneChanged, StopRequested, TextSubmitted
 from kai.core.state import LegName, Microphone, Phase
 from kai.errors import KaiError
-from kai.runtime.hub import Services, SessionHub, Talk, VoiceOffer
+from kai.runtime.hub import Offer, Services, SessionHub, Talk, VoiceOffer
 from kai.ui import bridge, help_texts, host, texts
 from tests.ui.conftest import BROWSER_ID
 from tests.ui.test_routes import wait_for
@@ -186,7 +186,7 @@ def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_co
 def test_with_a_key_the_page_does_not_say_that_all_stays_here(
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "is_local", lambda: False)
+    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True))
     app.run()
     assert texts.LANDING_FACTS[0] not in words(app)
     assert texts.LANDING_FACTS_CLOUD[0] in words(app)
@@ -195,7 +195,7 @@ def test_with_a_key_the_page_does_not_say_that_all_stays_here(
 def test_the_sidebar_reaches_the_talk_and_its_values_stay(
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "is_local_brain", lambda: False)
+    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True))
     app.run()
     app.sidebar.selectbox(key="look-voice").set_value("cedar").run()
     app.sidebar.slider(key="look-speed").set_value(1.25).run()

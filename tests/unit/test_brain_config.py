@@ -165,7 +165,8 @@ def test_a_change_never_carries_a_voice_or_a_model_which_would_void_it() -> None
 
 def test_the_table_knows_every_setting_there_is() -> None:
     names = {f.name for f in fields(Look)} - {"brain"} | {f.name for f in fields(BrainConfig)}
-    assert set(cap.REASONING.settings) == names
+    assert set(cap.REASONING.settings) | {"mind_url", "mind_model"} == names
+    assert set(cap.REASONING.settings) | set(cap.LOCAL.settings) == names
     for family in (*cap.MODELS.values(), cap.LOCAL, cap.OTHER):
         assert set(family.settings) <= names
     assert cap.changed_settings(Look(), Look(voice="x", brain=BrainConfig(threshold=0.6))) == {

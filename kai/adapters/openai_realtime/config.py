@@ -37,7 +37,7 @@ def session_for(look: Look, endpoint: Endpoint) -> wire.SessionConfig:
                 transcription=_transcription(config, endpoint),
                 turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in has),
             ),
-            output=wire.AudioOutputConfig(voice=_voice(look), speed=_speed(look)),
+            output=wire.AudioOutputConfig(voice=_voice(look, model), speed=_speed(look)),
         ),
         tools=_tools(config, endpoint) or wire.UNSET,
         tool_choice=config.tool_choice.value if _tools(config, endpoint) else wire.UNSET,
@@ -100,8 +100,12 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
     return None if update == wire.SessionConfig(type="realtime") else update
 
 
-def _voice(look: Look) -> str | JsonObject:
-    return {"id": look.voice} if look.voice.startswith(CUSTOM_VOICE) else look.voice
+def _voice(look: Look, model: str) -> str | JsonObject:
+    """One that the model has: a look may come from the local engine, whose voices have other names."""
+    if look.voice.startswith(CUSTOM_VOICE):
+        return {"id": look.voice}
+    known = family_of(model).voices
+    return look.voice if look.voice in known or not known else known[0]
 
 
 def _speed(look: Look) -> float:

@@ -45,7 +45,6 @@ _WORDS: Final = {
     "keyList": texts.KEY_LIST,
     "close": texts.CLOSE,
     "timeLeft": texts.TIME_LEFT,
-    "creditsUsed": texts.CREDITS_USED,
     "cardClose": texts.CARD_CLOSE,
 }
 

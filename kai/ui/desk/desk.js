@@ -431,9 +431,7 @@ class Desk {
     setText(this.$(".elapsed"), clock(view.elapsedS + passed));
     const left = view.leftS === null ? "" : this.words.timeLeft.replace("{time}", clock(Math.max(0, view.leftS - passed)));
     setText(this.$(".left-over"), left);
-    const paid = (view.paidFaceS + (view.isFacePaid ? passed : 0)) / 60;
-    const credits = paid >= 0.05 ? this.words.creditsUsed.replace("{credits}", paid.toFixed(1)) : "";
-    setText(this.$(".cost"), [view.cost, credits].filter(Boolean).join(" · "));
+    setText(this.$(".cost"), view.cost);
     setText(this.$(".limit"), view.limits.join(" · "));
   }
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from kai.ui import bridge, host
 from kai.ui.host import Talk
-from kai.ui.sidebar import how, presets, what, who
+from kai.ui.sidebar import how, presets, what, when, where, who
 from kai.ui.sidebar.panel import Panel
 
 
@@ -17,6 +17,8 @@ def draw(talk: Talk) -> None:
         who.draw(panel)
         how.draw(panel)
         what.draw(panel)
+        when.draw(panel)
+        where.draw(panel)
         memory = host.memory()
         if memory is not None and bridge.is_home():
             presets.draw(talk, memory)

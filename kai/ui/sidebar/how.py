@@ -1,13 +1,16 @@
-"""How Kai sounds: voice and speed."""
+"""How Kai sounds: voice, a sentence of it to listen to, and speed."""
 
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
 
-from kai.ui import host, texts
+from kai.core.state import Look
+from kai.errors import KaiError
+from kai.ui import bridge, host, texts
 from kai.ui.sidebar.panel import Panel, explain, group
 
 MIN_SPEED: Final = 0.5
@@ -17,7 +20,7 @@ MAX_SPEED: Final = 1.5
 def draw(panel: Panel) -> None:
     """Voice and speed."""
     group(texts.SIDEBAR_HOW)
-    names = _local_names() if host.is_local_brain() else dict(texts.VOICE_NAMES)
+    names = _local_names() if panel.is_brain_local else dict(texts.VOICE_NAMES)
     voices = list(names)
     chosen = panel.look.voice if panel.look.voice in names else voices[0]
     st.selectbox(
@@ -29,20 +32,12 @@ def draw(panel: Panel) -> None:
         on_change=panel.take("voice"),
         disabled=len(voices) == 1,
     )
-    explain(texts.VOICE_HELP, texts.TAG_RESTART)
-    if host.is_local_brain():
-        _listen(chosen, names[chosen], panel.look.speed)
-    st.slider(
-        texts.SPEED,
-        MIN_SPEED,
-        MAX_SPEED,
-        value=min(MAX_SPEED, max(MIN_SPEED, panel.look.speed)),
-        step=0.05,
-        format="%.2f ×",
-        key=panel.key("speed"),
-        on_change=panel.take("speed"),
-    )
-    explain(texts.SPEED_HELP, texts.TAG_NEXT_TURN)
+    panel.explain("voice", texts.VOICE_HELP)
+    if panel.is_brain_local:
+        _draw_local(chosen, names[chosen], panel.look.speed)
+    else:
+        _draw_cloud(replace(panel.look, voice=chosen))
+    panel.slide("speed", texts.SPEED, (MIN_SPEED, MAX_SPEED, 0.05), texts.SPEED_HELP, "%.2f ×")
 
 
 def _local_names() -> dict[str, str]:
@@ -55,7 +50,7 @@ def _local_names() -> dict[str, str]:
     return found or dict(texts.VOICE_NAMES_LOCAL)
 
 
-def _listen(voice_id: str, name: str, speed: float) -> None:
+def _draw_local(voice_id: str, name: str, speed: float) -> None:
     """A player with a sentence by that voice, fetched when it is played; and how to get more voices."""
     known = {voice.id: voice for voice in host.voices()}
     if voice_id in known:
@@ -67,6 +62,34 @@ def _listen(voice_id: str, name: str, speed: float) -> None:
         )
     missing = [voice.name for voice in known.values() if not voice.is_installed]
     if missing:
-        words = texts.MORE_VOICES.format(voices=texts.listed(missing))
-        st.html(f'<p class="kai-help">{html.escape(words)}</p>')
-        st.code(host.voices_command(), language="sh", wrap_lines=True)
+        with st.expander(texts.MORE_VOICES_TITLE):
+            words = texts.MORE_VOICES.format(voices=texts.listed(missing))
+            st.html(f'<p class="kai-help">{html.escape(words)}</p>')
+            st.code(host.voices_command(), language="sh", wrap_lines=True)
+
+
+def _draw_cloud(look: Look) -> None:
+    """A press plays a sentence by that voice. What its recording costs stands there before it is pressed."""
+    previews = host.previews()
+    if previews is None:
+        return
+    kept = previews.kept(look)
+    is_pressed = st.button(
+        texts.VOICE_LISTEN, key="voice-listen", icon=":material/volume_up:", width="stretch"
+    )
+    usd = previews.cost_usd(look)
+    if kept is not None:
+        explain(texts.VOICE_LISTEN_KEPT, "")
+    elif usd is None:
+        explain(texts.VOICE_LISTEN_COSTS_SOME, "")
+    else:
+        explain(texts.VOICE_LISTEN_COSTS.format(cost=texts.dollars(usd)), "")
+    if not is_pressed:
+        return
+    try:
+        with st.spinner(texts.VOICE_RECORDING):
+            sound = kept if kept is not None else bridge.record_voice(look)
+    except KaiError as error:
+        st.warning(error.message, icon=":material/warning:")
+    else:
+        st.audio(sound, format="audio/wav", autoplay=True)

@@ -1,18 +1,46 @@
-"""Who speaks: the face."""
+"""Who speaks: the face, drawn on this computer or an avatar of the cloud, by picture."""
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
-from kai.ui import texts
+from kai.ui import bridge, host, texts
+from kai.ui.host import Talk
 from kai.ui.sidebar.panel import Panel, explain, group
+
+SHOWN: int = 24
+"""So many avatars at once; the search finds the others."""
 
 
 def draw(panel: Panel) -> None:
-    """The characters, by picture."""
+    """The characters; with a key, the avatars besides."""
     group(texts.SIDEBAR_WHO)
+    if panel.offer.has_cloud_face:
+        is_local = panel.offer.is_face_local(panel.look)
+        st.segmented_control(
+            texts.FACE,
+            list(texts.FACE_NAMES),
+            default="local" if is_local else "liveavatar",
+            format_func=lambda name: texts.FACE_NAMES[name],
+            key=panel.key("face"),
+            on_change=panel.take("face"),
+            width="stretch",
+        )
+        panel.explain("face", texts.FACE_HELP)
+        if not is_local:
+            _draw_avatar(panel)
+    _draw_characters(panel)
+
+
+def _draw_characters(panel: Panel) -> None:
     chosen = panel.look.character
-    _draw_faces(chosen)
+    faces = "".join(
+        f'<img src="/api/pictures/{name}.jpg" alt="" data-is-chosen="{str(name == chosen).lower()}">'
+        for name in texts.CHARACTER_NAMES
+    )
+    st.html(f'<div class="kai-faces" aria-hidden="true">{faces}</div>')
     st.segmented_control(
         texts.CHARACTER,
         list(texts.CHARACTER_NAMES),
@@ -23,12 +51,71 @@ def draw(panel: Panel) -> None:
         width="stretch",
         label_visibility="collapsed",
     )
-    explain(texts.CHARACTER_HELP, texts.TAG_NOW)
+    is_standing_by = panel.offer.has_cloud_face and not panel.offer.is_face_local(panel.look)
+    panel.explain("character", texts.CHARACTER_HELP_STANDBY if is_standing_by else texts.CHARACTER_HELP)
 
 
-def _draw_faces(chosen: str) -> None:
-    faces = "".join(
-        f'<img src="/api/pictures/{name}.jpg" alt="" data-is-chosen="{str(name == chosen).lower()}">'
-        for name in texts.CHARACTER_NAMES
+# ------------------------------------------------------------------ the avatars of the cloud
+
+
+def _draw_avatar(panel: Panel) -> None:
+    gallery = host.gallery()
+    if gallery is None:
+        return
+    shelf = gallery.shelf()
+    chosen = panel.look.avatar.avatar_id or gallery.defaults.avatar_id
+    avatar = next((a for a in shelf.avatars if a.id == chosen), shelf.avatars[0] if shelf.avatars else None)
+    if avatar is not None:
+        st.html(f'<div class="kai-avatar">{_picture(avatar)}<b>{html.escape(avatar.name)}</b></div>')
+    st.button(
+        texts.AVATAR_CHOOSE,
+        key="avatar-choose",
+        icon=":material/gallery_thumbnail:",
+        width="stretch",
+        disabled=not shelf.avatars,
+        on_click=bridge.open_gallery,
     )
-    st.html(f'<div class="kai-faces" aria-hidden="true">{faces}</div>')
+    if shelf.problem or not shelf.avatars:
+        waiting = texts.AVATAR_LOADING if shelf.is_loading else texts.AVATAR_NONE
+        explain(shelf.problem or waiting, "")
+    else:
+        panel.explain("avatar", texts.AVATAR_HELP)
+    if bridge.is_gallery_asked_for():
+        _draw_gallery(panel.talk, chosen)
+
+
+def _picture(avatar: object) -> str:
+    has_preview, avatar_id = bool(getattr(avatar, "has_preview", False)), str(getattr(avatar, "id", ""))
+    source = f"/api/avatar/previews/{html.escape(avatar_id)}.jpg" if has_preview else "/api/pictures/kai.jpg"
+    return f'<img src="{source}" alt="" loading="lazy">'
+
+
+@st.dialog(texts.AVATAR_CHOOSE, width="large")
+def _draw_gallery(talk: Talk, chosen: str) -> None:
+    gallery = host.gallery()
+    if gallery is None:
+        return
+    wanted = st.text_input(
+        texts.AVATAR_SEARCH, placeholder=texts.AVATAR_SEARCH, label_visibility="collapsed"
+    ).casefold()
+    found = [a for a in gallery.shelf().avatars if wanted in a.name.casefold()]
+    if not found:
+        st.caption(texts.AVATAR_NOT_FOUND)
+    for row in range(0, min(SHOWN, len(found)), 4):
+        for column, avatar in zip(st.columns(4), found[row : row + 4], strict=False):
+            with column:
+                own = f" · {texts.AVATAR_OWN}" if avatar.is_own else ""
+                st.html(f'<div class="kai-avatar is-tile">{_picture(avatar)}</div>')
+                is_chosen = avatar.id == chosen
+                if st.button(
+                    f"{avatar.name}{own}",
+                    key=f"avatar-{avatar.id}",
+                    type="primary" if is_chosen else "secondary",
+                    width="stretch",
+                    on_click=bridge.choose_avatar,
+                    args=(talk, avatar.id),
+                ):
+                    # The whole page anew: that closes the gallery.
+                    st.rerun()
+    if len(found) > SHOWN:
+        st.caption(texts.AVATAR_MORE.format(count=len(found) - SHOWN))

@@ -1,0 +1,93 @@
+"""Where Kai runs: on this computer, with a language model behind an address, or at OpenAI; and how the avatar runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kai.core.capabilities import MODELS, family_of
+from kai.core.state import SessionState
+from kai.ui import bridge, host, texts
+from kai.ui.sidebar.panel import Panel, explain, group
+
+
+def draw(panel: Panel) -> None:
+    """Engine or OpenAI with its model; an endpoint; the avatar's quality, sandbox and credits."""
+    group(texts.SIDEBAR_WHERE)
+    offer = panel.offer
+    if offer.has_cloud_brain:
+        st.segmented_control(
+            texts.RUNS,
+            list(texts.RUNS_NAMES),
+            default="local" if panel.is_brain_local else "openai",
+            format_func=lambda name: texts.RUNS_NAMES[name],
+            key=panel.key("runs"),
+            on_change=panel.take("runs"),
+            width="stretch",
+        )
+        panel.explain("runs", texts.RUNS_HELP_LOCAL if panel.is_brain_local else texts.RUNS_HELP_OPENAI)
+    else:
+        st.html(f'<p class="kai-help"><span>{texts.RUNS_HERE}</span></p>')
+    if panel.is_brain_local:
+        for stand_in in host.stand_ins():
+            st.warning(stand_in.problem, icon=":material/warning:")
+        if bridge.is_home():
+            _draw_mind(panel)
+    else:
+        _draw_model(panel)
+    if offer.has_cloud_face and not offer.is_face_local(panel.look):
+        _draw_avatar(panel, panel.talk.snapshot())
+
+
+def _draw_model(panel: Panel) -> None:
+    words = texts.MODEL_HELP_RETIRING if family_of(panel.model).is_retiring else texts.MODEL_HELP
+    panel.choose_or_type("model", texts.MODEL, tuple(MODELS), panel.offer.cloud_model, words)
+
+
+def _draw_mind(panel: Panel) -> None:
+    own = panel.offer.mind_model
+    with st.expander(texts.MIND, expanded=bool(panel.look.mind_url)):
+        panel.write(
+            "mind_url",
+            texts.MIND_URL,
+            texts.MIND_URL_HELP,
+            example=panel.offer.mind_url or texts.MIND_URL_EXAMPLE,
+        )
+        panel.write(
+            "mind_model", texts.MIND_MODEL, texts.MIND_MODEL_HELP, example=own or texts.MIND_MODEL_EXAMPLE
+        )
+        if panel.look.mind_url and not (panel.look.mind_model or own):
+            explain(texts.MIND_NEEDS_MODEL, "")
+        elif panel.look.mind_url and not panel.look.mind_url.startswith(("http://", "https://")):
+            explain(texts.MIND_NEEDS_ADDRESS, "")
+
+
+def _draw_avatar(panel: Panel, state: SessionState) -> None:
+    gallery = host.gallery()
+    if gallery is None:
+        return
+    chosen, talk = panel.look.avatar, panel.talk
+    qualities = list(texts.QUALITY_NAMES)
+    quality = chosen.quality or gallery.defaults.quality
+    st.selectbox(
+        texts.QUALITY,
+        qualities,
+        index=qualities.index(quality) if quality in qualities else 0,
+        format_func=lambda name: texts.QUALITY_NAMES[name],
+        key=panel.key("quality"),
+        on_change=bridge.take_avatar,
+        args=(talk, "quality", panel.key("quality")),
+    )
+    panel.explain("avatar", texts.QUALITY_HELP)
+    is_sandbox = gallery.defaults.is_sandbox if chosen.is_sandbox is None else chosen.is_sandbox
+    st.toggle(
+        texts.SANDBOX,
+        value=bool(is_sandbox),
+        key=panel.key("is_sandbox"),
+        on_change=bridge.take_avatar,
+        args=(talk, "is_sandbox", panel.key("is_sandbox")),
+    )
+    panel.explain("avatar", texts.SANDBOX_HELP)
+    account = gallery.shelf().account
+    if account is not None:
+        words = texts.credits_words(float(account.credits_left), account.minutes_left, state.credits.used)
+        st.html(f'<p class="kai-help"><span>{words}</span></p>')

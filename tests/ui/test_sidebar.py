@@ -1,0 +1,366 @@
+"""The sidebar as Streamlit draws it: every group, what is greyed and why, personas, endpoint, avatars, voices."""
+
+# The fixtures are those of the pages that remember.
+# ruff: noqa: F401, F811
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from concurrent.futures import Future
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from kai.adapters.liveavatar.gallery import AvatarAccount, GalleryAvatar, Shelf
+from kai.core.capabilities import CLOUD_VOICES, LOCAL, MODELS, applies
+from kai.core.config import AvatarConfig, Eagerness, TurnTaking
+from kai.core.state import Look, StandIn
+from kai.errors import BrainError
+from kai.records.memory import Memory
+from kai.records.personas import FIRST, PersonaError, Personas
+from kai.runtime.hub import Offer, SessionHub
+from kai.ui import compat, host, texts
+from tests.ui.test_memory_pages import app, hub, memory, sidebar_key
+from tests.ui.test_pages import this_talk, words
+from tests.ui.test_routes import wait_for
+
+CLOUD = Offer(has_cloud_brain=True, tools=("current_time", "show_card"))
+
+
+class Avatars:
+    """A gallery with two avatars."""
+
+    defaults = AvatarConfig("ann", "medium", "H264", False)
+
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        account = AvatarAccount(Decimal("12.5"), 12, Decimal(1))
+        both = (
+            GalleryAvatar("ann", "Ann", True, True, True),
+            GalleryAvatar("bob", "Bob", False, True, False),
+        )
+        self._shelf = shelf or Shelf(both, account, is_loading=False)
+
+    def shelf(self) -> Shelf:
+        return self._shelf
+
+    def preview(self, avatar_id: str) -> Future[bytes | None]:
+        raise AssertionError("not asked by a run")
+
+    def aclose(self) -> None: ...
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "offer", lambda: CLOUD)
+
+
+@pytest.fixture
+def avatars(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True, has_cloud_face=True))
+    host.install_gallery(Avatars())
+    yield
+    host.install_gallery(None)
+
+
+def chosen(app: AppTest, hub: SessionHub) -> Look:
+    return this_talk(app, hub).snapshot().look
+
+
+def widget(app: AppTest, kind: str, name: str):
+    return getattr(app.sidebar, kind)(key=sidebar_key(app, kind, f"look-{name}"))
+
+
+# ------------------------------------------------------------------ order, tags, greyed
+
+
+def test_groups_stand_in_the_order_in_which_people_think(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    heard = words(app)
+    order = [
+        texts.SIDEBAR_WHO,
+        texts.SIDEBAR_HOW,
+        texts.SIDEBAR_WHAT,
+        texts.SIDEBAR_WHEN,
+        texts.SIDEBAR_WHERE,
+        texts.SIDEBAR_PRESETS,
+    ]
+    places = [heard.index(f">{name}<") for name in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_each_setting_says_when_it_holds_by_the_table(app: AppTest) -> None:
+    app.run()
+    lines = [str(node.proto.body) for node in app.get("html")]
+    for setting, label in (
+        ("speed", texts.SPEED_HELP),
+        ("voice", texts.VOICE_HELP),
+        ("turn_taking", texts.TURN_TAKING_HELP),
+        ("model", texts.MODEL_HELP),
+    ):
+        (line,) = (line for line in lines if html.escape(label) in line)
+        when = applies("gpt-realtime-2.1", setting)
+        assert when is not None
+        assert f'data-tag="{when.value}"' in line, setting
+
+
+def test_what_the_small_brain_does_not_have_is_greyed_with_the_reason(app: AppTest) -> None:
+    app.run()
+    reason = texts.SETTING_MISSING.format(brain=LOCAL.name).replace("'", "&#x27;")
+    for kind, name in (
+        ("selectbox", "noise_reduction"),
+        ("selectbox", "transcription_model"),
+        ("slider", "idle_timeout_ms"),
+    ):
+        assert widget(app, kind, name).disabled, name
+    assert reason in words(app)
+    assert not widget(app, "slider", "speed").disabled
+
+
+def test_numbers_of_silence_count_only_where_silence_ends_a_turn(
+    app: AppTest,
+    hub: SessionHub,
+) -> None:
+    app.run()
+    assert widget(app, "slider", "silence_duration_ms").disabled
+    widget(app, "segmented_control", "turn_taking").set_value("server_vad").run()
+    wait_for(lambda: chosen(app, hub).brain.turn_taking is TurnTaking.SERVER_VAD)
+    assert not widget(app, "slider", "silence_duration_ms").disabled
+    widget(app, "slider", "silence_duration_ms").set_value(900).run()
+    wait_for(lambda: chosen(app, hub).brain.silence_duration_ms == 900)
+    assert widget(app, "segmented_control", "eagerness").disabled
+
+
+def test_every_setting_of_the_brain_reaches_the_talk_as_what_it_is(
+    app: AppTest,
+    hub: SessionHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(host, "offer", lambda: CLOUD)
+    app.run()
+    widget(app, "segmented_control", "eagerness").set_value("high").run()
+    widget(app, "toggle", "can_interrupt").set_value(False).run()
+    widget(app, "selectbox", "model").set_value("gpt-realtime-2.1-mini").run()
+    widget(app, "text_input", "greeting").set_value("Greet me.").run()
+    widget(app, "slider", "max_output_tokens").set_value(1024).run()
+    widget(app, "pills", "tools").set_value(["show_card"]).run()
+    wait_for(lambda: chosen(app, hub).brain.tools == ("show_card",))
+    brain = chosen(app, hub).brain
+    assert brain.eagerness is Eagerness.HIGH
+    assert (brain.can_interrupt, brain.model) == (False, "gpt-realtime-2.1-mini")
+    assert (brain.greeting, brain.max_output_tokens) == ("Greet me.", 1024)
+    assert widget(app, "selectbox", "effort").disabled
+    assert not app.exception
+
+
+# ------------------------------------------------------------------ where it runs
+
+
+@pytest.mark.usefixtures("cloud")
+def test_with_a_key_one_chooses_where_kai_runs_and_the_controls_follow(
+    app: AppTest,
+    hub: SessionHub,
+) -> None:
+    app.run()
+    assert widget(app, "selectbox", "voice").options == [texts.VOICE_NAMES[v] for v in CLOUD_VOICES]
+    assert set(MODELS) <= set(widget(app, "selectbox", "model").options)
+    widget(app, "segmented_control", "runs").set_value("local").run()
+    wait_for(lambda: chosen(app, hub).runs == "local")
+    assert widget(app, "selectbox", "voice").options == list(texts.VOICE_NAMES_LOCAL.values())
+    assert texts.RUNS_HELP_LOCAL in words(app)
+
+
+def test_another_language_model_is_had_by_its_address(app: AppTest, hub: SessionHub) -> None:
+    app.run()
+    widget(app, "text_input", "mind_url").set_value("http://127.0.0.1:11434/v1").run()
+    assert texts.MIND_NEEDS_MODEL in words(app)
+    widget(app, "text_input", "mind_model").set_value("llama3.2").run()
+    wait_for(lambda: chosen(app, hub).mind_model == "llama3.2")
+    assert chosen(app, hub).mind_url == "http://127.0.0.1:11434/v1"
+    assert texts.MIND_NEEDS_MODEL not in words(app)
+
+
+def test_nobody_on_another_computer_may_name_an_address(
+    app: AppTest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compat, "is_bound_to_loopback", lambda: False)
+    app.run()
+    assert not [w for w in app.sidebar.text_input if str(w.key).startswith("look-mind")]
+
+
+def test_what_stands_in_for_a_missing_part_of_the_engine_is_told(
+    app: AppTest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = "Kai understands fixed phrases only."
+    monkeypatch.setattr(host, "stand_ins", lambda: (StandIn("mind", "plain", words),))
+    app.run()
+    assert "Kai understands fixed phrases only." in [warning.value for warning in app.sidebar.warning]
+
+
+# ------------------------------------------------------------------ avatars
+
+
+@pytest.mark.usefixtures("avatars")
+def test_an_avatar_is_shown_by_picture_and_chosen_from_the_gallery(
+    app: AppTest,
+    hub: SessionHub,
+) -> None:
+    app.run()
+    assert not app.exception
+    assert "/api/avatar/previews/ann.jpg" in words(app)
+    assert "12.5 credits left, about 12 min 0 s" in words(app)
+    app.button(key="avatar-choose").click().run()
+    app.button(key="avatar-bob").click().run()
+    wait_for(lambda: chosen(app, hub).avatar.avatar_id == "bob")
+    assert not [b for b in app.button if b.key == "avatar-bob"]
+
+
+@pytest.mark.usefixtures("avatars")
+def test_the_avatars_picture_and_sandbox_and_the_face_itself_can_be_changed(
+    app: AppTest,
+    hub: SessionHub,
+) -> None:
+    app.run()
+    widget(app, "selectbox", "quality").set_value("high").run()
+    widget(app, "toggle", "is_sandbox").set_value(True).run()
+    wait_for(lambda: chosen(app, hub).avatar == AvatarConfig(quality="high", is_sandbox=True))
+    widget(app, "segmented_control", "face").set_value("local").run()
+    wait_for(lambda: chosen(app, hub).face == "local")
+    assert "/api/avatar/previews" not in words(app)
+
+
+@pytest.mark.usefixtures("avatars")
+def test_a_gallery_that_cannot_be_had_says_why(app: AppTest) -> None:
+    host.install_gallery(Avatars(Shelf(is_loading=False, problem="LiveAvatar refused the key.")))
+    app.run()
+    assert "LiveAvatar refused the key." in words(app)
+    assert app.button(key="avatar-choose").disabled
+
+
+# ------------------------------------------------------------------ personas
+
+
+def test_a_persona_is_picked_edited_saved_duplicated_and_deleted(
+    app: AppTest,
+    hub: SessionHub,
+    memory: Memory,
+    tmp_path: Path,
+) -> None:
+    app.run()
+    app.sidebar.selectbox(key="persona").set_value("Brief").run()
+    wait_for(lambda: chosen(app, hub).instructions == FIRST[0].instructions)
+    field = widget(app, "text_area", "instructions")
+    assert field.value == FIRST[0].instructions
+    field.set_value("Answer in rhyme.").run()
+    assert app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "persona")).value is None
+    app.sidebar.button(key="persona-save").click().run()
+    saved = memory.personas.value.named("Brief")
+    assert saved is not None
+    assert saved.instructions == "Answer in rhyme."
+    app.sidebar.button(key="persona-duplicate").click().run()
+    assert memory.personas.value.named("Brief 2") is not None
+    app.sidebar.button(key="persona-delete").click().run()
+    assert memory.personas.value.named("Brief 2") is None
+    assert Memory(tmp_path).personas.value == memory.personas.value
+    assert chosen(app, hub).instructions == "Answer in rhyme."
+    assert not app.exception
+
+
+def test_personas_have_names_of_their_own_and_a_bound() -> None:
+    kept = Personas(personas=())
+    with pytest.raises(PersonaError):
+        kept.with_one("  ", "x")
+    for n in range(50):
+        kept = kept.with_one(f"P {n}", "x")
+    assert kept.with_one("P  1", "y").named("P 1") == kept.with_one("P 1", "y").named("P 1")
+    with pytest.raises(PersonaError) as refused:
+        kept.with_one("one more", "x")
+    assert refused.value.code == "too-many"
+
+
+def test_a_broken_file_of_personas_is_set_aside_with_a_word(
+    app: AppTest,
+    hub: SessionHub,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "personas.json").write_text("{")
+    broken = Memory(folder)
+    host.install_memory(broken)
+    app.run()
+    assert broken.personas.aside is not None
+    assert broken.personas.aside.name in app.sidebar.warning[0].value
+    assert app.sidebar.selectbox(key="persona").options == [p.name for p in FIRST]
+    broken.close()
+
+
+# ------------------------------------------------------------------ voices to listen to
+
+
+class Voices:
+    """Previews that are made once."""
+
+    def __init__(self, error: BrainError | None = None) -> None:
+        self.made: list[str] = []
+        self.error = error
+
+    def kept(self, look: Look) -> bytes | None:
+        return b"RIFF" if look.voice in self.made else None
+
+    def cost_usd(self, look: Look) -> float | None:
+        return 0.006
+
+    async def wav(self, look: Look) -> bytes:
+        if self.error is not None:
+            raise self.error
+        self.made.append(look.voice)
+        return b"RIFF"
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_cloud_voice_is_recorded_once_and_its_cost_told_before(
+    app: AppTest,
+    hub: SessionHub,
+) -> None:
+    hub.previews = voices = Voices()
+    app.run()
+    assert texts.VOICE_LISTEN_COSTS.format(cost="under 1 ¢") in words(app)
+    app.sidebar.button(key="voice-listen").click().run()
+    assert voices.made == ["marin"]
+    assert app.sidebar.get("audio")
+    app.run()
+    assert texts.VOICE_LISTEN_KEPT in words(app)
+    app.sidebar.button(key="voice-listen").click().run()
+    assert voices.made == ["marin"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_voice_that_cannot_be_recorded_says_why(app: AppTest, hub: SessionHub) -> None:
+    hub.previews = Voices(BrainError("The account has no credit left.", code="quota"))
+    app.run()
+    app.sidebar.button(key="voice-listen").click().run()
+    assert [w.value for w in app.sidebar.warning] == ["The account has no credit left."]
+
+
+# ------------------------------------------------------------------ presets hold all of it
+
+
+def test_a_preset_brings_back_every_setting(app: AppTest, hub: SessionHub, memory: Memory) -> None:
+    app.run()
+    widget(app, "segmented_control", "turn_taking").set_value("push_to_talk").run()
+    widget(app, "text_input", "mind_url").set_value("http://127.0.0.1:1/v1").run()
+    app.sidebar.text_input(key="preset-name").set_value("Fair").run()
+    app.sidebar.button(key="preset-save").click().run()
+    (preset,) = memory.presets.value.presets
+    look = preset.to_look()
+    assert (look.brain.turn_taking, look.mind_url) == (TurnTaking.PUSH_TO_TALK, "http://127.0.0.1:1/v1")
+    widget(app, "segmented_control", "turn_taking").set_value("semantic_vad").run()
+    app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "preset")).set_value("Fair").run()
+    wait_for(lambda: chosen(app, hub) == look)
+    assert widget(app, "segmented_control", "turn_taking").value == "push_to_talk"
