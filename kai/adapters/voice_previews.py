@@ -1,4 +1,4 @@
-"""A sentence in each voice of the cloud, to listen to before choosing: recorded once by a short turn of its own, then kept on disk."""
+"""A sentence in each voice of the cloud, to listen to: recorded once by a short turn of its own, then kept on disk."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS = {
+    "page": "a run of the Talk page and a refresh of its live part, at the server",
     "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
     "turns": "end of speech to Kai's voice by patience, and interrupting him, in a browser",
     "capacity": "how many talks the engine carries at once, and what they cost",

@@ -1,0 +1,158 @@
+"""What the page costs the server: a run of the Talk page, before a talk and in one, and a view of its live part.
+
+The page is drawn without a browser, by Streamlit's own test runner, so that nothing but the server's work is timed; the hub
+behind it holds talks whose legs never open. A "fragment" of Kai's page is a view of the event stream: state in, JSON out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+from unittest import mock
+
+from kai.adapters.browser import PageLink
+from kai.adapters.voice_only import VoiceOnly
+from kai.bench.driver import ROOT
+from kai.core.state import Look, Message, Role, SessionState
+from kai.ports import VoiceBrain
+from kai.runtime.hub import Offer, Page, Services, SessionHub
+from kai.runtime.session import Session
+
+RUNS: Final = 40
+VIEWS: Final = 400
+CHAT_LINES: Final = 60
+BROWSER_ID: Final = "browser-of-the-bench"
+
+RERUN_BAR_MS: Final = 50.0
+VIEW_BAR_MS: Final = 15.0
+
+
+def run() -> dict[str, Any]:
+    """p50 and p95 in ms of CPU and of wall time."""
+    from kai.ui import host
+
+    logging.getLogger("streamlit").setLevel(logging.ERROR)
+    hub = _make_hub()
+    hub.start()
+    host.install(hub)
+    try:
+        return _measure(hub)
+    finally:
+        host.install(None)
+        hub.close()
+
+
+def _make_hub() -> SessionHub:
+    """Talks whose brain and face are for ever on their way: what the page shows of them is all there."""
+
+    async def make_brain(_look: Look) -> VoiceBrain:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def make_session(_browser_id: str) -> tuple[Session, Page]:
+        page = PageLink()
+        session = Session(make_brain=make_brain, make_face=VoiceOnly, make_voice=VoiceOnly, browser=page)
+        return session, page
+
+    async def nothing() -> None: ...
+
+    offer = Offer(has_cloud_brain=True, tools=("current_time", "show_card"))
+    services = Services(is_ready=True, progress="", problem="", offer=offer)
+    return SessionHub(make_session, lambda: None, nothing, lambda: services)
+
+
+def _measure(hub: SessionHub) -> dict[str, Any]:
+    from streamlit.testing.v1 import AppTest
+
+    from kai.ui import bridge, texts
+    from kai.ui.routes import Feed
+
+    figures: dict[str, Any] = {"bar_rerun_ms": RERUN_BAR_MS, "bar_view_ms": VIEW_BAR_MS}
+    # The test runner has no sessions and no cookies.
+    with (
+        mock.patch("streamlit_webrtc.component.get_this_session_info", return_value=None),
+        mock.patch("streamlit_webrtc.shutdown.get_this_session_info", return_value=None),
+        mock.patch.object(bridge, "browser_id", return_value=BROWSER_ID),
+    ):
+        app = AppTest.from_file(str(ROOT / "kai/ui/main.py"), default_timeout=30)
+        with _timed_scripts() as times:
+            app.run()
+            times.clear()
+            for _ in range(RUNS):
+                app.run()
+            figures |= _told("rerun_before_a_talk", times)
+            next(button for button in app.button if button.label == texts.START).click().run()
+            times.clear()
+            for _ in range(RUNS):
+                app.run()
+            figures |= _told("rerun_in_a_talk", times)
+        named = app.query_params["talk"]
+        talk = hub.find(named if isinstance(named, str) else named[0], BROWSER_ID)
+        assert talk is not None
+        state = _long_talk(talk.snapshot())
+
+        def refresh() -> None:
+            # A fresh page asks for everything; one that listens gets less.
+            list(Feed().of_state(state, time.monotonic()))
+
+        figures |= _told("fragment_refresh", [_ms(refresh) for _ in range(VIEWS)])
+    return figures
+
+
+def _long_talk(state: SessionState) -> SessionState:
+    lines = tuple(
+        Message(
+            f"m{n}",
+            Role.ASSISTANT if n % 2 else Role.USER,
+            "A line of some twenty words. " * 4,
+            0.0,
+            is_final=True,
+        )
+        for n in range(CHAT_LINES)
+    )
+    return replace(state, messages=lines)
+
+
+def _timed_scripts() -> Any:
+    """The script's own time, without the test runner's thread and its copy of the page."""
+    import contextlib
+
+    from streamlit.runtime.scriptrunner import script_runner
+
+    times: list[float] = []
+    runner: Any = script_runner.ScriptRunner
+    plain: Callable[..., Any] = runner._run_script
+
+    def timed(self: Any, *args: Any) -> Any:
+        begun_s = time.perf_counter()
+        try:
+            return plain(self, *args)
+        finally:
+            times.append((time.perf_counter() - begun_s) * 1e3)
+
+    @contextlib.contextmanager
+    def patched() -> Any:
+        with mock.patch.object(runner, "_run_script", timed):
+            yield times
+
+    return patched()
+
+
+def _ms(work: Callable[[], None]) -> float:
+    begun_s = time.perf_counter()
+    work()
+    return (time.perf_counter() - begun_s) * 1e3
+
+
+def _told(name: str, times_ms: list[float]) -> dict[str, Any]:
+    ordered = sorted(times_ms)
+    return {
+        f"{name}_p50_ms": round(statistics.median(ordered), 2),
+        f"{name}_p95_ms": round(ordered[int(len(ordered) * 0.95)], 2),
+        f"{name}_count": len(ordered),
+    }
