@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 import time
 from typing import Final
 
@@ -109,7 +110,14 @@ def _section(title: str, words: str, chart: alt.Chart | None = None) -> None:
     st.subheader(title, anchor=False)
     st.caption(words)
     if chart is not None:
-        st.altair_chart(chart.properties(description=f"{title}. {words}"), theme=None, width="stretch")
+        _draw_chart(f"{title}. {words}", chart)
+
+
+def _draw_chart(description: str, chart: alt.Chart) -> None:
+    """A chart in a room of its height (``page.css``), so that nothing moves when it comes."""
+    name = re.sub(r"[^a-z]+", "-", description.lower())[:60]
+    with st.container(key=f"kai-chart-{chart['height']}-{name}"):
+        st.altair_chart(chart.properties(description=description), theme=None, width="stretch")
 
 
 def _draw_charts(turns: list[Turn], talks: list[Summary]) -> None:
@@ -156,12 +164,12 @@ def _draw_spent(talks: list[Summary]) -> None:
     )
     _section(texts.INSIGHTS_COST_TITLE, words)
     kinds = [name for name in ("cost_usd", "avatar_min") if any(getattr(s, name) for s in by_day)]
-    for tab, spent in zip(
-        st.tabs([texts.INSIGHTS_COST_DAY, texts.INSIGHTS_COST_TALK]), (by_day, by_talk), strict=True
-    ):
+    names = [texts.INSIGHTS_COST_DAY, texts.INSIGHTS_COST_TALK]
+    for name, tab, spent in zip(names, st.tabs(names), (by_day, by_talk), strict=True):
         with tab:
             for kind in kinds:
-                st.altair_chart(charts.spent_chart(spent, kind), theme=None, width="stretch")
+                title = texts.INSIGHTS_DOLLARS if kind == "cost_usd" else texts.INSIGHTS_AVATAR
+                _draw_chart(f"{texts.INSIGHTS_COST_TITLE} {name}: {title}", charts.spent_chart(spent, kind))
 
 
 def example_talks(now_wall_s: float) -> list[Summary]:
