@@ -115,6 +115,8 @@ class RecordingFile:
             for packet in self._stream.encode(None):
                 self._container.mux(packet)
             self._container.close()
+            if self.dropped_blocks:
+                log.warning("a slow disk cost a recording sound", extra={"blocks": self.dropped_blocks})
         except (OSError, FFmpegError) as exc:
             log.warning("a recording ended early", extra={"reason": type(exc).__name__})
             with contextlib.suppress(OSError, FFmpegError):
@@ -259,7 +261,12 @@ class Recordings:
 
     def size_bytes(self) -> int:
         """How much room all recordings take."""
-        return sum(path.stat().st_size for path in self._paths(None))
+        sizes = 0
+        for path in self._paths(None):
+            # One may be deleted meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                sizes += path.stat().st_size
+        return sizes
 
     def _paths(self, talk_ids: Collection[str] | None) -> list[Path]:
         if not self.folder.is_dir():

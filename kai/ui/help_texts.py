@@ -22,6 +22,7 @@ SECTIONS: Final = (
         "Your privacy",
         "- Without a key nothing leaves this computer: no voice, no text, no count of visits.\n"
         "- Kai keeps no sound unless you press **Record**; a light then says so on every page.\n"
+        "- Recorded sound stands in a file of its own, goes nowhere, and is deleted with its talk.\n"
         "- The words of past talks stand in a file on this computer, which the History page shows and "
         "deletes, and can do without.\n"
         "- Keys are read by the app alone. They never reach this page.\n"

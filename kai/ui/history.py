@@ -271,6 +271,9 @@ def _draw_keeping(memory: Memory) -> None:
             on_change=bridge.change_history_days,
             args=(memory,),
         )
+        size_mb = memory.recordings.size_bytes() / 1e6
+        if size_mb:
+            st.caption(texts.HISTORY_SOUND_SIZE.format(size=f"{max(0.1, size_mb):.1f}"))
         with st.expander(texts.HISTORY_DELETE_ALL):
             st.write(texts.HISTORY_DELETE_ALL_SURE)
             st.button(

@@ -442,6 +442,7 @@ HISTORY_KEEPING: Final = "Keeping"
 HISTORY_KEEP: Final = "Keep talks on this computer"
 HISTORY_KEEP_FOR: Final = "For how long"
 HISTORY_DAYS: Final = {7: "a week", 30: "a month", 90: "three months", 365: "a year"}
+HISTORY_SOUND_SIZE: Final = "Recorded sound takes {size} MB here. It goes with its talk."
 HISTORY_DELETE: Final = "Delete"
 HISTORY_DELETE_THIS: Final = "Delete this talk for good?"
 HISTORY_DELETE_ALL: Final = "Delete all talks"

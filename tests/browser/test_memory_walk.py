@@ -90,6 +90,14 @@ def test_a_recorded_talk_is_left_come_back_to_heard_again_taken_along_and_delete
     person.press(texts.RECORD)
     person.wait(lambda: light(person) == texts.RECORDING, 5, "the light")
     person.screenshot(ARTIFACTS / "recording.png")
+    # The light is there in presenter mode too, and goes where the face is.
+    person.page.keyboard.press("p")
+    person.page.locator(".desk.is-presenting").wait_for()
+    person.page.wait_for_timeout(400)
+    assert light(person) == texts.RECORDING
+    person.screenshot(ARTIFACTS / "recording-presenter.png")
+    person.page.keyboard.press("p")
+    person.page.locator(".desk:not(.is-presenting)").wait_for()
     person.say("Hello")
     person.wait_state(texts.SPEAKING)
     # Another page of the app: the talk and its light go on.

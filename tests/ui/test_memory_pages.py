@@ -150,6 +150,7 @@ def test_a_talk_with_sound_gets_a_player_and_one_without_none(app: AppTest, memo
     (player,) = players(app)
     assert f"/api/recordings/{'0' * 16}/65000.ogg" in player
     assert "From 1:05 on, 1 s" in player
+    assert any("Recorded sound takes 0.1 MB" in caption.value for caption in app.caption)
 
 
 def players(app: AppTest) -> list[str]:
