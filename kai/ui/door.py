@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import html
 import ipaddress
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -37,6 +38,8 @@ MOST_VISITORS: Final = 2048
 MOST_AT_ONCE: Final = 4
 """Passwords that are looked at or wait for it; a try takes a tenth of a second of a core."""
 BODY_LIMIT_BYTES: Final = 4096
+
+log = logging.getLogger(__name__)
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -78,9 +81,15 @@ class Door:
         tries = self._tries.get(_network(address))
         return 0.0 if tries is None else max(0.0, tries.wait_until_s - self._clock())
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether too many tell passwords at the same time."""
+        return self._at_once >= MOST_AT_ONCE
+
     async def try_password(self, address: str, password: str) -> str | None:
-        """A cookie's value when it is the password, else ``None``; a try within its wait is not looked at."""
-        if self._hash is None or self.wait_s(address) > 0 or self._at_once >= MOST_AT_ONCE:
+        """A cookie's value when it is the password, else ``None``; a try within its wait, or while the door is busy, is not
+        looked at."""
+        if self._hash is None or self.wait_s(address) > 0 or self.is_busy:
             return None
         # Counted before it is looked at: tries at the same time must not slip through together.
         self._count_wrong(address)
@@ -91,6 +100,7 @@ class Door:
         finally:
             self._at_once -= 1
         if not is_right:
+            log.warning("somebody told a wrong password", extra={"waits_s": round(self.wait_s(address))})
             return None
         self._tries.pop(_network(address), None)
         token = secrets.token_urlsafe(32)
@@ -183,6 +193,8 @@ async def _login(door: Door, request: Request, *, is_known: bool) -> Response:
     address = _address(request)
     if door.wait_s(address) > 0:
         return _page(door, request, "", 429)
+    if door.is_busy:
+        return _page(door, request, texts.DOOR_BUSY, 429)
     token = await door.try_password(address, told)
     if token is None:
         return _page(door, request, texts.DOOR_WRONG, 401)

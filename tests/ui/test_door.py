@@ -270,6 +270,16 @@ async def test_many_tries_at_the_same_time_do_not_slip_through(
     assert len(looked_at) <= FREE_TRIES
 
 
+def test_who_comes_while_the_door_is_busy_is_told_so(
+    client: TestClient, locked: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MOST_AT_ONCE", 0)
+    answer = tell(client, PASSWORD)
+    assert answer.status_code == 429
+    assert texts.DOOR_BUSY in answer.text  # pyright: ignore[reportAttributeAccessIssue]
+    assert locked.wait_s("testclient") == 0
+
+
 # ------------------------------------------------------------------ the server
 
 
