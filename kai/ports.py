@@ -69,6 +69,7 @@ class MediaReading:
     ``pictures`` left for the page, ``late_ms`` is the sum of how much later each left than its own moment, at which the
     sound of that moment leaves; ``dropped_pictures`` were replaced by a newer one before the page took them. By the page's
     own count, told every few seconds: in ``page_s`` seconds it showed ``page_pictures`` and left out ``page_dropped``.
+    ``dropped_mic_ms`` of the person's sound came while nobody took it, and is lost.
     """
 
     pictures: int = 0
@@ -77,6 +78,7 @@ class MediaReading:
     page_s: float = 0.0
     page_pictures: int = 0
     page_dropped: int = 0
+    dropped_mic_ms: int = 0
 
     def since(self, before: MediaReading) -> MediaReading:
         """What happened between ``before`` and this reading."""

@@ -282,6 +282,7 @@ class PageLink:
             self._page_s,
             self._page_pictures,
             self._page_dropped,
+            round(self.dropped_mic_blocks * BLOCK_S * 1000),
         )
 
     def listen(self) -> asyncio.Queue[Pcm]:

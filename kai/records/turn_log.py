@@ -20,7 +20,7 @@ from kai.errors import KaiError
 from kai.records.files import set_aside
 from kai.records.turns import Line, TalkRecord, Turn
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """``user_version`` of the file. A newer one is left alone; an older one gets the columns that it lacks."""
 BUSY_S: Final = 5.0
 
@@ -80,6 +80,7 @@ _turns = sa.Table(
     sa.Column("shown_fps", sa.Float),
     sa.Column("dropped_pictures", sa.Integer),
     sa.Column("picture_late_ms", sa.Integer),
+    sa.Column("dropped_sound_ms", sa.Integer),
 )
 
 T = TypeVar("T", Line, Turn)

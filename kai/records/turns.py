@@ -43,7 +43,8 @@ class Turn:
 
     What was seen while it was heard: pictures a second that left for the page (``sent_fps``) and that the page showed
     (``shown_fps``, by its own count), how many were left out on either side, and how much later than the sound of the same
-    moment the pictures left (``picture_late_ms``, their mean; the local face alone tells it).
+    moment the pictures left (``picture_late_ms``, their mean; the local face alone tells it). ``dropped_sound_ms`` of the
+    person's own sound were lost since the answer before.
     """
 
     response_id: str
@@ -60,6 +61,7 @@ class Turn:
     shown_fps: float | None = None
     dropped_pictures: int | None = None
     picture_late_ms: int | None = None
+    dropped_sound_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class _Answer:
     is_cloud_face: bool = False
     media_before: MediaReading | None = None
     media_after: MediaReading | None = None
+    dropped_sound_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -124,6 +127,8 @@ class Follower:
         self._said: dict[str, _Said] = {}
         self._asked_at_s: float | None = None
         self._is_typed = False
+        reading = self._media()
+        self._dropped_mic_ms = 0 if reading is None else reading.dropped_mic_ms
 
     @property
     def id(self) -> str:
@@ -182,8 +187,12 @@ class Follower:
 
     def _end(self, times: _Answer, at_s: float) -> None:
         times.ended_at_s = at_s
-        if times.media_before is not None:
-            times.media_after = self._media()
+        after = self._media()
+        if after is None:
+            return
+        times.media_after = after
+        times.dropped_sound_ms = after.dropped_mic_ms - self._dropped_mic_ms
+        self._dropped_mic_ms = after.dropped_mic_ms
 
     def _media(self) -> MediaReading | None:
         return None if self._read_media is None else self._read_media()
@@ -244,7 +253,7 @@ class Follower:
             is_interrupted=times.is_interrupted,
             cost_usd=times.cost_usd,
         )
-        turn = _with_media(turn, times)
+        turn = replace(_with_media(turn, times), dropped_sound_ms=times.dropped_sound_ms)
         return turn if times.asked_at_s is not None else replace(turn, is_typed=False)
 
     def elapsed_ms(self, at_s: float) -> int:

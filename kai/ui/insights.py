@@ -131,7 +131,7 @@ def _draw_charts(turns: list[Turn], talks: list[Summary]) -> None:
     with right:
         if parts:
             _section(texts.INSIGHTS_PARTS_TITLE, texts.INSIGHTS_PARTS_HELP, charts.part_chart(parts))
-    _draw_seen(statistics.seen(turns))
+    _draw_seen(statistics.seen(turns), sum(turn.dropped_sound_ms or 0 for turn in turns))
     left, right = st.columns(2, gap="large")
     with left:
         days = statistics.days(turns)
@@ -140,13 +140,17 @@ def _draw_charts(turns: list[Turn], talks: list[Summary]) -> None:
         _draw_spent(talks)
 
 
-def _draw_seen(seen: list[statistics.SeenPoint]) -> None:
+def _draw_seen(seen: list[statistics.SeenPoint], dropped_sound_ms: int) -> None:
     if not seen:
         _section(texts.INSIGHTS_FPS_TITLE, texts.INSIGHTS_NOT_SEEN)
         return
     left, right = st.columns(2, gap="large")
     with left:
         words = texts.INSIGHTS_FPS_HELP.format(dropped=sum(point.dropped for point in seen))
+        if dropped_sound_ms:
+            words = (
+                f"{words} {texts.INSIGHTS_SOUND_LOST.format(seconds=texts.seconds_short(dropped_sound_ms))}"
+            )
         _section(texts.INSIGHTS_FPS_TITLE, words, charts.fps_chart(seen))
     with right:
         if any(point.late_ms is not None for point in seen):

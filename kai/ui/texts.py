@@ -530,6 +530,7 @@ INSIGHTS_FPS_TITLE: Final = "Pictures a second while Kai speaks"
 INSIGHTS_FPS_HELP: Final = (
     "As the page counts them; hollow where only what left the app is known. {dropped} were left out."
 )
+INSIGHTS_SOUND_LOST: Final = "Of your own sound {seconds} were lost: this computer was too busy."
 INSIGHTS_LATE_TITLE: Final = "Sound against picture"
 INSIGHTS_LATE_HELP: Final = (
     "How much later than its sound the picture leaves Kai's app, answer by answer. Within the band (40 ms early to 60 ms "

@@ -179,7 +179,9 @@ def test_a_talk_knows_what_it_has_cost_and_for_how_long_a_paid_face_was_on() -> 
 
 def watched_turn(face: str, before: MediaReading, after: MediaReading) -> Turn:
     """A turn of 2 s whose page's counters were those at its begin and its end."""
-    readings = [before, after]
+    # One when it is made, one at the talk's beginning.
+    first = MediaReading(dropped_mic_ms=40)
+    readings = [first, first, before, after]
     followed = Followed()
     followed.follower = Follower(read_media=lambda: readings.pop(0))
     followed.do(FaceReported(face), TextSubmitted("i1", "Hello"))
@@ -188,10 +190,11 @@ def watched_turn(face: str, before: MediaReading, after: MediaReading) -> Turn:
 
 
 def test_a_turn_knows_what_was_seen_of_it() -> None:
-    before = MediaReading(1000, 9000.0, 5, 40.0, 900, 7)
-    after = MediaReading(1050, 9200.0, 6, 42.0, 949, 8)
+    before = MediaReading(1000, 9000.0, 5, 40.0, 900, 7, 40)
+    after = MediaReading(1050, 9200.0, 6, 42.0, 949, 8, 100)
     turn = watched_turn("local", before, after)
     assert (turn.sent_fps, turn.shown_fps, turn.dropped_pictures, turn.picture_late_ms) == (25.0, 24.5, 2, 4)
+    assert turn.dropped_sound_ms == 60
     cloud = watched_turn("liveavatar", before, after)
     assert (cloud.sent_fps, cloud.picture_late_ms) == (25.0, None)
 
