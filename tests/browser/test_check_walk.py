@@ -75,6 +75,7 @@ def test_six_real_faults_are_found_and_each_is_told_with_its_fix(chromium: Path,
             shutil.rmtree(data)
             for child in app.children_named("kai.engine"):
                 child.kill()
+            app.wait_health(lambda health: not health["engine"], 20)
             found = press_check(person, app)
             person.screenshot(ARTIFACTS / "check-faults.png")
             serious = issues(person)
