@@ -20,7 +20,7 @@ from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.gallery import Gallery
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
-from kai.adapters.local_face import LocalFace
+from kai.adapters.local_face import LocalFace, SpareFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
 from kai.adapters.voice_only import VoiceOnly
 from kai.adapters.voice_previews import VoicePreviews, record_turn
@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 LOCAL_HOSTS = ("127.0.0.1",)
 LOCAL_JITTER_PACKETS = (4, 1)
 LOCAL_MODEL = "kai-local"
+FACE_SIZES_PX = {"standard": (512, 512), "high": (1280, 720)}
 UDP_BLOCKED_S = 600.0
 """So long a network that let no UDP through is not asked again: people carry their computers to other networks."""
 
@@ -77,6 +78,9 @@ class App:
         )
         folder = settings.state_dir
         self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
+        size_px = FACE_SIZES_PX[settings.face_quality]
+        self._spare = SpareFace(lambda: LocalFace(*size_px))
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._avatars: LiveAvatarApi | None = None
         self._desk: AvatarDesk | None = None
         self._reaping: list[asyncio.Task[int]] = []
@@ -88,6 +92,7 @@ class App:
 
     def open(self) -> None:
         """Start what talks will need, before the first visitor comes."""
+        self._loop = asyncio.get_running_loop()
         key = self._settings.liveavatar_api_key
         if key is not None:
             account = Account(key.get_secret_value(), self._settings.liveavatar_url or BASE_URL)
@@ -112,6 +117,7 @@ class App:
         for reaping in self._reaping:
             reaping.cancel()
         await asyncio.gather(*self._reaping, return_exceptions=True)
+        await self._spare.aclose()
         if self._previews is not None:
             await self._previews.aclose()
         await self._engine.aclose()
@@ -144,7 +150,10 @@ class App:
         return await read_preview(await self._start_engine().wait_up(), voice_id, speed)
 
     def make_session(self, browser_id: str) -> tuple[Session, PageLink]:
-        """A talk of that browser with fresh legs."""
+        """A talk of that browser with fresh legs. Called from any thread."""
+        if self._loop is not None:
+            last = None if self._memory is None else self._memory.preferences.value.last_look()
+            self._loop.call_soon_threadsafe(self._spare.warm, last or Look())
         page = PageLink()
 
         async def make_brain(look: Look) -> VoiceBrain:
@@ -228,11 +237,11 @@ class App:
 
     def _make_face(self) -> AvatarFace:
         if self._avatars is None:
-            return LocalFace()
+            return self._spare.take()
         settings = self._settings
         return FaceStack(
             self._make_cloud_face,
-            LocalFace,
+            self._spare.take,
             limit_s=settings.liveavatar_minutes * 60,
         )
 

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """Free sessions of a minute, with one avatar of HeyGen's."""
     liveavatar_minutes: float = Field(default=20.0, gt=0)
     """After so long the local face takes over, until the avatar is asked for again."""
+    face_quality: Literal["standard", "high"] = "standard"
+    """The rendered face: 512x512 or 1280x720. High costs about twice as much of a core."""
     state_dir: Path | None = None
     """Where Kai notes its running paid sessions; empty means the user's state folder."""
     ice_servers: tuple[IceServer, ...] = ()

@@ -320,8 +320,8 @@ def _occupied(opacity: Array) -> Array:
     """(rows, columns) uint8: 1 for each cell in which, or next to which, there is hair."""
     height, width = opacity.shape
     padded = np.pad(opacity > 0, ((0, -height % CELL_PX), (0, -width % CELL_PX)))
-    cells = padded.reshape(padded.shape[0] // CELL_PX, CELL_PX, -1, CELL_PX).any((1, 3)).astype(np.uint8)
-    return cv2.dilate(cells, np.ones((3, 3), np.uint8))
+    cells = padded.reshape(padded.shape[0] // CELL_PX, CELL_PX, -1, CELL_PX).any((1, 3))
+    return cv2.dilate(np.asarray(cells, np.uint8), np.ones((3, 3), np.uint8))
 
 
 def _fill_holes(nearest_z: Array, camera: Camera) -> Array:

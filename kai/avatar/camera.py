@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.avatar import raster
+from kai.errors import ConfigError
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels; x1 and y1 are outside."""
+
+MIN_EDGE_PX, MAX_EDGE_PX = 128, 1920
 
 DISTANCE = 11.0
 """Camera to origin, head units."""
@@ -64,7 +67,20 @@ class Camera:
 
 
 def make_camera(width_px: int, height_px: int, supersample: float) -> Camera:
-    """The camera of a portrait whose head fills the same share of the height at any picture size."""
+    """The camera of a portrait whose head fills the same share of the height at any picture size.
+
+    Raises `ConfigError` for a size that cannot be drawn: edges are even and from `MIN_EDGE_PX` to `MAX_EDGE_PX`.
+    """
+    for edge_px in (width_px, height_px):
+        if edge_px % 2 or not MIN_EDGE_PX <= edge_px <= MAX_EDGE_PX:
+            raise ConfigError(
+                f"A face of {width_px}x{height_px} pixels cannot be drawn. Choose even numbers from {MIN_EDGE_PX} to "
+                f"{MAX_EDGE_PX}, like 512x512 or 1280x720."
+            )
+    if width_px < height_px:
+        raise ConfigError(
+            "The face's picture is as wide as it is high, or wider. Choose 512x512 or 1280x720."
+        )
     fine_width, fine_height = round(width_px * supersample), round(height_px * supersample)
     scale = float(np.float32(_UNIT_IN_HEIGHTS * fine_height))
     centre_x, centre_y = fine_width / 2, float(np.float32(fine_height * _EYE_LINE))

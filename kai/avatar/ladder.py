@@ -22,6 +22,9 @@ _LATE_FRAMES = (3, 10)
 """What is too slow on the first rung, and on the second: fewer frames are worse to look at than coarser ones."""
 _ROOMY_P95_MS = 11.0
 """A frame at 1.0x that takes no longer than this would take less than 25 ms at 1.5x."""
+_HOPELESS_P95_MS = 120.0
+_HOPELESS_WINDOWS = 5
+"""Under eight frames a second on the lowest rung, for so long, a face is worse to look at than a still picture."""
 _CALM_WINDOWS = 5
 _MOST_CALM_WINDOWS = 80
 
@@ -33,10 +36,16 @@ class Ladder:
     rung_index: int = 0
     calm_windows: int = 0
     wanted_calm_windows: int = _CALM_WINDOWS
+    hopeless_windows: int = 0
 
     @property
     def rung(self) -> Rung:
         return RUNGS[self.rung_index]
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether this computer cannot draw the face at all now."""
+        return self.hopeless_windows >= _HOPELESS_WINDOWS
 
 
 def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
@@ -44,7 +53,7 @@ def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
 
     Down at once: to the coarser face when the 95th percentile is over 25 ms or three frames were late, to fewer frames
     over 45 ms or when ten were late. Up after five calm windows; each step down doubles how many it takes (at most 80),
-    so that a busy machine is not tried again and again.
+    so that a busy machine is not tried again and again. On the lowest rung five windows of frames over 120 ms are too slow.
     """
     if not wall_ms:
         return ladder
@@ -53,11 +62,12 @@ def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
     step = min(ladder.rung_index, lowest - 1)
     if p95_ms > _SLOW_P95_MS[step] or late_frames >= _LATE_FRAMES[step]:
         if ladder.rung_index == lowest:
-            return replace(ladder, calm_windows=0)
+            hopeless = ladder.hopeless_windows + 1 if p95_ms > _HOPELESS_P95_MS else 0
+            return replace(ladder, calm_windows=0, hopeless_windows=hopeless)
         longer = min(ladder.wanted_calm_windows * 2, _MOST_CALM_WINDOWS)
         return Ladder(ladder.rung_index + 1, 0, longer)
     if ladder.rung_index == 0 or p95_ms > _ROOMY_P95_MS or late_frames:
-        return replace(ladder, calm_windows=0)
+        return replace(ladder, calm_windows=0, hopeless_windows=0)
     if ladder.calm_windows + 1 < ladder.wanted_calm_windows:
-        return replace(ladder, calm_windows=ladder.calm_windows + 1)
+        return replace(ladder, calm_windows=ladder.calm_windows + 1, hopeless_windows=0)
     return Ladder(ladder.rung_index - 1, 0, ladder.wanted_calm_windows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from kai.avatar.colour import HEX_COLOUR
@@ -24,6 +25,9 @@ _COLOURS = (
     "background_centre",
     "background_edge",
 )
+CHANGEABLE = ("skin", "lip", "hair", "brow", "iris", "cloth", "accent", "background", "hairstyle")
+"""What a person may change about a character; see `restyled`."""
+
 _SHARES = ("blush", "stubble", "makeup", "beard", "age")
 
 
@@ -181,3 +185,25 @@ def style_from_mapping(values: dict[str, object]) -> Style:
         return Style(**values)  # pyright: ignore[reportArgumentType]  (checked by __post_init__)
     except TypeError as exc:
         raise ConfigError("A style needs all of its colours, its mesh and its hairstyle.") from exc
+
+
+def restyled(style: Style, changes: Mapping[str, str]) -> Style:
+    """The style with what a person changed: skin, lip, hair, brow, iris, cloth, accent, background (``#rrggbb``) and
+    hairstyle; an empty value changes nothing. `ConfigError` for what is unknown or cannot be used."""
+    wanted = {name: value for name, value in changes.items() if value}
+    unknown = sorted(set(wanted) - set(CHANGEABLE))
+    if unknown:
+        raise ConfigError(f"A face has no {unknown[0]!r} to change. Choose one of: {', '.join(CHANGEABLE)}.")
+    background = wanted.pop("background", "")
+    if background:
+        wanted |= {"background_edge": background}
+    changed = replace(style, **wanted)  # pyright: ignore[reportArgumentType]  (checked by __post_init__)
+    if "hair" in wanted:
+        changed = replace(changed, hair_tip=lighter(changed.hair, 0.28))
+    return replace(changed, background_centre=lighter(background, 0.62)) if background else changed
+
+
+def lighter(colour: str, share: float) -> str:
+    """The colour so far on the way to white."""
+    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)

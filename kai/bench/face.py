@@ -86,7 +86,7 @@ SOUND_AHEAD_S: Final = 0.080
 IDLE_S: Final = 60
 RENDERED_FRAMES: Final = 150
 
-OPENINGS: Final = dict(
+OPENINGS: Final[dict[str, float]] = dict(
     zip(
         VISEMES,
         (1, 0.55, 0.32, 0.65, 0.30, 0, 0.15, 0.10, 0.20, 0.10, 0.28, 0.22, 0.26, 0.20, 0),

@@ -61,6 +61,7 @@ CLOUD_VOICES: Final = (
 _COMMON: Final[dict[str, Applies]] = {
     "character": Applies.NOW,
     "face": Applies.NOW,
+    "style": Applies.NOW,
     "avatar": Applies.NEXT_TURN,
     "runs": Applies.RESTART,
     "model": Applies.RESTART,

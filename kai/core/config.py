@@ -6,6 +6,7 @@ The names are the protocol's where it has one word. What a model cannot do is le
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -114,3 +115,32 @@ class AvatarConfig:
     quality: str = ""
     encoding: str = ""
     is_sandbox: bool | None = None
+
+
+FACE_COLOURS = ("skin", "lip", "hair", "brow", "iris", "cloth", "accent", "background")
+
+
+@dataclass(frozen=True, slots=True)
+class FaceStyle:
+    """What a person changed about the face that this computer draws. Empty: as the character is.
+
+    ``character`` is whose style it is; on another one it changes nothing. Colours are ``#rrggbb``, ``hairstyle`` one of
+    ``kai.avatar.style.HAIRSTYLES``. Raises ``ValueError`` for a colour that is none.
+    """
+
+    character: str = ""
+    skin: str = ""
+    lip: str = ""
+    hair: str = ""
+    brow: str = ""
+    iris: str = ""
+    cloth: str = ""
+    accent: str = ""
+    background: str = ""
+    hairstyle: str = ""
+
+    def __post_init__(self) -> None:
+        for name in FACE_COLOURS:
+            value = getattr(self, name)
+            if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+                raise ValueError(f"{name} is no colour. Write it as # and six hex digits, like #35c2c9.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
-from kai.core.config import AvatarConfig, BrainConfig
+from kai.core.config import AvatarConfig, BrainConfig, FaceStyle
 
 
 class LegName(StrEnum):
@@ -155,6 +155,7 @@ class Look:
     runs: str = ""
     mind_url: str = ""
     mind_model: str = ""
+    style: FaceStyle = FaceStyle()
 
 
 @dataclass(frozen=True, slots=True)

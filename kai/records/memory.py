@@ -21,7 +21,7 @@ from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import MediaReading
 from kai.records.personas import Personas
-from kai.records.preferences import JsonFile, Preferences, Presets
+from kai.records.preferences import JsonFile, Preferences, Presets, Styles
 from kai.records.recording import Recorder, RecordingError, Recordings, Stretch
 from kai.records.turn_log import RecordsError, TurnLog
 from kai.records.turns import Follower, TalkRecord
@@ -57,6 +57,7 @@ class Memory:
         self.preferences = JsonFile(folder / "preferences.json", Preferences())
         self.presets = JsonFile(folder / "presets.json", Presets())
         self.personas = JsonFile(folder / "personas.json", Personas())
+        self.styles = JsonFile(folder / "styles.json", Styles())
         self.problem = ""
         self.log: TurnLog | None = None
         self._clock = clock
@@ -82,7 +83,7 @@ class Memory:
     @property
     def asides(self) -> tuple[Path, ...]:
         """Files that could not be read and were moved."""
-        files = (self.preferences.aside, self.presets.aside, self.personas.aside)
+        files = (self.preferences.aside, self.presets.aside, self.personas.aside, self.styles.aside)
         found = (self.log.aside if self.log else None, *files)
         return tuple(path for path in found if path is not None)
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from kai.core.config import FaceStyle
 from kai.core.state import Look
 from kai.errors import KaiError
 from kai.records.files import set_aside, write_private
@@ -80,6 +81,43 @@ class Presets(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     presets: tuple[Preset, ...] = ()
+
+
+class SavedStyle(BaseModel):
+    """How a character was made to look, under a name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(min_length=1, max_length=NAME_LIMIT_CHARS)
+    style: FaceStyle
+
+
+class Styles(BaseModel):
+    """Every saved style, oldest first; names are different."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    styles: tuple[SavedStyle, ...] = ()
+
+    def of(self, character: str) -> tuple[SavedStyle, ...]:
+        """Those of one character."""
+        return tuple(saved for saved in self.styles if saved.style.character == character)
+
+    def with_style(self, name: str, style: FaceStyle) -> Styles:
+        """With that one added, or changed where its name is there already. Raises ``PresetError``."""
+        name = " ".join(name.split())[:NAME_LIMIT_CHARS].strip()
+        if not name:
+            raise PresetError("A style needs a name.", code="no-name")
+        saved = SavedStyle(name=name, style=style)
+        if any(s.name == name for s in self.styles):
+            return Styles(styles=tuple(saved if s.name == name else s for s in self.styles))
+        if len(self.styles) >= MAX_PRESETS:
+            raise PresetError("There are too many styles. Delete one first.", code="too-many")
+        return Styles(styles=(*self.styles, saved))
+
+    def without_style(self, name: str) -> Styles:
+        """Without the one of that name."""
+        return Styles(styles=tuple(s for s in self.styles if s.name != name))
 
 
 def preset_of(name: str, look: Look) -> Preset:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import streamlit as st
 
 from kai.checks.run import Finding, Running
-from kai.core.config import AvatarConfig, BrainConfig
+from kai.core.config import AvatarConfig, BrainConfig, FaceStyle
 from kai.core.events import (
     LookChanged,
     MicrophoneChanged,
@@ -51,6 +51,7 @@ _SEARCH: Final = "kai.history_search"
 _READING: Final = "kai.history_reading"
 _CHECKUP: Final = "kai.checkup"
 _LOOK_VERSION: Final = "kai.look_version"
+_STYLE_VERSION: Final = "kai.style_version"
 _PRESET: Final = "kai.preset"
 _IS_PRESET: Final = "kai.preset_is_picked"
 _PRESET_VERSION: Final = "kai.preset_version"
@@ -134,7 +135,7 @@ def look(talk: Talk) -> Look:
     return last if last is not None and state.phase is Phase.IDLE else state.look
 
 
-def change_look(talk: Talk, **changes: str | float | AvatarConfig | BrainConfig) -> None:
+def change_look(talk: Talk, **changes: str | float | AvatarConfig | BrainConfig | FaceStyle) -> None:
     """Keep a change of the sidebar and tell the talk."""
     changed = replace(look(talk), **changes)  # pyright: ignore[reportArgumentType]
     _set_look(talk, changed)
@@ -266,6 +267,62 @@ def delete_persona(memory: Memory) -> None:
     """Forget the persona that was picked; the instructions stay as they are."""
     _keep(lambda: memory.personas.write(memory.personas.value.without(named_persona())))
     _show_persona("")
+
+
+# ------------------------------------------------------------------ the style of the face
+
+
+def style(talk: Talk) -> FaceStyle:
+    """What was changed about the chosen character."""
+    chosen = look(talk)
+    return chosen.style if chosen.style.character == chosen.character else FaceStyle(chosen.character)
+
+
+def take_style(talk: Talk, name: str, widget_key: str) -> None:
+    """Take what the widget of that key says for that field of the style."""
+    value = st.session_state[widget_key]
+    if value is not None:
+        change_look(talk, style=replace(style(talk), **{name: value}))
+
+
+def show_style(talk: Talk, wanted: FaceStyle) -> None:
+    """Take a whole style; the widgets show it."""
+    change_look(talk, character=wanted.character or look(talk).character, style=wanted)
+    _forget_style_widgets()
+
+
+def pick_style(talk: Talk, memory: Memory, widget_key: str) -> None:
+    """Take the saved style that the widget names."""
+    name = st.session_state.get(widget_key)
+    saved = next((s for s in memory.styles.value.styles if s.name == name), None)
+    if saved is not None:
+        show_style(talk, saved.style)
+
+
+def save_style(talk: Talk, memory: Memory, widget_key: str) -> None:
+    """Keep the style under the name that the widget holds; a name that is there already is changed."""
+
+    def save() -> None:
+        name = str(st.session_state.get(widget_key) or "")
+        memory.styles.write(memory.styles.value.with_style(name, style(talk)))
+        _forget_style_widgets()
+
+    _keep(save)
+
+
+def delete_style(memory: Memory, name: str) -> None:
+    """Forget that saved style; the face stays as it is."""
+    _keep(lambda: memory.styles.write(memory.styles.value.without_style(name)))
+    _forget_style_widgets()
+
+
+def style_suffix() -> str:
+    """What the keys of the style's widgets end with, so that they show a style that was picked."""
+    return f"{look_suffix()}-{int(st.session_state.get(_STYLE_VERSION, 0))}"
+
+
+def _forget_style_widgets() -> None:
+    st.session_state[_STYLE_VERSION] = int(st.session_state.get(_STYLE_VERSION, 0)) + 1
 
 
 # ------------------------------------------------------------------ presets

@@ -202,6 +202,32 @@ SETTING_IDLE: Final = {
     "can_interrupt": "With push to talk, pressing the key interrupts Kai.",
 }
 CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade", "ines": "Ines", "emil": "Emil"}
+STYLE: Final = "Style"
+STYLE_COLOURS: Final = {
+    "skin": "Skin",
+    "lip": "Lips",
+    "hair": "Hair",
+    "brow": "Brows",
+    "iris": "Eyes",
+    "cloth": "Clothes",
+    "accent": "Accent",
+    "background": "Background",
+}
+STYLE_HAIR: Final = "Haircut"
+HAIRSTYLE_NAMES: Final = {
+    "quiff": "Quiff",
+    "swept": "Swept back",
+    "bob": "Bob",
+    "long": "Long",
+    "buzz": "Cropped",
+}
+STYLE_SAVED: Final = "Saved styles"
+STYLE_PICK: Final = "Choose one"
+STYLE_NAME: Final = "Name of this style"
+STYLE_NAME_EXAMPLE: Final = "For example: evening"
+STYLE_SAVE: Final = "Save style"
+STYLE_DELETE: Final = "Delete \u201c{name}\u201d"
+STYLE_RESET: Final = "As it was"
 VOICE: Final = "Voice"
 VOICE_HELP: Final = "The voice that you hear."
 VOICE_LISTEN: Final = "Listen"

@@ -147,6 +147,15 @@ def test_a_slow_machine_steps_down_and_a_calm_one_up_again() -> None:
     assert windows == 40
 
 
+def test_a_machine_that_cannot_draw_at_all_is_told_so_after_a_while() -> None:
+    ladder = Ladder(len(RUNGS) - 1)
+    for _ in range(4):
+        ladder = judge(ladder, [150.0] * 13, 12)
+    assert not ladder.is_too_slow
+    assert judge(ladder, [150.0] * 13, 12).is_too_slow
+    assert not judge(judge(ladder, [60.0] * 30, 12), [150.0] * 13, 12).is_too_slow
+
+
 def test_one_slow_frame_is_no_slow_machine() -> None:
     assert judge(Ladder(), [9.0] * 49 + [80.0], 1).rung == RUNGS[0]
 

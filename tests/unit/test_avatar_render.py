@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from kai.avatar import cache, render
 from kai.avatar.bake import Baked
 from kai.avatar.cache import load_or_bake
+from kai.avatar.camera import make_camera
 from kai.avatar.rig import DATA_DIR
 from kai.avatar.style import CHARACTERS
-from kai.avatar.visemes import MOUTHS
+from kai.avatar.visemes import MOUTHS, both
+from kai.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +108,51 @@ def test_a_style_a_size_or_a_fineness_has_its_own_file() -> None:
     kai, mara = CHARACTERS["kai"], CHARACTERS["mara"]
     asked = [(kai, 512, 512, 1.5), (kai, 512, 512, 1.0), (kai, 256, 256, 1.5), (mara, 512, 512, 1.5)]
     assert len({cache.baked_path(*one) for one in asked}) == 4
+
+
+def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean structural similarity of two grey pictures (Wang et al. 2004), 1 when they are equal."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+
+    def blur(picture: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(cv2.GaussianBlur(picture, (11, 11), 1.5), np.float64)
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    both = blur(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    found = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    return float((found / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
+
+
+def portrait_likeness(name: str, baked: Baked) -> float:
+    """How like the portrait in the repository the renderer draws a character now, both at 256 pixels."""
+    smile = both(mouthSmile=0.46, cheekSquint=0.2, eyeSquint=0.1, eyeWide=0.2, browOuterUp=0.05)
+    pose = {"browInnerUp": 0.08, "headRoll": -0.03, "headYaw": 0.03, "gazeX": -0.02}
+    drawn = cv2.cvtColor(render.picture(baked, smile | pose), cv2.COLOR_BGRA2GRAY)
+    kept = cv2.imread(str(DATA_DIR / f"{name}.jpg"), cv2.IMREAD_GRAYSCALE)
+    assert kept is not None
+    small = [
+        np.asarray(cv2.resize(p, (256, 256), interpolation=cv2.INTER_AREA), np.uint8) for p in (drawn, kept)
+    ]
+    return similarity(*small)
+
+
+def test_the_face_looks_like_its_portrait_and_not_like_another(kai: Baked) -> None:
+    assert portrait_likeness("kai", kai) > 0.95
+    assert portrait_likeness("mara", kai) < 0.8
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted(CHARACTERS))
+def test_every_face_looks_like_its_portrait(name: str) -> None:
+    assert portrait_likeness(name, load_or_bake(CHARACTERS[name], 512, 512, 1.5)) > 0.95
+
+
+@pytest.mark.parametrize("size", [(513, 512), (512, 64), (4096, 4096), (480, 640), (0, 0)])
+def test_a_size_that_cannot_be_drawn_is_refused_in_words(size: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match="512x512 or 1280x720"):
+        make_camera(*size, 1.0)
 
 
 @pytest.mark.parametrize("name", sorted(CHARACTERS))

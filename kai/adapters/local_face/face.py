@@ -17,7 +17,7 @@ from kai.adapters.local_face import messages as m
 from kai.adapters.local_face import stamp
 from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
-from kai.avatar.style import Style, character
+from kai.avatar.style import Style, character, restyled
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import ConfigError, FaceError, KaiError, WeightsError
@@ -38,7 +38,9 @@ SEGMENTS_KEPT: Final = 16
 MESSAGE_SAMPLES: Final = 2_400
 """Long sound goes over in pieces of 100 ms, so that hearing it never holds up a frame."""
 
-PROGRAM = "kai.adapters.local_face.process"
+PROGRAM = "kai.adapters.local_face.start"
+_LASTING = frozenset({WeightsError.code, ConfigError.code, "face-import", "face-slow"})
+"""Failures that trying again at once would only repeat: a file or a package is missing, the machine is taken."""
 _PROJECT = Path(__file__).parents[3]
 _PASSED_ON = frozenset(
     {
@@ -101,18 +103,29 @@ class LocalFace:
         self._has_marks = stamp.is_wanted()
 
     @property
+    def is_prepared(self) -> bool:
+        """Whether `prepare` is done and its process still there."""
+        started = self._is_started
+        return self.pid is not None and started is not None and started.done() and self._sink is None
+
+    @property
     def pid(self) -> int | None:
         """The process id of the drawing process, while it runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
-    async def open(self, look: Look, sink: FaceSink) -> None:
+    async def prepare(self, look: Look) -> None:
+        """Have the process run and the face baked, at rest, before anybody wants it: `open` is done at once then.
+
+        Raises `FaceError`; then nothing is left open.
+        """
         style = _style(look)
-        self._loop, self._sink = asyncio.get_running_loop(), sink
+        self._loop = asyncio.get_running_loop()
         self._is_started = self._loop.create_future()
         try:
             async with asyncio.timeout(OPEN_S):
                 reader = await self._spawn()
                 self._reader_task = asyncio.create_task(self._read(reader), name="local face: reader")
+                self._send(m.WantFrames(False))
                 self._send(m.SetLook(asdict(style)))
                 await self._is_started
         except (OSError, TimeoutError) as exc:
@@ -123,6 +136,18 @@ class LocalFace:
         except KaiError:
             await self.aclose()
             raise
+
+    async def open(self, look: Look, sink: FaceSink) -> None:
+        style = _style(look)
+        if self._process is None:
+            await self.prepare(look)
+        self._sink = sink
+        assert self._reader_task is not None
+        if self._reader_task.done():
+            await self.aclose()
+            raise FaceError("The face stopped while it waited. Try again.", code="face-start")
+        self._send(m.SetLook(asdict(style)))
+        self._send(m.WantFrames(True))
         self._clock.open(sink.emit)
 
     def speak(self, segment_id: str, pcm: Pcm) -> None:
@@ -298,12 +323,13 @@ class LocalFace:
 
 
 def _failure(message: m.Failed) -> FaceError:
-    # A file that is missing or wrong stays so.
-    return FaceError(message.message, code=message.code, is_retryable=message.code != WeightsError.code)
+    return FaceError(message.message, code=message.code, is_retryable=message.code not in _LASTING)
 
 
 def _style(look: Look) -> Style:
+    changes = asdict(look.style)
     try:
-        return character(look.character)
+        style = character(look.character)
+        return restyled(style, changes) if changes.pop("character") == look.character else style
     except ConfigError as exc:
         raise FaceError(exc.message, code="face-unknown", is_retryable=False) from exc

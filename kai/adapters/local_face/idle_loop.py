@@ -58,5 +58,12 @@ class IdleLoop:
     def _fit(self, decoded: Any) -> Frame:
         if (decoded.width, decoded.height) == self._size:
             return decoded.to_ndarray(format="yuv420p")
-        picture = cv2.resize(decoded.to_ndarray(format="bgr24"), self._size, interpolation=cv2.INTER_AREA)
+        width, height = self._size
+        edge = min(width, height)
+        square = cv2.resize(decoded.to_ndarray(format="bgr24"), (edge, edge), interpolation=cv2.INTER_AREA)
+        # The loop is square: a wide picture shows it in the middle, its edges drawn out.
+        left, top = (width - edge) // 2, (height - edge) // 2
+        picture = cv2.copyMakeBorder(
+            square, top, height - edge - top, left, width - edge - left, cv2.BORDER_REPLICATE
+        )
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)

@@ -1,4 +1,4 @@
-"""The face's own process: ``python -m kai.adapters.local_face.process --socket FD --memory FD --width PX --height PX``.
+"""The face's own process: ``python -m kai.adapters.local_face.start --socket FD --memory FD --width PX --height PX``.
 
 Started by `kai.adapters.local_face.face` with two inherited descriptors. The main thread draws; one thread reads the
 socket, one loads and bakes. It ends when its socket does: nothing else is needed to be rid of it, also when the app was
@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face import stamp
+from kai.adapters.local_face.baker import Baker
 from kai.adapters.local_face.idle_loop import IdleLoop
 from kai.adapters.local_face.ring import FrameRing
 from kai.adapters.local_face.speaking import Speaking
 from kai.avatar import animate, render
 from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
-from kai.avatar.cache import load_or_bake
+from kai.avatar.cache import baked_path, load_or_bake
 from kai.avatar.hearing import load_net
 from kai.avatar.ladder import WINDOW_S, Ladder, judge
 from kai.avatar.style import Style, style_from_mapping
@@ -58,13 +59,15 @@ class Loaded:
 
 
 class Loader(threading.Thread):
-    """Loads or bakes what was asked for last; what was overtaken meanwhile is thrown away. Puts `Loaded` or `Failed`."""
+    """Loads what was asked for last, after the baker has made it where it is not kept yet; what was overtaken meanwhile is
+    thrown away. Puts `Loaded` or `Failed`."""
 
     def __init__(self, inbox: queue.SimpleQueue[Any], width_px: int, height_px: int) -> None:
         super().__init__(name="face loader", daemon=True)
         self._inbox = inbox
         self._size = (width_px, height_px)
         self._requests: queue.SimpleQueue[tuple[Style, float]] = queue.SimpleQueue()
+        self._baker = Baker()
 
     def ask(self, style: Style, supersample: float) -> None:
         self._requests.put((style, supersample))
@@ -78,11 +81,15 @@ class Loader(threading.Thread):
             while not self._requests.empty():
                 style, supersample = self._requests.get()
             try:
+                if not baked_path(style, *self._size, supersample).exists():
+                    self._baker.bake(style, *self._size, supersample)
+                # From the disk now; where the disk keeps nothing, it is baked once more, here.
                 baked = load_or_bake(style, *self._size, supersample)
                 # The first frame compiles what is not compiled yet; it must not be drawn in the main thread.
                 _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
                 render.frame(baked, params)
                 self._inbox.put(Loaded(style, supersample, baked))
+                self._baker.start()
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
             except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would play for ever)
@@ -284,6 +291,12 @@ class Face:
         self._send(m.Pace(rung.supersample, frames_per_s, p50_ms, p95_ms, self._late_frames))
         if self._baked is not None:
             self._ladder = judge(self._ladder, self._wall_ms, self._late_frames)
+            if self._ladder.is_too_slow:
+                raise FaceError(
+                    "This computer is too busy to draw Kai's face. You see a still picture; the voice and the captions "
+                    "go on. Close other programs, then try again.",
+                    code="face-slow",
+                )
             wanted = self._ladder.rung.supersample
             if wanted != self._asked_supersample and self._style is not None:
                 self._asked_supersample = wanted
@@ -301,7 +314,7 @@ class Face:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs until the socket ends; 1 when the face could not be made."""
-    parser = argparse.ArgumentParser(prog="python -m kai.adapters.local_face.process")
+    parser = argparse.ArgumentParser(prog="python -m kai.adapters.local_face.start")
     for name in ("socket", "memory", "width", "height"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args(arguments)
@@ -317,9 +330,3 @@ def main(arguments: list[str] | None = None) -> int:
         connection.sendall(m.encode(m.Failed(exc.code, exc.message)))
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    code = main()
-    # The loader may be in the middle of a bake; nobody waits for it.
-    os._exit(code)

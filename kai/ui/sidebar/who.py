@@ -8,6 +8,7 @@ import streamlit as st
 
 from kai.ui import bridge, host, texts
 from kai.ui.host import Talk
+from kai.ui.sidebar import style
 from kai.ui.sidebar.panel import Panel, explain, group
 
 SHOWN: int = 24
@@ -53,6 +54,7 @@ def _draw_characters(panel: Panel) -> None:
     )
     is_standing_by = panel.offer.has_cloud_face and not panel.offer.is_face_local(panel.look)
     panel.explain("character", texts.CHARACTER_HELP_STANDBY if is_standing_by else texts.CHARACTER_HELP)
+    style.draw(panel.talk)
 
 
 # ------------------------------------------------------------------ the avatars of the cloud

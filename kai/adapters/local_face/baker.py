@@ -1,0 +1,108 @@
+"""Bakes faces in a process of its own, so that drawing never waits for a bake: ``python -m kai.adapters.local_face.baker``.
+
+The process is asked in JSON, a line each, on standard input (style, size, supersample), keeps what it made where
+`kai.avatar.cache` finds it, and answers a line each: nothing but ``{}``, or the code and the message of what went wrong. It
+ends when its standard input does, thus with the face.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kai.avatar.style import Style, style_from_mapping
+from kai.errors import FaceError, KaiError
+
+log = logging.getLogger(__name__)
+
+NICENESS = 10
+PROGRAM = "kai.adapters.local_face.baker"
+_PROJECT = Path(__file__).parents[3]
+
+
+class Baker:
+    """The side that asks. One thread at a time; the process is started at the first need, and again when it was lost."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Have the process ready, so that the first change of colour need not wait for it. Raises `FaceError`."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", PROGRAM],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=_PROJECT,
+            )
+        except OSError as exc:
+            raise FaceError(
+                "The new look could not be made. Close other programs and choose it again.", code="face-bake"
+            ) from exc
+
+    def bake(self, style: Style, width_px: int, height_px: int, supersample: float) -> None:
+        """Have the cache hold that face. Raises `FaceError`, with a sentence for a person."""
+        self.start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = {"style": asdict(style), "size": [width_px, height_px], "supersample": supersample}
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except OSError:
+            answer = b""
+        if not answer:
+            self.close()
+            raise FaceError(
+                "The new look could not be made, the old one stays. Choose it again.", code="face-bake"
+            )
+        told: dict[str, str] = json.loads(answer)
+        if told:
+            raise FaceError(told["message"], code=told["code"])
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        process.kill()
+        process.wait()
+
+
+def main() -> int:
+    """Answers until standard input ends."""
+    if sys.platform != "win32":
+        os.nice(NICENESS)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    # Whatever prints must not come between the answers.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    from kai.avatar.cache import load_or_bake  # the slow import, after the parent has us
+
+    for line in sys.stdin:
+        told: dict[str, str] = {}
+        try:
+            asked: dict[str, Any] = json.loads(line)
+            width_px, height_px = asked["size"]
+            load_or_bake(style_from_mapping(asked["style"]), width_px, height_px, asked["supersample"])
+        except KaiError as exc:
+            told = {"code": exc.code, "message": exc.message}
+        answers.write(json.dumps(told) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""A warm face that waits at rest, so that a talk begins with a living picture."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from kai.adapters.local_face.face import LocalFace
+from kai.core.state import Look
+from kai.errors import KaiError
+
+log = logging.getLogger(__name__)
+
+KEEP_S = 600.0
+"""So long a spare waits after the last page that might want it came; then its memory is given back."""
+
+
+class SpareFace:
+    """At most one face, prepared when a page comes, taken when a talk begins. Kai's loop only."""
+
+    def __init__(self, make_face: Callable[[], LocalFace], keep_s: float = KEEP_S) -> None:
+        self._make_face = make_face
+        self._keep_s = keep_s
+        self._face: LocalFace | None = None
+        self._preparing: asyncio.Task[None] | None = None
+        self._forgetting: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    def warm(self, look: Look) -> None:
+        """Somebody may want a face soon, most likely this one."""
+        if self._is_closed:
+            return
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = asyncio.get_running_loop().call_later(self._keep_s, self._forget)
+        if self._face is None and self._preparing is None:
+            self._preparing = asyncio.create_task(self._prepare(look), name="spare face: prepare")
+
+    def take(self) -> LocalFace:
+        """The spare where one is ready, else a fresh one. It belongs to the caller."""
+        face, self._face = self._face, None
+        if face is not None and face.is_prepared:
+            return face
+        if face is not None:
+            self._close(face)
+        return self._make_face()
+
+    async def aclose(self) -> None:
+        """End the spare."""
+        self._is_closed = True
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
+        self._forget()
+        await asyncio.gather(*self._closing)
+
+    async def _prepare(self, look: Look) -> None:
+        face = self._make_face()
+        try:
+            await face.prepare(look)
+        except KaiError as exc:
+            # The talk itself will meet the same trouble, and tell it.
+            log.info("no spare face", extra={"code": exc.code})
+        except asyncio.CancelledError:
+            await face.aclose()
+            raise
+        else:
+            self._face = face
+        finally:
+            self._preparing = None
+
+    def _forget(self) -> None:
+        face, self._face = self._face, None
+        if face is not None:
+            self._close(face)
+
+    def _close(self, face: LocalFace) -> None:
+        task = asyncio.create_task(face.aclose(), name="spare face: close")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

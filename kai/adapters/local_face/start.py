@@ -1,0 +1,31 @@
+"""Starts the face's process, and says in words what is missing where it cannot even be imported."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from kai.adapters.local_face import messages as m
+
+
+def main(arguments: list[str]) -> int:
+    """As `kai.adapters.local_face.process.main`; 1 when a package is missing, which the app is told."""
+    try:
+        from kai.adapters.local_face import process
+    except ImportError as exc:
+        connection = socket.socket(fileno=int(arguments[arguments.index("--socket") + 1]))
+        package = (exc.name or "a package").split(".")[0]
+        message = (
+            f"The face needs {package}, which is not installed or does not work here. Run `make install`. "
+            "Until then you see a still picture; the voice and the captions go on."
+        )
+        connection.sendall(m.encode(m.Failed("face-import", message)))
+        return 1
+    return process.main(arguments)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # The loader may be in the middle of a bake; nobody waits for it.
+    os._exit(code)

@@ -1,0 +1,98 @@
+"""How the face that this computer draws looks: its colours and its hair, saved under names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from kai.avatar.style import CHARACTERS, HAIRSTYLES
+from kai.core.config import FACE_COLOURS, FaceStyle
+from kai.records.memory import Memory
+from kai.records.preferences import NAME_LIMIT_CHARS
+from kai.ui import bridge, host, texts
+from kai.ui.host import Talk
+
+_COLUMNS: Final = 4
+_OWN_COLOUR: Final = {"background": "background_edge"}
+"""Where a character keeps a colour under another name."""
+
+
+def draw(talk: Talk) -> None:
+    """A button that opens the style; each control hands its change to the talk by itself."""
+    character = bridge.look(talk).character
+    own = CHARACTERS.get(character)
+    if own is None:
+        return
+    style, suffix = bridge.style(talk), f"-{character}{bridge.style_suffix()}"
+    with st.popover(texts.STYLE, icon=":material/palette:", width="stretch"):
+        columns = st.columns(_COLUMNS)
+        for i, name in enumerate(FACE_COLOURS):
+            with columns[i % _COLUMNS]:
+                st.color_picker(
+                    texts.STYLE_COLOURS[name],
+                    value=getattr(style, name) or getattr(own, _OWN_COLOUR.get(name, name)),
+                    key=f"style-{name}{suffix}",
+                    on_change=bridge.take_style,
+                    args=(talk, name, f"style-{name}{suffix}"),
+                )
+        st.selectbox(
+            texts.STYLE_HAIR,
+            HAIRSTYLES,
+            index=HAIRSTYLES.index(style.hairstyle or own.hairstyle),
+            format_func=lambda name: texts.HAIRSTYLE_NAMES[name],
+            key=f"style-hairstyle{suffix}",
+            on_change=bridge.take_style,
+            args=(talk, "hairstyle", f"style-hairstyle{suffix}"),
+        )
+        memory = host.memory()
+        if memory is not None and bridge.is_home():
+            _draw_saved(talk, memory, style, suffix)
+        st.button(
+            texts.STYLE_RESET,
+            key="style-reset",
+            icon=":material/undo:",
+            width="stretch",
+            disabled=style == FaceStyle(character),
+            on_click=bridge.show_style,
+            args=(talk, FaceStyle(character)),
+        )
+
+
+def _draw_saved(talk: Talk, memory: Memory, style: FaceStyle, suffix: str) -> None:
+    saved = memory.styles.value.of(style.character)
+    names = [one.name for one in saved]
+    worn = next((one.name for one in saved if one.style == style), None)
+    if names:
+        st.selectbox(
+            texts.STYLE_SAVED,
+            names,
+            index=names.index(worn) if worn else None,
+            placeholder=texts.STYLE_PICK,
+            key=f"style-saved{suffix}",
+            on_change=bridge.pick_style,
+            args=(talk, memory, f"style-saved{suffix}"),
+        )
+    st.text_input(
+        texts.STYLE_NAME,
+        value=worn or "",
+        max_chars=NAME_LIMIT_CHARS,
+        key=f"style-name{suffix}",
+        placeholder=texts.STYLE_NAME_EXAMPLE,
+    )
+    st.button(
+        texts.STYLE_SAVE,
+        key="style-save",
+        type="primary",
+        width="stretch",
+        on_click=bridge.save_style,
+        args=(talk, memory, f"style-name{suffix}"),
+    )
+    if worn:
+        st.button(
+            texts.STYLE_DELETE.format(name=worn),
+            key="style-delete",
+            width="stretch",
+            on_click=bridge.delete_style,
+            args=(memory, worn),
+        )
