@@ -48,15 +48,15 @@ def draw(talk: Talk) -> None:
         memory = host.memory()
         if memory is not None and bridge.is_home():
             _draw_saved(talk, memory, style, suffix)
-        st.button(
-            texts.STYLE_RESET,
-            key="style-reset",
-            icon=":material/undo:",
-            width="stretch",
-            disabled=style == FaceStyle(character),
-            on_click=bridge.show_style,
-            args=(talk, FaceStyle(character)),
-        )
+        if style != FaceStyle(character):
+            st.button(
+                texts.STYLE_RESET,
+                key="style-reset",
+                icon=":material/undo:",
+                width="stretch",
+                on_click=bridge.show_style,
+                args=(talk, FaceStyle(character)),
+            )
 
 
 def _draw_saved(talk: Talk, memory: Memory, style: FaceStyle, suffix: str) -> None:
@@ -73,6 +73,8 @@ def _draw_saved(talk: Talk, memory: Memory, style: FaceStyle, suffix: str) -> No
             on_change=bridge.pick_style,
             args=(talk, memory, f"style-saved{suffix}"),
         )
+    if style == FaceStyle(style.character):
+        return
     st.text_input(
         texts.STYLE_NAME,
         value=worn or "",
