@@ -138,14 +138,26 @@ def frames(at_ms: Sequence[float]) -> dict[str, Any]:
 
 
 def offsets(seen: dict[str, Any], from_ms: float) -> dict[str, Any]:
-    """Sound against picture by test marks, while nobody speaks: plus means that the sound is late.
+    """Sound against picture by test marks, while nobody speaks; see `each_offset`."""
+    found = each_offset(seen, from_ms)
+    if not found:
+        return {"sound_against_picture_p50_ms": None}
+    return {
+        "sound_against_picture_p50_ms": round(float(np.median(found))),
+        "sound_against_picture_p5_p95_ms": [round(float(np.percentile(found, q))) for q in (5, 95)],
+        "sound_against_picture_clicks": len(found),
+    }
+
+
+def each_offset(seen: dict[str, Any], from_ms: float) -> list[float]:
+    """Sound against picture in milliseconds at each click: plus means that the sound is late.
 
     A frame carries the media time that it shows, and a click sounds at each full second of the same time.
     """
     marks = np.array([mark for mark in seen["marks"] if mark[0] > from_ms], dtype=float)
     clicks = [at for kind, at in seen["sound"] if kind == "on" and at > from_ms]
-    if not len(marks) or not clicks:
-        return {"sound_against_picture_p50_ms": None}
+    if not len(marks):
+        return []
     picture_delay = marks[:, 0] % 2**32 - marks[:, 1]
     found: list[float] = []
     for click in clicks:
@@ -153,11 +165,7 @@ def offsets(seen: dict[str, Any], from_ms: float) -> dict[str, Any]:
         if near.any():
             media_ms = click % 2**32 - float(np.median(picture_delay[near]))
             found.append((media_ms + 500) % 1000 - 500)
-    return {
-        "sound_against_picture_p50_ms": round(float(np.median(found))),
-        "sound_against_picture_p5_p95_ms": [round(float(np.percentile(found, q))) for q in (5, 95)],
-        "sound_against_picture_clicks": len(found),
-    }
+    return found
 
 
 def interruption(person: Visitor) -> dict[str, Any]:

@@ -211,7 +211,7 @@ STYLE_COLOURS: Final = {
     "iris": "Eyes",
     "cloth": "Clothes",
     "accent": "Accent",
-    "background": "Background",
+    "background": "Behind",
 }
 STYLE_HAIR: Final = "Haircut"
 HAIRSTYLE_NAMES: Final = {
