@@ -22,9 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.engine.speech import weights
-from kai.engine.speech.kokoro import load_kokoro
-from kai.engine.speech.pronounce import Pronouncer
-from kai.engine.speech.synthesise import Voice
 from kai.engine.speech.voices import CHOICES, Speaker
 from kai.errors import WeightsError
 from kai.media import pcm as pcm_tools
@@ -132,6 +129,11 @@ def engine_voices() -> tuple[str, ...]:
 
 @cache
 def _speakers() -> Mapping[str, Speaker]:
+    # Slow imports, which reading recordings does not need.
+    from kai.engine.speech.kokoro import load_kokoro
+    from kai.engine.speech.pronounce import Pronouncer
+    from kai.engine.speech.synthesise import Voice
+
     speakers: dict[str, Speaker] = {CHOICES[0].id: Voice.load()}
     if len(engine_voices()) > 1:
         pronouncers = {

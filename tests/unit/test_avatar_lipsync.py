@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from kai.avatar.hearing import Hearing, VisemeNet, load_net
 from kai.avatar.lipsync import MOUTH_SHAPES, VISEMES, mouth_row, mouth_rows, shares_from_marks
 from kai.avatar.visemes import INDEX
+from kai.bench.face_lips import best_lag, score, true_opening
+from kai.bench.face_takes import recording_takes, spans_from_phones
 
 RATE_HZ = 24_000
 JAW, PRESS = MOUTH_SHAPES.index("jawOpen"), MOUTH_SHAPES.index("mouthPressLeft")
@@ -119,3 +121,26 @@ def test_shares_are_shares(net: VisemeNet) -> None:
     assert np.allclose(shares.sum(1), 1, atol=1e-4)
     assert loudness.min() >= 0
     assert loudness.max() <= 1
+
+
+def test_lips_follow_people_who_were_never_heard_before(net: VisemeNet) -> None:
+    """Their true mouths are known by alignment only, which is right about five times in six; so the floors are low."""
+    found = score(list(recording_takes()), net)
+    assert found.agreement > 0.40
+    assert found.correlation > 0.50
+    assert abs(found.lag_ms) <= 20
+    assert found.closed_share > 0.75
+
+
+def test_a_score_knows_a_deaf_ear_and_a_late_one() -> None:
+    (take, *_) = recording_takes()
+    rows = len(take.pcm) // 240
+    truth = true_opening(take, rows)
+    assert best_lag(truth, np.roll(truth, 4), range(-8, 9)) == (pytest.approx(1.0), 4)
+    noise = np.random.default_rng(2).random(rows)
+    assert best_lag(truth, noise, range(-8, 9))[0] < 0.4
+
+
+def test_phones_become_mouths_and_a_diphthong_two() -> None:
+    spans = spans_from_phones([("P", 0.0, 0.1), ("ay", 0.1, 0.2), ("SIL", 0.2, 0.3)])
+    assert spans == (("PP", 0, 2400), ("aa", 2400, 3600), ("I", 3600, 4800), ("sil", 4800, 7200))

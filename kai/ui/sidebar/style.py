@@ -13,7 +13,7 @@ from kai.records.preferences import NAME_LIMIT_CHARS
 from kai.ui import bridge, host, texts
 from kai.ui.host import Talk
 
-_COLUMNS: Final = 4
+_COLOUR_WIDTH_PX: Final = 58
 _OWN_COLOUR: Final = {"background": "background_edge"}
 """Where a character keeps a colour under another name."""
 
@@ -26,15 +26,15 @@ def draw(talk: Talk) -> None:
         return
     style, suffix = bridge.style(talk), f"-{character}{bridge.style_suffix()}"
     with st.popover(texts.STYLE, icon=":material/palette:", width="stretch"):
-        columns = st.columns(_COLUMNS)
-        for i, name in enumerate(FACE_COLOURS):
-            with columns[i % _COLUMNS]:
+        with st.container(horizontal=True, gap="small"):
+            for name in FACE_COLOURS:
                 st.color_picker(
                     texts.STYLE_COLOURS[name],
                     value=getattr(style, name) or getattr(own, _OWN_COLOUR.get(name, name)),
                     key=f"style-{name}{suffix}",
                     on_change=bridge.take_style,
                     args=(talk, name, f"style-{name}{suffix}"),
+                    width=_COLOUR_WIDTH_PX,
                 )
         st.selectbox(
             texts.STYLE_HAIR,
