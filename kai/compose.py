@@ -221,7 +221,7 @@ class App:
             return OpenAIRealtimeBrain(endpoint)
         engine = self._start_engine()
         address = await engine.wait_up()
-        mind = await asyncio.to_thread(_mind_of, self._settings, look)
+        mind = await asyncio.to_thread(_mind_of, self._settings, self._memory, look)
         model = LOCAL_MODEL if mind == Mind() else await give_mind(address, mind)
         return OpenAIRealtimeBrain(
             Endpoint(
@@ -271,9 +271,11 @@ def safety_id(browser_id: str) -> str:
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
-def _mind_of(settings: Settings, look: Look) -> Mind:
+def _mind_of(settings: Settings, memory: Memory | None, look: Look) -> Mind:
     """What the local engine shall think with: a person's choice before the settings'. Reads the documents: blocks."""
-    documents = () if settings.documents is None else read_documents(settings.documents)
+    uploaded = None if memory is None else memory.documents.folder
+    folders = [folder for folder in (settings.documents, uploaded) if folder is not None and folder.is_dir()]
+    documents = tuple(document for folder in folders for document in read_documents(folder))
     own_url = settings.mind_base_url or ""
     url = look.mind_url or own_url
     # The key belongs to the address that it was set for, and is sent to no other.

@@ -19,6 +19,7 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.bench import barge_in
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
 from kai.engine.conversation import Hearing
@@ -68,6 +69,7 @@ def run() -> dict[str, Any]:
     figures |= _speaking(kit.voice)
     figures |= _understanding(kit)
     figures |= turn_ends(kit)
+    figures |= barge_in.figures(kit, [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()])
     figures["label_agreement_r"] = label_agreement(kit.voice)
     turns = (MindTurn("user", "Could you tell me what time it is, please?"),)
     reply_s = [_timed(lambda: kit.mind.reply(turns, "", datetime(2026, 1, 1)))[0] for _ in range(9)]  # noqa: DTZ001

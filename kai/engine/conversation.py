@@ -58,14 +58,14 @@ _NO_LIMITS: Final = tuple(
 MAX_TIMERS: Final = 32
 DOUBTFUL_SCORE: Final = -1.6
 """A partial under this is none."""
-WEIGH_MS: Final = 60
+WEIGH_MS: Final = 20
 """How often it is asked whether the voice over Kai's own is a person's."""
 MIN_FOREIGN_SHARE: Final = 0.62
 """Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
 DUCK_AFTER_MS: Final = 100
-READ_AFTER_MS: Final = 224
+READ_AFTER_MS: Final = 192
 """So much of a person's voice over Kai's is read: is it more than "mm-hm"?"""
-DECIDE_AFTER_MS: Final = 448
+DECIDE_AFTER_MS: Final = 416
 """So much of it ends Kai's answer whatever it says, unless it was read as a back-channel."""
 BACK_CHANNEL_MS: Final = 1_100
 """Nobody says "mm-hm" for longer."""

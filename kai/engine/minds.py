@@ -70,13 +70,9 @@ class Minds:
         known = self._entries.get(mind_id)
         library = known.library if known is not None and known.documents == documents else None
         if documents and library is None:
+            # Without its encoder the mind has told already that it cannot look into files.
             encoder = self._mind.encoder
-            if encoder is None:
-                raise _mistake(
-                    "The files cannot be looked into: the model that compares sentences is missing.",
-                    "documents",
-                )
-            library = await asyncio.to_thread(Library, documents, encoder.encode)
+            library = None if encoder is None else await asyncio.to_thread(Library, documents, encoder.encode)
         old = self._entries.pop(mind_id, None)
         while len(self._entries) >= MAX_MINDS:
             self._retire(self._entries.pop(next(iter(self._entries))))

@@ -20,6 +20,7 @@ from kai.core.state import Look, SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
 from kai.ports import MediaReading
+from kai.records.documents import Documents
 from kai.records.personas import Personas
 from kai.records.preferences import JsonFile, Preferences, Presets, Styles
 from kai.records.recording import Recorder, RecordingError, Recordings, Stretch
@@ -56,6 +57,7 @@ class Memory:
         self.may_keep_talks = may_keep_talks
         self.preferences = JsonFile(folder / "preferences.json", Preferences())
         self.presets = JsonFile(folder / "presets.json", Presets())
+        self.documents = Documents(folder / "documents")
         self.personas = JsonFile(folder / "personas.json", Personas())
         self.styles = JsonFile(folder / "styles.json", Styles())
         self.problem = ""

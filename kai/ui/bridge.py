@@ -55,6 +55,7 @@ _STYLE_VERSION: Final = "kai.style_version"
 _PRESET: Final = "kai.preset"
 _IS_PRESET: Final = "kai.preset_is_picked"
 _PRESET_VERSION: Final = "kai.preset_version"
+_UPLOAD_VERSION: Final = "kai.upload_version"
 _PERSONA: Final = "kai.persona"
 _PERSONA_VERSION: Final = "kai.persona_version"
 _GALLERY: Final = "kai.gallery"
@@ -343,6 +344,16 @@ def preset_suffix() -> str:
     """What the keys of the presets' widgets end with, for the same reason."""
     version = int(st.session_state.get(_PRESET_VERSION, 0))
     return f"-{version}" if version else ""
+
+
+def upload_suffix() -> str:
+    """What the key of the uploader ends with: it keeps what it was given, and a new one is empty."""
+    return f"-{int(st.session_state.get(_UPLOAD_VERSION, 0))}"
+
+
+def renew_upload() -> None:
+    """Show an empty uploader from the next run on."""
+    st.session_state[_UPLOAD_VERSION] = int(st.session_state.get(_UPLOAD_VERSION, 0)) + 1
 
 
 def named_preset() -> str:

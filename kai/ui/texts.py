@@ -259,6 +259,11 @@ INSTRUCTIONS_HELP: Final = "Who Kai shall be and how it shall answer."
 INSTRUCTIONS_HELP_LOCAL: Final = (
     "A larger mind follows this; the small one here takes names and brevity from it, and speaks English only."
 )
+DOCUMENTS: Final = "Your files"
+DOCUMENTS_HELP: Final = (
+    "Text and Markdown; Kai answers from them and names the file. They stay on this computer."
+)
+DOCUMENT_REMOVE: Final = "Remove {name}"
 INSTRUCTIONS_PLACEHOLDER: Final = "For example: be brief and cheerful."
 PERSONA: Final = "Persona"
 PERSONA_PICK: Final = "Your own words"

@@ -207,7 +207,11 @@ _VOICES: Final[tuple[Rung[Speaker], ...]] = (
 
 _MINDS: Final[tuple[Rung[Mind], ...]] = (
     Rung("minilm", Mind.load),
-    Rung("fixed phrases", Mind.load_plain, "Kai understands fixed phrases only."),
+    Rung(
+        "fixed phrases",
+        Mind.load_plain,
+        "Kai understands fixed phrases only. It cannot look into your files.",
+    ),
 )
 
 

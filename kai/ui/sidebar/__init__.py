@@ -6,7 +6,7 @@ import streamlit as st
 
 from kai.ui import bridge, host
 from kai.ui.host import Talk
-from kai.ui.sidebar import how, presets, what, when, where, who
+from kai.ui.sidebar import documents, how, presets, what, when, where, who
 from kai.ui.sidebar.panel import Panel
 
 
@@ -17,8 +17,10 @@ def draw(talk: Talk) -> None:
         who.draw(panel)
         how.draw(panel)
         what.draw(panel)
+        memory = host.memory() if bridge.is_home() else None
+        if memory is not None and panel.is_brain_local:
+            documents.draw(panel, memory.documents)
         when.draw(panel)
         where.draw(panel)
-        memory = host.memory()
-        if memory is not None and bridge.is_home():
+        if memory is not None:
             presets.draw(talk, memory)
