@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from kai.avatar.animate import Mood
 from kai.avatar.hearing import VisemeNet, load_net
 from kai.engine.liveavatar.account import AVATARS, SESSIONS_KEPT, Account
 from kai.engine.liveavatar.faults import ACTS, Faults, Step, drawn, script_of
 from kai.engine.liveavatar.painter import PlainPainter
+from kai.engine.liveavatar.server import LiveAvatarServer
 from kai.engine.liveavatar.tokens import Tokens
 from kai.engine.liveavatar.voice import BLOCK_SAMPLES, STARVING_BLOCKS, Voice
 from kai.errors import ConfigError
@@ -198,3 +200,15 @@ def test_the_plain_picture_opens_its_mouth_with_the_sound() -> None:
     opened = painter.paint(0.0, Mood.SPEAKING, np.ones(4), 1.0)
     assert shut.shape == (540, 360)
     assert opened[230:250, 160:200].mean() < shut[230:250, 160:200].mean() - 20
+
+
+def test_a_page_of_this_computer_may_send_its_cookies_along() -> None:
+    """HeyGen's web SDK does, with every request; without the permission a browser refuses the answer."""
+    client = TestClient(LiveAvatarServer().application(), base_url="http://127.0.0.1")
+    origin = "http://localhost:3000"
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    answer = client.options("/v1/sessions/start", headers={"Origin": origin, **asked})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "authorization" in answer.headers["access-control-allow-headers"]

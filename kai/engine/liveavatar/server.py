@@ -93,6 +93,7 @@ class LiveAvatarServer:
                     allow_origin_regex=".*",
                     allow_methods=["GET", "POST"],
                     allow_headers=["*"],
+                    allow_credentials=True,  # HeyGen's web SDK sends cookies, though nobody reads any
                 ),
             ],
             exception_handlers={Refused: _answer_refused},
