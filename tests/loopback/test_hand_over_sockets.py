@@ -1,0 +1,142 @@
+"""The provider's hour, shortened to seconds by the engine: a fresh brain takes over between turns, and nobody hears it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+
+import httpx2
+import numpy as np
+import pytest
+
+from kai.adapters.browser import PageLink
+from kai.adapters.voice_only import VoiceOnly
+from kai.core import reducer
+from kai.core.events import StartRequested, TextSubmitted
+from kai.core.state import HandOver, LegStatus, Look, SessionState
+from kai.ports import VoiceBrain
+from kai.runtime.session import Session
+from tests.support.engine import RunningEngine, engine
+from tests.support.scripted import BRAINS, scripted, validated
+
+__all__ = ["engine", "validated"]
+
+LIFE_S = 9.0
+WORDS = "one two three four five six"
+LONG = [{"say": WORDS, "at_ms": [[n * 1000, n * 1000 + 800] for n in range(6)]}]
+"""Six seconds of tones: over it, the time for a fresh brain comes."""
+
+
+def calls_at(engine: RunningEngine) -> int:
+    answer = httpx2.get(
+        f"{engine.url.removesuffix('/v1')}/kai/status", headers={"Authorization": f"Bearer {engine.key}"}
+    )
+    return answer.json()["conversations"]
+
+
+class Ear:
+    """Who hears the talk: the sound that leaves for the page, 20 ms at a time."""
+
+    def __init__(self, link: PageLink) -> None:
+        self._link = link
+        self.blocks: list[np.ndarray] = []
+        self._listening = asyncio.create_task(self._listen(), name="ear")
+
+    async def _listen(self) -> None:
+        next_s = time.monotonic()
+        while True:
+            self.blocks.append(self._link.pull_for_page())
+            next_s += 0.02
+            await asyncio.sleep(max(0.0, next_s - time.monotonic()))
+
+    async def aclose(self) -> None:
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
+
+    def tones(self) -> list[tuple[int, int]]:
+        """(start, length) in ms of each stretch of sound, gaps under 60 ms closed."""
+        loud = [bool(np.abs(block.astype(np.int32)).max(initial=0) > 1_000) for block in self.blocks]
+        found: list[list[int]] = []
+        for n, is_loud in enumerate(loud):
+            if is_loud and found and n - found[-1][1] <= 3:
+                found[-1][1] = n
+            elif is_loud:
+                found.append([n, n])
+        return [(first * 20, (last - first + 1) * 20) for first, last in found]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("transport", BRAINS)
+async def test_before_the_time_is_over_a_fresh_brain_takes_over_unheard_and_between_turns(
+    engine: RunningEngine, transport: str, monkeypatch: pytest.MonkeyPatch, validated: list[str]
+) -> None:
+    monkeypatch.setattr(reducer, "HAND_OVER_LEAD_S", 6.0)
+    monkeypatch.setattr(reducer, "HAND_OVER_RETRY_S", 1.0)
+    endpoint = scripted(
+        engine,
+        connects=[{"longest_ms": int(LIFE_S * 1000)}],
+        turns=[LONG, [{"say": "I know you."}], [{"say": "Still here."}]],
+    )
+    before = calls_at(engine)
+    brains: list[VoiceBrain] = []
+    link = PageLink()
+
+    async def make_brain(_look: Look) -> VoiceBrain:
+        brains.append(BRAINS[transport](endpoint))
+        return brains[-1]
+
+    session = Session(make_brain=make_brain, make_face=VoiceOnly, make_voice=VoiceOnly, browser=link)
+    await session.open()
+    statuses: list[LegStatus] = []
+    swaps: list[tuple[float, bool]] = []
+    began_s = time.monotonic()
+
+    def note(state: SessionState) -> None:
+        statuses.append(state.brain.status)
+        if len(brains) == 2 and state.hand_over is HandOver.NONE and not swaps:
+            swaps.append((time.monotonic() - began_s, state.is_between_turns))
+
+    async def until(is_so: Callable[[SessionState], object], within_s: float = 20.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not is_so(session.snapshot()):
+                await asyncio.sleep(0.02)
+
+    session.dispatch(StartRequested(time.time(), Look()))
+    await until(lambda s: s.brain.is_up and s.face.is_up)
+    assert session.snapshot().facts.expires_in_s == pytest.approx(LIFE_S, abs=2)
+    began_s = time.monotonic()
+    ear = Ear(link)
+    session.subscribe(note)
+    session.dispatch(TextSubmitted("t1", "My name is Ada. Count."))
+    await until(lambda s: s.hand_over is HandOver.READY)
+    # Kai still counts: the spare waits for him.
+    assert not session.snapshot().is_between_turns
+    await until(lambda s: bool(swaps))
+    swapped_s, was_between_turns = swaps[0]
+    assert was_between_turns
+    assert swapped_s < LIFE_S
+    await asyncio.sleep(0.5)
+    session.dispatch(TextSubmitted("t2", "Who am I?"))
+    await until(lambda s: [m for m in s.messages if m.text == "I know you." and m.is_final])
+    # The first brain's time is over now; the talk goes on.
+    await asyncio.sleep(max(0.0, LIFE_S + 1.0 - (time.monotonic() - began_s)))
+    session.dispatch(TextSubmitted("t3", "Are you there?"))
+    await until(lambda s: [m for m in s.messages if m.text == "Still here." and m.is_final])
+    await until(lambda s: s.is_between_turns)
+    assert session.snapshot().problem is None
+    assert set(statuses) == {LegStatus.CONNECTED}
+    assert calls_at(engine) == before + 1
+    await ear.aclose()
+    await session.aclose()
+    # Each of the six tones was heard in its place (a busy computer may lose a packet of one).
+    counted = ear.tones()[:6]
+    starts = [start for start, _ in counted]
+    assert [start - starts[0] for start in starts] == pytest.approx([n * 1000 for n in range(6)], abs=300)
+    assert [length for _, length in counted] == pytest.approx([800] * 6, abs=300)
+    # The fresh brain was told what was said.
+    told = [m for m in map(json.loads, validated) if m["type"] == "conversation.item.added"]
+    seeded = [part.get("text") for m in told for part in m["item"]["content"] or ()]
+    assert seeded.count("My name is Ada. Count.") == 2
+    assert WORDS in seeded
