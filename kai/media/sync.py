@@ -37,7 +37,8 @@ QUIET_PEAK: Final = 120
 SPLICE_EVERY_BLOCKS: Final = 3
 _SHORTEST, _LONGEST, _FADE = 120, 720, 240
 """A splice is 2.5 to 15 ms long (pitch periods of 67 to 400 Hz) with 5 ms of cross-fade."""
-MOST_PICTURES: Final = 128
+MOST_PICTURES: Final = 64
+"""2.5 s; of the largest that is 200 MB."""
 MEASUREMENTS: Final = 128
 """Kept for sound that waits: 12 s, at ten a second."""
 MEDIAN_OF: Final = 3

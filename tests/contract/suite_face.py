@@ -92,13 +92,17 @@ class FaceContract:
     async def play(self, face: AvatarFace, until: Callable[[], object]) -> Pcm:
         """Pull block after block, as a player does, until a condition holds; the sound that came, 48 000 Hz."""
         blocks = [np.zeros(0, np.int16)]
+        loop = asyncio.get_running_loop()
+        next_s = loop.time()
         async with asyncio.timeout(self.within_s):
             while not until():
                 block = face.pull_sound()
                 assert block.shape == (BLOCK_48K,)
                 assert block.dtype == np.int16
                 blocks.append(block.copy())
-                await asyncio.sleep(self.pull_pace_s)
+                # By the clock, as players do: a busy computer makes single pulls late, and not all of them fewer.
+                next_s += self.pull_pace_s
+                await asyncio.sleep(max(0.0, next_s - loop.time()))
         return np.concatenate(blocks)
 
     async def play_blocks(self, face: AvatarFace, count: int) -> Pcm:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -18,10 +19,12 @@ import pytest_asyncio
 from livekit import rtc
 from websockets.asyncio.client import connect
 
-from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
+from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace, room_link
 from kai.adapters.liveavatar import control as control_module
 from kai.adapters.liveavatar import face as face_module
 from kai.adapters.liveavatar.face import AvatarChoice
+from kai.adapters.liveavatar.room import RoomClient
+from kai.adapters.liveavatar.room_link import RoomLink
 from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import Look
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID
@@ -60,14 +63,14 @@ class TestLiveAvatarFace(FaceContract):
 
     @pytest.fixture
     def make_face(self, api: LiveAvatarApi, records: PaidSessions) -> MakeFace:
-        return lambda: LiveAvatarFace(api, CHOICE, records)
+        return lambda: LiveAvatarFace(api, CHOICE, records, RoomClient)
 
     @pytest.fixture
     def broken_face(
         self, api: LiveAvatarApi, records: PaidSessions, liveavatar: RunningLiveAvatar
     ) -> AvatarFace:
         liveavatar.faults(refuse="start", refuse_status=500)
-        return LiveAvatarFace(api, CHOICE, records)
+        return LiveAvatarFace(api, CHOICE, records, RoomClient)
 
     @pytest.fixture
     def lose(self, liveavatar: RunningLiveAvatar) -> LoseFace:
@@ -105,15 +108,21 @@ def log() -> FaceLog:
 async def play(face: LiveAvatarFace, until: Callable[[], object], within_s: float = 15.0) -> Any:
     """Pull 20 ms by 20 ms, as a player does; the sound that came."""
     blocks = [np.zeros(0, np.int16)]
+    loop = asyncio.get_running_loop()
+    next_s = loop.time()
     async with asyncio.timeout(within_s):
         while not until():
             blocks.append(face.pull_sound())
-            await asyncio.sleep(0.02)
+            next_s += 0.02
+            await asyncio.sleep(max(0.0, next_s - loop.time()))
     return np.concatenate(blocks)
 
 
-async def opened(api: LiveAvatarApi, records: PaidSessions, log: FaceLog) -> LiveAvatarFace:
-    face = LiveAvatarFace(api, CHOICE, records)
+async def opened(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, make_room: Any = RoomClient
+) -> LiveAvatarFace:
+    """A face whose room is in this process, which saves a second; what another process changes has its own tests."""
+    face = LiveAvatarFace(api, CHOICE, records, make_room)
     await face.open(Look(), log)
     return face
 
@@ -388,6 +397,45 @@ async def test_a_service_that_answers_no_ping_is_not_taken_for_lost(
         face.end_segment("a")
         await play(face, lambda: PlayoutFinished("a") in log.events)
         assert log.of(LegFailed) == []
+    finally:
+        await face.aclose()
+
+
+async def test_a_room_whose_process_dies_is_visited_by_another_and_the_session_goes_on(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+) -> None:
+    """As it dies of a panic in the room's library, which ends the process that it is in."""
+    liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0)
+    face = await opened(api, records, log, RoomLink)
+    try:
+        assert isinstance(face._room, RoomLink)
+        room = face._room
+        former = room.process_id
+        assert former is not None
+        os.kill(former, signal.SIGKILL)
+        await play(face, lambda: room.process_id not in (None, former))
+        seen = face.pictures
+        await play(face, lambda: face.pictures > seen + 5)
+        face.speak("a", tone(300))
+        face.end_segment("a")
+        await play(face, lambda: PlayoutFinished("a") in log.events)
+        assert log.of(LegFailed) == []
+        assert [s["is_running"] for s in liveavatar.bill()["sessions"]].count(True) == 1
+    finally:
+        await face.aclose()
+    assert not psutil.pid_exists(former)
+
+
+async def test_a_room_that_dies_again_and_again_is_given_up(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_link, "MOST_VISITS", 1)
+    face = await opened(api, records, log, RoomLink)
+    try:
+        assert isinstance(face._room, RoomLink)
+        assert face._room.process_id is not None
+        os.kill(face._room.process_id, signal.SIGKILL)
+        assert (await log.wait_for_a(LegFailed, 5)).code == "avatar-room-broken"
     finally:
         await face.aclose()
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from kai.adapters.liveavatar.control import ControlSocket
 from kai.adapters.liveavatar.rest import LiveAvatarApi
+from kai.adapters.liveavatar.room_link import RoomLink
 from kai.adapters.liveavatar.troubles import trouble
 from kai.core.config import AvatarConfig
 from kai.core.events import CreditsReported, LegFailed, PlayoutFinished, PlayoutStarted
@@ -26,9 +28,6 @@ from kai.media.heard import Begun, Finding, Matcher, Over
 from kai.media.sync import PictureHold, SoundHold, Timeline
 from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
 from kai.wire import liveavatar as wire
-
-if TYPE_CHECKING:
-    from kai.adapters.liveavatar.room import RoomClient
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +50,16 @@ class Records(Protocol):
     def note(self, kind: str, session_id: str) -> None: ...
     def forget(self, kind: str, session_id: str) -> None: ...
     async def reap(self, kind: str, stop: Any) -> int: ...
+
+
+class Room(Protocol):
+    """A visit to the avatar's room, from this process or another."""
+
+    @property
+    def is_avatar_gone(self) -> bool: ...
+    async def prepare(self) -> None: ...
+    async def open(self, url: str, token: str) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +88,15 @@ class AvatarChoice:
 class LiveAvatarFace:
     """Implements ``kai.ports.AvatarFace``. Kai's loop only, but for `pull_sound`."""
 
-    def __init__(self, api: LiveAvatarApi, choice: AvatarChoice, records: Records) -> None:
+    def __init__(
+        self,
+        api: LiveAvatarApi,
+        choice: AvatarChoice,
+        records: Records,
+        make_room: Callable[[LiveAvatarFace], Room] = RoomLink,
+    ) -> None:
         self._api = api
+        self._make_room = make_room
         self._choice = choice
         self._records = records
         self._sink: FaceSink | None = None
@@ -91,7 +107,7 @@ class LiveAvatarFace:
         self.longest_s: float | None = None
         """How long this session may last, once it is open; ``None`` where the service did not say."""
         self._control = ControlSocket(self._on_event, self._lose)
-        self._room: RoomClient | None = None
+        self._room: Room | None = None
         self._timeline = Timeline()
         self._sound = SoundHold(self._timeline, is_open=choice.has_test_marks)
         self._pictures = PictureHold(self._timeline, self._sound)
@@ -141,16 +157,14 @@ class LiveAvatarFace:
     # -------------------------------------------------------------- the port
 
     async def open(self, look: Look, sink: FaceSink) -> None:
-        # Loads a library of 30 MB, which a Kai without a key never needs.
-        from kai.adapters.liveavatar.room import RoomClient
-
         self._choice = self._choice.with_config(look.avatar)
         self._sink, self._loop = sink, asyncio.get_running_loop()
         try:
+            self._room = self._make_room(self)
+            await self._room.prepare()
             grant = await self._start_session()
             if grant.ws_url is None:
                 raise trouble("avatar-no-control")
-            self._room = RoomClient(self)
             await asyncio.gather(
                 self._control.open(grant.ws_url),
                 self._room.open(grant.livekit_url, grant.livekit_client_token),
@@ -321,12 +335,12 @@ class LiveAvatarFace:
         self._pictures.push(picture, shown_s)
         self._show_due()
 
-    def sound(self, pcm: Pcm) -> None:
+    def sound(self, pcm: Pcm, at_s: float) -> None:
         """See `RoomSink`."""
         findings = self._matcher.push(pcm[: len(pcm) // 6 * 6])
         if findings:
             self._note(findings)
-        self._sound.push(pcm, findings, time.monotonic())
+        self._sound.push(pcm, findings, at_s)
 
     def _note(self, findings: list[Finding]) -> None:
         self._waiting_since_s = None

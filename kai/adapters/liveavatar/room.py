@@ -1,6 +1,6 @@
 """The avatar's room behind a small client of our own: pictures, sound, how far they are apart, and when it is over.
 
-Nothing else of the app touches the ``livekit`` package, so that this file can move into a process of its own.
+Nothing else of the app touches the ``livekit`` package; this file runs in a process of its own (`room_process`).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class RoomSink(Protocol):
         """A picture, and when it is to be seen (monotonic clock)."""
         ...
 
-    def sound(self, pcm: Pcm) -> None:
-        """10 ms: ``(480,)`` int16, 48 000 Hz."""
+    def sound(self, pcm: Pcm, at_s: float) -> None:
+        """10 ms: ``(480,)`` int16, 48 000 Hz, and when it came (monotonic clock)."""
         ...
 
     def plays(self, at_s: float, sound_s: float, picture_s: float) -> None:
@@ -58,7 +58,7 @@ class RoomSink(Protocol):
 
 
 class RoomClient:
-    """One visit to a room. Kai's loop only."""
+    """One visit to a room, in this process. One loop only."""
 
     def __init__(self, sink: RoomSink) -> None:
         self._sink = sink
@@ -73,6 +73,9 @@ class RoomClient:
     def is_avatar_gone(self) -> bool:
         """Whether the avatar has left; it may be on its way back."""
         return self._leaving is not None
+
+    async def prepare(self) -> None:
+        """There is nothing to start beforehand."""
 
     async def open(self, url: str, token: str) -> None:
         """Join. Raises `FaceError`. Tracks come later, when they come."""
@@ -160,7 +163,7 @@ class RoomClient:
         stream = rtc.AudioStream(track, sample_rate=48_000, num_channels=1, capacity=SOUND_FRAMES)
         try:
             async for event in stream:
-                self._sink.sound(np.frombuffer(event.frame.data, np.int16).copy())
+                self._sink.sound(np.frombuffer(event.frame.data, np.int16).copy(), time.monotonic())
         finally:
             await _end(stream)
 

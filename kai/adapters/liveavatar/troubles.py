@@ -47,6 +47,7 @@ ADVICE: Final[dict[str, tuple[str, bool]]] = {
         "The avatar's video room cannot be joined. The firewall may block it; see the help page for its ports.",
         True,
     ),
+    "avatar-room-broken": ("The avatar's video room broke off. Kai fetches a fresh one.", True),
     "avatar-no-picture": ("The avatar's picture did not come. Kai tries again.", True),
     "avatar-stalled": ("The avatar's picture has stopped. Kai fetches a fresh one.", True),
     "avatar-frozen": ("The avatar's picture stands still. Kai fetches a fresh one.", True),
