@@ -6,12 +6,14 @@ import os
 import socket
 import threading
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face import process, stamp
+from kai.adapters.local_face.baker import Baker
 from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
 from kai.adapters.local_face.speaking import CLOSE_S, Speaking
 from kai.avatar import cache
@@ -188,7 +190,7 @@ def drive(
 ) -> tuple[list[m.Message], KaiError | None]:
     """Asks a face in this thread for Kai and then for Ade, where loading fails in turn; what it said, and how it ended."""
     ours, theirs = socket.socketpair()
-    memory = open_memory(64, 64)
+    memory = open_memory(128, 128)
     waiting = list(failures)
     loaded = threading.Event()
 
@@ -198,10 +200,13 @@ def drive(
             loaded.set()
         if failure is not None:
             raise failure
-        return cache.load_or_bake(style, 64, 64, 1.0)
+        return cache.load_or_bake(style, 128, 128, 1.0)
 
     monkeypatch.setattr(process, "load_or_bake", load)
-    face = process.Face(theirs, FrameRing(memory, 64, 64), 64, 64)
+    # As if it lay on the disk: the baker is not asked.
+    monkeypatch.setattr(process, "baked_path", lambda *_: Path(__file__))
+    monkeypatch.setattr(process, "WARM_AFTER_FRAMES", 1_000_000)
+    face = process.Face(theirs, FrameRing(memory, 128, 128), 128, 128)
     os.close(memory)
     said: list[m.Message] = []
 
@@ -250,3 +255,20 @@ def test_a_look_that_cannot_be_made_leaves_the_old_one(monkeypatch: pytest.Monke
     said, error = drive(monkeypatch, None, WeightsError("The face's file ade.npz is missing."))
     assert error is None
     assert m.Failed("weights", "The face's file ade.npz is missing.") in said
+
+
+def test_the_baker_answers_and_names_what_it_cannot_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAI_CACHE_DIR", str(tmp_path))
+    baker = Baker()
+    try:
+        with pytest.raises(FaceError, match="Choose even numbers"):
+            baker.bake(CHARACTERS["kai"], 127, 127, 1.0)
+        assert baker._process is not None  # pyright: ignore[reportPrivateUsage]
+        baker._process.kill()  # pyright: ignore[reportPrivateUsage]
+        baker._process.wait()  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(FaceError, match="Choose even numbers"):
+            baker.bake(CHARACTERS["kai"], 127, 127, 1.0)
+    finally:
+        baker.close()

@@ -47,6 +47,8 @@ MESSAGES_CPU_S = 0.005
 """A flood of messages may hold up a frame by so much work; a late frame lets so much work on messages through. It is not
 time on the wall, of which a busy machine may leave us next to nothing."""
 _LOADER_NICENESS = 10
+WARM_AFTER_FRAMES = 250
+"""The baker is started after ten seconds, so that it does not slow the start of a talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +68,29 @@ class Loader(threading.Thread):
         super().__init__(name="face loader", daemon=True)
         self._inbox = inbox
         self._size = (width_px, height_px)
-        self._requests: queue.SimpleQueue[tuple[Style, float]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[tuple[Style, float] | None] = queue.SimpleQueue()
         self._baker = Baker()
 
     def ask(self, style: Style, supersample: float) -> None:
         self._requests.put((style, supersample))
+
+    def warm(self) -> None:
+        """Have the baker's process ready: somebody looks at the face, and may want it otherwise."""
+        self._requests.put(None)
 
     def run(self) -> None:
         if sys.platform == "linux":
             # Only this thread: elsewhere niceness belongs to the whole process, whose drawing must not wait.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADER_NICENESS)
         while True:
-            style, supersample = self._requests.get()
+            wanted = self._requests.get()
             while not self._requests.empty():
-                style, supersample = self._requests.get()
+                wanted = self._requests.get() or wanted
             try:
+                if wanted is None:
+                    self._baker.start()
+                    continue
+                style, supersample = wanted
                 if not baked_path(style, *self._size, supersample).exists():
                     self._baker.bake(style, *self._size, supersample)
                 # From the disk now; where the disk keeps nothing, it is baked once more, here.
@@ -89,7 +99,6 @@ class Loader(threading.Thread):
                 _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
                 render.frame(baked, params)
                 self._inbox.put(Loaded(style, supersample, baked))
-                self._baker.start()
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
             except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would play for ever)
@@ -253,6 +262,8 @@ class Face:
         if self._has_marks:
             stamp.put_stamp(slot[: self._size[1]], round(shown_s * 1000))
         self._ring.end_write(self._sequence)
+        if self._sequence == WARM_AFTER_FRAMES:
+            self._loader.warm()
         self._send(m.FrameReady(self._sequence, now_s))
         done_s = time.monotonic()
         self._wall_ms.append((done_s - now_s) * 1000)
