@@ -34,48 +34,6 @@ def rows(person: Visitor) -> dict[str, str]:
     return {str(name): str(word) for name, word in person.page.locator(".legs > li").evaluate_all(read)}
 
 
-def push_to_talk(person: Visitor) -> None:
-    key = texts.TURN_TAKING_NAMES["push_to_talk"]
-    person.page.get_by_test_id("stSidebar").get_by_text(key, exact=True).click()
-    person.wait_state(texts.HOLD_TO_TALK)
-
-
-def test_holding_the_space_bar_or_the_button_is_a_turn(person: Visitor) -> None:
-    push_to_talk(person)
-    assert not person.page.locator(".mute").is_visible()
-    person.page.evaluate("() => document.activeElement?.blur()")
-    person.page.keyboard.down("Space")
-    person.wait_state(texts.LISTENING)
-    person.page.wait_for_timeout(400)
-    person.page.keyboard.up("Space")
-    person.wait_state(texts.SPEAKING)
-    person.press(texts.INTERRUPT)
-    person.wait_state(texts.HOLD_TO_TALK)
-    # The button that was clicked has the focus, and the space bar is for talking all the same.
-    person.page.keyboard.down("Space")
-    person.wait_state(texts.LISTENING)
-    person.page.wait_for_timeout(400)
-    person.page.keyboard.up("Space")
-    person.wait_state(texts.SPEAKING)
-    box = person.page.locator(".hold").bounding_box()
-    assert box is not None
-    person.page.mouse.move(box["x"] + 20, box["y"] + 20)
-    person.page.mouse.down()
-    person.wait_state(texts.LISTENING)
-    person.page.wait_for_timeout(400)
-    person.page.mouse.move(5, 5)
-    person.page.mouse.up()
-    person.wait_state(texts.SPEAKING)
-
-
-def test_a_space_in_a_typed_line_is_a_space(person: Visitor) -> None:
-    push_to_talk(person)
-    box = person.page.get_by_role("textbox", name="Type to Kai")
-    box.press_sequentially("a b")
-    assert box.input_value() == "a b"
-    assert person.state_word() == texts.HOLD_TO_TALK
-
-
 def test_a_card_is_put_away_by_key_and_by_press(person: Visitor) -> None:
     for put_away in (lambda: key(person, "c"), lambda: person.page.locator(".shut").click()):
         person.say("Spell it on a card, please.")
@@ -105,3 +63,47 @@ def test_a_face_that_stands_in_says_so_and_the_avatar_is_asked_back(person: Visi
     person.press(texts.FACE_RECALL)
     person.page.wait_for_timeout(1500)
     assert person.wait_picture().current_time_s > before.current_time_s
+
+
+# ------------------------------------------------------------------ push to talk
+# At the end: the choice is kept, and holds for whoever comes next.
+
+
+def push_to_talk(person: Visitor) -> None:
+    key = texts.TURN_TAKING_NAMES["push_to_talk"]
+    person.page.get_by_test_id("stSidebar").get_by_text(key, exact=True).click()
+    person.wait_state(texts.HOLD_TO_TALK)
+
+
+def test_holding_the_space_bar_or_the_button_is_a_turn_but_in_a_typed_line_a_space(person: Visitor) -> None:
+    push_to_talk(person)
+    assert not person.page.locator(".mute").is_visible()
+    person.page.evaluate("() => document.activeElement?.blur()")
+    person.page.keyboard.down("Space")
+    person.wait_state(texts.LISTENING)
+    person.page.wait_for_timeout(400)
+    person.page.keyboard.up("Space")
+    person.wait_state(texts.SPEAKING)
+    person.press(texts.INTERRUPT)
+    person.wait_state(texts.HOLD_TO_TALK)
+    # The button that was clicked has the focus, and the space bar is for talking all the same.
+    person.page.keyboard.down("Space")
+    person.wait_state(texts.LISTENING)
+    person.page.wait_for_timeout(400)
+    person.page.keyboard.up("Space")
+    person.wait_state(texts.SPEAKING)
+    box = person.page.locator(".hold").bounding_box()
+    assert box is not None
+    person.page.mouse.move(box["x"] + 20, box["y"] + 20)
+    person.page.mouse.down()
+    person.wait_state(texts.LISTENING)
+    person.page.wait_for_timeout(400)
+    person.page.mouse.move(5, 5)
+    person.page.mouse.up()
+    person.wait_state(texts.SPEAKING)
+    person.press(texts.INTERRUPT)
+    person.wait_state(texts.HOLD_TO_TALK)
+    box = person.page.get_by_role("textbox", name="Type to Kai")
+    box.press_sequentially("a b")
+    assert box.input_value() == "a b"
+    assert person.state_word() == texts.HOLD_TO_TALK

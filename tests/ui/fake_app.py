@@ -8,6 +8,9 @@ import os
 from pathlib import Path
 
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from kai.records.files import data_folder
 from kai.records.memory import Memory
@@ -28,9 +31,16 @@ def build() -> SessionHub:
     return make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), memory=memory, offer=offer)
 
 
+async def clear_caches(_request: Request) -> Response:
+    """What anybody can do from Streamlit's menu."""
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return Response(status_code=204)
+
+
 app = st.App(
     ROOT / "kai/ui/main.py",
-    routes=routes(),
+    routes=[*routes(), Route("/test/clear-caches", clear_caches, methods=["POST"])],
     middleware=middleware(),
     lifespan=make_lifespan(build),
 )

@@ -76,6 +76,8 @@ class Desk {
     };
     window.addEventListener("pagehide", this.onHide);
     this.onPointer = () => this.showBar();
+    this.onPress = () => { this.isTabbing = false; };
+    document.addEventListener("pointerdown", this.onPress, true);
     document.addEventListener("pointermove", this.onPointer);
     navigator.mediaDevices?.addEventListener?.("devicechange", this.onDevices);
     this.listDevices();
@@ -104,6 +106,7 @@ class Desk {
     document.removeEventListener("fullscreenchange", this.onFullscreen);
     document.removeEventListener("visibilitychange", this.onVisible);
     document.removeEventListener("pointermove", this.onPointer);
+    document.removeEventListener("pointerdown", this.onPress, true);
     this.stream?.close();
     this.sound?.close();
     this.releaseMicrophone();
@@ -187,13 +190,15 @@ class Desk {
 
   // Taken before Streamlit's own single-letter keys; never while a person types or holds a modifier.
   pressKey(event) {
+    if (event.key === "Tab") this.isTabbing = true;
     if (event.ctrlKey || event.metaKey || event.altKey || !this.data.isOnStage) return;
     const target = event.composedPath()[0];
     if (target instanceof Element && target.closest("input, textarea, select, [contenteditable=true], [role=slider]")) return;
     if (this.$(".help").open) return;
     if (event.code === "Space" && this.view?.isPushToTalk) {
       // A button that was reached by the keyboard keeps its space bar; one that was clicked does not.
-      const isOther = target instanceof Element && target.matches("button:focus-visible, a:focus-visible, summary") && target !== this.$(".hold");
+      // (:focus-visible would not tell: the press itself turns it on.)
+      const isOther = this.isTabbing && target instanceof Element && target.matches("button, a, summary") && target !== this.$(".hold");
       if (isOther) return;
       event.preventDefault();
       event.stopImmediatePropagation();
