@@ -96,6 +96,7 @@ class Desk {
 
   close() {
     clearInterval(this.timer);
+    this.chatSize.disconnect();
     clearTimeout(this.reopen);
     this.present(false);
     document.removeEventListener("keydown", this.onKey, true);
@@ -164,7 +165,17 @@ class Desk {
       this.submit();
     });
     this.$(".text").addEventListener("input", () => this.complain(""));
-    this.$(".chat").addEventListener("scroll", () => this.showNewest());
+    this.isAtEnd = true;
+    this.$(".chat").addEventListener("scroll", () => {
+      this.isAtEnd = this.isFollowing();
+      this.showNewest();
+    });
+    // Who reads the newest line goes on reading it when a banner or a button takes room from the chat.
+    this.chatSize = new ResizeObserver(() => {
+      if (this.isAtEnd) this.follow();
+      this.showNewest();
+    });
+    this.chatSize.observe(this.$(".chat"));
     this.$(".newest").addEventListener("click", () => this.follow());
     this.$(".choose-mic").addEventListener("change", (event) => this.chooseMicrophone(event.target.value));
     this.$(".choose-speaker").addEventListener("change", (event) => this.chooseLoudspeaker(event.target.value));
@@ -483,12 +494,7 @@ class Desk {
     if (banner && bannerId(banner) === this.later) banner = null;
     this.banner = banner;
     const box = this.$(".banner");
-    if (box.hidden !== !banner) {
-      // Who reads the newest line goes on reading it, although the banner takes room.
-      const isFollowing = this.isFollowing();
-      box.hidden = !banner;
-      if (isFollowing) this.follow();
-    }
+    box.hidden = !banner;
     if (!banner) return;
     box.dataset.tone = banner.tone;
     box.dataset.code = banner.code;
