@@ -13,7 +13,7 @@ from tests.support.words import word_error_rate
 
 SPEECH = Path(__file__).parents[1] / "support" / "speech"
 SAID = {row["file"]: row["text"] for row in json.loads((SPEECH / "manifest.json").read_text())}
-FIRST, SECOND = "LJ001-0006.wav", "sense_and_sensibility_01_austen_64kb-0890.wav"
+FIRST, SECOND = "LJ001-0004.wav", "sense_and_sensibility_01_austen_64kb-0870.wav"
 SHORT, OTHER_SHORT = "LJ001-0002.wav", "sense_and_sensibility_01_austen_64kb-0880.wav"
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 ANSWER_S = 12.0
