@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +74,13 @@ STAGED: dict[str, tuple[Event, ...]] = {
 
 class DeafBrain(FakeBrain):
     """Answers typed lines alone: the tone of a browser's fake microphone would keep it talking."""
+
+    NUMBERS = itertools.count(1)
+    """Of all of them: a brain that takes over names its answers as no brain before it did."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._ids = self.NUMBERS
 
     def push_mic(self, pcm: Pcm) -> None: ...
 
