@@ -37,7 +37,7 @@ from kai.engine.speech import (
 from kai.engine.speech.clauses import PHONEME_VISEMES
 from kai.engine.speech.kit import Stage
 from kai.engine.speech.manners import is_unfinished
-from kai.engine.speech.voices import Speaker
+from kai.engine.speech.voices import CHOICES, Speaker, Voices
 from kai.media import pcm
 
 RECORDINGS_DIR: Final = Path(__file__).resolve().parents[2] / "tests" / "support" / "speech"
@@ -67,6 +67,7 @@ def run() -> dict[str, Any]:
     }
     figures |= _hearing(kit)
     figures |= _speaking(kit.voice)
+    figures["extra_voices"] = _extra_voices(kit.voice)
     figures |= _understanding(kit)
     figures |= turn_ends(kit)
     figures |= barge_in.figures(kit, [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()])
@@ -80,12 +81,14 @@ def run() -> dict[str, Any]:
     return figures
 
 
-def label_agreement(voice: Speaker) -> dict[str, float]:
+def label_agreement(voice: Speaker, sentences: Sequence[str] = _SENTENCES) -> dict[str, float]:
     """How well the phonemes' times fit the sound: the correlation of the loudness that the phonemes should have with the
     loudness heard, with all times moved by some ms. The best should be at 0."""
     moves_ms = range(-60, 61, 20)
     totals = dict.fromkeys(moves_ms, 0.0)
-    clauses = [clause for text in _SENTENCES for clause in voice.stream(text)]
+    spoken = [clause for text in sentences for clause in voice.stream(text)]
+    # A shorter one has too little between its edges to compare.
+    clauses = [clause for clause in spoken if len(clause.pcm) > 24_000]
     step = 24_000 // 200
     for clause in clauses:
         samples = pcm.to_float32(clause.pcm)
@@ -342,6 +345,30 @@ def _speaking(voice: Speaker) -> dict[str, float]:
         "first_clause_s_p95": float(np.percentile(first_s, 95)),
         "tts_share_of_real_time": whole_s / audio_s,
     }
+
+
+def _extra_voices(voices: Voices) -> dict[str, Any]:
+    """Of each extra voice that is installed: the time to its first clause, its cost, and how well its times fit."""
+    found: dict[str, Any] = {}
+    for voice_id in sorted(voices.installed - {CHOICES[0].id}):
+        speaker = voices.named(voice_id)
+        first_s: list[float] = []
+        cpu_s = audio_s = 0.0
+        for text in _SENTENCES[:3]:
+            begun_s, cpu = time.perf_counter(), time.process_time()
+            for number, clause in enumerate(speaker.stream(text)):
+                if not number:
+                    first_s.append(time.perf_counter() - begun_s)
+                audio_s += len(clause.pcm) / 24_000
+            cpu_s += time.process_time() - cpu
+        fit = label_agreement(speaker, _SENTENCES[:3])
+        found[voice_id] = {
+            "first_clause_s_p50": round(float(np.median(first_s)), 3),
+            "cpu_share_of_real_time": round(cpu_s / audio_s, 3),
+            "label_agreement_r_at_0_ms": round(fit["+0 ms"], 2),
+            "label_agreement_best": max(fit, key=lambda move: fit[move]),
+        }
+    return found
 
 
 def _read(path: Path) -> NDArray[np.float32]:

@@ -200,7 +200,7 @@ def _has_extra_voices() -> bool:
 
 _VOICES: Final[tuple[Rung[Speaker], ...]] = (
     Rung("hibari", _hibari),
-    Rung("kokoro", _kokoro, "Kai speaks with the voice Bella, at a third of a core."),
+    Rung("kokoro", _kokoro, "Kai speaks with the voice Bella, which takes half a core and more."),
     Rung("program", ProgramVoice, "Kai speaks with a plain voice of this computer."),
     Rung(NO_VOICE, SilentVoice, "Kai has no voice; read the answers."),
 )
