@@ -172,7 +172,9 @@ async def take_count(request: Request) -> Response:
     try:
         talk = find_talk(request)
         match await read_json(request):
-            case {"shown": int(shown), "dropped": int(dropped)} if 0 <= dropped <= shown < MOST_PICTURES:
+            case {"shown": int(shown), "dropped": int(dropped)} if (
+                0 <= shown < MOST_PICTURES and 0 <= dropped < MOST_PICTURES
+            ):
                 talk.browser.page_saw(shown, dropped)
             case _:
                 raise Refused(400, "count", texts.ERROR_WISH)

@@ -135,7 +135,11 @@ def test_two_people_at_once_have_a_talk_each(app: AppProcess, chromium: Path) ->
         browser = playwright.chromium.launch(
             executable_path=str(chromium), args=[*CHROMIUM_FLAGS, "--use-fake-ui-for-media-stream"]
         )
-        people = [Visitor(browser.new_context(viewport={"width": 1280, "height": 720})) for _ in range(2)]
+        contexts = [
+            browser.new_context(viewport={"width": 1280, "height": 720}, permissions=["microphone"])
+            for _ in range(2)
+        ]
+        people = [Visitor(context) for context in contexts]
         for person, word in zip(people, ("apple", "pear"), strict=True):
             begin(person, app)
             person.say(f"I say {word}.")
