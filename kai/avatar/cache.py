@@ -2,8 +2,8 @@
 
 A file is named after everything that went into it: the bake's source, the mesh, the versions of what computed it, the style
 and the size. It holds plain arrays and a description in JSON (no pickle), and is written beside and then moved into its
-place. Files that no build asks for any more are harmless; the folder may be deleted at any time. Of styles that a person
-mixed only the newest `MIXED_KEPT` are kept.
+place. The folder may be deleted at any time. Of styles that a person mixed only the newest `MIXED_KEPT` are kept, and what
+another build made goes after `OTHER_BUILDS_KEPT_S`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from kai.avatar.rig import SHA256, load_rig
 from kai.avatar.style import CHARACTERS, Hairstyle, Style
 
 MIXED_KEPT = 6
+OTHER_BUILDS_KEPT_S = 14 * 86_400.0
 
 Kept = TypeVar("Kept", Baked, Shape)
 
@@ -122,11 +123,15 @@ def _load_or_make(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kep
         return _load(path, kind)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
         _log.warning("a kept face cannot be read and is baked anew", extra={"reason": type(exc).__name__})
     made = make()
     try:
         store(made, path)
+        for old in path.parent.glob("*.npz"):
+            # Read files are touched by nobody: a build that is in use may bake anew once a fortnight.
+            if path.stat().st_mtime - old.stat().st_mtime > OTHER_BUILDS_KEPT_S:
+                old.unlink(missing_ok=True)
     except OSError as exc:
         _log.warning("a baked face cannot be kept", extra={"reason": type(exc).__name__})
     return made

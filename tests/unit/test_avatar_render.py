@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -79,6 +81,26 @@ def test_a_baked_face_survives_the_disk(kai: Baked, tmp_path: Path) -> None:
     again = cache.load(path)
     assert np.array_equal(render.frame(again, {"jawOpen": 0.3}), render.frame(kai, {"jawOpen": 0.3}))
     assert [p.name for p in path.parent.iterdir()] == ["kai.npz"]
+
+
+def test_of_mixed_styles_and_of_other_builds_only_the_newest_stay(
+    kai: Baked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAI_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(cache, "load_rig", lambda _: None)
+    monkeypatch.setattr(cache, "bake_shape", lambda *_: None)
+    monkeypatch.setattr(cache, "bake_colours", lambda *_: kai)
+    monkeypatch.setattr(
+        cache, "store", lambda _, path: path.parent.mkdir(exist_ok=True) or path.write_bytes(b"")
+    )
+    (tmp_path / "faces").mkdir()
+    other = tmp_path / "faces" / "kai-512x512-0123.npz"
+    other.write_bytes(b"")
+    os.utime(other, (0, 0))
+    for i in range(cache.MIXED_KEPT + 3):
+        load_or_bake(replace(CHARACTERS["kai"], cloth=f"#0000{i:02x}"), 512, 512, 1.0)
+    assert len(list((tmp_path / "faces").glob("mixed-*.npz"))) == cache.MIXED_KEPT
+    assert not other.exists()
 
 
 def test_a_damaged_kept_face_is_baked_anew(

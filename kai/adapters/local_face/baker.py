@@ -21,7 +21,7 @@ from kai.errors import FaceError, KaiError
 
 log = logging.getLogger(__name__)
 
-NICENESS = 10
+NICENESS = 5
 PROGRAM = "kai.adapters.local_face.baker"
 _PROJECT = Path(__file__).parents[3]
 
