@@ -1,0 +1,52 @@
+"""Where a talk runs: a person's choice before the app's settings, and no key for an address that it was not set for."""
+
+from __future__ import annotations
+
+# The rule is one private function of the composition root.
+# pyright: reportPrivateUsage=false
+from pydantic import SecretStr
+
+from kai.adapters.engine_minds import Mind
+from kai.adapters.openai_realtime.config import session_for
+from kai.adapters.openai_realtime.endpoint import Endpoint
+from kai.compose import _mind_of
+from kai.core.config import BrainConfig
+from kai.core.state import Look
+from kai.runtime.hub import Offer
+from kai.settings import Settings
+from kai.wire import realtime as wire
+
+OWN = "https://models.example/v1"
+SETTINGS = Settings(mind_base_url=OWN, mind_model="small", mind_api_key=SecretStr("seeded-secret"))
+
+
+def test_the_key_goes_to_the_address_that_it_was_set_for_and_to_no_other() -> None:
+    assert _mind_of(SETTINGS, None, Look()).api_key == "seeded-secret"
+    assert _mind_of(SETTINGS, None, Look(mind_url=OWN, mind_model="large")) == Mind(
+        OWN, "large", "seeded-secret"
+    )
+    elsewhere = _mind_of(SETTINGS, None, Look(mind_url="https://elsewhere.example/v1", mind_model="any"))
+    assert elsewhere == Mind("https://elsewhere.example/v1", "any", "")
+
+
+def test_half_an_endpoint_is_none() -> None:
+    assert _mind_of(Settings(), None, Look(mind_url="http://127.0.0.1:11434/v1")) == Mind()
+    assert _mind_of(Settings(), None, Look(mind_model="llama3.2")) == Mind()
+
+
+def test_a_choice_is_limited_to_what_there_is() -> None:
+    neither, both = Offer(), Offer(has_cloud_brain=True, has_cloud_face=True)
+    assert neither.is_brain_local(Look(runs="openai"))
+    assert neither.is_face_local(Look(face="liveavatar"))
+    assert not both.is_brain_local(Look())
+    assert both.is_brain_local(Look(runs="local"))
+    assert both.model(Look(brain=BrainConfig(model="gpt-realtime-1.5"))) == "gpt-realtime-1.5"
+    assert both.model(Look(runs="local")) == "kai-local"
+
+
+def test_a_voice_of_the_local_engine_is_not_asked_of_openai() -> None:
+    endpoint = Endpoint(api_key="k", model="gpt-realtime-2.1")
+    audio = session_for(Look(voice="heart"), endpoint).audio
+    assert isinstance(audio, wire.AudioConfig)
+    assert isinstance(audio.output, wire.AudioOutputConfig)
+    assert audio.output.voice == "marin"
