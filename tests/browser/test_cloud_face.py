@@ -134,6 +134,7 @@ def test_a_killed_apps_session_is_stopped_by_the_next_start(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_talk_of_ten_turns(person: Visitor, server: RunningLiveAvatar) -> None:
     begin(person, server)
     for turn in range(1, 11):
