@@ -14,6 +14,8 @@ from kai.ui import bridge, host, texts
 from kai.ui.host import Talk
 
 _COLOUR_WIDTH_PX: Final = 58
+_GRID_WIDTH_PX: Final = 284
+"""Four in a row: a wider popover would cover the face whose style it changes."""
 _OWN_COLOUR: Final = {"background": "background_edge"}
 """Where a character keeps a colour under another name."""
 
@@ -26,7 +28,7 @@ def draw(talk: Talk) -> None:
         return
     style, suffix = bridge.style(talk), f"-{character}{bridge.style_suffix()}"
     with st.popover(texts.STYLE, icon=":material/palette:", width="stretch"):
-        with st.container(horizontal=True, gap="small"):
+        with st.container(horizontal=True, gap="small", width=_GRID_WIDTH_PX):
             for name in FACE_COLOURS:
                 st.color_picker(
                     texts.STYLE_COLOURS[name],
