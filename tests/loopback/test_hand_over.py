@@ -56,12 +56,16 @@ async def test_the_fresh_brain_knows_the_talk_and_nothing_was_heard_of_the_excha
     assert [text for _, text in fresh.texts] == ["Who am I?"]
 
 
-async def test_a_spare_that_cannot_be_opened_disturbs_nobody(world: World) -> None:
+async def test_a_spare_that_cannot_be_opened_is_told_to_who_asked_and_the_talk_goes_on(world: World) -> None:
     world.brain_errors.append(BrainError("Refused.", code="quota", is_retryable=False))
     world.tell(HandOverRequested())
     await world.until(lambda s: len(world.brains) == 2 and s.hand_over is HandOver.NONE, "the failure")
-    assert world.state.problem is None
+    problem = world.state.problem
+    assert problem is not None
+    assert (problem.code, problem.is_fatal) == ("change-failed", False)
     assert not world.brains[0].is_closed
+    world.tell(TextSubmitted("t1", "Hello"))
+    await world.until(lambda s: len(s.messages) == 2 and s.is_between_turns, "an answer of the old brain")
 
 
 async def test_a_lost_spare_is_forgotten(world: World) -> None:
