@@ -70,6 +70,7 @@ def ask(person: Visitor, question: str, count: int) -> str:
     return person.line_of("assistant", count)
 
 
+@pytest.mark.long
 def test_a_talk_with_the_cloud_face_is_seen_heard_and_stopped(
     person: Visitor, server: RunningLiveAvatar, state: Path
 ) -> None:

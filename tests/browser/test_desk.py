@@ -63,7 +63,10 @@ def begin(person: Visitor, app: AppProcess) -> None:
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [("NotAllowedError", texts.MICROPHONE_REFUSED), ("NotFoundError", texts.MICROPHONE_MISSING)],
+    [
+        ("NotAllowedError", texts.MICROPHONE_REFUSED),
+        pytest.param("NotFoundError", texts.MICROPHONE_MISSING, marks=pytest.mark.long),
+    ],
 )
 def test_without_a_microphone_kai_is_seen_heard_and_typed_to(
     person: Visitor, app: AppProcess, error: str, words: str
@@ -84,6 +87,7 @@ def test_without_a_microphone_kai_is_seen_heard_and_typed_to(
     person.wait_picture()
 
 
+@pytest.mark.long
 def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, app: AppProcess) -> None:
     person.context.add_init_script(MICROPHONE_ANSWERS_JS % 8000)
     person.open(app.url)
@@ -108,6 +112,7 @@ def test_another_microphone_is_taken_without_ending_the_talk(person: Visitor, ap
     assert choice.input_value() != ""
 
 
+@pytest.mark.long
 def test_a_lost_websocket_disturbs_nothing(person: Visitor, app: AppProcess) -> None:
     person.context.add_init_script(WATCH_SOCKETS_JS)
     begin(person, app)
@@ -164,7 +169,7 @@ def test_controls_say_why_they_cannot_be_used(person: Visitor, app: AppProcess) 
     assert person.page.locator(".cut").inner_text() == texts.INTERRUPTED
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1024, 768), (390, 844)])
+@pytest.mark.parametrize("size", [(1280, 720), pytest.param((1024, 768), marks=pytest.mark.long), (390, 844)])
 def test_nothing_that_matters_lies_outside_of_the_window(
     app: AppProcess, chromium: Path, size: tuple[int, int]
 ) -> None:

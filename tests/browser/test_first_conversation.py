@@ -174,6 +174,7 @@ def test_a_refresh_comes_back_to_the_talk_and_a_second_tab_has_its_own(
     assert len(person.lines()) >= len(before)
 
 
+@pytest.mark.long
 def test_a_page_change_does_not_end_the_talk(person: Visitor) -> None:
     begin(person)
     was = person.video()

@@ -298,6 +298,7 @@ async def test_what_is_heard_is_the_rooms_sound_and_its_place_is_known(
         await face.aclose()
 
 
+@pytest.mark.long
 async def test_sound_waits_for_a_picture_that_comes_late(
     api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
 ) -> None:
@@ -340,6 +341,7 @@ async def test_troubles_are_told_apart(
         await face.aclose()
 
 
+@pytest.mark.long
 async def test_an_avatar_that_says_nothing_is_silent(
     api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
 ) -> None:

@@ -460,6 +460,7 @@ async def test_hanging_up_closes_the_clients_connection(engine: RunningEngine) -
         await peer.wait_until(lambda: peer.connection.connectionState == "closed", timeout_s=5)
 
 
+@pytest.mark.long
 async def test_word_times_fall_where_the_words_sound(engine: RunningEngine) -> None:
     clauses: list[marks.ClauseMarks] = []
     async with calling(engine.client()) as peer:

@@ -89,7 +89,7 @@ async def begin_long_answer(peer: Peer) -> None:
     await peer.wait("output_audio_buffer.started")
 
 
-@pytest.mark.parametrize("echo_db", [LONG_20, LONG_10, -6])
+@pytest.mark.parametrize("echo_db", [LONG_20, LONG_10, LONG_6])
 async def test_kais_own_sound_does_not_interrupt_him(kit: SpeechKit, echo_db: float) -> None:
     async with in_call(kit, echo_db) as peer:
         await begin_long_answer(peer)

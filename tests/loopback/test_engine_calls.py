@@ -126,6 +126,7 @@ async def test_a_second_audio_track_is_refused_and_leaves_nothing() -> None:
     await peer.close()
 
 
+@pytest.mark.long
 async def test_sound_is_sent_fifty_times_a_second_without_a_gap() -> None:
     async with serving() as client, calling(client) as peer:
         peer.ask("Tell me something")

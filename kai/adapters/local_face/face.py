@@ -269,10 +269,13 @@ class LocalFace:
         self._lost(failure)
 
     def _lost(self, failure: FaceError) -> None:
-        if self._is_closing or self._sink is None:
+        if self._is_closing:
             return
+        # While it is being prepared nobody listens yet, but somebody waits.
         if self._is_started is not None and not self._is_started.done():
             self._is_started.set_exception(failure)
+            return
+        if self._sink is None:
             return
         log.warning("face lost", extra={"code": failure.code})
         self._sink.emit(LegFailed(LegName.FACE, failure.code, failure.message, failure.is_retryable))
