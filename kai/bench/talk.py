@@ -82,7 +82,7 @@ def starts(chromium: Path, cache: Path) -> dict[str, Any]:
 def talk(chromium: Path, mic: Path) -> dict[str, Any]:
     """Answers, frames, interruption, sound against picture, and what it costs."""
     figures: dict[str, Any] = {}
-    with AppProcess(env={"KAI_TEST_MARKS": "1"}) as app:
+    with AppProcess() as app:
         app.wait_ready()
         time.sleep(4)
         figures["cpu_idle_percent"] = cpu_by_process(app, IDLE_S)
@@ -102,12 +102,25 @@ def talk(chromium: Path, mic: Path) -> dict[str, Any]:
             seen = person.measured()
             figures |= answers(seen) | frames(seen["frames"]) | interruption(person)
             person.page.wait_for_timeout(3000)
-            quiet_from_ms = float(person.page.evaluate("() => Date.now()"))
             cpu = Cpu(app)
             person.page.wait_for_timeout(REST_S * 1000)
             figures["cpu_at_rest_percent"] = cpu.percent()
-            figures |= offsets(person.measured(), quiet_from_ms)
-    return figures
+    return figures | lip_sync(chromium)
+
+
+def lip_sync(chromium: Path) -> dict[str, Any]:
+    """Sound against picture by test marks, in a talk of its own: the marks' clicks are sound to whoever looks for an answer's end."""
+    with AppProcess(env={"KAI_TEST_MARKS": "1"}) as app, visitor(chromium) as person:
+        app.wait_ready()
+        person.open(app.url)
+        person.start()
+        person.wait_picture(60)
+        person.wait_state("Listening", 60)
+        person.measure()
+        person.page.wait_for_timeout(5000)
+        quiet_from_ms = float(person.page.evaluate("() => Date.now()"))
+        person.page.wait_for_timeout(REST_S * 1000)
+        return offsets(person.measured(), quiet_from_ms)
 
 
 def answers(seen: dict[str, Any]) -> dict[str, Any]:
