@@ -109,7 +109,7 @@ def talk(chromium: Path, mic: Path) -> dict[str, Any]:
 
 
 def lip_sync(chromium: Path) -> dict[str, Any]:
-    """Sound against picture by test marks, in a talk of its own: to whoever looks for an answer's end their clicks are sound."""
+    """Sound against picture by test marks, in a talk of its own: their clicks would hide an answer's end."""
     with AppProcess(env={"KAI_TEST_MARKS": "1"}) as app, visitor(chromium) as person:
         app.wait_ready()
         person.open(app.url)
