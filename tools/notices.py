@@ -59,6 +59,12 @@ SHIPPED = (
         "MIT, as Kai",
     ),
     Piece(
+        "smart-turn v3.2: does a turn sound finished? int8 ONNX",
+        "`kai/engine/speech/data/smart_turn.onnx`; text in `NOTICE.md` beside it",
+        "Daily; as it comes in the package `pipecat-ai` 1.14.0",
+        "BSD-2-Clause",
+    ),
+    Piece(
         "WordPiece vocabulary of BERT (uncased)",
         "`kai/engine/speech/data/minilm_vocab.txt`",
         "The Google AI Language Team Authors",

@@ -36,7 +36,7 @@ from kai.engine.speech import (
 )
 from kai.engine.speech.clauses import PHONEME_VISEMES
 from kai.engine.speech.kit import Stage
-from kai.engine.speech.manners import is_unfinished
+from kai.engine.speech.manners import is_unfinished, is_whole
 from kai.engine.speech.voices import CHOICES, Speaker, Voices
 from kai.media import pcm
 
@@ -217,7 +217,8 @@ TURN_RULES: Final = {
 
 def turn_ends(kit: SpeechKit, pause_s: float = 0.7) -> dict[str, Any]:
     """The curve of patience: how often a pause of `pause_s` within a sentence was taken for its end, and how long after the
-    real end of speech the turn ended. Pauses are put into the recordings at their quietest places."""
+    real end of speech the turn ended. Each recording is broken at its quietest places near five points: mostly between
+    words, sometimes within one."""
     questions = [_spoken(kit.voice, said) for said in _QUESTIONS]
     cases = [
         case for entry in _manifest() for case in _paused(_read(RECORDINGS_DIR / entry["file"]), pause_s)
@@ -275,17 +276,16 @@ def _spoken(voice: Speaker, said: str) -> tuple[Float32, float]:
 
 
 def _paused(samples: Float32, pause_s: float) -> list[tuple[Float32, float, float]]:
-    """The recording with a pause in its first, second or third quarter: (sound, end of the pause, end of the speech)."""
+    """The recording with a pause after each sixth of it: (sound, end of the pause, end of the speech)."""
     loud = np.nonzero(np.abs(samples) > 0.02)[0]
     first, last = int(loud[0]), int(loud[-1])
     quiet = np.random.default_rng(1).normal(0, 0.0005, int(pause_s * 16_000)).astype(np.float32)
     tail = np.random.default_rng(2).normal(0, 0.0005, 48_000).astype(np.float32)
     found: list[tuple[Float32, float, float]] = []
-    for quarter in (1, 2, 3):
-        middle = first + (last - first) * quarter // 4
-        spot = pcm.quietest_sample(
-            samples, 16_000, start=max(first, middle - 8_000), end=min(last, middle + 8_000)
-        )
+    for sixth in range(1, 6):
+        middle = first + (last - first) * sixth // 6
+        reach = min(4_000, (last - first) // 12)
+        spot = pcm.quietest_sample(samples, 16_000, start=middle - reach, end=middle + reach)
         sound = np.concatenate([samples[:spot], quiet, samples[spot : last + 1], tail])
         found.append((sound, (spot + len(quiet)) / 16_000, (last + 1 + len(quiet)) / 16_000))
     return found
@@ -314,9 +314,10 @@ def _ends(
                     took_s, heard = decode(event.audio)
                     held_from_s = now_s + took_s
                     pause_ms = silence_ms
+                    is_request = heard.is_speech and kit.mind.is_request(heard.text)
                     if is_unfinished(heard.text):
                         pause_ms = unfinished_ms
-                    elif heard.is_speech and kit.mind.is_request(heard.text):
+                    elif is_whole(heard, kit.judge_ending(event.audio), is_request=is_request):
                         pause_ms = finished_ms
                 case SpeechResumed():
                     held_from_s = np.inf

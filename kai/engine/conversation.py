@@ -25,7 +25,7 @@ from kai.engine.items import Entry, Items, usage_of
 from kai.engine.speech import turns
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.manners import is_back_channel, is_unfinished
+from kai.engine.speech.manners import is_back_channel, is_unfinished, is_whole
 from kai.engine.speech.recognition import Transcript
 from kai.engine.speech.skills import CancelTimers, ChangePace, ChangeVolume, Effect, SetTimer, time_is_up
 from kai.engine.speech.spoken import ClauseCutter
@@ -490,24 +490,26 @@ class Conversation:
         turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
         rules = self._settings.turns
         if rules is not None and rules.unfinished_silence_ms > rules.silence_duration_ms:
-            self._tasks.create_task(self._weigh_pause(turn, turn.guess, rules), name=f"pause-{turn.item_id}")
+            weighing = self._weigh_pause(turn, audio, turn.guess, rules)
+            self._tasks.create_task(weighing, name=f"pause-{turn.item_id}")
 
     async def _weigh_pause(
-        self, turn: Hearing, guess: Future[Transcript], rules: session.TurnSettings
+        self, turn: Hearing, audio: Float32, guess: Future[Transcript], rules: session.TurnSettings
     ) -> None:
-        """Gives the person more time when the words before the pause are plainly unfinished, less when they are a request."""
+        """Gives the person more time when what was said before the pause is plainly unfinished, less when it is whole."""
+        ending = await self._workers.speak(partial(self._speech.judge_ending, audio))
         await asyncio.wait([asyncio.wrap_future(guess)])
         if guess.cancelled():
             return
         heard = guess.result()
-        is_whole = heard.is_speech and await self._workers.speak(
+        is_request = heard.is_speech and await self._workers.speak(
             partial(self._speech.mind.is_request, heard.text)
         )
         if self._turn is not turn or turn.guess is not guess or self._detector is None:
             return
         if is_unfinished(heard.text):
             self._detector.hold(rules.unfinished_silence_ms)
-        elif is_whole:
+        elif is_whole(heard, ending, is_request=is_request):
             self._detector.hold(rules.finished_silence_ms)
 
     def _end_turn(self, audio_end_ms: int, audio: Float32 | None) -> None:

@@ -61,12 +61,12 @@ DEFAULT: Final = SessionConfig(
     include=None,
 )
 
-#: Semantic VAD: after what pause in ms a turn ends, after what pause when the words are a whole request, and after what pause
-#: when they are plainly unfinished. People pause for 0.7 s within a sentence; ``python -m kai.bench speech`` has the curve.
+#: Semantic VAD: after what pause in ms a turn ends, after what pause when it is plainly whole, after what pause when it is
+#: plainly unfinished. People pause for 0.7 s within a sentence; ``python -m kai.bench speech`` has the curve.
 SILENCE_MS_BY_EAGERNESS: Final = {
-    "low": (1_312, 1_312, 1_888),
-    "medium": (864, 512, 1_120),
-    "auto": (864, 512, 1_120),
+    "low": (1_312, 960, 1_888),
+    "medium": (864, 416, 1_120),
+    "auto": (864, 416, 1_120),
     "high": (448, 352, 800),
 }
 

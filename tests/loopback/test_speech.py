@@ -27,8 +27,9 @@ from kai.engine.speech import (
     weights,
 )
 from kai.engine.speech.clauses import VISEMES
+from kai.engine.speech.features import log_mel
 from kai.engine.speech.kit import Stage
-from kai.engine.speech.recognise import Recogniser, is_repetitive, log_mel
+from kai.engine.speech.recognise import Recogniser, is_repetitive
 from kai.engine.speech.synthesise import Voice
 from kai.engine.speech.vad import load_vad_session
 from kai.errors import WeightsError
@@ -328,7 +329,7 @@ def test_the_lips_close_on_m_b_and_p_where_the_sound_is_weak(kit: SpeechKit) -> 
 
 
 def test_a_kit_tells_each_stage_of_its_loading(kit: SpeechKit, stages: list[Stage]) -> None:
-    assert [stage.name for stage in stages] == ["voice detector", "recogniser", "voice", "mind", "warm-up"]
+    assert [stage.name for stage in stages] == ["voice detectors", "recogniser", "voice", "mind", "warm-up"]
     assert all(stage.seconds > 0 for stage in stages)
 
 
@@ -373,6 +374,26 @@ def test_without_its_sentence_encoder_the_mind_knows_fixed_phrases_and_says_so(
         for said in ("What time is it?", "Set a timer for ten minutes.", "Have you got the hour?")
     ]
     assert [reply.intent for reply in replies] == ["time", "timer", "unknown"]
+
+
+def test_a_sentence_sounds_finished_at_its_end_and_not_where_it_breaks_off(kit: SpeechKit) -> None:
+    whole = heard_samples(next(r for r in recordings() if r.path.name == "LJ001-0008.wav"))
+    said = at_16_khz(list(kit.voice.stream("What day of the week is it?")))
+    broken = at_16_khz(list(kit.voice.stream("I would like to know what day of the week the")))
+    pause = np.zeros(3_600, np.float32)
+    ends = [kit.judge_ending(np.concatenate([sound, pause])) for sound in (whole, said)]
+    assert min(ends) > 0.85
+    assert kit.judge_ending(np.concatenate([broken[: len(broken) * 3 // 5], pause])) < 0.5
+
+
+def test_without_its_model_a_turn_s_end_is_told_by_the_words_alone(spoil: Callable[..., None]) -> None:
+    spoil(weights.SMART_TURN)
+    kit = SpeechKit.load()
+    part = part_of(kit, Role.ENDING)
+    assert part.name == "words alone"
+    assert part.problem.startswith("Kai waits longer")
+    assert "git checkout" in part.problem
+    assert kit.judge_ending(np.zeros(1_600, np.float32)) == 0.5
 
 
 def part_of(kit: SpeechKit, role: Role) -> Part:

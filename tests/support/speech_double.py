@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.engine.speech.clauses import Clause, PhonemeSpan, VisemeSpan, WordSpan
+from kai.engine.speech.endings import no_opinion
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.ladder import Part
 from kai.engine.speech.mind import MindTurn, Reply
@@ -99,6 +100,7 @@ class SpeechDouble:
     voice: BeepingVoice = field(default_factory=BeepingVoice)
     mind: EchoingMind = field(default_factory=EchoingMind)
     make_vad: type[LoudnessVad] = LoudnessVad
+    judge_ending: Callable[[NDArray[np.float32]], float] = no_opinion
     problems: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     can_speak: bool = True

@@ -384,20 +384,24 @@ async def test_a_new_question_after_kai_was_heard_is_its_own_turn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("eagerness", "text", "ends_within_ms"),
+    ("eagerness", "text", "ending", "ends_within_ms"),
     [
-        ("auto", "What time is it?", range(490, 620)),
-        ("auto", "He was tall.", range(830, 940)),
-        ("auto", "I would like to", range(1_080, 1_200)),
-        ("low", "What time is it?", range(1_280, 1_400)),
-        ("high", "What time is it?", range(330, 460)),
+        ("auto", "What time is it?", 0.5, range(400, 530)),
+        ("auto", "What time is it?", 0.1, range(830, 940)),
+        ("auto", "He was tall.", 0.5, range(830, 940)),
+        ("auto", "He was tall.", 0.95, range(400, 530)),
+        ("auto", "I would like to", 0.95, range(1_080, 1_200)),
+        ("low", "What time is it?", 0.5, range(940, 1_060)),
+        ("high", "What time is it?", 0.5, range(330, 460)),
     ],
 )
-async def test_semantic_turn_detection_waits_for_words_that_are_missing(
-    eagerness: str, text: str, ends_within_ms: range
+async def test_semantic_turn_detection_waits_for_words_that_are_missing_or_a_voice_that_hangs(
+    eagerness: str, text: str, ending: float, ends_within_ms: range
 ) -> None:
     detection = {"type": "semantic_vad", "eagerness": eagerness}
-    async with talking(heard(text), turn_detection=detection) as talk:
+    speech = heard(text)
+    speech.judge_ending = lambda audio: ending
+    async with talking(speech, turn_detection=detection) as talk:
         talk.conversation.hear(voice_ms(800))
         for _ in range(100):
             talk.conversation.hear(silence_ms(20))

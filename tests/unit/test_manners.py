@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kai.engine.speech.manners import is_back_channel, is_unfinished
+from kai.engine.speech.manners import is_back_channel, is_unfinished, is_whole
+from kai.engine.speech.recognition import Transcript
 from kai.engine.speech.spoken import ClauseCutter
 
 
@@ -21,6 +22,25 @@ def test_a_sentence_that_wants_more_words_is_unfinished(text: str) -> None:
 )
 def test_a_sentence_that_may_end_here_is_not(text: str) -> None:
     assert not is_unfinished(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "score", "ending", "is_request", "wanted"),
+    [
+        ("He was tall.", -0.1, 0.95, False, True),
+        ("He was tall.", -0.1, 0.6, False, False),
+        ("He was tall.", -0.5, 0.95, False, False),  # what breaks off within a word is misheard
+        ("He was tall", -0.1, 0.95, False, False),
+        ("He was tall and", -0.1, 0.99, False, False),
+        ("What time is it?", -0.5, 0.6, True, True),
+        ("What time is it?", -0.1, 0.2, True, False),
+        ("What time is it?", -1.5, 0.9, True, False),
+    ],
+)
+def test_a_turn_is_whole_when_words_and_voice_agree(
+    text: str, score: float, ending: float, is_request: bool, wanted: bool
+) -> None:
+    assert is_whole(Transcript(text, score, score > -1.1), ending, is_request=is_request) is wanted
 
 
 @pytest.mark.parametrize("text", ["Mm-hm.", "Yeah.", "I see.", "Oh, okay.", "Uh-huh, right.", ""])

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from kai.engine.speech import weights
+from kai.engine.speech.endings import JudgeEnding, load_smart_turn, no_opinion
 from kai.engine.speech.ladder import Part, Role, Rung, climb
 from kai.engine.speech.mind import Mind, MindTurn, examples
 from kai.engine.speech.recognition import Ears
@@ -46,7 +47,8 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class SpeechKit:
-    """One recogniser, one set of voices, one mind for all conversations, and a maker of voice detectors, one a stream.
+    """One recogniser, one set of voices, one mind for all conversations, one judge of how a turn sounds before a pause,
+    and a maker of voice detectors, one a stream.
 
     `parts` tells what plays each role, and why where it is not the best one.
     """
@@ -55,6 +57,7 @@ class SpeechKit:
     voice: Voices
     mind: Mind
     make_vad: MakeVad
+    judge_ending: JudgeEnding
     parts: tuple[Part, ...] = ()
 
     @property
@@ -90,7 +93,8 @@ class SpeechKit:
 
         weights.weights_folder()  # a wrong setting is told, not stood in for
         make_vad, detector_part = climb(Role.DETECTOR, _DETECTORS)
-        mark("voice detector")
+        judge_ending, ending_part = climb(Role.ENDING, _ENDINGS)
+        mark("voice detectors")
         recogniser, *ear_parts = _load_ears(recogniser_nice)
         mark("recogniser")
         first, voice_part = climb(Role.VOICE, _VOICES)
@@ -98,7 +102,8 @@ class SpeechKit:
         mark("voice")
         mind, mind_part = climb(Role.MIND, _MINDS)
         mark("mind")
-        kit = cls(recogniser, voices, mind, make_vad, (detector_part, *ear_parts, voice_part, mind_part))
+        parts = (detector_part, ending_part, *ear_parts, voice_part, mind_part)
+        kit = cls(recogniser, voices, mind, make_vad, judge_ending, parts)
         kit._warm_up()
         _give_back_memory()
         mark("warm-up")
@@ -106,6 +111,7 @@ class SpeechKit:
 
     def _warm_up(self) -> None:
         self.make_vad()(np.zeros(FRAME_SAMPLES, np.float32))
+        self.judge_ending(np.zeros(FRAME_SAMPLES, np.float32))
         sound = [clause.pcm for clause in self.voice.stream(_WARM_UP_SENTENCE)]
         if sound:
             resampler = pcm.Resampler(24_000, 16_000)
@@ -130,6 +136,12 @@ _DETECTORS: Final[tuple[Rung[MakeVad], ...]] = (
     Rung("silero", _silero),
     Rung("silero-ggml", _ggml_silero, "Kai notices voices by another detector, at a little more cost."),
     Rung("loudness", lambda: LoudnessVad, "Kai takes any loud sound for a voice; push to talk is safer."),
+)
+
+
+_ENDINGS: Final[tuple[Rung[JudgeEnding], ...]] = (
+    Rung("smart-turn", load_smart_turn),
+    Rung("words alone", lambda: no_opinion, "Kai waits longer before it answers what is no question."),
 )
 
 

@@ -13,11 +13,13 @@ T = TypeVar("T")
 
 
 class Role(StrEnum):
-    """The parts of an engine. ``second_recogniser`` is asked where the first is in doubt."""
+    """The parts of an engine. ``second_recogniser`` is asked where the first is in doubt, ``ending`` in each pause: is the
+    turn over?"""
 
     DETECTOR = "detector"
     RECOGNISER = "recogniser"
     SECOND_RECOGNISER = "second_recogniser"
+    ENDING = "ending"
     VOICE = "voice"
     MIND = "mind"
 

@@ -1,14 +1,16 @@
-"""What the words tell of a talk's manners: is a sentence unfinished, or is it only a nod? Pure."""
+"""What the words tell of a talk's manners: is a turn whole or unfinished, or is it only a nod? Pure."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+from kai.engine.speech.recognition import Transcript
+
 _OPEN_WORDS: Final = frozenset(
     """and but or so because if when while although since unless until than the a an my your his her its our their to of for
     from with without between about into onto i we they he she is are was were am um uh er erm hmm like whose which
-    please very really some any every each please""".split()  # noqa: SIM905
+    please very really some any every each please how not has have had been their""".split()  # noqa: SIM905
 )
 """A sentence does not end with these; what stands before a pause with one of them goes on."""
 
@@ -18,6 +20,9 @@ _NODS: Final = frozenset(
 )
 # "Mama" is what the recogniser makes of "mm-hm" most of the time.
 _MAX_NOD_WORDS: Final = 4
+
+_SOUNDS_LIKE_AN_END: Final = 0.85
+_NOT_AGAINST: Final = 0.5
 
 
 def is_unfinished(text: str) -> bool:
@@ -29,6 +34,21 @@ def is_unfinished(text: str) -> bool:
         return True
     words = _words(stripped)
     return len(words) > 1 and words[-1] in _OPEN_WORDS
+
+
+def is_whole(heard: Transcript, ending: float, *, is_request: bool) -> bool:
+    """Whether a turn that pauses after the words ``heard`` is over, so that it may be answered without waiting longer.
+
+    ``ending`` is how much its sound ends like a turn, 0 to 1 (see `kai.engine.speech.endings`). Words that ask for something
+    (``is_request``) need no more than that the sound does not speak against it; others must have been heard for sure as
+    well: a sentence that breaks off is misheard at its end, which costs the whole of it its score. ``python -m kai.bench
+    speech`` breaks recordings off and counts how many are taken for whole.
+    """
+    if not heard.is_speech or is_unfinished(heard.text):
+        return False
+    if is_request:
+        return ending >= _NOT_AGAINST
+    return ending >= _SOUNDS_LIKE_AN_END and heard.is_sure and heard.text.rstrip().endswith((".", "!", "?"))
 
 
 def is_back_channel(text: str) -> bool:

@@ -15,7 +15,6 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import ctranslate2
@@ -24,14 +23,11 @@ import tokenizers
 from numpy.typing import NDArray
 
 from kai.engine.speech import weights
+from kai.engine.speech.features import SAMPLE_RATE_HZ, log_mel
 from kai.engine.speech.recognition import NOTHING, Transcript, words_of
 from kai.errors import WeightsError
 from kai.media import pcm
 
-SAMPLE_RATE_HZ: Final = 16_000
-_HOP_SAMPLES: Final = 160
-_FFT_SAMPLES: Final = 400
-_MEL_BANDS: Final = 80
 _WINDOW_SAMPLES: Final = 15 * SAMPLE_RATE_HZ
 _FULL_WINDOW_SAMPLES: Final = 30 * SAMPLE_RATE_HZ
 _MAX_PIECE_SAMPLES: Final = 29 * SAMPLE_RATE_HZ
@@ -44,9 +40,8 @@ MIN_SCORE: Final = -1.1
 """Mean log-probability under which a text is taken for an invention: silence and noise gave "you" and the like at -1.2 and
 less, real speech -1.0 and more."""
 
-DOUBT_SCORE: Final = -0.3
-"""Under this the recogniser is asked for a second opinion, and so it is where the sound is noisy."""
 NOISY_RANGE_DB: Final = 20.0
+"""Where the sound is noisier than this, a second opinion is asked for, and so it is of a text in doubt."""
 
 _REPETITION_RATIO: Final = 1.9
 _SILENT_PEAK: Final = 0.002
@@ -203,7 +198,7 @@ class Recogniser:
         heard = self._transcribe_piece(audio, beam)
         if self._second is None or beam == 1 or heard.score == NOTHING.score:
             return heard
-        if heard.score > DOUBT_SCORE and pcm.level_range_db(audio, SAMPLE_RATE_HZ) > NOISY_RANGE_DB:
+        if heard.is_sure and pcm.level_range_db(audio, SAMPLE_RATE_HZ) > NOISY_RANGE_DB:
             return heard
         return max(heard, self._second._transcribe_piece(audio, beam), key=lambda each: each.score)
 
@@ -245,44 +240,3 @@ def is_repetitive(text: str) -> bool:
     """Whether ``text`` compresses so well that the decoder must have looped."""
     data = text.encode()
     return len(data) > _REPETITION_RATIO * len(zlib.compress(data))
-
-
-@lru_cache(maxsize=1)
-def _mel_filters() -> NDArray[np.float32]:
-    """The 80 triangular Slaney filters on 201 bins that Whisper was trained with: ``(80, 201)``."""
-    bin_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
-    mels = np.linspace(0.0, 45.245640471924965, _MEL_BANDS + 2)
-    edge_hz = np.where(mels < 15.0, mels * 200.0 / 3.0, 1000.0 * np.exp(np.log(6.4) / 27.0 * (mels - 15.0)))
-    width_hz = np.diff(edge_hz)
-    ramps = edge_hz[:, None] - bin_hz[None, :]
-    rising = -ramps[:-2] / width_hz[:-1, None]
-    falling = ramps[2:] / width_hz[1:, None]
-    filters = np.maximum(0.0, np.minimum(rising, falling))
-    filters *= (2.0 / (edge_hz[2:] - edge_hz[:-2]))[:, None]
-    return filters.astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _hann_window() -> NDArray[np.float32]:
-    return np.hanning(_FFT_SAMPLES + 1)[:-1].astype(np.float32)
-
-
-def log_mel(audio: NDArray[np.float32], window_samples: int) -> NDArray[np.float32]:
-    """Whisper's features of ``audio`` (float32, 16 kHz) padded with silence to ``window_samples``: ``(80, window / 160)``.
-
-    The same numbers as the reference's; the frames of the padding are not computed, since they are known.
-    """
-    frame_count = window_samples // _HOP_SAMPLES
-    half = _FFT_SAMPLES // 2
-    padded = np.pad(audio, (0, max(0, half + 1 - len(audio))))
-    padded = np.concatenate((padded[half:0:-1], padded, np.zeros(_FFT_SAMPLES + half, np.float32)))
-    heard_frames = min(frame_count, (len(padded) - _FFT_SAMPLES) // _HOP_SAMPLES)
-    framed = np.lib.stride_tricks.sliding_window_view(padded, _FFT_SAMPLES)[::_HOP_SAMPLES][:heard_frames]
-    spectrum = np.fft.rfft(framed * _hann_window(), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    features = np.full((_MEL_BANDS, frame_count), -10.0, np.float32)
-    features[:, :heard_frames] = np.log10(np.maximum(_mel_filters() @ power.T, np.float32(1e-10)))
-    np.maximum(features, features.max() - np.float32(8.0), out=features)
-    features += np.float32(4.0)
-    features /= np.float32(4.0)
-    return features

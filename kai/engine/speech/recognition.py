@@ -9,6 +9,9 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+DOUBT_SCORE: Final = -0.3
+"""A text with this mean log-probability, or less, is in doubt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
@@ -20,6 +23,11 @@ class Transcript:
     text: str
     score: float
     is_speech: bool
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no part of it was in doubt; the score is a mean, so that of a short text one wrong word costs it this."""
+        return self.is_speech and self.score > DOUBT_SCORE
 
 
 NOTHING: Final = Transcript(text="", score=-100.0, is_speech=False)

@@ -198,6 +198,14 @@ MINILM_VOCABULARY: Final = WeightFile(
     "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 )
 
+SMART_TURN: Final = WeightFile(
+    "kai",
+    "",
+    "kai",
+    "engine/speech/data/smart_turn.onnx",
+    "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+)
+
 KOKORO_VOICES: Final = WeightFile(
     "kai",
     "",
@@ -223,6 +231,7 @@ ALL_WEIGHTS: Final = (
     HIBARI_SPELLER_LETTERS,
     MINILM_MODEL,
     MINILM_VOCABULARY,
+    SMART_TURN,
 )
 
 
