@@ -48,6 +48,7 @@ class _Segment:
     parts: deque[Pcm] = field(default_factory=deque[Pcm])
     buffered: int = 0
     played: int = 0
+    lead_blocks: int = 0
     waited_blocks: int = 0
     is_started: bool = False
     is_complete: bool = False
@@ -68,12 +69,19 @@ class Playout:
         with self._lock:
             segment = next((s for s in self._segments if s.id == segment_id), None)
             if segment is None:
-                segment = _Segment(segment_id)
+                segment = _Segment(segment_id, lead_blocks=self._lead_blocks)
                 self._segments.append(segment)
             if segment.buffered > MAX_SEGMENT_S * OUT_HZ:
                 self.dropped_samples += len(pcm)
                 return
             self._add(segment, segment.resampler.push(pcm))
+
+    def shorten_lead(self, segment_id: str, lead_ms: int) -> None:
+        """Let the segment start ``lead_ms`` after its first sound already; nothing where it is not known, or has started."""
+        with self._lock:
+            for segment in self._segments:
+                if segment.id == segment_id:
+                    segment.lead_blocks = min(segment.lead_blocks, round(lead_ms / BLOCK_MS))
 
     def end(self, segment_id: str) -> None:
         """The segment is complete. One of which nothing was written ends at once with the next block."""
@@ -112,7 +120,7 @@ class Playout:
         if not self._segments:
             return Block(self._silence, finished=tuple(finished))
         segment = self._segments[0]
-        if not segment.is_started and not segment.is_complete and segment.waited_blocks < self._lead_blocks:
+        if not segment.is_started and not segment.is_complete and segment.waited_blocks < segment.lead_blocks:
             segment.waited_blocks += 1
             return Block(self._silence, finished=tuple(finished))
         started = None if segment.is_started else segment.id

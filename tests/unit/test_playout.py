@@ -49,6 +49,17 @@ def test_a_segment_waits_for_its_lead_first() -> None:
     assert playout.read().started == "r1"
 
 
+def test_a_segment_whose_lead_was_shortened_starts_sooner_and_the_next_one_does_not() -> None:
+    playout = Playout(80)
+    playout.shorten_lead("r1", 40)  # before its first sound there is nothing to shorten
+    for name in ("r1", "r2"):
+        playout.write(name, tone(20))
+    playout.shorten_lead("r1", 40)
+    assert [playout.read().started for _ in range(3)] == [None, None, "r1"]
+    playout.end("r1")
+    assert [playout.read().started for _ in range(6)].index("r2") >= 4
+
+
 def test_a_short_complete_segment_does_not_wait() -> None:
     playout = Playout(80)
     playout.write("r1", tone(20))

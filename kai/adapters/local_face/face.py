@@ -29,6 +29,8 @@ LEAD_MS: Final = 80
 """From the first sound of a segment to its playout. Lips need 72.5 ms of the sound that follows a moment, and a frame
 is drawn for
 10 ms after its time; the sound at hand reaches 80 to 100 ms ahead, for it arrives 20 ms at a time."""
+MARKED_LEAD_MS: Final = 40
+"""Lead of a segment whose lip times are told: lips need no sound then, and what is left absorbs the jitter of its way here."""
 SIZE_PX: Final = 512
 OPEN_S: Final = 15.0
 CLOSE_S: Final = 3.0
@@ -164,6 +166,7 @@ class LocalFace:
         if not marks.visemes:
             return
         visemes = tuple((timed.label, timed.start, timed.end) for timed in marks.visemes)
+        self._clock.playout.shorten_lead(segment_id, MARKED_LEAD_MS)
         self._send(m.Mark(self._number(segment_id), visemes))
 
     def end_segment(self, segment_id: str) -> None:
