@@ -30,7 +30,7 @@ LEAD_MS: Final = 80
 is drawn for
 10 ms after its time; the sound at hand reaches 80 to 100 ms ahead, for it arrives 20 ms at a time."""
 MARKED_LEAD_MS: Final = 40
-"""Lead of a segment whose lip times are told: lips need no sound then, and what is left absorbs the jitter of its way here."""
+"""Lead of a segment whose lip times are told: lips need no sound then, and what is left absorbs the jitter of its way."""
 SIZE_PX: Final = 512
 OPEN_S: Final = 15.0
 CLOSE_S: Final = 3.0
