@@ -27,7 +27,7 @@ from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_back_channel, is_unfinished, is_whole
 from kai.engine.speech.recognition import Transcript
-from kai.engine.speech.skills import CancelTimers, ChangePace, ChangeVolume, Effect, SetTimer, time_is_up
+from kai.engine.speech.skills import CancelTimers, Effect, Manner, SetTimer, manner_of, time_is_up
 from kai.engine.speech.spoken import ClauseCutter
 from kai.engine.thinking import (
     FixedThinker,
@@ -178,6 +178,7 @@ class _Speaking:
 
     answer: Answer
     params: wire.ResponseParams
+    manner: Manner
     entries: list[Entry] = field(default_factory=list[Entry])
     cutter: ClauseCutter = field(default_factory=ClauseCutter)
 
@@ -218,8 +219,6 @@ class Conversation:
         self._answering: asyncio.Task[None] | None = None
         self._is_answer_due = False
         self._has_spoken = False
-        self._pace = 1.0
-        self._gain_db = 0.0
         self._timers: set[asyncio.Task[None]] = set()
         self._due_words: list[str] = []
         self._cached_tokens = 0
@@ -690,7 +689,8 @@ class Conversation:
             await asyncio.wait(pending)
         before = self._context(params)
         question = self._question(before, params)
-        speaking = _Speaking(answer, params)
+        said = (turn.text for turn in question.turns if turn.role == "user")
+        speaking = _Speaking(answer, params, manner_of(said))
         calls: list[ToolCall] = []
         async with contextlib.aclosing((thinker or self._thinker).think(question)) as thoughts:
             async for thought in thoughts:
@@ -820,7 +820,7 @@ class Conversation:
 
     async def _say(self, speaking: _Speaking, text: str) -> None:
         """Speaks the next part of the answer."""
-        pace = self._speed(speaking.params)
+        pace = self._speed(speaking.params) * speaking.manner.pace
         clauses = self._speech.voice.stream(text, pace, self._settings.voice)
         while (clause := await self._workers.speak(partial(next, clauses, None))) is not None:
             self._utter(speaking, clause)
@@ -832,7 +832,7 @@ class Conversation:
         if answer.speaks and answer.place is not None:
             self._has_spoken = True
             speaking.entries[-1].add_clause(clause)
-            self._transport.speak(answer.place, self._loud(clause))
+            self._transport.speak(answer.place, _louder(clause, speaking.manner.gain_db))
         answer.add_text(f" {clause.text}" if answer.text else clause.text)
 
     def _context(self, params: wire.ResponseParams) -> list[Entry]:
@@ -845,24 +845,11 @@ class Conversation:
         ]
 
     def _speed(self, params: wire.ResponseParams) -> float:
-        return session.given(_output_of(params).speed, self._settings.speed) * self._pace
-
-    def _loud(self, clause: Clause) -> Clause:
-        """The clause as loud as the person wants it."""
-        if self._gain_db == 0.0:
-            return clause
-        louder = clause.pcm.astype(np.float32) * 10 ** (self._gain_db / 20)
-        # A soft knee instead of hard edges, which crackle.
-        bent = np.tanh(louder / 32_767) * 32_767 if self._gain_db > 0 else louder
-        return replace(clause, pcm=bent.astype(np.int16))
+        return session.given(_output_of(params).speed, self._settings.speed)
 
     def _take_effect(self, effect: Effect) -> None:
         """Does what the person asked Kai to do besides speaking."""
         match effect:
-            case ChangePace(factor=factor):
-                self._pace = min(1.6, max(0.5, self._pace * factor))
-            case ChangeVolume(gain_db=gain_db):
-                self._gain_db = min(12.0, max(-18.0, self._gain_db + gain_db))
             case SetTimer():
                 if len(self._timers) < MAX_TIMERS:
                     timer = self._tasks.create_task(self._ring(effect), name=f"timer-{new_id('t')}")
@@ -961,6 +948,16 @@ class Conversation:
             event_id=event_id,
         )
         self._send(wire.ErrorOccurred(error=detail))
+
+
+def _louder(clause: Clause, gain_db: float) -> Clause:
+    """The clause so much louder."""
+    if gain_db == 0.0:
+        return clause
+    louder = clause.pcm.astype(np.float32) * 10 ** (gain_db / 20)
+    # A soft knee instead of hard edges, which crackle.
+    bent = np.tanh(louder / 32_767) * 32_767 if gain_db > 0 else louder
+    return replace(clause, pcm=bent.astype(np.int16))
 
 
 def _output_of(params: wire.ResponseParams) -> wire.AudioOutputConfig:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from kai.engine.speech import skills
-from kai.engine.speech.skills import CancelTimers, ChangePace, ChangeVolume, SetTimer
+from kai.engine.speech.skills import CancelTimers, Manner, SetTimer, manner_of
 
 NOW = datetime(2026, 11, 22, 15, 5)  # noqa: DTZ001 - a Sunday, local time
 
@@ -67,19 +67,29 @@ def test_a_timer_says_what_it_was_for_and_all_are_cancelled_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "effect"),
+    ("heard", "skill", "manner"),
     [
-        ("Can you speak slower?", ChangePace(0.82)),
-        ("You talk too fast.", ChangePace(0.82)),
-        ("A bit faster, please.", ChangePace(1.22)),
-        ("Louder!", ChangeVolume(6.0)),
-        ("You are too loud.", ChangeVolume(-6.0)),
+        ("Can you speak slower?", "slower", Manner(pace=0.82)),
+        ("You talk too fast.", "slower", Manner(pace=0.82)),
+        ("A bit faster, please.", "faster", Manner(pace=1.22)),
+        ("Louder!", "louder", Manner(gain_db=6.0)),
+        ("You are too loud.", "softer", Manner(gain_db=-6.0)),
     ],
 )
-def test_pace_and_loudness_are_changed(heard: str, effect: object) -> None:
+def test_pace_and_loudness_are_changed(heard: str, skill: str, manner: Manner) -> None:
     done = do(heard)
     assert done is not None
-    assert done.effects == (effect,)
+    assert done.skill == skill
+    assert manner_of(["What time is it?", heard, "Thank you."]) == manner
+
+
+def test_wishes_about_pace_and_loudness_add_up_within_bounds() -> None:
+    assert manner_of(["Slower.", "Louder.", "Faster, please."]).pace == pytest.approx(0.82 * 1.22)
+    assert manner_of(["Louder."] * 9) == Manner(gain_db=12.0)
+    assert manner_of(["Slower."] * 9) == Manner(pace=0.5)
+    assert (
+        manner_of(["I read a long story of a hare that was so much faster than a slow turtle."]) == Manner()
+    )
 
 
 @pytest.mark.parametrize(

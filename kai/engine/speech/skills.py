@@ -6,7 +6,7 @@ Each skill looks for its own words and gives nothing when they are not there, so
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -21,17 +21,11 @@ MAX_TIMER_S: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class ChangePace:
-    """Speak so many times faster from now on."""
+class Manner:
+    """How Kai shall speak: so many times faster, so many decibels louder."""
 
-    factor: float
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeVolume:
-    """Speak so many decibels louder from now on."""
-
-    gain_db: float
+    pace: float = 1.0
+    gain_db: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ class CancelTimers:
     """Forget every timer."""
 
 
-Effect: TypeAlias = ChangePace | ChangeVolume | SetTimer | CancelTimers
+Effect: TypeAlias = SetTimer | CancelTimers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +55,7 @@ class Done:
 
 def do(heard: str, said_before: Sequence[str], now: datetime) -> Done | None:
     """What the first skill that understands ``heard`` does; ``said_before`` are the person's earlier lines, oldest first."""
-    counted = with_digits(re.sub(r"\ba (?=hundred|thousand)", "one ", heard))
-    plain = re.sub(r"\s+", " ", counted.lower().replace("-", " ")).strip(" .!?,")
+    plain = _plain(heard)
     return (
         _timer(plain)
         or _manner(plain)
@@ -70,6 +63,11 @@ def do(heard: str, said_before: Sequence[str], now: datetime) -> Done | None:
         or _day(plain, [with_digits(line).lower() for line in said_before], now)
         or _note(heard, said_before)
     )
+
+
+def _plain(heard: str) -> str:
+    counted = with_digits(re.sub(r"\ba (?=hundred|thousand)", "one ", heard))
+    return re.sub(r"\s+", " ", counted.lower().replace("-", " ")).strip(" .!?,")
 
 
 # -- timers ------------------------------------------------------------------------------------------------------------
@@ -158,20 +156,40 @@ _SOFTER: Final = re.compile(
     r"\b(?:softer|quieter|more quietly|more softly|too loud|turn it down|volume down|not so loud)\b"
 )
 _MANNER_WORDS: Final = 9
+_MANNERS: Final = (
+    (_SLOWER, Done("All right, I speak more slowly now.", "slower"), Manner(pace=0.82)),
+    (_FASTER, Done("All right, I speak faster now.", "faster"), Manner(pace=1.22)),
+    (_LOUDER, Done("All right, I am louder now.", "louder"), Manner(gain_db=6.0)),
+    (_SOFTER, Done("All right, I am softer now.", "softer"), Manner(gain_db=-6.0)),
+)
+_LEAST, _MOST = Manner(0.5, -18.0), Manner(1.6, 12.0)
+
+
+def manner_of(said: Iterable[str]) -> Manner:
+    """How Kai shall speak after the person ``said`` these lines, oldest first.
+
+    What was asked for earlier in the talk holds, so it holds in a call that takes the talk over.
+    """
+    manner = Manner()
+    for line in said:
+        if (found := _manner_in(_plain(line))) is not None:
+            change = found[1]
+            manner = Manner(
+                min(_MOST.pace, max(_LEAST.pace, manner.pace * change.pace)),
+                min(_MOST.gain_db, max(_LEAST.gain_db, manner.gain_db + change.gain_db)),
+            )
+    return manner
 
 
 def _manner(plain: str) -> Done | None:
+    found = _manner_in(plain)
+    return None if found is None else found[0]
+
+
+def _manner_in(plain: str) -> tuple[Done, Manner] | None:
     if len(plain.split()) > _MANNER_WORDS:
         return None
-    if _SLOWER.search(plain):
-        return Done("All right, I speak more slowly now.", "slower", (ChangePace(0.82),))
-    if _FASTER.search(plain):
-        return Done("All right, I speak faster now.", "faster", (ChangePace(1.22),))
-    if _LOUDER.search(plain):
-        return Done("All right, I am louder now.", "louder", (ChangeVolume(6.0),))
-    if _SOFTER.search(plain):
-        return Done("All right, I am softer now.", "softer", (ChangeVolume(-6.0),))
-    return None
+    return next(((done, change) for words, done, change in _MANNERS if words.search(plain)), None)
 
 
 # -- units -------------------------------------------------------------------------------------------------------------
