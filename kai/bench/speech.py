@@ -70,6 +70,7 @@ def run() -> dict[str, Any]:
     figures["extra_voices"] = _extra_voices(kit.voice)
     figures |= _understanding(kit)
     figures |= turn_ends(kit)
+    figures["side_talk_taken_for_a_turn"] = side_talk(kit)
     figures |= barge_in.figures(kit, [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()])
     figures["label_agreement_r"] = label_agreement(kit.voice)
     turns = (MindTurn("user", "Could you tell me what time it is, please?"),)
@@ -251,6 +252,25 @@ def turn_ends(kit: SpeechKit, pause_s: float = 0.7) -> dict[str, Any]:
             "end_after_s_p95": round(float(np.percentile(late_s, 95)), 3),
         }
     return {"turn_ends_at_pauses_of_0.7_s": curve, "pauses": len(cases)}
+
+
+def side_talk(kit: SpeechKit) -> dict[str, str]:
+    """Somebody else talks behind a person who has said something: how many of the recordings began a turn, by how much softer
+    they are than the person."""
+    samples = [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()]
+    person, others = samples[0], samples[1:]
+    level = float(np.sqrt(np.mean(person**2)))
+    found: dict[str, str] = {}
+    for softer_db in (0, 6, 12, 18, 24, 30):
+        count = 0
+        for other in others:
+            detector = TurnDetector(vad=kit.make_vad())
+            detector.learn_voice(person)
+            gain = level / float(np.sqrt(np.mean(other**2))) * 10 ** (-softer_db / 20)
+            sound = np.concatenate([(other * gain).astype(np.float32), np.zeros(16_000, np.float32)])
+            count += any(isinstance(event, SpeechStopped) for event in detector.push(sound))
+        found[f"{softer_db} dB softer"] = f"{count} of {len(others)}"
+    return found
 
 
 _QUESTIONS: Final = (

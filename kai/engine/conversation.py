@@ -548,15 +548,18 @@ class Conversation:
         if audio is not None and guess is None:
             guess = self._workers.hear_nowait(partial(self._transcribe, audio))
         entry.transcribing = self._tasks.create_task(
-            self._finish_transcription(entry, guess, does_answer=does_answer), name=f"hear-{turn.item_id}"
+            self._finish_transcription(entry, audio, guess, does_answer=does_answer),
+            name=f"hear-{turn.item_id}",
         )
 
     async def _finish_transcription(
-        self, entry: Entry, guess: Future[Transcript] | None, *, does_answer: bool
+        self, entry: Entry, audio: Float32 | None, guess: Future[Transcript] | None, *, does_answer: bool
     ) -> None:
         transcript = None if guess is None else await asyncio.wrap_future(guess)
         text = transcript.text if transcript is not None and transcript.is_speech else ""
         entry.hear(text)
+        if text and audio is not None and self._detector is not None:
+            self._detector.learn_voice(audio)
         if self._settings.transcribes:
             self._send(
                 wire.TranscriptionCompleted(

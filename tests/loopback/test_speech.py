@@ -426,6 +426,24 @@ def test_a_kit_without_ears_says_so_and_hears_nothing_wrong(spoil: Callable[...,
     assert (heard.text, heard.is_speech) in (("What time is it.", True), ("", False))
 
 
+def test_who_talks_in_the_background_is_not_answered_and_the_person_s_turn_ends_all_the_same(
+    kit: SpeechKit,
+) -> None:
+    person, other = (heard_samples(recordings()[number]) for number in (0, 5))
+    behind = (other * 10 ** (-26 / 20)).astype(np.float32)
+    detector = TurnDetector(vad=kit.make_vad())
+    first = push_in_20_ms(detector, np.concatenate([person, quiet(1.0)]))
+    assert isinstance(first[-1], SpeechStopped)
+    detector.learn_voice(first[-1].audio)
+    alone = push_in_20_ms(detector, behind)
+    again = push_in_20_ms(detector, np.concatenate([person, behind]))
+    assert not [event for event in alone if isinstance(event, SpeechStarted)]
+    stopped = [event for event in again if isinstance(event, SpeechStopped)]
+    assert [kit.recogniser.transcribe(event.audio).text.strip(".").lower() for event in stopped] == [
+        "in being comparatively modern"
+    ]
+
+
 def test_without_its_model_the_detector_still_finds_a_voice_in_a_quiet_room(
     spoil: Callable[..., None],
 ) -> None:

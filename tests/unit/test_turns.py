@@ -269,6 +269,48 @@ def test_a_hasty_turn_is_speculated_on_sooner_and_only_that_turn() -> None:
     assert kinds(detector.push(sound((20, 1), (5, 0)))) == ["SpeechStarted"]
 
 
+class AnyVad:
+    """Every sound is a voice."""
+
+    def __call__(self, frame: NDArray[np.float32], /) -> float:
+        return float(abs(frame[0]) > 0)
+
+    def reset(self) -> None:
+        pass
+
+
+def test_a_voice_in_the_background_begins_no_turn_and_holds_none_open() -> None:
+    detector = TurnDetector(0.5, 64, 448, vad=AnyVad())
+    assert kinds(detector.push(sound((20, 0.07), (14, 0)))) == [
+        "SpeechStarted",
+        "SpeculationDue",
+        "SpeechStopped",
+    ]
+    detector.learn_voice(sound((20, 0.8)))
+    assert kinds(detector.push(sound((40, 0.07), (14, 0)))) == []
+    events = detector.push(sound((20, 0.8), (30, 0.07)))
+    assert kinds(events) == ["SpeechStarted", "SpeculationDue", "SpeechStopped"]
+
+
+def test_a_person_who_speaks_a_little_softer_is_heard() -> None:
+    detector = TurnDetector(0.5, 64, 448, vad=AnyVad())
+    detector.learn_voice(sound((20, 0.8)))
+    for loudness in (0.4, 0.1, 0.2):
+        said = sound((20, loudness))
+        assert kinds(detector.push(np.concatenate([said, sound((14, 0))])))[-1] == "SpeechStopped"
+        detector.learn_voice(said)
+
+
+def test_who_goes_on_softly_in_vain_is_heard_in_the_end() -> None:
+    detector = TurnDetector(0.5, 64, 448, vad=AnyVad())
+    detector.learn_voice(sound((20, 0.8)))
+    for _ in range(12):
+        events = detector.push(sound((31, 0.06), (14, 0)))
+        if events:
+            break
+    assert "SpeechStarted" in kinds(events)
+
+
 def test_what_was_before_can_be_forgotten_in_the_middle_of_a_turn() -> None:
     detector = make()
     detector.push(sound((50, 1)))

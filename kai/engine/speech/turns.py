@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.engine.speech.nearness import Nearness
 from kai.engine.speech.vad import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from kai.media import pcm
 
@@ -95,7 +96,10 @@ class VoiceDetector(Protocol):
 
 
 class TurnDetector:
-    """The turns of one stream of sound. Not thread-safe; a turn is held for two minutes at most, then it is cut."""
+    """The turns of one stream of sound. Not thread-safe; a turn is held for two minutes at most, then it is cut.
+
+    Voices in the background begin no turn and hold none open: see `kai.engine.speech.nearness`.
+    """
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class TurnDetector:
         self._heard_samples = 0
         self._version = 0
         self._before: deque[Float32] = deque()
+        self._nearness = Nearness()
         self.configure(threshold, prefix_padding_ms, silence_duration_ms)
         self._forget_turn()
 
@@ -137,6 +142,10 @@ class TurnDetector:
         """Whether a turn is going on."""
         return self._is_in_turn
 
+    def learn_voice(self, audio: Float32) -> None:
+        """The turn that was stopped with ``audio`` was the person's, for certain: who is much softer is somebody else."""
+        self._nearness.learn(audio)
+
     def discard(self) -> None:
         """Forget the turn that is going on and the sound before it; the time goes on, no event follows."""
         self._heard_samples += len(self._pending)
@@ -155,11 +164,14 @@ class TurnDetector:
         events: list[TurnEvent] = []
         for frame in frames.reshape(-1, FRAME_SAMPLES):
             self._heard_samples += FRAME_SAMPLES
-            is_voiced = self._vad(frame) >= self._threshold
+            is_voice = self._vad(frame) >= self._threshold
+            is_voiced = is_voice and self._nearness.is_near(pcm.level_dbfs(frame))
             if self._is_in_turn:
                 self._go_on(frame, is_voiced, events)
-            else:
-                self._wait_for_voice(frame, is_voiced, events)
+                continue
+            if is_voice and not is_voiced:
+                self._nearness.ignore(FRAME_MS / 1000)
+            self._wait_for_voice(frame, is_voiced, events)
         return events
 
     @property
