@@ -65,7 +65,7 @@ _WATCH_JS = """
 })();
 """
 
-# In the media component's frame: onsets and ends of sound (page and microphone), a level, every frame's time, test marks
+# In the media component's frame: onsets and ends of sound (page and microphone), a level, each shown picture's time, marks
 # (see ``kai.media.stamp``).
 _MEASURE_JS = """
 async () => {
@@ -98,12 +98,17 @@ async () => {
   tap(window.__kaiMic, M.mic, 0.01, 700, false);
   const canvas = document.createElement('canvas');
   const pen = canvas.getContext('2d', { willReadFrequently: true });
-  const look = (video) => {
+  let looks = 0, presented = null;
+  const look = (video, told) => {
     if (video !== shown) return;
     const at = performance.timeOrigin + performance.now();
+    // A busy script is called once for two pictures; both were on the screen.
+    const missed = presented === null ? 0 : told.presentedFrames - presented - 1, before = M.frames.at(-1);
+    for (let i = 1; i <= missed; i++) M.frames.push(before + (at - before) * i / (missed + 1));
+    presented = told.presentedFrames;
     M.frames.push(at);
     const w = video.videoWidth, h = video.videoHeight;
-    if (w && M.frames.length % 5 === 0) {
+    if (w && ++looks % 5 === 0) {
       canvas.width = w; canvas.height = 16;
       pen.drawImage(video, 0, h - 16, w, 16, 0, 0, w, 16);
       const px = pen.getImageData(0, 0, w, 16).data, cell = Math.floor(w / 40);
@@ -114,13 +119,16 @@ async () => {
       let told = 0; for (let i = 32; i < 40; i++) told = told * 2 + bits[i];
       if (told === check) M.marks.push([at, value]);
     }
-    video.requestVideoFrameCallback(() => look(video));
+    video.requestVideoFrameCallback((_now, next) => look(video, next));
   };
   // A page that connects again has another video, and another stream in it.
   let shown = null, heard = null;
   const follow = () => {
     const video = document.querySelector('video');
-    if (video && video !== shown) { shown = video; video.requestVideoFrameCallback(() => look(video)); }
+    if (video && video !== shown) {
+      shown = video; presented = null;
+      video.requestVideoFrameCallback((_now, told) => look(video, told));
+    }
     const stream = video && video.srcObject;
     if (!stream || stream === heard || !stream.getAudioTracks().length) return;
     heard = stream;
