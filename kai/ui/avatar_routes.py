@@ -34,9 +34,10 @@ class Desk(Protocol):
     """What these routes need of `kai.adapters.liveavatar.desk.AvatarDesk`."""
 
     def ticket(self, browser_id: str) -> str: ...
-    async def start(self, browser_id: str, ticket: str, avatar_id: str = "") -> Any: ...
+    async def start(self, browser_id: str, ticket: str, avatar_id: str = "", talk_id: str = "") -> Any: ...
     async def keep_alive(self, browser_id: str, session_id: str) -> None: ...
     async def stop(self, browser_id: str, session_id: str) -> None: ...
+    async def page_left(self, browser_id: str, talk_id: str) -> None: ...
 
 
 class HubWithDesk(Protocol):
@@ -56,9 +57,10 @@ async def _ticket(_request: Request, browser_id: str, desk: Desk) -> dict[str, A
 
 async def _start(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]:
     body = await read_json(request)
-    grant = await _on_kais_loop(
-        desk.start(browser_id, str(body.get("ticket", "")), str(body.get("avatar_id", "")))
-    )
+    ticket, avatar_id, talk_id = (str(body.get(name, "")) for name in ("ticket", "avatar_id", "talk_id"))
+    if talk_id and host.find_talk(talk_id, browser_id) is None:
+        raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
+    grant = await _on_kais_loop(desk.start(browser_id, ticket, avatar_id, talk_id))
     return {
         "session_id": grant.session_id,
         "livekit_url": grant.livekit_url,
@@ -77,11 +79,14 @@ async def _keep_alive(request: Request, browser_id: str, desk: Desk) -> dict[str
 async def _stop(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]:
     body = await read_json(request)
     if "talk_id" in body:
-        # A page's last word: the avatar of its talk is stopped unless a page, perhaps the same one reloaded, is there soon.
-        talk = host.find_talk(str(body["talk_id"]), browser_id)
+        # A page's last word: what it was lent is stopped, for no other page can show it; the avatar of its talk is stopped
+        # unless a page, perhaps the same one reloaded, is there soon.
+        talk_id = str(body["talk_id"])
+        talk = host.find_talk(talk_id, browser_id)
         if talk is None:
             raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
         talk.page_left()
+        await _on_kais_loop(desk.page_left(browser_id, talk_id))
         return {}
     await _on_kais_loop(desk.stop(browser_id, str(body.get("session_id", ""))))
     return {}

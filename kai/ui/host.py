@@ -183,6 +183,11 @@ def gallery() -> Gallery | None:
     return _gallery
 
 
+def has_avatars() -> bool:
+    """Whether there is an account whose avatars cost money while they are on."""
+    return getattr(_hub, "avatar_desk", None) is not None
+
+
 def previews() -> Previews | None:
     """A sentence in each voice, where voices can be recorded."""
     return getattr(_hub, "previews", None)

@@ -10,11 +10,24 @@ from typing import Any
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.runtime.hub import GRACE_S
 from tests.support.liveavatar import KEY, RunningLiveAvatar, running_liveavatar
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 ANSWER_S = 15.0
 QUESTIONS = ("What is your name?", "What can you do?", "What day is it today?", "Who made you?", "Hello Kai")
+
+# An avatar for the page itself, as a client of ours in it would ask for one.
+BORROW_JS = """
+async () => {
+  const post = async (path, body) => (await fetch(`/api/avatar/${path}`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
+  })).json();
+  const { ticket } = await post('ticket', {});
+  const talk_id = new URLSearchParams(location.search).get('talk');
+  return (await post('start', { ticket, talk_id })).session_id;
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +156,29 @@ def test_a_talk_of_ten_turns(person: Visitor, server: RunningLiveAvatar) -> None
     assert len(running(server)) == 1
     person.press("Stop")
     person.wait(lambda: not running(server), 10, "the end of the avatar's session")
+
+
+@pytest.mark.long
+def test_a_closed_page_ends_its_paid_talk_sooner_than_a_lost_one(
+    person: Visitor, server: RunningLiveAvatar
+) -> None:
+    # Closing the last tab would close the browser, and its last word may be lost with it.
+    other = person.new_tab()
+    begin(person, server)
+    person.page.close(run_before_unload=True)
+    other.wait(lambda: not running(server), GRACE_S - 3, "the end of the avatar's session")
+
+
+# Last, since its talk is left to end by itself.
+def test_a_closing_page_says_so_and_what_was_lent_to_it_is_stopped(
+    person: Visitor, server: RunningLiveAvatar
+) -> None:
+    page, other = person.page, person.new_tab()
+    person.start()
+    page.locator(".desk").first.wait_for()
+    session_id = page.evaluate(BORROW_JS)
+    assert session_id in [session["id"] for session in running(server)]
+    page.close(run_before_unload=True)
+    other.wait(lambda: session_id not in [s["id"] for s in running(server)], 5, "the end of what was lent")
+    ended = next(session for session in server.bill()["sessions"] if session["id"] == session_id)
+    assert ended["end_reason"] == "USER_DISCONNECTED"

@@ -156,9 +156,9 @@ def client(liveavatar: RunningLiveAvatar, tmp_path: Path) -> Iterator[TestClient
     loop.stop()
 
 
-def started(client: TestClient) -> dict[str, Any]:
+def started(client: TestClient, **of: str) -> dict[str, Any]:
     ticket = client.post("/api/avatar/ticket").json()["ticket"]
-    reply = client.post("/api/avatar/start", json={"ticket": ticket})
+    reply = client.post("/api/avatar/start", json={"ticket": ticket, **of})
     assert reply.status_code == 200, reply.text
     return reply.json()
 
@@ -208,6 +208,23 @@ def test_a_pages_last_word_is_for_its_own_talk(client: TestClient) -> None:
     assert not hub.talk.has_left
     assert client.post("/api/avatar/stop", json={"talk_id": "talk-of-ann"}).status_code == 200
     assert hub.talk.has_left
+
+
+def test_a_pages_last_word_stops_what_was_lent_to_that_page(
+    client: TestClient, liveavatar: RunningLiveAvatar
+) -> None:
+    last_word = {"talk_id": "talk-of-ann"}
+    started(client)
+    assert client.post("/api/avatar/stop", json=last_word).status_code == 200
+    assert liveavatar.bill()["running"] == 1
+    grant = started(client, **last_word)
+    assert client.post("/api/avatar/stop", json=last_word).status_code == 200
+    assert liveavatar.bill()["running"] == 0
+    ended = next(s for s in liveavatar.bill()["sessions"] if s["id"] == grant["session_id"])
+    assert ended["end_reason"] == "USER_DISCONNECTED"
+    assert (
+        client.post("/api/avatar/start", json={"talk_id": "talk-of-bob"}).json()["error"]["code"] == "no-talk"
+    )
 
 
 def test_a_refusal_has_no_word_of_the_provider(client: TestClient, liveavatar: RunningLiveAvatar) -> None:

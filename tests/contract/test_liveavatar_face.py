@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import time
@@ -403,6 +404,98 @@ async def test_a_service_that_answers_no_ping_is_not_taken_for_lost(
         await face.aclose()
 
 
+async def test_a_session_with_nothing_to_say_is_kept_alive(
+    api: LiveAvatarApi,
+    records: PaidSessions,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control_module, "KEEP_ALIVE_S", 0.4)
+    liveavatar.faults(picture_delay_s=0.0, idle_timeout_s=1.5)
+    face = await opened(api, records, log)
+    try:
+        await play(face, iter([False] * 175 + [True]).__next__)
+        (session,) = [s for s in liveavatar.bill()["sessions"] if s["is_running"]]
+        assert set(session["commands"]) == {"session.keep_alive"}
+        assert log.of(LegFailed) == []
+    finally:
+        await face.aclose()
+
+
+async def test_a_session_is_asked_for_no_longer_than_it_may_last(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grants: list[wire.StartGrant] = []
+    start = api.start
+
+    async def noted(token: wire.TokenGrant) -> wire.StartGrant:
+        grants.append(await start(token))
+        return grants[-1]
+
+    monkeypatch.setattr(api, "start", noted)
+    face = LiveAvatarFace(api, replace(CHOICE, longest_s=45), records, RoomClient)
+    await face.open(Look(), log)
+    await face.aclose()
+    assert [grant.max_session_duration for grant in grants] == [45]
+    assert face.longest_s == 45.0
+
+
+async def test_no_key_token_or_address_with_one_is_logged_noted_or_told(
+    records: PaidSessions,
+    tmp_path: Path,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    key = "seeded-key-4d1f7a90c2"
+    api = LiveAvatarApi(Account(key, liveavatar.url))
+    hidden = [key]
+    mint, start = api.mint, api.start
+
+    async def minted(request: wire.TokenRequest) -> wire.TokenGrant:
+        token = await mint(request)
+        hidden.append(token.session_token)
+        return token
+
+    async def started(token: wire.TokenGrant) -> wire.StartGrant:
+        grant = await start(token)
+        assert grant.ws_url is not None
+        assert grant.livekit_agent_token is not None
+        # What stands in the address is as secret as a token.
+        hidden.extend([grant.livekit_client_token, grant.livekit_agent_token, grant.ws_url.split("=")[-1]])
+        return grant
+
+    monkeypatch.setattr(api, "mint", minted)
+    monkeypatch.setattr(api, "start", started)
+    told: list[str] = []
+    face = await opened(api, records, log, RoomLink)
+    try:
+        told += [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+        assert isinstance(face._room, RoomLink)
+        assert face._room.process_id is not None
+        told.append(" ".join(psutil.Process(face._room.process_id).cmdline()))
+        liveavatar.act("break_control")
+        face.speak("a", tone(300))
+        await play(face, iter([False] * 40 + [True]).__next__)
+        liveavatar.act("end_room")
+        await log.wait_for_a(LegFailed, 10)
+        told += [repr(face), repr(face._choice), repr(log.events)]
+    finally:
+        await face.aclose()
+        await api.aclose()
+    told += [record.getMessage() + str(vars(record)) for record in caplog.records]
+    told += capfd.readouterr()  # the room's process too
+    everything = "\n".join(told)
+    assert "avatar session started" in everything
+    assert len(hidden) == 5
+    for secret in hidden:
+        assert secret not in everything
+
+
 async def test_a_room_whose_process_dies_is_visited_by_another_and_the_session_goes_on(
     api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
 ) -> None:
@@ -499,9 +592,16 @@ async def test_a_slow_consumer_sees_the_newest_picture_and_nothing_piles_up(
 
 
 @pytest.mark.parametrize(
-    "switches", [{"events": "state"}, {"events": "speak"}, {"has_old_ids": True}, {"has_double_starts": True}]
+    "switches",
+    [
+        {"events": "state"},
+        {"events": "speak"},
+        {"events": "none"},
+        {"has_old_ids": True},
+        {"has_double_starts": True},
+    ],
 )
-async def test_either_family_of_events_will_do(
+async def test_either_family_of_events_will_do_and_so_does_none(
     api: LiveAvatarApi,
     records: PaidSessions,
     log: FaceLog,
@@ -523,7 +623,7 @@ async def test_the_gallery_has_what_can_be_used_and_the_account_tells_its_credit
     api: LiveAvatarApi, liveavatar: RunningLiveAvatar
 ) -> None:
     usable = [a for a in (*await api.own_avatars(), *await api.public_avatars()) if a.is_usable]
-    assert {avatar.name for avatar in usable} == {"Kai", "Mara", "Ade", "Wayne"}
+    assert {avatar.name for avatar in usable} == {"Kai", "Mara", "Ade", "Ines", "Emil", "Wayne"}
     assert await api.first_avatar() == usable[0].id == OWN_AVATAR_ID
     left = await api.credits_left()
     assert 0 <= left <= 100

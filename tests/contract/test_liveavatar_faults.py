@@ -91,6 +91,44 @@ async def test_the_local_face_speaks_on_within_two_seconds_of_the_loss(
 
 
 @pytest.mark.long
+async def test_a_session_is_left_for_a_fresh_one_before_it_falls_silent_at_its_limit(
+    liveavatar: RunningLiveAvatar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket stays open and the picture moves on; only the voice is gone (`is_mute` of the local service)."""
+    monkeypatch.setattr(policy, "ROTATE_BEFORE_S", 6.0)
+    liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0, max_session_s=10)
+    log, records = FaceLog(), PaidSessions(tmp_path)
+    api = LiveAvatarApi(Account(KEY, liveavatar.url))
+    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
+    await stack.open(Look(), log)
+    quiet_s, longest_quiet_s = 0.0, 0.0
+    try:
+        await play(stack, lambda: stack.on == "liveavatar")
+        (first,) = [s["id"] for s in liveavatar.bill()["sessions"] if s["is_running"]]
+        liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0)
+        # In mid-sentence when the time is over.
+        for part in range(28):
+            stack.speak("a", tone(500, hz=150 + 5 * part))
+        stack.end_segment("a")
+        async with asyncio.timeout(40):
+            while PlayoutFinished("a") not in log.events:
+                is_sounding = bool(stack.pull_sound().any())
+                quiet_s = 0.0 if is_sounding or PlayoutStarted("a") not in log.events else quiet_s + 0.02
+                longest_quiet_s = max(longest_quiet_s, quiet_s)
+                await asyncio.sleep(0.02)
+        sessions = {s["id"]: s for s in liveavatar.bill()["sessions"]}
+        assert sessions[first]["end_reason"] == "USER_CLOSED"
+        assert [s["id"] for s in sessions.values() if s["is_running"]] != [first]
+        assert stack.on == "liveavatar"
+        assert longest_quiet_s < 2.0
+        assert log.of(LegFailed) == []
+    finally:
+        await stack.aclose()
+        await api.aclose()
+    assert records.all() == ()
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("silence_s", "limit_s", "told"),
     [

@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from kai.avatar.animate import Mood
 from kai.avatar.hearing import VisemeNet, load_net
+from kai.avatar.style import CHARACTERS
 from kai.engine.liveavatar.account import AVATARS, SESSIONS_KEPT, Account
 from kai.engine.liveavatar.faults import ACTS, Faults, Step, drawn, script_of
 from kai.engine.liveavatar.painter import PlainPainter
@@ -60,6 +61,10 @@ def test_a_session_is_never_longer_than_the_plan_and_the_wish() -> None:
     for wanted_s, longest_s in ((None, 600), (300, 300), (9_000, 600)):
         request = wire.TokenRequest(avatar_id=AVATAR_ID, max_session_duration=wanted_s)
         assert account.mint(request, longest_s=600).longest_s == longest_s
+
+
+def test_every_character_can_be_had() -> None:
+    assert {character for _, character in AVATARS.values()} == set(CHARACTERS)
 
 
 def test_forgotten_sessions_stay_on_the_bill() -> None:

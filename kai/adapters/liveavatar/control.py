@@ -21,6 +21,10 @@ from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
 
+# websockets writes the address into its debug log, and the address is the key to the session; this logger has no debug level.
+_SOCKET_LOG = logging.getLogger("kai.avatar_socket")
+_SOCKET_LOG.setLevel(logging.WARNING)
+
 FIRST_CHUNK_SAMPLES: Final = 9_600
 """400 ms: the first words start soon."""
 CHUNK_SAMPLES: Final = 24_000
@@ -194,7 +198,12 @@ class ControlSocket:
         async with (
             asyncio.timeout(DIAL_S) as dialling,
             connect(
-                url, ping_interval=None, max_size=MAX_EVENT_BYTES, close_timeout=CLOSE_S, open_timeout=DIAL_S
+                url,
+                ping_interval=None,
+                max_size=MAX_EVENT_BYTES,
+                close_timeout=CLOSE_S,
+                open_timeout=DIAL_S,
+                logger=_SOCKET_LOG,
             ) as socket,
         ):
             dialling.reschedule(None)

@@ -36,6 +36,8 @@ POLL_S: Final = 5.0
 @dataclass(slots=True)
 class _Lent:
     browser_id: str
+    talk_id: str
+    """Of the page that shows it; empty for a client that is none."""
     grant: wire.StartGrant
     started_s: float
     seen_s: float
@@ -77,8 +79,10 @@ class AvatarDesk:
         self._tickets[ticket] = (browser_id, now_s + TICKET_S)
         return ticket
 
-    async def start(self, browser_id: str, ticket: str, avatar_id: str = "") -> wire.StartGrant:
-        """A running session for that browser. Its former one is stopped first."""
+    async def start(
+        self, browser_id: str, ticket: str, avatar_id: str = "", talk_id: str = ""
+    ) -> wire.StartGrant:
+        """A running session for that browser, or for its page of that talk. Its former one is stopped first."""
         owner, until_s = self._tickets.pop(ticket, ("", 0.0))
         now_s = self._clock()
         if not secrets.compare_digest(owner, browser_id) or until_s <= now_s:
@@ -95,9 +99,9 @@ class AvatarDesk:
             await self._stop(session_id, wire.EndReason.USER_CLOSED)
         if len(self._lent) >= MOST_AT_ONCE:
             raise FaceError("Too many avatars are on. Stop one, then try again.", code="avatar-concurrency")
-        return await self._start(browser_id, avatar_id)
+        return await self._start(browser_id, avatar_id, talk_id)
 
-    async def _start(self, browser_id: str, avatar_id: str) -> wire.StartGrant:
+    async def _start(self, browser_id: str, avatar_id: str, talk_id: str) -> wire.StartGrant:
         choice = self._choice
         picked = wire.SANDBOX_AVATAR_ID if choice.is_sandbox else avatar_id or choice.avatar_id
         if not picked:
@@ -119,7 +123,7 @@ class AvatarDesk:
                 self._records.forget(KIND, token.session_id)
             raise
         now_s = self._clock()
-        self._lent[token.session_id] = _Lent(browser_id, grant, now_s, now_s)
+        self._lent[token.session_id] = _Lent(browser_id, talk_id, grant, now_s, now_s)
         return grant
 
     async def keep_alive(self, browser_id: str, session_id: str) -> None:
@@ -133,6 +137,12 @@ class AvatarDesk:
         if session_id in self._lent:
             self._of(browser_id, session_id)
             await self._stop(session_id, wire.EndReason.USER_CLOSED)
+
+    async def page_left(self, browser_id: str, talk_id: str) -> None:
+        """That browser's page of that talk has gone, and with it what showed its session."""
+        for session_id, lent in list(self._lent.items()):
+            if (lent.browser_id, lent.talk_id) == (browser_id, talk_id):
+                await self._stop(session_id, wire.EndReason.USER_DISCONNECTED)
 
     def _of(self, browser_id: str, session_id: str) -> _Lent:
         lent = self._lent.get(session_id)

@@ -17,9 +17,12 @@ AVATARS: Final[dict[str, tuple[str, str]]] = {
     "1c690fe7-23e0-49f9-bfba-14344450285b": ("Kai", "kai"),
     "5a2d4c1e-7f0b-4a57-9d53-0c6b1f2e8a41": ("Mara", "mara"),
     "c3e81f96-2b5d-4f7a-8e19-6d0a9b4c7f52": ("Ade", "ade"),
+    "8b6f0d27-4c1e-4d93-a5b8-2f7e61c90a34": ("Ines", "ines"),
+    "e47a95b3-90d8-4b26-9c5f-17d3a8f04e6b": ("Emil", "emil"),
     wire.SANDBOX_AVATAR_ID: ("Wayne", "kai"),
 }
-"""Name and character by id. Wayne is the only one that may be used in the sandbox, as with the real service."""
+"""Name and character by id; every character is there. Wayne is the only one that may be used in the sandbox, as with the real
+service."""
 OWN_AVATAR_ID: Final = "c3e81f96-2b5d-4f7a-8e19-6d0a9b4c7f52"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from kai.errors import ConfigError
 
-Events = Literal["both", "speak", "state"]
+Events = Literal["both", "speak", "state", "none"]
 Act = Literal[
     "close_control",
     "break_control",

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from kai.core.state import SessionState
-from kai.ui import bridge, texts
+from kai.ui import bridge, host, texts
 from kai.ui.host import Talk
 from kai.ui.view import TEXT_LIMIT_CHARS, structure
 
@@ -72,6 +72,7 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
                 "talkId": talk.id,
                 "structure": structure(state),
                 "isOnStage": is_on_stage,
+                "hasAvatars": host.has_avatars(),
                 "textLimit": TEXT_LIMIT_CHARS,
                 "words": _WORDS,
             },

@@ -68,9 +68,10 @@ class Desk {
     document.addEventListener("fullscreenchange", this.onFullscreen);
     this.onVisible = () => { if (document.hidden) this.onLeave(); if (this.isPresenting && !document.hidden) this.stayAwake(); };
     document.addEventListener("visibilitychange", this.onVisible);
-    // A page that goes while an avatar is paid for says so; without it the talk would wait longer for somebody to come back.
+    // Where avatars cost money a page that goes says so: what was lent to it is stopped, and its talk waits less for somebody
+    // to come back.
     this.onHide = () => {
-      if (!this.view?.isFacePaid) return;
+      if (!this.data.hasAvatars) return;
       const left = new Blob([JSON.stringify({ talk_id: this.data.talkId })], { type: "application/json" });
       navigator.sendBeacon("/api/avatar/stop", left);
     };
