@@ -353,7 +353,7 @@ def build_checks(
 
     return {
         "engine": lambda: services.check_engine(engine),
-        "weights": lambda: services.check_weights(load_all),
+        "weights": lambda: services.check_weights(load_all, engine),
         "network": lambda: computer.check_network(
             host_addresses, is_needed=settings.has_cloud_brain or settings.has_cloud_face
         ),

@@ -103,12 +103,23 @@ def test_the_engine_is_told_as_it_is(status: services.EngineStatus, code: str) -
     assert status.problem in told(found)[0]
 
 
-def test_wrong_model_files_are_told_in_the_words_of_their_error() -> None:
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        (services.EngineStatus(True, False, "", "It cannot run."), Level.RED),
+        (services.EngineStatus(True, False, "Loading speech", ""), Level.RED),
+        (services.EngineStatus(True, True, "", "", ("Kai hears less well in noise.",)), Level.AMBER),
+        (services.EngineStatus(False, True, "", ""), Level.AMBER),
+    ],
+)
+def test_wrong_model_files_are_told_in_the_words_of_their_error_and_as_bad_as_they_are(
+    status: services.EngineStatus, level: Level
+) -> None:
     def wrong() -> int:
         raise WeightsError("The model file x is missing.")
 
-    found = services.check_weights(wrong)
-    assert found.level is Level.RED
+    found = services.check_weights(wrong, lambda: status)
+    assert found.level is level
     assert told(found)[0] == "The model file x is missing."
 
 
