@@ -6,6 +6,7 @@ were never trained on, which are only heard. The environment for MediaPipe is ma
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import subprocess
@@ -23,6 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.adapters.local_face import LocalFace
 from kai.adapters.local_face.process import AHEAD_S
 from kai.adapters.local_face.speaking import Speaking
 from kai.avatar import animate, render
@@ -44,7 +46,10 @@ from kai.bench.face_takes import (
     has_programs,
     recording_takes,
 )
-from kai.errors import ConfigError
+from kai.core.events import Event
+from kai.core.state import Look
+from kai.errors import ConfigError, FaceError
+from kai.ports import Picture
 
 Array = NDArray[Any]
 
@@ -144,6 +149,7 @@ def run() -> dict[str, Any]:
     figures["clips"] = [clip_figures(*entry) for entry in tracks]
     figures["negative_control"] = control(tracks[0][1], tracks[0][2])
     figures["render_ms"] = render_times()
+    figures["first_live_picture_s"] = asyncio.run(first_pictures())
     gates = judge(tracks, idle, figures)
     figures["gates"] = {
         gate.name: f"{gate.value:.2f} ({gate.bar}) {'holds' if gate.holds else 'FAILS'}" for gate in gates
@@ -396,9 +402,56 @@ def judge(
         gate(
             f"render p95 at {size}, ms, slowest character", worst, f"{bar:g} or less", lambda v, b=bar: v <= b
         )
+    warm_s = figures["first_live_picture_s"]["standing by"]
+    gate("first live picture of a face that stands by, s", warm_s, "0.5 or less", lambda v: v <= 0.5)
     exact = float(figures["negative_control"]["is_exact"])
     gate("negative control is exact", exact, "1", lambda v: v == 1)
     return gates
+
+
+# ------------------------------------------------------------------ how soon it is there
+
+
+class _FirstPicture:
+    """A face's sink that waits for one picture."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+
+    def emit(self, event: Event) -> None:
+        raise FaceError(f"The face that was measured said {type(event).__name__}.")
+
+    def picture(self, picture: Picture, at_s: float) -> None:
+        del picture, at_s
+        self.came.set()
+
+
+async def first_pictures() -> dict[str, float]:
+    """Seconds until the live face shows, kernels and character in the cache: its process started for it, and one that stands
+    by, as it does while nobody talks or another face is on. Each three times, the median."""
+    found: dict[str, list[float]] = {"process started": [], "standing by": []}
+    for name, times in found.items():
+        for _ in range(3):
+            face, sink = LocalFace(), _FirstPicture()
+            if name == "standing by":
+                await face.prepare(Look())
+                await wait_live(face)
+            begun_s = time.monotonic()
+            await face.open(Look(), sink)
+            await wait_live(face)
+            async with asyncio.timeout(10):
+                sink.came.clear()
+                await sink.came.wait()
+            times.append(time.monotonic() - begun_s)
+            await face.aclose()
+    return {name: round(float(np.median(times)), 2) for name, times in found.items()}
+
+
+async def wait_live(face: LocalFace) -> None:
+    """Until the face's own character is drawn, not the idle loop."""
+    async with asyncio.timeout(30):
+        while face.counters.live_after_s is None:  # noqa: ASYNC110 - a counter, which nobody announces
+            await asyncio.sleep(0.005)
 
 
 # ------------------------------------------------------------------ the stranger's environment
