@@ -113,11 +113,11 @@ class FaceStack:
             await self.aclose()
             raise failure
 
-    def speak(self, segment_id: str, pcm: Pcm) -> None:
+    def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
         self._tape.record(segment_id, pcm)
         self._enliven(segment_id)
         if self._shown is not None:
-            self._shown.speak(segment_id, pcm)
+            self._shown.speak(segment_id, pcm, is_sounding=is_sounding)
 
     def mark(self, segment_id: str, marks: Marks) -> None:
         self._tape.mark(segment_id, marks)
@@ -317,7 +317,7 @@ class FaceStack:
         if rest is not None:
             for marks in rest.marks:
                 face.mark(rest.segment_id, marks)
-            face.speak(rest.segment_id, rest.pcm)
+            face.speak(rest.segment_id, rest.pcm, is_sounding=heard is not None and heard.samples > 0)
             if rest.is_complete:
                 face.end_segment(rest.segment_id)
         if self._decided is not None and not self._decided.done():

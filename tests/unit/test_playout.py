@@ -49,6 +49,12 @@ def test_a_segment_waits_for_its_lead_first() -> None:
     assert playout.read().started == "r1"
 
 
+def test_a_segment_that_sounds_already_does_not_wait() -> None:
+    playout = Playout(80)
+    playout.write("r1", tone(20), is_sounding=True)
+    assert playout.read().started == "r1"
+
+
 def test_a_short_complete_segment_does_not_wait() -> None:
     playout = Playout(80)
     playout.write("r1", tone(20))
