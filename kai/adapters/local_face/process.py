@@ -96,8 +96,7 @@ class Loader(threading.Thread):
                 # From the disk now; where the disk keeps nothing, it is baked once more, here.
                 baked = load_or_bake(style, *self._size, supersample)
                 # The first frame compiles what is not compiled yet; it must not be drawn in the main thread.
-                _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
-                render.frame(baked, params)
+                render.frame(baked, _at_rest())
                 self._inbox.put(Loaded(style, supersample, baked))
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
@@ -303,6 +302,7 @@ class Face:
         if self._baked is not None:
             self._ladder = judge(self._ladder, self._wall_ms, self._late_frames)
             if self._ladder.is_too_slow:
+                self._draw_still(self._baked)
                 raise FaceError(
                     "This computer is too busy to draw Kai's face. You see a still picture; the voice and the captions "
                     "go on. Close other programs, then try again.",
@@ -314,6 +314,14 @@ class Face:
                 self._loader.ask(self._style, wanted)
         self._start_window()
 
+    def _draw_still(self, baked: Baked) -> None:
+        """What stays on the page when nothing more is drawn: awake, and the mouth not open in the middle of a word."""
+        self._sequence += 1
+        slot = self._ring.begin_write(self._sequence)
+        render.frame(baked, _at_rest(), out=slot)
+        self._ring.end_write(self._sequence)
+        self._send(m.FrameReady(self._sequence, time.monotonic()))
+
     def _start_window(self) -> None:
         self._wall_ms.clear()
         self._late_frames = 0
@@ -321,6 +329,12 @@ class Face:
 
     def _send(self, message: m.Message) -> None:
         self._connection.sendall(m.encode(message))
+
+
+def _at_rest() -> dict[str, float]:
+    """The parameters of a face that does nothing."""
+    _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
+    return params
 
 
 def main(arguments: list[str] | None = None) -> int:
