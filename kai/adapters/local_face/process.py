@@ -47,8 +47,8 @@ MESSAGES_CPU_S = 0.005
 """A flood of messages may hold up a frame by so much work; a late frame lets so much work on messages through. It is not
 time on the wall, of which a busy machine may leave us next to nothing."""
 _LOADER_NICENESS = 10
-WARM_AFTER_FRAMES = 250
-"""The baker is started after ten seconds, so that it does not slow the start of a talk."""
+LAY_OUT_AFTER_FRAMES = 250
+"""The baker gets ready after ten seconds, so that it does not slow the start of a talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,13 @@ class Loaded:
     baked: Baked
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    style: Style
+    supersample: float
+    is_shown: bool = False
+
+
 class Loader(threading.Thread):
     """Loads what was asked for last, after the baker has made it where it is not kept yet; what was overtaken meanwhile is
     thrown away. Puts `Loaded` or `Failed`."""
@@ -68,15 +75,15 @@ class Loader(threading.Thread):
         super().__init__(name="face loader", daemon=True)
         self._inbox = inbox
         self._size = (width_px, height_px)
-        self._requests: queue.SimpleQueue[tuple[Style, float] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self._baker = Baker()
 
     def ask(self, style: Style, supersample: float) -> None:
-        self._requests.put((style, supersample))
+        self._requests.put(_Request(style, supersample))
 
-    def warm(self) -> None:
-        """Have the baker's process ready: somebody looks at the face, and may want it otherwise."""
-        self._requests.put(None)
+    def lay_out(self, style: Style, supersample: float) -> None:
+        """Have the baker's process ready: somebody looks at this face, and may want it otherwise."""
+        self._requests.put(_Request(style, supersample, is_shown=True))
 
     def run(self) -> None:
         if sys.platform == "linux":
@@ -85,12 +92,13 @@ class Loader(threading.Thread):
         while True:
             wanted = self._requests.get()
             while not self._requests.empty():
-                wanted = self._requests.get() or wanted
+                newer = self._requests.get()
+                wanted = newer if wanted.is_shown or not newer.is_shown else wanted
+            style, supersample = wanted.style, wanted.supersample
             try:
-                if wanted is None:
-                    self._baker.start()
+                if wanted.is_shown:
+                    self._baker.lay_out(style, *self._size, supersample)
                     continue
-                style, supersample = wanted
                 if not baked_path(style, *self._size, supersample).exists():
                     self._baker.bake(style, *self._size, supersample)
                 # From the disk now; where the disk keeps nothing, it is baked once more, here.
@@ -261,8 +269,8 @@ class Face:
         if self._has_marks:
             stamp.put_stamp(slot[: self._size[1]], round(shown_s * 1000))
         self._ring.end_write(self._sequence)
-        if self._sequence == WARM_AFTER_FRAMES:
-            self._loader.warm()
+        if self._sequence == LAY_OUT_AFTER_FRAMES and self._style is not None:
+            self._loader.lay_out(self._style, self._asked_supersample)
         self._send(m.FrameReady(self._sequence, now_s))
         done_s = time.monotonic()
         self._wall_ms.append((done_s - now_s) * 1000)
