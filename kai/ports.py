@@ -216,8 +216,11 @@ class AvatarFace(Protocol):
         """Start with this character, trying once. Raises ``FaceError``; then nothing is left open."""
         ...
 
-    def speak(self, segment_id: str, pcm: Pcm) -> None:
-        """Sound to speak, 24 000 Hz, in order, in real time or faster. A new segment begins after the one before it."""
+    def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
+        """Sound to speak, 24 000 Hz, in order, in real time or faster. A new segment begins after the one before it.
+
+        ``is_sounding``: another face has said the segment up to here; it goes on at once, without a pause to look ahead.
+        """
         ...
 
     def mark(self, segment_id: str, marks: Marks) -> None:

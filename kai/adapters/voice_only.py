@@ -22,8 +22,8 @@ class VoiceOnly:
     async def open(self, look: Look, sink: FaceSink) -> None:
         self._clock.open(sink.emit)
 
-    def speak(self, segment_id: str, pcm: Pcm) -> None:
-        self._clock.playout.write(segment_id, pcm)
+    def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
+        self._clock.playout.write(segment_id, pcm, is_sounding=is_sounding)
 
     def mark(self, segment_id: str, marks: Marks) -> None:
         """A voice has no lips."""

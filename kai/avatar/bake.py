@@ -1,6 +1,7 @@
 """From a style to everything that a frame needs, in two steps; `kai.avatar.cache` keeps the result of both on disk.
 
 `bake_shape` takes seconds and knows no colour: shadows, hair, cloth. `bake_colours` paints it, in a fraction of that time.
+Both take over what the face before has in common with the next one.
 """
 
 from __future__ import annotations
@@ -64,28 +65,74 @@ class Shape:
     cloth: LitGarment
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A face, and what it was made of."""
+
+    style: Style
+    shape: Shape
+    baked: Baked
+
+
+_OF_PAINT = (
+    "skin",
+    "lip",
+    "hair",
+    "hair_tip",
+    "brow",
+    "blush",
+    "stubble",
+    "makeup",
+    "beard",
+    "age",
+    "brow_height",
+)
+_OF_HAIR = ("hair", "hair_tip", "accent")
+_OF_STAGES = ("cloth", "accent", "background_centre", "background_edge")
+_OF_EYES = ("iris",)
+"""The fields of a style on which each part depends; the mesh and the haircut are the shape's."""
+
+
 def bake(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
     """The character of a style. Raises `WeightsError` when its mesh is missing or not the known one."""
     rig = load_rig(style.mesh)
     return bake_colours(rig, bake_shape(rig, style.hairstyle, width_px, height_px, supersample), style)
 
 
-def bake_shape(rig: Rig, hairstyle: Hairstyle, width_px: int, height_px: int, supersample: float) -> Shape:
-    """What takes long and has no colour."""
+def bake_shape(
+    rig: Rig,
+    hairstyle: Hairstyle,
+    width_px: int,
+    height_px: int,
+    supersample: float,
+    before: Shape | None = None,
+) -> Shape:
+    """What takes long and has no colour. ``before`` is of the same mesh: from it comes what hair and size do not touch."""
     camera = make_camera(width_px, height_px, supersample)
-    garment = make_garment(rig)
+    garment = make_garment(rig) if before is None else before.cloth.garment
     return Shape(
         camera,
-        bake_surface(rig),
+        bake_surface(rig) if before is None else before.surface,
         bake_mane(rig, garment, hairstyle, camera),
-        light_garment(rig, garment),
+        light_garment(rig, garment) if before is None else before.cloth,
     )
 
 
-def bake_colours(rig: Rig, shape: Shape, style: Style) -> Baked:
-    """The shape in the style's colours; ``shape`` is of the style's mesh (as ``rig`` is) and hairstyle."""
+def bake_colours(rig: Rig, shape: Shape, style: Style, before: Made | None = None) -> Baked:
+    """The shape in the style's colours; ``shape`` is of the style's mesh (as ``rig`` is) and hairstyle.
+
+    From ``before``, where it is of this very shape, come the parts whose colours are the same.
+    """
     camera, studio = shape.camera, make_lights(style.accent)
     cover = hair_cover(shape.mane, camera)
+
+    def same(names: tuple[str, ...]) -> Baked | None:
+        if before is None or before.shape is not shape:
+            return None
+        is_same = all(getattr(style, name) == getattr(before.style, name) for name in names)
+        return before.baked if is_same else None
+
+    paint, hair, stages, eyes = same(_OF_PAINT), same(_OF_HAIR), same(_OF_STAGES), same(_OF_EYES)
     return Baked(
         camera=camera,
         lights=studio,
@@ -102,8 +149,8 @@ def bake_colours(rig: Rig, shape: Shape, style: Style) -> Baked:
             rig.shape_moves,
         ),
         surface=shape.surface,
-        paint=bake_paint(rig, style, camera, cover),
-        hair=colour_hair(shape.mane, style, studio),
-        stages=bake_stages(shape.cloth, cover, style, camera, studio),
-        eyeball=bake_eyeball(style),
+        paint=bake_paint(rig, style, camera, cover) if paint is None else paint.paint,
+        hair=colour_hair(shape.mane, style, studio) if hair is None else hair.hair,
+        stages=bake_stages(shape.cloth, cover, style, camera, studio) if stages is None else stages.stages,
+        eyeball=bake_eyeball(style) if eyes is None else eyes.eyeball,
     )

@@ -399,7 +399,8 @@ def _lay_out(rig: Rig) -> Array:
     points = rig.positions[lashes]
     skin = rig.positions[rig.vertex_parts == SKIN]
     near = skin[(np.abs(skin[:, 1]) < 0.5) & (skin[:, 2] > 0.3)]
-    reach = np.array([np.linalg.norm(near - p, axis=1).min() for p in points])
+    apart = (points**2).sum(1)[:, None] - 2 * points @ near.T + (near**2).sum(1)
+    reach = np.sqrt(np.maximum(apart.min(1), 0))
     for side in (-1, 1):
         eye_y = rig.eyes[0 if side > 0 else 1][1]
         for is_upper in (False, True):

@@ -25,9 +25,9 @@ import numpy as np
 
 from kai.avatar import bake as bake_module
 from kai.avatar import bake_cloth, bake_eyes, bake_hair, bake_light, bake_skin, camera, lights
-from kai.avatar.bake import Baked, Shape, bake_colours, bake_shape
+from kai.avatar.bake import Baked, Made, Shape, bake_colours, bake_shape
 from kai.avatar.jit_cache import cache_root
-from kai.avatar.rig import SHA256, load_rig
+from kai.avatar.rig import SHA256, Rig, load_rig
 from kai.avatar.style import CHARACTERS, Hairstyle, Style
 
 MIXED_KEPT = 6
@@ -101,21 +101,50 @@ def load_or_bake(style: Style, width_px: int, height_px: int, supersample: float
 
     A disk that cannot be read or written costs time, never a face. Raises `WeightsError` for a missing or unknown mesh.
     """
+    return Workbench().load_or_bake(style, width_px, height_px, supersample)
 
-    def make() -> Baked:
-        rig = load_rig(style.mesh)
 
-        def make_shape() -> Shape:
-            return bake_shape(rig, style.hairstyle, width_px, height_px, supersample)
+class Workbench:
+    """For one face after another: holds the last one that was baked, and bakes of the next only what differs.
 
+    One thread at a time. It holds some 60 MB.
+    """
+
+    def __init__(self) -> None:
+        self._rig: tuple[str, Rig] | None = None
+        self._shape: tuple[Path, str, Shape] | None = None
+        self._made: Made | None = None
+
+    def load_or_bake(self, style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
+        """See the function of that name."""
+        path = baked_path(style, width_px, height_px, supersample)
+        baked = _load_or_make(path, Baked, lambda: self._bake(style, width_px, height_px, supersample))
+        if path.name.startswith("mixed-"):
+            _forget_old(path)
+        return baked
+
+    def lay_out(self, style: Style, width_px: int, height_px: int, supersample: float) -> None:
+        """Have ready what another colour or haircut of this face will need, as far as it costs no more than a colour."""
+        if shape_path(style.mesh, style.hairstyle, width_px, height_px, supersample).exists():
+            self._bake(style, width_px, height_px, supersample)
+
+    def _bake(self, style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
+        if self._rig is None or self._rig[0] != style.mesh:
+            self._rig = (style.mesh, load_rig(style.mesh))
+        rig = self._rig[1]
         kept = shape_path(style.mesh, style.hairstyle, width_px, height_px, supersample)
-        return bake_colours(rig, _load_or_make(kept, Shape, make_shape), style)
-
-    path = baked_path(style, width_px, height_px, supersample)
-    baked = _load_or_make(path, Baked, make)
-    if path.name.startswith("mixed-"):
-        _forget_old(path)
-    return baked
+        last = self._shape
+        if last is None or last[0] != kept:
+            before = last[2] if last is not None and last[1] == style.mesh else None
+            shape = _load_or_make(
+                kept,
+                Shape,
+                lambda: bake_shape(rig, style.hairstyle, width_px, height_px, supersample, before),
+            )
+            self._shape = last = (kept, style.mesh, shape)
+        baked = bake_colours(rig, last[2], style, self._made)
+        self._made = Made(style, last[2], baked)
+        return baked
 
 
 def _load_or_make(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kept:

@@ -121,6 +121,7 @@ class LocalLost:
 
     code: str
     message: str
+    is_retryable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,7 @@ class GiveUp:
 
     code: str
     message: str
+    is_retryable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +397,8 @@ def _local_lost(state: Faces, event: LocalLost) -> Step:
     state = replace(state, local=Standby.OFF)
     if state.on is Face.CLOUD or (state.on is None and state.next is not Next.NONE):
         return state, (Arm("local", AGAIN_AFTER_S[0]),)
-    return replace(state, on=None), (GiveUp(event.code, event.message),)
+    # Where the machine is taken, or a file is missing, a person decides when to try again, the paid face too.
+    return replace(state, on=None), (GiveUp(event.code, event.message, event.is_retryable),)
 
 
 def _stirred(state: Faces) -> Step:

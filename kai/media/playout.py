@@ -64,12 +64,15 @@ class Playout:
         self._silence: Pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         self.dropped_samples = 0
 
-    def write(self, segment_id: str, pcm: Pcm) -> None:
-        """Sound of a segment, ``(samples,)`` int16, 24 000 Hz. A segment follows the one before it."""
+    def write(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
+        """Sound of a segment, ``(samples,)`` int16, 24 000 Hz. A segment follows the one before it.
+
+        One that ``is_sounding`` elsewhere up to here goes on without its lead, which would be a hole in a word.
+        """
         with self._lock:
             segment = next((s for s in self._segments if s.id == segment_id), None)
             if segment is None:
-                segment = _Segment(segment_id, lead_blocks=self._lead_blocks)
+                segment = _Segment(segment_id, lead_blocks=0 if is_sounding else self._lead_blocks)
                 self._segments.append(segment)
             if segment.buffered > MAX_SEGMENT_S * OUT_HZ:
                 self.dropped_samples += len(pcm)

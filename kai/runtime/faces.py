@@ -113,11 +113,11 @@ class FaceStack:
             await self.aclose()
             raise failure
 
-    def speak(self, segment_id: str, pcm: Pcm) -> None:
+    def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
         self._tape.record(segment_id, pcm)
         self._enliven(segment_id)
         if self._shown is not None:
-            self._shown.speak(segment_id, pcm)
+            self._shown.speak(segment_id, pcm, is_sounding=is_sounding)
 
     def mark(self, segment_id: str, marks: Marks) -> None:
         self._tape.mark(segment_id, marks)
@@ -219,8 +219,9 @@ class FaceStack:
             case policy.Report(face, code, message):
                 self._emit(FaceReported(face.value, code, message))
                 self._emit(self._meter())
-            case policy.GiveUp(code, message):
-                self._give_up(FaceError(message or "No face could be opened.", code=code or "face"))
+            case policy.GiveUp(code, message, is_retryable):
+                text = message or "No face could be opened."
+                self._give_up(FaceError(text, code=code or "face", is_retryable=is_retryable))
             case policy.Arm(name, delay_s):
                 self._disarm(name)
                 assert self._loop is not None
@@ -282,7 +283,7 @@ class FaceStack:
         try:
             await face.open(self._look, _ChildSink(self, face))
         except KaiError as exc:
-            self._take(policy.LocalLost(exc.code, exc.message))
+            self._take(policy.LocalLost(exc.code, exc.message, exc.is_retryable))
             return
         if self._is_closing:
             await face.aclose()
@@ -317,7 +318,7 @@ class FaceStack:
         if rest is not None:
             for marks in rest.marks:
                 face.mark(rest.segment_id, marks)
-            face.speak(rest.segment_id, rest.pcm)
+            face.speak(rest.segment_id, rest.pcm, is_sounding=heard is not None and heard.samples > 0)
             if rest.is_complete:
                 face.end_segment(rest.segment_id)
         if self._decided is not None and not self._decided.done():
@@ -332,7 +333,7 @@ class FaceStack:
         if self._decided is not None and not self._decided.done():
             self._decided.set_result(error)
             return
-        self._emit(LegFailed(LegName.FACE, error.code, error.message, is_retryable=True))
+        self._emit(LegFailed(LegName.FACE, error.code, error.message, error.is_retryable))
 
     # -------------------------------------------------------------- what the faces report
 
@@ -376,7 +377,7 @@ class FaceStack:
         elif face is self._local:
             self._local = None
             self._close(face)
-            self._take(policy.LocalLost(code, message))
+            self._take(policy.LocalLost(code, message, is_retryable))
 
     def on_picture(self, face: AvatarFace, picture: Picture, at_s: float) -> None:
         """A child's picture."""

@@ -404,7 +404,7 @@ class Session:
         if rest is not None:
             for marks in rest.marks:
                 speaker.mark(rest.segment_id, marks)
-            speaker.speak(rest.segment_id, rest.pcm)
+            speaker.speak(rest.segment_id, rest.pcm, is_sounding=heard is not None and heard.samples > 0)
             if rest.is_complete:
                 speaker.end_segment(rest.segment_id)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -145,11 +146,13 @@ class FaceLog(_Log):
 class FakeBrain:
     """Answers typed lines with ``reply(text)``, and loud sound, followed by 200 ms of quiet, as if ``hears`` was said.
 
-    An answer's sound is a tone of 240 ms a word in blocks of 20 ms, one a turn of the loop. ``fail`` loses the connection.
+    An answer's sound is a tone of 240 ms a word in blocks of 20 ms, one a turn of the loop, or one every ``pace_s``
+    (`AHEAD_S` of it at once, so that a busy loop makes no holes). ``fail`` loses the connection.
     """
 
     MIC_BLOCKS_KEPT = 250
     QUIET_BLOCKS = 10
+    AHEAD_S = 0.5
 
     def __init__(
         self,
@@ -157,8 +160,10 @@ class FakeBrain:
         reply: Callable[[str], str] = lambda text: f"You said {text}",
         hears: str = "hello Kai",
         open_error: BrainError | None = None,
+        pace_s: float = 0.0,
     ) -> None:
         self.reply = reply
+        self.pace_s = pace_s
         self.hears = hears
         self.look = Look()
         self.seeded: list[tuple[str, str]] = []
@@ -287,11 +292,13 @@ class FakeBrain:
         sink.emit(ResponseCreated(response_id))
         sink.emit(AudioStarted(response_id))
         words = text.split()
+        due_s = time.monotonic() - self.AHEAD_S
         for n in range(len(words)):
             said = " ".join(words[: n + 1])
             sink.emit(AssistantTranscriptChanged(response_id, item_id, said, is_final=False))
             for block in np.split(tone(MS_PER_WORD), MS_PER_WORD // 20):
-                await asyncio.sleep(0)
+                due_s += self.pace_s
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()) if self.pace_s else 0)
                 sink.sound(response_id, block)
         sink.emit(AssistantTranscriptChanged(response_id, item_id, text, is_final=True))
         sink.emit(ResponseDone(response_id, "completed"))
@@ -342,7 +349,7 @@ class FakeFace:
         self.looks.append(look)
         self._sink, self._loop = sink, asyncio.get_running_loop()
 
-    def speak(self, segment_id: str, pcm: Pcm) -> None:
+    def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
         segment = self._segment(segment_id)
         if segment is None:
             segment = _Segment(segment_id)

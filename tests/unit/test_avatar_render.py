@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from kai.avatar import cache, render
-from kai.avatar.bake import Baked
+from kai.avatar.bake import Baked, Made, bake_colours, bake_shape
 from kai.avatar.cache import load_or_bake
 from kai.avatar.camera import make_camera
-from kai.avatar.rig import DATA_DIR
+from kai.avatar.rig import DATA_DIR, load_rig
 from kai.avatar.style import CHARACTERS
 from kai.avatar.visemes import MOUTHS, both
 from kai.errors import ConfigError
@@ -101,6 +101,32 @@ def test_of_mixed_styles_and_of_other_builds_only_the_newest_stay(
         load_or_bake(replace(CHARACTERS["kai"], cloth=f"#0000{i:02x}"), 512, 512, 1.0)
     assert len(list((tmp_path / "faces").glob("mixed-*.npz"))) == cache.MIXED_KEPT
     assert not other.exists()
+
+
+def arrays_of(made: object) -> list[np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    cache._describe(made, arrays)  # pyright: ignore[reportPrivateUsage]
+    return list(arrays.values())
+
+
+def test_what_is_taken_over_from_the_face_before_is_what_would_be_baked() -> None:
+    """Emil has a beard and lines, so that every part depends on all that it can depend on."""
+    emil = CHARACTERS["emil"]
+    rig = load_rig(emil.mesh)
+    shape = bake_shape(rig, "swept", 128, 128, 1.0)
+    before = Made(emil, shape, bake_colours(rig, shape, emil))
+    green = "#3a9b44"
+    # Of each part no more than one colour at a time, so that none hides behind another.
+    changes = ("skin cloth iris", "lip accent", "hair", "brow background_centre", "hair_tip background_edge")
+    for names in changes:
+        look = replace(emil, **dict.fromkeys(names.split(), green))
+        afresh, taken = bake_colours(rig, shape, look), bake_colours(rig, shape, look, before)
+        assert all(np.array_equal(a, b) for a, b in zip(arrays_of(afresh), arrays_of(taken), strict=True))
+    afresh, taken = bake_shape(rig, "buzz", 128, 128, 1.0), bake_shape(rig, "buzz", 128, 128, 1.0, shape)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays_of(afresh), arrays_of(taken), strict=True))
+    assert bake_colours(rig, taken, emil, before).paint is not before.baked.paint, (
+        "other hair throws another shadow"
+    )
 
 
 def test_a_damaged_kept_face_is_baked_anew(

@@ -293,6 +293,14 @@ def test_at_its_limit_the_avatar_goes_between_turns_until_a_person_asks() -> Non
     assert PrepareCloud() in story.do(CloudWished(True))
 
 
+def test_a_face_that_this_machine_cannot_draw_is_not_tried_again_by_itself_nor_is_the_paid_one() -> None:
+    story = Story()
+    story.do(Began(), LocalOpened(), NextFailed("avatar-no-credits", "None left.", is_retryable=False))
+    assert story.state.on is Face.LOCAL
+    orders = story.do(LocalLost("face-slow", "Too busy.", is_retryable=False))
+    assert orders == (GiveUp("face-slow", "Too busy.", is_retryable=False),)
+
+
 def test_a_lost_standby_is_opened_again() -> None:
     story = on_cloud()
     assert delays(story.do(LocalLost("face-lost", "Gone."))) == {"local": AGAIN_AFTER_S[0]}

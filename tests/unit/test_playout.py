@@ -60,6 +60,12 @@ def test_a_segment_whose_lead_was_shortened_starts_sooner_and_the_next_one_does_
     assert [playout.read().started for _ in range(6)].index("r2") >= 4
 
 
+def test_a_segment_that_sounds_already_does_not_wait() -> None:
+    playout = Playout(80)
+    playout.write("r1", tone(20), is_sounding=True)
+    assert playout.read().started == "r1"
+
+
 def test_a_short_complete_segment_does_not_wait() -> None:
     playout = Playout(80)
     playout.write("r1", tone(20))

@@ -184,7 +184,7 @@ class LiveAvatarFace:
         self._watchdog = asyncio.create_task(self._watch(), name="avatar: watchdog")
         self._billing = asyncio.create_task(self._tell_credits(), name="avatar: credits")
 
-    def speak(self, segment_id: str, pcm: Pcm) -> None:
+    def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
         if self._waiting_since_s is None and not self._matcher.is_sounding:
             self._waiting_since_s = time.monotonic()
         self._matcher.sent(segment_id, pcm)

@@ -1,12 +1,14 @@
 """Bakes faces in a process of its own, so that drawing never waits for a bake: ``python -m kai.adapters.local_face.baker``.
 
 The process is asked in JSON, a line each, on standard input (style, size, supersample), keeps what it made where
-`kai.avatar.cache` finds it, and answers a line each: nothing but ``{}``, or the code and the message of what went wrong. It
-ends when its standard input does, thus with the face.
+`kai.avatar.cache` finds it, and answers a line each: nothing but ``{}``, or the code and the message of what went wrong. Told
+of a face that is only shown (``is_shown``) it gets ready to change it, and answers nothing. It ends when its standard input
+does, thus with the face.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -32,8 +34,13 @@ class Baker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Have the process ready, so that the first change of colour need not wait for it. Raises `FaceError`."""
+    def lay_out(self, style: Style, width_px: int, height_px: int, supersample: float) -> None:
+        """Have the process ready to change that face, so that the first change need not wait for it. Raises `FaceError`."""
+        self._start()
+        with contextlib.suppress(OSError):
+            self._ask(style, width_px, height_px, supersample, is_shown=True)
+
+    def _start(self) -> None:
         if self._process is not None and self._process.poll() is None:
             return
         try:
@@ -51,14 +58,11 @@ class Baker:
 
     def bake(self, style: Style, width_px: int, height_px: int, supersample: float) -> None:
         """Have the cache hold that face. Raises `FaceError`, with a sentence for a person."""
-        self.start()
+        self._start()
         assert self._process is not None
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {"style": asdict(style), "size": [width_px, height_px], "supersample": supersample}
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+            self._ask(style, width_px, height_px, supersample, is_shown=False)
             answer = self._process.stdout.readline()
         except OSError:
             answer = b""
@@ -70,6 +74,20 @@ class Baker:
         told: dict[str, str] = json.loads(answer)
         if told:
             raise FaceError(told["message"], code=told["code"])
+
+    def _ask(
+        self, style: Style, width_px: int, height_px: int, supersample: float, *, is_shown: bool
+    ) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        request = {
+            "style": asdict(style),
+            "size": [width_px, height_px],
+            "supersample": supersample,
+            "is_shown": is_shown,
+        }
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
 
     def close(self) -> None:
         """End the process."""
@@ -90,17 +108,20 @@ def main() -> int:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     # Whatever prints must not come between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    from kai.avatar.cache import load_or_bake  # the slow import, after the parent has us
+    from kai.avatar.cache import Workbench  # the slow import, after the parent has us
 
+    bench = Workbench()
     for line in sys.stdin:
         told: dict[str, str] = {}
+        asked: dict[str, Any] = json.loads(line)
         try:
-            asked: dict[str, Any] = json.loads(line)
-            width_px, height_px = asked["size"]
-            load_or_bake(style_from_mapping(asked["style"]), width_px, height_px, asked["supersample"])
+            style, (width_px, height_px) = style_from_mapping(asked["style"]), asked["size"]
+            make = bench.lay_out if asked["is_shown"] else bench.load_or_bake
+            make(style, width_px, height_px, asked["supersample"])
         except KaiError as exc:
             told = {"code": exc.code, "message": exc.message}
-        answers.write(json.dumps(told) + "\n")
+        if not asked["is_shown"]:
+            answers.write(json.dumps(told) + "\n")
     return 0
 
 

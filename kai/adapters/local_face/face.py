@@ -152,8 +152,8 @@ class LocalFace:
         self._send(m.WantFrames(True))
         self._clock.open(sink.emit)
 
-    def speak(self, segment_id: str, pcm: Pcm) -> None:
-        self._clock.playout.write(segment_id, pcm)
+    def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
+        self._clock.playout.write(segment_id, pcm, is_sounding=is_sounding)
         if self._waiting_bytes > MOST_WAITING_BYTES:
             self.counters.dropped_lip_bytes += pcm.nbytes
             return

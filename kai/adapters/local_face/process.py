@@ -47,8 +47,8 @@ MESSAGES_CPU_S = 0.005
 """A flood of messages may hold up a frame by so much work; a late frame lets so much work on messages through. It is not
 time on the wall, of which a busy machine may leave us next to nothing."""
 _LOADER_NICENESS = 10
-WARM_AFTER_FRAMES = 250
-"""The baker is started after ten seconds, so that it does not slow the start of a talk."""
+LAY_OUT_AFTER_FRAMES = 250
+"""The baker gets ready after ten seconds, so that it does not slow the start of a talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,13 @@ class Loaded:
     baked: Baked
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    style: Style
+    supersample: float
+    is_shown: bool = False
+
+
 class Loader(threading.Thread):
     """Loads what was asked for last, after the baker has made it where it is not kept yet; what was overtaken meanwhile is
     thrown away. Puts `Loaded` or `Failed`."""
@@ -68,15 +75,15 @@ class Loader(threading.Thread):
         super().__init__(name="face loader", daemon=True)
         self._inbox = inbox
         self._size = (width_px, height_px)
-        self._requests: queue.SimpleQueue[tuple[Style, float] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self._baker = Baker()
 
     def ask(self, style: Style, supersample: float) -> None:
-        self._requests.put((style, supersample))
+        self._requests.put(_Request(style, supersample))
 
-    def warm(self) -> None:
-        """Have the baker's process ready: somebody looks at the face, and may want it otherwise."""
-        self._requests.put(None)
+    def lay_out(self, style: Style, supersample: float) -> None:
+        """Have the baker's process ready: somebody looks at this face, and may want it otherwise."""
+        self._requests.put(_Request(style, supersample, is_shown=True))
 
     def run(self) -> None:
         if sys.platform == "linux":
@@ -85,19 +92,19 @@ class Loader(threading.Thread):
         while True:
             wanted = self._requests.get()
             while not self._requests.empty():
-                wanted = self._requests.get() or wanted
+                newer = self._requests.get()
+                wanted = newer if wanted.is_shown or not newer.is_shown else wanted
+            style, supersample = wanted.style, wanted.supersample
             try:
-                if wanted is None:
-                    self._baker.start()
+                if wanted.is_shown:
+                    self._baker.lay_out(style, *self._size, supersample)
                     continue
-                style, supersample = wanted
                 if not baked_path(style, *self._size, supersample).exists():
                     self._baker.bake(style, *self._size, supersample)
                 # From the disk now; where the disk keeps nothing, it is baked once more, here.
                 baked = load_or_bake(style, *self._size, supersample)
                 # The first frame compiles what is not compiled yet; it must not be drawn in the main thread.
-                _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
-                render.frame(baked, params)
+                render.frame(baked, _at_rest())
                 self._inbox.put(Loaded(style, supersample, baked))
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
@@ -262,8 +269,8 @@ class Face:
         if self._has_marks:
             stamp.put_stamp(slot[: self._size[1]], round(shown_s * 1000))
         self._ring.end_write(self._sequence)
-        if self._sequence == WARM_AFTER_FRAMES:
-            self._loader.warm()
+        if self._sequence == LAY_OUT_AFTER_FRAMES and self._style is not None:
+            self._loader.lay_out(self._style, self._asked_supersample)
         self._send(m.FrameReady(self._sequence, now_s))
         done_s = time.monotonic()
         self._wall_ms.append((done_s - now_s) * 1000)
@@ -303,6 +310,7 @@ class Face:
         if self._baked is not None:
             self._ladder = judge(self._ladder, self._wall_ms, self._late_frames)
             if self._ladder.is_too_slow:
+                self._draw_still(self._baked)
                 raise FaceError(
                     "This computer is too busy to draw Kai's face. You see a still picture; the voice and the captions "
                     "go on. Close other programs, then try again.",
@@ -314,6 +322,14 @@ class Face:
                 self._loader.ask(self._style, wanted)
         self._start_window()
 
+    def _draw_still(self, baked: Baked) -> None:
+        """What stays on the page when nothing more is drawn: awake, and the mouth not open in the middle of a word."""
+        self._sequence += 1
+        slot = self._ring.begin_write(self._sequence)
+        render.frame(baked, _at_rest(), out=slot)
+        self._ring.end_write(self._sequence)
+        self._send(m.FrameReady(self._sequence, time.monotonic()))
+
     def _start_window(self) -> None:
         self._wall_ms.clear()
         self._late_frames = 0
@@ -321,6 +337,12 @@ class Face:
 
     def _send(self, message: m.Message) -> None:
         self._connection.sendall(m.encode(message))
+
+
+def _at_rest() -> dict[str, float]:
+    """The parameters of a face that does nothing."""
+    _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
+    return params
 
 
 def main(arguments: list[str] | None = None) -> int:
