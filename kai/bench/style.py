@@ -124,6 +124,9 @@ def run() -> dict[str, Any]:
             person.page.wait_for_timeout(15_000)
             for change in changes():
                 found[change.name] = measured(person, change)
+            # On a machine that is taken the face may have been given up, and what follows is a still picture.
+            banner = person.page.locator(".banner .message")
+            figures["told_by_the_page"] = banner.inner_text() if banner.is_visible() else ""
     for name, told in found.items():
         figures |= {f"{name}_{what}": value for what, value in told.items()}
     colours = [found[name]["shows_after_s"] for name in COLOURS]
