@@ -15,7 +15,7 @@ from kai.avatar.bake_cloth import LitGarment, Stage, bake_stages, light_garment,
 from kai.avatar.bake_eyes import Eyeball, bake_eyeball
 from kai.avatar.bake_hair import Hair, Mane, bake_mane, colour_hair, hair_cover
 from kai.avatar.bake_light import Surface, bake_surface
-from kai.avatar.bake_skin import Paint, bake_paint
+from kai.avatar.bake_skin import Paint, bake_paint, grow_beard
 from kai.avatar.camera import Camera, make_camera
 from kai.avatar.colour import make_tone_table
 from kai.avatar.lights import Lights, make_lights
@@ -138,7 +138,7 @@ def bake_colours(rig: Rig, shape: Shape, style: Style, before: Made | None = Non
         lights=studio,
         tone=make_tone_table(),
         head=Head(
-            rig.positions,
+            grow_beard(rig, style),
             rig.triangles,
             rig.all_triangles,
             rig.head_weight,

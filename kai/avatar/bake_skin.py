@@ -21,6 +21,13 @@ Array = NDArray[Any]
 
 DRAWN_PX = 1024
 """Widths of lines and blurs are told for a sheet this wide."""
+_FINER = 2
+"""Lines are drawn on a canvas this much larger than the sheet."""
+_STROKE_STEPS = 12
+
+_BEARD_HAIRS = 19_000
+_BEARD_DEPTH = 0.033
+"""Head units, some 4 mm: what a full beard stands out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +58,39 @@ class Sheet:
 
     def lines(self, paths: Sequence[tuple[Array, float]], width_px: float = 2.0) -> Array:
         """(h, w) float32 cover of fine lines: each path is (k, 2) head units and its opacity, 0 to 1."""
-        finer, subpixels = 2, 16
-        canvas = np.zeros((self.height_px * finer, self.width_px * finer), np.uint8)
+        canvas = self._canvas()
+        for path, opacity in paths:
+            grey, thickness = self._pen(opacity, width_px)
+            cv2.polylines(canvas, self._on_canvas(path[None]), False, int(grey), thickness, cv2.LINE_AA, 4)
+        return self._drawn(canvas)
+
+    def strokes(self, paths: Array, opacity: Array, width_px: float = 2.0) -> Array:
+        """As `lines`, for thousands at once: ``paths`` (n, k, 2), ``opacity`` (n,), of which it keeps a dozen steps."""
+        canvas = self._canvas()
+        step = np.ceil(opacity * _STROKE_STEPS).astype(int)
+        for number in range(1, _STROKE_STEPS + 1):
+            grey, thickness = self._pen((number - 0.5) / _STROKE_STEPS, width_px)
+            points = self._on_canvas(paths[step == number])
+            cv2.polylines(canvas, points, False, int(grey), thickness, cv2.LINE_AA, 4)
+        return self._drawn(canvas)
+
+    def _canvas(self) -> Array:
+        return np.zeros((self.height_px * _FINER, self.width_px * _FINER), np.uint8)
+
+    def _pen(self, opacity: float, width_px: float) -> tuple[float, int]:
+        """A line cannot be thinner than a pixel: it is paler instead."""
+        wanted = width_px * self.zoom
+        thickness = max(1, round(wanted))
+        return 255 * opacity * min(1.0, wanted / thickness), thickness
+
+    def _on_canvas(self, paths: Array) -> list[Array]:
         scale = np.array(
             [self.width_px / (TEXTURE_X[1] - TEXTURE_X[0]), self.height_px / (TEXTURE_Y[0] - TEXTURE_Y[1])]
         )
-        thickness = width_px * self.zoom
-        for path, opacity in paths:
-            at = (
-                np.stack([path[:, 0] - TEXTURE_X[0], TEXTURE_Y[0] - path[:, 1]], 1)
-                * scale
-                * finer
-                * subpixels
-            )
-            # A line cannot be thinner than a pixel: it is paler instead.
-            grey = int(255 * opacity * min(1.0, thickness / max(1, round(thickness))))
-            points = at.astype(np.int32).reshape(-1, 1, 2)
-            cv2.polylines(canvas, [points], False, grey, max(1, round(thickness)), cv2.LINE_AA, 4)
+        at = np.stack([paths[..., 0] - TEXTURE_X[0], TEXTURE_Y[0] - paths[..., 1]], -1)
+        return list((at * scale * _FINER * 16).astype(np.int32)[:, :, None])
+
+    def _drawn(self, canvas: Array) -> Array:
         size = (self.width_px, self.height_px)
         return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
@@ -249,40 +272,62 @@ def _age_lines(x: Array, y: Array) -> Array:
 
 
 def _full_beard(x: Array, y: Array) -> Array:
-    """(h, w) where a full beard grows: lip, chin and jaw up to the ears."""
+    """(h, w) where a full beard grows: lip, chin and jaw, and a strip before the ears."""
     side = np.abs(x)
-    edge = y + 0.66 * np.clip(0.62 - side, 0, 0.45)
-    jaw = smoothstep(-0.30, -0.60, edge) * smoothstep(-1.20, -1.02, y + 0.12 * side)
-    cheek = smoothstep(0.58, 0.66, side) * smoothstep(0.05, -0.10, y) * smoothstep(-0.95, -0.75, y)
-    lip = smoothstep(-0.455, -0.50, y) * smoothstep(0.34, 0.27, side) * smoothstep(-0.72, -0.66, y)
-    # The ears begin 0.72 from the middle, where they do not hang over the jaw.
+    jaw = smoothstep(-0.28, -0.52, y + 0.66 * np.clip(0.62 - side, 0, 0.45))
+    cheek = smoothstep(0.54, 0.64, side) * smoothstep(0.03, -0.12, y)
+    lip_side = side + 0.55 * np.clip(y + 0.57, 0, 1)
+    lip = smoothstep(-0.455, -0.50, y) * smoothstep(0.33, 0.25, lip_side) * smoothstep(-0.72, -0.66, y)
+    # The ears begin 0.72 from the middle, where they do not hang over the jaw; below the jaw's outline lies the neck.
     not_ear = np.maximum(smoothstep(0.71, 0.67, side), smoothstep(-0.46, -0.56, y))
-    return np.clip(np.maximum(np.maximum(jaw, cheek), lip), 0, 1) * not_ear
+    not_neck = smoothstep(1.22, 0.90, (x / 0.70) ** 2 + (np.minimum(y + 0.45, 0) / 0.69) ** 2)
+    return np.clip(np.maximum(np.maximum(jaw, cheek), lip), 0, 1) * not_ear * not_neck
+
+
+def grow_beard(rig: Rig, style: Style) -> Array:
+    """(n, 3) float32 the rig's positions, the skin under a beard as far out as the beard is thick; at the lips not at all."""
+    if not style.beard:
+        return rig.positions
+    normal = np.zeros_like(rig.positions)
+    raster.normals(rig.positions, np.ascontiguousarray(rig.triangles[SKIN]), normal)
+    x, y, z = rig.positions.T
+    # Behind the strip before the ears lies the ear's own front, which must stay where it is.
+    thick = _full_beard(x, y) * smoothstep(-0.30, -0.50, y) * (z > 0.2) * (rig.vertex_parts == SKIN)
+    at_lips = np.exp(-(((x / 0.36) ** 2 + ((y + 0.62) / 0.15) ** 2) ** 2))
+    thick = thick * (1 - at_lips) * (1 - np.clip(rig.lips * 1.4, 0, 1))
+    return (rig.positions + normal * (_BEARD_DEPTH * style.beard * thick)[:, None]).astype(np.float32)
 
 
 def _paint_beard(style: Style, skin: Array, lips: Array, sheet: Sheet) -> None:
-    """A beard over the skin, in place: a dark ground, then hair by hair, dark ones and fair ones."""
+    """A beard over the skin, in place: a dark ground, then three layers of hair, each with its shadow on what is below."""
     x, y = sheet.x, sheet.y
     where = _full_beard(x, y) * np.clip(1 - 1.6 * sheet.blur(lips, 3), 0, 1)
     rng = np.random.RandomState(21)
-    chance = where.ravel().astype(float)
-    chosen = rng.choice(where.size, 15_000, p=chance / chance.sum())
-    dark: list[tuple[Array, float]] = []
-    fair: list[tuple[Array, float]] = []
-    steps = np.arange(4) / 3
-    for i in chosen:
-        row, column = divmod(int(i), sheet.width_px)
-        px, py = float(x[0, column]), float(y[row, 0])
-        on_lip = py > -0.68 and abs(px) < 0.36
-        lean = (1.15 if on_lip else 0.35) * math.copysign(min(1.0, abs(px) / 0.22), px)
-        angle = math.atan2(-1.0, lean) + rng.normal(0, 0.22) + rng.normal(0, 0.5) * steps
-        reach = rng.uniform(0.03, 0.06) * (0.8 if on_lip else 1.0) * steps
-        path = np.stack([px + reach * np.cos(angle), py + reach * np.sin(angle)], 1)
-        (fair if rng.rand() < 0.55 else dark).append((path, rng.uniform(0.47, 0.92)))
-    roots, tips = linear_bgr(style.hair) * 0.55, linear_bgr(style.hair_tip)
-    _lay(skin, sheet.blur(where, 7) * 0.78 * style.beard, roots)
-    _lay(skin, sheet.lines(dark) * style.beard, roots * 0.8)
-    _lay(skin, sheet.lines(fair) * style.beard, roots * 0.35 + tips * 0.65)
+    chance = where.ravel().astype(float) ** 1.2
+    chosen = rng.choice(where.size, _BEARD_HAIRS, p=chance / chance.sum())
+    row, column = np.divmod(chosen, sheet.width_px)
+    px, py, full = x[0, column], y[row, 0], where.ravel()[chosen]
+    on_lip = (py > -0.68) & (np.abs(px) < 0.36)
+    lean = np.where(on_lip, 1.3, 0.42) * np.sign(px) * np.minimum(1, np.abs(px) / 0.22)
+    # Neighbours lie together: slow waves turn whole tufts.
+    tuft = 0.20 * np.sin(23 * px + 9 * py) + 0.16 * np.sin(41 * py - 17 * px)
+    angle = np.arctan2(-1.0, lean) + tuft + rng.normal(0, 0.14, _BEARD_HAIRS)
+    steps = np.arange(4)[None] / 3
+    bent = angle[:, None] + rng.normal(0, 0.16, (_BEARD_HAIRS, 1)) * steps
+    # At the beard's border hairs are short and thin, so that it ends in skin and not in a line.
+    length = rng.uniform(0.035, 0.062, _BEARD_HAIRS) * np.where(on_lip, 0.75, 1.0) * (0.4 + 0.6 * full)
+    reach = length[:, None] * steps
+    paths = np.stack([px[:, None] + reach * np.cos(bent), py[:, None] + reach * np.sin(bent)], -1)
+    opacity = rng.uniform(0.5, 0.95, _BEARD_HAIRS) * (0.35 + 0.65 * full)
+    roots, tips = linear_bgr(style.hair), linear_bgr(style.hair_tip)
+    _lay(skin, sheet.blur(where, 9) ** 1.3 * 0.80 * style.beard, roots * 0.40)
+    tones = (roots * 0.55, roots * 0.75 + tips * 0.18, roots * 0.25 + tips * 0.75)
+    for first, end, tone in zip((0.0, 0.42, 0.76), (0.42, 0.76, 1.0), tones, strict=True):
+        part = slice(int(first * _BEARD_HAIRS), int(end * _BEARD_HAIRS))
+        drawn = sheet.strokes(paths[part], opacity[part], 1.4)
+        shadow = sheet.blur(np.roll(drawn, (1, 1), (0, 1)), 1.0)
+        _lay(skin, np.clip(0.75 * style.beard * shadow, 0, 1), roots * 0.20)
+        _lay(skin, np.clip(1.15 * style.beard * drawn, 0, 1), tone)
 
 
 def _lips(rig: Rig, sheet: Sheet) -> Array:

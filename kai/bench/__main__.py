@@ -20,6 +20,7 @@ PARTS = {
     "capacity": "how many talks the engine carries at once, and what they cost",
     "brain": "time to connect to a Realtime brain, our delay of its sound, interrupt to silence",
     "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
+    "style": "another colour, haircut or character while Kai talks: seconds until it shows, pictures a second meanwhile",
     "avatar": "sound against picture and interruption with the cloud face, the local LiveAvatar in HeyGen's place",
     "face": "the rendered face's pixels, followed by MediaPipe: lips, closures, blinks, cost; and whether its gates hold",
 }

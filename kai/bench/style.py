@@ -1,0 +1,285 @@
+"""Another look while Kai talks: from the change in the sidebar to the first picture that shows it, in a browser.
+
+The sidebar is operated as a person does it, and the change is timed from the press that takes it. What the page shows is
+read from its video's pixels: a property is shown when the part of the picture where it lies has gone a quarter of its way to
+the new look, which is a tenth of a second into the cross-fade. The app begins as it is right after its installation: the
+characters are baked, and nothing that a person mixed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from kai.avatar.cache import baked_path, load_or_bake, shape_path
+from kai.avatar.jit_cache import build_folder, cache_root
+from kai.avatar.ladder import SUPERSAMPLES
+from kai.avatar.style import CHARACTERS
+from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.bench.talk import find_chromium
+from kai.compose import FACE_SIZES_PX
+from kai.ui import texts
+
+QUESTION: Final = "Does my voice leave this computer?"
+"""The local mind has one answer to it, and a long one: some eleven seconds."""
+BEFORE_S: Final = 1.0
+SETTLED_S: Final = 1.0
+"""The look of the last second that was watched is the new one."""
+SHOWN_SHARE: Final = 0.25
+SHOWN_FRAMES: Final = 5
+"""So many pictures in a row: lips and lids move, too."""
+GRID: Final = 8
+
+BAR_COLOUR_S: Final = 1.5
+BAR_OTHER_S: Final = 5.0
+BAR_FRAMES_PER_S: Final = 20.0
+
+WATCHED_COLOUR_S: Final = 3.5
+WATCHED_OTHER_S: Final = 7.5
+
+BAKED: Final = ("kai", "mara")
+"""The characters that the bench shows."""
+
+Box = tuple[float, float, float, float]
+_WHOLE: Final[Box] = (0, 0, 512, 512)
+
+COLOURS: Final[dict[str, tuple[str, Box]]] = {
+    "cloth": ("#e8e8", (20, 480, 140, 510)),
+    "iris": ("#20d0", (190, 232, 230, 256)),
+    "lip": ("#3050", (222, 333, 288, 352)),
+    "brow": ("#d030", (172, 203, 228, 228)),
+    "hair": ("#d8c0", (180, 70, 330, 125)),
+    "background": ("#6020", (0, 0, 70, 90)),
+    "accent": ("#ff20", (200, 452, 330, 482)),
+    "skin": ("#6fa8", (180, 255, 235, 300)),
+}
+"""Of each colour the first four digits of one that is plainly another (the last two are of this run: nobody has baked it),
+and where Kai's shows in a picture of 512x512."""
+
+# In the media component's frame: of every picture a coarse look at one part of it, with its time.
+_LOOK_JS = """
+(grid) => {
+  if (window.__kaiLooks) return;
+  const L = window.__kaiLooks = { box: null, seen: [] };
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = grid;
+  const pen = canvas.getContext('2d', { willReadFrequently: true });
+  pen.imageSmoothingQuality = 'medium';
+  const look = (video) => {
+    const at = performance.timeOrigin + performance.now();
+    let cells = null;
+    if (L.box) {
+      const [x0, y0, x1, y1] = L.box.map((v) => v * video.videoWidth / 512);
+      pen.drawImage(video, x0, y0, x1 - x0, y1 - y0, 0, 0, grid, grid);
+      cells = Array.from(pen.getImageData(0, 0, grid, grid).data);
+    }
+    L.seen.push([at, cells]);
+    video.requestVideoFrameCallback(() => look(video));
+  };
+  const video = document.querySelector('video');
+  video.requestVideoFrameCallback(() => look(video));
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: ``prepare`` does all of it but the press that takes it, which is ``take``."""
+
+    name: str
+    box: Box
+    is_colour: bool
+    prepare: Callable[[Visitor], None]
+    take: Callable[[Visitor], None]
+
+
+def run() -> dict[str, Any]:
+    """Of each change the seconds until it shows, and the pictures a second from the change to a second after."""
+    figures: dict[str, Any] = {
+        "bar_colour_s": BAR_COLOUR_S,
+        "bar_other_s": BAR_OTHER_S,
+        "bar_frames_per_s": BAR_FRAMES_PER_S,
+    }
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
+        as_installed(Path(folder))
+        with AppProcess(env={"KAI_CACHE_DIR": folder}) as app, visitor(find_chromium()) as person:
+            app.wait_ready()
+            person.open(app.url)
+            person.start()
+            person.wait_picture(60)
+            person.wait_state("Listening", 60)
+            frame = person.media_frame()
+            assert frame is not None
+            frame.evaluate(_LOOK_JS, GRID)
+            # The baker's process is started after ten seconds of pictures; a person takes as long to find the style.
+            person.page.wait_for_timeout(15_000)
+            for change in changes():
+                found[change.name] = measured(person, change)
+            # On a machine that is taken the face may have been given up, and what follows is a still picture.
+            banner = person.page.locator(".banner .message")
+            figures["told_by_the_page"] = banner.inner_text() if banner.is_visible() else ""
+    for name, told in found.items():
+        figures |= {f"{name}_{what}": value for what, value in told.items()}
+    colours = [found[name]["shows_after_s"] for name in COLOURS]
+    others = [told["shows_after_s"] for name, told in found.items() if name not in COLOURS]
+    rates = [told["frames_per_s"] for told in found.values()]
+    figures["worst_colour_s"] = worst(colours)
+    figures["worst_other_s"] = worst(others)
+    figures["fewest_frames_per_s"] = min(rates)
+    return figures
+
+
+def worst(times_s: list[float | None]) -> float | None:
+    """The longest; ``None`` where one never came."""
+    known = [time_s for time_s in times_s if time_s is not None]
+    return max(known) if len(known) == len(times_s) else None
+
+
+def as_installed(folder: Path) -> None:
+    """A cache folder with what the installation makes: compiled kernels and baked characters."""
+    kernels = build_folder()
+    if kernels.exists():
+        (folder / "kernels").mkdir()
+        shutil.copytree(kernels, folder / kernels.relative_to(cache_root()), dirs_exist_ok=True)
+    (folder / "faces").mkdir()
+    size_px = FACE_SIZES_PX["standard"]
+    for own in (CHARACTERS[name] for name in BAKED):
+        for supersample in SUPERSAMPLES:
+            load_or_bake(own, *size_px, supersample)
+            for kept in (
+                baked_path(own, *size_px, supersample),
+                shape_path(own.mesh, own.hairstyle, *size_px, supersample),
+            ):
+                if kept.exists():
+                    (folder / "faces" / kept.name).symlink_to(kept)
+
+
+# ------------------------------------------------------------------ the changes
+
+
+def changes() -> list[Change]:
+    """Each colour once, two haircuts, and another character."""
+    of_this_run = secrets.token_hex(1)
+    return [
+        *(a_colour(name, start + of_this_run, box) for name, (start, box) in COLOURS.items()),
+        *(a_haircut(name) for name in ("long", "bob")),
+        a_character("mara"),
+    ]
+
+
+def a_colour(name: str, colour: str, box: Box) -> Change:
+    """The colour is typed into its picker; the picker's closing takes it."""
+
+    def prepare(person: Visitor) -> None:
+        open_style(person)
+        picker = person.page.get_by_test_id("stColorPicker").filter(has_text=texts.STYLE_COLOURS[name])
+        picker.get_by_test_id("stColorPickerBlock").click()
+        field = person.page.get_by_test_id("stColorPickerPopover").locator("input").first
+        field.fill(colour)
+        field.press("Enter")
+
+    def take(person: Visitor) -> None:
+        person.page.get_by_test_id("stPopoverBody").click(position={"x": 5, "y": 5})
+
+    return Change(name, box, True, prepare, take)
+
+
+def a_haircut(hairstyle: str) -> Change:
+    """A haircut, from the list in the style."""
+
+    def prepare(person: Visitor) -> None:
+        open_style(person)
+        person.page.get_by_role("combobox", name=texts.STYLE_HAIR).click()
+
+    def take(person: Visitor) -> None:
+        person.page.get_by_role("option", name=texts.HAIRSTYLE_NAMES[hairstyle], exact=True).click()
+
+    return Change(f"haircut_{hairstyle}", _WHOLE, False, prepare, take)
+
+
+def a_character(name: str) -> Change:
+    """Another character, by its button."""
+
+    def take(person: Visitor) -> None:
+        person.page.get_by_role("radio", name=texts.CHARACTER_NAMES[name], exact=True).click()
+
+    return Change(f"character_{name}", _WHOLE, False, close_style, take)
+
+
+def open_style(person: Visitor) -> None:
+    """Have the style's controls in sight."""
+    if not person.page.get_by_test_id("stColorPicker").first.is_visible():
+        person.page.get_by_role("button", name=texts.STYLE).click()
+        person.page.get_by_test_id("stColorPicker").first.wait_for(timeout=5000)
+
+
+def close_style(person: Visitor) -> None:
+    """Put the style's controls away."""
+    if person.page.get_by_test_id("stColorPicker").first.is_visible():
+        person.page.keyboard.press("Escape")
+
+
+# ------------------------------------------------------------------ what the page shows
+
+
+def measured(person: Visitor, change: Change) -> dict[str, Any]:
+    """Makes the change while Kai speaks, and reads from the pictures when it showed."""
+    person.say(QUESTION)
+    person.wait_state("Speaking", 20)
+    frame = person.media_frame()
+    assert frame is not None
+    change.prepare(person)
+    frame.evaluate(
+        "(box) => { const L = window.__kaiLooks; L.box = box; L.seen.length = 0; }", list(change.box)
+    )
+    person.page.wait_for_timeout(BEFORE_S * 1000)
+    taken_ms = time.time() * 1000
+    change.take(person)
+    watched_s = WATCHED_COLOUR_S if change.is_colour else WATCHED_OTHER_S
+    spoke_s = 0.0
+    while (now_s := time.time() - taken_ms / 1000) < watched_s:
+        if "speaking" in person.state_word().lower():
+            spoke_s = now_s
+        person.page.wait_for_timeout(250)
+    seen = frame.evaluate("() => window.__kaiLooks.seen.splice(0)")
+    shown_s = shows_after_s(seen, taken_ms, change.is_colour)
+    until_ms = taken_ms + 1000 * min(watched_s, (shown_s or watched_s) + 1.0)
+    at_ms = np.array([at for at, _ in seen if taken_ms - 100 < at < until_ms])
+    return {
+        "shows_after_s": shown_s,
+        "frames_per_s": round(float((len(at_ms) - 1) / (at_ms[-1] - at_ms[0]) * 1000), 1),
+        "longest_gap_ms": round(float(np.diff(at_ms).max())),
+        "kai_spoke_for_s": round(spoke_s, 1),
+    }
+
+
+def shows_after_s(
+    seen: Sequence[tuple[float, list[int] | None]], taken_ms: float, is_colour: bool
+) -> float | None:
+    """From the change to the first picture that shows it; ``None`` where the pictures do not tell."""
+    looks = [(at, cells) for at, cells in seen if cells is not None]
+    at_ms = np.array([at for at, _ in looks])
+    cells = np.array([cells for _, cells in looks], float).reshape(len(looks), -1, 4)[..., :3]
+    if is_colour:
+        # Red and blue against green: an open mouth and a shadow are darker, and of much the same colour.
+        cells = cells[..., [0, 2]] - cells[..., 1:2]
+    cells = cells.reshape(len(looks), -1)
+    before, after = cells[at_ms < taken_ms], cells[at_ms > at_ms[-1] - SETTLED_S * 1000]
+    way = np.median(after, 0) - np.median(before, 0)
+    share = (cells - np.median(before, 0)) @ way / max(float(way @ way), 1e-9)
+    is_shown = (share > SHOWN_SHARE) & (at_ms > taken_ms)
+    if np.percentile(share[at_ms < taken_ms], 90) > SHOWN_SHARE:
+        return None
+    for i in range(len(is_shown) - SHOWN_FRAMES + 1):
+        if is_shown[i : i + SHOWN_FRAMES].all():
+            return round((float(at_ms[i]) - taken_ms) / 1000, 2)
+    return None
