@@ -33,11 +33,14 @@ from kai.avatar.hearing import FUTURE_ROWS, PAST_ROWS, WINDOW_SAMPLES, Features,
 from kai.avatar.lipsync import ROW_SAMPLES, shares_from_marks
 from kai.avatar.rig import DATA_DIR
 from kai.avatar.visemes import INDEX, VISEMES
+from kai.bench.face import OPENINGS
 from kai.bench.face_lips import score
 from kai.bench.face_takes import (
     ESPEAK_VOICES,
     FLITE_VOICES,
+    RATE_HZ,
     Take,
+    blended_take,
     engine_take,
     engine_voices,
     espeak_take,
@@ -50,17 +53,30 @@ Array = NDArray[Any]
 
 SEED = 20
 HELD_OUT = ("george", "flite rms", "espeak en-gb+m7")
-HIDDEN = (160, 80)
-EPOCHS = 8
+HIDDEN = (256, 128)
+EPOCHS = 7
 BATCH = 512
 COPIES = 3
 """Disturbed copies of each take, besides itself."""
 NOISE = 0.15
 """Added to what the network sees while it learns, in deviations: it must not lean on any one band."""
-KEPT_SHARE = 0.55
-"""Of the rows: neighbours are much alike."""
-SENTENCES_OF = {"heart": 60, "flite": 50, "espeak": 25}
-SENTENCES_EACH = 30
+DROPPED_SHARE = 0.2
+"""Of the hidden units, at random while it learns, for the same reason."""
+OPENING_WEIGHT = 10.0
+"""Of the squared error of the mouth's opening, beside cross-entropy: to take one wide vowel for another is no great harm."""
+WEIGHTS_KEPT = 0.999
+"""From step to step, by the running mean of the weights, which hears strangers better than the last weights do."""
+KEPT_SHARES = {"flite": 0.5, "espeak": 0.5, "flite crowd": 0.35, "espeak crowd": 0.35}
+"""Of the rows, as neighbours are much alike, and so that the older programs do not outweigh the other voices."""
+SENTENCES_OF = {
+    "heart": 60,
+    "blend": 40,
+    "flite": 50,
+    "flite crowd": 120,
+    "espeak": 25,
+    "espeak crowd": 200,
+}
+SENTENCES_EACH = 20
 """Of every other voice, and of `HELD_OUT` ones `SENTENCES_HELD_OUT`."""
 SENTENCES_HELD_OUT = 12
 
@@ -70,6 +86,13 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+ESPEAK_ACCENTS = words("en-us en-gb en-gb-x-rp en-gb-scotland en-029 en-us-nyc en-gb-x-gbclan en-gb-x-gbcwmd")
+ESPEAK_THROATS = words(
+    "f1 f2 f4 f5 m1 m2 m3 m4 m5 m6 m8 Alicia Andrea Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike "
+    "adam anika antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa gustave iven john klatt linda "
+    "marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby steph travis victor zac"
+)
+"""Of espeak-ng's variants those that are people, without the one that `HELD_OUT` names."""
 NOUNS = words(
     "boat table river window mother father butcher garden jacket thumb village weather measure picture church bridge "
     "paper battle finger shoulder breath leather ocean monkey bubble camp lamp pump map cup tape rope sheep ship shoe "
@@ -129,11 +152,17 @@ def sentences(rng: np.random.RandomState, count: int) -> list[str]:
 # ------------------------------------------------------------------ speech
 
 
-def speakers() -> dict[str, Callable[[str, np.random.RandomState], Take]]:
-    """Every voice that is installed, each as a function that says a text at a pace of its own."""
-    found: dict[str, Callable[[str, np.random.RandomState], Take]] = {}
+Say = Callable[[str, np.random.RandomState], Take]
+
+
+def speakers() -> dict[str, Say]:
+    """Every voice that is installed, each as a function that says a text at a pace of its own; and crowds, in which
+    somebody else says each text."""
+    found: dict[str, Say] = {}
     for voice in engine_voices():
         found[voice] = lambda text, rng, v=voice: engine_take(v, text, rng.uniform(0.85, 1.25))
+    if len(found) > 1:
+        found["blend"] = blend
     if has_programs():
         for voice in FLITE_VOICES:
             found[f"flite {voice}"] = lambda text, rng, v=voice: flite_take(v, text, rng.uniform(0.8, 1.15))
@@ -141,12 +170,37 @@ def speakers() -> dict[str, Callable[[str, np.random.RandomState], Take]]:
             found[f"espeak {voice}"] = lambda text, rng, v=voice: espeak_take(
                 v, text, rng.randint(140, 190), rng.randint(35, 65)
             )
+        found["flite crowd"] = flite_crowd
+        found["espeak crowd"] = espeak_crowd
     return found
 
 
-def takes_of(voice: str, say: Callable[[str, np.random.RandomState], Take], folder: Path) -> list[Take]:
+def blend(text: str, rng: np.random.RandomState) -> Take:
+    """Some of the engine's extra voices in one, in any shares."""
+    voices = [voice for voice in rng.permutation(engine_voices()[1:]) if voice not in HELD_OUT]
+    shares = rng.dirichlet(np.ones(len(voices)))
+    return blended_take(
+        {str(v): float(share) for v, share in zip(voices, shares, strict=True)}, text, rng.uniform(0.75, 1.35)
+    )
+
+
+def flite_crowd(text: str, rng: np.random.RandomState) -> Take:
+    """One of flite's voices at a pitch that is not its own."""
+    voice = str(rng.choice([v for v in (*FLITE_VOICES, "kal") if f"flite {v}" not in HELD_OUT]))
+    return flite_take(
+        voice, text, rng.uniform(0.7, 1.3), round(float(np.exp(rng.uniform(np.log(70), np.log(240)))), 1)
+    )
+
+
+def espeak_crowd(text: str, rng: np.random.RandomState) -> Take:
+    """An accent and a throat of espeak-ng's many."""
+    voice = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(ESPEAK_THROATS)}"
+    return espeak_take(voice, text, rng.randint(120, 210), rng.randint(10, 90))
+
+
+def takes_of(voice: str, say: Say, folder: Path) -> list[Take]:
     """What a voice says; kept in the folder, as speaking takes longer than learning."""
-    count = SENTENCES_OF.get(voice.split()[0], SENTENCES_EACH)
+    count = SENTENCES_OF.get(voice, SENTENCES_OF.get(voice.split()[0], SENTENCES_EACH))
     count = SENTENCES_HELD_OUT if voice in HELD_OUT else count
     path = folder / f"{voice.replace(' ', '-')}-{SEED}-{count}.npz"
     # The sentences differ from voice to voice, and do not depend on which other voices there are.
@@ -173,16 +227,39 @@ def takes_of(voice: str, say: Callable[[str, np.random.RandomState], Take], fold
 
 
 def disturb(take: Take, rng: np.random.RandomState) -> Take:
-    """The same words by another throat (resampled), another microphone (tilted), nearer or farther, in noise."""
+    """The same words by another throat (resampled), in another room by another microphone, nearer or farther, in noise."""
     factor = rng.uniform(0.77, 1.30)
     sound = take.pcm.astype(np.float32) / 32768
-    sound = np.interp(np.arange(0, len(sound) - 1, factor), np.arange(len(sound)), sound).astype(np.float32)
+    sound = np.interp(np.arange(0, len(sound) - 1, factor), np.arange(len(sound)), sound)
+    sound = colour(sound, rng).astype(np.float32)
     tilt = rng.uniform(-0.5, 0.5)
     sound[1:] -= tilt * sound[:-1]
     sound *= 10 ** (rng.uniform(-14, 6) / 20)
-    sound += rng.standard_normal(len(sound)).astype(np.float32) * 10 ** (rng.uniform(-75, -45) / 20)
+    sound += rng.standard_normal(len(sound)).astype(np.float32) * 10 ** (rng.uniform(-75, -40) / 20)
     marks = tuple((v, round(a / factor), round(b / factor)) for v, a, b in take.visemes)
     return Take(take.voice, take.text, np.clip(sound * 32768, -32768, 32767).astype(np.int16), marks)
+
+
+def colour(sound: Array, rng: np.random.RandomState) -> Array:
+    """A sound through uneven microphones; now and then through a codec's low-pass, without bass, or with an echo."""
+    size = 1 << (len(sound) + RATE_HZ // 2).bit_length()
+    hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
+    mel = np.log1p(hz / 700)
+    gain_db = np.interp(mel, np.linspace(0, mel[-1], 7), rng.uniform(-6, 6, 7))
+    if rng.rand() < 0.35:
+        cut_hz = np.exp(rng.uniform(np.log(3400), np.log(8000)))
+        gain_db -= 60 * np.clip((hz / cut_hz - 1) * 12, 0, 1)
+    if rng.rand() < 0.2:
+        gain_db -= 30 * np.clip(1 - hz / rng.uniform(80, 350), 0, 1)
+    spectrum = np.fft.rfft(sound, size) * 10 ** (gain_db / 20)
+    if rng.rand() < 0.35:
+        decay_s = rng.uniform(0.08, 0.5)
+        at_s = np.arange(int(decay_s * RATE_HZ * 0.7)) / RATE_HZ
+        echo = rng.standard_normal(len(at_s)) * np.exp(-6.9 * at_s / decay_s)
+        echo *= 10 ** (rng.uniform(-22, -6) / 20) / np.linalg.norm(echo)
+        echo[0] = 1
+        spectrum *= np.fft.rfft(echo, size)
+    return np.fft.irfft(spectrum, size)[: len(sound)]
 
 
 def features(take: Take, band_mean: Array) -> tuple[Array, Array]:
@@ -194,13 +271,6 @@ def features(take: Take, band_mean: Array) -> tuple[Array, Array]:
     shares, _ = shares_from_marks(take.visemes, 0, len(rows))
     labels = np.where(shares.sum(1) > 0, shares.argmax(1), INDEX["sil"])
     return rows, labels
-
-
-def windows(rows: Array) -> Array:
-    """(n, 312) what the network sees for each row."""
-    padded = np.pad(rows, ((PAST_ROWS, FUTURE_ROWS), (0, 0)), "edge")
-    seen = np.lib.stride_tricks.sliding_window_view(padded, PAST_ROWS + 1 + FUTURE_ROWS, axis=0)
-    return seen.transpose(0, 2, 1).reshape(len(rows), -1)
 
 
 def mean_bands(takes: list[Take]) -> Array:
@@ -217,9 +287,12 @@ def mean_bands(takes: list[Take]) -> Array:
 # ------------------------------------------------------------------ learning
 
 
+OPENING = np.array([OPENINGS[viseme] for viseme in VISEMES], np.float32)
+
+
 @dataclass(slots=True)
 class Learner:
-    """A network of ReLU layers and a softmax, learnt by Adam on cross-entropy."""
+    """A network of ReLU layers and a softmax, learnt by Adam on cross-entropy and on the mouth's opening."""
 
     weights: list[Array]
     biases: list[Array]
@@ -232,67 +305,90 @@ class Learner:
             [np.zeros(pair[1], np.float32) for pair in pairs],
         )
 
-    def learn(self, inputs: Array, labels: Array, rng: np.random.RandomState) -> None:
+    def learn(self, see: Callable[[Array], Array], labels: Array, rng: np.random.RandomState) -> None:
+        """Learns the (n,) labels of what ``see`` gives for some of their indices; ends with the weights' running mean."""
         parameters = self.weights + self.biases
         first = [np.zeros_like(p) for p in parameters]
         second = [np.zeros_like(p) for p in parameters]
-        step, steps = 0, EPOCHS * (len(inputs) // BATCH)
+        means = [p.copy() for p in parameters]
+        step, steps = 0, EPOCHS * (len(labels) // BATCH)
         for epoch in range(EPOCHS):
-            order, lost = rng.permutation(len(inputs)), 0.0
+            order, lost = rng.permutation(len(labels)), 0.0
             for start in range(0, len(order) - BATCH + 1, BATCH):
                 chosen = order[start : start + BATCH]
-                noise = rng.standard_normal((BATCH, inputs.shape[1])).astype(np.float32)
-                loss, gradients = self._gradients(inputs[chosen] + NOISE * noise, labels[chosen])
+                inputs = see(chosen)
+                inputs += NOISE * rng.standard_normal(inputs.shape).astype(np.float32)
+                loss, gradients = self._gradients(inputs, labels[chosen], rng)
                 lost += loss
                 step += 1
-                rate = 2e-3 * min(1.0, 2.5 * (1 - step / (steps + 1)))
-                for p, g, m, v in zip(parameters, gradients, first, second, strict=True):
+                rate = 2e-3 * min(1.0, step / 200, 2.5 * (1 - step / (steps + 1)))
+                for p, g, m, v, mean in zip(parameters, gradients, first, second, means, strict=True):
                     m += 0.1 * (g - m)
                     v += 0.001 * (g * g - v)
                     p -= rate * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+                    mean += (1 - min(WEIGHTS_KEPT, step / (step + 10))) * (p - mean)
             print(f"epoch {epoch + 1}: loss {lost / (len(order) // BATCH):.3f}", flush=True)
+        for p, mean in zip(parameters, means, strict=True):
+            p[...] = mean
 
-    def _gradients(self, inputs: Array, labels: Array) -> tuple[float, list[Array]]:
-        layers = [inputs]
+    def _gradients(
+        self, inputs: Array, labels: Array, rng: np.random.RandomState
+    ) -> tuple[float, list[Array]]:
+        layers, kept = [inputs], [np.ones(1, np.float32)]
         for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            layers.append(np.maximum(layers[-1] @ w + b, 0))
+            h = np.maximum(layers[-1] @ w + b, 0)
+            kept.append((rng.random_sample(h.shape) > DROPPED_SHARE).astype(np.float32) / (1 - DROPPED_SHARE))
+            layers.append(h * kept[-1])
         scores = layers[-1] @ self.weights[-1] + self.biases[-1]
         scores -= scores.max(1, keepdims=True)
         shares = np.exp(scores)
         shares /= shares.sum(1, keepdims=True)
         picked = shares[np.arange(len(labels)), labels]
-        back = shares
+        heard = (shares @ OPENING)[:, None]
+        too_wide = heard - OPENING[labels][:, None]
+        back = shares + 2 * OPENING_WEIGHT * too_wide * shares * (OPENING - heard)
         back[np.arange(len(labels)), labels] -= 1
         back /= len(labels)
         by_weight: list[Array] = []
         by_bias: list[Array] = []
         for i in range(len(self.weights) - 1, -1, -1):
-            by_weight.insert(0, layers[i].T @ back + 3e-4 / len(labels) * self.weights[i])
+            by_weight.insert(0, layers[i].T @ back)
             by_bias.insert(0, back.sum(0))
             if i:
-                back = (back @ self.weights[i].T) * (layers[i] > 0)
-        return float(-np.log(picked + 1e-9).mean()), by_weight + by_bias
+                back = (back @ self.weights[i].T) * (layers[i] > 0) * kept[i]
+        loss = -np.log(picked + 1e-9).mean() + OPENING_WEIGHT * (too_wide**2).mean()
+        return float(loss), by_weight + by_bias
 
 
 def train(takes: list[Take]) -> VisemeNet:
     """The network for these takes."""
     rng = np.random.RandomState(SEED)
     band_mean = mean_bands(takes).astype(np.float32)
-    inputs: list[Array] = []
-    labels: list[Array] = []
+    all_rows: list[Array] = []
+    all_labels: list[Array] = []
+    all_starts: list[Array] = []
+    at = 0
     for take in takes:
+        share = KEPT_SHARES.get(take.voice, KEPT_SHARES.get(take.voice.split()[0], 1.0))
         for copy in range(COPIES + 1):
-            rows, truth = features(disturb(take, rng) if copy else take, band_mean)
-            kept = rng.rand(len(rows)) < KEPT_SHARE
-            inputs.append(windows(rows)[kept])
-            labels.append(truth[kept])
-    seen, told = np.concatenate(inputs), np.concatenate(labels)
-    mean, deviation = seen.mean(0), seen.std(0) + np.float32(1e-3)
-    seen -= mean
-    seen /= deviation
-    print(f"{len(seen)} rows of {len(takes)} takes", flush=True)
-    learner = Learner.begin((seen.shape[1], *HIDDEN, len(VISEMES)), rng)
-    learner.learn(seen, told, rng)
+            rows, labels = features(disturb(take, rng) if copy else take, band_mean)
+            kept = rng.rand(len(rows)) < share
+            all_rows.append(np.pad(rows, ((PAST_ROWS, FUTURE_ROWS), (0, 0)), "edge"))
+            all_labels.append(labels[kept])
+            all_starts.append(at + np.flatnonzero(kept))
+            at += len(all_rows[-1])
+    rows, labels, starts = np.concatenate(all_rows), np.concatenate(all_labels), np.concatenate(all_starts)
+    span = np.arange(PAST_ROWS + 1 + FUTURE_ROWS)
+
+    def windows(chosen: Array) -> Array:
+        """(n, 312) what the network sees for each of the chosen rows."""
+        return rows[starts[chosen][:, None] + span].reshape(len(chosen), -1)
+
+    some = windows(rng.permutation(len(starts))[:60_000])
+    mean, deviation = some.mean(0), some.std(0) + np.float32(1e-3)
+    print(f"{len(starts)} rows of {len(takes)} takes", flush=True)
+    learner = Learner.begin((some.shape[1], *HIDDEN, len(VISEMES)), rng)
+    learner.learn(lambda chosen: (windows(chosen) - mean) / deviation, labels, rng)
     layers = tuple(zip(learner.weights, learner.biases, strict=True))
     return VisemeNet(mean, deviation, band_mean, layers)
 

@@ -73,7 +73,8 @@ def _shape(soft: Array, lips_shut: Array, lip_on_teeth: Array, loudness: Array) 
     shares = soft.copy()
     shares[:, _PP], shares[:, _FF] = lips_shut, lip_on_teeth
     shut = np.clip(lips_shut * 1.5, 0, 1)
-    shares *= 1 - 0.98 * np.clip((shut - 0.25) / 0.5, 0, 1)[:, None]
+    # A p, b or m that is but a quarter likely leaves the mouth to the rest.
+    shares *= 1 - 0.98 * np.clip((shut - 0.4) / 0.5, 0, 1)[:, None]
     shares[:, _PP] = np.maximum(lips_shut, shut)
     biting = np.clip(lip_on_teeth * 1.3, 0, 1)
     kept = shares[:, _FF].copy()

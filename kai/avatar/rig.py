@@ -28,7 +28,7 @@ SHA256 = {
     "ines.npz": "a09d9bb08eb122a184150f5e074e6e0bbed15bc3e5b3d9ef7a505216e5568ceb",
     "kai.npz": "eb38adc764d0e077c80fb5ae4bc5991506c69d6a516f30d0eab7a23d87febe75",
     "mara.npz": "5f76ea089141d4663f681c04944136c839f7bcb76aa429d872e6fe744714706d",
-    "visemes.npz": "88efe7a7ac68ab12e575985c2e0203177f2938d0c7a8d570af6302d6a8a5229e",
+    "visemes.npz": "0d62b0167c66c2d898ac1df1521f95daa8648e7cf3e0593dc744de9ef0830ac5",
 }
 
 SKIN, UPPER_TEETH, LOWER_TEETH, TONGUE, LASHES = range(5)

@@ -145,14 +145,27 @@ def _speakers() -> Mapping[str, Speaker]:
 
 def engine_take(voice: str, text: str, speed: float = 1.0) -> Take:
     """The engine's voice saying a text; what stands between its clauses is silence."""
+    return _said(voice, text, _speakers()[voice], speed)
+
+
+def _said(voice: str, text: str, speaker: Speaker, speed: float) -> Take:
     sound: list[NDArray[np.int16]] = []
     visemes: list[Span] = []
     at = 0
-    for clause in _speakers()[voice].stream(text, speed):
+    for clause in speaker.stream(text, speed):
         sound.append(clause.pcm)
         visemes += [(v.viseme, at + v.start_sample, at + v.end_sample) for v in clause.visemes]
         at += len(clause.pcm)
     return Take(voice, text, np.concatenate(sound), tuple(visemes))
+
+
+def blended_take(shares: Mapping[str, float], text: str, speed: float = 1.0) -> Take:
+    """One of the engine's extra voices blended with others: a throat that nobody has. The first one's accent is spoken."""
+    from kai.engine.speech.kokoro import KokoroVoice
+
+    voices = {voice: _speakers()[voice] for voice in shares}
+    blended = KokoroVoice.blended([(v, shares[k]) for k, v in voices.items() if isinstance(v, KokoroVoice)])
+    return _said("blend", text, blended, speed)
 
 
 def has_programs() -> bool:
@@ -160,11 +173,13 @@ def has_programs() -> bool:
     return which("flite") is not None and which("espeak-ng") is not None
 
 
-def flite_take(voice: str, text: str, stretch: float = 1.0) -> Take:
-    """flite saying a text; its durations are its own."""
+def flite_take(voice: str, text: str, stretch: float = 1.0, pitch_hz: float | None = None) -> Take:
+    """flite saying a text, at its own pitch or another one; its durations are its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "said.wav"
         command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-psdur"]
+        if pitch_hz is not None:
+            command += ["--setf", f"int_f0_target_mean={pitch_hz}"]
         told = subprocess.run(
             [*command, "-t", text, "-o", str(path)], capture_output=True, text=True, check=True
         ).stdout

@@ -126,8 +126,8 @@ def test_shares_are_shares(net: VisemeNet) -> None:
 def test_lips_follow_people_who_were_never_heard_before(net: VisemeNet) -> None:
     """Their true mouths are known by alignment only, which is right about five times in six; so the floors are low."""
     found = score(list(recording_takes()), net)
-    assert found.agreement > 0.40
-    assert found.correlation > 0.50
+    assert found.agreement > 0.45
+    assert found.correlation > 0.60
     assert abs(found.lag_ms) <= 20
     assert found.closed_share > 0.75
 

@@ -44,6 +44,13 @@ class KokoroVoice(PhonemeVoice):
         self._session = session
         self._styles = styles
 
+    @classmethod
+    def blended(cls, parts: Sequence[tuple[KokoroVoice, float]]) -> KokoroVoice:
+        """A voice between some, with a share of each; it speaks with the first one's accent."""
+        first = parts[0][0]
+        styles = sum(voice._styles.astype(np.float32) * share for voice, share in parts)
+        return cls(first._session, np.asarray(styles, np.float16), first._vocabulary, first._pronouncer)
+
     def _render(self, ids: Sequence[int], speed: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         style = self._styles[min(len(ids) - 2, len(self._styles)) - 1].astype(np.float32)
         wave, durations = run_session(
