@@ -49,7 +49,7 @@ SHIPPED = (
     Piece(
         "Lip-sync network",
         "`kai/avatar/data/visemes.npz`",
-        "The Kai authors; trained on synthetic speech and on public-domain recordings",
+        "The Kai authors; trained on synthetic speech",
         "MIT, as Kai",
     ),
     Piece(

@@ -334,10 +334,9 @@ def _ends(
                     took_s, heard = decode(event.audio)
                     held_from_s = now_s + took_s
                     pause_ms = silence_ms
-                    is_request = heard.is_speech and kit.mind.is_request(heard.text)
                     if is_unfinished(heard.text):
                         pause_ms = unfinished_ms
-                    elif is_whole(heard, kit.judge_ending(event.audio), is_request=is_request):
+                    elif is_whole(heard, kit.judge_ending(event.audio), kit.mind.is_request):
                         pause_ms = finished_ms
                 case SpeechResumed():
                     held_from_s = np.inf

@@ -501,14 +501,12 @@ class Conversation:
         if guess.cancelled():
             return
         heard = guess.result()
-        is_request = heard.is_speech and await self._workers.speak(
-            partial(self._speech.mind.is_request, heard.text)
-        )
+        does_end = await self._workers.speak(partial(is_whole, heard, ending, self._speech.mind.is_request))
         if self._turn is not turn or turn.guess is not guess or self._detector is None:
             return
         if is_unfinished(heard.text):
             self._detector.hold(rules.unfinished_silence_ms)
-        elif is_whole(heard, ending, is_request=is_request):
+        elif does_end:
             self._detector.hold(rules.finished_silence_ms)
 
     def _end_turn(self, audio_end_ms: int, audio: Float32 | None) -> None:

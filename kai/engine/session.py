@@ -65,8 +65,8 @@ DEFAULT: Final = SessionConfig(
 #: plainly unfinished. People pause for 0.7 s within a sentence; ``python -m kai.bench speech`` has the curve.
 SILENCE_MS_BY_EAGERNESS: Final = {
     "low": (1_312, 960, 1_888),
-    "medium": (864, 384, 1_120),
-    "auto": (864, 384, 1_120),
+    "medium": (864, 352, 1_120),
+    "auto": (864, 352, 1_120),
     "high": (448, 352, 800),
 }
 

@@ -386,10 +386,10 @@ async def test_a_new_question_after_kai_was_heard_is_its_own_turn() -> None:
 @pytest.mark.parametrize(
     ("eagerness", "text", "ending", "ends_within_ms"),
     [
-        ("auto", "What time is it?", 0.5, range(370, 500)),
+        ("auto", "What time is it?", 0.5, range(340, 470)),
         ("auto", "What time is it?", 0.1, range(830, 940)),
         ("auto", "He was tall.", 0.5, range(830, 940)),
-        ("auto", "He was tall.", 0.95, range(370, 500)),
+        ("auto", "He was tall.", 0.95, range(340, 470)),
         ("auto", "I would like to", 0.95, range(1_080, 1_200)),
         ("low", "What time is it?", 0.5, range(940, 1_060)),
         ("high", "What time is it?", 0.5, range(330, 460)),

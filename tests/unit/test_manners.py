@@ -40,7 +40,7 @@ def test_a_sentence_that_may_end_here_is_not(text: str) -> None:
 def test_a_turn_is_whole_when_words_and_voice_agree(
     text: str, score: float, ending: float, is_request: bool, wanted: bool
 ) -> None:
-    assert is_whole(Transcript(text, score, score > -1.1), ending, is_request=is_request) is wanted
+    assert is_whole(Transcript(text, score, score > -1.1), ending, lambda _text: is_request) is wanted
 
 
 @pytest.mark.parametrize("text", ["Mm-hm.", "Yeah.", "I see.", "Oh, okay.", "Uh-huh, right.", ""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from kai.engine.speech.recognition import Transcript
@@ -36,19 +37,18 @@ def is_unfinished(text: str) -> bool:
     return len(words) > 1 and words[-1] in _OPEN_WORDS
 
 
-def is_whole(heard: Transcript, ending: float, *, is_request: bool) -> bool:
+def is_whole(heard: Transcript, ending: float, is_request: Callable[[str], bool]) -> bool:
     """Whether a turn that pauses after the words ``heard`` is over, so that it may be answered without waiting longer.
 
     ``ending`` is how much its sound ends like a turn, 0 to 1 (see `kai.engine.speech.endings`). Words that ask for something
-    (``is_request``) need no more than that the sound does not speak against it; others must have been heard for sure as
-    well: a sentence that breaks off is misheard at its end, which costs the whole of it its score. ``python -m kai.bench
-    speech`` breaks recordings off and counts how many are taken for whole.
+    (``is_request``, which is asked only where it matters) need no more than that the sound does not speak against it; others
+    must have been heard for sure as well: a sentence that breaks off is misheard at its end, which costs the whole of it its
+    score. ``python -m kai.bench speech`` breaks recordings off and counts how many are taken for whole.
     """
-    if not heard.is_speech or is_unfinished(heard.text):
+    if not heard.is_speech or ending < _NOT_AGAINST or is_unfinished(heard.text):
         return False
-    if is_request:
-        return ending >= _NOT_AGAINST
-    return ending >= _SOUNDS_LIKE_AN_END and heard.is_sure and heard.text.rstrip().endswith((".", "!", "?"))
+    sounds_whole = ending >= _SOUNDS_LIKE_AN_END and heard.is_sure
+    return (sounds_whole and heard.text.rstrip().endswith((".", "!", "?"))) or is_request(heard.text)
 
 
 def is_back_channel(text: str) -> bool:

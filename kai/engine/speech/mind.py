@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Final, Literal
@@ -82,6 +83,8 @@ class Encoder:
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: tokenizers.Tokenizer) -> None:
         self._session = session
         self._tokenizer = tokenizer
+        # What ends a turn is looked at twice within a moment: is it a request, and what is the answer?
+        self._encode = lru_cache(maxsize=32)(self._encode_anew)
 
     @classmethod
     def load(cls) -> Encoder:
@@ -99,7 +102,10 @@ class Encoder:
         return cls(make_session(model, name=weights.MINILM_MODEL.name), tokenizer)
 
     def encode(self, sentence: str) -> NDArray[np.float32]:
-        """``sentence`` as a unit vector, ``(384,)`` float32. About 5 ms of a core."""
+        """``sentence`` as a unit vector, ``(384,)`` float32, read only. About 5 ms of a core; the last ones are known."""
+        return self._encode(sentence)
+
+    def _encode_anew(self, sentence: str) -> NDArray[np.float32]:
         encoding = self._tokenizer.encode(sentence)
         hidden = run_session(
             self._session,

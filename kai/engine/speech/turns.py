@@ -1,6 +1,6 @@
 """When a person's turn begins and ends: a voice detector's frames turned into events. Pure: time is samples received.
 
-Recognition of what was said before a pause starts on speculation after 192 ms of it and takes about as long again: it is done
+Recognition of what was said before a pause starts on speculation after 160 ms of it and takes about as long again: it is done
 when the shortest pause that ends a whole turn is over.
 """
 
@@ -22,7 +22,7 @@ Float32 = NDArray[np.float32]
 DEFAULT_THRESHOLD: Final = 0.5
 DEFAULT_PREFIX_PADDING_MS: Final = 300
 DEFAULT_SILENCE_DURATION_MS: Final = 448
-SPECULATION_SILENCE_MS: Final = 192
+SPECULATION_SILENCE_MS: Final = 160
 MIN_SPEECH_MS: Final = 250
 """Less voice than this is a cough, a click or a chair: noise was never more once the score of the text was looked at too."""
 START_FRAMES: Final = 2
