@@ -109,10 +109,15 @@ class _Watcher:
             self.started.set()
 
     def picture(self, picture: Picture, at_s: float) -> None:
-        side = picture.shape[1]
-        middle = slice(round(side * 0.655), round(side * 0.68))
-        if float(picture[middle, side * 45 // 100 : side * 55 // 100].mean()) < MOUTH_OPEN_BELOW:
+        if is_mouth_open(picture):
             self.open_at_s = time.monotonic()
+
+
+def is_mouth_open(picture: Picture) -> bool:
+    """Whether the plain picture, which the local LiveAvatar draws on request, has its mouth open: dark in the middle."""
+    side = picture.shape[1]
+    middle = slice(round(side * 0.655), round(side * 0.68))
+    return float(picture[middle, side * 45 // 100 : side * 55 // 100].mean()) < MOUTH_OPEN_BELOW
 
 
 async def interruptions(url: str) -> dict[str, Any]:

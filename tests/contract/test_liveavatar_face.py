@@ -26,6 +26,7 @@ from kai.adapters.liveavatar import face as face_module
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.adapters.liveavatar.room import RoomClient
 from kai.adapters.liveavatar.room_link import RoomLink
+from kai.bench.avatar import is_mouth_open
 from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import Look
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID
@@ -309,6 +310,25 @@ async def test_sound_waits_for_a_picture_that_comes_late(
         await play(face, lambda: face.picture_older_ms > 300, 15)
         await play(face, iter([False] * 60 + [True]).__next__)
         assert face.capability.delay_ms == pytest.approx(face.picture_older_ms + 60, abs=80)
+    finally:
+        await face.aclose()
+
+
+async def test_an_interrupted_avatar_shuts_its_mouth_and_keeps_it_shut(
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog
+) -> None:
+    face = await opened(api, records, log)
+    try:
+        for block in np.split(tone(4_000), 40):
+            face.speak("a", block)
+        await play(face, lambda: log.pictures and is_mouth_open(log.pictures[-1][0]))
+        face.stop_speaking()
+        log.pictures.clear()
+        # Half a second for what the service still had on its way; nothing of it may be held and shown later.
+        await play(face, lambda: len(log.pictures) >= 12)
+        log.pictures.clear()
+        await play(face, lambda: len(log.pictures) >= 25)
+        assert not any(is_mouth_open(picture) for picture, _ in log.pictures)
     finally:
         await face.aclose()
 
