@@ -28,13 +28,14 @@ TURNS: Final = 6
 LEAD_S: Final = 6.0
 GAP_S: Final = 9.0
 PAUSE_S: Final = 0.7
-PAUSED: Final = ("LJ001-0004.wav", "LJ001-0006.wav", "sense_and_sensibility_01_austen_64kb-0890.wav")
 BARGE_INS: Final = 6
 BARGE_LEAD_S: Final = 14.0
 BARGE_GAP_S: Final = 16.0
 BEFORE_S: Final = 2.5
 """So long before the person speaks a question is typed, so that Kai is in the middle of a long answer."""
 INTERRUPTION: Final = "LJ001-0008.wav"
+WATCHED_MS: Final = 1_800
+"""So long is looked at after the person began; then Kai's answer to it may begin."""
 
 
 def run() -> dict[str, Any]:
@@ -45,7 +46,8 @@ def run() -> dict[str, Any]:
         root = Path(folder)
         short = _with_onsets([SPEECH / SHORT[turn % len(SHORT)] for turn in range(TURNS)], root)
         mic = write_mic(root / "mic.wav", _script(short, LEAD_S, GAP_S))
-        paused = [_paused(SPEECH / name, root / f"paused-{name}") for name in PAUSED]
+        recordings = sorted(SPEECH.glob("*.wav"))
+        paused = [_paused(path, n, root / f"paused-{path.name}") for n, path in enumerate(recordings)]
         paused_mic = write_mic(root / "paused.wav", _script([path for path, _, _ in paused], LEAD_S, GAP_S))
         for name, eagerness in PATIENCE.items():
             seen = _visit(chromium, mic, eagerness, root / name, TURNS * (GAP_S + 2.5))
@@ -105,10 +107,11 @@ def _with_onsets(paths: list[Path], folder: Path) -> list[Path]:
     return found
 
 
-def _paused(path: Path, target: Path) -> tuple[Path, float, float]:
-    """The recording with a pause at its quietest place near the middle: file, end of the pause and of all, in seconds."""
+def _paused(path: Path, number: int, target: Path) -> tuple[Path, float, float]:
+    """The recording with a pause at its quietest place near a third, half or two thirds of it, by its number: file, end of
+    the pause and of all, in seconds."""
     samples = read_wav(path)
-    middle, reach = len(samples) // 2, MIC_HZ // 2
+    middle, reach = len(samples) * (2 + number % 3) // 6, MIC_HZ // 4
     spot = pcm.quietest_sample(pcm.to_float32(samples), MIC_HZ, start=middle - reach, end=middle + reach)
     quiet = np.random.default_rng(1).normal(0, 3, int(PAUSE_S * MIC_HZ)).astype(np.int16)
     whole = np.concatenate([samples[:spot], quiet, samples[spot:]])
@@ -199,7 +202,7 @@ def barge_in_figures(kai: list[list[float]], person: list[list[float]]) -> dict[
         is_onset = at_ms - last_loud_ms > BARGE_GAP_S * 500
         last_loud_ms = at_ms
         before = heard[(heard[:, 0] > at_ms - 1_500) & (heard[:, 0] <= at_ms)]
-        after = heard[(heard[:, 0] > at_ms) & (heard[:, 0] < at_ms + 2_500)]
+        after = heard[(heard[:, 0] > at_ms) & (heard[:, 0] < at_ms + WATCHED_MS)]
         if not is_onset or not len(before) or float((before[:, 1] > 0.02).mean()) < 0.5:
             continue  # Kai was not speaking
         # What is loud in speech comes and goes; a tenth of the time it is as loud as this.
