@@ -41,9 +41,6 @@ STALLED_S: Final = 4.0
 FROZEN_S: Final = 6.0
 SILENT_S: Final = 5.0
 """From the first sound that was sent to the first that was heard; the service needs about 1 s."""
-BROWSER_LATE_S: Final = 0.02
-"""Browsers bring sound and picture together but for 30 ms, and it is the sound that stays late: in a page it was 14 to 56 ms
-behind (p5 to p95). So pictures are given this much later."""
 PROBE_PX: Final = 16
 
 
@@ -335,7 +332,7 @@ class LiveAvatarFace:
         if self._probe is None or self._probe.shape != probe.shape or not np.array_equal(probe, self._probe):
             self._moved_s = now_s
             self._probe = probe.copy()
-        self._pictures.push(picture, shown_s + BROWSER_LATE_S)
+        self._pictures.push(picture, shown_s)
         self._show_due()
 
     def sound(self, pcm: Pcm, at_s: float) -> None:
