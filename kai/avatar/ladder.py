@@ -14,8 +14,7 @@ class Rung:
 
 
 RUNGS = (Rung(1.5, 26), Rung(1.0, 26), Rung(1.0, 20))
-"""One picture a second more than the 25 that a person shall see: of 25 that arrived evenly a page showed 24.8, since now and
-then two of them fall into one refresh of the screen."""
+"""One picture a second more than the 25 that a person shall see: now and then two fall into one refresh of the screen."""
 SUPERSAMPLES = (1.5, 1.0)
 
 WINDOW_S = 2.0

@@ -76,6 +76,9 @@ def run() -> dict[str, Any]:
     turns = (MindTurn("user", "Could you tell me what time it is, please?"),)
     reply_s = [_timed(lambda: kit.mind.reply(turns, "", datetime(2026, 1, 1)))[0] for _ in range(9)]  # noqa: DTZ001
     figures["mind_reply_s_p50"] = float(np.median(reply_s))
+    said = _read(RECORDINGS_DIR / _manifest()[0]["file"])
+    ending_s = [_timed(lambda: kit.judge_ending(said))[0] for _ in range(9)]
+    figures["judge_ending_s_p50"] = float(np.median(ending_s))
     vad = kit.make_vad()
     frame = np.zeros(512, np.float32)
     figures["vad_ms_a_frame"] = _timed(lambda: [vad(frame) for _ in range(200)])[0] * 1000 / 200

@@ -107,6 +107,20 @@ def log() -> FaceLog:
     return FaceLog()
 
 
+@pytest.fixture
+def grants(api: LiveAvatarApi, monkeypatch: pytest.MonkeyPatch) -> list[wire.StartGrant]:
+    """What the service grants in this test, in order."""
+    found: list[wire.StartGrant] = []
+    start = api.start
+
+    async def noted(token: wire.TokenGrant) -> wire.StartGrant:
+        found.append(await start(token))
+        return found[-1]
+
+    monkeypatch.setattr(api, "start", noted)
+    return found
+
+
 async def play(face: LiveAvatarFace, until: Callable[[], object], within_s: float = 15.0) -> Any:
     """Pull 20 ms by 20 ms, as a player does; the sound that came."""
     blocks = [np.zeros(0, np.int16)]
@@ -444,16 +458,8 @@ async def test_a_session_with_nothing_to_say_is_kept_alive(
 
 
 async def test_a_session_is_asked_for_no_longer_than_it_may_last(
-    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, monkeypatch: pytest.MonkeyPatch
+    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, grants: list[wire.StartGrant]
 ) -> None:
-    grants: list[wire.StartGrant] = []
-    start = api.start
-
-    async def noted(token: wire.TokenGrant) -> wire.StartGrant:
-        grants.append(await start(token))
-        return grants[-1]
-
-    monkeypatch.setattr(api, "start", noted)
     face = LiveAvatarFace(api, replace(CHOICE, longest_s=45), records, RoomClient)
     await face.open(Look(), log)
     await face.aclose()
@@ -560,16 +566,8 @@ async def test_one_token_for_two_joiners_is_told_and_the_session_is_stopped(
     records: PaidSessions,
     log: FaceLog,
     liveavatar: RunningLiveAvatar,
-    monkeypatch: pytest.MonkeyPatch,
+    grants: list[wire.StartGrant],
 ) -> None:
-    grants: list[wire.StartGrant] = []
-    start = api.start
-
-    async def noted(token: wire.TokenGrant) -> wire.StartGrant:
-        grants.append(await start(token))
-        return grants[-1]
-
-    monkeypatch.setattr(api, "start", noted)
     face = await opened(api, records, log)
     intruder = rtc.Room()
     try:

@@ -45,7 +45,7 @@ PIPECAT = (
     "websockets==15.0.1",
     "yarl==1.25.1",
 )
-"""Of the packages of ``pipecat-ai[heygen]`` those that its HeyGenClient imports: 130 MB in 10 s; the whole is 550 MB."""
+"""Of the packages of ``pipecat-ai[heygen]`` those that its HeyGenClient imports; the whole is several times as much."""
 
 
 @pytest.mark.timeout(300)

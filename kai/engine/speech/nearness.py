@@ -11,8 +11,8 @@ from kai.engine.speech.vad import FRAME_SAMPLES
 from kai.media import pcm
 
 SIDE_TALK_DB: Final = 20.0
-"""So much below a person's usual loudness a voice is somebody else's, farther away. Twice as far is 6 dB less; within a turn
-a person's vowels keep within 15 dB."""
+"""So much below a person's usual loudness a voice is somebody else's, farther away. Twice as far is 6 dB less.
+``python -m kai.bench speech`` counts how much softer talk begins a turn."""
 _LENIENT_DB_A_S: Final = 0.5
 """Who goes on in vain is listened to in the end: it may be the person, who has moved away."""
 _PAUSE_DB: Final = 30.0
