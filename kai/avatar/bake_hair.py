@@ -234,6 +234,7 @@ class _Canvas:
         self.front = np.zeros((height, width, _PARTS + 1), np.float32)
         self.back = np.zeros((height, width, _PARTS + 1) if has_back else (1, 1, _PARTS + 1), np.float32)
         cells = (camera.fine_height_px // _DEPTH_CELL_PX + 2, camera.fine_width_px // _DEPTH_CELL_PX + 2)
+        self._scalp = np.zeros((height, width), np.float32)
         self.front_z = np.zeros(cells, np.float32)
         self.back_z = np.zeros(cells, np.float32)
 
@@ -244,13 +245,11 @@ class _Canvas:
         return depth
 
     def draw_scalp(self, rig: Rig) -> Array:
-        """Fills the scalp in a dark shade, so that no skin shines through; gives the head's depth picture."""
+        """Lays a dark shade on the scalp, so that no skin shines through; gives the head's depth picture."""
         depth = self.depth_of(rig.all_positions, triangulate(rig.all_quads[rig.all_parts == SKIN]))
         scalp = self.depth_of(rig.all_positions, triangulate(rig.scalp_quads))
         is_scalp = (scalp > -1e8) & (scalp >= depth - 0.02)
-        soft = cv2.GaussianBlur(is_scalp.astype(np.float32), (0, 0), 1.2 * _ZOOM) * is_scalp
-        self.front[..., _ROOT] = 0.55 * soft
-        self.front[..., _PARTS] = soft
+        self._scalp = cv2.GaussianBlur(is_scalp.astype(np.float32), (0, 0), 1.2 * _ZOOM) * is_scalp
         step = _DEPTH_CELL_PX * _ZOOM
         coarse = np.where(is_scalp, scalp + 3, 0)[::step, ::step]
         self.front_z[: coarse.shape[0], : coarse.shape[1]] = coarse
@@ -281,6 +280,10 @@ class _Canvas:
             _DEPTH_CELL_PX * _ZOOM,
             np.float32(back_below),
         )
+        # The scalp is under all of it.
+        seen = (1 - self.front[..., _PARTS]) * self._scalp
+        self.front[..., _ROOT] += 0.55 * seen
+        self.front[..., _PARTS] += seen
 
 
 def _make_lock(canvas: Array, nearest_z: Array, camera: Camera) -> Lock:

@@ -177,13 +177,10 @@ def _guides(plan: Growth, cut: Cut, rng: np.random.RandomState) -> Array:
     """(s,) int: for each strand the one that leads its clump, never one from across the parting."""
     leaders = rng.choice(len(plan.roots), cut.clumps, replace=False)
     side = np.where(plan.roots[:, :1] > cut.parting_x, 2.0, 0.0)
-    places = np.hstack([plan.roots, side]).astype(np.float32)
-    nearest = np.empty(len(places), int)
-    for start in range(0, len(places), 2000):
-        block = places[start : start + 2000]
-        apart = ((block[:, None] - places[leaders][None]) ** 2).sum(2)
-        nearest[start : start + 2000] = leaders[apart.argmin(1)]
-    return nearest
+    places = np.hstack([plan.roots, side])
+    lead = places[leaders]
+    # The square of the distance, less what is the same for all leaders of a place.
+    return leaders[((lead**2).sum(1) - 2 * places @ lead.T).argmin(1)]
 
 
 def _gather(points: Array, guide: Array, cut: Cut, rng: np.random.RandomState) -> Array:

@@ -502,7 +502,10 @@ def lay_moved(picture, sprite, occupied, right, down, cell_px, x0, y0):
 def draw_strands(
     points, colours, widths, order, front, back, head_depth, cloth_depth, front_z, back_z, z_step, back_below
 ):
-    """Draws hair strands as smooth tapered capsules in painter's order.
+    """Draws hair strands as smooth tapered capsules, the nearest (last in ``order``) first and each under what is there.
+
+    The picture is that of a painter, who begins with the farthest. But hair is many strands deep, and where it is opaque
+    already the others cost next to nothing.
 
     ``points`` (s, k + 1, 3) projected, ``colours`` (s, k, c) any values, ``front`` and ``back`` (h, w, c + 1) float32: the
     values times the opacity, and the opacity. What lies behind the head, or deeper than ``back_below``, goes to ``back``
@@ -513,9 +516,9 @@ def draw_strands(
     width = front.shape[1]
     channels = colours.shape[2]
     segments = points.shape[1] - 1
-    for o in range(order.shape[0]):
+    for o in range(order.shape[0] - 1, -1, -1):
         i = order[o]
-        for k in range(segments):
+        for k in range(segments - 1, -1, -1):
             xa = points[i, k, 0]
             ya = points[i, k, 1]
             xb = points[i, k + 1, 0]
@@ -559,6 +562,9 @@ def draw_strands(
                     first = max(left, int(middle - half))
                     last = min(right, int(middle + half) + 1)
                 for x in range(first, last + 1):
+                    room = _f4(1) - sprite[y, x, channels]
+                    if room < _f4(0.002):
+                        continue
                     px = x + _f4(0.5) - xa
                     py = y + _f4(0.5) - ya
                     t = min(_f4(1), max(_f4(0), (px * dx + py * dy) / length2))
@@ -567,7 +573,7 @@ def draw_strands(
                     cover = drawn + _f4(0.5) - np.sqrt(ex * ex + ey * ey)
                     if cover <= 0:
                         continue
-                    cover = min(_f4(1), cover) * opacity
+                    cover = min(_f4(1), cover) * opacity * room
                     for m in range(channels):
-                        sprite[y, x, m] += (colours[i, k, m] - sprite[y, x, m]) * cover
-                    sprite[y, x, channels] += (_f4(1) - sprite[y, x, channels]) * cover
+                        sprite[y, x, m] += colours[i, k, m] * cover
+                    sprite[y, x, channels] += cover
