@@ -1,8 +1,8 @@
 """A person speaks over Kai, in the engine's own time: how much sound it takes until Kai is softer, and until he gives way.
 
-Real detector, recogniser, echo gate and conversation; no network, no browser and no clock: time is sound. Reading what was
-said takes a moment of real time besides, but never delays: who is heard for long enough is given way to unread. What a
-browser adds is in ``python -m kai.bench turns``.
+Real ducker, detector, recogniser, echo gate and conversation; no network, no browser and no clock: time is sound. Reading
+what was said takes a moment of real time besides, but never delays: who is heard for long enough is given way to unread.
+What a browser adds is in ``python -m kai.bench turns``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from kai.engine import session
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped
-from kai.engine.echo import EchoGate
 from kai.engine.playout import Playout
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.workers import Workers
 from kai.media import pcm
+from kai.media.ducking import Ducker
+from kai.media.echo import EchoGate
 from kai.wire import realtime as wire
 
 ECHOES_DB: Final = (None, -20, -10, -6)
@@ -49,6 +50,7 @@ class _Room:
     def __init__(self) -> None:
         self.playout = Playout(lambda _id: None, lambda _id: None)
         self.echo = EchoGate()
+        self.ducker = Ducker()
         self.now_ms = 0
         self.ducked_ms: int | None = None
         self.decided_ms: int | None = None
@@ -64,11 +66,6 @@ class _Room:
     @property
     def is_playing(self) -> bool:
         return self.playout.is_playing
-
-    def duck(self, is_ducked: bool) -> None:
-        if is_ducked and self.ducked_ms is None:
-            self.ducked_ms = self.now_ms
-        self.playout.duck(is_ducked)
 
     def foreign_share(self) -> float:
         return self.echo.foreign_share()
@@ -110,6 +107,7 @@ async def _figures(kit: SpeechKit, people: Sequence[Float32]) -> dict[str, Any]:
             "heard": f"{len(decided)} of {len(people)}",
             "softer_ms": _percentiles(softer),
             "gives_way_ms": _percentiles(decided),
+            "softer_to_himself": int(alone.ducked_ms is not None),
             "to_himself": int(alone.decided_ms is not None),
         }
     return {"person_over_kai": found}
@@ -142,8 +140,9 @@ async def _play(kit: SpeechKit, kai: NDArray[np.int16], echo_db: int | None, per
                 )
                 room.playout.push("kai", "item", kai)
                 for block in range(int(LENGTH_S * 1000 / BLOCK_MS)):
-                    out = room.playout.pull()
-                    room.echo.play(out)
+                    sound = room.playout.pull()
+                    room.echo.play(sound)
+                    out = room.ducker.play(sound)
                     late.append(out)
                     echo = np.concatenate([echo, pcm.to_float32(thin.push(late.pop(0)))])
                     heard = spoken[block * 320 : (block + 1) * 320].copy()
@@ -151,6 +150,9 @@ async def _play(kit: SpeechKit, kai: NDArray[np.int16], echo_db: int | None, per
                     echo = echo[320:]
                     heard[: len(back)] += gain * back
                     room.now_ms = (block + 1) * BLOCK_MS
+                    room.ducker.hear(np.repeat(pcm.to_int16(heard), 3))
+                    if room.ducker.is_ducking and room.ducked_ms is None:
+                        room.ducked_ms = room.now_ms
                     room.echo.hear(heard)
                     conversation.hear(heard)
                     await asyncio.sleep(0)

@@ -19,7 +19,6 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from kai.compat import rtc
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped, new_id
-from kai.engine.echo import EchoGate
 from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ as SPEECH_HZ
 from kai.engine.speech.clauses import Clause
@@ -27,6 +26,7 @@ from kai.engine.speech.kit import SpeechKit
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.media import pcm
+from kai.media.echo import EchoGate
 from kai.wire import marks
 from kai.wire import realtime as wire
 
@@ -223,10 +223,6 @@ class Call:
     def is_playing(self) -> bool:
         """Whether an answer is sounding, or about to."""
         return self._playout.is_playing
-
-    def duck(self, is_ducked: bool) -> None:
-        """Makes Kai softer, or as loud as before."""
-        self._playout.duck(is_ducked)
 
     def foreign_share(self) -> float:
         """How much of what is heard is not Kai himself."""

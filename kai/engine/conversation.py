@@ -62,7 +62,8 @@ WEIGH_MS: Final = 20
 """How often it is asked whether the voice over Kai's own is a person's."""
 MIN_FOREIGN_SHARE: Final = 0.62
 """Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
-DUCK_AFTER_MS: Final = 100
+FOREIGN_AFTER_MS: Final = 100
+"""Less of a voice over Kai's is none."""
 READ_AFTER_MS: Final = 192
 """So much of a person's voice over Kai's is read: is it more than "mm-hm"?"""
 DECIDE_AFTER_MS: Final = 416
@@ -116,10 +117,6 @@ class Transport(Protocol):
         """Whether there is sound of Kai's that can still be interrupted."""
         ...
 
-    def duck(self, is_ducked: bool) -> None:
-        """Makes Kai softer, or as loud as before."""
-        ...
-
     def foreign_share(self) -> float:
         """How much of the power that was heard in the last half second is not Kai's own sound, 0 to 1."""
         ...
@@ -150,7 +147,6 @@ class Hearing:
     partial: Future[Transcript] | None = None
     guess: Future[Transcript] | None = None
     is_candidate: bool = False
-    is_ducking: bool = False
     weighed_ms: int = 0
     foreign_ms: int = 0
     reading: Future[Transcript] | None = None
@@ -439,24 +435,16 @@ class Conversation:
             return
         if self._transport.foreign_share() < MIN_FOREIGN_SHARE:
             turn.foreign_ms = max(0, turn.foreign_ms - passed_ms)
-            if turn.is_ducking and not turn.foreign_ms:
-                self._duck(turn, is_ducked=False)
             return
         turn.foreign_ms += passed_ms
-        if turn.foreign_ms >= DUCK_AFTER_MS and not turn.is_ducking:
-            self._duck(turn, is_ducked=True)
         if turn.foreign_ms >= READ_AFTER_MS and turn.reading is None:
             detector.forget_before(turn.foreign_ms + KEPT_BEFORE_MS)
             self._read_candidate(turn, detector.audio())
         limit_ms = BACK_CHANNEL_MS if turn.is_back_channel else DECIDE_AFTER_MS
         if not self._transport.is_playing:  # an answer that has just ended: what follows it is no nod
-            limit_ms = DUCK_AFTER_MS
+            limit_ms = FOREIGN_AFTER_MS
         if turn.foreign_ms >= limit_ms:
             self._confirm(turn, detector)
-
-    def _duck(self, turn: Hearing, *, is_ducked: bool) -> None:
-        turn.is_ducking = is_ducked
-        self._transport.duck(is_ducked)
 
     def _read_candidate(self, turn: Hearing, audio: Float32) -> None:
         turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
@@ -468,7 +456,7 @@ class Conversation:
             return
         heard = reading.result()
         turn.is_back_channel = not heard.is_speech or is_back_channel(heard.text)
-        if not turn.is_back_channel and turn.foreign_ms >= DUCK_AFTER_MS:
+        if not turn.is_back_channel and turn.foreign_ms >= FOREIGN_AFTER_MS:
             self._confirm(turn, self._detector)
 
     def _confirm(self, turn: Hearing, detector: turns.TurnDetector) -> None:
@@ -482,7 +470,7 @@ class Conversation:
             return
         if turn.is_candidate:
             # A short word over Kai's voice: "stop" ends his answer, "yeah" does not.
-            if turn.foreign_ms >= DUCK_AFTER_MS:
+            if turn.foreign_ms >= FOREIGN_AFTER_MS:
                 self._read_candidate(turn, audio)
             return
         self._cancel_guess(turn)
@@ -513,10 +501,8 @@ class Conversation:
         turn, self._turn = self._turn, None
         if turn is None:
             return
-        if turn.is_candidate and (self._transport.is_playing or turn.foreign_ms < DUCK_AFTER_MS):
+        if turn.is_candidate and (self._transport.is_playing or turn.foreign_ms < FOREIGN_AFTER_MS):
             # It was Kai himself, a nod or a noise: nobody is told, and he goes on.
-            if turn.is_ducking:
-                self._duck(turn, is_ducked=False)
             return
         if turn.is_candidate:
             self._announce_turn(turn)

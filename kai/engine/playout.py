@@ -19,8 +19,6 @@ SPEECH_HZ: Final = 24_000
 CALL_HZ: Final = 48_000
 FRAME_SAMPLES: Final = 960
 FRAME_S: Final = 0.02
-DUCKED_GAIN: Final = 0.25
-"""12 dB softer: still understood, and no longer in the person's way."""
 ECHO_TAIL_SAMPLES: Final = CALL_HZ * 7 // 10
 """So long after it went out Kai's sound may still come in: two jitter buffers, a face, a room."""
 
@@ -84,8 +82,6 @@ class Playout:
         self._on_stopped = on_stopped
         self._segments: deque[_Segment] = deque()
         self._dropped_id: str | None = None
-        self._gain = 1.0
-        self._wanted_gain = 1.0
         self._sounded_at = -ECHO_TAIL_SAMPLES
         self.pulled_samples = 0
 
@@ -98,10 +94,6 @@ class Playout:
     def is_playing(self) -> bool:
         """Whether there is more to come of an answer that has begun."""
         return bool(self._segments)
-
-    def duck(self, is_ducked: bool) -> None:
-        """Makes Kai softer within the next 20 ms, or as loud as before."""
-        self._wanted_gain = DUCKED_GAIN if is_ducked else 1.0
 
     def push(self, response_id: str, item_id: str, speech: Int16) -> int | None:
         """Queues `speech`, ``(n,)`` int16 at 24 000 Hz; where its first sample lies in the pulled sound, or ``None``.
@@ -145,10 +137,6 @@ class Playout:
         self.pulled_samples += FRAME_SAMPLES
         if filled:
             self._sounded_at = self.pulled_samples
-        if self._gain != 1.0 or self._wanted_gain != 1.0:
-            ramp = np.linspace(self._gain, self._wanted_gain, FRAME_SAMPLES, dtype=np.float32)
-            frame = (frame * ramp).astype(np.int16)
-            self._gain = self._wanted_gain
         return frame
 
     def drop(self) -> list[Dropped]:
@@ -157,7 +145,6 @@ class Playout:
         if dropped:
             self._dropped_id = dropped[-1].response_id
         self._segments.clear()
-        self.duck(is_ducked=False)
         return dropped
 
     def _start_first(self) -> None:

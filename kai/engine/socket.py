@@ -101,9 +101,6 @@ class SocketTransport:
         """False: the client plays."""
         return False
 
-    def duck(self, is_ducked: bool) -> None:
-        """Nothing: the client has all of the sound."""
-
     def foreign_share(self) -> float:
         """All: the client keeps Kai's sound out of its microphone."""
         return 1.0

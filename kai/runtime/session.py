@@ -47,6 +47,7 @@ from kai.core.events import (
 from kai.core.state import LegName, LegStatus, Look, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
 from kai.errors import KaiError
+from kai.media.ducking import Ducker
 from kai.ports import (
     AvatarFace,
     BrowserLink,
@@ -103,6 +104,7 @@ class Session:
         self._face: AvatarFace | None = None
         self._speaker: AvatarFace | None = None
         self._tape = Tape()
+        self._ducker = Ducker()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._openings: dict[LegName, asyncio.Task[None]] = {}
@@ -360,22 +362,23 @@ class Session:
     def _on_mic(self, pcm: Pcm) -> None:
         if self._brain is not None:
             self._brain.push_mic(pcm)
-        if self._recorder is not None and _is_heard(self.snapshot()):
+        if not _is_heard(self.snapshot()):
+            return
+        self._ducker.hear(pcm)
+        if self._recorder is not None:
             self._recorder.hear(pcm)
 
     def _play_from(self, speaker: AvatarFace) -> None:
-        """Let the page play what that face says, and the recording keep it."""
-        recorder, pull = self._recorder, speaker.pull_sound
-        if recorder is None:
-            self._browser.play_from(pull)
-            return
+        """Let the page play what that face says, softer while somebody speaks over it, and the recording keep that."""
+        recorder, duck, pull = self._recorder, self._ducker.play, speaker.pull_sound
 
-        def pull_and_keep() -> Pcm:
-            pcm = pull()
-            recorder.say(pcm)
+        def play() -> Pcm:
+            pcm = duck(pull())
+            if recorder is not None:
+                recorder.say(pcm)
             return pcm
 
-        self._browser.play_from(pull_and_keep)
+        self._browser.play_from(play)
 
     def _set_recording(self, is_on: bool) -> None:
         if self._recorder is None:

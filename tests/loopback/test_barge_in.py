@@ -124,7 +124,7 @@ async def test_a_person_over_kais_own_sound_is_heard_and_answered(
 
 
 @pytest.mark.long
-async def test_a_nod_softens_kai_and_he_goes_on_to_his_last_word(kit: SpeechKit) -> None:
+async def test_after_a_nod_kai_goes_on_to_his_last_word(kit: SpeechKit) -> None:
     async with in_call(kit, None) as peer:
         await begin_long_answer(peer)
         await asyncio.sleep(1.5)

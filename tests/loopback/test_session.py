@@ -195,6 +195,24 @@ async def test_the_microphone_reaches_the_brain_and_mute_silences_it(world: Worl
     assert not world.brains[0].mic[-1].any()
 
 
+@pytest.mark.parametrize("is_muted", [False, True])
+async def test_a_voice_over_kais_makes_him_softer_unless_the_microphone_is_muted(
+    world: World, is_muted: bool
+) -> None:
+    await world.talking()
+    world.tell(MuteToggled(is_muted), TextSubmitted("t1", "one two three four five six seven eight"))
+    await world.until(lambda s: s.agent is AgentState.SPEAKING and s.is_muted is is_muted, "speaking")
+    await world.until(lambda _s: any(pcm.any() for pcm in world.page.heard), "sound")
+    usual = max(int(np.abs(pcm).max()) for pcm in world.page.heard)
+    voice = np.random.default_rng(1).normal(0, 3_000, 10 * BLOCK_48K).astype(np.int16).reshape(-1, BLOCK_48K)
+    for block in voice:
+        world.page.say(block)
+    count = len(world.page.heard)
+    await world.until(lambda _s: len(world.page.heard) > count + 5, "more sound")
+    peaks = [int(np.abs(pcm).max()) for pcm in world.page.heard[count + 2 : count + 5]]
+    assert (max(peaks) < usual / 3) is not is_muted, (usual, peaks)
+
+
 async def test_interrupting_last_words_silences_the_face_and_ends_the_line(world: World) -> None:
     world.page.pace_s = 0.02
     await world.talking()

@@ -37,7 +37,6 @@ class Transport:
     clauses: list[Clause] = field(default_factory=list[Clause])
     cut_offs: list[str] = field(default_factory=list[str])
     foreign: float = 1.0
-    ducks: list[bool] = field(default_factory=list[bool])
 
     def __post_init__(self) -> None:
         self.changed = asyncio.Event()
@@ -53,10 +52,6 @@ class Transport:
     @property
     def is_playing(self) -> bool:
         return self.playout.is_playing
-
-    def duck(self, is_ducked: bool) -> None:
-        self.ducks.append(is_ducked)
-        self.playout.duck(is_ducked)
 
     def foreign_share(self) -> float:
         return self.foreign

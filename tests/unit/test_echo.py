@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kai.engine.echo import EchoGate
+from kai.media.echo import EchoGate
 
 BLOCK = 960
 
