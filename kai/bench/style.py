@@ -34,6 +34,8 @@ BEFORE_S: Final = 1.0
 SETTLED_S: Final = 1.0
 """The look of the last second that was watched is the new one."""
 SHOWN_SHARE: Final = 0.25
+MOVES_SHARE: Final = 0.1
+MOST_SHARE: Final = 0.75
 SHOWN_FRAMES: Final = 5
 """So many pictures in a row: lips and lids move, too."""
 GRID: Final = 8
@@ -277,9 +279,11 @@ def shows_after_s(
     before, after = cells[at_ms < taken_ms], cells[at_ms > at_ms[-1] - SETTLED_S * 1000]
     way = np.median(after, 0) - np.median(before, 0)
     share = (cells - np.median(before, 0)) @ way / max(float(way @ way), 1e-9)
-    is_shown = (share > SHOWN_SHARE) & (at_ms > taken_ms)
-    if np.percentile(share[at_ms < taken_ms], 90) > SHOWN_SHARE:
+    # A mouth that moves changes its part of the picture by itself: the new look has to go beyond that.
+    needed = max(SHOWN_SHARE, float(np.percentile(share[at_ms < taken_ms], 90)) + MOVES_SHARE)
+    if needed > MOST_SHARE:
         return None
+    is_shown = (share > needed) & (at_ms > taken_ms)
     for i in range(len(is_shown) - SHOWN_FRAMES + 1):
         if is_shown[i : i + SHOWN_FRAMES].all():
             return round((float(at_ms[i]) - taken_ms) / 1000, 2)
