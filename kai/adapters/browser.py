@@ -41,8 +41,9 @@ WATCHED_S: Final = 1.0
 """A page that fetched a picture within this time watches: what it then leaves out counts as dropped."""
 PAGE_TELLS_S: Final = 10.0
 """Counts of the page that lie farther apart tell nothing about the time between them."""
-ABANDONED_S: Final = 0.1
-"""When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener."""
+ABANDONED_S: Final = 0.5
+"""When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener. What it pulls nobody
+hears, so a track that is merely late, on a busy computer, has to be waited for."""
 LEVEL_FULL_SCALE: Final = 6000.0
 """RMS (int16) that fills the level meter: loud speech into a laptop."""
 

@@ -1,16 +1,17 @@
 """A person speaks over Kai, in the engine's own time: how much sound it takes until Kai is softer, and until he gives way.
 
-Real ducker, detector, recogniser, echo gate and conversation; no network, no browser and no clock: time is sound. Reading
-what was said takes a moment of real time besides, but never delays: who is heard for long enough is given way to unread.
-What a browser adds is in ``python -m kai.bench turns``.
+Real ducker, detector, recogniser, echo gate and conversation; no network, no browser and no clock: time is sound, and what is
+read comes as much later as the reading took. What a browser adds is in ``python -m kai.bench turns``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Any, Final
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +33,50 @@ ECHO_BLOCKS: Final = 10
 PERSON_FROM_S: Final = 3.0
 LENGTH_S: Final = 7.0
 BLOCK_MS: Final = 20
+TASK_STEPS: Final = 8
+"""A reading passes through some callbacks before it is judged."""
 MONOLOGUE: Final = (
     "I run on this computer, all of me: ears, voice, answers and face. No internet is needed. You can ask me for the time, "
     "the date, or what I can do. The sidebar has the face, the voice, the speed and my manner. I speak English only, for now."
 )
 
+NODS: Final = ("Yeah.", "I see.", "Right.", "Okay.", "Mm-hmm.", "Yes, yes.", "Oh, okay.")
+SHORT_WORDS: Final = ("Stop.", "Wait.", "No.")
+PACES: Final = (0.85, 1.0, 1.18)
+"""How fast they are said, and with that how high."""
+
 Float32 = NDArray[np.float32]
+T = TypeVar("T")
 
 
 class _Over(Exception):
     """Ends the conversation's task group."""
+
+
+class _Reader(Workers):
+    """Reads at once, and hands over later, in the time of the sound."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = 0.0
+        self._read: list[tuple[float, Future[Any], Any]] = []
+
+    def hear_nowait(self, call: Callable[[], T]) -> Future[T]:
+        begun_s = time.perf_counter()
+        result = call()
+        ready_ms = self.now_ms + (time.perf_counter() - begun_s) * 1000
+        future: Future[T] = Future()
+        self._read.append((ready_ms, future, result))
+        return future
+
+    def hand_over(self, now_ms: float) -> None:
+        """Sound has been heard up to then."""
+        self.now_ms = now_ms
+        for entry in [entry for entry in self._read if entry[0] <= now_ms]:
+            self._read.remove(entry)
+            _, future, result = entry
+            if future.set_running_or_notify_cancel():
+                future.set_result(result)
 
 
 class _Room:
@@ -110,7 +145,25 @@ async def _figures(kit: SpeechKit, people: Sequence[Float32]) -> dict[str, Any]:
             "softer_to_himself": int(alone.ducked_ms is not None),
             "to_himself": int(alone.decided_ms is not None),
         }
-    return {"person_over_kai": found}
+    nods = [await _play(kit, kai, None, said) for said in _said(kit, NODS)]
+    words = [await _play(kit, kai, None, said) for said in _said(kit, SHORT_WORDS)]
+    return {
+        "person_over_kai": found,
+        "nods_over_kai_let_pass": f"{sum(room.decided_ms is None for room in nods)} of {len(nods)}",
+        "short_words_over_kai_heard": f"{sum(room.decided_ms is not None for room in words)} of {len(words)}",
+    }
+
+
+def _said(kit: SpeechKit, texts: Sequence[str]) -> list[Float32]:
+    """Each text in Kai's own voice at each of `PACES`, 16 kHz."""
+    found: list[Float32] = []
+    for text in texts:
+        spoken = pcm.to_float32(np.concatenate([clause.pcm for clause in kit.voice.stream(text)]))
+        for pace in PACES:
+            places = np.arange(0, len(spoken) - 1, 24_000 / 16_000 * pace)
+            said = np.interp(places, np.arange(len(spoken)), spoken).astype(np.float32)
+            found.append(pcm.trim_silence(said / np.abs(said).max() * np.float32(0.5), 16_000))
+    return found
 
 
 def _percentiles(values: Sequence[float]) -> list[float]:
@@ -119,7 +172,7 @@ def _percentiles(values: Sequence[float]) -> list[float]:
 
 async def _play(kit: SpeechKit, kai: NDArray[np.int16], echo_db: int | None, person: Float32 | None) -> _Room:
     """Kai speaks, and after three seconds the person does."""
-    room, workers = _Room(), Workers()
+    room, workers = _Room(), _Reader()
     gain = 0.0 if echo_db is None else 10 ** (echo_db / 20)
     spoken = np.random.default_rng(3).normal(0, 0.0005, int(LENGTH_S * 16_000)).astype(np.float32)
     if person is not None:
@@ -155,7 +208,9 @@ async def _play(kit: SpeechKit, kai: NDArray[np.int16], echo_db: int | None, per
                         room.ducked_ms = room.now_ms
                     room.echo.hear(heard)
                     conversation.hear(heard)
-                    await asyncio.sleep(0)
+                    workers.hand_over(room.now_ms)
+                    for _ in range(TASK_STEPS):
+                        await asyncio.sleep(0)
                     if room.decided_ms is not None:
                         break
                 raise _Over

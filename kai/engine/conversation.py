@@ -66,8 +66,12 @@ FOREIGN_AFTER_MS: Final = 100
 """Less of a voice over Kai's is none."""
 READ_AFTER_MS: Final = 192
 """So much of a person's voice over Kai's is read: is it more than "mm-hm"?"""
+READ_AGAIN_MS: Final = 96
+"""With so much more it is read again, until it is decided: of a word that has just begun nothing can be read."""
 DECIDE_AFTER_MS: Final = 416
-"""So much of it ends Kai's answer whatever it says, unless it was read as a back-channel."""
+"""So much of it ends Kai's answer where nothing was read yet, whatever it says."""
+WORDLESS_MS: Final = 544
+"""So much of it does when no word can be read in it: a hum is over by then."""
 BACK_CHANNEL_MS: Final = 1_100
 """Nobody says "mm-hm" for longer."""
 HASTY_SILENCE_MS: Final = 128
@@ -136,7 +140,8 @@ class Hearing:
     """What the person is saying: the id of its item, and what was recognised of it so far.
 
     Over Kai's voice it is a candidate first, of which nobody is told: `foreign_ms` of a voice that is not Kai's were heard
-    in it. `continues` is what the person had said when the turn was ended too early.
+    in it, of which `read_ms` were read, and with `limit_ms` it is a turn. `continues` is what the person had said when the
+    turn was ended too early.
     """
 
     item_id: str
@@ -150,7 +155,8 @@ class Hearing:
     weighed_ms: int = 0
     foreign_ms: int = 0
     reading: Future[Transcript] | None = None
-    is_back_channel: bool = False
+    read_ms: int = 0
+    limit_ms: int = DECIDE_AFTER_MS
     continues: Entry | None = None
 
     def agree(self, heard: Transcript) -> str:
@@ -437,16 +443,18 @@ class Conversation:
             turn.foreign_ms = max(0, turn.foreign_ms - passed_ms)
             return
         turn.foreign_ms += passed_ms
-        if turn.foreign_ms >= READ_AFTER_MS and turn.reading is None:
+        is_more = turn.foreign_ms >= (turn.read_ms + READ_AGAIN_MS if turn.read_ms else READ_AFTER_MS)
+        if is_more and turn.reading is None:
             detector.forget_before(turn.foreign_ms + KEPT_BEFORE_MS)
             self._read_candidate(turn, detector.audio())
-        limit_ms = BACK_CHANNEL_MS if turn.is_back_channel else DECIDE_AFTER_MS
+        limit_ms = turn.limit_ms
         if not self._transport.is_playing:  # an answer that has just ended: what follows it is no nod
             limit_ms = FOREIGN_AFTER_MS
         if turn.foreign_ms >= limit_ms:
             self._confirm(turn, detector)
 
     def _read_candidate(self, turn: Hearing, audio: Float32) -> None:
+        turn.read_ms = turn.foreign_ms
         turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
         self._tasks.create_task(self._judge_candidate(turn, turn.reading), name=f"judge-{turn.item_id}")
 
@@ -455,8 +463,12 @@ class Conversation:
         if reading.cancelled() or self._turn is not turn or not turn.is_candidate or self._detector is None:
             return
         heard = reading.result()
-        turn.is_back_channel = not heard.is_speech or is_back_channel(heard.text)
-        if not turn.is_back_channel and turn.foreign_ms >= FOREIGN_AFTER_MS:
+        turn.reading = None if turn.reading is reading else turn.reading
+        if not heard.is_speech:
+            turn.limit_ms = WORDLESS_MS
+        elif is_back_channel(heard.text):
+            turn.limit_ms = BACK_CHANNEL_MS
+        elif turn.foreign_ms >= FOREIGN_AFTER_MS:
             self._confirm(turn, self._detector)
 
     def _confirm(self, turn: Hearing, detector: turns.TurnDetector) -> None:

@@ -22,7 +22,7 @@ DUCKED_GAIN: Final = 0.25
 """12 dB softer: still understood, and no longer in the person's way."""
 AFTER_BLOCKS: Final = 3
 """Something loud for so long (60 ms) may be a voice; a click is not."""
-LEAST_DBFS: Final = -50.0
+LEAST_DBFS: Final = -45.0
 ABOVE_NOISE_DB: Final = 12.0
 NOISE_RISES_DB: Final = 0.1
 """A block. What lasts is noise after some seconds, whatever it is; what is softer is it at once."""

@@ -312,6 +312,44 @@ async def test_a_short_word_that_is_no_nod_ends_the_answer_once_it_is_read() -> 
     assert completed.transcript == "Stop."
 
 
+async def speak_slowly(talk: Talk, speech_ms: int) -> None:
+    """The person speaks, and what is read of it comes between two packets."""
+    for _ in range(speech_ms // 20):
+        talk.speak_ms(20)
+        await asyncio.sleep(0.01)
+
+
+async def test_a_word_that_has_just_begun_is_read_again_when_there_is_more_of_it() -> None:
+    speech = SpeechDouble()
+    speech.recogniser.lines = [Transcript("", -3.0, False), Transcript("Never mind.", -0.2, True)]
+    async with talking(speech) as talk:
+        await answering(talk)
+        await speak_slowly(talk, 520)
+        talk.speak_ms(0, then_silence_ms=20)
+        assert "output_audio_buffer.cleared" in talk.transport.types
+
+
+@pytest.mark.parametrize(
+    ("text", "is_speech", "for_ms", "does_end"),
+    [
+        ("", False, 480, False),
+        ("", False, 760, True),
+        ("Yeah.", True, 760, False),
+        ("Yeah.", True, 1_400, True),
+    ],
+    ids=["a hum", "a long hum", "a nod", "a long nod"],
+)
+async def test_a_voice_over_kais_is_no_turn_for_as_long_as_a_hum_or_a_nod_may_last(
+    text: str, is_speech: bool, for_ms: int, does_end: bool
+) -> None:
+    speech = SpeechDouble()
+    speech.recogniser.lines = [Transcript(text, -0.2 if is_speech else -3.0, is_speech)]
+    async with talking(speech) as talk:
+        await answering(talk)
+        await speak_slowly(talk, for_ms)
+        assert ("output_audio_buffer.cleared" in talk.transport.types) is does_end
+
+
 async def test_kais_own_sound_fed_back_does_not_end_his_answer() -> None:
     async with talking() as talk:
         await answering(talk, played_ms=200)

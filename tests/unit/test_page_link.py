@@ -115,6 +115,25 @@ async def test_without_a_listener_the_playout_goes_on() -> None:
     assert len(pulls) == count
 
 
+async def test_what_a_late_track_misses_is_still_there_and_what_a_gone_page_misses_is_not() -> None:
+    talk = Talk()
+    pulls: list[int] = []
+
+    def pull() -> Pcm:
+        pulls.append(1)
+        return np.zeros(BLOCK_SAMPLES, np.int16)
+
+    talk.link.play_from(pull)
+    _, audio = talk.link.tracks()
+    await audio.recv()
+    count = len(pulls)
+    await asyncio.sleep(0.25)
+    assert len(pulls) == count, "nobody hears what the link pulls"
+    talk.link.connection_changed("closed")
+    await until(lambda: len(pulls) > count + 5)
+    await talk.link.aclose()
+
+
 async def test_a_page_without_webrtc_gets_what_sounds() -> None:
     talk = Talk()
     queue = talk.link.listen()
