@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from kai.engine import session
 from kai.engine.answer import CONTENT_INDEX, Answer, Place
 from kai.engine.items import Entry, Items, usage_of
+from kai.engine.overlap import Overlap
 from kai.engine.speech import turns
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
@@ -58,22 +59,6 @@ _NO_LIMITS: Final = tuple(
 MAX_TIMERS: Final = 32
 DOUBTFUL_SCORE: Final = -1.6
 """A partial under this is none."""
-WEIGH_MS: Final = 20
-"""How often it is asked whether the voice over Kai's own is a person's."""
-MIN_FOREIGN_SHARE: Final = 0.62
-"""Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
-FOREIGN_AFTER_MS: Final = 100
-"""Less of a voice over Kai's is none."""
-READ_AFTER_MS: Final = 192
-"""So much of a person's voice over Kai's is read: is it more than "mm-hm"?"""
-READ_AGAIN_MS: Final = 96
-"""With so much more it is read again, until it is decided: of a word that has just begun nothing can be read."""
-DECIDE_AFTER_MS: Final = 416
-"""So much of it ends Kai's answer where nothing was read yet, whatever it says."""
-WORDLESS_MS: Final = 544
-"""So much of it does when no word can be read in it: a hum is over by then."""
-BACK_CHANNEL_MS: Final = 1_100
-"""Nobody says "mm-hm" for longer."""
 HASTY_SILENCE_MS: Final = 128
 KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
@@ -139,9 +124,8 @@ class Transport(Protocol):
 class Hearing:
     """What the person is saying: the id of its item, and what was recognised of it so far.
 
-    Over Kai's voice it is a candidate first, of which nobody is told: `foreign_ms` of a voice that is not Kai's were heard
-    in it, of which `read_ms` were read, and with `limit_ms` it is a turn. `continues` is what the person had said when the
-    turn was ended too early.
+    Over Kai's voice it is an `overlap` first, of which nobody is told, and of which a `reading` may be under way. `continues`
+    is what the person had said when the turn was ended too early.
     """
 
     item_id: str
@@ -151,12 +135,8 @@ class Hearing:
     was_speech: bool = False
     partial: Future[Transcript] | None = None
     guess: Future[Transcript] | None = None
-    is_candidate: bool = False
-    weighed_ms: int = 0
-    foreign_ms: int = 0
+    overlap: Overlap | None = None
     reading: Future[Transcript] | None = None
-    read_ms: int = 0
-    limit_ms: int = DECIDE_AFTER_MS
     continues: Entry | None = None
 
     def agree(self, heard: Transcript) -> str:
@@ -265,7 +245,7 @@ class Conversation:
         if self._detector is not None:
             for event in self._detector.push(samples):
                 self._on_turn_event(event)
-            self._weigh_candidate(self._detector)
+            self._weigh_overlap(self._detector)
             return
         self._uncommitted.append(samples)
         self._uncommitted_samples += len(samples)
@@ -413,7 +393,7 @@ class Conversation:
         interrupts = rules is not None and rules.does_interrupt_response
         turn = self._turn = Hearing(new_id("item"), audio_start_ms)
         if interrupts and self._transport.is_sounding and self._detector is not None:
-            turn.is_candidate = True
+            turn.overlap = Overlap()
             self._detector.hasten(HASTY_SILENCE_MS)
             return
         self._announce_turn(turn)
@@ -421,7 +401,7 @@ class Conversation:
     def _announce_turn(self, turn: Hearing) -> None:
         """The person speaks, for certain."""
         rules = self._settings.turns
-        turn.is_candidate = False
+        turn.overlap = None
         self._send(wire.SpeechStarted(item_id=turn.item_id, audio_start_ms=turn.start_ms))
         heard_ms = 0
         if rules is not None and rules.does_interrupt_response:
@@ -430,49 +410,38 @@ class Conversation:
         if self._last_said is not None and resumed_ms < REPAIR_MS and heard_ms < REPAIR_HEARD_MS:
             turn.continues = self._last_said
 
-    def _weigh_candidate(self, detector: turns.TurnDetector) -> None:
-        """A voice over Kai's own: is it Kai himself, somebody who only nods, or somebody who wants to speak?"""
+    def _weigh_overlap(self, detector: turns.TurnDetector) -> None:
         turn = self._turn
-        if turn is None or not turn.is_candidate or detector.time_ms - turn.weighed_ms < WEIGH_MS:
+        if turn is None or turn.overlap is None or not turn.overlap.is_due(detector.time_ms):
             return
-        passed_ms = detector.time_ms - turn.weighed_ms if turn.weighed_ms else 0
-        turn.weighed_ms = detector.time_ms
-        if detector.is_silent:
+        overlap = turn.overlap
+        share = None if detector.is_silent else self._transport.foreign_share()
+        if not overlap.weigh(detector.time_ms, share):
             return
-        if self._transport.foreign_share() < MIN_FOREIGN_SHARE:
-            turn.foreign_ms = max(0, turn.foreign_ms - passed_ms)
-            return
-        turn.foreign_ms += passed_ms
-        is_more = turn.foreign_ms >= (turn.read_ms + READ_AGAIN_MS if turn.read_ms else READ_AFTER_MS)
-        if is_more and turn.reading is None:
-            detector.forget_before(turn.foreign_ms + KEPT_BEFORE_MS)
-            self._read_candidate(turn, detector.audio())
-        limit_ms = turn.limit_ms
-        if not self._transport.is_playing:  # an answer that has just ended: what follows it is no nod
-            limit_ms = FOREIGN_AFTER_MS
-        if turn.foreign_ms >= limit_ms:
-            self._confirm(turn, detector)
+        if overlap.is_worth_reading and turn.reading is None:
+            detector.forget_before(overlap.foreign_ms + KEPT_BEFORE_MS)
+            self._read_overlap(turn, overlap, detector.audio())
+        if overlap.is_turn(is_kai_over=not self._transport.is_playing):
+            self._confirm(turn, overlap, detector)
 
-    def _read_candidate(self, turn: Hearing, audio: Float32) -> None:
-        turn.read_ms = turn.foreign_ms
-        turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
-        self._tasks.create_task(self._judge_candidate(turn, turn.reading), name=f"judge-{turn.item_id}")
+    def _read_overlap(self, turn: Hearing, overlap: Overlap, audio: Float32) -> None:
+        overlap.reading_began()
+        reading = turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
+        judging = self._judge_overlap(turn, overlap, reading)
+        self._tasks.create_task(judging, name=f"judge-{turn.item_id}")
 
-    async def _judge_candidate(self, turn: Hearing, reading: Future[Transcript]) -> None:
+    async def _judge_overlap(self, turn: Hearing, overlap: Overlap, reading: Future[Transcript]) -> None:
         await asyncio.wait([asyncio.wrap_future(reading)])
-        if reading.cancelled() or self._turn is not turn or not turn.is_candidate or self._detector is None:
+        if reading.cancelled() or self._turn is not turn or not turn.overlap or self._detector is None:
             return
-        heard = reading.result()
-        turn.reading = None if turn.reading is reading else turn.reading
-        if not heard.is_speech:
-            turn.limit_ms = WORDLESS_MS
-        elif is_back_channel(heard.text):
-            turn.limit_ms = BACK_CHANNEL_MS
-        elif turn.foreign_ms >= FOREIGN_AFTER_MS:
-            self._confirm(turn, self._detector)
+        if turn.reading is reading:
+            turn.reading = None
+        overlap.take(reading.result())
+        if overlap.is_turn():
+            self._confirm(turn, overlap, self._detector)
 
-    def _confirm(self, turn: Hearing, detector: turns.TurnDetector) -> None:
-        turn.start_ms = max(turn.start_ms, detector.time_ms - turn.foreign_ms - KEPT_BEFORE_MS)
+    def _confirm(self, turn: Hearing, overlap: Overlap, detector: turns.TurnDetector) -> None:
+        turn.start_ms = max(turn.start_ms, detector.time_ms - overlap.foreign_ms - KEPT_BEFORE_MS)
         detector.hasten(turns.SPECULATION_SILENCE_MS)
         self._announce_turn(turn)
 
@@ -480,10 +449,10 @@ class Conversation:
         turn = self._turn
         if turn is None:
             return
-        if turn.is_candidate:
+        if turn.overlap is not None:
             # A short word over Kai's voice: "stop" ends his answer, "yeah" does not.
-            if turn.foreign_ms >= FOREIGN_AFTER_MS:
-                self._read_candidate(turn, audio)
+            if turn.overlap.is_voice:
+                self._read_overlap(turn, turn.overlap, audio)
             return
         self._cancel_guess(turn)
         turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
@@ -513,10 +482,10 @@ class Conversation:
         turn, self._turn = self._turn, None
         if turn is None:
             return
-        if turn.is_candidate and (self._transport.is_playing or turn.foreign_ms < FOREIGN_AFTER_MS):
-            # It was Kai himself, a nod or a noise: nobody is told, and he goes on.
-            return
-        if turn.is_candidate:
+        if turn.overlap is not None:
+            if self._transport.is_playing or not turn.overlap.is_voice:
+                # It was Kai himself, a nod or a noise: nobody is told, and he goes on.
+                return
             self._announce_turn(turn)
         self._stopped_ms = audio_end_ms
         self._send(wire.SpeechStopped(item_id=turn.item_id, audio_end_ms=audio_end_ms))
@@ -580,7 +549,7 @@ class Conversation:
         turn = self._turn
         if (
             turn is None
-            or turn.is_candidate
+            or turn.overlap is not None
             or not self._settings.transcribes
             or turn.partial is not None
             or turn.guess is not None

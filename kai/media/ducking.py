@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kai.media.echo import EchoGate, thinned
+from kai.media.echo import MIN_FOREIGN_SHARE, EchoGate, thinned
 from kai.media.pcm import level_dbfs
 
 Pcm = npt.NDArray[np.int16]
@@ -27,8 +27,6 @@ ABOVE_NOISE_DB: Final = 12.0
 NOISE_RISES_DB: Final = 0.1
 """A block. What lasts is noise after some seconds, whatever it is; what is softer is it at once."""
 WINDOW_MS: Final = 160
-MIN_FOREIGN_SHARE: Final = 0.62
-"""Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
 HOLD_BLOCKS: Final = 25
 """Kai stays soft for so long (0.5 s) after the person's last sound: between two words he would be loud again."""
 RISE_BLOCKS: Final = 10

@@ -21,6 +21,8 @@ WINDOW_MS: Final = 480
 MAX_DELAY_MS: Final = 900
 EARLY_MS: Final = 120
 """By so much the microphone's sound may be ahead of ours: both arrive in packets."""
+MIN_FOREIGN_SHARE: Final = 0.62
+"""Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
 _FFT_SAMPLES: Final = 512
 _HOP_SAMPLES: Final = 128
 _LOW_HZ: Final = 150.0
