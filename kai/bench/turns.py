@@ -28,6 +28,7 @@ TURNS: Final = 6
 LEAD_S: Final = 6.0
 GAP_S: Final = 9.0
 PAUSE_S: Final = 0.7
+PLACES: Final = 3
 BARGE_INS: Final = 6
 BARGE_LEAD_S: Final = 14.0
 BARGE_GAP_S: Final = 16.0
@@ -47,7 +48,11 @@ def run() -> dict[str, Any]:
         short = _with_onsets([SPEECH / SHORT[turn % len(SHORT)] for turn in range(TURNS)], root)
         mic = write_mic(root / "mic.wav", _script(short, LEAD_S, GAP_S))
         recordings = sorted(SPEECH.glob("*.wav"))
-        paused = [_paused(path, n, root / f"paused-{path.name}") for n, path in enumerate(recordings)]
+        paused = [
+            _paused(path, place, root / f"paused-{place}-{path.name}")
+            for place in range(PLACES)
+            for path in recordings
+        ]
         paused_mic = write_mic(root / "paused.wav", _script([path for path, _, _ in paused], LEAD_S, GAP_S))
         for name, eagerness in PATIENCE.items():
             seen = _visit(chromium, mic, eagerness, root / name, TURNS * (GAP_S + 2.5))
@@ -107,11 +112,11 @@ def _with_onsets(paths: list[Path], folder: Path) -> list[Path]:
     return found
 
 
-def _paused(path: Path, number: int, target: Path) -> tuple[Path, float, float]:
-    """The recording with a pause at its quietest place near a third, half or two thirds of it, by its number: file, end of
-    the pause and of all, in seconds."""
+def _paused(path: Path, place: int, target: Path) -> tuple[Path, float, float]:
+    """The recording with a pause at its quietest place near a third (``place`` 0), half (1) or two thirds (2) of it: file,
+    end of the pause and of all, in seconds."""
     samples = read_wav(path)
-    middle, reach = len(samples) * (2 + number % 3) // 6, MIC_HZ // 4
+    middle, reach = len(samples) * (2 + place) // 6, MIC_HZ // 4
     spot = pcm.quietest_sample(pcm.to_float32(samples), MIC_HZ, start=middle - reach, end=middle + reach)
     quiet = np.random.default_rng(1).normal(0, 3, int(PAUSE_S * MIC_HZ)).astype(np.int16)
     whole = np.concatenate([samples[:spot], quiet, samples[spot:]])
