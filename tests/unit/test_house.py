@@ -213,6 +213,13 @@ def test_the_notices_name_every_locked_package_and_are_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_readme_has_the_figures_that_the_bench_printed_last() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/figures.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_data_file_that_we_ship_is_in_the_notices() -> None:
     notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
     data = [

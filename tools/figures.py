@@ -1,0 +1,284 @@
+"""Write the table of figures in README.md from what the bench has printed into docs/bench.
+
+    .venv/bin/python tools/figures.py           write the table
+    .venv/bin/python tools/figures.py --check   end with code 1 when the table is not what would be written
+
+A figure that no command printed has no place in the table, and none can be forgotten when a part of the bench ran anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCH = ROOT / "docs" / "bench"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- figures: begin, written by tools/figures.py -->", "<!-- figures: end -->"
+
+Figures = Mapping[str, Any]
+
+
+def _joined(*values: object, unit: str = "") -> str:
+    return " / ".join(f"{value}{unit}" for value in values)
+
+
+def _quarters(figures: Figures, name: str) -> str:
+    first, last = figures[f"{name}_first_and_last_quarter"]
+    return f"{first:.0f}, {last:.0f}"
+
+
+def _gate(figures: Figures, name: str) -> str:
+    value = float(figures["gates"][name].split(" ", 1)[0])
+    return f"{value:g}"
+
+
+def _slowest(figures: Figures, size: str) -> float:
+    return max(found["p95"] for what, found in figures["render_ms"].items() if what.endswith(size))
+
+
+def _over_kai(figures: Figures, what: str, which: int) -> float:
+    return max(found[what][which] for found in figures["person_over_kai"].values())
+
+
+def _share_percent(figures: Figures, name: str) -> str:
+    return f"{100 * figures[name]:.1f} %".replace(".0 %", " %")
+
+
+def _false_ends(figures: Figures, name: str) -> str:
+    return f"{100 * figures['turn_ends_at_pauses_of_0.7_s'][name]['false_ends']:.0f} %"
+
+
+Row = tuple[str, str, Callable[[Figures], str], str]
+
+ROWS: Final[tuple[Row, ...]] = (
+    (
+        "talk",
+        "pressing Start to the moving picture, warm / cold (nothing compiled, nothing baked)",
+        lambda f: _joined(
+            f["warm_press_to_moving_picture_s"], f["cold_press_to_moving_picture_s"], unit=" s"
+        ),
+        "",
+    ),
+    (
+        "talk",
+        "opening the page to the moving picture, Start pressed at once, warm / cold",
+        lambda f: _joined(f["warm_page_to_moving_picture_s"], f["cold_page_to_moving_picture_s"], unit=" s"),
+        "",
+    ),
+    (
+        "talk",
+        "end of your speech to Kai's first sound in the page, p50 / p95",
+        lambda f: (
+            _joined(f["end_of_speech_to_sound_p50_s"], f["end_of_speech_to_sound_p95_s"], unit=" s")
+            + f" of {f['turns']}"
+        ),
+        "0.9 / 1.5 s",
+    ),
+    (
+        "turns",
+        "the same with more patience set",
+        lambda f: _joined(
+            f["patient_end_of_speech_to_sound_p50_s"], f["patient_end_of_speech_to_sound_p95_s"], unit=" s"
+        ),
+        "1.6 s / -",
+    ),
+    (
+        "turns",
+        "pauses of 0.7 s within a sentence into which Kai spoke, in the page: as it is / with patience",
+        lambda f: _joined(f["default_false_ends_heard"], f["patient_false_ends_heard"]),
+        "",
+    ),
+    (
+        "speech",
+        "the same in the engine, of 35 pauses",
+        lambda f: _joined(
+            _false_ends(f, "semantic auto (default)"), _false_ends(f, "semantic low (patient)")
+        ),
+        "25 / 5 %",
+    ),
+    (
+        "turns",
+        "your first sound over Kai's voice, in the page: until he is softer, p50 / p95",
+        lambda f: _joined(
+            round(f["person_to_softer_ms_p50"]), round(f["person_to_softer_ms_p95"]), unit=" ms"
+        ),
+        "",
+    ),
+    (
+        "turns",
+        "until he is silent, p50 / p95",
+        lambda f: _joined(
+            round(f["person_to_silence_ms_p50"]), round(f["person_to_silence_ms_p95"]), unit=" ms"
+        ),
+        "",
+    ),
+    (
+        "speech",
+        "until the engine has decided that it was no nod, p95 of the worst of four echoes",
+        lambda f: f"{_over_kai(f, 'gives_way_ms', 1):.0f} ms",
+        "700 ms",
+    ),
+    (
+        "speech",
+        "nods over Kai's voice let pass / short words heard",
+        lambda f: _joined(f["nods_over_kai_let_pass"], f["short_words_over_kai_heard"]),
+        "",
+    ),
+    (
+        "speech",
+        "words misheard in seven recordings / word error rate at 10 dB / at 5 dB of noise",
+        lambda f: _joined(
+            f"{f['word_errors']} of {f['words']}",
+            _share_percent(f, "wer_at_10_db_of_noise"),
+            _share_percent(f, "wer_at_5_db_of_noise"),
+        ),
+        "2 / 5 % / 12 %",
+    ),
+    (
+        "speech",
+        "your first sound to the first words shown, p50 / longest",
+        lambda f: _joined(*(f"{f['first_partial_s'][key]:.2f} s" for key in ("p50", "max"))),
+        "1.2 s / -",
+    ),
+    (
+        "speech",
+        "paraphrases understood that the small mind was not written with / what it cannot know refused",
+        lambda f: _joined(
+            _share_percent(f, "intents_right_of_unseen"), _share_percent(f, "out_of_scope_refused")
+        ),
+        "85 / 95 %",
+    ),
+    (
+        "capacity",
+        "eight talks at once: answers after, p95 / the engine's share of a core",
+        lambda f: _joined(f"{f['8_talks_answers_after_s_p95']:.2f} s", f"{f['8_talks_cpu_percent']:.0f} %"),
+        "",
+    ),
+    (
+        "talk",
+        "pictures a second in the page, mean / worst 5 s",
+        lambda f: _joined(f["frames_per_s_mean"], f["frames_per_s_worst_5_s"]),
+        "- / 24.5",
+    ),
+    (
+        "talk",
+        "pressing Interrupt to the last sounding sample in the page, three times",
+        lambda f: ", ".join(str(ms) for ms in f["interrupt_to_silence_ms"]) + " ms",
+        "",
+    ),
+    (
+        "talk",
+        "sound against picture in the page, p50 / p5 to p95 (minus: sound early)",
+        lambda f: (
+            f"{f['sound_against_picture_p50_ms']} / "
+            + " to ".join(str(ms) for ms in f["sound_against_picture_p5_p95_ms"])
+            + " ms"
+        ),
+        "-40 to 60 ms",
+    ),
+    (
+        "talk",
+        "CPU of app, engine and face, in percent of one core: nobody there / page at rest / talking",
+        lambda f: _joined(
+            *(f[f"cpu_{when}_percent"]["sum"] for when in ("idle", "at_rest", "talking")),
+        ),
+        "3 / - / -",
+    ),
+    (
+        "talk",
+        "of these the face alone: page at rest / talking",
+        lambda f: _joined(*(f[f"cpu_{when}_percent"]["face"] for when in ("at_rest", "talking"))),
+        "30 / -",
+    ),
+    (
+        "talk",
+        "private memory of app, engine and face: nobody there / talking",
+        lambda f: _joined(*(f[f"memory_{when}_mb"]["sum"] for when in ("idle", "talking")), unit=" MB"),
+        "",
+    ),
+    (
+        "avatar",
+        "cloud face: seconds in which sound is 40 ms early to 60 ms late at most, its delay 0, 1 and 2 s and changed",
+        lambda f: f"{f['seconds_within_40_early_60_late_percent']} % of {f['seconds_counted']}",
+        "99 %",
+    ),
+    (
+        "avatar",
+        "cloud face: stopping it to its last sounding sample / to a closed mouth, p95 of 50",
+        lambda f: _joined(
+            f["interrupt_to_last_sounding_sample_p50_p95_ms"][1],
+            f["interrupt_to_closed_mouth_p50_p95_ms"][1],
+            unit=" ms",
+        ),
+        "80 / 300 ms",
+    ),
+    (
+        "face",
+        "lips against the truth, worst clip: own speech / voices never heard (MediaPipe on the pixels)",
+        lambda f: _joined(
+            _gate(f, "correlation, own speech, worst clip"),
+            _gate(f, "correlation, unseen voices, worst clip"),
+        ),
+        "0.85 / 0.75",
+    ),
+    (
+        "face",
+        "drawing a frame, p95 of the slowest character: 512x512 / 1280x720",
+        lambda f: _joined(_slowest(f, "512x512"), _slowest(f, "1280x720"), unit=" ms"),
+        "16 / 25 ms",
+    ),
+    (
+        "style",
+        "another look while Kai talks, until the page shows it: slowest colour / slowest haircut or character",
+        lambda f: _joined(f["worst_colour_s"], f["worst_other_s"], unit=" s"),
+        "1.5 / 5 s",
+    ),
+    ("style", "pictures a second meanwhile, fewest", lambda f: str(f["fewest_frames_per_s"]), "20"),
+    (
+        "soak",
+        "30 minutes of talk with the cloud face, first and last quarter: memory / threads / tasks / files and sockets",
+        lambda f: _joined(
+            f"{_quarters(f, 'memory_mb')} MB",
+            *(_quarters(f, name) for name in ("threads", "tasks", "files_and_sockets")),
+        ),
+        "no growth",
+    ),
+)
+
+
+def render() -> str:
+    """The table, with where each part comes from."""
+    told = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(BENCH.glob("*.json"))}
+    lines = ["| What | Measured | To hold |", "| --- | --- | --- |"]
+    lines += [f"| {what} | {read(told[part][part])} | {bar} |" for part, what, read, bar in ROWS]
+    lines += ["", "| File | Command | Commit | Load at its start |", "| --- | --- | --- | --- |"]
+    for part, found in told.items():
+        machine = found["machine"]
+        lines.append(
+            f"| `docs/bench/{part}.json` | `{machine['command'].split(' --json')[0]}` | {machine['commit']} "
+            f"| {machine['load']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write or check the table."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--check", action="store_true", help="only compare; code 1 when it is out of date")
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    made = f"{before}{BEGIN}\n{render()}\n{END}{after}"
+    if not options.parse_args().check:
+        README.write_text(made, encoding="utf-8")
+    elif made != text:
+        sys.exit("README.md's figures are out of date. Run: .venv/bin/python tools/figures.py")
+
+
+if __name__ == "__main__":
+    main()
