@@ -44,6 +44,10 @@ PAGE_TELLS_S: Final = 10.0
 ABANDONED_S: Final = 0.5
 """When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener. What it pulls nobody
 hears, so a track that is merely late, on a busy computer, has to be waited for."""
+MOST_WAIT_S: Final = 0.06
+WAIT_STEP_S: Final = 0.015
+"""Pictures wait at most so long for the page's sound, and change that by so much with each word of the page: more would
+let one overtake another."""
 LEVEL_FULL_SCALE: Final = 6000.0
 """RMS (int16) that fills the level meter: loud speech into a laptop."""
 
@@ -160,6 +164,7 @@ class PageLink:
         self._is_closed = False
         self.dropped_mic_blocks = 0
         self.shown_pictures = 0
+        self._wait_s = 0.0
         self._is_taken = True
         self._taken_at_s = float("-inf")
         self._taken = 0
@@ -187,6 +192,13 @@ class PageLink:
             )
 
     def show(self, picture: Picture, at_s: float) -> None:
+        wait_s = self._wait_s
+        if wait_s > 0 and self._loop is not None:
+            self._loop.call_later(wait_s, self._show_now, picture, at_s + wait_s)
+        else:
+            self._show_now(picture, at_s)
+
+    def _show_now(self, picture: Picture, at_s: float) -> None:
         tracks = self._tracks
         is_watched = tracks is not None and time.monotonic() - self._taken_at_s < WATCHED_S
         if not self._is_taken and is_watched:
@@ -273,6 +285,17 @@ class PageLink:
         self._page_s += now_s - before[0]
         self._page_pictures += pictures - before[1]
         self._page_dropped += dropped - before[2]
+
+    def page_plays(self, sound_ahead_ms: int) -> None:
+        """By how much the page's sound is ahead of its picture (less than nothing: behind it), by the page's own word. Any
+        thread.
+
+        A browser leaves up to 30 ms between the two uncorrected, and more for some seconds after a stall. Where its sound is
+        behind, the pictures wait as long, under a later timestamp, so that the browser does not correct it once more. Where
+        it is ahead, nothing can be done that would not make Kai answer later.
+        """
+        wanted_s = min(MOST_WAIT_S, max(0.0, -sound_ahead_ms / 1000))
+        self._wait_s += min(WAIT_STEP_S, max(-WAIT_STEP_S, wanted_s - self._wait_s))
 
     def media(self) -> MediaReading:
         """The counters of now. Any thread."""

@@ -43,9 +43,6 @@ MEASUREMENTS: Final = 128
 """Kept for sound that waits: 12 s, at ten a second."""
 MEDIAN_OF: Final = 3
 STEADY_S: Final = 0.5
-PAGE_LATE_S: Final = 0.015
-"""A picture waits so much longer. In a page the sound mostly comes 5 to 40 ms later against it than both were handed over:
-the loudspeaker has a buffer, and a browser leaves up to 30 ms uncorrected. (``python -m kai.bench avatar`` prints it.)"""
 UNREAD_S: Final = 0.2
 """When the sound was not read for so long, pictures go by the clock alone."""
 
@@ -365,16 +362,14 @@ class PictureHold:
     def due(self, now_s: float) -> Picture | None:
         """The newest picture whose time has come, if there is one that was not given yet."""
         newest = None
-        on_s = self._sound.on_s(now_s) - PAGE_LATE_S + 0.001
+        on_s = self._sound.on_s(now_s) + 0.001
         while self._waiting and self._waiting[0][0] <= on_s:
             newest = self._waiting.popleft()[1]
         return newest
 
     def next_due_s(self, now_s: float) -> float | None:
         """When the next picture's time comes, as far as can be told."""
-        if not self._waiting:
-            return None
-        return now_s + self._waiting[0][0] + PAGE_LATE_S - self._sound.on_s(now_s)
+        return now_s + self._waiting[0][0] - self._sound.on_s(now_s) if self._waiting else None
 
     def clear(self) -> None:
         self._waiting.clear()

@@ -50,6 +50,11 @@ class BrowserLink(Protocol):
         """The page's own count of the pictures that its video has shown and left out. Any thread."""
         ...
 
+    def page_plays(self, sound_ahead_ms: int) -> None:
+        """By how much the page's sound is ahead of its picture (less than nothing: behind it), by the page's own word. Any
+        thread."""
+        ...
+
     def listen(self) -> asyncio.Queue[Pcm]:
         """A queue of the sounding 20 ms blocks (``(960,)`` int16, 48 000 Hz) that no track plays; read without waiting."""
         ...

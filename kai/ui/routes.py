@@ -168,16 +168,22 @@ async def take_wish(request: Request) -> Response:
 
 
 async def take_count(request: Request) -> Response:
-    """``POST /api/talks/{id}/pictures``: how many pictures the page's video has shown and left out since it is there."""
+    """``POST /api/talks/{id}/pictures``: how many pictures the page's video has shown and left out since it is there, and by
+    how much its sound is ahead of its picture, where the browser tells."""
     try:
         talk = find_talk(request)
         match await read_json(request):
-            case {"shown": int(shown), "dropped": int(dropped)} if (
+            case {"shown": int(shown), "dropped": int(dropped), **more} if (
                 0 <= shown < MOST_PICTURES and 0 <= dropped < MOST_PICTURES
             ):
                 talk.browser.page_saw(shown, dropped)
             case _:
                 raise Refused(400, "count", texts.ERROR_WISH)
+        match more:
+            case {"soundAheadMs": int(ahead_ms)}:
+                talk.browser.page_plays(ahead_ms)
+            case _:
+                pass
     except Refused as refused:
         return refused.response()
     return Response(status_code=204)

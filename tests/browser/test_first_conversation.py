@@ -78,7 +78,11 @@ def test_two_spoken_turns_are_heard_shown_and_answered(
         at_ms = seen["frames"]
         assert len(at_ms) / ((at_ms[-1] - at_ms[0]) / 1e3) >= 12, "the picture moves"
         before = person.video()
-        person.page.wait_for_timeout(1000)
+        with person.page.expect_request(lambda request: request.url.endswith("/pictures")) as told:
+            person.page.wait_for_timeout(1000)
+        assert isinstance(told.value.post_data_json["soundAheadMs"], int), (
+            "the pictures can wait for the sound"
+        )
         after = person.video()
         assert before is not None
         assert after is not None

@@ -199,6 +199,23 @@ def test_a_page_tells_how_many_pictures_it_has_shown(
     assert client.post(f"/api/talks/{talk.id}/pictures", json=body).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("told", "taken"), [({"soundAheadMs": -22}, [-22]), ({"soundAheadMs": "much"}, []), ({}, [])]
+)
+def test_a_page_tells_how_far_its_sound_is_ahead_where_it_knows(
+    client: TestClient,
+    talk: Talk,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, object],
+    taken: list[int],
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr(talk.browser, "page_plays", found.append)
+    body = {"shown": 100, "dropped": 2, **told}
+    assert client.post(f"/api/talks/{talk.id}/pictures", json=body).status_code == 204
+    assert found == taken
+
+
 # ------------------------------------------------------------------ events
 
 

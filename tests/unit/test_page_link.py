@@ -177,6 +177,35 @@ async def test_pictures_are_counted_as_they_leave_and_those_that_were_replaced()
     await link.aclose()
 
 
+async def test_pictures_wait_for_a_page_s_sound_that_is_behind_them() -> None:
+    talk = Talk()
+    video, _ = talk.link.tracks()
+
+    async def waited_ms() -> float:
+        """By how much the picture's timestamp is later than the picture."""
+        at_s = time.monotonic()
+        talk.link.show(PICTURE, at_s)
+        before = talk.link.media().pictures
+        pts = 0
+        while talk.link.media().pictures == before:
+            pts = (await video.recv()).pts
+        assert video.began_s is not None
+        return (video.began_s + pts / 90_000 - at_s) * 1000
+
+    await waited_ms()  # the first is waited for in another way
+    assert await waited_ms() == pytest.approx(0, abs=1)
+    for _ in range(4):
+        talk.link.page_plays(-45)
+    assert await waited_ms() == pytest.approx(45, abs=1)
+    for _ in range(9):
+        talk.link.page_plays(-5_000)
+    assert await waited_ms() == pytest.approx(60, abs=1)
+    for _ in range(4):
+        talk.link.page_plays(30)
+    assert await waited_ms() == pytest.approx(0, abs=1)
+    await talk.link.aclose()
+
+
 async def test_the_pages_own_count_is_taken_from_report_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
     link = PageLink()
     now_s = [100.0]

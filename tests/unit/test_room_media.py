@@ -14,7 +14,6 @@ from kai.media.sync import (
     BLOCK_SAMPLES,
     HZ,
     MARGIN_MS,
-    PAGE_LATE_S,
     HeldBlock,
     Pace,
     PictureHold,
@@ -293,9 +292,8 @@ def test_pictures_come_when_they_are_due_and_the_newest_wins() -> None:
     for n in range(4):
         hold.push(picture(n), 1 + n * 0.04)
     assert hold.due(1.0) is None
-    wait_s = MARGIN_MS / 1000 + PAGE_LATE_S
-    assert hold.next_due_s(1.0) == pytest.approx(1 + wait_s)
-    shown = hold.due(1 + wait_s + 0.09)
+    assert hold.next_due_s(1.0) == pytest.approx(1 + MARGIN_MS / 1000)
+    shown = hold.due(1 + MARGIN_MS / 1000 + 0.09)
     assert shown is not None
     assert shown[0, 0] == 2
     hold.clear()
@@ -304,8 +302,7 @@ def test_pictures_come_when_they_are_due_and_the_newest_wins() -> None:
 
 class Room:
     """A room in virtual time. ``sound_age`` and ``picture_age`` tell, at each moment, how old is what arrives; sound has a
-    click at each whole second of its capture, a picture knows its own. ``run`` gives sound against picture by second, ms, but
-    for what the picture is meant to wait."""
+    click at each whole second of its capture, a picture knows its own. ``run`` gives sound against picture by second, ms."""
 
     def __init__(self, sound_age: Age, picture_age: Age, *, jitter_s: float = 0.004, seed: int = 1) -> None:
         self._ages = sound_age, picture_age
@@ -351,8 +348,7 @@ class Room:
         for at_s in clicked:
             near = [at - moment for at, moment in shown if abs(at - at_s) < 0.4]
             if near:
-                off_s = at_s - float(np.median(near)) + PAGE_LATE_S
-                found[int(at_s)] = ((off_s + 0.5) % 1 - 0.5) * 1000
+                found[int(at_s)] = ((at_s - float(np.median(near)) + 0.5) % 1 - 0.5) * 1000
         return found
 
 

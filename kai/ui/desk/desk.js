@@ -88,6 +88,7 @@ class Desk {
     this.data = data;
     this.words = data.words;
     this.setTriggerValue = setTriggerValue;
+    this.watchFrame();
     this.$(".desk").classList.toggle("is-away", !data.isOnStage);
     if (!data.isOnStage) {
       this.present(false);
@@ -694,15 +695,62 @@ class Desk {
     if (!(await hasInterface())) this.complain(await this.post({ wish: "browser", problem: "no-network" }));
   }
 
+  frame() {
+    return document.querySelector(".st-key-kai-stage iframe");
+  }
+
   video() {
     try {
-      return document.querySelector(".st-key-kai-stage iframe")?.contentDocument?.querySelector("video") ?? null;
+      return this.frame()?.contentDocument?.querySelector("video") ?? null;
     } catch {
       return null;
     }
   }
 
+  // The media component keeps its connection to itself; what it makes is remembered here, in its own frame.
+  watchFrame() {
+    const frame = this.frame();
+    if (!frame) return;
+    const watch = () => {
+      try {
+        const inside = frame.contentWindow;
+        if (inside.kaiConnections || !inside.RTCPeerConnection) return;
+        const made = inside.kaiConnections = [];
+        inside.RTCPeerConnection = new Proxy(inside.RTCPeerConnection, {
+          construct(target, args, self) {
+            const connection = Reflect.construct(target, args, self);
+            made.splice(0, made.length, connection);
+            return connection;
+          },
+        });
+      } catch {
+        // A frame of somebody else's: then nothing is told of it.
+      }
+    };
+    if (this.watchedFrame !== frame) {
+      this.watchedFrame = frame;
+      frame.addEventListener("load", watch);
+    }
+    watch();
+  }
+
+  // By how much the sound that is heard is ahead of the picture that is seen, in ms, as far as the browser can tell.
+  async soundAhead() {
+    try {
+      const [connection] = this.frame().contentWindow.kaiConnections;
+      const at = {};
+      for (const entry of (await connection.getStats()).values()) {
+        if (entry.type === "inbound-rtp") at[entry.kind] = entry.estimatedPlayoutTimestamp;
+      }
+      const ahead = Math.round(at.audio - at.video);
+      return Math.abs(ahead) < 1000 ? { soundAheadMs: ahead } : {};
+    } catch {
+      return {};
+    }
+  }
+
   watchPicture() {
+    this.watchFrame();
     const video = this.video();
     const isLive = Boolean(video && video.videoWidth && video.readyState >= 2 && this.view?.isBrowserUp);
     const html = document.documentElement;
@@ -720,16 +768,18 @@ class Desk {
     if (video.paused && video.srcObject && video.readyState >= 2 && !this.isUnblocking) this.unblock();
   }
 
-  // The page's own count of pictures, every two seconds: Insights shows what a person really saw.
-  tellPictures(video, isLive) {
+  // The page's own count of pictures, every second: Insights shows what a person really saw. And what the browser leaves of
+  // the way between sound and picture, so that the pictures can wait for the sound.
+  async tellPictures(video, isLive) {
     const now = performance.now();
-    if (!isLive || document.hidden || now - (this.toldAt ?? 0) < 2000) return;
+    if (!isLive || document.hidden || now - (this.toldAt ?? 0) < 1000) return;
     this.toldAt = now;
     const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+    const told = { shown: Math.max(0, totalVideoFrames - droppedVideoFrames), dropped: droppedVideoFrames };
     fetch(`${this.base}/pictures`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ shown: Math.max(0, totalVideoFrames - droppedVideoFrames), dropped: droppedVideoFrames }),
+      body: JSON.stringify({ ...told, ...(await this.soundAhead()) }),
       credentials: "same-origin",
     }).catch(() => {});
   }
