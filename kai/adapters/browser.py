@@ -44,7 +44,10 @@ PAGE_TELLS_S: Final = 10.0
 ABANDONED_S: Final = 0.5
 """When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener. What it pulls nobody
 hears, so a track that is merely late, on a busy computer, has to be waited for."""
-MOST_WAIT_S: Final = 0.06
+LOUDSPEAKER_S: Final = 0.015
+"""A page's sound comes so much later than the browser reckons, at least: it has the loudspeaker's buffer before it. Measured
+were 0 to 45 ms (``python -m kai.bench avatar``), and late sound is noticed less than early sound."""
+MOST_WAIT_S: Final = 0.08
 WAIT_STEP_S: Final = 0.015
 """Pictures wait at most so long for the page's sound, and change that by so much with each word of the page: more would
 let one overtake another."""
@@ -294,7 +297,7 @@ class PageLink:
         behind, the pictures wait as long, under a later timestamp, so that the browser does not correct it once more. Where
         it is ahead, nothing can be done that would not make Kai answer later.
         """
-        wanted_s = min(MOST_WAIT_S, max(0.0, -sound_ahead_ms / 1000))
+        wanted_s = min(MOST_WAIT_S, max(0.0, LOUDSPEAKER_S - sound_ahead_ms / 1000))
         self._wait_s += min(WAIT_STEP_S, max(-WAIT_STEP_S, wanted_s - self._wait_s))
 
     def media(self) -> MediaReading:

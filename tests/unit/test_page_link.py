@@ -195,12 +195,12 @@ async def test_pictures_wait_for_a_page_s_sound_that_is_behind_them() -> None:
     await waited_ms()  # the first is waited for in another way
     assert await waited_ms() == pytest.approx(0, abs=1)
     for _ in range(4):
-        talk.link.page_plays(-45)
+        talk.link.page_plays(-30)  # and the loudspeaker's 15
     assert await waited_ms() == pytest.approx(45, abs=1)
     for _ in range(9):
         talk.link.page_plays(-5_000)
-    assert await waited_ms() == pytest.approx(60, abs=1)
-    for _ in range(4):
+    assert await waited_ms() == pytest.approx(80, abs=1)
+    for _ in range(6):
         talk.link.page_plays(30)
     assert await waited_ms() == pytest.approx(0, abs=1)
     await talk.link.aclose()
