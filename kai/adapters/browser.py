@@ -45,8 +45,8 @@ ABANDONED_S: Final = 0.5
 """When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener. What it pulls nobody
 hears, so a track that is merely late, on a busy computer, has to be waited for."""
 LOUDSPEAKER_S: Final = 0.015
-"""A page's sound comes so much later than the browser reckons, at least: it has the loudspeaker's buffer before it. Measured
-were 0 to 45 ms (``python -m kai.bench avatar``), and late sound is noticed less than early sound."""
+"""A page's sound comes so much later than the browser reckons, at least: it has the loudspeaker's buffer before it. Without
+this ``python -m kai.bench avatar`` printed 8 to 51 ms (p5 to p95), and late sound is noticed less than early sound."""
 MOST_WAIT_S: Final = 0.08
 WAIT_STEP_S: Final = 0.015
 """Pictures wait at most so long for the page's sound, and change that by so much with each word of the page: more would

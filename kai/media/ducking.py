@@ -17,7 +17,6 @@ from kai.media.pcm import level_dbfs
 
 Pcm = npt.NDArray[np.int16]
 
-BLOCK_MS: Final = 20
 DUCKED_GAIN: Final = 0.25
 """12 dB softer: still understood, and no longer in the person's way."""
 AFTER_BLOCKS: Final = 3

@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.media.pcm import to_float32
+
 Float32 = NDArray[np.float32]
 
 SAMPLE_RATE_HZ: Final = 16_000
@@ -31,7 +33,7 @@ _QUIET: Final = 1e-9
 
 
 class EchoGate:
-    """What Kai played and what the microphone heard, of the last 1.5 s. Not thread-safe; event loop only."""
+    """What Kai played and what the microphone heard, of the last 1.5 s. Not thread-safe."""
 
     def __init__(self) -> None:
         keep_ms = WINDOW_MS + MAX_DELAY_MS + EARLY_MS
@@ -82,9 +84,7 @@ def thinned(samples: NDArray[np.int16]) -> Float32:
     The plainest filter will do: to what is asked here any filter of the sound is as good as the sound, and of speech there
     is next to nothing above 12 000 Hz, which folds into the band.
     """
-    return samples.reshape(-1, PLAYED_HZ // SAMPLE_RATE_HZ).mean(axis=1, dtype=np.float32) / np.float32(
-        32_768
-    )
+    return to_float32(samples).reshape(-1, PLAYED_HZ // SAMPLE_RATE_HZ).mean(axis=1)
 
 
 def _band() -> NDArray[np.bool_]:

@@ -179,11 +179,9 @@ async def take_count(request: Request) -> Response:
                 talk.browser.page_saw(shown, dropped)
             case _:
                 raise Refused(400, "count", texts.ERROR_WISH)
-        match more:
-            case {"soundAheadMs": int(ahead_ms)}:
-                talk.browser.page_plays(ahead_ms)
-            case _:
-                pass
+        ahead_ms = more.get("soundAheadMs")
+        if isinstance(ahead_ms, int):
+            talk.browser.page_plays(ahead_ms)
     except Refused as refused:
         return refused.response()
     return Response(status_code=204)

@@ -54,6 +54,17 @@ class Talk:
         self.threads.add(threading.get_ident())
         self.mic.append(pcm)
 
+    def count_pulls(self) -> list[int]:
+        """Silence to play from now on; one entry for each block of it that was pulled."""
+        pulls: list[int] = []
+
+        def pull() -> Pcm:
+            pulls.append(1)
+            return np.zeros(BLOCK_SAMPLES, np.int16)
+
+        self.link.play_from(pull)
+        return pulls
+
 
 async def test_the_microphone_crosses_to_the_talks_own_thread_as_mono() -> None:
     talk = Talk()
@@ -101,13 +112,7 @@ async def test_the_newest_picture_is_sent_and_a_still_one_again_with_later_times
 
 async def test_without_a_listener_the_playout_goes_on() -> None:
     talk = Talk()
-    pulls: list[int] = []
-
-    def pull() -> Pcm:
-        pulls.append(1)
-        return np.zeros(BLOCK_SAMPLES, np.int16)
-
-    talk.link.play_from(pull)
+    pulls = talk.count_pulls()
     await until(lambda: len(pulls) > 5)
     await talk.link.aclose()
     count = len(pulls)
@@ -117,13 +122,7 @@ async def test_without_a_listener_the_playout_goes_on() -> None:
 
 async def test_what_a_late_track_misses_is_still_there_and_what_a_gone_page_misses_is_not() -> None:
     talk = Talk()
-    pulls: list[int] = []
-
-    def pull() -> Pcm:
-        pulls.append(1)
-        return np.zeros(BLOCK_SAMPLES, np.int16)
-
-    talk.link.play_from(pull)
+    pulls = talk.count_pulls()
     _, audio = talk.link.tracks()
     await audio.recv()
     count = len(pulls)

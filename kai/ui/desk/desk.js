@@ -707,20 +707,19 @@ class Desk {
     }
   }
 
-  // The media component keeps its connection to itself; what it makes is remembered here, in its own frame.
+  // The media component keeps its connection to itself; the one that it made last is remembered here, in its own frame.
   watchFrame() {
     const frame = this.frame();
     if (!frame) return;
     const watch = () => {
       try {
         const inside = frame.contentWindow;
-        if (inside.kaiConnections || !inside.RTCPeerConnection) return;
-        const made = inside.kaiConnections = [];
+        if ("kaiConnection" in inside || !inside.RTCPeerConnection) return;
+        inside.kaiConnection = null;
         inside.RTCPeerConnection = new Proxy(inside.RTCPeerConnection, {
-          construct(target, args, self) {
-            const connection = Reflect.construct(target, args, self);
-            made.splice(0, made.length, connection);
-            return connection;
+          construct(...made) {
+            inside.kaiConnection = Reflect.construct(...made);
+            return inside.kaiConnection;
           },
         });
       } catch {
@@ -737,9 +736,8 @@ class Desk {
   // By how much the sound that is heard is ahead of the picture that is seen, in ms, as far as the browser can tell.
   async soundAhead() {
     try {
-      const [connection] = this.frame().contentWindow.kaiConnections;
       const at = {};
-      for (const entry of (await connection.getStats()).values()) {
+      for (const entry of (await this.frame().contentWindow.kaiConnection.getStats()).values()) {
         if (entry.type === "inbound-rtp") at[entry.kind] = entry.estimatedPlayoutTimestamp;
       }
       const ahead = Math.round(at.audio - at.video);
