@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.bench.short_sounds import in_own_voice
 from kai.engine import session
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped
@@ -42,8 +43,6 @@ MONOLOGUE: Final = (
 
 NODS: Final = ("Yeah.", "I see.", "Right.", "Okay.", "Mm-hmm.", "Yes, yes.", "Oh, okay.")
 SHORT_WORDS: Final = ("Stop.", "Wait.", "No.")
-PACES: Final = (0.85, 1.0, 1.18)
-"""How fast they are said, and with that how high."""
 
 Float32 = NDArray[np.float32]
 T = TypeVar("T")
@@ -145,25 +144,13 @@ async def _figures(kit: SpeechKit, people: Sequence[Float32]) -> dict[str, Any]:
             "softer_to_himself": int(alone.ducked_ms is not None),
             "to_himself": int(alone.decided_ms is not None),
         }
-    nods = [await _play(kit, kai, None, said) for said in _said(kit, NODS)]
-    words = [await _play(kit, kai, None, said) for said in _said(kit, SHORT_WORDS)]
+    nods = [await _play(kit, kai, None, said) for said in in_own_voice(kit, NODS)]
+    words = [await _play(kit, kai, None, said) for said in in_own_voice(kit, SHORT_WORDS)]
     return {
         "person_over_kai": found,
         "nods_over_kai_let_pass": f"{sum(room.decided_ms is None for room in nods)} of {len(nods)}",
         "short_words_over_kai_heard": f"{sum(room.decided_ms is not None for room in words)} of {len(words)}",
     }
-
-
-def _said(kit: SpeechKit, texts: Sequence[str]) -> list[Float32]:
-    """Each text in Kai's own voice at each of `PACES`, 16 kHz."""
-    found: list[Float32] = []
-    for text in texts:
-        spoken = pcm.to_float32(np.concatenate([clause.pcm for clause in kit.voice.stream(text)]))
-        for pace in PACES:
-            places = np.arange(0, len(spoken) - 1, 24_000 / 16_000 * pace)
-            said = np.interp(places, np.arange(len(spoken)), spoken).astype(np.float32)
-            found.append(pcm.trim_silence(said / np.abs(said).max() * np.float32(0.5), 16_000))
-    return found
 
 
 def _percentiles(values: Sequence[float]) -> list[float]:

@@ -19,7 +19,7 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.bench import barge_in
+from kai.bench import barge_in, short_sounds
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
 from kai.engine.conversation import Hearing
@@ -51,6 +51,17 @@ _SENTENCES: Final = (
     "You can ask me for the time, the date, or what I can do.",
     "Paper boats float past the pink bridge at dusk.",
 )
+_HEARD_BACK: Final = (
+    "Another apple, in our oven, is all over.",
+    "Please put the big paper plate back on the table before Bob picks it up.",
+    "I am running on this computer, without the internet and without an account.",
+    "You can ask me for the time, the date, or what I can do.",
+    "That is a good question, and I do not know the answer to it.",
+    "The weather will be cold tomorrow, so please take a coat with you.",
+    "My mother bought three yellow chairs for the kitchen last week.",
+    "Every morning he walks along the river to the old bridge and back.",
+)
+"""Sentences that can be written in one way only."""
 _REPEATS: Final = 3
 _Result = TypeVar("_Result")
 Float32 = NDArray[np.float32]
@@ -67,10 +78,12 @@ def run() -> dict[str, Any]:
     }
     figures |= _hearing(kit)
     figures |= _speaking(kit.voice)
-    figures["extra_voices"] = _extra_voices(kit.voice)
+    figures["own_voice_words_misheard"] = _words_misheard(kit, kit.voice)
+    figures["extra_voices"] = _extra_voices(kit)
     figures |= _understanding(kit)
     figures |= turn_ends(kit)
     figures["side_talk_taken_for_a_turn"] = side_talk(kit)
+    figures |= short_sounds.figures(kit)
     figures |= barge_in.figures(kit, [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()])
     figures["label_agreement_r"] = label_agreement(kit.voice)
     turns = (MindTurn("user", "Could you tell me what time it is, please?"),)
@@ -370,9 +383,22 @@ def _speaking(voice: Speaker) -> dict[str, float]:
     }
 
 
-def _extra_voices(voices: Voices) -> dict[str, Any]:
+def _words_misheard(kit: SpeechKit, speaker: Speaker) -> str:
+    """How many words our recogniser takes for others when it listens to this voice: one that it misreads, people would."""
+    heard: list[str] = []
+    for text in _HEARD_BACK:
+        thin = pcm.Resampler(24_000, 16_000)
+        sound = np.concatenate([*(thin.push(clause.pcm) for clause in speaker.stream(text)), thin.flush()])
+        heard.append(_words(kit.recogniser.transcribe(pcm.to_float32(sound)).text))
+    found = jiwer.process_words([_words(text) for text in _HEARD_BACK], heard)
+    errors = found.substitutions + found.deletions + found.insertions
+    return f"{errors} of {sum(len(text.split()) for text in _HEARD_BACK)}"
+
+
+def _extra_voices(kit: SpeechKit) -> dict[str, Any]:
     """Of each extra voice that is installed: the time to its first clause, its cost, and how well its times fit."""
     found: dict[str, Any] = {}
+    voices: Voices = kit.voice
     for voice_id in sorted(voices.installed - {CHOICES[0].id}):
         speaker = voices.named(voice_id)
         first_s: list[float] = []
@@ -388,6 +414,7 @@ def _extra_voices(voices: Voices) -> dict[str, Any]:
         found[voice_id] = {
             "first_clause_s_p50": round(float(np.median(first_s)), 3),
             "cpu_share_of_real_time": round(cpu_s / audio_s, 3),
+            "words_misheard": _words_misheard(kit, speaker),
             "label_agreement_r_at_0_ms": round(fit["+0 ms"], 2),
             "label_agreement_best": max(fit, key=lambda move: fit[move]),
         }

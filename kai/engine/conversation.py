@@ -144,9 +144,7 @@ class Hearing:
 
         A doubtful decode counts when the other one is sure: of a sound that ends within a word the last one mostly is.
         """
-        if heard.score <= DOUBTFUL_SCORE:
-            return ""
-        is_believed = heard.is_speech or self.was_speech
+        is_believed = heard.is_speech or (self.was_speech and heard.score > DOUBTFUL_SCORE)
         self.was_speech = heard.is_speech
         if not is_believed:
             self.last_words[:] = heard.text.split()

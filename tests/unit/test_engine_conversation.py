@@ -470,6 +470,12 @@ def test_a_doubtful_decode_counts_beside_a_sure_one_and_two_doubtful_ones_show_n
     assert hearing.agree(heard_as("nonsense", -2.2)) == ""
 
 
+def test_a_sure_decode_confirms_what_a_hopeless_one_before_it_said_too() -> None:
+    hearing = Hearing("item")
+    assert hearing.agree(heard_as("And", -2.2)) == ""
+    assert hearing.agree(heard_as("And it is", -0.9)) == "And"
+
+
 async def test_the_session_s_voice_is_the_one_that_speaks() -> None:
     double = SpeechDouble()
     spoken = wire.AudioConfig(output=wire.AudioOutputConfig(voice="emma"))

@@ -10,7 +10,18 @@ from kai.engine.speech.spoken import ClauseCutter
 
 
 @pytest.mark.parametrize(
-    "text", ["I would like to", "I would like to.", "Well,", "And then...", "My name is"]
+    "text",
+    [
+        "I would like to",
+        "I would like to.",
+        "Well,",
+        "And then...",
+        "My name is",
+        "How much there might be.",
+        "If it rains tomorrow.",
+        "Yes. And unless it is cold",
+        "When I was young.",
+    ],
 )
 def test_a_sentence_that_wants_more_words_is_unfinished(text: str) -> None:
     assert is_unfinished(text)
@@ -18,7 +29,20 @@ def test_a_sentence_that_wants_more_words_is_unfinished(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Stop.", "What is that for?", "Turn it on.", "Say that again.", "So!", "What time is it", "Kai"],
+    [
+        "",
+        "Stop.",
+        "What is that for?",
+        "Turn it on.",
+        "Say that again.",
+        "So!",
+        "What time is it",
+        "Kai",
+        "If it rains, stay in.",
+        "When is it",
+        "When will it be over.",
+        "I know if it rains.",
+    ],
 )
 def test_a_sentence_that_may_end_here_is_not(text: str) -> None:
     assert not is_unfinished(text)

@@ -64,6 +64,16 @@ def test_a_long_sentence_is_cut_where_one_breathes_and_the_first_piece_is_short(
     assert [piece.is_sentence_end for piece in pieces] == [False] * (len(pieces) - 1) + [True]
 
 
+def test_a_slow_voice_s_clauses_grow_step_by_step() -> None:
+    text = "I run on this computer and nothing that you tell me ever leaves it unless you allow me to. " * 2
+    lengths = [
+        len(phrase.spoken) for phrase in phrases(text, first_max_chars=20, max_chars=60, max_growth=1.5)
+    ]
+    assert lengths[0] <= 20
+    assert max(lengths) <= 60
+    assert all(after <= max(20, 1.5 * before) for before, after in zip(lengths, lengths[1:], strict=False))
+
+
 @given(st.text(max_size=400))
 def test_any_text_is_cut_into_pieces_of_bounded_length_that_all_have_a_sound(text: str) -> None:
     for phrase in phrases(text):

@@ -91,11 +91,15 @@ def test_a_pause_too_short_to_speculate_on_says_nothing() -> None:
 
 
 def test_a_noise_shorter_than_speech_is_dropped_and_never_speculated_on() -> None:
-    events = make().push(sound((5, 0), (6, 1), (20, 0)))
+    events = make().push(sound((5, 0), (3, 1), (20, 0)))
     assert kinds(events) == ["SpeechStarted", "SpeechDropped"]
     dropped = events[1]
     assert isinstance(dropped, SpeechDropped)
-    assert dropped.audio_end_ms == (5 + 6 + 14) * FRAME_MS
+    assert dropped.audio_end_ms == (5 + 3 + 14) * FRAME_MS
+
+
+def test_a_word_as_short_as_stop_is_a_turn() -> None:
+    assert "SpeechStopped" in kinds(make().push(sound((5, 0), (4, 1), (20, 0))))
 
 
 def test_a_click_of_one_frame_is_not_heard_at_all() -> None:
@@ -104,17 +108,17 @@ def test_a_click_of_one_frame_is_not_heard_at_all() -> None:
 
 def test_partials_come_often_until_words_are_shown_then_every_800_ms_and_each_holds_all_of_it() -> None:
     detector = make(prefix_padding_ms=0)
-    events = detector.push(sound((34, 1)))
+    events = detector.push(sound((33, 1)))
     detector.settle()
-    events += detector.push(sound((66, 1)))
+    events += detector.push(sound((67, 1)))
     partials = [event for event in events if isinstance(event, PartialDue)]
-    assert [len(partial.audio) // FRAME_SAMPLES for partial in partials] == [12, 22, 32, 42, 67, 92]
+    assert [len(partial.audio) // FRAME_SAMPLES for partial in partials] == [10, 18, 26, 34, 59, 84]
 
 
 def test_partials_of_a_sound_without_words_grow_seldom_after_three_seconds() -> None:
     events = make(prefix_padding_ms=0).push(sound((200, 1)))
     ends = [len(event.audio) // FRAME_SAMPLES for event in events if isinstance(event, PartialDue)]
-    assert {after - before for before, after in zip(ends, ends[1:], strict=False) if after < 90} == {10}
+    assert {after - before for before, after in zip(ends, ends[1:], strict=False) if after < 90} == {8}
     assert {after - before for before, after in zip(ends, ends[1:], strict=False) if before > 100} == {25}
 
 

@@ -28,10 +28,11 @@ _LAG_SAMPLES: Final = 1100
 class KokoroVoice(PhonemeVoice):
     """One of Kokoro's voices. The session is shared by all of them."""
 
-    first_max_chars = 44
+    first_max_chars = 28
     """A clause takes half of its length and more to make."""
     max_chars = 100
-    """A longer clause takes more time than the one before it lasts."""
+    max_growth = 1.5
+    """Twice the length takes more time than the one before it lasts: then Kai falls silent in mid-sentence."""
 
     def __init__(
         self,

@@ -10,10 +10,17 @@ from kai.engine.speech.recognition import Transcript
 
 _OPEN_WORDS: Final = frozenset(
     """and but or so because if when while although since unless until than the a an my your his her its our their to of for
-    from with without between about into onto i we they he she is are was were am um uh er erm hmm like whose which
-    please very really some any every each please how not has have had been their""".split()  # noqa: SIM905
+    from with without between about into onto i we they he she is are was were am be been um uh er erm hmm like whose which
+    please very really some any every each how not has have had""".split()  # noqa: SIM905
 )
 """A sentence does not end with these; what stands before a pause with one of them goes on."""
+_CONDITION: Final = re.compile(
+    r"(?:(?:and|but|so|well|or)\W+)?(?:unless|if|although|though|whereas|while|"
+    r"when (?!is|are|was|were|do|does|did|will|would|can|could|should|shall|may|has|have|had))\b[^,]*$",
+    re.IGNORECASE,
+)
+"""Such a clause is followed by another; the comma between the two is mostly heard."""
+_SENTENCES: Final = re.compile(r"(?<=[.!?])\s+")
 
 _NODS: Final = frozenset(
     """mm mmm mhm hm hmm mmhmm mmhm uhhuh uh huh aha ah oh yeah yes yep ya ok okay right sure cool nice great wow really
@@ -27,14 +34,18 @@ _NOT_AGAINST: Final = 0.5
 
 
 def is_unfinished(text: str) -> bool:
-    """Whether ``text`` plainly goes on: it ends with a comma, a dash, dots, or a word that wants another."""
+    """Whether ``text`` plainly goes on: it ends with a comma, a dash, dots, or a word that wants another, or it is the first
+    half of a sentence ("If it rains")."""
     stripped = text.strip().rstrip("\"'”’)")
     if not stripped or stripped.endswith(("?", "!")):
         return False
     if stripped.endswith((",", "-", "–", "—", "...", "…", ":", ";")):
         return True
     words = _words(stripped)
-    return len(words) > 1 and words[-1] in _OPEN_WORDS
+    if len(words) < 2:
+        return False
+    newest = _SENTENCES.split(stripped)[-1]
+    return words[-1] in _OPEN_WORDS or _CONDITION.match(newest) is not None
 
 
 def is_whole(heard: Transcript, ending: float, is_request: Callable[[str], bool]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -106,9 +107,16 @@ def _plain(char: str) -> str:
 
 
 def phrases(
-    text: str, *, first_max_chars: int = FIRST_MAX_CHARS, max_chars: int = MAX_CHARS
+    text: str,
+    *,
+    first_max_chars: int = FIRST_MAX_CHARS,
+    max_chars: int = MAX_CHARS,
+    max_growth: float = math.inf,
 ) -> Iterator[Phrase]:
-    """``text`` cut into sentences, and long sentences into clauses. A phrase that has nothing to say is left out."""
+    """``text`` cut into sentences, and long sentences into clauses. A phrase that has nothing to say is left out.
+
+    None is longer than ``max_growth`` times the one before it: a slow voice makes it while that one sounds.
+    """
     limit = first_max_chars
     for sentence in _sentences(text):
         rest = sentence
@@ -119,7 +127,7 @@ def phrases(
             is_end = not rest and not _CLAUSE_END.search(part[-1].written)
             phrase = Phrase(words=tuple(part), is_sentence_end=is_end)
             if any(char.isalnum() or char in _KEPT_SYMBOLS for char in phrase.spoken):
-                limit = max_chars
+                limit = max(first_max_chars, int(min(max_chars, max_growth * len(phrase.spoken))))
                 yield phrase
 
 

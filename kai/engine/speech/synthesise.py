@@ -7,6 +7,7 @@ away, since 290 ms of it at each end would be heard as a slow answer and as hole
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -67,6 +68,8 @@ class PhonemeVoice(ABC):
     first_max_chars: int = FIRST_MAX_CHARS
     """How long the first clause may be: a slow voice begins sooner with a short one."""
     max_chars: int = MAX_CHARS
+    max_growth: float = math.inf
+    """See `phrases`."""
 
     def __init__(self, pronouncer: Pronouncer, vocabulary: Mapping[str, int], label_lag_samples: int) -> None:
         self._pronouncer = pronouncer
@@ -83,7 +86,13 @@ class PhonemeVoice(ABC):
         ``speed`` 1.0 is the voice's own pace; it is held between 0.5 and 2.0.
         """
         pace = min(MAX_SPEED, max(MIN_SPEED, speed))
-        for phrase in phrases(text, first_max_chars=self.first_max_chars, max_chars=self.max_chars):
+        cut = phrases(
+            text,
+            first_max_chars=self.first_max_chars,
+            max_chars=self.max_chars,
+            max_growth=self.max_growth,
+        )
+        for phrase in cut:
             sounds = self._pronouncer.sounds_of(phrase, self._vocabulary)
             told_words = 0
             pieces = list(split(sounds))

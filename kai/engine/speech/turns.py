@@ -23,13 +23,14 @@ DEFAULT_THRESHOLD: Final = 0.5
 DEFAULT_PREFIX_PADDING_MS: Final = 300
 DEFAULT_SILENCE_DURATION_MS: Final = 448
 SPECULATION_SILENCE_MS: Final = 160
-MIN_SPEECH_MS: Final = 250
-"""Less voice than this is a cough, a click or a chair: noise was never more once the score of the text was looked at too."""
+MIN_SPEECH_MS: Final = 128
+"""Less voice than this is a click or a chair. A word said fast has no more ("stop", whose consonants are no voice); of noises
+that last so long none is taken for a word, see `kai.bench.short_sounds`."""
 START_FRAMES: Final = 2
 """So many voiced frames in a row begin a turn: one alone (32 ms) is mostly a click."""
 MAX_TURN_MS: Final = 120_000
 _PARTIAL_INTERVAL_MS: Final = 800
-_FIRST_PARTIALS_MS: Final = 320
+_FIRST_PARTIALS_MS: Final = 256
 """So often until words are shown: that takes two partials which agree."""
 _YOUNG_MS: Final = 3_000
 """After so long without a word the partials are as seldom as later, to spare the core."""
