@@ -41,6 +41,11 @@ def _slowest(figures: Figures, size: str) -> float:
     return max(found["p95"] for what, found in figures["render_ms"].items() if what.endswith(size))
 
 
+def _worst_voice(figures: Figures, name: str, unit: str = "") -> str:
+    found = [str(voice[name]) for voice in figures["extra_voices"].values()]
+    return max(found, key=lambda value: float(value.split()[0])) + unit if found else "none installed"
+
+
 def _gives_way_p95_ms(figures: Figures) -> float:
     return max(found["gives_way_ms"][1] for found in figures["person_over_kai"].values())
 
@@ -91,7 +96,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "turns",
         "pauses of 0.7 s within a sentence into which Kai spoke, in the page: as it is / with patience",
         lambda f: _joined(f["default_false_ends_heard"], f["patient_false_ends_heard"]),
-        "",
+        "25 / 5 %",
     ),
     (
         "speech",
@@ -131,6 +136,12 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     (
         "speech",
+        "short words said to a Kai who listens that were heard as they are / noises taken for words",
+        lambda f: _joined(f["short_words_heard"], f["noises_taken_for_words"]),
+        "",
+    ),
+    (
+        "speech",
         "words misheard in seven recordings / word error rate at 10 dB / at 5 dB of noise",
         lambda f: _joined(
             f"{f['word_errors']} of {f['words']}",
@@ -152,6 +163,18 @@ ROWS: Final[tuple[Row, ...]] = (
             _share_percent(f, "intents_right_of_unseen"), _share_percent(f, "out_of_scope_refused")
         ),
         "85 / 95 %",
+    ),
+    (
+        "speech",
+        "words of Kai's voice that the recogniser takes for others: his own / the worst extra voice",
+        lambda f: _joined(f["own_voice_words_misheard"], _worst_voice(f, "words_misheard")),
+        "",
+    ),
+    (
+        "speech",
+        "until the first clause of an extra voice is made, p50 of the slowest",
+        lambda f: _worst_voice(f, "first_clause_s_p50", " s"),
+        "",
     ),
     (
         "capacity",

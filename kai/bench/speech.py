@@ -412,7 +412,7 @@ def _extra_voices(kit: SpeechKit) -> dict[str, Any]:
             cpu_s += time.process_time() - cpu
         fit = label_agreement(speaker, _SENTENCES[:3])
         found[voice_id] = {
-            "first_clause_s_p50": round(float(np.median(first_s)), 3),
+            "first_clause_s_p50": round(float(np.median(first_s)), 2),
             "cpu_share_of_real_time": round(cpu_s / audio_s, 3),
             "words_misheard": _words_misheard(kit, speaker),
             "label_agreement_r_at_0_ms": round(fit["+0 ms"], 2),

@@ -12,13 +12,14 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from kai.engine.speech.clauses import Clause
-from kai.engine.speech.library import Library
+from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
+from kai.engine.speech.persona import facts_of, read_persona
 from kai.engine.speech.skills import Effect
 from kai.engine.workers import Workers
 from kai.errors import KaiError
@@ -43,6 +44,9 @@ MAX_TOOL_CALLS: Final = 16
 PASSAGES_TOLD: Final = 3
 SURE_SCORE: Final = 0.8
 """The small mind is as sure as that of what it was asked: then no file is looked into."""
+MAX_FACTS: Final = 40
+"""Of the instructions; to read one takes 5 ms of a core, before the first answer."""
+_INSTRUCTIONS_KNOWN: Final = 8
 _QUEUED_CHUNKS: Final = 64
 
 SPOKEN_RULES: Final = (
@@ -138,12 +142,13 @@ class Thinker(Protocol):
 
 
 class LocalThinker:
-    """The small mind of this engine, with the person's own files to look things up in."""
+    """The small mind of this engine, with the person's own files, and what the instructions tell, to look things up in."""
 
     def __init__(self, mind: Mind, workers: Workers, library: Library | None = None) -> None:
         self._mind = mind
         self._workers = workers
         self._library = library
+        self._told = lru_cache(_INSTRUCTIONS_KNOWN)(self._read_facts)
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
@@ -153,19 +158,28 @@ class LocalThinker:
         yield Said(reply.text)
 
     async def reply(self, question: Question) -> Reply:
-        """The mind's reply, whole; from the files where they answer and the mind itself does not."""
+        """The mind's reply, whole; from the files or the instructions where they answer and the mind itself does not."""
         return await self._workers.speak(partial(self._reply, question))
 
     def _reply(self, question: Question) -> Reply:
         reply = self._mind.reply(question.turns, question.instructions, question.now)
         heard = _last_heard(question)
-        if self._library is None or (reply.intent != UNKNOWN and reply.score >= SURE_SCORE) or not heard:
+        if not heard or (reply.intent != UNKNOWN and reply.score >= SURE_SCORE):
             return reply
-        found = self._library.find(heard)
-        if not found or (reply.intent != UNKNOWN and found[0].score + FILE_BONUS <= reply.score):
+        libraries = (self._told(question.instructions), self._library)
+        found = [found for library in libraries if library is not None for found in library.find(heard)]
+        best = max(found, key=lambda each: each.score, default=None)
+        if best is None or (reply.intent != UNKNOWN and best.score + FILE_BONUS <= reply.score):
             return reply
-        best = found[0]
-        return Reply(f"Your file {best.passage.source} says: {best.answer}", "document", best.score)
+        source = f"Your file {best.passage.source} says: " if best.passage.source else ""
+        persona = read_persona(question.instructions)
+        return Reply(source + persona.shape(best.answer, is_first=False), "document", best.score)
+
+    def _read_facts(self, instructions: str) -> Library | None:
+        facts = facts_of(instructions)[:MAX_FACTS]
+        if not facts or self._mind.encoder is None:
+            return None
+        return Library([Document("", fact) for fact in facts], self._mind.encoder.encode)
 
 
 class FixedThinker:

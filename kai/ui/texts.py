@@ -257,7 +257,8 @@ SPEED_HELP: Final = "1 is Kai's own pace."
 INSTRUCTIONS: Final = "Instructions"
 INSTRUCTIONS_HELP: Final = "Who Kai shall be and how it shall answer."
 INSTRUCTIONS_HELP_LOCAL: Final = (
-    "A larger mind follows this; the small one here takes names and brevity from it, and speaks English only."
+    "A larger mind follows this; the small one here takes names, brevity and plain facts from it ('Breakfast is from "
+    "seven to ten'), and speaks English only."
 )
 DOCUMENTS: Final = "Your files"
 DOCUMENTS_HELP: Final = (

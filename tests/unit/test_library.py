@@ -74,6 +74,21 @@ def test_an_empty_library_finds_nothing(mind: Mind) -> None:
     assert Library([Document("a.md", " \n# \n")], mind.encoder.encode).find("What?") == []
 
 
+async def answer(mind: Mind, asked: str, documents: list[dict[str, str]], instructions: str = "") -> str:
+    """What a mind with these documents and instructions says."""
+    workers = Workers()
+    minds = Minds(mind, workers)
+    try:
+        await minds.put("mine", {"documents": documents})
+        item = Item(type="message", role="user", content=(ContentPart(type="input_text", text=asked),))
+        question = Question((item,), instructions, datetime(2026, 1, 2, 15, 5))  # noqa: DTZ001
+        thoughts = [thought async for thought in minds.thinker_of("kai-mine").think(question)]
+    finally:
+        await minds.aclose()
+        workers.close()
+    return "".join(thought.text for thought in thoughts if isinstance(thought, Said))
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
@@ -85,18 +100,28 @@ def test_an_empty_library_finds_nothing(mind: Mind) -> None:
 async def test_the_small_mind_answers_from_the_files_names_them_and_says_what_it_does_not_know(
     mind: Mind, asked: str, words: str
 ) -> None:
-    workers = Workers()
-    minds = Minds(mind, workers)
-    try:
-        documents = [{"name": "team.txt", "text": TEAM}]
-        await minds.put("mine", {"documents": documents})
-        item = Item(type="message", role="user", content=(ContentPart(type="input_text", text=asked),))
-        question = Question((item,), "", datetime(2026, 1, 2, 15, 5))  # noqa: DTZ001
-        thoughts = [thought async for thought in minds.thinker_of("kai-mine").think(question)]
-    finally:
-        await minds.aclose()
-        workers.close()
-    assert words in "".join(thought.text for thought in thoughts if isinstance(thought, Said))
+    assert words in await answer(mind, asked, [{"name": "team.txt", "text": TEAM}])
+
+
+HOTEL = """Your name is Ada. Be warm.
+You work at the front desk of the Miramar.
+Breakfast is from seven to ten. The pool opens at nine and closes at six."""
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("When is breakfast?", "Breakfast is from seven to ten."),
+        ("When does the pool open?", "The pool opens at nine and closes at six."),
+        ("Where do you work?", "I work at the front desk of the Miramar."),
+        ("What is your name?", "Ada"),
+        ("When is the release?", "Your file team.txt says"),
+        ("What time is it?", "3:05 pm"),
+        ("Who was Napoleon?", "without a model or a key"),
+    ],
+)
+async def test_the_small_mind_knows_what_the_instructions_tell(mind: Mind, asked: str, words: str) -> None:
+    assert words in await answer(mind, asked, [{"name": "team.txt", "text": TEAM}], HOTEL)
 
 
 def test_a_folder_is_read_without_what_is_no_text_or_leads_out_of_it(tmp_path: Path) -> None:

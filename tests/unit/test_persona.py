@@ -7,7 +7,9 @@ from datetime import datetime
 import pytest
 
 from kai.engine.speech.mind import Mind, MindTurn
-from kai.engine.speech.persona import Persona, read_persona
+from kai.engine.speech.persona import Persona, facts_of, read_persona
+from kai.records.personas import FIRST
+from kai.records.personas import Persona as Named
 
 NOW = datetime(2026, 1, 2, 15, 5)  # noqa: DTZ001
 
@@ -53,3 +55,27 @@ def test_the_person_s_name_from_the_instructions_is_known_until_they_tell_anothe
     rules = "The user's name is Tom."
     assert reply("What is my name?", rules) == "Your name is Tom."
     assert reply("What is my name?", rules, MindTurn("user", "Call me Ann.")) == "Your name is Ann."
+
+
+@pytest.mark.parametrize(
+    ("instructions", "facts"),
+    [
+        ("Breakfast is from seven to ten. Be courteous.", ("Breakfast is from seven to ten.",)),
+        ("- The pool opens at nine\n- Never speak of prices", ("The pool opens at nine",)),
+        ("You work at the front desk. Your shift ends at six.", ("I work at the front desk.", "My shift ends at six.")),
+        ("You are a patient teacher.", ("I am a patient teacher.",)),
+        ("Ask for their name and whom they want to see, then tell them what happens next.", ()),
+        ("You must never say that you are a person. Say so when you do not know.", ()),
+        ("If it is late, say good evening. Call me Tom. Your name is Ada. Who is it?", ()),
+        ("", ()),
+    ],
+)  # fmt: skip
+def test_what_the_instructions_tell_is_kept_apart_from_what_they_ask_for(
+    instructions: str, facts: tuple[str, ...]
+) -> None:
+    assert facts_of(instructions) == facts
+
+
+@pytest.mark.parametrize("persona", FIRST, ids=lambda persona: persona.name)
+def test_the_personas_to_begin_with_tell_nothing_but_who_kai_is(persona: Named) -> None:
+    assert all(fact.startswith("I ") for fact in facts_of(persona.instructions))

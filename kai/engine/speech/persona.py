@@ -1,4 +1,4 @@
-"""What the small mind can take from a person's instructions: names, brevity, and which languages it cannot speak. Pure."""
+"""What the small mind takes from instructions: names, brevity, facts, and which languages it cannot speak. Pure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,30 @@ _LANGUAGE: Final = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
+_RULE: Final = re.compile(
+    r"(?:please|always|never|do|don't|be|answer|ask|speak|say|tell|keep|use|explain|reply|respond|act|avoid|stay|talk|give|"
+    r"make|call|help|welcome|greet|introduce|pretend|imagine|remember|think|try|if|when|whenever|no|not|my name|your name|"
+    r"(?:i am|i'm) called|the user)\b",
+    re.IGNORECASE,
+)
+"""A sentence that begins so says how Kai shall be, or is understood above."""
+_STATES: Final = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|can|costs?|opens?|closes?|starts?|begins?|ends?|takes?|lives?|works?|sells?|makes?|"
+    r"offers?|belongs?|needs?|means?|comes?|goes)\b",
+    re.IGNORECASE,
+)
+_OF_KAI: Final = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
+_TELLS_OF_KAI: Final = re.compile(
+    r"(?:your \w+|you (?:are|were|have|had|live|work|come|like|love|know))\b", re.IGNORECASE
+)
+_AS_KAI: Final = (
+    (re.compile(r"\byou are\b", re.IGNORECASE), "I am"),
+    (re.compile(r"\byou were\b", re.IGNORECASE), "I was"),
+    (re.compile(r"\byourself\b", re.IGNORECASE), "myself"),
+    (re.compile(r"\byours\b", re.IGNORECASE), "mine"),
+    (re.compile(r"\byour\b", re.IGNORECASE), "my"),
+    (re.compile(r"\byou\b", re.IGNORECASE), "I"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +78,22 @@ def read_persona(instructions: str) -> Persona:
         is_brief=_BRIEF.search(instructions) is not None,
         language="" if language is None else language[1].capitalize(),
     )
+
+
+def facts_of(instructions: str) -> tuple[str, ...]:
+    """The sentences of ``instructions`` that tell something instead of asking for a manner, as Kai would say them.
+
+    "Breakfast is from seven to ten." is one, and so is "You work at the front desk.": "I work at the front desk."
+    """
+    found: list[str] = []
+    for sentence in re.split(r"(?<=[.!?])\s+|\s*\n+[\s*•-]*", instructions.strip(" \t\n*•-")):
+        tells_of_kai = _TELLS_OF_KAI.match(sentence) is not None
+        if sentence.endswith("?") or _RULE.match(sentence) or (_OF_KAI.search(sentence) and not tells_of_kai):
+            continue
+        if not tells_of_kai and not _STATES.search(sentence):
+            continue
+        said = sentence
+        for heard, own in _AS_KAI:
+            said = heard.sub(own, said)
+        found.append(said[:1].upper() + said[1:])
+    return tuple(found)
