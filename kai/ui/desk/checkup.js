@@ -6,6 +6,8 @@ const done = new WeakMap();
 const LISTEN_MS = 3000;
 const TONE_MS = 500;
 const TONE_HZ = 1000;
+// Softer than this in the tone's band is silence: from digital silence to a whisper of noise is no echo.
+const INAUDIBLE_DB = -90;
 
 export default function ({ parentElement, data, setTriggerValue }) {
   if (!data || done.get(parentElement) === data.run) return;
@@ -101,7 +103,7 @@ async function microphone(say, words) {
     say(words.looking);
     const bin = Math.round(TONE_HZ / (context.sampleRate / ear.fftSize));
     const spectrum = new Float32Array(ear.frequencyBinCount);
-    const atTone = () => { ear.getFloatFrequencyData(spectrum); return Math.max(...spectrum.slice(bin - 2, bin + 3), -140); };
+    const atTone = () => { ear.getFloatFrequencyData(spectrum); return Math.max(...spectrum.slice(bin - 2, bin + 3), INAUDIBLE_DB); };
     const before = await middle(atTone);
     const tone = context.createOscillator();
     const volume = context.createGain();
