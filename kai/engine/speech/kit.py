@@ -6,9 +6,11 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -33,6 +35,8 @@ from kai.media import pcm
 
 _WARM_UP_SENTENCE: Final = "Sure, I can help you with that question right now. Tell me more."
 NO_VOICE: Final = "none"
+
+T = TypeVar("T")
 
 MakeVad = Callable[[], VoiceDetector]
 
@@ -75,7 +79,8 @@ class SpeechKit:
     def load(
         cls, on_stage: Callable[[Stage], None] = lambda stage: None, *, recogniser_nice: int = 0
     ) -> SpeechKit:
-        """All models, checked, loaded and used once for real; ``on_stage`` hears of each step as it ends.
+        """All models, checked, loaded and used once for real; ``on_stage`` hears of each step as it ends, in
+        any thread: some run side by side.
 
         What cannot be loaded is stood in for by the next best, and `parts` says so.
 
@@ -83,30 +88,34 @@ class SpeechKit:
         collects and freezes garbage afterwards, before the first visitor. Raises `WeightsError` when Kai's own files are
         damaged or a setting is wrong.
         """
-        started = time.perf_counter()
-
-        def mark(name: str) -> None:
-            nonlocal started
-            now = time.perf_counter()
-            on_stage(Stage(name, now - started))
-            started = now
-
         weights.weights_folder()  # a wrong setting is told, not stood in for
-        make_vad, detector_part = climb(Role.DETECTOR, _DETECTORS)
-        judge_ending, ending_part = climb(Role.ENDING, _ENDINGS)
-        mark("voice detectors")
-        recogniser, *ear_parts = _load_ears(recogniser_nice)
-        mark("recogniser")
-        first, voice_part = climb(Role.VOICE, _VOICES)
-        voices = Voices(first, _load_extra_voices, has_extra=_has_extra_voices())
-        mark("voice")
-        mind, mind_part = climb(Role.MIND, _MINDS)
-        mark("mind")
+
+        def staged(name: str, load: Callable[[], T]) -> T:
+            begun = time.perf_counter()
+            found = load()
+            on_stage(Stage(name, time.perf_counter() - begun))
+            return found
+
+        def load_voices() -> tuple[Voices, Part]:
+            first, part = climb(Role.VOICE, _VOICES)
+            return Voices(first, _load_extra_voices, has_extra=_has_extra_voices()), part
+
+        # Reading and checking the files leaves the interpreter free, so two at a time are sooner done than one by one.
+        with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
+            ears = pool.submit(staged, "recogniser", partial(_load_ears, recogniser_nice))
+            speaker = pool.submit(staged, "voice", load_voices)
+            thoughts = pool.submit(staged, "mind", partial(climb, Role.MIND, _MINDS))
+            detector = pool.submit(staged, "voice detector", partial(climb, Role.DETECTOR, _DETECTORS))
+            ending = pool.submit(staged, "ends of turns", partial(climb, Role.ENDING, _ENDINGS))
+        recogniser, *ear_parts = ears.result()
+        voices, voice_part = speaker.result()
+        mind, mind_part = thoughts.result()
+        make_vad, detector_part = detector.result()
+        judge_ending, ending_part = ending.result()
         parts = (detector_part, ending_part, *ear_parts, voice_part, mind_part)
         kit = cls(recogniser, voices, mind, make_vad, judge_ending, parts)
-        kit._warm_up()
+        staged("warm-up", kit._warm_up)
         _give_back_memory()
-        mark("warm-up")
         return kit
 
     def _warm_up(self) -> None:
