@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kai.bench import barge_in, short_sounds
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
-from kai.engine.conversation import Hearing
+from kai.engine.listening import Hearing
 from kai.engine.speech import (
     Clause,
     MindTurn,

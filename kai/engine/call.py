@@ -18,7 +18,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kai.compat import rtc
 from kai.engine.answer import Place
-from kai.engine.conversation import Conversation, Dropped, new_id
+from kai.engine.conversation import Conversation, Dropped
+from kai.engine.items import new_id
 from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ as SPEECH_HZ
 from kai.engine.speech.clauses import Clause

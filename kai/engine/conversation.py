@@ -1,4 +1,4 @@
-"""One conversation of the Realtime protocol: its items, turns and answers, whatever carries it.
+"""One conversation of the Realtime protocol: its items and answers, whatever carries it; `Listener` has the person's turns.
 
 A transport brings the client's events and the person's sound in, and takes events and Kai's sound out. All methods run
 on the event loop and return at once; recognition, thinking and speech run in `Workers`.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -21,13 +19,11 @@ from numpy.typing import NDArray
 
 from kai.engine import session
 from kai.engine.answer import CONTENT_INDEX, Answer, Place
-from kai.engine.items import Entry, Items, usage_of
-from kai.engine.overlap import Overlap
-from kai.engine.speech import turns
+from kai.engine.items import Entry, Items, new_id, usage_of
+from kai.engine.listening import Listener, Loudspeaker, Reports
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.manners import is_back_channel, is_unfinished, is_whole
-from kai.engine.speech.recognition import Transcript
+from kai.engine.speech.manners import is_back_channel
 from kai.engine.speech.skills import CancelTimers, Effect, Manner, SetTimer, manner_of, time_is_up
 from kai.engine.speech.spoken import ClauseCutter
 from kai.engine.thinking import (
@@ -48,23 +44,12 @@ from kai.wire import realtime as wire
 
 Float32 = NDArray[np.float32]
 
-SAMPLE_RATE_HZ: Final = 16_000
-MIN_COMMIT_MS: Final = 100
-MAX_COMMIT_MS: Final = 300_000
 MAX_ITEMS: Final = 4_000
 _NO_LIMITS: Final = tuple(
     wire.RateLimit(name=name, limit=1_000_000, remaining=1_000_000, reset_seconds=0.0)
     for name in ("requests", "tokens")
 )
 MAX_TIMERS: Final = 32
-DOUBTFUL_SCORE: Final = -1.6
-"""A partial under this is none."""
-HASTY_SILENCE_MS: Final = 128
-KEPT_BEFORE_MS: Final = 300
-REPAIR_MS: Final = 1_600
-"""Who goes on within this time after the end of a turn had not finished: the two are one."""
-REPAIR_HEARD_MS: Final = 1_500
-"""More of Kai's answer than this, and the person answers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +62,7 @@ class Dropped:
     items: tuple[tuple[str, int], ...]
 
 
-class Transport(Protocol):
+class Transport(Loudspeaker, Protocol):
     """What carries a conversation. Called on the event loop; nothing here waits."""
 
     def send(self, event: wire.ServerEvent) -> None:
@@ -96,20 +81,6 @@ class Transport(Protocol):
         """Drops what was not played yet; always nothing where the client plays the sound itself."""
         ...
 
-    @property
-    def is_sounding(self) -> bool:
-        """Whether Kai can be heard where the person is, now or a moment ago."""
-        ...
-
-    @property
-    def is_playing(self) -> bool:
-        """Whether there is sound of Kai's that can still be interrupted."""
-        ...
-
-    def foreign_share(self) -> float:
-        """How much of the power that was heard in the last half second is not Kai's own sound, 0 to 1."""
-        ...
-
     def cut_off(self, reason: str) -> None:
         """Ends the connection; what was sent before still arrives."""
         ...
@@ -121,38 +92,6 @@ class Transport(Protocol):
 
 
 @dataclass(slots=True)
-class Hearing:
-    """What the person is saying: the id of its item, and what was recognised of it so far.
-
-    Over Kai's voice it is an `overlap` first, of which nobody is told, and of which a `reading` may be under way. `continues`
-    is what the person had said when the turn was ended too early.
-    """
-
-    item_id: str
-    start_ms: int = 0
-    shown: list[str] = field(default_factory=list[str])
-    last_words: list[str] = field(default_factory=list[str])
-    was_speech: bool = False
-    partial: Future[Transcript] | None = None
-    guess: Future[Transcript] | None = None
-    overlap: Overlap | None = None
-    reading: Future[Transcript] | None = None
-    continues: Entry | None = None
-
-    def agree(self, heard: Transcript) -> str:
-        """What can be shown now that `heard` was decoded after the others: that on which it and the last one agree.
-
-        A doubtful decode counts when the other one is sure: of a sound that ends within a word the last one mostly is.
-        """
-        is_believed = heard.is_speech or (self.was_speech and heard.score > DOUBTFUL_SCORE)
-        self.was_speech = heard.is_speech
-        if not is_believed:
-            self.last_words[:] = heard.text.split()
-            return ""
-        return agreed_words(self.shown, self.last_words, heard.text)
-
-
-@dataclass(slots=True)
 class _Speaking:
     """An answer on its way: the entries of its messages so far, and words whose clause is not whole yet."""
 
@@ -161,11 +100,6 @@ class _Speaking:
     manner: Manner
     entries: list[Entry] = field(default_factory=list[Entry])
     cutter: ClauseCutter = field(default_factory=ClauseCutter)
-
-
-def new_id(prefix: str) -> str:
-    """A random id, such as ``item_0f3a...``."""
-    return f"{prefix}_{secrets.token_hex(10)}"
 
 
 class Conversation:
@@ -203,13 +137,15 @@ class Conversation:
         self._due_words: list[str] = []
         self._cached_tokens = 0
         self._limits = _NO_LIMITS
-        self._turn: Hearing | None = None
-        self._last_said: Entry | None = None
-        self._stopped_ms = 0
-        self._detector: turns.TurnDetector | None = None
-        self._uncommitted: list[Float32] = []
-        self._uncommitted_samples = 0
-        self._apply_turn_settings()
+        self._listener = Listener(
+            loudspeaker=transport,
+            speech=speech,
+            workers=workers,
+            tasks=tasks,
+            items=self._items,
+            reports=Reports(self._send, self._interrupt, self._add_item, self._on_heard),
+            settings=self._settings,
+        )
         self._prepare_voice()
 
     # What the transport calls
@@ -240,15 +176,7 @@ class Conversation:
 
     def hear(self, samples: Float32) -> None:
         """Takes the person's sound, ``(n,)`` float32 at 16 kHz, n as it comes."""
-        if self._detector is not None:
-            for event in self._detector.push(samples):
-                self._on_turn_event(event)
-            self._weigh_overlap(self._detector)
-            return
-        self._uncommitted.append(samples)
-        self._uncommitted_samples += len(samples)
-        while self._uncommitted_samples > MAX_COMMIT_MS * SAMPLE_RATE_HZ // 1000:
-            self._uncommitted_samples -= len(self._uncommitted.pop(0))
+        self._listener.hear(samples)
 
     def refuse(
         self, message: str, *, code: str, event_id: str | None = None, param: str | None = None
@@ -282,7 +210,7 @@ class Conversation:
                     param="type",
                 )
             case wire.InputAudioCommit():
-                self._commit()
+                self._listener.commit()
             case wire.InputAudioClear():
                 self._clear_input()
             case wire.OutputAudioClear():
@@ -297,7 +225,7 @@ class Conversation:
     def _update_session(self, update: wire.SessionConfig) -> None:
         self._config = session.changed(self._config, update, has_spoken=self._has_spoken)
         self._settings = session.settings_of(self._config)
-        self._apply_turn_settings()
+        self._listener.configure(self._settings)
         self._prepare_voice()
         self._send(wire.SessionUpdated(session=self._config))
 
@@ -307,17 +235,6 @@ class Conversation:
         if self._speech.voice.must_load(voice_id):
             load = self._workers.preview(partial(self._speech.voice.named, voice_id))
             self._tasks.create_task(load, name=f"load-voice-{voice_id}")
-
-    def _apply_turn_settings(self) -> None:
-        rules = self._settings.turns
-        if rules is None:
-            self._detector = None
-            self._turn = None
-            return
-        if self._detector is None:
-            self._detector = turns.TurnDetector(vad=self._speech.make_vad())
-            self._forget_uncommitted()
-        self._detector.configure(rules.threshold, rules.prefix_padding_ms, rules.silence_duration_ms)
 
     def _create_item(self, event: wire.ItemCreate) -> None:
         given = event.item
@@ -366,250 +283,14 @@ class Conversation:
             wire.ItemTruncated(item_id=entry.item_id, content_index=CONTENT_INDEX, audio_end_ms=audio_end_ms)
         )
 
-    # The person's turns
-
-    def _on_turn_event(self, event: turns.TurnEvent) -> None:
-        match event:
-            case turns.SpeechStarted():
-                self._begin_turn(event.audio_start_ms)
-            case turns.PartialDue():
-                self._show_partial(event.audio)
-            case turns.SpeculationDue():
-                self._speculate(event.audio)
-            case turns.SpeechResumed():
-                if self._turn is not None:
-                    self._cancel_guess(self._turn)
-            case turns.SpeechStopped():
-                self._end_turn(event.audio_end_ms, event.audio)
-            case turns.SpeechDropped():
-                self._end_turn(event.audio_end_ms, None)
-            case _:
-                assert_never(event)
-
-    def _begin_turn(self, audio_start_ms: int) -> None:
-        rules = self._settings.turns
-        interrupts = rules is not None and rules.does_interrupt_response
-        turn = self._turn = Hearing(new_id("item"), audio_start_ms)
-        if interrupts and self._transport.is_sounding and self._detector is not None:
-            turn.overlap = Overlap()
-            self._detector.hasten(HASTY_SILENCE_MS)
-            return
-        self._announce_turn(turn)
-
-    def _announce_turn(self, turn: Hearing) -> None:
-        """The person speaks, for certain."""
-        rules = self._settings.turns
-        turn.overlap = None
-        self._send(wire.SpeechStarted(item_id=turn.item_id, audio_start_ms=turn.start_ms))
-        heard_ms = 0
-        if rules is not None and rules.does_interrupt_response:
-            heard_ms = self._interrupt()
-        resumed_ms = turn.start_ms - self._stopped_ms + (0 if rules is None else rules.prefix_padding_ms)
-        if self._last_said is not None and resumed_ms < REPAIR_MS and heard_ms < REPAIR_HEARD_MS:
-            turn.continues = self._last_said
-
-    def _weigh_overlap(self, detector: turns.TurnDetector) -> None:
-        turn = self._turn
-        if turn is None or turn.overlap is None or not turn.overlap.is_due(detector.time_ms):
-            return
-        overlap = turn.overlap
-        share = None if detector.is_silent else self._transport.foreign_share()
-        if not overlap.weigh(detector.time_ms, share):
-            return
-        if overlap.is_worth_reading and turn.reading is None:
-            detector.forget_before(overlap.foreign_ms + KEPT_BEFORE_MS)
-            self._read_overlap(turn, overlap, detector.audio())
-        if overlap.is_turn(is_kai_over=not self._transport.is_playing):
-            self._confirm(turn, overlap, detector)
-
-    def _read_overlap(self, turn: Hearing, overlap: Overlap, audio: Float32) -> None:
-        overlap.reading_began()
-        reading = turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
-        judging = self._judge_overlap(turn, overlap, reading)
-        self._tasks.create_task(judging, name=f"judge-{turn.item_id}")
-
-    async def _judge_overlap(self, turn: Hearing, overlap: Overlap, reading: Future[Transcript]) -> None:
-        await asyncio.wait([asyncio.wrap_future(reading)])
-        if reading.cancelled() or self._turn is not turn or not turn.overlap or self._detector is None:
-            return
-        if turn.reading is reading:
-            turn.reading = None
-        overlap.take(reading.result())
-        if overlap.is_turn():
-            self._confirm(turn, overlap, self._detector)
-
-    def _confirm(self, turn: Hearing, overlap: Overlap, detector: turns.TurnDetector) -> None:
-        turn.start_ms = max(turn.start_ms, detector.time_ms - overlap.foreign_ms - KEPT_BEFORE_MS)
-        detector.hasten(turns.SPECULATION_SILENCE_MS)
-        self._announce_turn(turn)
-
-    def _speculate(self, audio: Float32) -> None:
-        turn = self._turn
-        if turn is None:
-            return
-        if turn.overlap is not None:
-            # A short word over Kai's voice: "stop" ends his answer, "yeah" does not.
-            if turn.overlap.is_voice:
-                self._read_overlap(turn, turn.overlap, audio)
-            return
-        self._cancel_guess(turn)
-        turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
-        rules = self._settings.turns
-        if rules is not None and rules.unfinished_silence_ms > rules.silence_duration_ms:
-            weighing = self._weigh_pause(turn, audio, turn.guess, rules)
-            self._tasks.create_task(weighing, name=f"pause-{turn.item_id}")
-
-    async def _weigh_pause(
-        self, turn: Hearing, audio: Float32, guess: Future[Transcript], rules: session.TurnSettings
-    ) -> None:
-        """Gives the person more time when what was said before the pause is plainly unfinished, less when it is whole."""
-        ending = await self._workers.speak(partial(self._speech.judge_ending, audio))
-        await asyncio.wait([asyncio.wrap_future(guess)])
-        if guess.cancelled():
-            return
-        heard = guess.result()
-        does_end = await self._workers.speak(partial(is_whole, heard, ending, self._speech.mind.is_request))
-        if self._turn is not turn or turn.guess is not guess or self._detector is None:
-            return
-        if is_unfinished(heard.text):
-            self._detector.hold(rules.unfinished_silence_ms)
-        elif does_end:
-            self._detector.hold(rules.finished_silence_ms)
-
-    def _end_turn(self, audio_end_ms: int, audio: Float32 | None) -> None:
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return
-        if turn.overlap is not None:
-            if self._transport.is_playing or not turn.overlap.is_voice:
-                # It was Kai himself, a nod or a noise: nobody is told, and he goes on.
-                return
-            self._announce_turn(turn)
-        self._stopped_ms = audio_end_ms
-        self._send(wire.SpeechStopped(item_id=turn.item_id, audio_end_ms=audio_end_ms))
-        rules = self._settings.turns
-        self._commit_turn(turn, audio, does_answer=rules is not None and rules.does_create_response)
-
-    def _commit_turn(self, turn: Hearing, audio: Float32 | None, *, does_answer: bool) -> None:
-        """Makes an item of what the person said; `audio` is ``None`` when that was no speech after all."""
-        audio_ms = 0 if audio is None else len(audio) * 1000 // SAMPLE_RATE_HZ
-        item = wire.Item(
-            id=turn.item_id,
-            object="realtime.item",
-            type="message",
-            role="user",
-            status="completed",
-            content=(wire.ContentPart(type="input_audio"),),
-        )
-        self._send(wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id))
-        entry = Entry(item, audio_ms=audio_ms, continues=turn.continues)
-        self._last_said = entry
-        self._add_item(entry)
-        if turn.partial is not None:
-            turn.partial.cancel()
-        guess = turn.guess
-        if audio is not None and guess is None:
-            guess = self._workers.hear_nowait(partial(self._transcribe, audio))
-        entry.transcribing = self._tasks.create_task(
-            self._finish_transcription(entry, audio, guess, does_answer=does_answer),
-            name=f"hear-{turn.item_id}",
-        )
-
-    async def _finish_transcription(
-        self, entry: Entry, audio: Float32 | None, guess: Future[Transcript] | None, *, does_answer: bool
-    ) -> None:
-        transcript = None if guess is None else await asyncio.wrap_future(guess)
-        text = transcript.text if transcript is not None and transcript.is_speech else ""
-        entry.hear(text)
-        if text and audio is not None and self._detector is not None:
-            self._detector.learn_voice(audio)
-        if self._settings.transcribes:
-            self._send(
-                wire.TranscriptionCompleted(
-                    item_id=entry.item_id,
-                    content_index=CONTENT_INDEX,
-                    transcript=text,
-                    usage=wire.TranscriptionUsage(type="duration", seconds=entry.audio_ms / 1000),
-                )
-            )
-        self._is_answer_due |= does_answer and bool(text)
-        self._give_due_answer()
-
-    def _transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
-        return self._speech.recogniser.transcribe(audio, beam)
-
-    def _cancel_guess(self, turn: Hearing) -> None:
-        if turn.guess is not None:
-            turn.guess.cancel()
-            turn.guess = None
-
-    def _show_partial(self, audio: Float32) -> None:
-        turn = self._turn
-        if (
-            turn is None
-            or turn.overlap is not None
-            or not self._settings.transcribes
-            or turn.partial is not None
-            or turn.guess is not None
-        ):
-            return
-        turn.partial = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
-        self._tasks.create_task(self._finish_partial(turn, turn.partial), name=f"partial-{turn.item_id}")
-
-    async def _finish_partial(self, turn: Hearing, decoding: Future[Transcript]) -> None:
-        await asyncio.wait([asyncio.wrap_future(decoding)])
-        turn.partial = None
-        if decoding.cancelled() or self._turn is not turn:
-            return
-        delta = turn.agree(decoding.result())
-        if delta:
-            if self._detector is not None:
-                self._detector.settle()
-            self._send(
-                wire.TranscriptionDelta(item_id=turn.item_id, content_index=CONTENT_INDEX, delta=delta)
-            )
-
-    def _commit(self) -> None:
-        if self._detector is not None:
-            self._commit_detected(self._detector)
-            return
-        audio = np.concatenate(self._uncommitted) if self._uncommitted else np.zeros(0, np.float32)
-        duration_ms = len(audio) * 1000 // SAMPLE_RATE_HZ
-        if duration_ms < MIN_COMMIT_MS:
-            raise wire.ClientMistake(
-                f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms of "
-                f"audio, but buffer only has {duration_ms}ms of audio.",
-                code="input_audio_buffer_commit_empty",
-            )
-        self._forget_uncommitted()
-        self._commit_turn(Hearing(new_id("item")), audio, does_answer=False)
-
-    def _commit_detected(self, detector: turns.TurnDetector) -> None:
-        """A commit by hand while voice detection is on: ends the turn that is going on, without an answer."""
-        for event in detector.finish():
-            if isinstance(event, turns.SpeechStopped) and self._turn is not None:
-                turn, self._turn = self._turn, None
-                self._commit_turn(turn, event.audio, does_answer=False)
-                return
-            self._on_turn_event(event)
-        raise wire.ClientMistake(
-            "Error committing input audio buffer: nobody is speaking. The server commits turns by itself.",
-            code="input_audio_buffer_commit_empty",
-        )
-
     def _clear_input(self) -> None:
-        self._forget_uncommitted()
-        if self._detector is not None:
-            self._detector.discard()
-        if self._turn is not None:
-            self._cancel_guess(self._turn)
-            self._turn = None
+        self._listener.clear()
         self._send(wire.InputAudioCleared())
         self._give_due_answer()
 
-    def _forget_uncommitted(self) -> None:
-        self._uncommitted.clear()
-        self._uncommitted_samples = 0
+    def _on_heard(self, is_answer_wanted: bool) -> None:
+        self._is_answer_due |= is_answer_wanted
+        self._give_due_answer()
 
     # Kai's answers
 
@@ -852,9 +533,9 @@ class Conversation:
 
     def _give_due_answer(self) -> None:
         """Answers what the person said, unless Kai answers already or the person goes on: then after that."""
-        if self._is_answer_due and self._answer is None and self._turn is None:
+        if self._is_answer_due and self._answer is None and not self._listener.is_in_turn:
             self._start_answer(wire.ResponseParams())
-        elif self._due_words and self._answer is None and self._turn is None:
+        elif self._due_words and self._answer is None and not self._listener.is_in_turn:
             self._start_answer(wire.ResponseParams(), FixedThinker(self._due_words.pop(0)))
 
     def _cancel_response(self, response_id: str | None) -> None:
@@ -949,29 +630,3 @@ def _merged(entries: Sequence[Entry]) -> tuple[wire.Item, ...]:
         part = wire.ContentPart(type="input_audio", transcript=whole)
         merged[index:] = [replace(entry.item, content=(part,))]
     return tuple(merged)
-
-
-def agreed_words(shown: list[str], last_words: list[str], text: str) -> str:
-    """What can be added to the words `shown` so far: those on which the last decode and this one, `text`, agree.
-
-    A delta can only be appended, but the recogniser may change its mind, mostly about the newest words. Nothing is added
-    while it disagrees with what was shown; the final transcript mends the rest. Both lists are brought up to date.
-    """
-    words = text.split()
-    agreed = 0
-    for was, now in zip(last_words, words, strict=False):
-        if _bare(was) != _bare(now):
-            break
-        agreed += 1
-    last_words[:] = words
-    is_same = [_bare(word) for word in words[: len(shown)]] == [_bare(word) for word in shown]
-    if not is_same or agreed <= len(shown):
-        return ""
-    fresh = words[len(shown) : agreed]
-    delta = (" " if shown else "") + " ".join(fresh)
-    shown += fresh
-    return delta
-
-
-def _bare(word: str) -> str:
-    return "".join(character for character in word.lower() if character.isalnum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -14,6 +15,11 @@ from kai.wire.realtime import ClientMistake, ContentPart, InputTokenDetails, Ite
 _USER_AUDIO_MS_PER_TOKEN: Final = 100
 _KAI_AUDIO_MS_PER_TOKEN: Final = 50
 _CHARACTERS_PER_TOKEN: Final = 4
+
+
+def new_id(prefix: str) -> str:
+    """A random id, such as ``item_0f3a...``."""
+    return f"{prefix}_{secrets.token_hex(10)}"
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from starlette.websockets import WebSocket
 from kai.engine import session
 from kai.engine.access import Guard, Keys, key_of, refusal
 from kai.engine.call import Call
-from kai.engine.conversation import new_id
+from kai.engine.items import new_id
 from kai.engine.minds import Minds
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ

@@ -14,7 +14,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kai.engine.answer import CONTENT_INDEX, Place
 from kai.engine.call import Call, HungUp
-from kai.engine.conversation import Conversation, Dropped, new_id
+from kai.engine.conversation import Conversation, Dropped
+from kai.engine.items import new_id
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.thinking import Thinker

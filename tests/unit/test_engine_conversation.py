@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from kai.engine.conversation import Hearing, agreed_words
+from kai.engine.listening import Hearing, agreed_words
 from kai.engine.playout import Playout
 from kai.engine.script import Script
 from kai.engine.speech.recognition import Transcript

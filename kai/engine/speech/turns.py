@@ -24,8 +24,8 @@ DEFAULT_PREFIX_PADDING_MS: Final = 300
 DEFAULT_SILENCE_DURATION_MS: Final = 448
 SPECULATION_SILENCE_MS: Final = 160
 MIN_SPEECH_MS: Final = 128
-"""Less voice than this is a click or a chair. A word said fast has no more ("stop", whose consonants are no voice); of noises
-that last so long none is taken for a word, see `kai.bench.short_sounds`."""
+"""Less voice than this is a click or a chair. A word said fast has no more ("stop", whose consonants are no voice). Of 240
+noises one is taken for a word by what reads it, see `kai.bench.short_sounds`."""
 START_FRAMES: Final = 2
 """So many voiced frames in a row begin a turn: one alone (32 ms) is mostly a click."""
 MAX_TURN_MS: Final = 120_000
