@@ -94,7 +94,6 @@ _LOCAL_HAS_NOT: Final = frozenset(
     # The engine takes these and does nothing with them, or has no such thing.
     {
         "model",
-        "idle_timeout_ms",
         "noise_reduction",
         "transcription_model",
         "transcription_language",

@@ -50,6 +50,10 @@ _NO_LIMITS: Final = tuple(
     for name in ("requests", "tokens")
 )
 MAX_TIMERS: Final = 32
+ARE_YOU_THERE: Final = (
+    "Are you still there? Ask me something small, or ask what I can do.",
+    "I am still here, whenever you like to go on.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,7 @@ class Conversation:
         self._has_spoken = False
         self._timers: set[asyncio.Task[None]] = set()
         self._due_words: list[str] = []
+        self._times_spoken_up = 0
         self._cached_tokens = 0
         self._limits = _NO_LIMITS
         self._listener = Listener(
@@ -143,7 +148,7 @@ class Conversation:
             workers=workers,
             tasks=tasks,
             items=self._items,
-            reports=Reports(self._send, self._interrupt, self._add_item, self._on_heard),
+            reports=Reports(self._send, self._interrupt, self._add_item, self._on_heard, self._speak_up),
             settings=self._settings,
         )
         self._prepare_voice()
@@ -291,6 +296,14 @@ class Conversation:
     def _on_heard(self, is_answer_wanted: bool) -> None:
         self._is_answer_due |= is_answer_wanted
         self._give_due_answer()
+        if self._answer is None:
+            self._listener.wait_for_person()
+
+    def _speak_up(self) -> None:
+        """The person has been silent for long."""
+        self._due_words.append(ARE_YOU_THERE[self._times_spoken_up % len(ARE_YOU_THERE)])
+        self._times_spoken_up += 1
+        self._give_due_answer()
 
     # Kai's answers
 
@@ -324,6 +337,7 @@ class Conversation:
             metadata=params.metadata,
         )
         self._answer.begin()
+        self._listener.wait_for_kai()
         self._answering = self._tasks.create_task(
             self._give_answer(self._answer, params, thinker), name=f"answer-{self._answer.response_id}"
         )
@@ -365,7 +379,9 @@ class Conversation:
             self._pass_on(answer, call, params)
         usage = usage_of(before, question.instructions, self._cached_tokens, speaking.entries)
         self._cached_tokens = usage.total_tokens
-        self._finish_answer(answer, "completed", usage=usage)
+        is_played_there = answer.speaks and not self._transport.plays_sound
+        ahead_ms = sum(entry.audio_ms for entry in speaking.entries) if is_played_there else 0
+        self._finish_answer(answer, "completed", usage=usage, ahead_ms=ahead_ms)
 
     def _stage(self, staged: Staged, answer: Answer) -> bool:
         """Plays a fault of the provider's; whether the answer goes on."""
@@ -521,13 +537,16 @@ class Conversation:
         *,
         reason: str | None = None,
         usage: wire.Usage | None = None,
+        ahead_ms: int = 0,
     ) -> None:
+        """Tells that the answer is made, or ended; `ahead_ms` of it are still to be played by the client."""
         item = answer.finish(status, reason=reason, usage=usage)
         entry = None if item is None else self._items.get(item.id or "")
         if entry is not None and item is not None:
             entry.finish(item)
         self._answer = None
         self._answering = None
+        self._listener.wait_for_person(in_ms=ahead_ms)
         self._send(wire.RateLimitsUpdated(rate_limits=self._limits))
         self._give_due_answer()
 

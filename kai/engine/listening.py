@@ -94,12 +94,14 @@ class Loudspeaker(Protocol):
 @dataclass(frozen=True, slots=True)
 class Reports:
     """Whom a listener tells: `send` takes an event to the client, `interrupt` silences Kai and says how many ms of him were
-    heard, `add` makes an item of a turn, `heard` is told that a turn's words are there, and whether they want an answer."""
+    heard, `add` makes an item of a turn, `heard` is told that a turn's words are there, and whether they want an answer,
+    `idle` that the person has been silent for long."""
 
     send: Callable[[wire.KnownServerEvent], None]
     interrupt: Callable[[], int]
     add: Callable[[Entry], None]
     heard: Callable[[bool], None]
+    idle: Callable[[], None]
 
 
 class Listener:
@@ -125,6 +127,7 @@ class Listener:
         self._turn: Hearing | None = None
         self._last_said: Entry | None = None
         self._stopped_ms = 0
+        self._silent_from_ms: int | None = None
         self._detector: turns.TurnDetector | None = None
         self._uncommitted: list[Float32] = []
         self._uncommitted_samples = 0
@@ -156,11 +159,20 @@ class Listener:
             for event in self._detector.push(samples):
                 self._on_turn_event(event)
             self._weigh_overlap(self._detector)
+            self._watch_silence(self._detector)
             return
         self._uncommitted.append(samples)
         self._uncommitted_samples += len(samples)
         while self._uncommitted_samples > MAX_COMMIT_MS * SAMPLE_RATE_HZ // 1000:
             self._uncommitted_samples -= len(self._uncommitted.pop(0))
+
+    def wait_for_person(self, *, in_ms: int = 0) -> None:
+        """It is the person's turn now, or when Kai's sound of `in_ms` is over: from then on silence counts."""
+        self._silent_from_ms = None if self._detector is None else self._detector.time_ms + in_ms
+
+    def wait_for_kai(self) -> None:
+        """It is Kai's turn: nobody wonders that the person is silent."""
+        self._silent_from_ms = None
 
     def commit(self) -> None:
         """Makes an item of what was heard since the last one. Raises `ClientMistake` when that is nothing."""
@@ -220,6 +232,7 @@ class Listener:
         """The person speaks, for certain."""
         rules = self._rules
         turn.overlap = None
+        self.wait_for_kai()
         self._reports.send(wire.SpeechStarted(item_id=turn.item_id, audio_start_ms=turn.start_ms))
         heard_ms = 0
         if rules is not None and rules.does_interrupt_response:
@@ -275,6 +288,25 @@ class Listener:
         self._commit_turn(
             turn, audio, does_answer=self._rules is not None and self._rules.does_create_response
         )
+
+    def _watch_silence(self, detector: turns.TurnDetector) -> None:
+        """Sees that the person says nothing for as long as the client has set, counted from Kai's last sound."""
+        if self._silent_from_ms is None or self._rules is None or not self._rules.idle_timeout_ms:
+            return
+        now_ms = detector.time_ms
+        if self._turn is not None or self._loudspeaker.is_playing:
+            self._silent_from_ms = max(self._silent_from_ms, now_ms)
+            return
+        from_ms = self._silent_from_ms
+        if now_ms - from_ms < self._rules.idle_timeout_ms:
+            return
+        self.wait_for_kai()
+        silence = Hearing(new_id("item"))
+        self._reports.send(
+            wire.TimeoutTriggered(item_id=silence.item_id, audio_start_ms=from_ms, audio_end_ms=now_ms)
+        )
+        self._commit_turn(silence, None, does_answer=False)
+        self._reports.idle()
 
     # A voice over Kai's own
 

@@ -70,6 +70,9 @@ SILENCE_MS_BY_EAGERNESS: Final = {
     "high": (448, 352, 800),
 }
 
+IDLE_TIMEOUT_RANGE_MS: Final = (5_000, 30_000)
+"""As OpenAI's reference has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
@@ -82,6 +85,8 @@ class TurnSettings:
     unfinished_silence_ms: int
     does_create_response: bool
     does_interrupt_response: bool
+    idle_timeout_ms: int = 0
+    """After so long a silence of the person Kai speaks up; 0 is never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ def _turn_settings(detection: TurnDetection) -> TurnSettings:
         unfinished_silence_ms=unfinished_ms,
         does_create_response=given(detection.create_response, True),
         does_interrupt_response=given(detection.interrupt_response, True),
+        idle_timeout_ms=given(detection.idle_timeout_ms, None) or 0,
     )
 
 
@@ -204,10 +210,14 @@ def _check_input(audio: AudioInputConfig) -> None:
         )
     if given(detection.eagerness, "auto") not in SILENCE_MS_BY_EAGERNESS:
         raise _mistake(f"Invalid value for '{path}.eagerness'.", f"{path}.eagerness")
-    if given(detection.idle_timeout_ms, None) is not None:
-        raise _mistake(
-            f"Invalid value for '{path}.idle_timeout_ms': this engine has none.", f"{path}.idle_timeout_ms"
-        )
+    idle_timeout_ms = given(detection.idle_timeout_ms, None)
+    if idle_timeout_ms is not None:
+        if detection.type != "server_vad":
+            raise _mistake(
+                f"Invalid value for '{path}.idle_timeout_ms': it is for 'server_vad' only.",
+                f"{path}.idle_timeout_ms",
+            )
+        _check_range(idle_timeout_ms, *IDLE_TIMEOUT_RANGE_MS, f"{path}.idle_timeout_ms")
     _check_range(detection.threshold, 0.0, 1.0, f"{path}.threshold")
     _check_range(detection.prefix_padding_ms, 0, 5_000, f"{path}.prefix_padding_ms")
     _check_range(detection.silence_duration_ms, 50, 10_000, f"{path}.silence_duration_ms")

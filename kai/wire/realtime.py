@@ -481,6 +481,17 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutTriggered:
+    """The person has said nothing for `idle_timeout_ms` after Kai: the silence is committed as `item_id`, and answered."""
+
+    TYPE: ClassVar[str] = "input_audio_buffer.timeout_triggered"
+    item_id: str
+    audio_start_ms: int
+    audio_end_ms: int
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputAudioCommitted:
     TYPE: ClassVar[str] = "input_audio_buffer.committed"
     item_id: str
@@ -707,6 +718,7 @@ KnownServerEvent: TypeAlias = (
     | TranscriptionFailed
     | SpeechStarted
     | SpeechStopped
+    | TimeoutTriggered
     | InputAudioCommitted
     | InputAudioCleared
     | OutputAudioStarted

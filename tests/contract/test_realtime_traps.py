@@ -30,6 +30,7 @@ from kai.core.events import (
     LegFailed,
     ResponseDone,
     ToolRequested,
+    UserSpeechStopped,
     UserTranscriptChanged,
 )
 from kai.core.state import Look
@@ -390,3 +391,40 @@ async def test_sound_before_its_event_is_kept(talk: Open) -> None:
     talk.sound(1, at=5)
     assert talk.log.of(AudioStarted)
     assert len(talk.log.pcm("r1")) == 6 * 480
+
+
+def idle_timeouts(talk: Open) -> list[Any]:
+    """What the session was told of the silence after which Kai speaks up."""
+    updates = [event["session"] for event in talk.channel.sent if event["type"] == "session.update"]
+    return [update["audio"]["input"]["turn_detection"]["idle_timeout_ms"] for update in updates]
+
+
+def fall_silent(talk: Open, item_id: str) -> None:
+    talk.hear("input_audio_buffer.timeout_triggered", item_id=item_id, audio_start_ms=0, audio_end_ms=9000)
+    talk.hear("input_audio_buffer.committed", item_id=item_id, previous_item_id=None)
+
+
+async def test_kai_speaks_up_in_an_empty_room_twice_and_again_when_somebody_is_there(talk: Open) -> None:
+    talk.brain._look = Look(brain=BrainConfig(turn_taking=TurnTaking.SERVER_VAD, idle_timeout_ms=9_000))
+    fall_silent(talk, "i1")
+    assert idle_timeouts(talk) == []
+    fall_silent(talk, "i2")
+    assert idle_timeouts(talk) == [None], "an empty room would be paid for"
+    assert talk.log.of(UserSpeechStopped) == [], "a silence is nobody's turn"
+    talk.hear("input_audio_buffer.speech_started", item_id="i3", audio_start_ms=1)
+    assert idle_timeouts(talk) == [None, 9_000]
+    fall_silent(talk, "i4")
+    talk.brain.send_text("t1", "I am here.")
+    fall_silent(talk, "i5")
+    assert idle_timeouts(talk) == [None, 9_000]
+
+
+async def test_who_changes_a_setting_is_there(talk: Open) -> None:
+    silence = BrainConfig(turn_taking=TurnTaking.SERVER_VAD, idle_timeout_ms=9_000)
+    talk.brain._look = Look(brain=silence)
+    fall_silent(talk, "i1")
+    fall_silent(talk, "i2")
+    talk.brain.update(Look(brain=silence, character="mara"))
+    assert idle_timeouts(talk) == [None, 9_000]
+    talk.brain.update(Look(brain=replace(silence, idle_timeout_ms=0)))
+    assert idle_timeouts(talk) == [None, 9_000, None]

@@ -16,6 +16,7 @@ import numpy as np
 import openai
 import pytest
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from openai.types.realtime import InputAudioBufferTimeoutTriggered
 from websockets.exceptions import InvalidStatus
 
 from kai.compat import rtc
@@ -173,6 +174,23 @@ async def test_a_spoken_turn_is_heard_word_for_word_and_answered(engine: Running
         event.item_id for event in events[: types.index("response.created")] if hasattr(event, "item_id")
     } == {completed.item_id}
     assert without_repeats(types[types.index("response.created") :]) == SPOKEN_LADDER[:-1]
+
+
+async def test_after_the_silence_that_the_client_set_kai_speaks_up(engine: RunningEngine) -> None:
+    detection = {"type": "server_vad", "idle_timeout_ms": 5_000}
+    async with connected(engine, audio={"input": {"turn_detection": detection}}) as connection:
+        await ask(connection, "What is your name?", output_modalities=["text"])
+        await events_until(connection, "rate_limits.updated")
+        silence = base64.b64encode(np.zeros(2_400, np.int16).tobytes()).decode()
+        for _ in range(60):
+            await connection.input_audio_buffer.append(audio=silence)
+        events = await events_until(connection, "response.done")
+    triggered, committed, *_ = events
+    assert isinstance(triggered, InputAudioBufferTimeoutTriggered)
+    assert 4_900 <= triggered.audio_end_ms - triggered.audio_start_ms <= 5_100
+    assert (committed.type, committed.item_id) == ("input_audio_buffer.committed", triggered.item_id)
+    (message,) = events[-1].response.output
+    assert "there" in message.content[0].transcript
 
 
 async def test_without_turn_detection_the_client_commits_and_asks_itself(engine: RunningEngine) -> None:

@@ -82,10 +82,14 @@ class Transport:
     def types(self) -> list[str]:
         return [getattr(event, "TYPE", None) or event.type for event in self.events]
 
+    def of(self, kind: type[Any]) -> list[Any]:
+        """The events of that type so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
     async def wait(self, kind: type[Any], count: int = 1) -> Any:
         """The count-th event of that type."""
         async with asyncio.timeout(5):
-            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
+            while len(found := self.of(kind)) < count:
                 self.changed.clear()
                 await self.changed.wait()
         return found[count - 1]

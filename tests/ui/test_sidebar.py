@@ -113,7 +113,7 @@ def test_what_the_small_brain_does_not_have_is_greyed_with_the_reason(app: AppTe
     for kind, name in (
         ("selectbox", "noise_reduction"),
         ("selectbox", "transcription_model"),
-        ("slider", "idle_timeout_ms"),
+        ("selectbox", "truncation"),
     ):
         assert widget(app, kind, name).disabled, name
     assert reason in words(app)

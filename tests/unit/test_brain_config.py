@@ -88,6 +88,9 @@ def test_every_way_of_taking_turns_is_said_with_its_own_numbers() -> None:
     detection = patient["audio"]["input"]["turn_detection"]
     assert (detection["silence_duration_ms"], detection["idle_timeout_ms"]) == (900, 20_000)
     assert detection["interrupt_response"] is False
+    for wished_ms, told_ms in ((0, None), (1_000, 5_000), (90_000, 30_000)):
+        brief = with_brain(turn_taking=TurnTaking.SERVER_VAD, idle_timeout_ms=wished_ms)
+        assert sent(brief)["audio"]["input"]["turn_detection"]["idle_timeout_ms"] == told_ms
 
 
 def test_the_other_settings_stand_where_the_protocol_has_them() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
 
+from kai.engine.conversation import ARE_YOU_THERE
 from kai.engine.listening import Hearing, agreed_words
 from kai.engine.playout import Playout
 from kai.engine.script import Script
@@ -495,3 +497,66 @@ async def test_an_engine_without_a_voice_answers_in_writing() -> None:
     (message,) = done.response.output
     assert [part.type for part in message.content or ()] == ["output_text"]
     assert not [event for event in talk.transport.events if isinstance(event, wire.OutputAudioDone)]
+
+
+# -- somebody who says nothing -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plays_sound", [True, False], ids=["played here", "played by the client"])
+async def test_kai_speaks_up_when_nobody_said_anything_for_as_long_as_is_set_after_his_last_sound(
+    plays_sound: bool,
+) -> None:
+    async with talking(plays_sound=plays_sound, turn_detection={"idle_timeout_ms": 5_000}) as talk:
+        talk.speak_ms(0, then_silence_ms=9_000)
+        assert not talk.transport.of(wire.TimeoutTriggered), "he never spoke"
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        await talk.transport.wait(wire.ResponseDone)
+        sound_ms = sum(len(clause.pcm) for clause in talk.transport.clauses) // 24
+        if plays_sound:
+            talk.speak_ms(0, then_silence_ms=9_000)
+            assert not talk.transport.of(wire.TimeoutTriggered), "he is still speaking"
+            talk.transport.play_ms(sound_ms + 1_000)
+            sound_ms = 0
+        talk.speak_ms(0, then_silence_ms=sound_ms + 4_900)
+        assert not talk.transport.of(wire.TimeoutTriggered)
+        talk.speak_ms(0, then_silence_ms=200)
+        (silence,) = talk.transport.of(wire.TimeoutTriggered)
+        assert 4_900 <= silence.audio_end_ms - silence.audio_start_ms <= 5_100
+        done = await talk.transport.wait(wire.ResponseDone, 2)
+    (message,) = done.response.output
+    (said,) = [part.transcript for part in message.content or ()]
+    assert (said or "").startswith(ARE_YOU_THERE[0].partition("?")[0])
+    kinds = talk.transport.types
+    at = kinds.index("input_audio_buffer.timeout_triggered")
+    assert kinds[at + 1] == "input_audio_buffer.committed"
+    assert "response.created" in kinds[at:]
+    assert talk.transport.of(wire.InputAudioCommitted)[0].item_id == silence.item_id
+
+
+async def test_who_speaks_or_is_being_answered_is_not_asked_whether_he_is_there() -> None:
+    async with talking(turn_detection={"idle_timeout_ms": 5_000}) as talk:
+        talk.do(TYPED)
+        talk.do(wire.ResponseCreate())
+        await talk.transport.wait(wire.ResponseDone)
+        talk.transport.play_ms(20_000)
+        talk.speak_ms(0, then_silence_ms=4_000)
+        talk.speak_ms(600, then_silence_ms=600)
+        await talk.transport.wait(wire.ResponseDone, 2)
+        talk.speak_ms(0, then_silence_ms=4_000)
+        assert not talk.transport.of(wire.TimeoutTriggered)
+
+
+@pytest.mark.parametrize(
+    "detection",
+    [
+        {"idle_timeout_ms": 4_999},
+        {"idle_timeout_ms": 30_001},
+        {"type": "semantic_vad", "idle_timeout_ms": 9_000},
+    ],
+)
+async def test_a_silence_that_cannot_be_waited_for_is_refused(detection: dict[str, Any]) -> None:
+    with pytest.raises(wire.ClientMistake) as refused:
+        async with talking(turn_detection=detection):
+            pass
+    assert refused.value.param == "session.audio.input.turn_detection.idle_timeout_ms"

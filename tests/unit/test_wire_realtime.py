@@ -48,6 +48,7 @@ SERVER_EVENTS: list[dict[str, Any]] = [
     },
     {"type": "input_audio_buffer.speech_started", "item_id": "i", "audio_start_ms": 1},
     {"type": "input_audio_buffer.speech_stopped", "item_id": "i", "audio_end_ms": 2},
+    {"type": "input_audio_buffer.timeout_triggered", "item_id": "i", "audio_start_ms": 1, "audio_end_ms": 2},
     {"type": "input_audio_buffer.committed", "item_id": "i", "previous_item_id": None},
     {"type": "input_audio_buffer.cleared"},
     {"type": "output_audio_buffer.started", "response_id": "r"},

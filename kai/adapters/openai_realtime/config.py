@@ -5,6 +5,8 @@ One field that the model refuses would void the whole object, so ``kai.core.capa
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.core.capabilities import SPEED_RANGE, Applies, changed_settings, family_of
 from kai.core.config import BrainConfig, NoiseReduction, Truncation, TurnTaking
@@ -16,6 +18,7 @@ CUSTOM_VOICE = "voice_"
 """How the id of a voice that somebody made begins; such a one goes over the wire as an object."""
 LOGPROBS = "item.input_audio_transcription.logprobs"
 TRACE: JsonObject = {"workflow_name": "Kai"}
+IDLE_RANGE_MS = (5_000, 30_000)
 MAX_OUTPUT_TOKENS = 4096
 """The largest number that the session takes; above it there is only "inf"."""
 
@@ -100,6 +103,18 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
     return None if update == wire.SessionConfig(type="realtime") else update
 
 
+def idle_change(look: Look, endpoint: Endpoint, *, is_wanted: bool) -> wire.SessionConfig | None:
+    """Lets Kai speak up in a silence as the look has it, or not any more; ``None`` where the look wants no such thing."""
+    config = look.brain
+    has_idle = "idle_timeout_ms" in family_of(endpoint.model_of(config)).settings
+    if not has_idle or not config.idle_timeout_ms or config.turn_taking is not TurnTaking.SERVER_VAD:
+        return None
+    detection = _turn_detection(config if is_wanted else replace(config, idle_timeout_ms=0), has_idle=True)
+    return wire.SessionConfig(
+        type="realtime", audio=wire.AudioConfig(input=wire.AudioInputConfig(turn_detection=detection))
+    )
+
+
 def _voice(look: Look, model: str) -> str | JsonObject:
     """One that the model has: a look may come from the local engine, whose voices have other names."""
     if look.voice.startswith(CUSTOM_VOICE):
@@ -146,10 +161,16 @@ def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetectio
                 threshold=min(max(config.threshold, 0.0), 1.0),
                 prefix_padding_ms=config.prefix_padding_ms,
                 silence_duration_ms=config.silence_duration_ms,
-                idle_timeout_ms=config.idle_timeout_ms if config.idle_timeout_ms and has_idle else wire.UNSET,
+                idle_timeout_ms=_idle_timeout_ms(config) if has_idle else wire.UNSET,
                 create_response=True,
                 interrupt_response=config.can_interrupt,
             )
+
+
+def _idle_timeout_ms(config: BrainConfig) -> int | None:
+    """Null is said aloud: a session that had one would keep it."""
+    wanted_ms = config.idle_timeout_ms
+    return min(max(wanted_ms, IDLE_RANGE_MS[0]), IDLE_RANGE_MS[1]) if wanted_ms else None
 
 
 def _tools(config: BrainConfig, endpoint: Endpoint) -> tuple[JsonObject, ...]:

@@ -17,7 +17,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from kai.adapters.openai_realtime import faults, prices
-from kai.adapters.openai_realtime.config import session_change
+from kai.adapters.openai_realtime.config import idle_change, session_change
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.faults import Fault
 from kai.adapters.openai_realtime.mic import MicTrack
@@ -51,6 +51,8 @@ IDS_KEPT = 256
 IN_FLIGHT_S = 0.25
 """After a push-to-talk key was let go, the last word is still on its way; the turn is committed behind it."""
 UNKNOWN_KINDS_KEPT = 64
+MOST_PROMPTS = 2
+"""So often Kai speaks up to somebody who says nothing."""
 
 
 def new_event_id() -> str:
@@ -83,6 +85,7 @@ class RealtimeTalk(ABC):
         self._open_calls: set[str] = set()
         self._is_muted = False
         self._is_key_down = False
+        self._prompts = 0
         self.unknown_events: Counter[str] = Counter()
         """Telemetry: how often each kind of event came that we do not know."""
         self.opened_in_s = 0.0
@@ -130,6 +133,7 @@ class RealtimeTalk(ABC):
             self._send(wire.ItemCreate(item=wire.Item(type="message", role=role, content=content)))
 
     def send_text(self, item_id: str, text: str) -> None:
+        self._person_is_there()
         content = (wire.ContentPart(type="input_text", text=text),)
         item = wire.Item(id=item_id, type="message", role="user", content=content)
         self._send(wire.ItemCreate(item=item))
@@ -141,6 +145,7 @@ class RealtimeTalk(ABC):
         self._ask_for_response(wire.ResponseParams(instructions=both))
 
     def begin_turn(self) -> None:
+        self._person_is_there()
         self._send(wire.InputAudioClear())
         self._is_key_down = True
         self._apply_mute()
@@ -169,6 +174,7 @@ class RealtimeTalk(ABC):
         if change is not None:
             self._send(wire.SessionUpdate(session=change, event_id=new_event_id()))
         self._look = look
+        self._person_is_there()
         self._apply_mute()
 
     async def aclose(self) -> None:
@@ -251,6 +257,22 @@ class RealtimeTalk(ABC):
         self._asked_event_id = new_event_id()
         self._send(wire.ResponseCreate(response=params, event_id=self._asked_event_id))
 
+    def _count_prompt(self) -> None:
+        """Kai speaks up in a silence, as often as is polite: an empty room would be talked to, and paid for, for ever."""
+        self._prompts += 1
+        if self._prompts == MOST_PROMPTS:
+            self._let_speak_up(is_wanted=False)
+
+    def _person_is_there(self) -> None:
+        if self._prompts >= MOST_PROMPTS:
+            self._let_speak_up(is_wanted=True)
+        self._prompts = 0
+
+    def _let_speak_up(self, *, is_wanted: bool) -> None:
+        change = idle_change(self._look, self._endpoint, is_wanted=is_wanted)
+        if change is not None:
+            self._send(wire.SessionUpdate(session=change, event_id=new_event_id()))
+
     async def _commit_turn(self) -> None:
         await asyncio.sleep(IN_FLIGHT_S)
         self._is_key_down = False
@@ -284,12 +306,17 @@ class RealtimeTalk(ABC):
                 self._expires_in_s = _expires_in_s(session)
                 self._ready.set()
             case wire.SpeechStarted(item_id=item_id):
+                self._person_is_there()
                 sink.emit(UserSpeechStarted(item_id))
             case wire.SpeechStopped(item_id=item_id) | wire.InputAudioCommitted(item_id=item_id):
                 # "committed" is the one that both kinds of turn detection send; the second of the two says nothing new.
                 if item_id != self._stopped_item_id:
                     self._stopped_item_id = item_id
                     sink.emit(UserSpeechStopped(item_id))
+            case wire.TimeoutTriggered(item_id=item_id):
+                # The silence that is committed with it is nobody's turn.
+                self._stopped_item_id = item_id
+                self._count_prompt()
             case wire.TranscriptionDelta(item_id=item_id, delta=delta):
                 text = self._user_text.get(item_id, "") + (delta or "")
                 self._user_text[item_id] = text

@@ -19,7 +19,7 @@ def draw(panel: Panel) -> None:
         panel.slide("threshold", texts.THRESHOLD, (0.0, 1.0, 0.05), texts.THRESHOLD_HELP, "%.2f")
         panel.slide("silence_duration_ms", texts.SILENCE, (200, 2000, 50), texts.SILENCE_HELP, "%d ms")
         panel.slide("prefix_padding_ms", texts.PREFIX, (0, 1000, 50), texts.PREFIX_HELP, "%d ms")
-        panel.slide("idle_timeout_ms", texts.IDLE, (0, 30_000, 1000), texts.IDLE_HELP, "%d ms")
+        panel.slide("idle_timeout_ms", texts.IDLE, (0, 30_000, 5_000), texts.IDLE_HELP, "%d ms")
     with st.expander(texts.HEARING):
         panel.choose("noise_reduction", texts.NOISE, texts.NOISE_NAMES, texts.NOISE_HELP)
         default = TRANSCRIPTION_MODELS[0]
