@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kai.bench import barge_in, short_sounds
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
-from kai.engine.listening import Hearing
+from kai.engine.listening import FIRST_WORDS_BEAM, Hearing
 from kai.engine.speech import (
     Clause,
     MindTurn,
@@ -201,7 +201,9 @@ def first_partials(kit: SpeechKit, recordings: Sequence[Float32]) -> list[float]
         for start in range(0, len(samples), 512):
             for event in detector.push(samples[start : start + 512]):
                 if isinstance(event, PartialDue) and not is_shown:
-                    took_s, heard = _timed(lambda audio=event.audio: kit.recogniser.transcribe(audio, 1))
+                    took_s, heard = _timed(
+                        lambda audio=event.audio: kit.recogniser.transcribe(audio, FIRST_WORDS_BEAM)
+                    )
                     if hearing.agree(heard):
                         is_shown = True
                         detector.settle()

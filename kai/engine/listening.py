@@ -33,6 +33,8 @@ MIN_COMMIT_MS: Final = 100
 MAX_COMMIT_MS: Final = 300_000
 DOUBTFUL_SCORE: Final = -1.6
 """A partial under this is none."""
+FIRST_WORDS_BEAM: Final = 3
+"""Until words are shown; the likeliest reading of so short a sound is often none that the next one agrees with."""
 HASTY_SILENCE_MS: Final = 128
 KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
@@ -357,7 +359,8 @@ class Listener:
             or turn.guess is not None
         ):
             return
-        turn.partial = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
+        beam = 1 if turn.shown else FIRST_WORDS_BEAM
+        turn.partial = self._workers.hear_nowait(partial(self._transcribe, audio, beam))
         self._tasks.create_task(self._finish_partial(turn, turn.partial), name=f"partial-{turn.item_id}")
 
     async def _finish_partial(self, turn: Hearing, decoding: Future[Transcript]) -> None:

@@ -35,6 +35,7 @@ _CUT_FROM_SAMPLES: Final = 20 * SAMPLE_RATE_HZ
 _CUT_TO_SAMPLES: Final = 28 * SAMPLE_RATE_HZ
 _MAX_TOKENS: Final = 220
 _REMEMBERED_PIECES: Final = 8
+_CAREFUL_BEAM: Final = 5
 
 MIN_SCORE: Final = -1.1
 """Mean log-probability under which a text is taken for an invention: silence and noise gave "you" and the like at -1.2 and
@@ -156,7 +157,7 @@ class Recogniser:
     def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
         """The words in ``audio``, ``(samples,)`` float32 at 16 kHz.
 
-        ``beam`` 5 for what counts, 1 for texts that are shown while the person speaks. Sound longer than 29 s is cut at
+        ``beam`` 5 for what counts, less for texts that are shown while the person speaks. Sound longer than 29 s is cut at
         its quietest places; the pieces before the last are remembered, so that a growing sound is not decoded anew.
         """
         if audio.ndim != 1 or audio.dtype != np.float32:
@@ -196,7 +197,7 @@ class Recogniser:
     def _transcribe_surely(self, audio: NDArray[np.float32], beam: int) -> Transcript:
         """What counts is asked of the second recogniser too when the first is in doubt; the surer one is believed."""
         heard = self._transcribe_piece(audio, beam)
-        if self._second is None or beam == 1 or heard.score == NOTHING.score:
+        if self._second is None or beam < _CAREFUL_BEAM or heard.score == NOTHING.score:
             return heard
         if heard.is_sure and pcm.level_range_db(audio, SAMPLE_RATE_HZ) > NOISY_RANGE_DB:
             return heard

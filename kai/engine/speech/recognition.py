@@ -37,8 +37,8 @@ class Ears(Protocol):
     """Speech to text. May be used from any thread."""
 
     def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
-        """The words in ``audio``, ``(samples,)`` float32 at 16 kHz. ``beam`` 5 for what counts, 1 for what is shown while the
-        person speaks."""
+        """The words in ``audio``, ``(samples,)`` float32 at 16 kHz. ``beam`` 5 for what counts, less for what is shown while
+        the person speaks."""
         ...
 
 
