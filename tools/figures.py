@@ -8,12 +8,12 @@ A figure that no command printed has no place in the table, and none can be forg
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from written import write_or_check
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "docs" / "bench"
@@ -291,16 +291,11 @@ def render() -> str:
 
 def main() -> None:
     """Write or check the table."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--check", action="store_true", help="only compare; code 1 when it is out of date")
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     made = f"{before}{BEGIN}\n{render()}\n{END}{after}"
-    if not options.parse_args().check:
-        README.write_text(made, encoding="utf-8")
-    elif made != text:
-        sys.exit("README.md's figures are out of date. Run: .venv/bin/python tools/figures.py")
+    write_or_check(README, made, __file__, __doc__)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,14 @@ described by hand below, since no metadata names them.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from written import write_or_check
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTICES = ROOT / "THIRD_PARTY_NOTICES.md"
@@ -326,15 +325,7 @@ def render() -> str:
 
 def main() -> None:
     """Write or check the file."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument(
-        "--check", action="store_true", help="only compare; code 1 when the file is out of date"
-    )
-    text = render()
-    if not options.parse_args().check:
-        NOTICES.write_text(text, encoding="utf-8")
-    elif not NOTICES.exists() or NOTICES.read_text(encoding="utf-8") != text:
-        sys.exit("THIRD_PARTY_NOTICES.md is out of date. Run: .venv/bin/python tools/notices.py")
+    write_or_check(NOTICES, render(), __file__, __doc__)
 
 
 if __name__ == "__main__":

@@ -303,11 +303,16 @@ _QUESTIONS: Final = (
 )
 
 
-def _spoken(voice: Speaker, said: str) -> tuple[Float32, float]:
-    """`said` by Kai's own voice with three seconds of quiet after it, and the second in which it ends."""
+def _sound_of(voice: Speaker, said: str) -> Float32:
+    """`said` by that voice, ``(samples,)`` at 16 kHz."""
     resampler = pcm.Resampler(24_000, 16_000)
     parts = [resampler.push(clause.pcm) for clause in voice.stream(said)]
-    samples = pcm.to_float32(np.concatenate([*parts, resampler.flush()]))
+    return pcm.to_float32(np.concatenate([*parts, resampler.flush()]))
+
+
+def _spoken(voice: Speaker, said: str) -> tuple[Float32, float]:
+    """`said` by Kai's own voice with three seconds of quiet after it, and the second in which it ends."""
+    samples = _sound_of(voice, said)
     end = int(np.nonzero(np.abs(samples) > 0.02)[0][-1])
     tail = np.random.default_rng(2).normal(0, 0.0005, 48_000).astype(np.float32)
     return np.concatenate([samples[:end], tail]), end / 16_000
@@ -387,11 +392,7 @@ def _speaking(voice: Speaker) -> dict[str, float]:
 
 def _words_misheard(kit: SpeechKit, speaker: Speaker) -> str:
     """How many words our recogniser takes for others when it listens to this voice: one that it misreads, people would."""
-    heard: list[str] = []
-    for text in _HEARD_BACK:
-        thin = pcm.Resampler(24_000, 16_000)
-        sound = np.concatenate([*(thin.push(clause.pcm) for clause in speaker.stream(text)), thin.flush()])
-        heard.append(_words(kit.recogniser.transcribe(pcm.to_float32(sound)).text))
+    heard = [_words(kit.recogniser.transcribe(_sound_of(speaker, text)).text) for text in _HEARD_BACK]
     found = jiwer.process_words([_words(text) for text in _HEARD_BACK], heard)
     errors = found.substitutions + found.deletions + found.insertions
     return f"{errors} of {sum(len(text.split()) for text in _HEARD_BACK)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -139,7 +140,7 @@ class Conversation:
         self._has_spoken = False
         self._timers: set[asyncio.Task[None]] = set()
         self._due_words: list[str] = []
-        self._times_spoken_up = 0
+        self._prompts = itertools.cycle(ARE_YOU_THERE)
         self._cached_tokens = 0
         self._limits = _NO_LIMITS
         self._listener = Listener(
@@ -301,8 +302,7 @@ class Conversation:
 
     def _speak_up(self) -> None:
         """The person has been silent for long."""
-        self._due_words.append(ARE_YOU_THERE[self._times_spoken_up % len(ARE_YOU_THERE)])
-        self._times_spoken_up += 1
+        self._due_words.append(next(self._prompts))
         self._give_due_answer()
 
     # Kai's answers

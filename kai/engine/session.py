@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from kai.wire.realtime import (
+    IDLE_TIMEOUT_RANGE_MS,
     UNSET,
     AudioConfig,
     AudioFormat,
@@ -69,9 +70,6 @@ SILENCE_MS_BY_EAGERNESS: Final = {
     "auto": (864, 352, 1_120),
     "high": (448, 352, 800),
 }
-
-IDLE_TIMEOUT_RANGE_MS: Final = (5_000, 30_000)
-"""As OpenAI's reference has it."""
 
 
 @dataclass(frozen=True, slots=True)

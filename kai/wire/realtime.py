@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from kai.errors import ProtocolError
 from kai.wire import _shape
@@ -192,6 +192,10 @@ class TranscriptionConfig:
     model: str | Unset = UNSET
     language: str | Unset = UNSET
     prompt: str | Unset = UNSET
+
+
+IDLE_TIMEOUT_RANGE_MS: Final = (5_000, 30_000)
+"""What `TurnDetection.idle_timeout_ms` may be, as OpenAI's reference has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from kai.bench.driver import AppProcess
-from tests.support.strangers import leave_out, python_with
+from tests.support.strangers import leave_out, python_with, seen_by
 
 CLIENT = Path(__file__).parents[1] / "support" / "firefox_client.py"
 
@@ -24,15 +22,7 @@ def test_a_talk_in_firefox(tmp_path: Path) -> None:
     python = python_with("marionette_driver==3.7.1")
     with AppProcess() as app:
         app.wait_ready()
-        run = subprocess.run(
-            [str(python), str(CLIENT), firefox, app.url, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-    assert run.returncode == 0, run.stderr[-3000:]
-    seen = json.loads(run.stdout)
+        seen = seen_by(python, CLIENT, firefox, app.url, str(tmp_path), within_s=300)
     assert seen["script_errors"] == []
     assert seen["pictures_a_second"] > 15
     assert "It is" in seen["time_told"] or "clock" in seen["time_told"]

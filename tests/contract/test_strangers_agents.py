@@ -6,8 +6,6 @@ them with schemas of its own, in Chromium, over WebRTC.
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from tests.browser.conftest import chromium
 from tests.support.engine import RunningEngine, engine
 from tests.support.recordings import recordings
 from tests.support.scripted import scripted
-from tests.support.strangers import bundle_with, python_with, stranger_page
+from tests.support.strangers import bundle_with, python_with, seen_by, stranger_page
 from tests.support.words import word_errors
 
 __all__ = ["chromium", "engine"]
@@ -48,15 +46,7 @@ def test_openai_agents_speaks_interrupts_and_calls_its_tool_without_a_complaint(
     speech = tmp_path / "speech.pcm"
     speech.write_bytes(np.concatenate([spoken.samples(24_000), np.zeros(24_000, np.int16)]).tobytes())
     model = scripted(engine, turns=TURNS).model
-    run = subprocess.run(
-        [str(python), str(CLIENT), engine.url, engine.key, model, str(speech)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    seen = json.loads(run.stdout)
+    seen = seen_by(python, CLIENT, engine.url, engine.key, model, str(speech), within_s=200)
     assert seen["complaints"] == []
     assert seen["asked"] == [2]
     assert seen["statuses"] == ["completed", "completed", "cancelled", "completed", "completed", "completed"]

@@ -8,6 +8,7 @@ had the tests are left out, loudly; CI, and anybody who sets ``KAI_REQUIRE_STRAN
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import pytest
@@ -52,6 +53,15 @@ def python_with(*requirements: str, is_whole_list: bool = False) -> Path:
         run(*pip, "install", "--quiet", "--no-compile", *what)
 
     return _python(_made_once("\n".join((version, *what)), install))
+
+
+def seen_by(python: Path, client: Path, *arguments: str, within_s: float) -> Any:
+    """The JSON that a client, run by that Python, printed of what it saw; it must end well."""
+    done = subprocess.run(
+        [str(python), str(client), *arguments], capture_output=True, text=True, timeout=within_s, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
 
 
 def bundle_with(*packages: str, entry: str) -> Path:

@@ -5,8 +5,6 @@ One field that the model refuses would void the whole object, so ``kai.core.capa
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.core.capabilities import SPEED_RANGE, Applies, changed_settings, family_of
 from kai.core.config import BrainConfig, NoiseReduction, Truncation, TurnTaking
@@ -18,7 +16,6 @@ CUSTOM_VOICE = "voice_"
 """How the id of a voice that somebody made begins; such a one goes over the wire as an object."""
 LOGPROBS = "item.input_audio_transcription.logprobs"
 TRACE: JsonObject = {"workflow_name": "Kai"}
-IDLE_RANGE_MS = (5_000, 30_000)
 MAX_OUTPUT_TOKENS = 4096
 """The largest number that the session takes; above it there is only "inf"."""
 
@@ -103,18 +100,6 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
     return None if update == wire.SessionConfig(type="realtime") else update
 
 
-def idle_change(look: Look, endpoint: Endpoint, *, is_wanted: bool) -> wire.SessionConfig | None:
-    """Lets Kai speak up in a silence as the look has it, or not any more; ``None`` where the look wants no such thing."""
-    config = look.brain
-    has_idle = "idle_timeout_ms" in family_of(endpoint.model_of(config)).settings
-    if not has_idle or not config.idle_timeout_ms or config.turn_taking is not TurnTaking.SERVER_VAD:
-        return None
-    detection = _turn_detection(config if is_wanted else replace(config, idle_timeout_ms=0), has_idle=True)
-    return wire.SessionConfig(
-        type="realtime", audio=wire.AudioConfig(input=wire.AudioInputConfig(turn_detection=detection))
-    )
-
-
 def _voice(look: Look, model: str) -> str | JsonObject:
     """One that the model has: a look may come from the local engine, whose voices have other names."""
     if look.voice.startswith(CUSTOM_VOICE):
@@ -169,8 +154,8 @@ def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetectio
 
 def _idle_timeout_ms(config: BrainConfig) -> int | None:
     """Null is said aloud: a session that had one would keep it."""
-    wanted_ms = config.idle_timeout_ms
-    return min(max(wanted_ms, IDLE_RANGE_MS[0]), IDLE_RANGE_MS[1]) if wanted_ms else None
+    least_ms, most_ms = wire.IDLE_TIMEOUT_RANGE_MS
+    return min(max(config.idle_timeout_ms, least_ms), most_ms) if config.idle_timeout_ms else None
 
 
 def _tools(config: BrainConfig, endpoint: Endpoint) -> tuple[JsonObject, ...]:

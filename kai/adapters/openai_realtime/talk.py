@@ -14,10 +14,11 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from kai.adapters.openai_realtime import faults, prices
-from kai.adapters.openai_realtime.config import idle_change, session_change
+from kai.adapters.openai_realtime.config import session_change
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.faults import Fault
 from kai.adapters.openai_realtime.mic import MicTrack
@@ -68,6 +69,8 @@ class RealtimeTalk(ABC):
         self._mic = MicTrack()
         self._sink: BrainSink | None = None
         self._look = Look()
+        self._told = self._look
+        """What the session was told: the look, or the look without its idle time-out."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
         self._is_open = False
@@ -102,7 +105,8 @@ class RealtimeTalk(ABC):
 
     async def open(self, look: Look, sink: BrainSink) -> None:
         """See ``VoiceBrain.open``."""
-        self._look, self._sink = look, sink
+        self._look = self._told = look
+        self._sink = sink
         self._apply_mute()
         started_s = time.monotonic()
         try:
@@ -170,11 +174,9 @@ class RealtimeTalk(ABC):
         """See ``VoiceBrain.tell_heard``."""
 
     def update(self, look: Look) -> None:
-        change = session_change(self._look, look, self._endpoint)
-        if change is not None:
-            self._send(wire.SessionUpdate(session=change, event_id=new_event_id()))
         self._look = look
-        self._person_is_there()
+        self._prompts = 0
+        self._tell(look)
         self._apply_mute()
 
     async def aclose(self) -> None:
@@ -261,15 +263,17 @@ class RealtimeTalk(ABC):
         """Kai speaks up in a silence, as often as is polite: an empty room would be talked to, and paid for, for ever."""
         self._prompts += 1
         if self._prompts == MOST_PROMPTS:
-            self._let_speak_up(is_wanted=False)
+            self._tell(replace(self._look, brain=replace(self._look.brain, idle_timeout_ms=0)))
 
     def _person_is_there(self) -> None:
         if self._prompts >= MOST_PROMPTS:
-            self._let_speak_up(is_wanted=True)
+            self._tell(self._look)
         self._prompts = 0
 
-    def _let_speak_up(self, *, is_wanted: bool) -> None:
-        change = idle_change(self._look, self._endpoint, is_wanted=is_wanted)
+    def _tell(self, look: Look) -> None:
+        """Have the session as this look wants it."""
+        change = session_change(self._told, look, self._endpoint)
+        self._told = look
         if change is not None:
             self._send(wire.SessionUpdate(session=change, event_id=new_event_id()))
 

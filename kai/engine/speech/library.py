@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.engine.speech.recognition import sentences_of
+
 MAX_PASSAGES: Final = 800
 """About 50 pages; reading them takes 5 s of a core."""
 MIN_SCORE: Final = 0.45
@@ -96,7 +98,7 @@ def passages(document: Document) -> Iterator[Passage]:
             headings[depth - 1 :] = [""] * max(0, depth - 1 - len(headings)) + [_plain(heading[2])]
             block = "\n".join(block.splitlines()[1:]) if "\n" in block.strip() else ""
         words: list[str] = []
-        for sentence in re.split(r"(?<=[.!?])\s+", _plain(block)):
+        for sentence in sentences_of(_plain(block)):
             if sum(len(word.split()) for word in [*words, sentence]) > _PASSAGE_WORDS and words:
                 yield Passage(document.name, ". ".join(filter(None, headings)), tuple(words))
                 words = []

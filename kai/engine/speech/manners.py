@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from kai.engine.speech.recognition import Transcript
+from kai.engine.speech.recognition import Transcript, sentences_of
 
 _OPEN_WORDS: Final = frozenset(
     """and but or so because if when while although since unless until than the a an my your his her its our their to of for
@@ -20,7 +20,6 @@ _CONDITION: Final = re.compile(
     re.IGNORECASE,
 )
 """Such a clause is followed by another; the comma between the two is mostly heard."""
-_SENTENCES: Final = re.compile(r"(?<=[.!?])\s+")
 
 _NODS: Final = frozenset(
     """mm mmm mhm hm hmm mmhmm mmhm uhhuh uh huh aha ah oh yeah yes yep ya ok okay right sure cool nice great wow really
@@ -44,8 +43,7 @@ def is_unfinished(text: str) -> bool:
     words = _words(stripped)
     if len(words) < 2:
         return False
-    newest = _SENTENCES.split(stripped)[-1]
-    return words[-1] in _OPEN_WORDS or _CONDITION.match(newest) is not None
+    return words[-1] in _OPEN_WORDS or _CONDITION.match(sentences_of(stripped)[-1]) is not None
 
 
 def is_whole(heard: Transcript, ending: float, is_request: Callable[[str], bool]) -> bool:

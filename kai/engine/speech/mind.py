@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from kai.engine.speech import skills, weights
 from kai.engine.speech.persona import Persona, read_persona
+from kai.engine.speech.recognition import sentences_of
 from kai.engine.speech.sessions import make_session, run_session
 from kai.engine.speech.skills import MONTHS, WEEKDAYS, Effect, say_time
 from kai.engine.speech.sums import answer_sum, with_digits
@@ -53,7 +54,6 @@ _QUESTION: Final = re.compile(
     r"order|remind|spell|sing|recommend|summari[sz]e)\b",
     re.IGNORECASE,
 )
-_SENTENCES: Final = re.compile(r"(?<=[.!?])\s+")
 _SMALL_TALK: Final = frozenset(
     {"greeting", "thanks", "how_are_you", "feeling_well", "stop", "assent", "refusal"}
 )
@@ -267,7 +267,7 @@ def _plain(text: str) -> str:
 def _parts(heard: str) -> list[str]:
     """The sentences of ``heard``, without the call ("Hey Kai,") before them where something follows."""
     parts: list[str] = []
-    for sentence in _SENTENCES.split(heard.strip()):
+    for sentence in sentences_of(heard.strip()):
         rest = _CALL.sub("", sentence, count=1)
         kept = rest if len(rest.split()) >= 2 else sentence
         if _plain(kept):

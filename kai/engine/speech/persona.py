@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from kai.engine.speech.recognition import sentences_of
+
 _OWN_NAME: Final = re.compile(r"\b(?i:your name is|you are called|call yourself)\s+([A-Z][\w'-]{1,19})")
 _THEIR_NAME: Final = re.compile(
     r"\b(?i:my name is|my name's|call me|i am called|i'm called|the user is called|the user's name is)\s+"
@@ -35,18 +37,18 @@ _STATES: Final = re.compile(
     r"offers?|belongs?|needs?|means?|comes?|goes)\b",
     re.IGNORECASE,
 )
-_OF_KAI: Final = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
 _TELLS_OF_KAI: Final = re.compile(
     r"(?:your \w+|you (?:are|were|have|had|live|work|come|like|love|know))\b", re.IGNORECASE
 )
-_AS_KAI: Final = (
-    (re.compile(r"\byou are\b", re.IGNORECASE), "I am"),
-    (re.compile(r"\byou were\b", re.IGNORECASE), "I was"),
-    (re.compile(r"\byourself\b", re.IGNORECASE), "myself"),
-    (re.compile(r"\byours\b", re.IGNORECASE), "mine"),
-    (re.compile(r"\byour\b", re.IGNORECASE), "my"),
-    (re.compile(r"\byou\b", re.IGNORECASE), "I"),
-)
+_AS_KAI: Final = {
+    "you are": "I am",
+    "you were": "I was",
+    "yourself": "myself",
+    "yours": "mine",
+    "your": "my",
+    "you": "I",
+}
+_OF_KAI: Final = re.compile(rf"\b(?:{'|'.join(_AS_KAI)})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +87,14 @@ def facts_of(instructions: str) -> tuple[str, ...]:
 
     "Breakfast is from seven to ten." is one, and so is "You work at the front desk.": "I work at the front desk."
     """
+    lines = (line.strip().lstrip("*•- \t") for line in instructions.splitlines())
     found: list[str] = []
-    for sentence in re.split(r"(?<=[.!?])\s+|\s*\n+[\s*•-]*", instructions.strip(" \t\n*•-")):
+    for sentence in (sentence for line in lines for sentence in sentences_of(line)):
         tells_of_kai = _TELLS_OF_KAI.match(sentence) is not None
         if sentence.endswith("?") or _RULE.match(sentence) or (_OF_KAI.search(sentence) and not tells_of_kai):
             continue
         if not tells_of_kai and not _STATES.search(sentence):
             continue
-        said = sentence
-        for heard, own in _AS_KAI:
-            said = heard.sub(own, said)
+        said = _OF_KAI.sub(lambda heard: _AS_KAI[heard[0].lower()], sentence)
         found.append(said[:1].upper() + said[1:])
     return tuple(found)

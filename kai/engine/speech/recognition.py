@@ -42,6 +42,11 @@ class Ears(Protocol):
         ...
 
 
+def sentences_of(text: str) -> list[str]:
+    """``text`` cut behind each full stop, question mark or exclamation mark that a space follows; at least one piece."""
+    return re.split(r"(?<=[.!?])\s+", text)
+
+
 def words_of(text: str) -> list[str]:
     """The words of a transcript, without notes such as "[BLANK_AUDIO]" or "(music)" that stand for no speech."""
     return re.findall(r"[\w']+", re.sub(r"\[[^]]*\]|\([^)]*\)|\*[^*]*\*", " ", text))
