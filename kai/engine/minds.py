@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from kai.engine.chat import CONNECT_S, FIRST_WORD_S, ChatEndpoint, ChatThinker
 from kai.engine.script import Connect, Script
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import Mind
-from kai.engine.thinking import CONNECT_S, FIRST_WORD_S, ChatEndpoint, ChatThinker, LocalThinker, Thinker
+from kai.engine.thinking import LocalThinker, Thinker
 from kai.engine.workers import Workers
 from kai.wire.realtime import ClientMistake, JsonObject
 

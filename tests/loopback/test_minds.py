@@ -19,12 +19,14 @@ import uvicorn
 
 from kai.adapters.engine_minds import Mind, give_mind
 from kai.adapters.engine_process import EngineAddress
+from kai.engine import chat as chat_module
 from kai.engine import thinking
+from kai.engine.chat import chat_messages
 from kai.engine.minds import Minds
 from kai.engine.server import Engine
 from kai.engine.speech.mind import MindTurn, Reply
 from kai.engine.speech.skills import CancelTimers, Effect, SetTimer
-from kai.engine.thinking import Question, Said, Thinker, Trouble, chat_messages
+from kai.engine.thinking import Question, Said, Thinker, Trouble
 from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError
 from kai.settings import Settings
@@ -199,8 +201,8 @@ async def test_a_server_that_is_not_there_is_named_without_its_secrets() -> None
 async def test_a_slow_model_is_excused_and_one_that_never_answers_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(thinking, "SLOW_S", 0.1)
-    monkeypatch.setattr(thinking, "FIRST_WORD_S", 0.4)
+    monkeypatch.setattr(chat_module, "SLOW_S", 0.1)
+    monkeypatch.setattr(chat_module, "FIRST_WORD_S", 0.4)
     async with modelling(pieces=[HOLD]) as (chat, thinker):
         thoughts = [thought async for thought in thinker.think(question())]
     assert isinstance(thoughts[0], Said)
@@ -210,7 +212,7 @@ async def test_a_slow_model_is_excused_and_one_that_never_answers_is_given_up(
 
 
 async def test_a_model_that_stops_in_the_middle_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thinking, "STALL_S", 0.3)
+    monkeypatch.setattr(chat_module, "STALL_S", 0.3)
     async with modelling(pieces=["Let me see. ", HOLD]) as (chat, thinker):
         thoughts = [thought async for thought in thinker.think(question())]
     assert [type(thought) for thought in thoughts] == [Said, Trouble]
