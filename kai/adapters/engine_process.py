@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kai.adapters.engine_status import EngineReport, read_report
+from kai.compat.child import child_environment
 from kai.errors import EngineError, KaiError, WeightsError
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ EXIT_PORT_TAKEN = 2
 EXIT_WEIGHTS = 3
 
 PROJECT = Path(__file__).parents[2]
-PROVIDER_KEYS = frozenset({"OPENAI_API_KEY", "LIVEAVATAR_API_KEY", "HEYGEN_API_KEY", "KAI_MIND_API_KEY"})
 
 Progress = Callable[[str], None]
 
@@ -138,7 +137,7 @@ class EngineProcess:
             stderr=asyncio.subprocess.PIPE,
             # Wherever the app was started from, `-m kai.engine` is ours.
             cwd=PROJECT,
-            env=_environment(),
+            env=child_environment({"OMP_NUM_THREADS": "1"}, goes_online=True),
         )
         self._process = process
         assert process.stdin is not None
@@ -200,10 +199,3 @@ class EngineProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """Ours without the providers' keys, which are none of the engine's business."""
-    return {name: value for name, value in os.environ.items() if name not in PROVIDER_KEYS} | {
-        "OMP_NUM_THREADS": "1"
-    }

@@ -32,6 +32,8 @@ from collections.abc import Generator
 from types import FrameType
 from typing import Final
 
+from kai.compat.child import child_environment
+
 HOST: Final = "127.0.0.1"
 EXIT_PORT_TAKEN: Final = 2
 EXIT_WEIGHTS: Final = 3
@@ -84,7 +86,9 @@ def _avatar(is_wanted: bool, run_key: str | None) -> Generator[subprocess.Popen[
         yield None
         return
     command = [sys.executable, "-m", "kai.engine.liveavatar", "--child"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment()
+    ) as process:
         assert process.stdin is not None
         try:
             process.stdin.write((run_key or "").encode() + b"\n")

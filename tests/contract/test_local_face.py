@@ -164,16 +164,6 @@ async def test_a_face_comes_back_after_its_process_died(face: LocalFace, log: Fa
     await again.aclose()
 
 
-async def test_the_process_is_told_no_secret(monkeypatch: pytest.MonkeyPatch, log: FaceLog) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    face = LocalFace()
-    await face.open(Look(), log)
-    environment = psutil.Process(face.pid).environ()
-    await face.aclose()
-    assert "sk-secret" not in environment.values()
-    assert environment["OMP_NUM_THREADS"] == "1"
-
-
 async def test_an_unknown_character_is_refused_before_anything_starts(log: FaceLog) -> None:
     face = LocalFace()
     with pytest.raises(FaceError, match="kai, mara, ade"):

@@ -103,14 +103,6 @@ async def test_a_setting_that_cannot_be_is_refused_for_good_and_says_what_to_do(
         assert engine.starts == 1, "trying again would not mend it"
 
 
-async def test_a_provider_key_in_our_environment_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-seeded-secret")
-    async with running() as engine:
-        await engine.wait_up()
-        assert engine.pid is not None
-        assert "sk-seeded-secret" not in str(psutil.Process(engine.pid).environ())
-
-
 async def test_the_engine_ends_when_its_app_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "app.py"
     script.write_text(

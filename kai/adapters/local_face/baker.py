@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kai.avatar.style import Style, style_from_mapping
+from kai.compat.child import child_environment
 from kai.errors import FaceError, KaiError
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Baker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=_PROJECT,
+                env=child_environment(),
             )
         except OSError as exc:
             raise FaceError(

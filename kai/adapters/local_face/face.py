@@ -18,6 +18,7 @@ from kai.adapters.local_face import stamp
 from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
 from kai.avatar.style import Style, character, restyled
+from kai.compat.child import child_environment
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import ConfigError, FaceError, KaiError, WeightsError
@@ -44,23 +45,6 @@ PROGRAM = "kai.adapters.local_face.start"
 _LASTING = frozenset({WeightsError.code, ConfigError.code, "face-import", "face-slow"})
 """Failures that trying again at once would only repeat: a file or a package is missing, the machine is taken."""
 _PROJECT = Path(__file__).parents[3]
-_PASSED_ON = frozenset(
-    {
-        "HOME",
-        "KAI_CACHE_DIR",
-        "KAI_TEST_MARKS",
-        "LANG",
-        "LC_ALL",
-        "LD_LIBRARY_PATH",
-        "NUMBA_CACHE_DIR",
-        "PATH",
-        "PYTHONPATH",
-        "TMPDIR",
-        "VIRTUAL_ENV",
-        "XDG_CACHE_HOME",
-    }
-)
-"""The child's environment: what a program needs to run, and nothing that could be a secret."""
 _TUNING = {
     "OMP_NUM_THREADS": "1",
     # glibc gives large arrays back to the kernel and asks for them anew, thousands of page faults a frame.
@@ -220,7 +204,6 @@ class LocalFace:
         memory = open_memory(*self._size)
         try:
             self._ring = FrameRing(memory, *self._size)
-            environment = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -231,7 +214,7 @@ class LocalFace:
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), memory),
                 cwd=_PROJECT,
-                env=environment | _TUNING,
+                env=child_environment(_TUNING),
             )
         except BaseException:
             ours.close()

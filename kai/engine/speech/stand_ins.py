@@ -14,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.compat.child import child_environment
 from kai.engine.speech import weights
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ, Clause, WordSpan
 from kai.engine.speech.recognition import NOTHING, Transcript, words_of
@@ -167,7 +168,9 @@ class ProgramVoice:
             text, sound = Path(folder, "text.txt"), Path(folder, "sound.wav")
             text.write_text(spoken, encoding="utf-8")
             command = self.program.call(text, sound, speed)
-            done = subprocess.run(command, capture_output=True, timeout=self.TIMEOUT_S, check=False)
+            done = subprocess.run(
+                command, capture_output=True, timeout=self.TIMEOUT_S, check=False, env=child_environment()
+            )
             if done.returncode or not sound.is_file():
                 return np.zeros(0, np.int16)
             resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)

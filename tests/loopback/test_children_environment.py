@@ -1,0 +1,54 @@
+"""No child process of Kai is told a secret of the environment that the app was started in."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from kai.adapters.engine_process import EngineProcess
+from kai.adapters.local_face.baker import Baker
+from kai.adapters.local_face.face import LocalFace
+from kai.avatar.style import character
+from kai.core.state import Look
+from tests.support.fakes import FaceLog
+
+SEEDED = {
+    name: f"seeded-{number}"
+    for number, name in enumerate(
+        (
+            "OPENAI_API_KEY",
+            "HEYGEN_API_KEY",
+            "KAI_MIND_API_KEY",
+            "KAI_PASSWORD_HASH",
+            "GITHUB_TOKEN",
+            "KAI_ANY",
+        )
+    )
+}
+
+
+async def test_every_child_finds_only_what_may_pass_in_its_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    for name, value in SEEDED.items():
+        monkeypatch.setenv(name, value)
+    engine, face, baker = EngineProcess(), LocalFace(), Baker()
+    engine.start()
+    try:
+        await engine.wait_up()
+        await face.open(Look(), FaceLog())
+        baker.lay_out(character("kai"), 64, 64, 1.0)
+        children = set(psutil.Process().children(recursive=True)) - before
+        programs = " ".join(" ".join(child.cmdline()) for child in children)
+        for program in ("kai.engine", "kai.adapters.local_face.start", "kai.adapters.local_face.baker"):
+            assert program in programs
+        for child in children:
+            environment = child.environ()
+            assert "PATH" in environment
+            assert not set(SEEDED) & set(environment)
+            assert "seeded-" not in " ".join(environment.values())
+    finally:
+        baker.close()
+        await face.aclose()
+        await engine.aclose()
