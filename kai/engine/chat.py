@@ -13,7 +13,17 @@ from urllib.parse import urlsplit
 
 from kai.engine.speech.library import Library
 from kai.engine.speech.mind import UNKNOWN
-from kai.engine.thinking import LocalThinker, Question, Said, Thought, ToolCall, Trouble, last_heard, text_of
+from kai.engine.thinking import (
+    Finished,
+    LocalThinker,
+    Question,
+    Said,
+    Thought,
+    ToolCall,
+    Trouble,
+    last_heard,
+    text_of,
+)
 from kai.engine.workers import Workers
 from kai.errors import KaiError
 from kai.wire.realtime import Item, JsonObject
@@ -56,6 +66,8 @@ class ChatEndpoint:
     base_url: str
     model: str
     api_key: str = field(default="", repr=False)
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    """JSON that goes into the body of every request as it is; it wins over what Kai asks for by itself."""
 
     @property
     def place(self) -> str:
@@ -86,8 +98,10 @@ class ChatThinker:
         *,
         workers: Workers,
         library: Library | None = None,
+        rules: str = SPOKEN_RULES,
     ) -> None:
         self._endpoint = endpoint
+        self._rules = rules
         self._workers = workers
         self._library = library
         self._client = client
@@ -131,12 +145,19 @@ class ChatThinker:
         calls: dict[int, _Call] = {}
         silent = _WithoutReasoning()
         has_begun = has_said = False
+        reason, completion_tokens, tokens_per_s = "none", None, None
         try:
             while (chunk := await self._next(chunks, has_begun=has_begun)) is not None:
                 if chunk is _SLOW:
                     yield Said("One moment, my language model is still thinking. ")
                     continue
+                if chunk.usage is not None:
+                    completion_tokens = chunk.usage.completion_tokens
+                timings = getattr(chunk, "timings", None)  # llama.cpp's, beside what the protocol has
+                if isinstance(timings, dict):
+                    tokens_per_s = cast("dict[str, Any]", timings).get("predicted_per_second")
                 for choice in chunk.choices[:1]:
+                    reason = choice.finish_reason or reason
                     delta = choice.delta
                     for part in delta.tool_calls or ():
                         has_begun = True
@@ -157,6 +178,7 @@ class ChatThinker:
             yield ToolCall(call.call_id or f"call_{id(call):x}", call.name, call.arguments or "{}")
         if not has_said and not calls:
             raise MindError("My language model gave an empty answer. Please ask again.", code="mind_empty")
+        yield Finished(reason, completion_tokens, tokens_per_s)
 
     async def _next(self, chunks: asyncio.Queue[Any], *, has_begun: bool) -> Any:
         """The next chunk, ``None`` at the end, `_SLOW` once when the first one is late. Raises `MindError`."""
@@ -183,7 +205,7 @@ class ChatThinker:
         slow = asyncio.get_running_loop().call_later(SLOW_S, chunks.put_nowait, _SLOW)
         try:
             async with await self._client.chat.completions.create(
-                **_request(self._endpoint.model, question)
+                **_request(self._endpoint, question, self._rules)
             ) as stream:
                 async for chunk in stream:
                     if any(c.delta and (c.delta.content or c.delta.tool_calls) for c in chunk.choices):
@@ -245,23 +267,25 @@ class _WithoutReasoning:
         return "" if self._is_answer or held.startswith(self._OPEN) else held
 
 
-def _request(model: str, question: Question) -> dict[str, Any]:
+def _request(endpoint: ChatEndpoint, question: Question, rules: str) -> dict[str, Any]:
     request: dict[str, Any] = {
-        "model": model,
-        "messages": chat_messages(question),
+        "model": endpoint.model,
+        "messages": chat_messages(question, rules),
         "stream": True,
         "max_tokens": question.max_tokens or MAX_ANSWER_TOKENS,
     }
     if tools := [tool for given in question.tools if (tool := _chat_tool(given)) is not None]:
         request["tools"] = tools
         request["tool_choice"] = _chat_tool_choice(question.tool_choice)
+    if endpoint.extra:
+        request["extra_body"] = dict(endpoint.extra)
     return request
 
 
-def chat_messages(question: Question) -> list[JsonObject]:
+def chat_messages(question: Question, rules: str = SPOKEN_RULES) -> list[JsonObject]:
     """The conversation in the chat protocol's words: the rules first, then its newest part that fits."""
     instructions = question.instructions.strip()
-    rules = f"{SPOKEN_RULES} It is {question.now:%A, %d %B %Y, %H:%M}."
+    told = f"{rules} It is {question.now:%A, %d %B %Y, %H:%M}."
     messages: list[JsonObject] = []
     for item in question.items[-MAX_ITEMS:]:
         match item:
@@ -287,7 +311,7 @@ def chat_messages(question: Question) -> list[JsonObject]:
         sum(len(str(message)) for message in messages) > MAX_CHARS or messages[0]["role"] == "tool"
     ):
         del messages[0]
-    return [{"role": "system", "content": f"{rules}\n{instructions}".strip()}, *messages]
+    return [{"role": "system", "content": f"{told}\n{instructions}".strip()}, *messages]
 
 
 def _chat_tool(tool: Mapping[str, Any]) -> JsonObject | None:

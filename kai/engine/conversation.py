@@ -28,6 +28,7 @@ from kai.engine.speech.manners import is_back_channel
 from kai.engine.speech.skills import CancelTimers, Effect, Manner, SetTimer, manner_of, time_is_up
 from kai.engine.speech.spoken import ClauseCutter
 from kai.engine.thinking import (
+    Finished,
     FixedThinker,
     LocalThinker,
     NextItem,
@@ -368,6 +369,8 @@ class Conversation:
                         self._utter(speaking, clause)
                     case Said(text=text):
                         await self._tell(speaking, text)
+                    case Finished():
+                        pass
                     case Trouble():
                         await self._tell(speaking, self._tell_trouble(thought, answer))
                     case _:

@@ -96,7 +96,21 @@ class Staged:
     event: JsonObject | None = None
 
 
-Thought: TypeAlias = Said | Uttered | NextItem | ToolCall | Trouble | Effect | Staged
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a language model ended its answer; the last thought of an answer that came to its end.
+
+    ``reason`` is the endpoint's word in the chat protocol's terms: ``stop``, ``length`` (cut at the most tokens),
+    ``content_filter``, ``tool_calls``, or ``none`` where the endpoint told none. ``completion_tokens`` and ``tokens_per_s``
+    are ``None`` where it told neither.
+    """
+
+    reason: str
+    completion_tokens: int | None = None
+    tokens_per_s: float | None = None
+
+
+Thought: TypeAlias = Said | Uttered | NextItem | ToolCall | Trouble | Effect | Staged | Finished
 
 
 class Thinker(Protocol):

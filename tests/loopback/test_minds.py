@@ -26,7 +26,7 @@ from kai.engine.minds import Minds
 from kai.engine.server import Engine
 from kai.engine.speech.mind import MindTurn, Reply
 from kai.engine.speech.skills import CancelTimers, Effect, SetTimer
-from kai.engine.thinking import Question, Said, Thinker, Trouble
+from kai.engine.thinking import Finished, Question, Said, Thinker, Trouble
 from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError
 from kai.settings import Settings
@@ -117,7 +117,7 @@ async def test_the_model_hears_the_whole_talk_the_rules_and_its_key() -> None:
             said("user", "Hi"), said("assistant", "Hello"), said("user", "And you?"), max_tokens=50
         )
         thoughts = [thought async for thought in thinker.think(asked)]
-    assert thoughts == [Said("Hello. "), Said("I am a model.")]
+    assert thoughts == [Said("Hello. "), Said("I am a model."), Finished("stop")]
     (request,) = chat.asked
     assert [(m["role"], m["content"]) for m in request["messages"][1:]] == [
         ("user", "Hi"),
