@@ -54,6 +54,17 @@ _QUESTION: Final = re.compile(
     r"order|remind|spell|sing|recommend|summari[sz]e)\b",
     re.IGNORECASE,
 )
+_OWN_INTENTS: Final = frozenset(
+    """identity is_human maker help time date repeat stop key privacy where settings my_name eyes greeting thanks
+    goodbye""".split()  # noqa: SIM905
+)
+"""What the small mind answers better than a language model could: it knows what it is, and it has the clock."""
+_SURE_SCORE: Final = 0.7
+_FILLERS: Final = frozenset(
+    """a an the please kai hey hi hello so well and but ok okay um uh can could would will you tell me do know is are it that
+    this i my your to of in on at for now just then actually really right exactly here there say what's""".split()  # noqa: SIM905
+)
+"""Words that do not turn a sentence's meaning."""
 _SMALL_TALK: Final = frozenset(
     {"greeting", "thanks", "how_are_you", "feeling_well", "stop", "assent", "refusal"}
 )
@@ -69,12 +80,17 @@ class MindTurn:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to say, which ``intent`` was understood ("unknown" if none), how near it was (0 to 1), and what to do besides."""
+    """What to say, which ``intent`` was understood ("unknown" if none), how near it was (0 to 1), and what to do besides.
+
+    ``is_sure`` tells that the small mind understood the whole of what was said and is the right one to answer it: a skill,
+    a sum, an order to Kai, or a question about Kai itself. Anything else is better answered by a language model.
+    """
 
     text: str
     intent: str
     score: float
     effects: tuple[Effect, ...] = ()
+    is_sure: bool = False
 
 
 class Encoder:
@@ -139,6 +155,10 @@ class Mind:
         self._exact = {
             _plain(example): name for name, intent in intents.items() for example in intent.examples
         }
+        self._known_words = {
+            name: _FILLERS | {word for example in intent.examples for word in _plain(example).split()}
+            for name, intent in intents.items()
+        }
 
     @classmethod
     def load(cls) -> Mind:
@@ -174,23 +194,33 @@ class Mind:
             return Reply("I did not catch that. Please say it again.", "unheard", 1.0)
         told = _TELLS_NAME.search(heard)
         if told is not None:
-            return Reply(f"Nice to meet you, {told[1]}.", "told_name", 1.0)
+            return Reply(f"Nice to meet you, {told[1]}.", "told_name", 1.0, is_sure=True)
         earlier = [turn.text for turn in turns if turn.role == "user"][:-1]
         if (done := skills.do(_CALL.sub("", heard, count=1), earlier, now)) is not None:
-            return Reply(done.text, done.skill, 1.0, done.effects)
+            return Reply(done.text, done.skill, 1.0, done.effects, is_sure=True)
         counted = _COUNT.search(with_digits(heard))
         if counted is not None and 1 <= int(counted[1]) <= _MAX_COUNT:
             return Reply(
-                ", ".join(str(number) for number in range(1, int(counted[1]) + 1)) + ".", "count", 1.0
+                ", ".join(str(number) for number in range(1, int(counted[1]) + 1)) + ".",
+                "count",
+                1.0,
+                is_sure=True,
             )
         total = answer_sum(_CALL.sub("", heard, count=1)) or answer_sum(heard)
         if total is not None:
-            return Reply(total, "sum", 1.0)
+            return Reply(total, "sum", 1.0, is_sure=True)
         intent, score = self.understand(heard)
         if intent == UNKNOWN and not is_question(heard):
             remarks = self._intents[intent].remarks
             return Reply(remarks[len(said) % len(remarks)], intent, score)
-        return Reply(self._answer(intent, turns, said, persona, now), intent, score)
+        is_sure = self._is_sure(heard, intent, score)
+        return Reply(self._answer(intent, turns, said, persona, now), intent, score, is_sure=is_sure)
+
+    def _is_sure(self, heard: str, intent: str, score: float) -> bool:
+        """Whether all words of ``heard`` belong to that intent, which is one of Kai's own: "What time is my flight?" has a
+        word too many to ask for the clock."""
+        words = set(_plain(heard).split())
+        return intent in _OWN_INTENTS and score >= _SURE_SCORE and words <= self._known_words[intent]
 
     @property
     def encoder(self) -> Encoder | None:
