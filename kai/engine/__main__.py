@@ -29,6 +29,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -181,7 +182,7 @@ def _serve(
                     _say(f"Ready: {addresses['realtime']} (any key). Ctrl+C ends it.")
 
     config = uvicorn.Config(
-        Engine(speech, run_key=run_key).application(),
+        Engine(speech, run_key=run_key, model_file=_model_file()).application(),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -192,6 +193,11 @@ def _serve(
         signal.signal(number, _stay)
     AnnouncingServer(config).run(sockets=[listener])
     return 0
+
+
+def _model_file() -> Path | None:
+    given = os.environ.get("KAI_MIND", "")
+    return Path(given) if given.endswith(".gguf") else None
 
 
 def _say(line: str) -> None:

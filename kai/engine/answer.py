@@ -83,6 +83,8 @@ class Answer:
         """The open message's words so far, or the last one's."""
         self._send = send
         self._conversation_id = conversation_id
+        self.told: JsonObject = {}
+        """What ``response.done`` tells of the answer in its metadata, beside what the client gave."""
         self._metadata = metadata
         self._previous_item_id: str | None = None
         self._output: list[Item] = []
@@ -190,7 +192,7 @@ class Answer:
             output_modalities=("audio",) if self.speaks else ("text",),
             conversation_id=self._conversation_id,
             max_output_tokens="inf",
-            metadata=self._metadata,
+            metadata={**(self._metadata or {}), **self.told} or None,
             usage=usage,
         )
 

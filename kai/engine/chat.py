@@ -18,6 +18,7 @@ from kai.engine.thinking import (
     LocalThinker,
     Question,
     Said,
+    Thinker,
     Thought,
     ToolCall,
     Trouble,
@@ -75,6 +76,19 @@ class ChatEndpoint:
         return urlsplit(self.base_url).netloc.rpartition("@")[2] or "its address"
 
 
+def client_of(endpoint: ChatEndpoint) -> openai.AsyncOpenAI:
+    """A client for the endpoint. Only an engine that has one pays for the import: half a second and 60 MB."""
+    import httpx2
+    import openai
+
+    return openai.AsyncOpenAI(
+        api_key=endpoint.api_key or "none",  # servers on one's own computer want no key, the client wants one
+        base_url=endpoint.base_url,
+        max_retries=0,
+        timeout=httpx2.Timeout(FIRST_WORD_S, connect=CONNECT_S),
+    )
+
+
 @dataclass(slots=True)
 class _Call:
     """A tool call that is coming in, piece by piece."""
@@ -84,7 +98,7 @@ class _Call:
     arguments: str = ""
 
 
-class ChatThinker:
+class ChatThinker(Thinker):
     """A language model behind an OpenAI-compatible chat endpoint.
 
     When it cannot be had, the small mind answers what it can; the person is told why.

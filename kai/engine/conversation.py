@@ -150,10 +150,19 @@ class Conversation:
             workers=workers,
             tasks=tasks,
             items=self._items,
-            reports=Reports(self._send, self._interrupt, self._add_item, self._on_heard, self._speak_up),
+            reports=Reports(
+                send=self._send,
+                interrupt=self._interrupt,
+                add=self._add_item,
+                heard=self._on_heard,
+                idle=self._speak_up,
+                foreseen=self._on_foreseen,
+                taken_back=self._thinker.take_back,
+            ),
             settings=self._settings,
         )
         self._prepare_voice()
+        self._prepare_mind()
 
     # What the transport calls
 
@@ -234,6 +243,7 @@ class Conversation:
         self._settings = session.settings_of(self._config)
         self._listener.configure(self._settings)
         self._prepare_voice()
+        self._prepare_mind()
         self._send(wire.SessionUpdated(session=self._config))
 
     def _prepare_voice(self) -> None:
@@ -242,6 +252,10 @@ class Conversation:
         if self._speech.voice.must_load(voice_id):
             load = self._workers.preview(partial(self._speech.voice.named, voice_id))
             self._tasks.create_task(load, name=f"load-voice-{voice_id}")
+
+    def _prepare_mind(self) -> None:
+        """A mind that reads slowly reads the instructions before anybody asks something."""
+        self._thinker.foresee(self._question(list(self._items), wire.ResponseParams()))
 
     def _create_item(self, event: wire.ItemCreate) -> None:
         given = event.item
@@ -300,6 +314,13 @@ class Conversation:
         self._give_due_answer()
         if self._answer is None:
             self._listener.wait_for_person()
+
+    def _on_foreseen(self, entry: Entry, is_whole: bool) -> None:
+        """These are the words of the person so far, or, `is_whole`, probably all of them."""
+        self._thinker.foresee(
+            self._question([*self._items, entry], wire.ResponseParams()),
+            is_whole=is_whole and self._answer is None,
+        )
 
     def _speak_up(self) -> None:
         """The person has been silent for long."""
@@ -370,7 +391,7 @@ class Conversation:
                     case Said(text=text):
                         await self._tell(speaking, text)
                     case Finished():
-                        pass
+                        answer.told = {**answer.told, **_told_of(thought)}
                     case Trouble():
                         await self._tell(speaking, self._tell_trouble(thought, answer))
                     case _:
@@ -617,6 +638,16 @@ class Conversation:
             event_id=event_id,
         )
         self._send(wire.ErrorOccurred(error=detail))
+
+
+def _told_of(finished: Finished) -> wire.JsonObject:
+    """Which mind answered and how fast, as metadata of the response: strings, as the protocol wants them."""
+    told: wire.JsonObject = {}
+    if finished.mind:
+        told["kai_mind"] = finished.mind
+    if finished.tokens_per_s is not None:
+        told["kai_tokens_per_s"] = f"{finished.tokens_per_s:.1f}"
+    return told
 
 
 def _louder(clause: Clause, gain_db: float) -> Clause:

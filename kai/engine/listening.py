@@ -97,13 +97,17 @@ class Loudspeaker(Protocol):
 class Reports:
     """Whom a listener tells: `send` takes an event to the client, `interrupt` silences Kai and says how many ms of him were
     heard, `add` makes an item of a turn, `heard` is told that a turn's words are there, and whether they want an answer,
-    `idle` that the person has been silent for long."""
+    `idle` that the person has been silent for long. `foreseen` gets a turn that is still going on, as the item that it will
+    be: its words so far, or, when the second argument is true, what are probably all of them; `taken_back` says that more
+    came after those."""
 
     send: Callable[[wire.KnownServerEvent], None]
     interrupt: Callable[[], int]
     add: Callable[[Entry], None]
     heard: Callable[[bool], None]
     idle: Callable[[], None]
+    foreseen: Callable[[Entry, bool], None]
+    taken_back: Callable[[], None]
 
 
 class Listener:
@@ -255,9 +259,20 @@ class Listener:
         self._cancel_guess(turn)
         turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
         rules = self._rules
+        if rules is not None and rules.does_create_response:
+            self._tasks.create_task(self._foresee_end(turn, turn.guess), name=f"foresee-{turn.item_id}")
         if rules is not None and rules.unfinished_silence_ms > rules.silence_duration_ms:
             weighing = self._weigh_pause(turn, audio, turn.guess, rules)
             self._tasks.create_task(weighing, name=f"pause-{turn.item_id}")
+
+    async def _foresee_end(self, turn: Hearing, guess: Future[Transcript]) -> None:
+        """Tells what the person said before a pause, so that the answer may be begun."""
+        await asyncio.wait([asyncio.wrap_future(guess)])
+        if guess.cancelled() or self._turn is not turn or turn.guess is not guess:
+            return
+        heard = guess.result()
+        if heard.is_speech and heard.text and not is_unfinished(heard.text):
+            self._reports.foreseen(_foreseen_entry(turn, heard.text), True)
 
     async def _weigh_pause(
         self, turn: Hearing, audio: Float32, guess: Future[Transcript], rules: TurnSettings
@@ -368,7 +383,10 @@ class Listener:
         turn.partial = None
         if decoding.cancelled() or self._turn is not turn:
             return
-        delta = turn.agree(decoding.result())
+        heard = decoding.result()
+        if heard.is_speech and self._rules is not None and self._rules.does_create_response:
+            self._reports.foreseen(_foreseen_entry(turn, heard.text), False)
+        delta = turn.agree(heard)
         if delta:
             if self._detector is not None:
                 self._detector.settle()
@@ -392,18 +410,10 @@ class Listener:
     def _commit_turn(self, turn: Hearing, audio: Float32 | None, *, does_answer: bool) -> None:
         """Makes an item of what the person said; `audio` is ``None`` when that was no speech after all."""
         audio_ms = 0 if audio is None else len(audio) * 1000 // SAMPLE_RATE_HZ
-        item = wire.Item(
-            id=turn.item_id,
-            object="realtime.item",
-            type="message",
-            role="user",
-            status="completed",
-            content=(wire.ContentPart(type="input_audio"),),
-        )
         self._reports.send(
             wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id)
         )
-        entry = Entry(item, audio_ms=audio_ms, continues=turn.continues)
+        entry = Entry(_user_item(turn.item_id), audio_ms=audio_ms, continues=turn.continues)
         self._last_said = entry
         self._reports.add(entry)
         if turn.partial is not None:
@@ -442,10 +452,27 @@ class Listener:
         if turn.guess is not None:
             turn.guess.cancel()
             turn.guess = None
+            self._reports.taken_back()
 
     def _forget_uncommitted(self) -> None:
         self._uncommitted.clear()
         self._uncommitted_samples = 0
+
+
+def _foreseen_entry(turn: Hearing, text: str) -> Entry:
+    """The turn as the item that it will be when it ends in these words."""
+    return Entry(_user_item(turn.item_id, text), continues=turn.continues)
+
+
+def _user_item(item_id: str, transcript: str | None = None) -> wire.Item:
+    return wire.Item(
+        id=item_id,
+        object="realtime.item",
+        type="message",
+        role="user",
+        status="completed",
+        content=(wire.ContentPart(type="input_audio", transcript=transcript),),
+    )
 
 
 def agreed_words(shown: list[str], last_words: list[str], text: str) -> str:

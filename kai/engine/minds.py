@@ -1,7 +1,7 @@
 """The minds that the app gave to this engine, by id: an endpoint of a language model, the person's own files, or both.
 
 They come by ``PUT /kai/minds/{id}``, which takes the key of the run only, and are forgotten with the process. A call chooses
-one by ``model="kai-<id>"``; every other model is the small mind.
+one by ``model="kai-<id>"``; every other model is Kai's own two minds.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from kai.engine.chat import CONNECT_S, FIRST_WORD_S, ChatEndpoint, ChatThinker
+from kai.engine.chat import ChatEndpoint, ChatThinker, client_of
+from kai.engine.llm.model import ModelHost
 from kai.engine.script import Connect, Script
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import Mind
 from kai.engine.thinking import LocalThinker, Thinker
+from kai.engine.two_minds import TwoMinds
 from kai.engine.workers import Workers
 from kai.wire.realtime import ClientMistake, JsonObject
 
@@ -42,10 +44,10 @@ class _Entry:
 class Minds:
     """At most 64 minds; the oldest makes room. Event loop only."""
 
-    def __init__(self, mind: Mind, workers: Workers) -> None:
+    def __init__(self, mind: Mind, workers: Workers, host: ModelHost | None = None) -> None:
         self._mind = mind
         self._workers = workers
-        self._local = LocalThinker(mind, workers)
+        self._host = host or ModelHost()
         self._entries: dict[str, _Entry] = {}
         self._scripts: dict[str, Script] = {}
         self._retired: list[openai.AsyncOpenAI] = []
@@ -80,7 +82,7 @@ class Minds:
         if old is not None and old.endpoint == endpoint:
             client = old.client
         else:
-            client = None if endpoint is None else _client_of(endpoint)
+            client = None if endpoint is None else client_of(endpoint)
             if old is not None:
                 self._retire(old)
         self._entries[mind_id] = _Entry(endpoint, client, documents, library)
@@ -93,10 +95,10 @@ class Minds:
         return entry is not None
 
     def thinker_of(self, model: str) -> Thinker:
-        """Who answers in a talk with this model. Raises `ClientMistake` for a mind that nobody gave."""
+        """Who answers in a new talk with this model. Raises `ClientMistake` for a mind that nobody gave."""
         mind_id = model.removeprefix(MODEL_PREFIX)
         if mind_id in (model, LOCAL_ID):
-            return self._local
+            return self._own()
         if mind_id in self._scripts:
             return self._scripts[mind_id]
         entry = self._entries.get(mind_id)
@@ -106,9 +108,9 @@ class Minds:
                 code="model_not_found",
                 param="model",
             )
-        local = LocalThinker(self._mind, self._workers, entry.library)
         if entry.endpoint is None or entry.client is None:
-            return local
+            return self._own(entry.library)
+        local = LocalThinker(self._mind, self._workers, entry.library)
         return ChatThinker(entry.endpoint, entry.client, local, workers=self._workers, library=entry.library)
 
     def next_connect(self, model: str) -> Connect:
@@ -124,23 +126,13 @@ class Minds:
         while self._retired:
             await self._retired.pop().close()
 
+    def _own(self, library: Library | None = None) -> TwoMinds:
+        return TwoMinds(LocalThinker(self._mind, self._workers, library), self._host, self._workers, library)
+
     def _retire(self, entry: _Entry) -> None:
         # A talk may still be using it; its idle connections are closed with the engine, or by the other side.
         if entry.client is not None:
             self._retired.append(entry.client)
-
-
-def _client_of(endpoint: ChatEndpoint) -> openai.AsyncOpenAI:
-    # Only an engine that has such a mind pays for the import: half a second and 60 MB.
-    import httpx2
-    import openai
-
-    return openai.AsyncOpenAI(
-        api_key=endpoint.api_key or "none",  # servers on one's own computer want no key, the client wants one
-        base_url=endpoint.base_url,
-        max_retries=0,
-        timeout=httpx2.Timeout(FIRST_WORD_S, connect=CONNECT_S),
-    )
 
 
 def _endpoint_of(body: JsonObject) -> ChatEndpoint | None:

@@ -31,7 +31,7 @@ import numpy as np
 
 from kai.engine.speech.clauses import Clause, WordSpan
 from kai.engine.speech.synthesise import SAMPLE_RATE_HZ as SPEECH_HZ
-from kai.engine.thinking import NextItem, Question, Said, Staged, Thought, ToolCall, Uttered
+from kai.engine.thinking import NextItem, Question, Said, Staged, Thinker, Thought, ToolCall, Uttered
 from kai.wire.realtime import ClientMistake, JsonObject, RateLimit
 
 MAX_STEPS: Final = 500
@@ -56,8 +56,8 @@ class Connect:
     longest_s: float = 0.0
 
 
-class Script:
-    """A script on its way; its position is shared by all sessions that choose it. Implements ``Thinker``."""
+class Script(Thinker):
+    """A script on its way; its position is shared by all sessions that choose it."""
 
     def __init__(self, given: object) -> None:
         """Raises `ClientMistake` for what is no script."""

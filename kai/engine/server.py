@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from kai.engine import session
 from kai.engine.access import Guard, Keys, key_of, refusal
 from kai.engine.call import Call
 from kai.engine.items import new_id
+from kai.engine.llm.model import ModelHost
 from kai.engine.minds import Minds
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ
@@ -82,13 +84,16 @@ class Engine:
         speech: SpeechKit,
         *,
         run_key: str | None = None,
+        model_file: Path | None = None,
         max_conversations: int = MAX_CONVERSATIONS,
         longest_session_s: float = LONGEST_SESSION_S,
     ) -> None:
         self._speech = speech
         self._workers = Workers()
         self._keys = Keys(run_key)
-        self._minds = Minds(speech.mind, self._workers)
+        self._model = ModelHost()
+        self._model_file = model_file
+        self._minds = Minds(speech.mind, self._workers, self._model)
         self._max_conversations = max_conversations
         self._longest_session_s = longest_session_s
         self._calls: dict[str, Call] = {}
@@ -132,13 +137,21 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                if self._model_file is not None:
+                    await self.use_model(self._model_file, self._model_file.stem)
                 yield
                 for call in self._calls.values():
                     call.hang_up()
         finally:
             self._tasks = None
             await self._minds.aclose()
+            await self._model.aclose()
             await asyncio.to_thread(self._workers.close)
+
+    async def use_model(self, path: Path, name: str) -> None:
+        """Thinks with the language model in the file `path` from now on, in talks that have begun as well; `name` is its
+        name for people. It takes seconds to load, and the small mind answers meanwhile."""
+        await self._model.run(path, name)
 
     # Routes
 
@@ -158,7 +171,7 @@ class Engine:
         if self._tasks is None:
             raise HTTPException(503, "The engine is closing.")
         self._calls[call.call_id] = call
-        self._tasks.create_task(self._supervise(call, offer), name=f"call-{call.call_id}")
+        self._tasks.create_task(self._supervise(call, offer, opening.thinker), name=f"call-{call.call_id}")
         try:
             async with asyncio.timeout(NEGOTIATE_S):
                 answer = await call.answered
@@ -291,6 +304,8 @@ class Engine:
                 )
         finally:
             self._socket_count -= is_own
+            if isinstance(wanted, _Opening):
+                await wanted.thinker.aclose()
 
     async def _admit_socket(self, websocket: WebSocket) -> Call | _Opening:
         """What a WebSocket is for: a call's side channel, or a session of its own. Raises `Refused` and `ClientMistake`."""
@@ -330,12 +345,13 @@ class Engine:
         config = replace(config, expires_at=int(time.time() + longest_s))
         return _Opening(config, thinker, longest_s, staged.has_no_udp)
 
-    async def _supervise(self, call: Call, offer: str) -> None:
+    async def _supervise(self, call: Call, offer: str, thinker: Thinker) -> None:
         try:
             await call.run(offer)
         except Exception:
             logger.exception("a call ended by a bug", extra={"call_id": call.call_id})
         finally:
+            await thinker.aclose()
             del self._calls[call.call_id]
             if not call.answered.done():
                 call.answered.set_exception(EngineError("The engine could not answer the offer."))

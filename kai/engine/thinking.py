@@ -102,26 +102,39 @@ class Finished:
 
     ``reason`` is the endpoint's word in the chat protocol's terms: ``stop``, ``length`` (cut at the most tokens),
     ``content_filter``, ``tool_calls``, or ``none`` where the endpoint told none. ``completion_tokens`` and ``tokens_per_s``
-    are ``None`` where it told neither.
+    are ``None`` where it told neither. ``mind`` is the name of what answered, for people, where it has one.
     """
 
     reason: str
     completion_tokens: int | None = None
     tokens_per_s: float | None = None
+    mind: str = ""
 
 
 Thought: TypeAlias = Said | Uttered | NextItem | ToolCall | Trouble | Effect | Staged | Finished
 
 
 class Thinker(Protocol):
-    """What answers."""
+    """What answers in one talk. Event loop only."""
 
     def think(self, question: Question) -> AsyncGenerator[Thought]:
         """The answer, piece by piece. It raises nothing: what goes wrong comes as `Trouble`."""
         ...
 
+    def foresee(self, question: Question, *, is_whole: bool = False) -> None:
+        """The person is speaking: `question` ends in their words so far, or, ``is_whole``, in what is probably all of them.
 
-class LocalThinker:
+        Who needs time for an answer may begin with it now; the others do nothing.
+        """
+
+    def take_back(self) -> None:
+        """The words that were said to be whole were not: more is said."""
+
+    async def aclose(self) -> None:
+        """The talk is over."""
+
+
+class LocalThinker(Thinker):
     """The small mind of this engine, with the person's own files, and what the instructions tell, to look things up in."""
 
     def __init__(self, mind: Mind, workers: Workers, library: Library | None = None) -> None:
@@ -162,7 +175,7 @@ class LocalThinker:
         return Library([Document("", fact) for fact in facts], self._mind.encoder.encode)
 
 
-class FixedThinker:
+class FixedThinker(Thinker):
     """Says one thing: a timer that is over."""
 
     def __init__(self, text: str) -> None:

@@ -20,13 +20,13 @@ import uvicorn
 from kai.adapters.engine_minds import Mind, give_mind
 from kai.adapters.engine_process import EngineAddress
 from kai.engine import chat as chat_module
-from kai.engine import thinking
 from kai.engine.chat import chat_messages
 from kai.engine.minds import Minds
 from kai.engine.server import Engine
 from kai.engine.speech.mind import MindTurn, Reply
 from kai.engine.speech.skills import CancelTimers, Effect, SetTimer
 from kai.engine.thinking import Finished, Question, Said, Thinker, Trouble
+from kai.engine.two_minds import TwoMinds
 from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError
 from kai.settings import Settings
@@ -342,8 +342,8 @@ async def test_a_mind_without_an_endpoint_is_the_small_one_and_the_oldest_of_man
             await minds.put(f"m{number}", {})
         with pytest.raises(ClientMistake):
             minds.thinker_of("kai-m0")
-        assert isinstance(minds.thinker_of("kai-m64"), thinking.LocalThinker)
-        assert isinstance(minds.thinker_of("gpt-realtime"), thinking.LocalThinker)
+        assert isinstance(minds.thinker_of("kai-m64"), TwoMinds)
+        assert isinstance(minds.thinker_of("gpt-realtime"), TwoMinds)
     finally:
         await minds.aclose()
         workers.close()

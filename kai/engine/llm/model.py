@@ -1,0 +1,123 @@
+"""The language model of this computer as the talks see it: asked like any other endpoint, or not to be had, and why."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kai.engine.chat import ChatEndpoint, client_of
+from kai.engine.llm.process import TALK_SLOTS, ModelProcess, Served
+from kai.engine.llm.slots import Slots
+from kai.wire.realtime import JsonObject
+
+if TYPE_CHECKING:
+    import openai
+
+SPARE_SLOT: Final = TALK_SLOTS
+TEMPERATURE_VARIABLE: Final = "KAI_MIND_TEMPERATURE"
+SEED_VARIABLE: Final = "KAI_MIND_SEED"
+TEMPERATURE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A language model that can be asked now: its `name` for people, and the slots of its process, the last one spare."""
+
+    name: str
+    endpoint: ChatEndpoint
+    client: openai.AsyncOpenAI
+    slots: Slots
+    tokens_per_s: float
+
+
+class ModelHost:
+    """Runs the language model of this computer, once its file is there. Event loop only.
+
+    ``problem`` says in words for a person why there is none, or why the last one does not run; it is empty while one loads
+    or runs.
+    """
+
+    def __init__(self) -> None:
+        self._process: ModelProcess | None = None
+        self._name = ""
+        self._client: openai.AsyncOpenAI | None = None
+        self._served: Served | None = None
+        self._slots: Slots | None = None
+
+    @property
+    def model(self) -> Model | None:
+        """The model, while it can be asked. After a death of its process it is another one, with empty slots."""
+        process = self._process
+        served = None if process is None else process.served
+        if served is None:
+            return None
+        if served is not self._served:
+            self._served = served
+            endpoint = self._endpoint(served)
+            self._client = client_of(endpoint)
+            self._slots = Slots(TALK_SLOTS, partial(_erase, self._client))
+        assert self._client is not None
+        assert self._slots is not None
+        return Model(self._name, self._endpoint(served), self._client, self._slots, served.tokens_per_s)
+
+    @property
+    def problem(self) -> str:
+        """See the class."""
+        return "" if self._process is None else self._process.problem
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether there will be a model soon."""
+        return self._process is not None and self._process.served is None and not self._process.problem
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the model, while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def run(self, path: Path, name: str, on_change: Callable[[], None] = lambda: None) -> None:
+        """Runs the model in the file `path`, called `name`, in place of the last one."""
+        await self.aclose()
+        self._name = name
+        self._process = ModelProcess(path, on_change)
+
+    async def aclose(self) -> None:
+        """Ends the model's process."""
+        process, self._process = self._process, None
+        if process is not None:
+            await process.aclose()
+        if self._client is not None:
+            client, self._client, self._served = self._client, None, None
+            await client.close()
+
+    def _endpoint(self, served: Served) -> ChatEndpoint:
+        return ChatEndpoint(served.base_url, self._name, served.key, extra=_sampling())
+
+
+def _sampling() -> JsonObject:
+    """How the next word is drawn: as Qwen's own settings have it, a little cooler; a test asks for the likeliest one."""
+    return {
+        "temperature": float(os.environ.get(TEMPERATURE_VARIABLE) or TEMPERATURE),
+        "top_p": 0.8,
+        "top_k": 20,
+        "repeat_penalty": 1.05,
+        "seed": int(os.environ.get(SEED_VARIABLE) or -1),
+        "cache_prompt": True,
+        # A chunk for each batch that was read: so the server sees at once that nobody listens any more.
+        "return_progress": True,
+    }
+
+
+async def _erase(client: openai.AsyncOpenAI, slot: int) -> None:
+    """Empties a slot. A process that is gone has nothing left in it."""
+    import httpx2
+    import openai
+
+    url = str(client.base_url).removesuffix("/").removesuffix("/v1")
+    with contextlib.suppress(openai.OpenAIError, httpx2.HTTPError):
+        await client.post(f"{url}/slots/{slot}?action=erase", cast_to=object)

@@ -1,0 +1,68 @@
+"""The places of a language model that hold one talk each, and who has them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Final
+
+NOBODY: Final = object()
+
+
+class Slots:
+    """`count` slots for talks, numbered from 0. A talk keeps its slot, and with it what the model has read of the talk, until
+    another one needs it more: then it goes to whoever waits, from the talk that has not thought for the longest time.
+
+    `erase` empties a slot before another talk gets it, so that no talk ever stands on another one's words. Event loop only.
+    """
+
+    def __init__(self, count: int, erase: Callable[[int], Awaitable[None]]) -> None:
+        self._erase = erase
+        self._owners: list[object] = [NOBODY] * count
+        self._busy = [False] * count
+        self._used_at = [0.0] * count
+        self._changed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def use(self, talk: object) -> AsyncGenerator[int]:
+        """The slot of `talk`, while it thinks. Waits while every slot is thinking for another talk."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._find(talk) is not None)
+            slot = self._find(talk)
+            assert slot is not None
+            before, self._owners[slot], self._busy[slot] = self._owners[slot], talk, True
+        try:
+            if before is not talk and before is not NOBODY:
+                await self._erase(slot)
+            yield slot
+        finally:
+            self._busy[slot] = False
+            self._used_at[slot] = time.monotonic()
+            async with self._changed:
+                self._changed.notify_all()
+
+    def has_place_for(self, talk: object) -> bool:
+        """Whether `talk` has a slot, or could have one that nobody else has: then it may be read to ahead of time."""
+        return talk in self._owners or NOBODY in self._owners
+
+    async def leave(self, talk: object) -> None:
+        """`talk` is over: its slot is emptied."""
+        if talk in self._owners:
+            slot = self._owners.index(talk)
+            try:
+                await self._erase(slot)
+            finally:
+                self._owners[slot] = NOBODY
+                async with self._changed:
+                    self._changed.notify_all()
+
+    def _find(self, talk: object) -> int | None:
+        """The slot that `talk` may use now: its own, else one that nobody has, else the one that rests the longest."""
+        if talk in self._owners:
+            own = self._owners.index(talk)
+            return None if self._busy[own] else own
+        idle = [slot for slot, is_busy in enumerate(self._busy) if not is_busy]
+        free = [slot for slot in idle if self._owners[slot] is NOBODY]
+        return min(free or idle, key=lambda slot: self._used_at[slot], default=None)

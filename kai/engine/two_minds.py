@@ -1,0 +1,266 @@
+"""Two minds, one voice: what the small mind is sure of it answers at once, all else goes to the language model.
+
+The small mind knows who Kai is and what it runs on, times and dates, sums and units, and does what a model can only claim to
+do: timers, notes, louder, slower. It needs a few milliseconds. It answers where it understood the whole sentence and passes
+on the rest. The model needs time, and most of the time is reading: on one core it reads thirty tokens a second. So it is told
+ahead. While the person speaks, the words recognised so far are read into the model's cache (`foresee`). Where the turn
+probably ends, the answer is begun, while the listener still waits whether more is said; it becomes *the* answer when the turn
+ends in just these words, and is thrown away when it does not (`take_back`). An example, in seconds after the person's last
+sound: at 0.22 the pause is noticed and the words are recognised once more, at 0.40 the model begins with all but the last
+three words read before, at 0.70 the turn is over, at 0.75 the first clause is there and is spoken.
+
+Both minds stand on one conversation: each is told what the other one said. When the model's process is gone, the small mind
+answers what it can, and says so where it cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from kai.engine.chat import ChatThinker
+from kai.engine.llm.model import SPARE_SLOT, Model, ModelHost
+from kai.engine.llm.slots import Slots
+from kai.engine.llm.telling import NOTE_TOKENS, Telling
+from kai.engine.speech.library import Library
+from kai.engine.speech.mind import DEFAULT_NAME
+from kai.engine.speech.persona import read_persona
+from kai.engine.thinking import Finished, LocalThinker, Question, Said, Thinker, Thought, Trouble, last_heard
+from kai.engine.workers import Workers
+from kai.wire.realtime import JsonObject
+
+logger = logging.getLogger(__name__)
+
+SMALL_MIND: Final = "small mind"
+PASSAGES_TOLD: Final = 2
+WAIT_S: Final = 3.0
+"""After so long in the queue for a slot a person is told why nothing is said."""
+MAX_ANSWER_TOKENS: Final = 320
+NOTES_AFTER_S: Final = 1.5
+"""Notes are begun when nobody has spoken for so long."""
+
+
+class _Draft:
+    """An answer that is being made, whether or not it is wanted yet: its prompt, and its thoughts so far."""
+
+    def __init__(self, prompt: list[JsonObject], thoughts: AsyncGenerator[Thought]) -> None:
+        self.prompt = prompt
+        self._thoughts: asyncio.Queue[Thought | None] = asyncio.Queue()
+        self._making = asyncio.create_task(self._make(thoughts), name="mind: make an answer")
+
+    async def thoughts(self) -> AsyncGenerator[Thought]:
+        """The answer from its first word on; it is thrown away when the reader leaves."""
+        try:
+            while (thought := await self._thoughts.get()) is not None:
+                yield thought
+            await self._making  # a bug in there ends the conversation, not in silence
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ends the work."""
+        self._making.cancel()
+        await asyncio.wait([self._making])
+
+    async def _make(self, thoughts: AsyncGenerator[Thought]) -> None:
+        try:
+            async with contextlib.aclosing(thoughts):
+                async for thought in thoughts:
+                    self._thoughts.put_nowait(thought)
+        finally:
+            self._thoughts.put_nowait(None)
+
+
+class TwoMinds(Thinker):
+    """The thinker of one talk with Kai's own two minds."""
+
+    def __init__(
+        self, reflex: LocalThinker, host: ModelHost, workers: Workers, library: Library | None = None
+    ) -> None:
+        self._reflex = reflex
+        self._host = host
+        self._workers = workers
+        self._library = library
+        self._telling = Telling()
+        self._draft: _Draft | None = None
+        self._ahead: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
+        self._slots: Slots | None = None
+
+    async def think(self, question: Question) -> AsyncGenerator[Thought]:
+        """See `Thinker.think`."""
+        await self._rest()
+        reply = await self._reflex.reply(question)
+        model = self._host.model
+        if reply.is_sure or model is None:
+            await self._drop_draft()
+            for effect in reply.effects:
+                yield effect
+            yield Said(reply.text)
+            yield Finished("stop", mind=SMALL_MIND)
+            return
+        prompt = await self._prompt(question)
+        draft = self._draft
+        if draft is None or draft.prompt != prompt:
+            await self._drop_draft()
+            draft = _Draft(prompt, self._answer(model, question, prompt))
+        self._draft = None
+        async with contextlib.aclosing(draft.thoughts()) as thoughts:
+            async for thought in thoughts:
+                yield thought
+        self._noting = _start(self._note_down(model, question), "mind: take notes")
+
+    def foresee(self, question: Question, *, is_whole: bool = False) -> None:
+        """See `Thinker.foresee`."""
+        self._begin_ahead(partial(self._think_ahead, question, is_whole=is_whole))
+
+    def take_back(self) -> None:
+        """See `Thinker.take_back`."""
+        self._begin_ahead(self._drop_draft)
+
+    async def aclose(self) -> None:
+        """See `Thinker.aclose`."""
+        await self._rest()
+        await self._drop_draft()
+        if self._slots is not None:
+            await self._slots.leave(self)
+
+    def _begin_ahead(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        before = self._ahead
+
+        async def go() -> None:
+            await _end(before)
+            await work()
+
+        self._ahead = _start(go(), "mind: think ahead")
+
+    async def _think_ahead(self, question: Question, *, is_whole: bool) -> None:
+        await self._end_notes()
+        model = self._host.model
+        if model is None:
+            return
+        heard = last_heard(question)
+        if is_whole and heard and (await self._reflex.reply(question)).is_sure:
+            return
+        prompt = await self._prompt(question)
+        if self._draft is not None and self._draft.prompt == prompt:
+            return
+        await self._drop_draft()
+        if not model.slots.has_place_for(self):
+            return
+        if is_whole:
+            self._draft = _Draft(prompt, self._answer(model, question, prompt))
+        else:
+            await self._read(model, prompt)
+
+    async def _prompt(self, question: Question) -> list[JsonObject]:
+        persona = read_persona(question.instructions)
+        return self._telling.messages(question, persona.name or DEFAULT_NAME, await self._passages(question))
+
+    async def _passages(self, question: Question) -> str:
+        """What the person's files say about the question."""
+        heard = last_heard(question)
+        if self._library is None or not heard:
+            return ""
+        found = await self._workers.speak(partial(self._library.find, heard, PASSAGES_TOLD))
+        told = "\n".join(
+            f"[{each.passage.source}] {each.passage.heading}: {each.passage.text}" for each in found
+        )
+        return f"From the person's own files; when you use one, name it:\n{told}" if told else ""
+
+    async def _answer(
+        self, model: Model, question: Question, prompt: list[JsonObject]
+    ) -> AsyncGenerator[Thought]:
+        """The model's answer, when a slot is free."""
+        async with contextlib.AsyncExitStack() as stack:
+            self._slots = model.slots
+            entering = asyncio.ensure_future(stack.enter_async_context(model.slots.use(self)))
+            try:
+                await asyncio.wait([entering], timeout=WAIT_S)
+                if not entering.done():
+                    yield Said("One moment, I am still answering somebody else. ")
+                slot = await entering
+            finally:
+                await _end(entering)
+            thinker = self._chat(model, slot, {"messages": prompt})
+            most = min(question.max_tokens or MAX_ANSWER_TOKENS, MAX_ANSWER_TOKENS)
+            bounded = replace(question, max_tokens=most, tools=())
+            async with contextlib.aclosing(thinker.think(bounded)) as thoughts:
+                async for thought in thoughts:
+                    yield replace(thought, mind=model.name) if isinstance(thought, Finished) else thought
+
+    async def _read(self, model: Model, prompt: list[JsonObject]) -> None:
+        """Lets the model read what is known so far; nothing is said."""
+        self._slots = model.slots
+        async with model.slots.use(self) as slot:
+            await self._spend(model, slot, prompt, {"n_predict": 0})
+
+    async def _note_down(self, model: Model, question: Question) -> None:
+        """Writes down what old turns hold, in the spare slot, while nobody speaks."""
+        await asyncio.sleep(NOTES_AFTER_S)
+        request = self._telling.due_notes(question)
+        if request is None:
+            return
+        options: JsonObject = {"n_predict": NOTE_TOKENS, "temperature": 0.0}
+        notes = await self._spend(model, SPARE_SLOT, list(request.messages), options)
+        self._telling.take_notes(request, notes, question)
+
+    async def _spend(self, model: Model, slot: int, prompt: list[JsonObject], options: JsonObject) -> str:
+        """What the model says to `prompt`; nothing when it fails, which costs time alone."""
+        said: list[str] = []
+        thinker = self._chat(model, slot, {"messages": prompt, **options})
+        empty = Question((), "", datetime.now().astimezone())
+        async with contextlib.aclosing(thinker.think(empty)) as thoughts:
+            async for thought in thoughts:
+                match thought:
+                    case Said(text=text):
+                        said.append(text)
+                    case Trouble(code=code) if code != "mind_empty":
+                        logger.warning("the language model failed ahead of time", extra={"code": code})
+                        return ""
+                    case _:
+                        pass
+        return "".join(said)
+
+    def _chat(self, model: Model, slot: int, options: JsonObject) -> ChatThinker:
+        endpoint = replace(model.endpoint, extra={**model.endpoint.extra, "id_slot": slot, **options})
+        return ChatThinker(endpoint, model.client, self._reflex, workers=self._workers)
+
+    async def _drop_draft(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            await draft.aclose()
+
+    async def _end_notes(self) -> None:
+        noting, self._noting = self._noting, None
+        await _end(noting)
+
+    async def _rest(self) -> None:
+        """Ends what is done ahead of time; a draft stays."""
+        ahead, self._ahead = self._ahead, None
+        await _end(ahead)
+        await self._end_notes()
+
+
+def _start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """A task for what is done ahead of time: its faults are told in the log, and the talk goes on."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_fault)
+    return task
+
+
+def _tell_fault(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        logger.error("thinking ahead failed", exc_info=fault)
+
+
+async def _end(task: asyncio.Task[Any] | asyncio.Future[Any] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
