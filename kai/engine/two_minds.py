@@ -22,10 +22,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from kai.engine.chat import ChatThinker
-from kai.engine.llm.model import SPARE_SLOT, Model, ModelHost
+from kai.engine.llm.model import SPARE_SLOT, Model
 from kai.engine.llm.slots import Slots
 from kai.engine.llm.telling import NOTE_TOKENS, Telling
 from kai.engine.speech.library import Library
@@ -44,6 +44,15 @@ WAIT_S: Final = 3.0
 MAX_ANSWER_TOKENS: Final = 320
 NOTES_AFTER_S: Final = 1.5
 """Notes are begun when nobody has spoken for so long."""
+
+
+class HasModel(Protocol):
+    """What runs the language model."""
+
+    @property
+    def model(self) -> Model | None:
+        """The model, while it can be asked."""
+        ...
 
 
 class _Draft:
@@ -81,7 +90,7 @@ class TwoMinds(Thinker):
     """The thinker of one talk with Kai's own two minds."""
 
     def __init__(
-        self, reflex: LocalThinker, host: ModelHost, workers: Workers, library: Library | None = None
+        self, reflex: LocalThinker, host: HasModel, workers: Workers, library: Library | None = None
     ) -> None:
         self._reflex = reflex
         self._host = host
@@ -209,7 +218,7 @@ class TwoMinds(Thinker):
             return
         options: JsonObject = {"n_predict": NOTE_TOKENS, "temperature": 0.0}
         notes = await self._spend(model, SPARE_SLOT, list(request.messages), options)
-        self._telling.take_notes(request, notes, question)
+        self._telling.take_notes(request, notes)
 
     async def _spend(self, model: Model, slot: int, prompt: list[JsonObject], options: JsonObject) -> str:
         """What the model says to `prompt`; nothing when it fails, which costs time alone."""

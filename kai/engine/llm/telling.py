@@ -30,11 +30,13 @@ HISTORY_TOKENS: Final = 2_400
 NOTES_FROM_TOKENS: Final = 1_200
 KEPT_SHARE: Final = 0.5
 INSTRUCTION_TOKENS: Final = 900
+LINE_TOKENS: Final = 800
+"""The most of a single line, such as a text that was pasted."""
 CLOCK_STEP: Final = timedelta(minutes=10)
 NOTE_TOKENS: Final = 140
 MAX_STATEMENTS: Final = 12
 MAX_STATEMENT_CHARS: Final = 140
-_CHARS_PER_TOKEN: Final = 4
+_BYTES_PER_TOKEN: Final = 4
 _TOKENS_PER_MESSAGE: Final = 5
 _OWN: Final = re.compile(r"\b(?:i|i'm|i've|my|mine|we|our|us|me)\b", re.IGNORECASE)
 
@@ -53,10 +55,10 @@ NOTE_RULES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class NoteRequest:
-    """A prompt for notes of everything up to the item `until_id`."""
+    """A prompt for notes of the items `item_ids`."""
 
     messages: tuple[JsonObject, ...]
-    until_id: str
+    item_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Telling:
         self._left_out: set[str] = set()
         self._notes: tuple[str, str] | None = None
         """The newest notes, and the item behind which they stand."""
+        self._fresh_notes = ""
         self._noted: set[str] = set()
 
     def messages(self, question: Question, name: str, passages: str = "") -> list[JsonObject]:
@@ -92,9 +95,10 @@ class Telling:
         self._told_time = self._told_time or question.now
         lines = _lines_of(question.items)
         self._tell_time(lines, question.now)
+        self._place_notes(lines)
         self._make_room(lines)
         rules = f"{RULES.format(name=name)} The talk began on {say_when(self._began)}."
-        instructions = question.instructions.strip()[: INSTRUCTION_TOKENS * _CHARS_PER_TOKEN]
+        instructions = _clipped(question.instructions.strip(), INSTRUCTION_TOKENS)
         told: list[JsonObject] = [{"role": "system", "content": f"{rules}\n{instructions}".strip()}]
         for index, line in enumerate(lines):
             if line.item_id in self._clock:
@@ -119,17 +123,19 @@ class Telling:
         earlier = f"Earlier notes:\n{self._notes[0]}\n" if self._notes is not None else ""
         asked = f"{earlier}The conversation:\n{said}\n\nThe notes:"
         return NoteRequest(
-            ({"role": "system", "content": NOTE_RULES}, {"role": "user", "content": asked}), fresh[-1].item_id
+            ({"role": "system", "content": NOTE_RULES}, {"role": "user", "content": asked}),
+            tuple(line.item_id for line in fresh),
         )
 
-    def take_notes(self, request: NoteRequest, notes: str, question: Question) -> None:
-        """Keeps the notes that were made for `request`; they stand behind the newest item of `question`."""
-        lines = _lines_of(question.items)
-        ids = [line.item_id for line in lines]
-        if request.until_id not in ids or not notes.strip():
-            return
-        self._noted |= set(ids[: ids.index(request.until_id) + 1])
-        self._notes = (notes.strip(), ids[-1])
+    def take_notes(self, request: NoteRequest, notes: str) -> None:
+        """Keeps the notes that were made for `request`; they are told with the next words of the person."""
+        if notes.strip():
+            self._noted |= set(request.item_ids)
+            self._fresh_notes = notes.strip()
+
+    def _place_notes(self, lines: Sequence[_Line]) -> None:
+        if self._fresh_notes and (behind := _last_told(lines)):
+            self._notes, self._fresh_notes = (self._fresh_notes, behind), ""
 
     def _tell_time(self, lines: Sequence[_Line], now: datetime) -> None:
         if not lines or lines[-1].role != "user" or lines[-1].item_id in self._clock:
@@ -150,12 +156,10 @@ class Telling:
             size -= line.tokens
             leaving.append(line)
         self._left_out |= {line.item_id for line in leaving}
-        unnoted = [line for line in leaving if line.item_id not in self._noted]
-        if statements := statements_of(
-            unnoted_line.text for unnoted_line in unnoted if unnoted_line.role == "user"
-        ):
+        lost = [line.text for line in leaving if line.role == "user" and line.item_id not in self._noted]
+        behind = _last_told(kept)
+        if behind and (statements := statements_of(lost)):
             earlier = [] if self._notes is None else self._notes[0].splitlines()
-            behind = next((line.item_id for line in reversed(kept[:-1])), kept[-1].item_id)
             self._notes = ("\n".join([*earlier, *statements][-2 * MAX_STATEMENTS :]), behind)
         self._noted |= {line.item_id for line in leaving}
 
@@ -166,8 +170,24 @@ def say_when(now: datetime) -> str:
 
 
 def tokens_of(text: str) -> int:
-    """About how many tokens a message of `text` takes, rather too many."""
-    return len(text) // _CHARS_PER_TOKEN + _TOKENS_PER_MESSAGE
+    """About how many tokens a message of `text` takes, rather too many: English has some 4.5 bytes a token, Russian 5."""
+    return len(text.encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE
+
+
+def _clipped(text: str, tokens: int) -> str:
+    """``text``, or its beginning and its end where it is longer than so many tokens."""
+    most = tokens * _BYTES_PER_TOKEN
+    data = text.encode()
+    if len(data) <= most:
+        return text
+    head, tail = data[: most * 3 // 4], data[-most // 4 :]
+    return f"{head.decode(errors='ignore')} ... {tail.decode(errors='ignore')}"
+
+
+def _last_told(lines: Sequence[_Line]) -> str:
+    """The item behind which something may be put without moving what was read: the last one before the person's words."""
+    told = lines[:-1] if lines and lines[-1].role == "user" else lines
+    return told[-1].item_id if told else ""
 
 
 def statements_of(texts: Iterable[str]) -> list[str]:
@@ -182,7 +202,7 @@ def statements_of(texts: Iterable[str]) -> list[str]:
 
 def _lines_of(items: Sequence[Item]) -> list[_Line]:
     return [
-        _Line(item.id or f"#{index}", item.role, text)
+        _Line(item.id or f"#{index}", item.role, _clipped(text, LINE_TOKENS))
         for index, item in enumerate(items)
         if item.type == "message" and item.role in ("user", "assistant") and (text := text_of(item).strip())
     ]
