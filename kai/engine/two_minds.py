@@ -29,7 +29,7 @@ from kai.engine.llm.model import SPARE_SLOT, Model
 from kai.engine.llm.slots import Slots
 from kai.engine.llm.telling import NOTE_TOKENS, Telling
 from kai.engine.speech.library import Library
-from kai.engine.speech.mind import DEFAULT_NAME
+from kai.engine.speech.mind import DEFAULT_NAME, UNKNOWN
 from kai.engine.speech.persona import read_persona
 from kai.engine.thinking import Finished, LocalThinker, Question, Said, Thinker, Thought, Trouble, last_heard
 from kai.engine.workers import Workers
@@ -42,6 +42,7 @@ PASSAGES_TOLD: Final = 2
 WAIT_S: Final = 3.0
 """After so long in the queue for a slot a person is told why nothing is said."""
 MAX_ANSWER_TOKENS: Final = 320
+STILL_LOADING: Final = "My language model is still waking up. Ask me that again in a moment."
 NOTES_AFTER_S: Final = 1.5
 """Notes are begun when nobody has spoken for so long."""
 
@@ -52,6 +53,11 @@ class HasModel(Protocol):
     @property
     def model(self) -> Model | None:
         """The model, while it can be asked."""
+        ...
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether there will be one soon."""
         ...
 
 
@@ -111,7 +117,8 @@ class TwoMinds(Thinker):
             await self._drop_draft()
             for effect in reply.effects:
                 yield effect
-            yield Said(reply.text)
+            is_waiting = reply.intent == UNKNOWN and self._host.is_loading
+            yield Said(STILL_LOADING if is_waiting else reply.text)
             yield Finished("stop", mind=SMALL_MIND)
             return
         prompt = await self._prompt(question)

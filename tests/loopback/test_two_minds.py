@@ -32,6 +32,7 @@ class Host:
     """Has a model, or none."""
 
     model: Model | None = None
+    is_loading: bool = False
 
 
 @dataclass
@@ -115,7 +116,7 @@ async def test_all_else_is_answered_by_the_model_which_is_told_the_whole_talk() 
         asked = bench.chat.asked[0]
         assert asked["id_slot"] in (0, 1)
         assert [message["role"] for message in asked["messages"]] == ["system", "user", "assistant", "user"]
-        assert asked["messages"][0]["content"].startswith("You are Nora, an AI")
+        assert asked["messages"][0]["content"].count("Your name is Nora.") == 2
         assert asked["messages"][-1]["content"] == OPEN_QUESTION
 
 
@@ -183,6 +184,15 @@ async def test_without_its_model_the_small_mind_answers_what_it_can() -> None:
         said, thoughts = await answer_of(bench.talk(), asking(OPEN_QUESTION))
         assert said
         assert mind_of(thoughts) == SMALL_MIND
+
+
+async def test_a_model_that_is_still_loading_is_named_as_the_reason() -> None:
+    async with two_minds_on() as bench:
+        bench.host.model, bench.host.is_loading = None, True
+        said, _ = await answer_of(bench.talk(), asking(OPEN_QUESTION))
+        assert "still waking up" in said
+        said, _ = await answer_of(bench.talk(), asking("What is seven times eight?"))
+        assert "56" in said
 
 
 async def test_a_model_that_dies_is_told_and_the_next_question_is_answered() -> None:

@@ -94,3 +94,13 @@ async def test_who_is_cancelled_while_waiting_leaves_no_trace() -> None:
         await asyncio.wait([task])
     async with slots.use("c") as slot:
         assert slot == 0
+
+
+async def test_slots_are_prepared_one_after_the_other_until_talks_have_taken_them() -> None:
+    erasing = Erasing()
+    slots = Slots(2, erasing)
+    async with slots.use("a") as taken:
+        await slots.empty_one()
+        await slots.empty_one()
+    assert erasing.erased == [1 - taken]
+    assert slots.has_place_for("b")

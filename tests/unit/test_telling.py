@@ -128,7 +128,7 @@ def test_passages_stand_before_the_question_they_belong_to_and_go_with_it() -> N
 
 def test_the_character_and_its_instructions_stand_in_the_rules() -> None:
     told = Telling().messages(Question(items_of(["Hi."]), "You work at the front desk.", NOON), "Nora")
-    assert "You are Nora, an AI" in str(told[0]["content"])
+    assert "Your name is Nora." in str(told[0]["content"])
     assert "front desk" in str(told[0]["content"])
 
 

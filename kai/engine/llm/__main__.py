@@ -49,13 +49,12 @@ def main() -> int:
     params.cache_ram_mib = 0
     params.cache_idle_slots = False
     params.n_cache_reuse = REUSE_TOKENS
-    # Emptying a slot is refused unless there is a folder for states; none is ever written, so it need not exist.
-    params.slot_save_path = os.path.join(os.devnull, "")
     params.n_batch = params.n_ubatch = max(BATCH_TOKENS, given["slots"])
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = given["threads"]
         pool.poll = 0  # a thread that waits must not spin: the face needs the core
-    params.n_threads_http = 4
+    # A connection that rests holds a thread of the server, and a request that finds none waits for seconds.
+    params.n_threads_http = 24
     params.port = _free_port()
     params.api_keys = [given["key"]]
     params.cors_origins = "localhost"

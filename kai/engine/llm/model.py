@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from kai.engine.chat import ChatEndpoint, client_of
 from kai.engine.llm.process import TALK_SLOTS, ModelProcess, Served
 from kai.engine.llm.slots import Slots
+from kai.engine.llm.telling import RULES
 from kai.wire.realtime import JsonObject
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class ModelHost:
         self._client: openai.AsyncOpenAI | None = None
         self._served: Served | None = None
         self._slots: Slots | None = None
+        self._warming: asyncio.Task[None] | None = None
 
     @property
     def model(self) -> Model | None:
@@ -60,7 +63,10 @@ class ModelHost:
             self._served = served
             endpoint = self._endpoint(served)
             self._client = client_of(endpoint)
-            self._slots = Slots(TALK_SLOTS, partial(_erase, self._client))
+            self._slots = Slots(TALK_SLOTS, partial(_empty, endpoint, self._client))
+            self._warming = asyncio.create_task(
+                self._warm(self._slots), name="language model: read the rules"
+            )
         assert self._client is not None
         assert self._slots is not None
         return Model(self._name, self._endpoint(served), self._client, self._slots, served.tokens_per_s)
@@ -84,16 +90,28 @@ class ModelHost:
         """Runs the model in the file `path`, called `name`, in place of the last one."""
         await self.aclose()
         self._name = name
-        self._process = ModelProcess(path, on_change)
+        self._process = ModelProcess(path, partial(self._take, on_change))
+
+    def _take(self, on_change: Callable[[], None]) -> None:
+        _ = self.model  # the rules are read at once, not with the first question
+        on_change()
 
     async def aclose(self) -> None:
         """Ends the model's process."""
         process, self._process = self._process, None
         if process is not None:
             await process.aclose()
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
         if self._client is not None:
             client, self._client, self._served = self._client, None, None
             await client.close()
+
+    async def _warm(self, slots: Slots) -> None:
+        """Reads the rules into every slot that no talk has taken yet."""
+        for _ in range(TALK_SLOTS):
+            await slots.empty_one()
 
     def _endpoint(self, served: Served) -> ChatEndpoint:
         return ChatEndpoint(served.base_url, self._name, served.key, extra=_sampling())
@@ -113,11 +131,17 @@ def _sampling() -> JsonObject:
     }
 
 
-async def _erase(client: openai.AsyncOpenAI, slot: int) -> None:
-    """Empties a slot. A process that is gone has nothing left in it."""
+async def _empty(endpoint: ChatEndpoint, client: openai.AsyncOpenAI, slot: int) -> None:
+    """Leaves nothing in a slot but the rules, which every talk begins with. A process that is gone has nothing left in it.
+
+    The server keeps of a slot what the new prompt begins with, and computes the rest: so this empties a slot in a moment
+    that held a talk, and reads the rules, some seconds of a core, into one that held nothing.
+    """
     import httpx2
     import openai
 
-    url = str(client.base_url).removesuffix("/").removesuffix("/v1")
+    extra = {**endpoint.extra, "id_slot": slot, "n_predict": 0}
     with contextlib.suppress(openai.OpenAIError, httpx2.HTTPError):
-        await client.post(f"{url}/slots/{slot}?action=erase", cast_to=object)
+        await client.chat.completions.create(
+            model=endpoint.model, messages=[{"role": "system", "content": RULES}], extra_body=extra
+        )

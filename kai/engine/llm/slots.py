@@ -43,6 +43,16 @@ class Slots:
             async with self._changed:
                 self._changed.notify_all()
 
+    async def empty_one(self) -> None:
+        """Prepares a slot that nobody has had yet; the next talk finds it so."""
+        untouched = [
+            slot for slot, owner in enumerate(self._owners) if owner is NOBODY and not self._used_at[slot]
+        ]
+        if untouched:
+            async with self.use(self._owners) as slot:
+                await self._erase(slot)
+            self._owners[slot] = NOBODY
+
     def has_place_for(self, talk: object) -> bool:
         """Whether `talk` has a slot, or could have one that nobody else has: then it may be read to ahead of time."""
         return talk in self._owners or NOBODY in self._owners

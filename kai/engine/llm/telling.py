@@ -41,7 +41,7 @@ _TOKENS_PER_MESSAGE: Final = 5
 _OWN: Final = re.compile(r"\b(?:i|i'm|i've|my|mine|we|our|us|me)\b", re.IGNORECASE)
 
 RULES: Final = (
-    "You are {name}, an AI (not a person) with a voice and a drawn face, in a spoken conversation. You run on the computer "
+    "You are an AI (not a person) with a voice and a drawn face, in a spoken conversation. You run on the computer "
     "in front of the person; nobody's company service is behind you. You cannot see the person, the room or the outside, and "
     "you know no news: when asked about such things, or about the future, say that you cannot know. You have no tools: you "
     "cannot set timers, play music, open pages or send anything. Answer in one or two short spoken sentences, plain and "
@@ -97,7 +97,7 @@ class Telling:
         self._tell_time(lines, question.now)
         self._place_notes(lines)
         self._make_room(lines)
-        rules = f"{RULES.format(name=name)} The talk began on {say_when(self._began)}."
+        rules = f"{RULES} Your name is {name}. This talk began on {say_when(self._began)}."
         instructions = _clipped(question.instructions.strip(), INSTRUCTION_TOKENS)
         told: list[JsonObject] = [{"role": "system", "content": f"{rules}\n{instructions}".strip()}]
         for index, line in enumerate(lines):
