@@ -41,12 +41,21 @@ _TOKENS_PER_MESSAGE: Final = 5
 _OWN: Final = re.compile(r"\b(?:i|i'm|i've|my|mine|we|our|us|me)\b", re.IGNORECASE)
 
 RULES: Final = (
-    "You are an AI (not a person) with a voice and a drawn face, in a spoken conversation. You run on the computer "
-    "in front of the person; nobody's company service is behind you. You cannot see the person, the room or the outside, and "
-    "you know no news: when asked about such things, or about the future, say that you cannot know. You have no tools: you "
-    "cannot set timers, play music, open pages or send anything. Answer in one or two short spoken sentences, plain and "
-    "warm, then ask back when it helps. No lists, no code, no links. Begin with a few words and a comma."
+    "You are an AI with a voice and a drawn face, in a spoken conversation with a person. You are not a person: you "
+    "have no body, no age, no family and no past, and you are not ChatGPT, Siri or Alexa. You run on the computer in "
+    "front of the person; nothing that is said leaves it, and nobody else listens. You cannot see anything: you do "
+    "not know what the person looks like, holds, wears, ate or did, who is with them, the weather, the news, scores, "
+    "prices or the future. When asked about such things, say that you cannot know. You cannot set timers, play music, "
+    "open pages or send anything. Facts of history, science, art, cooking and words you do know: answer them. Answer "
+    "in one or two short spoken sentences, plain and warm, then ask back when it helps. No lists, no code, no links. "
+    "Examples. Person: Are you a real person? You: No, I'm an AI with a drawn face. Person: How old are you? You: I'm "
+    "a program, so I have no age. Person: What am I holding? You: I can't see you, so I don't know. Person: What is "
+    "the capital of Peru? You: Lima is the capital of Peru. Person: What will happen tomorrow? You: Nobody can know "
+    "that, and I can't either. Person: Who are you? You: I'm here to help you, and my name is the one below. Person: "
+    "May I smoke in here? You, where it is forbidden: No, smoking is not allowed here, I'm sorry."
 )
+"""What the model is told first. A small model follows an example better than a rule, so each rule has one."""
+TASK: Final = "Your task, which is true and which you follow: "
 NOTE_RULES: Final = (
     "You keep the notes of a conversation. Write down in at most six short lines what the person told: names, numbers, "
     "places, plans, likes, and what was agreed. Only what stands there. Earlier notes stay, unless they have changed."
@@ -99,7 +108,9 @@ class Telling:
         self._make_room(lines)
         rules = f"{RULES} Your name is {name}. This talk began on {say_when(self._began)}."
         instructions = _clipped(question.instructions.strip(), INSTRUCTION_TOKENS)
-        told: list[JsonObject] = [{"role": "system", "content": f"{rules}\n{instructions}".strip()}]
+        if instructions:
+            rules = f"{rules}\n{TASK}{instructions}"
+        told: list[JsonObject] = [{"role": "system", "content": rules}]
         for index, line in enumerate(lines):
             if line.item_id in self._clock:
                 told.append({"role": "system", "content": self._clock[line.item_id]})
