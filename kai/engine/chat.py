@@ -5,12 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field, replace
+import secrets
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias
 
+from kai.engine.chat_client import (
+    CONNECT_S,
+    FIRST_WORD_S,
+    ChatClient,
+    ChatEndpoint,
+    Habits,
+    MindError,
+    Refused,
+    explain,
+)
+from kai.engine.chat_history import SPOKEN_RULES, chat_messages
 from kai.engine.speech.library import Library
 from kai.engine.speech.mind import UNKNOWN
 from kai.engine.thinking import (
@@ -23,83 +35,53 @@ from kai.engine.thinking import (
     ToolCall,
     Trouble,
     last_heard,
-    text_of,
 )
+from kai.engine.unspoken import Opening, Unspoken
 from kai.engine.workers import Workers
-from kai.errors import KaiError
-from kai.wire.realtime import Item, JsonObject
+from kai.wire.chat import AnswerEnded, AnswerFailed, CalledTool, ChatPiece, Thinking, Words
+from kai.wire.realtime import JsonObject
 
-if TYPE_CHECKING:
-    import openai
+__all__ = [
+    "CONNECT_S",
+    "FIRST_WORD_S",
+    "SPOKEN_RULES",
+    "ChatClient",
+    "ChatEndpoint",
+    "ChatThinker",
+    "MindError",
+    "Refused",
+    "chat_messages",
+    "client_of",
+]
 
 logger = logging.getLogger(__name__)
 
 SLOW_S: Final = 5.0
 """After so long without a word Kai says that the model is slow; silence would seem a fault."""
-FIRST_WORD_S: Final = 45.0
 STALL_S: Final = 20.0
-CONNECT_S: Final = 5.0
-MAX_ITEMS: Final = 40
-MAX_CHARS: Final = 24_000
-MAX_ANSWER_TOKENS: Final = 600
-MAX_TOOL_CALLS: Final = 16
+SETTLE_S: Final = 0.25
+"""So long the first words of an endpoint that nobody knows yet are held: they may turn out to be thoughts."""
+MOST_TRIES: Final = 6
 PASSAGES_TOLD: Final = 3
-_QUEUED_CHUNKS: Final = 64
-
-SPOKEN_RULES: Final = (
-    "You are Kai, an AI with a voice and a face, in a spoken conversation. Your words are read aloud: answer in a few short, "
-    "plain sentences, without lists, markup, links or emoji. What you hear comes from a speech recogniser and may have "
-    "mistakes. When you do not know something, say so."
-)
+CALLS_KEPT: Final = 64
+_QUEUED_PIECES: Final = 64
 
 
-class MindError(KaiError):
-    """The language model behind an endpoint did not answer. The message is said aloud."""
-
-    code = "mind"
-    is_retryable = True
+def client_of(endpoint: ChatEndpoint, opening: Opening | None = None) -> ChatClient:
+    """A client for the endpoint; ``opening``: what its answers begin with, where that is known."""
+    return ChatClient(endpoint, None if opening is None else Habits(opening=opening))
 
 
-@dataclass(frozen=True, slots=True)
-class ChatEndpoint:
-    """An OpenAI-compatible server: its base URL (``http://127.0.0.1:11434/v1``), a model, and a key if it wants one."""
-
-    base_url: str
-    model: str
-    api_key: str = field(default="", repr=False)
-    extra: Mapping[str, object] = field(default_factory=dict[str, object])
-    """JSON that goes into the body of every request as it is; it wins over what Kai asks for by itself."""
-
-    @property
-    def place(self) -> str:
-        """Its host, for people; a URL may hold secrets."""
-        return urlsplit(self.base_url).netloc.rpartition("@")[2] or "its address"
+class _Slow:
+    """No word came yet."""
 
 
-def client_of(endpoint: ChatEndpoint) -> openai.AsyncOpenAI:
-    """A client for the endpoint. Only an engine that has one pays for the import: half a second and 60 MB."""
-    import httpx2
-    import openai
-
-    return openai.AsyncOpenAI(
-        api_key=endpoint.api_key or "none",  # servers on one's own computer want no key, the client wants one
-        base_url=endpoint.base_url,
-        max_retries=0,
-        timeout=httpx2.Timeout(FIRST_WORD_S, connect=CONNECT_S),
-    )
-
-
-@dataclass(slots=True)
-class _Call:
-    """A tool call that is coming in, piece by piece."""
-
-    call_id: str = ""
-    name: str = ""
-    arguments: str = ""
+_Found: TypeAlias = ChatPiece | _Slow | None
+_Coming: TypeAlias = _Found | MindError | Refused
 
 
 class ChatThinker(Thinker):
-    """A language model behind an OpenAI-compatible chat endpoint.
+    """A language model behind an OpenAI-compatible chat endpoint, in one talk.
 
     When it cannot be had, the small mind answers what it can; the person is told why.
     """
@@ -107,7 +89,7 @@ class ChatThinker(Thinker):
     def __init__(
         self,
         endpoint: ChatEndpoint,
-        client: openai.AsyncOpenAI,
+        client: ChatClient,
         fallback: LocalThinker,
         *,
         workers: Workers,
@@ -120,15 +102,18 @@ class ChatThinker(Thinker):
         self._library = library
         self._client = client
         self._fallback = fallback
+        self._kept: dict[str, JsonObject] = {}
+        self._kept_ids: deque[str] = deque(maxlen=CALLS_KEPT)
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
         has_spoken = False
         asked, question = question, await self._with_passages(question)
         try:
-            async with contextlib.aclosing(self._stream(question)) as thoughts:
+            async with contextlib.aclosing(self._answer(question)) as thoughts:
                 async for thought in thoughts:
-                    has_spoken |= not isinstance(thought, Said) or bool(thought.text.strip())
+                    is_silent = isinstance(thought, Said) and (thought.is_aside or not thought.text.strip())
+                    has_spoken |= not is_silent
                     yield thought
         except MindError as error:
             logger.warning("the language model failed", extra={"code": error.code})
@@ -152,54 +137,121 @@ class ChatThinker(Thinker):
         rule = "From the person's own files; when you use one, name it:"
         return replace(question, instructions=f"{question.instructions}\n{rule}\n{told}")
 
-    async def _stream(self, question: Question) -> AsyncGenerator[Thought]:
-        """The model's own thoughts. Raises `MindError`."""
-        chunks: asyncio.Queue[Any] = asyncio.Queue(_QUEUED_CHUNKS)
-        reading = asyncio.create_task(self._read(question, chunks), name="mind: read the model's answer")
-        calls: dict[int, _Call] = {}
-        silent = _WithoutReasoning()
-        has_begun = has_said = False
-        reason, completion_tokens, tokens_per_s = "none", None, None
+    async def _answer(self, question: Question) -> AsyncGenerator[Thought]:
+        """The model's own thoughts, asked for in another way where the endpoint refuses one. Raises `MindError`."""
+        for _ in range(MOST_TRIES):
+            try:
+                async with contextlib.aclosing(self._ask(question)) as thoughts:
+                    async for thought in thoughts:
+                        yield thought
+            except Refused as refused:
+                if not self._client.learn(refused):
+                    raise explain(refused.failed, self._endpoint) from refused
+            except _NoRoom as exc:
+                if question.max_tokens is not None or not self._client.learn_room():
+                    message = "My language model thought for so long that nothing was left to say. Please ask again."
+                    raise MindError(message, code="mind_cut") from exc
+            else:
+                return
+        raise MindError("My language model refused the question.", code="mind_refused")
+
+    async def _ask(self, question: Question) -> AsyncGenerator[Thought]:
+        """The thoughts of one request. Raises `MindError`, and before the first thought `Refused` and `_NoRoom`."""
+        body = self._client.request(self._endpoint, question, self._rules, self._kept)
+        coming: asyncio.Queue[_Coming] = asyncio.Queue(_QUEUED_PIECES)
+        reading = asyncio.create_task(self._read(body, coming), name="mind: read the model's answer")
+        unspoken = Unspoken(self._client.habits.opening)
+        calls: list[CalledTool] = []
+        ended = AnswerEnded("none")
+        has_begun = has_said = has_thought = False
+        held_since: float | None = None
+        loop = asyncio.get_running_loop()
         try:
-            while (chunk := await self._next(chunks, has_begun=has_begun)) is not None:
-                if chunk is _SLOW:
-                    yield Said("One moment, my language model is still thinking. ")
-                    continue
-                if chunk.usage is not None:
-                    completion_tokens = chunk.usage.completion_tokens
-                timings = getattr(chunk, "timings", None)  # llama.cpp's, beside what the protocol has
-                if isinstance(timings, dict):
-                    tokens_per_s = cast("dict[str, Any]", timings).get("predicted_per_second")
-                for choice in chunk.choices[:1]:
-                    reason = choice.finish_reason or reason
-                    delta = choice.delta
-                    for part in delta.tool_calls or ():
-                        has_begun = True
-                        _add_call(calls, part)
-                    if delta.content:
-                        has_begun = True
-                        text = silent.push(delta.content)
-                        has_said |= bool(text.strip())
-                        if text:
-                            yield Said(text)
+            while True:
+                is_settling = unspoken.is_waiting
+                held_since = (held_since or loop.time()) if is_settling else None
+                text = ""
+                try:
+                    until = None if held_since is None else held_since + SETTLE_S
+                    async with asyncio.timeout_at(until):
+                        piece = await self._next(coming, has_begun=has_begun)
+                except TimeoutError:
+                    text = unspoken.release()
+                else:
+                    match piece:
+                        case None:
+                            break
+                        case _Slow():
+                            if not has_begun:
+                                yield Said("One moment, my language model is still thinking. ", is_aside=True)
+                        case AnswerFailed():
+                            if has_said or calls:
+                                raise explain(piece, self._endpoint)
+                            raise Refused(piece, body)
+                        case AnswerEnded():
+                            ended = piece
+                        case CalledTool():
+                            has_begun = True
+                            calls.append(piece)
+                        case Words():
+                            has_begun = True
+                            text = unspoken.push(piece.text)
+                        case Thinking():
+                            has_thought = True
+                if text:
+                    has_said |= bool(text.strip())
+                    yield Said(text)
         finally:
             reading.cancel()
             await asyncio.wait([reading])
-        if text := silent.flush():
-            has_said = True
+        if text := unspoken.flush():
+            has_said |= bool(text.strip())
             yield Said(text)
-        for call in calls.values():
-            yield ToolCall(call.call_id or f"call_{id(call):x}", call.name, call.arguments or "{}")
+        self._learn_opening(unspoken)
+        names = {tool.get("name") for tool in question.tools}
+        calls += [CalledTool("", call.name, call.arguments) for call in unspoken.calls if call.name in names]
+        for thought in self._named_calls(calls, question, ended):
+            yield thought
         if not has_said and not calls:
+            if ended.reason == "length" and (has_thought or unspoken.has_thought):
+                raise _NoRoom
+            if ended.reason == "content_filter":
+                raise explain(AnswerFailed("content_filter"), self._endpoint)
             raise MindError("My language model gave an empty answer. Please ask again.", code="mind_empty")
-        yield Finished(reason, completion_tokens, tokens_per_s)
+        yield Finished(ended.reason, ended.completion_tokens, ended.tokens_per_s)
 
-    async def _next(self, chunks: asyncio.Queue[Any], *, has_begun: bool) -> Any:
-        """The next chunk, ``None`` at the end, `_SLOW` once when the first one is late. Raises `MindError`."""
+    def _learn_opening(self, unspoken: Unspoken) -> None:
+        if unspoken.was_unopened:
+            self._client.habits.opening = Opening.THOUGHT
+        elif self._client.habits.opening is Opening.UNKNOWN:
+            self._client.habits.opening = Opening.ANSWER
+
+    def _named_calls(self, calls: list[CalledTool], question: Question, ended: AnswerEnded) -> list[ToolCall]:
+        """The calls, each by an id that no other call of the talk has; what the endpoint wants back with them is kept."""
+        known = {item.call_id for item in question.items if item.type == "function_call"}
+        named: list[ToolCall] = []
+        for call in calls:
+            call_id = call.call_id
+            if not call_id or call_id in known:
+                call_id = f"call_{secrets.token_hex(8)}"
+            known.add(call_id)
+            kept: dict[str, Any] = dict(call.extra)
+            if ended.reasoning_content and not named:
+                kept[""] = {"reasoning_content": ended.reasoning_content}
+            if kept:
+                if len(self._kept_ids) == CALLS_KEPT:
+                    self._kept.pop(self._kept_ids[0], None)
+                self._kept_ids.append(call_id)
+                self._kept[call_id] = kept
+            named.append(ToolCall(call_id, call.name, call.arguments))
+        return named
+
+    async def _next(self, coming: asyncio.Queue[_Coming], *, has_begun: bool) -> _Found:
+        """The next piece, ``None`` at the end. Raises `MindError` and `Refused`."""
         patience_s = STALL_S if has_begun else FIRST_WORD_S
         try:
             async with asyncio.timeout(patience_s):
-                found = await chunks.get()
+                found = await coming.get()
         except TimeoutError as exc:
             message = (
                 "My language model stopped in the middle of its answer."
@@ -207,176 +259,30 @@ class ChatThinker(Thinker):
                 else f"My language model did not answer within {FIRST_WORD_S:.0f} seconds. A smaller one may be faster."
             )
             raise MindError(message, code="mind_slow") from exc
-        if isinstance(found, MindError):
+        if isinstance(found, MindError | Refused):
             raise found
         return found
 
-    async def _read(self, question: Question, chunks: asyncio.Queue[Any]) -> None:
-        """Puts the model's chunks into the queue, then ``None``, or the `MindError` that ended them."""
-        import httpx2
-        import openai
-
-        slow = asyncio.get_running_loop().call_later(SLOW_S, chunks.put_nowait, _SLOW)
+    async def _read(self, body: JsonObject, coming: asyncio.Queue[_Coming]) -> None:
+        """Puts the answer's pieces into the queue, then ``None``, or what ended them."""
+        slow = asyncio.create_task(self._tell_slow(coming), name="mind: excuse a slow model")
         try:
-            async with await self._client.chat.completions.create(
-                **_request(self._endpoint, question, self._rules)
-            ) as stream:
-                async for chunk in stream:
-                    if any(c.delta and (c.delta.content or c.delta.tool_calls) for c in chunk.choices):
+            async with contextlib.aclosing(self._client.stream(body)) as pieces:
+                async for piece in pieces:
+                    if not isinstance(piece, Thinking):
                         slow.cancel()
-                    await chunks.put(chunk)
-            await chunks.put(None)
-        except openai.OpenAIError as exc:
-            await chunks.put(_explain(exc, self._endpoint))
-        except httpx2.HTTPError:
-            await chunks.put(MindError("The connection to my language model broke.", code="mind_lost"))
-        except (ValueError, AttributeError, TypeError):  # what came was no chat chunk
-            message = f"What answers at {self._endpoint.place} does not speak the chat protocol."
-            await chunks.put(MindError(message, code="mind_garbled"))
+                    await coming.put(piece)
+            await coming.put(None)
+        except (MindError, Refused) as exc:
+            await coming.put(exc)
         finally:
             slow.cancel()
+            await asyncio.wait([slow])
+
+    async def _tell_slow(self, coming: asyncio.Queue[_Coming]) -> None:
+        await asyncio.sleep(SLOW_S)
+        await coming.put(_Slow())
 
 
-_SLOW: Final = object()
-
-
-def _add_call(calls: dict[int, _Call], part: Any) -> None:
-    index = part.index if isinstance(part.index, int) else len(calls)
-    if index not in calls and len(calls) >= MAX_TOOL_CALLS:
-        return
-    call = calls.setdefault(index, _Call())
-    call.call_id = call.call_id or part.id or ""
-    if part.function is not None:
-        call.name += part.function.name or ""
-        call.arguments += part.function.arguments or ""
-
-
-class _WithoutReasoning:
-    """Leaves out what a reasoning model thinks aloud between ``<think>`` and ``</think>`` before its answer."""
-
-    _OPEN: Final = "<think>"
-    _CLOSE: Final = "</think>"
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._is_answer = False
-
-    def push(self, text: str) -> str:
-        if self._is_answer:
-            return text
-        self._held += text
-        begun = self._held.lstrip()
-        if begun.startswith(self._OPEN):
-            _, closed, rest = begun.partition(self._CLOSE)
-            self._held = begun if not closed else ""
-            self._is_answer = bool(closed)
-            return rest.lstrip()
-        if self._OPEN.startswith(begun):
-            return ""
-        self._is_answer, self._held = True, ""
-        return begun
-
-    def flush(self) -> str:
-        held, self._held = self._held.strip(), ""
-        return "" if self._is_answer or held.startswith(self._OPEN) else held
-
-
-def _request(endpoint: ChatEndpoint, question: Question, rules: str) -> dict[str, Any]:
-    request: dict[str, Any] = {
-        "model": endpoint.model,
-        "messages": chat_messages(question, rules),
-        "stream": True,
-        "max_tokens": question.max_tokens or MAX_ANSWER_TOKENS,
-    }
-    if tools := [tool for given in question.tools if (tool := _chat_tool(given)) is not None]:
-        request["tools"] = tools
-        request["tool_choice"] = _chat_tool_choice(question.tool_choice)
-    if endpoint.extra:
-        request["extra_body"] = dict(endpoint.extra)
-    return request
-
-
-def chat_messages(question: Question, rules: str = SPOKEN_RULES) -> list[JsonObject]:
-    """The conversation in the chat protocol's words: the rules first, then its newest part that fits."""
-    instructions = question.instructions.strip()
-    told = f"{rules} It is {question.now:%A, %d %B %Y, %H:%M}."
-    messages: list[JsonObject] = []
-    for item in question.items[-MAX_ITEMS:]:
-        match item:
-            case Item(type="message", role="user" | "assistant" as role) if text := text_of(item).strip():
-                messages.append({"role": role, "content": text})
-            case Item(type="function_call"):
-                call: JsonObject = {
-                    "id": item.call_id or "",
-                    "type": "function",
-                    "function": {"name": item.name or "", "arguments": item.arguments or "{}"},
-                }
-                if messages and "tool_calls" in messages[-1]:
-                    cast("list[JsonObject]", messages[-1]["tool_calls"]).append(call)
-                else:
-                    messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
-            case Item(type="function_call_output"):
-                messages.append(
-                    {"role": "tool", "tool_call_id": item.call_id or "", "content": item.output or ""}
-                )
-            case _:
-                pass
-    while len(messages) > 1 and (
-        sum(len(str(message)) for message in messages) > MAX_CHARS or messages[0]["role"] == "tool"
-    ):
-        del messages[0]
-    return [{"role": "system", "content": f"{told}\n{instructions}".strip()}, *messages]
-
-
-def _chat_tool(tool: Mapping[str, Any]) -> JsonObject | None:
-    """A tool of the session in the chat protocol's form; only functions can be passed on."""
-    if tool.get("type") != "function":
-        return None
-    return {
-        "type": "function",
-        "function": {name: tool[name] for name in ("name", "description", "parameters") if name in tool},
-    }
-
-
-def _chat_tool_choice(choice: str | Mapping[str, Any]) -> str | JsonObject:
-    match choice:
-        case {"type": "function", "name": str(name)}:
-            return {"type": "function", "function": {"name": name}}
-        case "none" | "required":
-            return choice
-        case _:
-            return "auto"
-
-
-def _explain(exc: openai.OpenAIError, endpoint: ChatEndpoint) -> MindError:
-    """What went wrong, in words to be said aloud. The server's own text may quote the key or the talk."""
-    import openai
-
-    place = endpoint.place
-    match exc:
-        case openai.APITimeoutError():
-            return MindError("My language model did not answer in time.", code="mind_slow")
-        case openai.APIConnectionError():
-            return MindError(
-                f"I cannot reach my language model at {place}. Check that it is running.",
-                code="mind_unreachable",
-            )
-        case openai.AuthenticationError() | openai.PermissionDeniedError():
-            return MindError(
-                "My language model does not accept its key. Check the settings.", code="mind_key"
-            )
-        case openai.NotFoundError():
-            return MindError(
-                f"There is no model called {endpoint.model} at {place}. Check the settings.",
-                code="mind_model",
-            )
-        case openai.RateLimitError():
-            return MindError("My language model has too much to do. Ask again in a moment.", code="mind_busy")
-        case openai.APIStatusError(status_code=503):
-            return MindError(
-                "My language model is not ready yet. Ask again in a moment.", code="mind_loading"
-            )
-        case openai.APIStatusError() if exc.status_code < 500:
-            return MindError("My language model refused the question.", code="mind_refused")
-        case _:
-            return MindError("My language model has a fault of its own. Ask again.", code="mind_broken")
+class _NoRoom(Exception):
+    """The model used its tokens up before the first word."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kai.engine import session
 from kai.engine.answer import CONTENT_INDEX, Answer, Place
-from kai.engine.items import Entry, Items, new_id, usage_of
+from kai.engine.items import Aside, Entry, Items, new_id, usage_of
 from kai.engine.listening import Listener, Loudspeaker, Reports
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
@@ -106,6 +106,10 @@ class _Speaking:
     manner: Manner
     entries: list[Entry] = field(default_factory=list[Entry])
     cutter: ClauseCutter = field(default_factory=ClauseCutter)
+
+
+_CUTS: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""How a model's answer ended before its end, in the words of the Realtime protocol."""
 
 
 class Conversation:
@@ -375,6 +379,7 @@ class Conversation:
         said = (turn.text for turn in question.turns if turn.role == "user")
         speaking = _Speaking(answer, params, manner_of(said))
         calls: list[ToolCall] = []
+        cut: str | None = None
         async with contextlib.aclosing((thinker or self._thinker).think(question)) as thoughts:
             async for thought in thoughts:
                 match thought:
@@ -388,12 +393,15 @@ class Conversation:
                     case Uttered(clause=clause):
                         await self._flush(speaking)
                         self._utter(speaking, clause)
+                    case Said(text=text, is_aside=True):
+                        await self._tell_aside(speaking, text)
                     case Said(text=text):
                         await self._tell(speaking, text)
-                    case Finished():
+                    case Finished(reason=reason):
+                        cut = _CUTS.get(reason)
                         answer.told = {**answer.told, **_told_of(thought)}
                     case Trouble():
-                        await self._tell(speaking, self._tell_trouble(thought, answer))
+                        await self._tell_aside(speaking, self._tell_trouble(thought, answer))
                     case _:
                         self._take_effect(thought)
         await self._close_message(speaking)
@@ -405,7 +413,8 @@ class Conversation:
         self._cached_tokens = usage.total_tokens
         is_played_there = answer.speaks and not self._transport.plays_sound
         ahead_ms = sum(entry.audio_ms for entry in speaking.entries) if is_played_there else 0
-        self._finish_answer(answer, "completed", usage=usage, ahead_ms=ahead_ms)
+        status = "incomplete" if cut else "completed"
+        self._finish_answer(answer, status, reason=cut, usage=usage, ahead_ms=ahead_ms)
 
     def _stage(self, staged: Staged, answer: Answer) -> bool:
         """Plays a fault of the provider's; whether the answer goes on."""
@@ -460,6 +469,18 @@ class Conversation:
             return
         for part in speaking.cutter.push(text):
             await self._say(speaking, part)
+
+    async def _tell_aside(self, speaking: _Speaking, text: str) -> None:
+        """A remark on the machinery: the person is told it, no mind is."""
+        await self._flush(speaking)
+        self._open_message(speaking)
+        entry, answer = speaking.entries[-1], speaking.answer
+        start, first_word = len(answer.text), len(entry.words)
+        try:
+            await self._tell(speaking, text)
+            await self._flush(speaking)
+        finally:
+            entry.asides.append(Aside(start, len(answer.text), first_word, len(entry.words)))
 
     async def _flush(self, speaking: _Speaking) -> None:
         """Speaks the words that wait for the end of their clause."""
@@ -676,7 +697,7 @@ def _merged(entries: Sequence[Entry]) -> tuple[wire.Item, ...]:
             (i for i, item in enumerate(merged) if first is not None and item.id == first.item_id), None
         )
         if first is None or index is None or not entry.text or is_back_channel(entry.text):
-            merged.append(entry.item)
+            merged.append(entry.told)
             continue
         begun = " ".join(filter(None, (part.transcript for part in merged[index].content or ())))
         whole = f"{begun.rstrip('.,;:- …')} {entry.text}".strip()

@@ -28,7 +28,8 @@ class Entry:
 
     `words` are Kai's spoken words with the end of each in ms of the item's sound; `transcribing` is the task that will
     write the person's words into the item. `is_cut` when Kai's speech was truncated, which may be while it is still made.
-    `continues` is the person's item whose end was taken for that of the sentence.
+    `continues` is the person's item whose end was taken for that of the sentence. `asides` are Kai's remarks on its own
+    machinery, such as why there is no answer: a mind that was told them as part of the talk would speak of them again.
     """
 
     item: Item
@@ -37,6 +38,7 @@ class Entry:
     transcribing: asyncio.Task[None] | None = None
     is_cut: bool = False
     continues: Entry | None = None
+    asides: list[Aside] = field(default_factory=list["Aside"])
 
     @property
     def item_id(self) -> str:
@@ -47,6 +49,21 @@ class Entry:
         """All words of the item, written or spoken."""
         parts = self.item.content or ()
         return " ".join(filter(None, (part.text or part.transcript for part in parts)))
+
+    @property
+    def told(self) -> Item:
+        """The item as a mind is told it: without the asides."""
+        if not self.asides:
+            return self.item
+        if self.is_cut:
+            asides = [range(aside.first_word, aside.end_word) for aside in self.asides]
+            kept = [word for place, (word, _) in enumerate(self.words) if not any(place in a for a in asides)]
+            text = " ".join(kept)
+        else:
+            text = self.text
+            for aside in reversed(self.asides):
+                text = f"{text[: aside.start].rstrip()} {text[aside.end :].lstrip()}"
+        return replace(self.item, content=(assistant_part(text.strip(), speaks=self.is_kais_speech),))
 
     @property
     def is_kais_speech(self) -> bool:
@@ -82,6 +99,16 @@ class Entry:
             for part in self.item.content or ()
         )
         self.item = replace(self.item, content=content)
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Where an aside stands in an item's text, in characters, and in its spoken words; each end is behind the last."""
+
+    start: int
+    end: int
+    first_word: int
+    end_word: int
 
 
 class Items:

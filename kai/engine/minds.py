@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from kai.engine.chat import ChatEndpoint, ChatThinker, client_of
+from kai.engine.chat import ChatClient, ChatEndpoint, ChatThinker, client_of
 from kai.engine.llm.model import ModelHost
 from kai.engine.script import Connect, Script
 from kai.engine.speech.library import Document, Library
@@ -21,9 +21,6 @@ from kai.engine.thinking import LocalThinker, Thinker
 from kai.engine.two_minds import TwoMinds
 from kai.engine.workers import Workers
 from kai.wire.realtime import ClientMistake, JsonObject
-
-if TYPE_CHECKING:
-    import openai
 
 MAX_MINDS: Final = 64
 MODEL_PREFIX: Final = "kai-"
@@ -36,7 +33,7 @@ MAX_DOCUMENTS: Final = 200
 @dataclass(frozen=True, slots=True)
 class _Entry:
     endpoint: ChatEndpoint | None
-    client: openai.AsyncOpenAI | None
+    client: ChatClient | None
     documents: tuple[Document, ...] = ()
     library: Library | None = None
 
@@ -50,7 +47,7 @@ class Minds:
         self._host = host or ModelHost()
         self._entries: dict[str, _Entry] = {}
         self._scripts: dict[str, Script] = {}
-        self._retired: list[openai.AsyncOpenAI] = []
+        self._retired: list[ChatClient] = []
 
     async def put(self, mind_id: str, body: JsonObject) -> None:
         """Makes or replaces a mind; a talk that has the old one keeps it. Raises `ClientMistake`.

@@ -52,9 +52,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The next words of the answer, to be appended as they are."""
+    """The next words of the answer, to be appended as they are.
+
+    ``is_aside``: a remark of Kai's on its own machinery, which no model is told as part of the talk.
+    """
 
     text: str
+    is_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

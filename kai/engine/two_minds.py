@@ -118,7 +118,7 @@ class TwoMinds(Thinker):
             for effect in reply.effects:
                 yield effect
             is_waiting = reply.intent == UNKNOWN and self._host.is_loading
-            yield Said(STILL_LOADING if is_waiting else reply.text)
+            yield Said(STILL_LOADING if is_waiting else reply.text, is_aside=is_waiting)
             yield Finished("stop", mind=SMALL_MIND)
             return
         prompt = await self._prompt(question)
@@ -200,7 +200,7 @@ class TwoMinds(Thinker):
             try:
                 await asyncio.wait([entering], timeout=WAIT_S)
                 if not entering.done():
-                    yield Said("One moment, I am still answering somebody else. ")
+                    yield Said("One moment, I am still answering somebody else. ", is_aside=True)
                 slot = await entering
             finally:
                 await _end(entering)

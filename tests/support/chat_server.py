@@ -1,4 +1,7 @@
-"""A small OpenAI-compatible chat server on a real port: it streams what a test wrote down, and remembers the questions."""
+"""A small OpenAI-compatible chat server on a real port: it streams what a test wrote down, and remembers the questions.
+
+With a `Provider` it refuses and streams as that one does.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,18 +20,27 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.support.chat_providers import Provider
+
 HOLD = "\0"
 """In the pieces of an answer: wait until the test sets `ChatServer.go_on`."""
 
 
 @dataclass
 class ChatServer:
-    """`pieces` are the answer's deltas: text, `HOLD`, or a dict that is a whole delta (a tool call)."""
+    """`pieces` are the answer's deltas: text, `HOLD`, or a dict that is a whole delta (a tool call).
+
+    `raw` is sent in their place, as it is.
+    """
 
     pieces: list[Any] = field(default_factory=lambda: ["Hello. ", "I am a model."])
     status: int = 200
+    provider: Provider | None = None
+    raw: list[bytes] | None = None
+    error: Any = field(default_factory=lambda: {"error": {"message": "secret text of the server"}})
     port: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    refused: list[Any] = field(default_factory=list[Any])
     keys: list[str] = field(default_factory=list[str])
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -41,7 +54,16 @@ class ChatServer:
         self.asked.append(await request.json())
         self.keys.append(request.headers.get("authorization", ""))
         if self.status != 200:
-            return JSONResponse({"error": {"message": "secret text of the server"}}, status_code=self.status)
+            return JSONResponse(self.error, status_code=self.status)
+        if self.raw is not None:
+            return StreamingResponse(iter(self.raw), media_type="text/event-stream")
+        if self.provider is not None:
+            if (refusal := self.provider.refuse(self.asked[-1])) is not None:
+                self.refused.append(refusal[1])
+                return JSONResponse(refusal[1], status_code=refusal[0])
+            return StreamingResponse(
+                iter(self.provider.stream(deepcopy(self.pieces))), media_type="text/event-stream"
+            )
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[str]:

@@ -9,16 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from kai.engine.chat import ChatEndpoint, client_of
+from kai.engine.chat import ChatClient, ChatEndpoint, MindError, Refused, client_of
 from kai.engine.llm.process import TALK_SLOTS, ModelProcess, Served
 from kai.engine.llm.slots import Slots
 from kai.engine.llm.telling import RULES
+from kai.engine.unspoken import Opening
 from kai.wire.realtime import JsonObject
-
-if TYPE_CHECKING:
-    import openai
 
 SPARE_SLOT: Final = TALK_SLOTS
 TEMPERATURE_VARIABLE: Final = "KAI_MIND_TEMPERATURE"
@@ -33,7 +31,7 @@ class Model:
 
     name: str
     endpoint: ChatEndpoint
-    client: openai.AsyncOpenAI
+    client: ChatClient
     slots: Slots
     tokens_per_s: float
 
@@ -48,7 +46,7 @@ class ModelHost:
     def __init__(self) -> None:
         self._process: ModelProcess | None = None
         self._name = ""
-        self._client: openai.AsyncOpenAI | None = None
+        self._client: ChatClient | None = None
         self._served: Served | None = None
         self._slots: Slots | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -63,7 +61,7 @@ class ModelHost:
         if served is not self._served:
             self._served = served
             endpoint = self._endpoint(served)
-            self._client = client_of(endpoint)
+            self._client = client_of(endpoint, Opening.ANSWER)
             self._slots = Slots(TALK_SLOTS, partial(_empty, endpoint, self._client))
             self._warming = asyncio.create_task(
                 self._warm(self._slots), name="language model: read the rules"
@@ -131,17 +129,20 @@ def _sampling() -> JsonObject:
     }
 
 
-async def _empty(endpoint: ChatEndpoint, client: openai.AsyncOpenAI, slot: int) -> None:
+async def _empty(endpoint: ChatEndpoint, client: ChatClient, slot: int) -> None:
     """Leaves nothing in a slot but the rules, which every talk begins with. A process that is gone has nothing left in it.
 
     The server keeps of a slot what the new prompt begins with, and computes the rest: so this empties a slot in a moment
     that held a talk, and reads the rules, some seconds of a core, into one that held nothing.
     """
-    import httpx2
-    import openai
-
-    extra = {**endpoint.extra, "id_slot": slot, "n_predict": 0}
-    with contextlib.suppress(openai.OpenAIError, httpx2.HTTPError):
-        await client.chat.completions.create(
-            model=endpoint.model, messages=[{"role": "system", "content": RULES}], extra_body=extra
-        )
+    body: JsonObject = {
+        "model": endpoint.model,
+        "messages": [{"role": "system", "content": RULES}],
+        **endpoint.extra,
+        "id_slot": slot,
+        "n_predict": 0,
+    }
+    with contextlib.suppress(MindError, Refused):
+        async with contextlib.aclosing(client.stream(body)) as pieces:
+            async for _ in pieces:
+                pass

@@ -1,0 +1,159 @@
+"""How every client of HTTP and WebSockets is made: the one place that decides about proxies.
+
+Three libraries are about, httpx, httpx2 (inside ``openai``) and websockets, and each reads the environment in a way of its
+own. Left to themselves they send a request for 127.0.0.1, with its key, to whatever ``HTTP_PROXY`` names, and raise from
+their constructors over an ``ALL_PROXY`` that they do not know. So the environment is read here, with one rule: this computer
+is never reached by a proxy, everything else is where one is named. A proxy that cannot be used is named in words.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import ssl
+import urllib.request
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from kai.errors import ConfigError
+
+if TYPE_CHECKING:
+    import openai
+
+_WIRE_SCHEMES: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The proxy that stands between Kai and an address: the variable that names it, and its host and port."""
+
+    variable: str
+    place: str
+    url: str = field(repr=False)
+
+    @property
+    def advice(self) -> str:
+        """What to look at when an address behind it cannot be reached."""
+        return f"It is called by way of the proxy {self.place}: check that proxy, or unset {self.variable}."
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is on this computer."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_loopback or address.is_unspecified or (mapped is not None and mapped.is_loopback)
+
+
+def proxy_for(url: str, socks_package: str = "socksio") -> Proxy | None:
+    """The proxy by which ``url`` is called; ``None`` where it is called straight.
+
+    ``socks_package``: what the client needs for a SOCKS proxy. Raises ``ConfigError`` of a proxy that cannot be used.
+    """
+    parts = urlsplit(url)
+    scheme = _WIRE_SCHEMES.get(parts.scheme, "http")
+    if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    named = urllib.request.getproxies()
+    kind = next((kind for kind in (scheme, "all") if named.get(kind)), None)
+    if kind is None:
+        return None
+    variable = next(
+        (name for name in (f"{kind}_proxy", f"{kind}_proxy".upper()) if name in os.environ), "the system"
+    )
+    given = named[kind] if "://" in named[kind] else f"http://{named[kind]}"
+    try:
+        proxy = urlsplit(given)
+        place = f"{proxy.hostname or '?'}" + (f":{proxy.port}" if proxy.port else "")
+    except ValueError:
+        raise ConfigError(
+            f"The proxy that {variable} names has no valid address. Correct or unset it.", code="proxy"
+        ) from None
+    is_socks = proxy.scheme.startswith("socks")
+    if is_socks and importlib.util.find_spec(socks_package) is None:
+        raise ConfigError(
+            f"{variable} names a SOCKS proxy ({place}), which Kai cannot use. Set {scheme.upper()}_PROXY to an HTTP "
+            f"proxy, or unset {variable}.",
+            code="proxy",
+        )
+    if proxy.hostname is None or (not is_socks and proxy.scheme not in ("http", "https")):
+        raise ConfigError(
+            f"{variable} names a proxy ({proxy.scheme}://{place}) that Kai cannot use. Correct or unset it.",
+            code="proxy",
+        )
+    return Proxy(variable, place, given)
+
+
+def advice_on_proxy(url: str) -> str:
+    """A sentence about the proxy by which ``url`` is called; empty where there is none."""
+    try:
+        proxy = proxy_for(url)
+    except ConfigError as exc:
+        return exc.message
+    return "" if proxy is None else proxy.advice
+
+
+@lru_cache(1)
+def _certificates() -> ssl.SSLContext:
+    """The certificates that we trust, ``SSL_CERT_FILE``'s where it is set. Reading them takes 20 ms, so it is done once."""
+    return httpx.create_ssl_context()
+
+
+def _options(url: str, timeout: httpx.Timeout | float) -> dict[str, Any]:
+    proxy = proxy_for(url)
+    return {
+        "proxy": None if proxy is None else proxy.url,
+        "trust_env": False,
+        "verify": _certificates(),
+        "timeout": timeout,
+    }
+
+
+def async_client(
+    url: str, *, timeout: httpx.Timeout | float, base_url: str = "", follows_redirects: bool = False
+) -> httpx.AsyncClient:
+    """A client for addresses at ``url``'s place. Raises ``ConfigError`` of a proxy that cannot be used."""
+    return httpx.AsyncClient(base_url=base_url, follow_redirects=follows_redirects, **_options(url, timeout))
+
+
+def client(url: str, *, timeout: httpx.Timeout | float) -> httpx.Client:
+    """`async_client`'s twin for threads."""
+    return httpx.Client(**_options(url, timeout))
+
+
+def openai_client(api_key: str, base_url: str | None, *, timeout_s: float) -> openai.AsyncOpenAI:
+    """OpenAI's client, which tries once. Raises ``ConfigError`` of a proxy that cannot be used.
+
+    To import it takes half a second and 60 MB, which only those pay who need it.
+    """
+    import httpx2
+    import openai
+
+    url = base_url or OPENAI_URL
+    options: dict[str, Any] = {**_options(url, timeout_s), "timeout": httpx2.Timeout(timeout_s)}
+    return openai.AsyncOpenAI(
+        api_key=api_key,
+        base_url=url,
+        max_retries=0,
+        timeout=timeout_s,
+        http_client=openai.DefaultAsyncHttpxClient(**options),
+    )
+
+
+def websocket_proxy(url: str) -> str | None:
+    """What ``websockets.connect`` takes as ``proxy``. Raises ``ConfigError`` of a proxy that cannot be used."""
+    proxy = proxy_for(url, socks_package="python_socks")
+    return None if proxy is None else proxy.url
+
+
+OPENAI_URL: Final = "https://api.openai.com/v1"

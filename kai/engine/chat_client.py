@@ -1,0 +1,427 @@
+"""A chat endpoint and what is learnt of it: how it is asked, which parameters it refuses, how it begins its answers.
+
+The body of a request is what the protocol's documents say, until the endpoint refuses it. Then one thing about it is
+changed, the one that the refusal names where it names one, and it is asked once more; what helped is remembered as long as
+the endpoint is (`Habits`). So a person pays for it once, with a second round trip, and no list of models has to be kept.
+
+Streams are read with httpx and `kai.wire.chat` rather than by OpenAI's client: that one raises over a chunk that is not JSON
+or whose error is not OpenAI's, gives objects whose fields may be ``None`` against their types, and costs half a second and
+60 MB at the first import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from kai.compat import http
+from kai.engine.chat_history import SPOKEN_RULES, Manner, chat_messages
+from kai.engine.thinking import Question
+from kai.engine.unspoken import Opening
+from kai.errors import ConfigError, KaiError
+from kai.wire.chat import GARBLED, AnswerFailed, ChatPiece, ChatReader, read_failure
+from kai.wire.realtime import JsonObject
+
+logger = logging.getLogger(__name__)
+
+CONNECT_S: Final = 5.0
+FIRST_WORD_S: Final = 45.0
+MAX_ANSWER_TOKENS: Final = 600
+ROOM_FOR_THOUGHT: Final = 8
+"""So many times more tokens for a model that spent them all on its thoughts."""
+LINGER_S: Final = 1.0
+"""An endpoint that told how its answer ended may still tell figures, but not every one closes the line then."""
+LEAST_CHARS: Final = 1_500
+MAX_ERROR_BYTES: Final = 1 << 16
+
+_TOKENS: Final = ("max_tokens", "max_completion_tokens")
+_NEEDED: Final = frozenset({"model", "messages"})
+_MEANT: Final = {
+    "tool_choice": r"tool[ _-]?choice",
+    "tools": r"\btools?\b|function[ _-]?call|\bfunctions?\b",
+    "stream": r"\bstream(ing)?\b",
+}
+"""What refusals say of a parameter beside its name."""
+_CONTEXT: Final = re.compile(
+    r"context[ _-]?(length|window|size)|(maximum|exceed\w*|available).{0,30}context|too many (input )?tokens"
+    r"|(input|prompt|request).{0,40}(too (long|large)|exceed)",
+    re.IGNORECASE,
+)
+_ROLES: Final = re.compile(
+    r"(system|developer).{0,60}(not supported|unsupported|not allowed|not enabled|does not support|only)"
+    r"|(support|allow)\w*.{0,40}(system|developer)|roles?.{0,20}(system|developer)",
+    re.IGNORECASE,
+)
+_EMPTY_CONTENT: Final = re.compile(
+    r"(empty|blank|non-empty).{0,60}content|content.{0,80}(empty|blank)", re.IGNORECASE
+)
+_KEY: Final = re.compile(
+    r"api[ _-]?key.{0,40}(not valid|invalid|incorrect|missing|expired)|(invalid|incorrect|missing).{0,20}api[ _-]?key",
+    re.IGNORECASE,
+)
+_QUOTA: Final = re.compile(r"insufficient[ _](quota|balance)|credit balance|billing", re.IGNORECASE)
+_THINKS_UNOPENED: Final = re.compile(
+    r"\br1\b|deepseek-r|qwq|thinking|reason|magistral|glm-?z1", re.IGNORECASE
+)
+"""Names of models whose templates open the thought, behind a server that does not take it out."""
+
+
+class MindError(KaiError):
+    """The language model behind an endpoint did not answer. The message is said aloud."""
+
+    code = "mind"
+    is_retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEndpoint:
+    """An OpenAI-compatible server: its base URL (``http://127.0.0.1:11434/v1``), a model, and a key if it wants one."""
+
+    base_url: str
+    model: str
+    api_key: str = field(default="", repr=False)
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    """JSON that goes into the body of every request as it is; it wins over what Kai asks for by itself."""
+
+    @property
+    def place(self) -> str:
+        """Its host, for people; a URL may hold secrets."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2] or "its address"
+
+
+@dataclass(slots=True)
+class Habits:
+    """What is known of an endpoint. ``left_out``: parameters that it refuses. ``path``: goes before ``/chat/completions``."""
+
+    tokens_name: str = "max_tokens"
+    tried_tokens_names: set[str] = field(default_factory=lambda: {"max_tokens"})
+    left_out: set[str] = field(default_factory=set[str])
+    manner: Manner = Manner()
+    room: int = 1
+    path: str = ""
+    has_been_bare: bool = False
+    undo: set[str] | None = None
+    """What `left_out` was before everything optional was left out, until that has helped."""
+    opening: Opening = Opening.UNKNOWN
+
+
+class Refused(Exception):
+    """The endpoint refused a request before any word of an answer; `ChatClient.learn` may know another way."""
+
+    def __init__(self, failed: AnswerFailed, body: JsonObject) -> None:
+        super().__init__("the endpoint refused the request")
+        self.failed = failed
+        self.body = body
+
+
+class ChatClient:
+    """The connections to one endpoint, and its habits. Event loop only. Talks with the same mind share it."""
+
+    def __init__(self, endpoint: ChatEndpoint, habits: Habits | None = None) -> None:
+        self.endpoint = endpoint
+        self.habits = habits or Habits()
+        if habits is None and _THINKS_UNOPENED.search(endpoint.model):
+            self.habits.opening = Opening.THOUGHT
+        self._http: httpx.AsyncClient | None = None
+
+    def request(
+        self,
+        endpoint: ChatEndpoint,
+        question: Question,
+        rules: str = SPOKEN_RULES,
+        kept: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> JsonObject:
+        """The body of a request, as the endpoint is known to take it; ``endpoint`` is the client's, maybe with more to it."""
+        habits = self.habits
+        tools = [tool for given in question.tools if (tool := _chat_tool(given)) is not None]
+        manner = habits.manner
+        if "tools" in habits.left_out:
+            tools, manner = [], replace(manner, has_calls=False)
+        body: dict[str, Any] = {
+            "model": endpoint.model,
+            "messages": chat_messages(question, rules, manner=manner, kept=kept),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            habits.tokens_name: question.max_tokens or MAX_ANSWER_TOKENS * habits.room,
+        }
+        if tools:
+            body["tools"] = tools
+            body["tool_choice"] = _chat_tool_choice(question.tool_choice)
+        body |= endpoint.extra
+        left_out = habits.left_out | ({"stream_options"} if "stream" in habits.left_out else set())
+        return {name: value for name, value in body.items() if name not in left_out}
+
+    async def stream(self, body: JsonObject) -> AsyncGenerator[ChatPiece]:
+        """The pieces of one answer. Raises `MindError` and `Refused`; an error within the stream is an `AnswerFailed`."""
+        place = self.endpoint.place
+        try:
+            async with self._client().stream(
+                "POST", self._url(), json=dict(body), headers=self._headers()
+            ) as reply:
+                if reply.is_error:
+                    raise Refused(read_failure(await _head_of(reply), reply.status_code), body)
+                self.habits.undo = None
+                reader = ChatReader()
+                incoming = reply.aiter_bytes()
+                while not reader.is_done and (data := await _next_bytes(incoming, reader)) is not None:
+                    for piece in reader.feed(data):
+                        yield piece
+                for piece in reader.finish():
+                    yield piece
+        except httpx.ConnectTimeout as exc:
+            raise self._unreachable(exc) from exc
+        except httpx.TimeoutException as exc:
+            raise MindError("My language model did not answer in time.", code="mind_slow") from exc
+        except (httpx.ConnectError, httpx.UnsupportedProtocol, httpx.ProxyError) as exc:
+            raise self._unreachable(exc) from exc
+        except (httpx.HTTPError, httpx.StreamError) as exc:
+            raise MindError("The connection to my language model broke.", code="mind_lost") from exc
+        except (httpx.InvalidURL, UnicodeError) as exc:
+            raise MindError(
+                f"The address or the key of my language model at {place} cannot be used.", code="mind_address"
+            ) from exc
+        except ConfigError as exc:
+            raise MindError(
+                f"I cannot reach my language model. {exc.message}", code="mind_unreachable"
+            ) from exc
+
+    def learn(self, refused: Refused) -> bool:
+        """Whether something of the refusal was learnt, so that asking once more may help."""
+        learnt = self._learn(refused.failed, refused.body)
+        if learnt:
+            logger.info("an endpoint refuses a part of the request", extra={"learnt": learnt})
+        return bool(learnt)
+
+    def learn_room(self) -> bool:
+        """The model thought until its tokens were used up; whether it gets more from now on."""
+        if self.habits.room > 1 or self.habits.tokens_name in self.habits.left_out:
+            return False
+        self.habits.room = ROOM_FOR_THOUGHT
+        return True
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    # -------------------------------------------------------------- asking
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._http is None:
+            timeout = httpx.Timeout(FIRST_WORD_S, connect=CONNECT_S)
+            self._http = http.async_client(self.endpoint.base_url, timeout=timeout, follows_redirects=True)
+        return self._http
+
+    def _url(self) -> str:
+        """The base URL may have a query of its own, as Azure's has, or name the route already."""
+        parts = urlsplit(self.endpoint.base_url)
+        path = parts.path.rstrip("/").removesuffix("/chat/completions")
+        return urlunsplit(parts._replace(path=f"{path}{self.habits.path}/chat/completions", fragment=""))
+
+    def _headers(self) -> dict[str, str]:
+        key = self.endpoint.api_key
+        headers = {"Accept": "text/event-stream, application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        if key and (
+            "azure" in (urlsplit(self.endpoint.base_url).hostname or "")
+            or "api-version=" in self.endpoint.base_url
+        ):
+            headers["api-key"] = key
+        return headers
+
+    def _unreachable(self, exc: Exception) -> MindError:
+        advice = http.advice_on_proxy(self.endpoint.base_url) or "Check that it is running."
+        if "CERTIFICATE" in str(exc):
+            advice = "Its certificate is not trusted on this computer: SSL_CERT_FILE can name one that is."
+        return MindError(
+            f"I cannot reach my language model at {self.endpoint.place}. {advice}", code="mind_unreachable"
+        )
+
+    # -------------------------------------------------------------- learning
+
+    def _learn(self, failed: AnswerFailed, body: JsonObject) -> str:
+        """What was learnt, in a word for the log; empty where nothing was."""
+        status, text = failed.status or 400, failed.text
+        said = f"{failed.code} {text}"
+        if self.habits.undo is not None:
+            self.habits.left_out, self.habits.undo = self.habits.undo, None
+            return ""
+        if status in (401, 402, 403, 408, 409, 429) or failed.code == GARBLED or "content_filter" in said:
+            return ""
+        if status == 404 and not urlsplit(self.endpoint.base_url).path.strip("/") and not self.habits.path:
+            self.habits.path = "/v1"
+            return "path"
+        if (status == 413 or _CONTEXT.search(said)) and failed.param not in body:
+            return self._learn_length(body)
+        if (named := self._named(failed, body)) and named not in ("", "messages"):
+            return self._leave_out(named)
+        if found := self._learn_manner(said, body):
+            return found
+        if status in (400, 422) and not self.habits.has_been_bare and not _KEY.search(said):
+            # It does not say what it minds: then only what nobody minds is sent.
+            self.habits.has_been_bare = True
+            self.habits.undo = set(self.habits.left_out)
+            self.habits.left_out |= set(body) - _NEEDED - {"stream"}
+            return "everything optional"
+        return ""
+
+    def _learn_length(self, body: JsonObject) -> str:
+        told = sum(len(str(message)) for message in cast("list[JsonObject]", body["messages"]))
+        fewer = min(self.habits.manner.max_chars, told) // 2
+        if fewer < LEAST_CHARS:
+            return ""
+        self.habits.manner = replace(self.habits.manner, max_chars=fewer)
+        return "length"
+
+    def _named(self, failed: AnswerFailed, body: JsonObject) -> str:
+        """The parameter of the request that the refusal is about."""
+        param = failed.param.split(".")[0].split("[")[0]
+        if param in body:
+            return param
+        optional = set(body) - _NEEDED
+        if (failed.status or 0) >= 500:
+            # llama.cpp answers so where it was started without templates for tools; else it is a fault of the server's own.
+            optional &= {"tools", "tool_choice"}
+        names = sorted(optional, key=len, reverse=True)
+        for name in names:
+            if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", failed.text):
+                return name
+        return next(
+            (
+                name
+                for name in names
+                if name in _MEANT and re.search(_MEANT[name], failed.text, re.IGNORECASE)
+            ),
+            "",
+        )
+
+    def _leave_out(self, name: str) -> str:
+        habits = self.habits
+        if name == habits.tokens_name:
+            other = next((each for each in _TOKENS if each not in habits.tried_tokens_names), None)
+            if other is not None:
+                habits.tokens_name = other
+                habits.tried_tokens_names.add(other)
+                return other
+        habits.left_out.add(name)
+        if name == "tools":
+            habits.left_out.add("tool_choice")
+        return name
+
+    def _learn_manner(self, said: str, body: JsonObject) -> str:
+        manner = self.habits.manner
+        messages = cast("list[JsonObject]", body["messages"])
+        has_calls = any("tool_calls" in message for message in messages)
+        if manner.has_system and _ROLES.search(said):
+            self.habits.manner = replace(manner, has_system=False)
+            return "system"
+        if has_calls and manner.has_empty and _EMPTY_CONTENT.search(said):
+            self.habits.manner = replace(manner, has_empty=False)
+            return "empty content"
+        if has_calls and manner.has_calls and re.search(r"\btool|function", said, re.IGNORECASE):
+            self.habits.manner = replace(manner, has_calls=False)
+            return "calls"
+        return ""
+
+
+async def _next_bytes(incoming: AsyncIterator[bytes], reader: ChatReader) -> bytes | None:
+    """The next bytes of the stream, ``None`` at its end; not every endpoint closes it, or says that it is done."""
+    try:
+        async with asyncio.timeout(LINGER_S if reader.has_reason else None):
+            return await anext(incoming, None)
+    except TimeoutError:
+        return None
+
+
+async def _head_of(reply: httpx.Response) -> bytes:
+    """The first 64 KiB of a body."""
+    body = b""
+    async for part in reply.aiter_bytes():
+        body += part
+        if len(body) > MAX_ERROR_BYTES:
+            break
+    return body[:MAX_ERROR_BYTES]
+
+
+def explain(failed: AnswerFailed, endpoint: ChatEndpoint) -> MindError:
+    """What went wrong, in words to be said aloud. The server's own text may quote the key or the talk."""
+    place, said = endpoint.place, f"{failed.code} {failed.text}"
+    if failed.code == GARBLED:
+        return MindError(f"What answers at {place} does not speak the chat protocol.", code="mind_garbled")
+    if "content_filter" in said or "content management policy" in said:
+        return MindError(
+            "My language model's content filter refused that. Ask in another way.", code="mind_filtered"
+        )
+    match failed.status:
+        case 402:
+            return _no_credit()
+        case 429 if _QUOTA.search(said):
+            return _no_credit()
+        case 401 | 403:
+            return MindError(
+                "My language model does not accept its key. Check the settings.", code="mind_key"
+            )
+        case 400 if _KEY.search(said):
+            return MindError(
+                "My language model does not accept its key. Check the settings.", code="mind_key"
+            )
+        case 404:
+            return MindError(
+                f"There is no model called {endpoint.model} at {place}. Check the settings.",
+                code="mind_model",
+            )
+        case 408:
+            return MindError("My language model did not answer in time.", code="mind_slow")
+        case 429:
+            return MindError("My language model has too much to do. Ask again in a moment.", code="mind_busy")
+        case 503:
+            return MindError(
+                "My language model is not ready yet. Ask again in a moment.", code="mind_loading"
+            )
+        case 413:
+            return MindError(
+                "This talk is too long for my language model. Start a new one.", code="mind_long"
+            )
+        case int(status) if status < 500 and _CONTEXT.search(said):
+            return MindError(
+                "This talk is too long for my language model. Start a new one.", code="mind_long"
+            )
+        case int(status) if status < 500:
+            return MindError("My language model refused the question.", code="mind_refused")
+        case _:
+            return MindError("My language model has a fault of its own. Ask again.", code="mind_broken")
+
+
+def _no_credit() -> MindError:
+    return MindError(
+        "The account of my language model has no credit left. Add credit, or choose another.",
+        code="mind_quota",
+    )
+
+
+def _chat_tool(tool: Mapping[str, Any]) -> JsonObject | None:
+    """A tool of the session in the chat protocol's form; only functions can be passed on."""
+    if tool.get("type") != "function":
+        return None
+    return {
+        "type": "function",
+        "function": {name: tool[name] for name in ("name", "description", "parameters") if name in tool},
+    }
+
+
+def _chat_tool_choice(choice: str | Mapping[str, Any]) -> str | JsonObject:
+    match choice:
+        case {"type": "function", "name": str(name)}:
+            return {"type": "function", "function": {"name": name}}
+        case "none" | "required":
+            return choice
+        case _:
+            return "auto"
