@@ -19,7 +19,7 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.bench import barge_in, short_sounds
+from kai.bench import barge_in, sentences, short_sounds
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
 from kai.engine.listening import FIRST_WORDS_BEAM, Hearing
@@ -81,6 +81,7 @@ def run() -> dict[str, Any]:
     figures["own_voice_words_misheard"] = _words_misheard(kit, kit.voice)
     figures["extra_voices"] = _extra_voices(kit)
     figures |= _understanding(kit)
+    figures |= sentences.figures(kit.mind)
     figures |= turn_ends(kit)
     figures["side_talk_taken_for_a_turn"] = side_talk(kit)
     figures |= short_sounds.figures(kit)

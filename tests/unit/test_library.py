@@ -94,7 +94,7 @@ async def answer(mind: Mind, asked: str, documents: list[dict[str, str]], instru
     [
         ("When is the release?", "Your file team.txt says: Our release is planned for the third of March."),
         ("What time is it?", "3:05 pm"),
-        ("Who was Napoleon?", "without a model or a key"),
+        ("Who was Napoleon?", "can't answer that offline"),
     ],
 )
 async def test_the_small_mind_answers_from_the_files_names_them_and_says_what_it_does_not_know(
@@ -117,7 +117,7 @@ Breakfast is from seven to ten. The pool opens at nine and closes at six."""
         ("What is your name?", "Ada"),
         ("When is the release?", "Your file team.txt says"),
         ("What time is it?", "3:05 pm"),
-        ("Who was Napoleon?", "without a model or a key"),
+        ("Who was Napoleon?", "can't answer that offline"),
     ],
 )
 async def test_the_small_mind_knows_what_the_instructions_tell(mind: Mind, asked: str, words: str) -> None:

@@ -56,11 +56,13 @@ def test_timers_are_set(heard: str, timer: SetTimer) -> None:
 
 def test_a_timer_says_what_it_was_for_and_all_are_cancelled_at_once() -> None:
     assert skills.time_is_up(SetTimer(600, "call my mother")) == "Here is your reminder: call your mother."
-    assert skills.time_is_up(SetTimer(90)) == "Your 1 minute and 30 seconds are over."
+    assert skills.time_is_up(SetTimer(90)) == "Time's up."
     done = do("Cancel the timer, please.")
     assert done is not None
     assert done.effects == (CancelTimers(),)
-    assert do("Set a timer.") is None
+    asks = do("Set a timer.")
+    assert asks is not None
+    assert (asks.text, asks.effects) == ("For how long? Say, for example: five minutes.", ())
     too_long = do("Set a timer for 90 hours")
     assert too_long is not None
     assert too_long.effects == ()
@@ -145,7 +147,7 @@ def test_notes_are_kept_within_the_talk() -> None:
 
 
 @pytest.mark.parametrize(
-    "heard", ["What time is it?", "Do you remember my name?", "Hello.", "How far away is the moon?", ""]
+    "heard", ["What time is dinner?", "Do you remember my name?", "Hello.", "How far away is the moon?", ""]
 )
 def test_what_is_no_skill_is_left_to_the_mind(heard: str) -> None:
     assert do(heard) is None

@@ -25,11 +25,11 @@ import tokenizers
 from numpy.typing import NDArray
 
 from kai.engine.speech import skills, weights
+from kai.engine.speech.days import MONTHS, WEEKDAYS, say_time
 from kai.engine.speech.persona import Persona, read_persona
 from kai.engine.speech.recognition import sentences_of
 from kai.engine.speech.sessions import make_session, run_session
-from kai.engine.speech.skills import MONTHS, WEEKDAYS, Effect, say_time
-from kai.engine.speech.sums import answer_sum, with_digits
+from kai.engine.speech.skills import Effect
 from kai.errors import WeightsError
 
 MIN_SCORE: Final = 0.5
@@ -38,16 +38,6 @@ UNKNOWN: Final = "unknown"
 DEFAULT_NAME: Final = "Kai"
 _MAX_TOKENS: Final = 64
 _MAX_CHARS: Final = 1_000
-_NAME_SOUNDS: Final = r"(?:kai|kay|kye|ky|kie|cai|chi|guy|kyle|hi)"
-_CALL: Final = re.compile(
-    rf"^(?:(?:hey|hi|hello|ok|okay|well|so|um|uh|please)[,.!]?\s+)*(?:{_NAME_SOUNDS}[,.!]?\s+)?",
-    re.IGNORECASE,
-)
-_TELLS_NAME: Final = re.compile(
-    r"\b(?i:my name is|my name's|call me|i am called|i'm called)\s+([A-Z][\w'-]{1,19})"
-)
-_COUNT: Final = re.compile(r"\bcount (?:from (?:one|1) )?(?:up )?to (\d{1,3})\b", re.IGNORECASE)
-_MAX_COUNT: Final = 100
 _QUESTION: Final = re.compile(
     r"\?\s*$|^(?:what|who|whom|whose|which|when|where|why|how|is|are|am|was|were|do|does|did|can|could|will|would|shall|"
     r"should|may|have|has|tell|explain|name|give|show|find|play|call|send|open|read|write|translate|set|turn|book|"
@@ -55,10 +45,13 @@ _QUESTION: Final = re.compile(
     re.IGNORECASE,
 )
 _OWN_INTENTS: Final = frozenset(
-    """identity is_human maker help time date repeat stop key privacy where settings my_name eyes greeting thanks
-    goodbye""".split()  # noqa: SIM905
+    """identity is_human maker other_assistants which_model help controls time date repeat stop key privacy where settings
+    languages my_name eyes greeting thanks goodbye""".split()  # noqa: SIM905
 )
 """What the small mind answers better than a language model could: it knows what it is, and it has the clock."""
+_OF_A_ROLE: Final = frozenset(("help", "where"))
+"""What somebody with a part to play answers in that part."""
+_CLOCK_INTENTS: Final = frozenset(("time", "date"))
 _SURE_SCORE: Final = 0.7
 _FILLERS: Final = frozenset(
     """a an the please kai hey hi hello so well and but ok okay um uh can could would will you tell me do know is are it that
@@ -192,35 +185,26 @@ class Mind:
         said = [turn.text for turn in turns if turn.role == "assistant" and turn.text.strip()]
         if not _plain(heard):
             return Reply("I did not catch that. Please say it again.", "unheard", 1.0)
-        told = _TELLS_NAME.search(heard)
-        if told is not None:
-            return Reply(f"Nice to meet you, {told[1]}.", "told_name", 1.0, is_sure=True)
         earlier = [turn.text for turn in turns if turn.role == "user"][:-1]
-        if (done := skills.do(_CALL.sub("", heard, count=1), earlier, now)) is not None:
-            return Reply(done.text, done.skill, 1.0, done.effects, is_sure=True)
-        counted = _COUNT.search(with_digits(heard))
-        if counted is not None and 1 <= int(counted[1]) <= _MAX_COUNT:
-            return Reply(
-                ", ".join(str(number) for number in range(1, int(counted[1]) + 1)) + ".",
-                "count",
-                1.0,
-                is_sure=True,
-            )
-        total = answer_sum(_CALL.sub("", heard, count=1)) or answer_sum(heard)
-        if total is not None:
-            return Reply(total, "sum", 1.0, is_sure=True)
+        if (done := skills.do(heard, earlier, now, persona.name)) is not None:
+            return Reply(done.text, done.skill, 1.0, done.effects, is_sure=done.is_whole)
         intent, score = self.understand(heard)
+        if intent in _CLOCK_INTENTS and not self._is_sure(heard, intent, score, persona):
+            # "What time is my flight?" is near to "what time is it", and wants another answer.
+            intent = UNKNOWN
         if intent == UNKNOWN and not is_question(heard):
             remarks = self._intents[intent].remarks
             return Reply(remarks[len(said) % len(remarks)], intent, score)
-        is_sure = self._is_sure(heard, intent, score)
+        is_sure = self._is_sure(heard, intent, score, persona)
         return Reply(self._answer(intent, turns, said, persona, now), intent, score, is_sure=is_sure)
 
-    def _is_sure(self, heard: str, intent: str, score: float) -> bool:
+    def _is_sure(self, heard: str, intent: str, score: float, persona: Persona) -> bool:
         """Whether all words of ``heard`` belong to that intent, which is one of Kai's own: "What time is my flight?" has a
         word too many to ask for the clock."""
-        words = set(_plain(heard).split())
-        return intent in _OWN_INTENTS and score >= _SURE_SCORE and words <= self._known_words[intent]
+        if intent not in _OWN_INTENTS or score < _SURE_SCORE or (persona.role and intent in _OF_A_ROLE):
+            return False
+        words = {word for part in _parts(heard, persona.name) for word in _plain(part).split()}
+        return words - set(_plain(persona.name).split()) <= self._known_words[intent]
 
     @property
     def encoder(self) -> Encoder | None:
@@ -231,8 +215,7 @@ class Mind:
         """Whether ``heard`` is a whole question or request, as far as one can tell: it may be answered without waiting."""
         if heard.rstrip().endswith("?") and len(heard.split()) >= 3:
             return True
-        bare = _CALL.sub("", heard, count=1)
-        if skills.do(bare, (), datetime(2000, 1, 1)) is not None or answer_sum(bare) is not None:  # noqa: DTZ001
+        if skills.do(heard, (), datetime(2000, 1, 1)) is not None:  # noqa: DTZ001
             return True
         return self.understand(heard)[0] != UNKNOWN
 
@@ -270,15 +253,13 @@ class Mind:
         if intent == "repeat" and said:
             return said[-1]
         if intent == "my_name":
-            names = [
-                match[1] for turn in turns if turn.role == "user" and (match := _TELLS_NAME.search(turn.text))
-            ]
-            names = names or [persona.their_name]
-            if names[-1]:
-                return f"Your name is {names[-1]}."
+            name = skills.name_of(turn.text for turn in turns if turn.role == "user") or persona.their_name
+            if name:
+                return f"Your name is {name}."
         replies = self._intents[intent].replies
         return replies[len(said) % len(replies)].format(
             name=persona.name or DEFAULT_NAME,
+            role=f"{persona.role} " if persona.role else "",
             time=say_time(now),
             weekday=WEEKDAYS[now.weekday()],
             date=f"{MONTHS[now.month - 1]} {now.day}, {now.year}",
@@ -294,11 +275,11 @@ def _plain(text: str) -> str:
     return re.sub(r"[^\w' ]", "", re.sub(r"[\s-]+", " ", text)).strip().lower()
 
 
-def _parts(heard: str) -> list[str]:
+def _parts(heard: str, name: str = "") -> list[str]:
     """The sentences of ``heard``, without the call ("Hey Kai,") before them where something follows."""
     parts: list[str] = []
     for sentence in sentences_of(heard.strip()):
-        rest = _CALL.sub("", sentence, count=1)
+        rest = skills.without_courtesy(sentence, name)
         kept = rest if len(rest.split()) >= 2 else sentence
         if _plain(kept):
             parts.append(kept)

@@ -8,10 +8,22 @@ from typing import Final
 
 from kai.engine.speech.recognition import sentences_of
 
-_OWN_NAME: Final = re.compile(r"\b(?i:your name is|you are called|call yourself)\s+([A-Z][\w'-]{1,19})")
+_WORD: Final = r"[^\W\d_a-z][^\W\d_]*(?:['’-][^\W\d_]+)*"
+_NAME: Final = rf"(?P<name>{_WORD}(?: {_WORD}){{0,3}})"
+_OWN_NAME: Final = re.compile(
+    rf"(?i:\byour (?:first |own )?name (?:is|shall be|will be)|\byou(?:'re| are) (?:called|named)|\bcall "
+    r"yourself|\b(?:introduce yourself|act|answer|speak|present yourself) as(?: an?)?|\bgo by(?: the name(?: "
+    r"of)?)?|^\W*name:)\s+"
+    rf"{_NAME}|(?i:\b(?:you(?:'re| are| play| will be)|act as|play|pretend to be|be)\b[^.!?\n]*?\b(?:called|named|"
+    rf"by the name of|whose name is|"
+    rf"with the name))\s+{_NAME.replace('name', 'named')}|"
+    rf"(?i:\byou(?:'re| are))\s+{_NAME.replace('name', 'bare')}(?=[.,;:!]|\s*$|\s+(?:an?|the|from|who|and|of)\b)",
+    re.MULTILINE,
+)
+"""Said of Kai: "Your name is Nora", "You are a museum guide called Nora", "You are Nora, a guide"."""
+_NO_OWN_NAMES: Final = frozenset("kai's english german french spanish italian american british".split())  # noqa: SIM905
 _THEIR_NAME: Final = re.compile(
-    r"\b(?i:my name is|my name's|call me|i am called|i'm called|the user is called|the user's name is)\s+"
-    r"([A-Z][\w'-]{1,19})"
+    rf"\b(?i:my name is|my name's|call me|i am called|i'm called|the user is called|the user's name is)\s+{_NAME}"
 )
 _BRIEF: Final = re.compile(
     r"\b(?:brief(?:ly)?|concise(?:ly)?|terse|curt|laconic|few words|short (?:answers?|replies|sentences?)|"
@@ -24,16 +36,20 @@ _LANGUAGE: Final = re.compile(
     r"mandarin|japanese|korean|swedish|danish|norwegian|finnish|greek|czech|deutsch|fran[cç]ais|espa[nñ]ol)\b",
     re.IGNORECASE,
 )
+_ROLE_CHARS: Final = 160
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 _RULE: Final = re.compile(
-    r"(?:please|always|never|do|don't|be|answer|ask|speak|say|tell|keep|use|explain|reply|respond|act|avoid|stay|talk|give|"
-    r"make|call|help|welcome|greet|introduce|pretend|imagine|remember|think|try|if|when|whenever|no|not|my name|your name|"
+    r"(?:please|always|never|do|don't|be|answer|ask|speak|say|tell|keep|use|explain|reply|respond|act|avoid|stay|"
+    r"talk|give|"
+    r"make|call|help|welcome|greet|introduce|pretend|imagine|remember|think|try|if|when|whenever|no|not|my name|"
+    r"your name|"
     r"(?:i am|i'm) called|the user)\b",
     re.IGNORECASE,
 )
 """A sentence that begins so says how Kai shall be, or is understood above."""
 _STATES: Final = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|can|costs?|opens?|closes?|starts?|begins?|ends?|takes?|lives?|works?|sells?|makes?|"
+    r"\b(?:is|are|was|were|has|have|had|can|costs?|opens?|closes?|starts?|begins?|ends?|takes?|lives?|works?|"
+    r"sells?|makes?|"
     r"offers?|belongs?|needs?|means?|comes?|goes)\b",
     re.IGNORECASE,
 )
@@ -53,13 +69,14 @@ _OF_KAI: Final = re.compile(rf"\b(?:{'|'.join(_AS_KAI)})\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """``name`` is Kai's, ``their_name`` the person's, both empty where they are not told; ``language`` is one that was asked
-    for and that Kai does not speak."""
+    """``name`` is Kai's, ``their_name`` the person's, ``role`` a sentence in which Kai tells what it is; all are empty where
+    they are not told. ``language`` is one that was asked for and that Kai does not speak."""
 
     name: str = ""
     their_name: str = ""
     is_brief: bool = False
     language: str = ""
+    role: str = ""
 
     def shape(self, text: str, *, is_first: bool) -> str:
         """``text`` as this persona says it: the first sentence where it shall be brief, and, with the first answer, which
@@ -72,14 +89,30 @@ class Persona:
 
 def read_persona(instructions: str) -> Persona:
     """What of ``instructions`` the small mind understands."""
-    own, theirs = _OWN_NAME.search(instructions), _THEIR_NAME.search(instructions)
+    theirs = _THEIR_NAME.search(instructions)
     language = _LANGUAGE.search(instructions)
+    name = _own_name(instructions)
     return Persona(
-        name="" if own is None else own[1],
-        their_name="" if theirs is None else theirs[1],
+        name=name,
+        their_name="" if theirs is None else theirs["name"],
         is_brief=_BRIEF.search(instructions) is not None,
         language="" if language is None else language[1].capitalize(),
+        role=_role(instructions, name),
     )
+
+
+def _own_name(instructions: str) -> str:
+    for match in _OWN_NAME.finditer(instructions):
+        name = match["name"] or match["named"] or match["bare"]
+        if name.lower() not in _NO_OWN_NAMES:
+            return name
+    return ""
+
+
+def _role(instructions: str, name: str) -> str:
+    """The first thing that ``instructions`` tell of Kai besides its name, as Kai says it."""
+    told = (fact for fact in facts_of(instructions) if fact.startswith("I ") and len(fact) <= _ROLE_CHARS)
+    return next((fact for fact in told if not name or fact.rstrip(".") != f"I am {name}"), "")
 
 
 def facts_of(instructions: str) -> tuple[str, ...]:

@@ -1,0 +1,142 @@
+"""What a person asks Kai to remember for the length of a talk, and to forget. Pure: the notes are read from the lines said.
+
+Of two notes about one thing the newest wins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from kai.engine.speech.orders import Done, for_you, requests_of
+
+_SUBJECT: Final = (
+    r"(?:my|our|i|i'm|i've|i'll|we|we're|the|there|there's|he|she|they|it|it's|you|today|tomorrow|\w+'s)\b"
+)
+_NOTE: Final = re.compile(
+    r"(?:(?:make|take|keep|leave|write)(?: me)? (?:a )?note(?: down)?(?: of the fact)?(?:,|:)?(?: that| of|:)?|"
+    r"note(?: down)?(?: that|:|,)|"
+    r"write down(?: that|:)|jot down(?: that|:)|remember to|remember this:|remember:|don't forget to|do not "
+    r"forget to) "
+    rf"(?P<any>.{{3,200}})|(?:remember|note|don't forget|do not forget|keep in mind|memorize|memorise|bear in mind),?"
+    rf"(?P<that> that)? (?P<fact>{_SUBJECT} .{{2,200}}|[^\W\d_a-z]\w* .{{2,200}})",
+    re.IGNORECASE,
+)
+_BARE_FACT: Final = re.compile(r"(?:my|our|i|i'm|i've|i'll|we|we're|there's|there is)\b", re.IGNORECASE)
+_VERB: Final = re.compile(
+    r"(?:\b(?:is|are|was|were|am|has|have|had|will|can|must|need|like|love|hate|want|live|work|parked|put|left|"
+    r"lent|owe|go|do|"
+    r"should|take|eat|drink|prefer|said|gave|told|bought|'s|'m|'ve|'ll)\b|'s\b|'m\b|'ve\b|'ll\b|\b\w{3,}(?:s|ed)\b)",
+    re.IGNORECASE,
+)
+_NO_FACT: Final = re.compile(
+    r"(?:when|how|why|where|if|the (?:day|days|time|times|first|last|old|good))\b", re.IGNORECASE
+)
+_FORGET: Final = re.compile(
+    r"(?:please )?(?:forget|delete|remove|clear|erase|scratch)(?: about)? (?:"
+    r"(?P<all>(?:all |all of |everything|every )(?:(?:the|my|of|those|these|them|it|notes?|i (?:told|said to) you|"
+    r"that i (?:told|said to) you)"
+    r"(?: |$))*|(?:my|the|those|these) notes)|"
+    r"(?P<last>that|this|it|that note|the note|that one|the last (?:note|one|thing)|what i (?:just )?(?:said|told "
+    r"you))(?: again)?|"
+    r"(?:the note |what i (?:said|told you) )?(?:about |that |where |what )?(?P<about>.+))",
+    re.IGNORECASE,
+)
+_LISTS: Final = re.compile(
+    r"(?:what|which)(?: things| notes)? (?:did i (?:ask|tell) you to (?:remember|note|keep in mind)|(?:do|did|"
+    r"should|can) you "
+    r"(?:remember|note|keep in mind)(?: for me| about me)?|have you (?:noted|remembered)(?: down| for me)?)|"
+    r"(?:what are|what's in|what is in|what's on|read(?: me)?(?: out)?|show(?: me)?|tell me|list|give me|do i "
+    r"have any|are there any|"
+    r"any) ?(?:all )?(?:my |the |your )?notes(?: (?:back|again|aloud|please|say))*|what do my notes say|what i "
+    r"asked you to remember",
+    re.IGNORECASE,
+)
+_STOP_WORDS: Final = frozenset(
+    """what where when who whose which how is are was were do does did have has the a an my your i you me of in on at to for
+    it that and so again tell know can say remember name's""".split()  # noqa: SIM905
+)
+_NO_NOTES: Final = "You have not asked me to remember anything yet."
+
+
+def answer_note(sentence: str, said_before: Sequence[str]) -> Done | None:
+    if (noted := _noted(sentence)) is not None:
+        return Done(f"I will remember for this talk: {for_you(noted)}.", "note")
+    notes = _notes(said_before)
+    plain = sentence.strip(" .!?,")
+    if _LISTS.fullmatch(plain):
+        if not notes:
+            return Done(_NO_NOTES, "note")
+        return Done(f"You asked me to remember: {'; '.join(for_you(note) for note in notes[-5:])}.", "note")
+    forget = _FORGET.fullmatch(plain)
+    if forget is not None:
+        kept = _without(notes, forget)
+        if not notes and not forget["all"]:
+            return None  # "forget it" is said of other things too
+        if kept == notes and not forget["all"]:
+            return None
+        return Done("Okay, I have forgotten that.", "note")
+    return _recall(plain, notes)
+
+
+def _recall(plain: str, notes: Sequence[str]) -> Done | None:
+    """The newest note that tells what ``plain`` asks for."""
+    if not re.match(r"(?:and )?(?:what|where|when|who|whose|which|how)\b", plain.lower()) or not re.search(
+        r"\b(?:my|our|i|the)\b", plain.lower()
+    ):
+        return None
+    wanted = _content_words(plain)
+    shared = {note: len(wanted & _content_words(note)) for note in notes}
+    best = max(reversed(notes), key=lambda note: shared[note], default="")
+    if not best or not wanted or shared[best] * 2 < len(wanted):
+        return None
+    return Done(f"You told me: {for_you(best)}.", "note", is_whole=wanted <= _content_words(best))
+
+
+def _noted(sentence: str) -> str | None:
+    """What the sentence asks to remember; None if it asks for anything else."""
+    plain = sentence.strip().rstrip(".! ")
+    match = None if plain.endswith("?") else _NOTE.fullmatch(plain)
+    if match is None:
+        return None
+    fact = match["any"] or match["fact"]
+    if match["fact"]:
+        # "Remember the day we met" calls something to mind, and so does "remember that old song".
+        is_bare = not match["that"] and not re.match(r"note|keep|bear", plain, re.IGNORECASE)
+        if not _VERB.search(fact) or _NO_FACT.match(fact) or (is_bare and not _BARE_FACT.match(fact)):
+            return None
+    return fact
+
+
+def _notes(said_before: Sequence[str]) -> list[str]:
+    """What holds of the notes that the person's lines asked for, oldest first."""
+    notes: list[str] = []
+    for line in said_before:
+        for sentence in requests_of(line):
+            noted = _noted(sentence)
+            forget = _FORGET.fullmatch(sentence.strip(" .!?,")) if notes and noted is None else None
+            if noted is not None:
+                notes.append(noted)
+            elif forget is not None:
+                notes = _without(notes, forget)
+    return notes
+
+
+def _without(notes: list[str], forget: re.Match[str]) -> list[str]:
+    """``notes`` without what is to be forgotten: all, the newest, or those about something."""
+    if forget["all"]:
+        return []
+    if forget["last"]:
+        return notes[:-1]
+    wanted = _content_words(forget["about"])
+    return [note for note in notes if not wanted or not wanted <= _content_words(note)]
+
+
+def _content_words(text: str) -> set[str]:
+    words = {
+        word.removesuffix("'s").rstrip("s")
+        for word in re.findall(r"[\w']+", text.lower())
+        if word not in _STOP_WORDS
+    }
+    return words - {""}

@@ -1,0 +1,184 @@
+"""Timers, alarms and reminders: which one a sentence asks for, and what Kai says when it ends. Pure; the time is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from kai.engine.speech.days import say_time
+from kai.engine.speech.orders import CancelTimers, Done, SetTimer, for_you, requests_of
+from kai.engine.speech.spans import next_clock, plain_words, read_span, say_span
+
+MAX_TIMER_S: Final = 24 * 3600
+_KIND: Final = r"(?:timer|alarm|countdown|alarm clock|reminder)"
+_SET: Final = (
+    r"(?:(?:set|start|make|create|put|run|begin|add|give|get|have|i need|i want|i'd like|i would like|need|want)"
+    r"(?: me| up| on| in)*)"
+)
+_SPECIFIC: Final = r"(?:(?:a|an|the|another|1|1 more|new|my|me|quick|short|little|long)(?: |$))*"
+_SET_TIMER: Final = re.compile(
+    rf"(?:{_SET} )?{_SPECIFIC}(?:(?P<span>(?:\d|half|quarter|couple).*?|hour|minute|half hour) )?(?:long )?"
+    rf"(?:(?P<label>(?!second|minute|hour)[a-z]+) )?{_KIND}(?: (?:to go off|going))?"
+    r"(?:,? (?:(?:for|of|in|to|at|on|with|that (?:lasts|runs)|lasting|from now) )?(?P<rest>.+))?"
+)
+_SET_ONE: Final = re.compile(
+    rf"(?:set|start|make)(?: me)? (?:{_SPECIFIC}|1 |it )(?:1 )?(?:for|to|of) (?P<rest>.+)"
+)
+_REMIND: Final = re.compile(
+    r"(?:(?:in|after|at) (?P<first>.+?),? )?(?P<verb>remind me|wake me(?: up)?|ping me|alert me|nudge me|notify "
+    r"me|tell me|"
+    r"let me know|beep|ring|buzz me|come back to me|give me a (?:shout|call|sign|nudge))(?: again)?(?: (?P<rest>.+))?"
+)
+_OVER: Final = re.compile(
+    r"when (?P<span>.+?) (?:are|is|have|has)(?: been)? (?:over|up|passed|done|gone|elapsed|gone by)"
+)
+_COUNT_DOWN: Final = re.compile(r"count down(?: from| for)? (?P<rest>.+)")
+_NOT_LABELS: Final = frozenset(
+    """oven phone kitchen microwave egg's no any every each that this his her their your our same right wrong old broken good
+    bad best first last only of for and or not hear check see use like love hate what which whose""".split()  # noqa: SIM905
+)
+_CANCEL: Final = re.compile(
+    rf"(?:cancel|stop|delete|remove|clear|forget|end|kill|dismiss|silence|abort|drop|turn off|switch off|shut off|"
+    rf"get rid of)"
+    rf"(?: off)?(?: about)? (?:(?:all|every|the|my|that|this|any|of|both|running|active|current|those|these|last|1|"
+    rf"other) )*"
+    rf"(?:(?P<span>\d.*?|half an? hour|an hour|1 hour) )?(?:[a-z]+ )??{_KIND}s?(?: (?:again|off|for (?P<span2>.+)|"
+    rf"i set|"
+    r"you set|that (?:is|are) running|at once))?|"
+    rf"(?:turn|switch|shut) (?:the|my|that|all)(?: of)?(?: my| the)? {_KIND}s? off|no more {_KIND}s|"
+    rf"i (?:don't|do not) need (?:the|that|my) {_KIND} any ?more|never mind the {_KIND}"
+)
+_HALVES: Final = re.compile(r" (?:to|for|about|that|called|named|so that i) ")
+_CLOCKWISE: Final = re.compile(r"(?P<first>\d{1,2}):(?P<second>\d\d)(?: minutes)?")
+_ASKS_LENGTH: Final = "For how long? Say, for example: five minutes."
+_SOME: Final = re.compile(
+    r"(?:a few|some|several|a|an|a little|a short) (?:seconds|minutes|hours|while|bit|time|moment)"
+)
+
+
+def answer_timer(plain: str, now: datetime) -> Done | None:
+    if _CANCEL.fullmatch(plain):
+        return Done("Okay, no timer is running any more.", "timer", (CancelTimers(),))
+    wish = _timer_wish(plain)
+    if wish is None:
+        return None
+    when, about = wish
+    unclear = _CLOCKWISE.fullmatch(when)
+    if unclear is not None and not about:
+        first, second = int(unclear["first"]), int(unclear["second"])
+        short, long = say_span(first * 60 + second), say_span(first * 3600 + second * 60)
+        return Done(f"Do you mean {short}, or {long}?", "timer")
+    if not when or _SOME.fullmatch(when):
+        return Done(_ASKS_LENGTH, "timer")
+    return _set_timer(when, about, now)
+
+
+def _timer_wish(plain: str) -> tuple[str, str] | None:
+    """When the timer that ``plain`` asks for shall end, and what it is about; None where it asks for none."""
+    set_timer = _SET_TIMER.fullmatch(plain)
+    if set_timer is not None:
+        label = set_timer["label"] or ""
+        rest, span = set_timer["rest"] or "", set_timer["span"] or ""
+        if label in _NOT_LABELS:
+            return None
+        if span and read_span(_with_article(span)) is not None:
+            is_about = (
+                re.match(r"(?:to|for|about|called|named) ", plain[set_timer.start("rest") - 4 :])
+                if rest
+                else None
+            )
+            return None if rest and is_about is None else (_with_article(span), rest or label)
+        if span:
+            return None
+        if not rest:
+            return ("", label) if plain.split()[0] not in ("timer", "alarm", "reminder") else None
+        return _split_wish(rest, label)
+    one = _SET_ONE.fullmatch(plain)
+    if one is not None:
+        return _split_wish(one["rest"], "")
+    count = _COUNT_DOWN.fullmatch(plain)
+    if count is not None:
+        return _split_wish(count["rest"], "")
+    remind = _REMIND.fullmatch(plain)
+    if remind is None:
+        return None
+    first, rest = remind["first"] or "", remind["rest"] or ""
+    over = _OVER.fullmatch(rest)
+    if over is not None and not first:
+        return over["span"], ""
+    if first:
+        about = re.fullmatch(r"(?:to|about|that|of) (?P<about>.+)", rest)
+        if not _is_moment(first) or (rest and about is None):
+            return None
+        return first, "" if about is None else about["about"]
+    return _split_reminder(rest, is_reminder=remind["verb"] == "remind me")
+
+
+def _with_article(span: str) -> str:
+    return f"an {span}" if span.startswith(("hour", "minute")) else span
+
+
+def _is_moment(text: str) -> bool:
+    return read_span(text) is not None or next_clock(text, datetime(2000, 1, 1)) is not None  # noqa: DTZ001
+
+
+def _split_wish(rest: str, label: str) -> tuple[str, str] | None:
+    """``rest`` behind "a timer for" as its moment and its topic: "5 minutes for the eggs"."""
+    if _is_moment(rest) or _CLOCKWISE.fullmatch(rest) or _SOME.fullmatch(rest):
+        return rest, label
+    for link in _HALVES.finditer(rest):
+        if _is_moment(rest[: link.start()]) and not _is_moment(rest[link.end() :]):
+            return rest[: link.start()], rest[link.end() :]
+    ending = re.fullmatch(r"(?P<about>(?:(?!\b(?:second|minute|hour)).)+?) (?:in|for|at) (?P<when>.+)", rest)
+    if ending is not None and _is_moment(ending["when"]):
+        return ending["when"], ending["about"].removeprefix("to ").removeprefix("for ")
+    return None
+
+
+def _split_reminder(rest: str, *, is_reminder: bool) -> tuple[str, str] | None:
+    """``rest`` behind "remind me" as its moment and its topic, in either order."""
+    early = re.fullmatch(r"(?:in|after|at) (?P<rest>.+)", rest)
+    if early is not None:
+        wish = _split_wish(early["rest"], "")
+        if wish is not None and _is_moment(wish[0]):
+            return wish
+    late = re.fullmatch(r"(?:to|about|that|of) (?P<about>.+) (?:in|after|at) (?P<when>.+?)", rest)
+    if late is not None and is_reminder and _is_moment(late["when"]):
+        return late["when"], late["about"]
+    return None
+
+
+def _set_timer(when: str, about: str, now: datetime) -> Done | None:
+    seconds = read_span(when)
+    if seconds is None:
+        moment = next_clock(when, now)
+        if moment is None:
+            return None
+        seconds, said = round((moment - now).total_seconds()), f"at {say_time(moment)}"
+    else:
+        said = f"{say_span(seconds)} from now"
+    if not 1 <= seconds <= MAX_TIMER_S:
+        return Done("A timer can run for a second at least and a day at most.", "timer")
+    what = f" I will remind you: {for_you(about)}." if about else ""
+    return Done(f"Okay, {said}.{what}", "timer", (SetTimer(seconds, about),))
+
+
+def answer_length(plain: str, said_before: Sequence[str], now: datetime) -> Done | None:
+    """The length of a timer that the person's last line asked for without saying it."""
+    seconds_text = re.sub(r"^(?:for|in|make it|say) ", "", plain)
+    if not said_before or read_span(seconds_text) is None:
+        return None
+    requests = requests_of(said_before[-1])
+    wish = _timer_wish(plain_words(requests[-1])) if requests else None
+    if wish is None or (wish[0] and not _CLOCKWISE.fullmatch(wish[0]) and not _SOME.fullmatch(wish[0])):
+        return None
+    return _set_timer(seconds_text, wish[1], now)
+
+
+def time_is_up(timer: SetTimer) -> str:
+    """What Kai says when a timer ends."""
+    if timer.about:
+        return f"Here is your reminder: {for_you(timer.about)}."
+    return "Time's up."
