@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,8 +25,9 @@ from kai.engine.listening import Listener, Loudspeaker, Reports
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_back_channel
+from kai.engine.speech.reading import emoji_names
 from kai.engine.speech.skills import CancelTimers, Effect, Manner, SetTimer, manner_of, time_is_up
-from kai.engine.speech.spoken import ClauseCutter
+from kai.engine.speech.spoken import ClauseCutter, end_of, unread_script
 from kai.engine.thinking import (
     Finished,
     FixedThinker,
@@ -106,6 +107,10 @@ class _Speaking:
     manner: Manner
     entries: list[Entry] = field(default_factory=list[Entry])
     cutter: ClauseCutter = field(default_factory=ClauseCutter)
+    space: str = ""
+    """White space that is written before the next words, but not at the answer's end."""
+    has_announced: bool = False
+    """Whether the person was told that there is writing which the voice cannot read."""
 
 
 _CUTS: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -392,7 +397,7 @@ class Conversation:
                         await self._close_message(speaking)
                     case Uttered(clause=clause):
                         await self._flush(speaking)
-                        self._utter(speaking, clause)
+                        self._utter(speaking, clause, f" {clause.text}")
                     case Said(text=text, is_aside=True):
                         await self._tell_aside(speaking, text)
                     case Said(text=text):
@@ -498,6 +503,10 @@ class Conversation:
 
     async def _close_message(self, speaking: _Speaking) -> None:
         await self._flush(speaking)
+        answer = speaking.answer
+        if answer.speaks and answer.place is not None and not speaking.entries[-1].audio_ms:
+            # An answer of pictures alone: they are named, since nothing of it was heard.
+            await self._announce(speaking, emoji_names(answer.text))
         item = speaking.answer.close_item()
         if item is not None:
             speaking.entries[-1].finish(item)
@@ -527,21 +536,51 @@ class Conversation:
             self._items.add(Entry(item))
 
     async def _say(self, speaking: _Speaking, text: str) -> None:
-        """Speaks the next part of the answer."""
+        """Speaks the next part of the answer, and writes all of it: what makes no sound is written where it stands."""
+        told = 0
+        async for clause in self._clauses(speaking, text):
+            end = end_of(clause.text, text, told)
+            self._utter(speaking, clause, text[told:end])
+            told = end
+        self._write(speaking, text[told:])
+        script = unread_script(text)
+        if script and not speaking.has_announced:
+            speaking.has_announced = True
+            await self._announce(
+                speaking,
+                f"There is something in {script}, which this voice cannot read. You see it in the chat.",
+            )
+
+    async def _announce(self, speaking: _Speaking, words: str) -> None:
+        """Says what is no part of the answer's text."""
+        async for clause in self._clauses(speaking, words):
+            self._utter(speaking, replace(clause, text="", words=()), "")
+
+    async def _clauses(self, speaking: _Speaking, text: str) -> AsyncGenerator[Clause]:
         pace = self._speed(speaking.params) * speaking.manner.pace
         clauses = self._speech.voice.stream(text, pace, self._settings.voice)
         while (clause := await self._workers.speak(partial(next, clauses, None))) is not None:
-            self._utter(speaking, clause)
+            yield clause
 
-    def _utter(self, speaking: _Speaking, clause: Clause) -> None:
-        """Takes a clause to the client, or only its words where the answer is written."""
+    def _utter(self, speaking: _Speaking, clause: Clause, text: str) -> None:
+        """Takes a clause to the client with the ``text`` that it speaks, or only the text where the answer is written."""
         self._open_message(speaking)
         answer = speaking.answer
         if answer.speaks and answer.place is not None:
             self._has_spoken = True
             speaking.entries[-1].add_clause(clause)
             self._transport.speak(answer.place, _louder(clause, speaking.manner.gain_db))
-        answer.add_text(f" {clause.text}" if answer.text else clause.text)
+        self._write(speaking, text)
+
+    def _write(self, speaking: _Speaking, text: str) -> None:
+        """Writes the next words of the answer, as they are but for white space at its ends."""
+        words = text.strip()
+        if not words:
+            speaking.space += text
+            return
+        start = text.index(words)
+        speaking.answer.add_text(f"{speaking.space}{text[:start]}{words}" if speaking.answer.text else words)
+        speaking.space = text[start + len(words) :]
 
     def _context(self, params: wire.ResponseParams) -> list[Entry]:
         """What the answer is an answer to: the conversation, or the items that the client gave for this one."""

@@ -94,8 +94,9 @@ def test_text_that_is_still_being_made_is_cut_where_it_can_be_spoken(
     deltas: list[str], parts: list[str]
 ) -> None:
     cutter = ClauseCutter()
-    found = [part for delta in deltas for part in cutter.push(delta)]
-    assert [*found, *filter(None, [cutter.flush()])] == parts
+    found = [*(part for delta in deltas for part in cutter.push(delta)), cutter.flush()]
+    assert "".join(found) == "".join(deltas)
+    assert [part.strip() for part in found if part.strip()] == parts
 
 
 def test_a_sentence_without_an_end_is_cut_all_the_same() -> None:

@@ -419,7 +419,7 @@ NAMES = [
     "Jean-Luc",
     "José María",
 ]
-NAMES += ["नेहा", "明"]
+NAMES += ["नेहा", "明", "Dr. Smith", "J. K. Rowling"]
 NAME_FORMS = [
     "My name is {}.",
     "Hi, I'm {}.",

@@ -9,6 +9,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.engine.speech.spoken import is_abbreviation
+
 DOUBT_SCORE: Final = -0.3
 """A text with this mean log-probability, or less, is in doubt."""
 
@@ -43,8 +45,16 @@ class Ears(Protocol):
 
 
 def sentences_of(text: str) -> list[str]:
-    """``text`` cut behind each full stop, question mark or exclamation mark that a space follows; at least one piece."""
-    return re.split(r"(?<=[.!?])\s+", text)
+    """``text`` cut behind each full stop, question mark or exclamation mark that a space follows, but not behind "Dr." and
+    the like; at least one piece."""
+    pieces: list[str] = []
+    for piece in re.split(r"(?<=[.!?])\s+", text):
+        last = pieces[-1].split()[-1] if pieces and pieces[-1].split() else ""
+        if last.endswith(".") and is_abbreviation(last[:-1]):
+            pieces[-1] += f" {piece}"
+        else:
+            pieces.append(piece)
+    return pieces
 
 
 def words_of(text: str) -> list[str]:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from kai.engine.speech.reading import (
+    HOLDS_SPACE,
+    emoji_names,
+    is_heard,
+    name_script,
+    script_of,
+    speak_token,
+)
 
 MAX_CHARS: Final = 220
 FIRST_MAX_CHARS: Final = 110
@@ -17,7 +25,24 @@ _MIN_FIRST_CHARS: Final = 10
 """A first clause of less, such as "Well," would be spoken before the voice has the next one."""
 
 _TITLES: Final = frozenset(
-    "Mr Mrs Ms Dr Prof St Mt Ft Gen Gov Sen Rep Capt Lt Col Sgt Rev Hon Jr Sr vs etc e.g i.e approx No".split()  # noqa: SIM905
+    """mr mrs ms mx dr prof st mt ft gen gov sen rep capt cpt lt col sgt maj adm rev hon messrs mme mlle fr sr. pres supt vs
+    e.g i.e approx ca cf incl excl viz z.b d.h""".split()  # noqa: SIM905
+)
+"""After these a sentence goes on, whatever follows."""
+_BEFORE_NUMBERS: Final = frozenset(
+    """no nos nr fig figs p pp vol vols ch sec art eq ref tel ext est jan feb mar apr jun jul aug sep sept oct nov dec max min
+    op ver v""".split()  # noqa: SIM905
+)
+"""After these a sentence goes on when a number follows."""
+_MAY_END: Final = frozenset(
+    """inc ltd co corp llc plc bros etc jr sr ph.d m.d b.a m.a b.c a.d u.s u.k u.s.a u.n e.u d.c a.m p.m al ave blvd rd dept
+    univ assn mon tue wed thu fri sat sun""".split()  # noqa: SIM905
+)
+"""After these a sentence ends when a word follows that seldom stands within one with a capital."""
+_STARTERS: Final = frozenset(
+    """the a an this that these those it he she we they you i there here what when where why how who which if but and so or
+    then now yes no please my your his her its our their in on at for as after before let not all some many one do does did
+    is are was were can could would should will may""".split()  # noqa: SIM905
 )
 _CONJUNCTIONS: Final = frozenset(
     ("and", "but", "or", "because", "which", "that", "so", "while", "when", "if", "although", "since")
@@ -25,28 +50,6 @@ _CONJUNCTIONS: Final = frozenset(
 _END: Final = re.compile(r"[.!?…]+[\"'”’)\]]*$")
 _CLAUSE_END: Final = re.compile(r"[,;:—–][\"'”’)\]]*$")
 _WIDE_END: Final = re.compile("([。！？；])")
-_URL: Final = re.compile(r"^(?:https?://|www\.)(?P<host>[^/\s?#:]+)\S*$", re.IGNORECASE)
-_LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_MARKUP: Final = re.compile(r"[*`_~#>|\\]+")
-_FILE_DOT: Final = re.compile(
-    r"\.(?=(?:env|py|toml|txt|md|json|js|html|css|pdf|wav|mp4|yaml|yml|csv|log)\b)", re.IGNORECASE
-)
-_LONG_DIGITS: Final = re.compile(r"\d{13,}")
-_LONG_WORD_CHARS: Final = 60
-_LONG_RUN: Final = re.compile(r"(\w)\1{4,}")
-_SAID_NAMES: Final = {"OPENAI": "OpenAI", "KEY": "key", "WebRTC": "web RTC", "JSON": "Jason"}
-_NAMES: Final = re.compile(rf"\b(?:{'|'.join(_SAID_NAMES)})\b")
-_KEPT_SYMBOLS: Final = frozenset("$£€%&+=@°/<>¢")
-_LETTERS_OF_OTHERS: Final = {
-    "ß": "ss",
-    "æ": "ae",
-    "œ": "oe",
-    "ø": "o",
-    "ł": "l",
-    "đ": "d",
-    "þ": "th",
-    "ð": "th",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,36 +77,9 @@ class Phrase:
 
 
 def speak_word(written: str) -> str:
-    """How one written word is to be said; empty for what has no sound: emoji, markup, scripts that the voice cannot read."""
-    address = _URL.match(written)
-    if address is not None:
-        tail = re.search(r"[,;.!?]+$", written)
-        host = address["host"].rstrip(",;.!?").removeprefix("www.")
-        return speak_word(" dot ".join(host.split("."))) + (tail.group() if tail else "")
-    if "://" in written:
-        return "a link"
-    text = re.sub(r"(?<=[^\W_])_+(?=[^\W_])", " ", written)
-    text = _FILE_DOT.sub(" dot ", _MARKUP.sub("", text)).strip()
-    text = _NAMES.sub(lambda match: _SAID_NAMES[match.group()], text)
-    text = "".join(_plain(char) for char in text)
-    text = _LONG_RUN.sub(r"\1\1\1", text) if not text[:1].isdigit() else text
-    text = _LONG_DIGITS.sub(lambda match: " ".join(match.group()[:_LONG_WORD_CHARS]), text)
-    if not any(char.isalnum() or char in _KEPT_SYMBOLS for char in text):
-        # Punctuation that stands alone keeps its pause; anything else is silent.
-        return "—" if text in {"-", "–", "—", "--"} else ""
-    return text[:_LONG_WORD_CHARS] if " " not in text else text
-
-
-def _plain(char: str) -> str:
-    """``char`` in letters that the voice can read, or nothing."""
-    if char.isascii():
-        return char if char.isprintable() else ""
-    if char in "’‘“”—–…°£€¢½¼¾":
-        return char
-    if char.lower() in _LETTERS_OF_OTHERS:
-        return _LETTERS_OF_OTHERS[char.lower()]
-    plain = unicodedata.normalize("NFKD", char)
-    return "".join(part for part in plain if part.isascii() and part.isprintable())
+    """How one written word is to be said by itself; empty for what has no sound: emoji, markup, scripts that the voice cannot
+    read. `phrases` names those within a sentence."""
+    return speak_token(written)
 
 
 def phrases(
@@ -118,21 +94,61 @@ def phrases(
     None is longer than ``max_growth`` times the one before it: a slow voice makes it while that one sounds.
     """
     limit = first_max_chars
-    for sentence in _sentences(text):
-        rest = sentence
+    for sentence in sentences(text):
+        rest = _read(sentence)
         while rest:
             count = _cut(rest, limit)
             part, rest = rest[:count], rest[count:]
             # A text that ends in a comma is the first part of one that is still being made.
             is_end = not rest and not _CLAUSE_END.search(part[-1].written)
             phrase = Phrase(words=tuple(part), is_sentence_end=is_end)
-            if any(char.isalnum() or char in _KEPT_SYMBOLS for char in phrase.spoken):
+            if is_heard(phrase.spoken):
                 limit = max(first_max_chars, int(min(max_chars, max_growth * len(phrase.spoken))))
                 yield phrase
 
 
+def unread_script(text: str) -> str:
+    """The name of the writing of a sentence in ``text`` that `phrases` leaves out since the voice cannot read it; empty where
+    it reads all of them."""
+    left_out = (sentence for sentence in sentences(text) if not _read(sentence))
+    return next(filter(None, (script_of(" ".join(sentence)) for sentence in left_out)), "")
+
+
+def end_of(spoken: str, text: str, start: int) -> int:
+    """Where in ``text``, from ``start`` on, the words that were ``spoken`` end: white space may differ."""
+    for token in spoken.split():
+        found = text.find(token, start)
+        if found >= 0:
+            start = found + len(token)
+    return start
+
+
+def _read(written: Sequence[str]) -> list[Word]:
+    """The words of a sentence with their sound; none where most of them are in letters that the voice cannot read."""
+    before = ["", *written]
+    spoken = [speak_token(token, before[place]) for place, token in enumerate(written)]
+    unread = [not said and script_of(token) != "" for token, said in zip(written, spoken, strict=True)]
+    heard = [is_heard(said) for said in spoken]
+    if not any(heard) or sum(unread) > sum(heard):
+        return []
+    last = max(place for place, is_said in enumerate(heard) if is_said)
+    for place, token in enumerate(written):
+        if unread[place] and not (place and unread[place - 1]):
+            run = next((n for n in range(place, len(written)) if not unread[n]), len(written))
+            marks = re.search(r"[,;.!?]+$", written[run - 1])
+            spoken[place] = name_script(" ".join(written[place:run]), run - place) + (
+                marks[0] if marks else ""
+            )
+        elif not spoken[place] and any(heard[:place]) and place < last and not unread[place]:
+            spoken[place] = emoji_names(token)
+    return [Word(token, said) for token, said in zip(written, spoken, strict=True)]
+
+
 class ClauseCutter:
-    """Text that is still being made, cut into parts that can be spoken: the first early, the others by sentences."""
+    """Text that is still being made, cut into parts that can be spoken: the first early, the others by sentences.
+
+    Put together, the parts are the text, character by character.
+    """
 
     def __init__(self) -> None:
         self._rest = ""
@@ -143,61 +159,119 @@ class ClauseCutter:
         self._rest += delta
         found: list[str] = []
         while (end := self._next_end()) is not None:
-            part, self._rest = self._rest[:end].strip(), self._rest[end:].lstrip(" ")
-            if part:
-                found.append(part)
-                self._is_first = False
+            part, self._rest = self._rest[:end], self._rest[end:]
+            found.append(part)
+            self._is_first = self._is_first and not part.strip()
         return found
 
     def flush(self) -> str:
         """What is left, when no more will come."""
-        part, self._rest = self._rest.strip(), ""
+        part, self._rest = self._rest, ""
         return part
 
     def _next_end(self) -> int | None:
-        for gap in re.finditer(r"\s+", self._rest):
-            before = self._rest[: gap.start()].split()
+        masked = _mask(self._rest)
+        for gap in re.finditer(r"\s+", masked):
+            words = masked[: gap.start()].split()
+            following = masked[gap.end() :]
+            if not words or not following or _is_open(self._rest[: gap.start()]):
+                continue
             if "\n" in gap.group():
                 return gap.end()
-            following = self._rest[gap.end() : gap.end() + 1]
-            if not before or not following:
-                continue
             length = gap.start()
-            if _ends_sentence(before[-1], following):
+            # What comes next decides whether "No." is a word or a number's sign, so it must be whole.
+            next_word = re.match(r"\S+(?=\s)", following)
+            if _may_end(words[-1]) and next_word is None and not _is_plain_end(words[-1]):
+                continue
+            next_token = (next_word or re.match(r"\S+", following) or gap)[0]
+            if _ends_sentence(words[-1], next_token, is_first=len(words) == 1):
                 return gap.end()
-            if self._is_first and length >= _MIN_FIRST_CHARS and _CLAUSE_END.search(before[-1]):
+            if self._is_first and length >= _MIN_FIRST_CHARS and _CLAUSE_END.search(words[-1]):
                 return gap.end()
             if length >= (FIRST_MAX_CHARS if self._is_first else MAX_CHARS):
                 return gap.end()
         return None
 
 
-def _sentences(text: str) -> Iterator[list[Word]]:
-    text = _LINK.sub(r"\1", _WIDE_END.sub(r"\1 ", text))
-    for line in re.split(r"[\r\n\v\f\u2028\u2029]+", text):
-        sentence: list[Word] = []
-        written_words = line.split()
-        for position, written in enumerate(written_words):
-            sentence.append(Word(written, speak_word(written)))
-            following = written_words[position + 1] if position + 1 < len(written_words) else ""
-            if following and _ends_sentence(written, following):
+def _is_open(text: str) -> bool:
+    """Whether ``text`` ends within code that is still being written."""
+    return text.count("```") % 2 == 1 or text.count("~~~") % 2 == 1
+
+
+_HOLD: Final = str.maketrans({" ": "\ue000", "\n": "\ue001", "\t": "\ue002", "\r": "\ue003"})
+_FREE: Final = {hold: chr(space) for space, hold in _HOLD.items()}
+_FREED: Final = str.maketrans({str(hold): space for hold, space in _FREE.items()})
+
+
+def _mask(text: str) -> str:
+    """``text``, as long as it was, in which what is one token holds no white space any more."""
+    for construct in HOLDS_SPACE:
+        text = construct.sub(lambda match: match[0].translate(_HOLD), text)
+    return text
+
+
+def sentences(text: str) -> Iterator[list[str]]:
+    """``text`` cut into sentences, and these into tokens as they are written. Nothing but white space is lost.
+
+    A sentence ends behind its mark, a line or a block of code; not behind "Dr.", "No. 5" or "5 p.m. on Friday".
+    """
+    for line in re.split(r"[\r\n\v\f\x85\u2028\u2029]+", _mask(text)):
+        sentence: list[str] = []
+        tokens = [token for part in _WIDE_END.sub(r"\1 ", line).split(" ") for token in part.split()]
+        for position, token in enumerate(tokens):
+            sentence.append(token.translate(_FREED))
+            following = tokens[position + 1] if position + 1 < len(tokens) else ""
+            if following and (
+                _ends_sentence(token, following, is_first=len(sentence) == 1) or following.startswith("```")
+            ):
                 yield sentence
                 sentence = []
         if sentence:
             yield sentence
 
 
-def _ends_sentence(written: str, following: str) -> bool:
-    """Whether a sentence ends with the word ``written``: not after a title, an initial, or before a small letter."""
+def _is_plain_end(written: str) -> bool:
+    """Whether a sentence ends with this word, whatever follows."""
+    return not _may_end(written) or written.rstrip("\"'”’)]")[-1] in "!?…。！？"
+
+
+def _may_end(written: str) -> bool:
+    """Whether the word is an abbreviation, or may be one, so that its stop may not be a sentence's."""
+    stem = written.rstrip("\"'”’)]").removesuffix(".").lstrip("(\"“'‘[").lower()
+    return written.rstrip("\"'”’)]").endswith(".") and (
+        stem in _TITLES or stem in _BEFORE_NUMBERS or stem in _MAY_END or len(stem) == 1
+    )
+
+
+def _ends_sentence(written: str, following: str, *, is_first: bool = False) -> bool:
+    """Whether a sentence ends with the word ``written``, which ``is_first`` of it: not behind an abbreviation, an initial, or
+    before a small letter.
+
+    pysbd was tried: it loses characters that it uses as its own marks, and cuts "approx. 5 km" and "5 p.m. Eastern time".
+    """
     if written[-1] in "。！？":
         return True
-    if not _END.search(written) or following[0].islower():
+    if not _END.search(written) or following.lstrip("\"“'‘([")[:1].islower():
         return False
     bare = written.rstrip("\"'”’)]")
     if not bare.endswith(".") or bare.endswith(".."):
         return True
     stem = bare[:-1].lstrip("(\"“'‘[")
-    return stem not in _TITLES and not (len(stem) == 1 and stem.isupper() and stem != "I")
+    name = stem.lower()
+    if is_abbreviation(stem):
+        return False
+    if name in _BEFORE_NUMBERS and stem not in ("May", "Mar"):
+        return not following[0].isdigit()
+    if name in _MAY_END:
+        return re.sub(r"\W", "", following).lower() in _STARTERS
+    if name.isdigit():
+        return not (is_first and len(name) < 3)  # "1. Boil the water." is an item of a list
+    return True
+
+
+def is_abbreviation(stem: str) -> bool:
+    """Whether a word with a full stop behind ``stem`` is a title, an initial, or another word that ends no sentence."""
+    return stem.lower() in _TITLES or (len(stem) == 1 and stem.isupper() and stem != "I")
 
 
 def _cut(words: list[Word], max_chars: int) -> int:
