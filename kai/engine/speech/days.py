@@ -246,10 +246,10 @@ def say_time(now: datetime) -> str:
 _TELL: Final = r"(?:(?:tell|give) me |say |do you (?:happen to )?know |i (?:want|need|would like|'d like) to know |and |so )*"
 _NOW: Final = r"(?: (?:now|right now|just now|currently|at the moment|today|there|exactly|here|over there))*"
 _CLOCK: Final = (
-    r"(?:what(?:'s|s| is)? (?:the )?(?:current |local |exact )?time(?: is it| it is| is| do (?:you|we) have| have "
-    r"(?:you|we) "
-    r"got)?|(?:the )?(?:current |local |exact )?time|(?:do you have|have you got) the time|what hour is it|"
-    r"how late (?:is it|it is)|what does the clock say|what time does your clock (?:say|show))"
+    r"(?:what(?:'s|s| is) the (?:current |local |exact )?time(?: is it)?|what(?: the)? (?:current |local |exact )?time"
+    r"(?: is it| it is| is| do (?:you|we) have| have (?:you|we) got)|(?:the )?(?:current |local |exact )?time|"
+    r"(?:do you have|have you got) the time|what hour is it|how late (?:is it|it is)|what does the clock say|"
+    r"what time does your clock (?:say|show))"
 )
 _ASKS_TIME: Final = re.compile(rf"{_TELL}{_CLOCK}{_NOW}(?: (?:over )?(?:in|at|for|of) (?P<place>.+?))?{_NOW}")
 _PLACE_TIME: Final = re.compile(
@@ -278,7 +278,7 @@ _ASKS_DAY: Final = re.compile(
     r"(?: (?:fall|falls|falling|be|on|land|this time))*"
 )
 _ASKS_WHEN: Final = re.compile(
-    rf"{_TELL}(?:when (?:is |was |will |does |'s )?(?:be )?(?P<day>.+?)(?: be| fall| start)?|"
+    rf"{_TELL}(?:when(?:'s| is| was| will| does)? (?:be )?(?P<day>.+?)(?: be| fall| start)?|"
     r"what(?:'s| is| was) (?P<word>tomorrow|yesterday)(?:'s date|'s day)?)"
 )
 _HOW_LONG: Final = re.compile(

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from kai.engine.speech import skills, weights
 from kai.engine.speech.days import MONTHS, WEEKDAYS, say_time
+from kai.engine.speech.orders import is_courtesy
 from kai.engine.speech.persona import Persona, read_persona
 from kai.engine.speech.recognition import sentences_of
 from kai.engine.speech.sessions import make_session, run_session
@@ -49,13 +50,17 @@ _OWN_INTENTS: Final = frozenset(
     languages my_name eyes greeting thanks goodbye""".split()  # noqa: SIM905
 )
 """What the small mind answers better than a language model could: it knows what it is, and it has the clock."""
+_ABOUT_KAI: Final = frozenset(
+    "identity is_human maker other_assistants which_model help controls key privacy where languages".split()  # noqa: SIM905
+)
 _OF_A_ROLE: Final = frozenset(("help", "where"))
 """What somebody with a part to play answers in that part."""
+_COURTESIES: Final = frozenset(("greeting", "thanks", "goodbye"))
 _CLOCK_INTENTS: Final = frozenset(("time", "date"))
 _SURE_SCORE: Final = 0.7
 _FILLERS: Final = frozenset(
-    """a an the please kai hey hi hello so well and but ok okay um uh can could would will you tell me do know is are it that
-    this i my your to of in on at for now just then actually really right exactly here there say what's""".split()  # noqa: SIM905
+    """a an the please kai hey hi hello so well and but ok okay um uh can could would will tell me do know is are it that
+    this to of in on at for now just then actually really right exactly here there say what's sir""".split()  # noqa: SIM905
 )
 """Words that do not turn a sentence's meaning."""
 _SMALL_TALK: Final = frozenset(
@@ -145,13 +150,20 @@ class Mind:
         self._intents = intents
         self._vectors = vectors
         self._owners = tuple(name for name, intent in intents.items() for _ in intent.examples)
-        self._exact = {
-            _plain(example): name for name, intent in intents.items() for example in intent.examples
+        examples = [_plain(example) for intent in intents.values() for example in intent.examples]
+        self._exact = {example: place for place, example in enumerate(examples)}
+        words = tuple(set(example.split()) for example in examples)
+        of_intent = {
+            name: set[str]().union(
+                *(each for each, owner in zip(words, self._owners, strict=True) if owner == name)
+            )
+            for name in intents
         }
-        self._known_words = {
-            name: _FILLERS | {word for example in intent.examples for word in _plain(example).split()}
-            for name, intent in intents.items()
-        }
+        # Who asks what Kai is may mix the words of the examples; elsewhere "am I" and "are you" are two questions.
+        self._known_words = tuple(
+            _FILLERS | (of_intent[owner] if owner in _ABOUT_KAI else each)
+            for each, owner in zip(words, self._owners, strict=True)
+        )
 
     @classmethod
     def load(cls) -> Mind:
@@ -184,27 +196,44 @@ class Mind:
         heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "").strip()[:_MAX_CHARS]
         said = [turn.text for turn in turns if turn.role == "assistant" and turn.text.strip()]
         if not _plain(heard):
-            return Reply("I did not catch that. Please say it again.", "unheard", 1.0)
+            return Reply("I did not catch that. Please say it again.", "unheard", 1.0, is_sure=True)
         earlier = [turn.text for turn in turns if turn.role == "user"][:-1]
         if (done := skills.do(heard, earlier, now, persona.name)) is not None:
             return Reply(done.text, done.skill, 1.0, done.effects, is_sure=done.is_whole)
         intent, score = self.understand(heard)
-        if intent in _CLOCK_INTENTS and not self._is_sure(heard, intent, score, persona):
+        if intent in _CLOCK_INTENTS and not self._is_sure(heard, intent, persona):
             # "What time is my flight?" is near to "what time is it", and wants another answer.
             intent = UNKNOWN
         if intent == UNKNOWN and not is_question(heard):
             remarks = self._intents[intent].remarks
             return Reply(remarks[len(said) % len(remarks)], intent, score)
-        is_sure = self._is_sure(heard, intent, score, persona)
+        is_sure = self._is_sure(heard, intent, persona)
         return Reply(self._answer(intent, turns, said, persona, now), intent, score, is_sure=is_sure)
 
-    def _is_sure(self, heard: str, intent: str, score: float, persona: Persona) -> bool:
-        """Whether all words of ``heard`` belong to that intent, which is one of Kai's own: "What time is my flight?" has a
-        word too many to ask for the clock."""
-        if intent not in _OWN_INTENTS or score < _SURE_SCORE or (persona.role and intent in _OF_A_ROLE):
+    def _is_sure(self, heard: str, intent: str, persona: Persona) -> bool:
+        """Whether each sentence of ``heard`` is a courtesy or near to an example of that intent, one of Kai's own, and has no
+        word that the example has not: "What time is my flight?" has a word too many to ask for the clock."""
+        if intent not in _OWN_INTENTS or (persona.role and intent in _OF_A_ROLE):
             return False
-        words = {word for part in _parts(heard, persona.name) for word in _plain(part).split()}
-        return words - set(_plain(persona.name).split()) <= self._known_words[intent]
+        names = set(_plain(persona.name).split())
+        for part in _parts(heard, persona.name):
+            words = set(_plain(part).split()) - names
+            if intent in _COURTESIES and is_courtesy(part):
+                continue
+            if not any(
+                self._owners[place] in {intent, *_COURTESIES} and words <= self._known_words[place]
+                for place in self._near(part)
+            ):
+                return False
+        return True
+
+    def _near(self, sentence: str) -> list[int]:
+        """The examples that ``sentence`` is as near to as it takes to be sure."""
+        exact = self._exact.get(_plain(sentence))
+        if exact is not None or self._encoder is None:
+            return [] if exact is None else [exact]
+        likeness = self._vectors @ self._encoder.encode(sentence.lower())
+        return np.flatnonzero(likeness >= _SURE_SCORE).tolist()
 
     @property
     def encoder(self) -> Encoder | None:
@@ -239,7 +268,7 @@ class Mind:
     def _classify(self, sentence: str) -> tuple[str, float]:
         exact = self._exact.get(_plain(sentence))
         if exact is not None:
-            return exact, 1.0
+            return self._owners[exact], 1.0
         if self._encoder is None:
             return UNKNOWN, 0.0
         likeness = self._vectors @ self._encoder.encode(sentence.lower())
@@ -272,7 +301,7 @@ def is_question(heard: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\w' ]", "", re.sub(r"[\s-]+", " ", text)).strip().lower()
+    return re.sub(r"[^\w' ]", "", re.sub(r"[\s-]+", " ", text.replace("’", "'"))).strip().lower()
 
 
 def _parts(heard: str, name: str = "") -> list[str]:

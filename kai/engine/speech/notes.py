@@ -30,13 +30,17 @@ _VERB: Final = re.compile(
     r"should|take|eat|drink|prefer|said|gave|told|bought|'s|'m|'ve|'ll)\b|'s\b|'m\b|'ve\b|'ll\b|\b\w{3,}(?:s|ed)\b)",
     re.IGNORECASE,
 )
+_TELLS_OF_IT: Final = re.compile(
+    r"^(?:remember|don't forget|do not forget) to\b.*\b(?:is|are|was|says?|said)\b", re.IGNORECASE
+)
+"""A saying about remembering, not an order."""
 _NO_FACT: Final = re.compile(
     r"(?:when|how|why|where|if|the (?:day|days|time|times|first|last|old|good))\b", re.IGNORECASE
 )
 _FORGET: Final = re.compile(
     r"(?:please )?(?:forget|delete|remove|clear|erase|scratch)(?: about)? (?:"
-    r"(?P<all>(?:all |all of |everything|every )(?:(?:the|my|of|those|these|them|it|notes?|i (?:told|said to) you|"
-    r"that i (?:told|said to) you)"
+    r"(?P<all>(?:all |all of |everything(?: |$)|every )(?:(?:the|my|of|those|these|them|it|notes?|i (?:told|said to) you|"
+    r"that i (?:told|said to|asked) you|i asked you|to remember)"
     r"(?: |$))*|(?:my|the|those|these) notes)|"
     r"(?P<last>that|this|it|that note|the note|that one|the last (?:note|one|thing)|what i (?:just )?(?:said|told "
     r"you))(?: again)?|"
@@ -101,6 +105,8 @@ def _noted(sentence: str) -> str | None:
     if match is None:
         return None
     fact = match["any"] or match["fact"]
+    if match["any"] and _TELLS_OF_IT.search(plain):
+        return None
     if match["fact"]:
         # "Remember the day we met" calls something to mind, and so does "remember that old song".
         is_bare = not match["that"] and not re.match(r"note|keep|bear", plain, re.IGNORECASE)

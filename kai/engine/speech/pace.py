@@ -59,7 +59,8 @@ _SOFTER: Final = _manner_words(
 )
 _NORMAL: Final = re.compile(
     rf"(?:{_TALK} )?(?:normally|as (?:you did )?before|like before|the way you did before)(?: again)?|"
-    rf"(?:(?:go|switch|return) )?back to normal|(?:{_TALK} )?(?:at |in |with |use )?(?:a |your |the )?"
+    rf"(?:(?:go|switch|return) )?back to (?:your |the )?(?:normal|usual)(?: speed| pace| voice| volume)?|"
+    rf"(?:{_TALK} )?(?:at |in |with |use )?(?:a |your |the )?"
     r"(?:normal|usual|original|default) (?:speed|pace|voice|volume|loudness)(?: again)?|reset your (?:speed|pace|"
     r"voice|volume)"
 )

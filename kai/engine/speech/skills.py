@@ -120,7 +120,7 @@ def _do_one(sentence: str, said_before: Sequence[str], now: datetime) -> Done | 
     before = next((line for line in reversed(said_before) if not is_follow_up(line)), "")
     earlier = next(iter(requests_of(before)), "")
     return (
-        answer_timer(plain, now)
+        answer_timer(sentence, now)
         or answer_length(plain, said_before, now)
         or answer_manner(plain)
         or convert(plain)

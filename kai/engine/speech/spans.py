@@ -31,6 +31,16 @@ _CLOCK: Final = re.compile(
     r"(?P<hour>\d{1,2})(?:[:. ](?P<minute>\d\d))?(?: o'?clock)?(?: ?(?P<half>a\.?m\.?|p\.?m\.?|in the morning|in the "
     r"afternoon|in the evening|at night))?"
 )
+_DAY_PART: Final = re.compile(
+    r"(?:^| )(?P<word>tomorrow|today|tonight|this)(?: (?P<part>morning|afternoon|evening|night))?(?: at)?(?= |$)"
+)
+_HALVES: Final = {
+    "morning": " in the morning",
+    "afternoon": " in the afternoon",
+    "evening": " in the evening",
+    "night": " at night",
+    "tonight": " in the evening",
+}
 _PAST: Final = re.compile(
     r"(?P<part>half|a quarter|quarter|\d{1,2}(?: minutes?)?) (?P<side>past|after|to|before) (?P<rest>.+)"
 )
@@ -42,6 +52,7 @@ def plain_words(text: str) -> str:
         text = re.sub(rf"(?<=\d) ?{sign}", f" {written}", text).replace(sign, written)
     text = re.sub(r"[‘’]", "'", text)
     text = re.sub(r"(?<=\d)[-–](?=[a-z])|(?<=[a-z])[-–](?=\w)", " ", text, flags=re.IGNORECASE)
+    text = re.sub(r"(?:(?<=\s)|^)[-−](?=\d)", "minus ", text)
     text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
     return re.sub(r"\s+", " ", with_digits(text).lower()).strip(" .!?,;:")
 
@@ -150,12 +161,17 @@ def next_clock(text: str, now: datetime) -> datetime | None:
 
     Of "at six" without morning or evening it is the six o'clock that comes first.
     """
-    minutes = _minutes_of(plain_words(text))
+    plain = plain_words(text)
+    day = _DAY_PART.search(plain)
+    half = "" if day is None else _HALVES.get(day["part"] or day["word"], "")
+    rest = plain if day is None else f"{plain[: day.start()]}{half}{plain[day.end() :]}".strip()
+    minutes = _minutes_of(rest)
     if not minutes:
         return None
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    due = [midnight + timedelta(days=day, minutes=minute) for day in (0, 1) for minute in minutes]
-    return min(moment for moment in due if moment > now)
+    days = (1,) if day is not None and day["word"] == "tomorrow" else (0, 1) if day is None else (0,)
+    due = [midnight + timedelta(days=later, minutes=minute) for later in days for minute in minutes]
+    return min((moment for moment in due if moment > now), default=None)
 
 
 def _minutes_of(text: str) -> tuple[int, ...]:

@@ -68,7 +68,7 @@ _NO_SUMS: Final = frozenset(("24/7", "9/11", "50/50"))
 
 def with_digits(text: str) -> str:
     """``text`` with its spoken numbers as digits: "count to twenty one" becomes "count to 21", "three point five" "3.5"."""
-    words = text.replace("-", " ").split()
+    words = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", text).split()
     said: list[str] = []
     position = 0
     while position < len(words):

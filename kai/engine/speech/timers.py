@@ -20,8 +20,9 @@ _SET: Final = (
 _SPECIFIC: Final = r"(?:(?:a|an|the|another|1|1 more|new|my|me|quick|short|little|long)(?: |$))*"
 _SET_TIMER: Final = re.compile(
     rf"(?:{_SET} )?{_SPECIFIC}(?:(?P<span>(?:\d|half|quarter|couple).*?|hour|minute|half hour) )?(?:long )?"
-    rf"(?:(?P<label>(?!second|minute|hour)[a-z]+) )?{_KIND}(?: (?:to go off|going))?"
-    r"(?:,? (?:(?:for|of|in|to|at|on|with|that (?:lasts|runs)|lasting|from now) )?(?P<rest>.+))?"
+    rf"(?:(?P<label>(?!second|minute|hour)[a-z]+) )?"
+    rf"(?P<kind>{_KIND})(?: (?:to go off|going|on))?"
+    r"(?:,? (?:(?P<link>for|of|in|to|at|on|with|that (?:lasts|runs)|lasting|from now) )?(?P<rest>.+))?"
 )
 _SET_ONE: Final = re.compile(
     rf"(?:set|start|make)(?: me)? (?:{_SPECIFIC}|1 |it )(?:1 )?(?:for|to|of) (?P<rest>.+)"
@@ -48,7 +49,8 @@ _CANCEL: Final = re.compile(
     rf"i set|"
     r"you set|that (?:is|are) running|at once))?|"
     rf"(?:turn|switch|shut) (?:the|my|that|all)(?: of)?(?: my| the)? {_KIND}s? off|no more {_KIND}s|"
-    rf"i (?:don't|do not) need (?:the|that|my) {_KIND} any ?more|never mind the {_KIND}"
+    rf"cancel (?:everything|all of them)|i (?:don't|do not) need (?:the|that|my) {_KIND} any ?more|never mind the "
+    rf"{_KIND}"
 )
 _HALVES: Final = re.compile(r" (?:to|for|about|that|called|named|so that i) ")
 _CLOCKWISE: Final = re.compile(r"(?P<first>\d{1,2}):(?P<second>\d\d)(?: minutes)?")
@@ -58,7 +60,9 @@ _SOME: Final = re.compile(
 )
 
 
-def answer_timer(plain: str, now: datetime) -> Done | None:
+def answer_timer(sentence: str, now: datetime) -> Done | None:
+    """What is done for the order ``sentence`` about timers; None if it is anything else."""
+    plain = plain_words(sentence)
     if _CANCEL.fullmatch(plain):
         return Done("Okay, no timer is running any more.", "timer", (CancelTimers(),))
     wish = _timer_wish(plain)
@@ -72,7 +76,13 @@ def answer_timer(plain: str, now: datetime) -> Done | None:
         return Done(f"Do you mean {short}, or {long}?", "timer")
     if not when or _SOME.fullmatch(when):
         return Done(_ASKS_LENGTH, "timer")
-    return _set_timer(when, about, now)
+    return _set_timer(when.removeprefix("at "), _as_written(about, sentence), now)
+
+
+def _as_written(about: str, sentence: str) -> str:
+    """The topic with its capitals."""
+    start = sentence.lower().find(about)
+    return sentence[start : start + len(about)] if start >= 0 else about
 
 
 def _timer_wish(plain: str) -> tuple[str, str] | None:
@@ -92,6 +102,9 @@ def _timer_wish(plain: str) -> tuple[str, str] | None:
             return None if rest and is_about is None else (_with_article(span), rest or label)
         if span:
             return None
+        is_clock = set_timer["kind"].startswith("alarm") or set_timer["link"] == "at"
+        if is_clock and _CLOCKWISE.fullmatch(rest):
+            return f"at {rest}", label
         if not rest:
             return ("", label) if plain.split()[0] not in ("timer", "alarm", "reminder") else None
         return _split_wish(rest, label)
@@ -133,7 +146,7 @@ def _split_wish(rest: str, label: str) -> tuple[str, str] | None:
             return rest[: link.start()], rest[link.end() :]
     ending = re.fullmatch(r"(?P<about>(?:(?!\b(?:second|minute|hour)).)+?) (?:in|for|at) (?P<when>.+)", rest)
     if ending is not None and _is_moment(ending["when"]):
-        return ending["when"], ending["about"].removeprefix("to ").removeprefix("for ")
+        return ending["when"], re.sub(r"^(?:to|for|called|named) ", "", ending["about"])
     return None
 
 

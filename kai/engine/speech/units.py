@@ -91,11 +91,11 @@ def _converted(amount: Fraction, source: str, target: str) -> Done:
         value = given * size / target_size
     exact = f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
     is_exact = abs(float(exact.replace(",", "")) - value) < 1e-9 * max(1.0, abs(value))
-    return Done(
-        f"{_one(given, source_name)} {'are' if amount != 1 else 'is'} {'' if is_exact else 'about '}"
-        f"{_one(float(exact.replace(',', '')), target_name, exact)}.",
-        "units",
+    told = _one(float(exact.replace(",", "")), target_name, exact)
+    said = (
+        f"{_one(given, source_name)} {'are' if amount != 1 else 'is'} {'' if is_exact else 'about '}{told}."
     )
+    return Done(said[0].upper() + said[1:], "units")
 
 
 def _one(amount: float, name: str, written: str | None = None) -> str:
@@ -103,4 +103,4 @@ def _one(amount: float, name: str, written: str | None = None) -> str:
     if name.startswith("degrees"):
         singular = name.replace("degrees", "degree")
     said = (written or f"{amount:.4g}").replace("-", "minus ")
-    return f"{said[0].upper()}{said[1:]} {singular if abs(amount) == 1 else name}"
+    return f"{said} {singular if abs(amount) == 1 else name}"
