@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,14 +61,14 @@ class BeepingVoice:
     def stream(self, text: str, speed: float = 1.0, voice_id: str = "") -> Iterator[Clause]:
         del speed
         self.asked.append(voice_id)
-        for sentence in text.replace("?", ".").split("."):
+        for sentence in re.findall(r"[^.?]+[.?]*", text):
             words = sentence.split()
             if not words:
                 continue
             t = np.arange(len(words) * WORD_SAMPLES) / 24_000
             spans = [(word, i * WORD_SAMPLES, (i + 1) * WORD_SAMPLES) for i, word in enumerate(words)]
             yield Clause(
-                text=f"{sentence.strip()}.",
+                text=sentence.strip(),
                 pcm=(8_000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16),
                 phonemes=tuple(PhonemeSpan("a", start, end) for _, start, end in spans),
                 visemes=tuple(VisemeSpan("aa", start, end) for _, start, end in spans),
