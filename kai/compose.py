@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-import httpx
 from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
@@ -27,6 +26,7 @@ from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
+from kai.compat import http
 from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
 from kai.core.state import Look
@@ -418,7 +418,7 @@ def _check_avatar(settings: Settings) -> Finding:
 
     def list_avatars() -> list[tuple[str, str, bool]]:
         found: list[tuple[str, str, bool]] = []
-        with httpx.Client(timeout=services.CALL_S) as client:
+        with http.client(base, timeout=services.CALL_S) as client:
             for path, sent in (("/v1/avatars", headers), ("/v1/avatars/public", {})):
                 reply = client.get(f"{base}{path}", params={"page": 1, "page_size": 100}, headers=sent)
                 data = wire.open_envelope(reply.status_code, reply.content)

@@ -5,10 +5,16 @@ Offline and cloud differ by key and URL alone. Secrets are ``SecretStr``: they s
 
 from __future__ import annotations
 
+import io
+import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -16,11 +22,19 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from kai.compat.text_files import read_text_file
 from kai.errors import ConfigError
 
 
@@ -48,8 +62,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="KAI_",
-        env_file=".env",
-        env_file_encoding="utf-8",
         frozen=True,
         extra="ignore",
         populate_by_name=True,
@@ -75,13 +87,13 @@ class Settings(BaseSettings):
     liveavatar_encoding: Literal["H264", "VP8"] = "H264"
     liveavatar_sandbox: bool = False
     """Free sessions of a minute, with one avatar of HeyGen's."""
-    liveavatar_minutes: float = Field(default=20.0, gt=0)
+    liveavatar_minutes: float = Field(default=20.0, gt=0, le=24 * 60, allow_inf_nan=False)
     """After so long the local face takes over, until the avatar is asked for again."""
     face_quality: Literal["standard", "high"] = "standard"
     """The rendered face: 512x512 or 1280x720. High costs about twice as much of a core."""
     state_dir: Path | None = None
     """Where Kai notes its running paid sessions; empty means the user's state folder."""
-    ice_servers: tuple[IceServer, ...] = ()
+    ice_servers: Annotated[tuple[IceServer, ...], NoDecode] = ()
     """STUN and TURN servers for remote use, as JSON. On this computer none is needed and none is asked."""
     history: bool = True
     """Whether past talks may be kept on this computer (words and times; sound only where somebody pressed Record); the page
@@ -95,29 +107,36 @@ class Settings(BaseSettings):
     test_marks: bool = False
     """Stamp pictures and sound with test marks, for measuring."""
 
-    @field_validator(
-        "openai_api_key",
-        "liveavatar_api_key",
-        "openai_base_url",
-        "mind_base_url",
-        "mind_model",
-        "mind_api_key",
-        "documents",
-        "data_dir",
-        "password_hash",
-        mode="before",
-    )
+    @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_absent(cls, value: object) -> object:
-        return value.strip() or None if isinstance(value, str) else value
+    def _cleaned(cls, value: object, info: ValidationInfo) -> object:
+        """What a person typed or pasted, without what is harmless; empty is absent. Raises `ValueError` in words."""
+        name = info.field_name or ""
+        if not isinstance(value, str | SecretStr):
+            return value
+        text = checked(name, value.get_secret_value() if isinstance(value, SecretStr) else value)
+        if not text:
+            return cls.model_fields[name].get_default(call_default_factory=True)
+        if name not in _JSON:
+            return _as_choice(text, cls.model_fields[name].annotation)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError("is not valid JSON") from None
 
     @model_validator(mode="after")
     def _whole_mind(self) -> Self:
         if (self.mind_base_url is None) != (self.mind_model is None):
             raise ValueError("KAI_MIND_BASE_URL and KAI_MIND_MODEL belong together: set both, or none")
-        if self.mind_base_url is not None and not self.mind_base_url.startswith(("http://", "https://")):
-            raise ValueError("KAI_MIND_BASE_URL begins with http:// or https://")
         return self
+
+    @field_validator("documents", "state_dir")
+    @classmethod
+    def _at_home(cls, value: Path | None) -> Path | None:
+        try:
+            return None if value is None else value.expanduser()
+        except RuntimeError:  # there is no home
+            raise ValueError("begins with ~, but this account has no home folder") from None
 
     @field_validator("documents")
     @classmethod
@@ -144,7 +163,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # The environment wins over .env, and both over Streamlit's secrets, which come in as ``init``.
-        return env_settings, dotenv_settings, init_settings
+        return env_settings, _DotEnv(settings_cls, env_file=".env"), init_settings
 
     @classmethod
     def load(cls, secrets: Mapping[str, Any] | None = None) -> Settings:
@@ -154,9 +173,9 @@ class Settings(BaseSettings):
         try:
             return cls(**{_field_name(name): value for name, value in known.items()})
         except ValidationError as exc:
-            wrong = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in exc.errors())
+            wrong = "; ".join(_told(error["loc"], error["msg"]) for error in exc.errors())
             raise ConfigError(
-                f"A setting is wrong ({wrong}). Correct it in the environment or in .env."
+                f"A setting is wrong. {wrong}. Correct it in the environment or in .env."
             ) from None
 
     @property
@@ -168,6 +187,96 @@ class Settings(BaseSettings):
     def has_cloud_brain(self) -> bool:
         """Whether OpenAI Realtime is the brain; else the local engine is."""
         return self.openai_api_key is not None
+
+
+class _DotEnv(DotEnvSettingsSource):
+    """``.env``, in whatever encoding a person's editor wrote it. Raises ``ConfigError`` of one that cannot be read."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        values = dotenv_values(stream=io.StringIO(read_text_file(file_path)))
+        return {name.lower(): value for name, value in values.items()}
+
+
+_KEYS = frozenset({"openai_api_key", "mind_api_key", "liveavatar_api_key"})
+_URLS = frozenset({"openai_base_url", "mind_base_url", "liveavatar_url"})
+_PLAIN = _KEYS | _URLS | {"openai_model", "liveavatar_avatar_id", "password_hash"}
+"""What goes into addresses and headers: plain characters, and no space among them."""
+_JSON = frozenset({"ice_servers"})
+_EXAMPLES = {
+    "openai_base_url": "https://api.openai.com/v1",
+    "mind_base_url": "http://127.0.0.1:11434/v1",
+    "liveavatar_url": "https://api.liveavatar.com",
+}
+_QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2039\u203a"
+_PLACEHOLDER = re.compile(
+    r"(sk-)?(your|my|the|insert|paste|enter|put|add|replace|change|example|dummy)[-_ ].*"
+    r"|.*(your|my)[-_]?(api|secret|openai|heygen|liveavatar)?[-_]?(key|token)([-_]?here)?"
+    r"|.*(key|token)[-_]here|changeme|placeholder|todo|[<{\[].*[>}\]]|\$\w+|\${.*}|%\w+%|(sk-)?[x*.\u2026]{3,}|sk-.*(\.{3}|\u2026|x{6,}|\*{3,})",
+    re.IGNORECASE,
+)
+
+
+def checked(name: str, text: str) -> str:
+    """A setting's text without spaces and straight quotation marks round it. Raises ``ValueError``, which never quotes it."""
+    text = text.strip().removeprefix("\ufeff").strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    kept = "\n\r\t" if name in _JSON else ""
+    if any(_is_invisible(sign) for sign in text if sign not in kept):
+        raise ValueError("has a line break or an invisible character in it: copy it again, or type it")
+    if name not in _PLAIN:
+        return text
+    if any(sign in _QUOTES for sign in text):
+        raise ValueError("has a text program's quotation marks in it: leave them out")
+    if not text.isascii():
+        raise ValueError(
+            "has a character in it that only looks like a plain one: copy it again from where it was made"
+        )
+    if name in _KEYS and text.lower().startswith(("bearer", "authorization", "x-api-key")):
+        raise ValueError("is the key alone, without words such as Bearer before it")
+    if name in _KEYS and text.lower().startswith(("http://", "https://")):
+        raise ValueError("is an address, where a key is wanted")
+    if name in _KEYS and _PLACEHOLDER.fullmatch(text):
+        raise ValueError("is still the example's text: put your own key there, or leave it empty")
+    if any(sign.isspace() for sign in text):
+        raise ValueError("has a space in it: copy it again")
+    if name in _KEYS and "=" in text and text.partition("=")[0].isupper():
+        raise ValueError("has the setting's own name in it: leave that out")
+    if name in _URLS and text:
+        _check_url(text, _EXAMPLES[name])
+    return text
+
+
+def _check_url(text: str, example: str) -> None:
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or "\\" in text:
+        raise ValueError(f"is a whole address with http:// or https:// before it, such as {example}")
+
+
+def _is_invisible(sign: str) -> bool:
+    """Line breaks and other controls, zero-width signs, halves of characters, and what has no meaning."""
+    return unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def _as_choice(text: str, annotation: Any) -> str:
+    """One of the words that a setting may have, however it is written."""
+    choices: tuple[Any, ...] = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return next((choice for choice in choices if str(choice).lower() == text.lower()), text)
+
+
+def _told(where: tuple[int | str, ...], message: str) -> str:
+    """What is wrong with a setting, by the name that a person knows it by."""
+    names = [str(part) for part in where]
+    if names and names[0] in Settings.model_fields:
+        alias = Settings.model_fields[names[0]].validation_alias
+        names[0] = alias if isinstance(alias, str) else f"KAI_{names[0].upper()}"
+        if isinstance(alias, AliasChoices):
+            names[0] = str(alias.choices[0])
+    return f"{'.'.join(names)} {message.removeprefix('Value error, ')}".strip().rstrip(".")
 
 
 def _is_ours(name: str) -> bool:

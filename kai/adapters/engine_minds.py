@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 
 from kai.adapters.engine_process import EngineAddress
-from kai.errors import BrainError
+from kai.compat import http
+from kai.compat.text_files import read_text_file
+from kai.errors import BrainError, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +48,9 @@ def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
             log.warning("not all documents were read", extra={"documents": len(found)})
             break
         try:
-            found.append((path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8")))
-        except (UnicodeDecodeError, OSError):
-            log.warning("a document could not be read")
+            found.append((path.relative_to(folder).as_posix(), read_text_file(path)))
+        except ConfigError as exc:
+            log.warning("a document could not be read: %s", exc.message)
     return tuple(found)
 
 
@@ -71,8 +73,7 @@ async def give_mind(address: EngineAddress, mind: Mind) -> str:
     }
     headers = {"Authorization": f"Bearer {address.key}"}
     try:
-        # The engine is on this computer: no proxy has a part in it.
-        async with httpx.AsyncClient(timeout=PUT_S, trust_env=False) as client:
+        async with http.async_client(url, timeout=PUT_S) as client:
             answer = await client.put(url, json=body, headers=headers)
     except httpx.HTTPError as exc:
         raise BrainError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kai.compat import http
 from kai.core.state import StandIn
 from kai.errors import EngineError
 
@@ -80,8 +81,7 @@ async def _get(address: EngineAddress, path: str, *, timeout_s: float) -> bytes:
     url = f"{address.realtime_url.removesuffix('/v1')}{path}"
     headers = {"Authorization": f"Bearer {address.key}"}
     try:
-        # The engine is on this computer: no proxy has a part in it.
-        async with httpx.AsyncClient(timeout=timeout_s, trust_env=False) as client:
+        async with http.async_client(url, timeout=timeout_s) as client:
             answer = await client.get(url, headers=headers)
     except httpx.HTTPError as exc:
         raise EngineError(

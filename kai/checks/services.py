@@ -10,7 +10,8 @@ from typing import cast
 import httpx
 
 from kai.checks.run import Finding, Level
-from kai.errors import KaiError
+from kai.compat import http
+from kai.errors import ConfigError, KaiError
 
 CALL_S = 5.0
 FAR_MS = 400.0
@@ -69,14 +70,18 @@ class Provider:
 
 def check_provider(provider: Provider, client: httpx.Client | None = None) -> Finding:
     """Whether the key is good, what was asked for is there, and how far away the provider is."""
-    own = client or httpx.Client(timeout=CALL_S)
+    try:
+        own = client or http.client(provider.url, timeout=CALL_S)
+    except ConfigError:
+        return Finding(provider.name, Level.RED, "proxy")
     begun_s = time.monotonic()
     try:
         reply = own.get(provider.url, headers=dict(provider.headers))
     except httpx.TimeoutException:
         return Finding(provider.name, Level.RED, "slow")
     except httpx.TransportError:
-        return Finding(provider.name, Level.RED, "unreachable")
+        behind = "proxy" if http.advice_on_proxy(provider.url) else "unreachable"
+        return Finding(provider.name, Level.RED, behind)
     except httpx.InvalidURL:
         return Finding(provider.name, Level.RED, "address")
     finally:

@@ -6,7 +6,8 @@ import re
 from pathlib import Path, PurePath
 from typing import Final
 
-from kai.errors import KaiError
+from kai.compat.text_files import decode_text
+from kai.errors import ConfigError, KaiError
 from kai.records.files import write_private
 
 SUFFIXES: Final = (".md", ".markdown", ".txt")
@@ -41,11 +42,9 @@ class Documents:
         if len(content) > MAX_FILE_BYTES:
             raise DocumentError("That file is larger than 1 MB. Split it, please.", code="too-large")
         try:
-            content.decode("utf-8")
-        except UnicodeDecodeError:
-            raise DocumentError(
-                "That file is not UTF-8 text. Save it as UTF-8, please.", code="not-text"
-            ) from None
+            content = decode_text(content, "That file").encode()
+        except ConfigError as exc:
+            raise DocumentError(exc.message, code="not-text") from exc
         names = self.names()
         if kept not in names and len(names) >= MAX_FILES:
             raise DocumentError(f"Kai keeps {MAX_FILES} files at most. Remove one first.", code="too-many")

@@ -13,9 +13,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from kai.compat.text_files import decode_text
 from kai.core.config import FaceStyle
 from kai.core.state import Look
-from kai.errors import KaiError
+from kai.errors import ConfigError, KaiError
 from kai.records.files import set_aside, write_private
 
 MAX_PRESETS: Final = 50
@@ -133,7 +134,9 @@ def read_preset(content: bytes) -> Preset:
     if len(content) > PRESET_LIMIT_BYTES:
         raise PresetError("That file is too large for a preset.", code="too-large")
     try:
-        preset = Preset.model_validate_json(content)
+        preset = Preset.model_validate_json(decode_text(content, "That file"))
+    except ConfigError as exc:
+        raise PresetError(exc.message) from exc
     except ValidationError as exc:
         raise PresetError("That is not a preset of Kai's.") from exc
     return preset_of(preset.name, preset.to_look())

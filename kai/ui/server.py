@@ -6,9 +6,12 @@ import asyncio
 import gc
 import importlib
 import logging
+import re
 import secrets
+import tomllib
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
@@ -16,7 +19,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config as st_config
 
+from kai.compat.text_files import read_text_file
 from kai.errors import ConfigError, KaiError
 from kai.settings import Settings
 from kai.ui import address, door, host, texts
@@ -50,7 +55,26 @@ _is_ending: Callable[[], bool] = lambda: False  # noqa: E731
 
 def settings() -> Settings:
     """Kai's settings, from the environment, ``.env`` and Streamlit's secrets file where there is one."""
-    return Settings.load(st.secrets.to_dict() if st.secrets.load_if_toml_exists() else {})
+    return Settings.load(_secrets())
+
+
+def _secrets() -> dict[str, Any]:
+    """What stands in Streamlit's secrets files. Raises ``ConfigError`` of one that cannot be read.
+
+    Streamlit itself reads UTF-8 alone, and takes a file that it cannot read for one that is not there.
+    """
+    found: dict[str, Any] = {}
+    for path in map(Path, st_config.get_option("secrets.files")):
+        if path.is_file():
+            try:
+                found |= tomllib.loads(read_text_file(path))
+            except tomllib.TOMLDecodeError as exc:
+                where = re.search(r"\(at (.*)\)", str(exc))
+                place = f" ({where.group(1)})" if where else ""
+                raise ConfigError(f"{path.name} is not valid TOML{place}. Correct it, please.") from None
+        elif path.is_dir() and st.secrets.load_if_toml_exists():
+            found |= st.secrets.to_dict()
+    return found
 
 
 def lock_door() -> None:

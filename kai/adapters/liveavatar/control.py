@@ -15,7 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
 
 from kai.adapters.liveavatar.troubles import trouble
-from kai.errors import FaceError, ProtocolError
+from kai.compat import http
+from kai.errors import ConfigError, FaceError, ProtocolError
 from kai.ports import Pcm
 from kai.wire import liveavatar as wire
 
@@ -181,7 +182,7 @@ class ControlSocket:
             except ssl.SSLError:
                 self._lose("avatar-tls")
                 return
-            except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as exc:
+            except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConfigError) as exc:
                 log.info("avatar's control cannot be dialled", extra={"kind": type(exc).__name__})
             tries = 0 if came_up else tries + 1
             self._ready.clear()
@@ -204,6 +205,7 @@ class ControlSocket:
                 close_timeout=CLOSE_S,
                 open_timeout=DIAL_S,
                 logger=_SOCKET_LOG,
+                proxy=http.websocket_proxy(url),
             ) as socket,
         ):
             dialling.reschedule(None)

@@ -26,8 +26,9 @@ import httpx
 import numpy as np
 
 from kai.adapters.liveavatar.rest import Account, LiveAvatarApi
+from kai.compat import http
 from kai.core.config import AvatarConfig
-from kai.errors import FaceError, ProtocolError
+from kai.errors import ConfigError, FaceError, ProtocolError
 from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
@@ -225,13 +226,12 @@ class Gallery:
         return self._folder / f"{name}{KEPT_SUFFIX}"
 
     def _download(self, url: str) -> bytes | None:
-        is_local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         data = bytearray()
         until_s = time.monotonic() + PICTURE_S
         try:
             with (
-                httpx.Client(timeout=PICTURE_S / 2, trust_env=not is_local) as http,
-                http.stream("GET", url) as reply,
+                http.client(url, timeout=PICTURE_S / 2) as client,
+                client.stream("GET", url) as reply,
             ):
                 reply.raise_for_status()
                 for part in reply.iter_bytes():
@@ -239,7 +239,7 @@ class Gallery:
                     if len(data) > MOST_PICTURE_BYTES or time.monotonic() > until_s:
                         raise ProtocolError("A preview is too large or too slow.", code="bad-preview")
             return smaller(bytes(data))
-        except (httpx.HTTPError, ProtocolError) as exc:
+        except (httpx.HTTPError, ProtocolError, ConfigError) as exc:
             log.info("an avatar's preview cannot be had", extra={"kind": type(exc).__name__})
             return None
 

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 import httpx
 
 from kai.adapters.liveavatar.troubles import explain, trouble
-from kai.errors import FaceError, ProtocolError
+from kai.compat import http
+from kai.errors import ConfigError, FaceError, ProtocolError
 from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,8 @@ class LiveAvatarApi:
 
     def __init__(self, account: Account) -> None:
         self._key = {"X-API-KEY": account.api_key}
-        # Our own server on this computer is never behind a proxy.
-        is_local = httpx.URL(account.base_url).host in ("127.0.0.1", "localhost", "::1")
-        self._http = httpx.AsyncClient(base_url=account.base_url, timeout=CALL_S, trust_env=not is_local)
+        self._base_url = account.base_url
+        self._http: httpx.AsyncClient | None = None
 
     async def mint(self, request: wire.TokenRequest) -> wire.TokenGrant:
         """A session's id and token; nothing is billed yet."""
@@ -100,7 +100,8 @@ class LiveAvatarApi:
             raise trouble("avatar-server") from exc
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
     async def _pages(self, cls: type[T], path: str, headers: Mapping[str, str]) -> tuple[T, ...]:
         entries: list[T] = []
@@ -125,12 +126,16 @@ class LiveAvatarApi:
         within_s: float = CALL_S,
     ) -> object:
         try:
-            reply = await self._http.request(method, path, headers=dict(headers), json=body, timeout=within_s)
+            reply = await self._client().request(
+                method, path, headers=dict(headers), json=body, timeout=within_s
+            )
         except httpx.TransportError as exc:
             log.info(
                 "LiveAvatar call failed", extra={"path": path.partition("?")[0], "kind": type(exc).__name__}
             )
             is_tls = isinstance(exc.__cause__, ssl.SSLError) or "CERTIFICATE" in str(exc)
+            if not is_tls and (advice := http.advice_on_proxy(self._base_url)):
+                raise FaceError(f"LiveAvatar cannot be reached. {advice}", code="avatar-unreachable") from exc
             raise trouble("avatar-tls" if is_tls else "avatar-unreachable") from exc
         try:
             return wire.open_envelope(reply.status_code, reply.content, reply.headers.get("retry-after"))
@@ -142,6 +147,14 @@ class LiveAvatarApi:
             raise explain(exc) from exc
         except ProtocolError as exc:
             raise trouble("avatar-server") from exc
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._http is None:
+            try:
+                self._http = http.async_client(self._base_url, timeout=CALL_S, base_url=self._base_url)
+            except ConfigError as exc:
+                raise FaceError(exc.message, code="avatar-unreachable", is_retryable=False) from exc
+        return self._http
 
 
 def _read(cls: type[T], data: object) -> T:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import socket
 import sys
 import threading
@@ -18,6 +17,7 @@ import numpy as np
 
 from kai.adapters.liveavatar.room_messages import HEAD_BYTES, Head, Kind, decode
 from kai.adapters.liveavatar.troubles import trouble
+from kai.compat.child import child_environment
 from kai.errors import FaceError
 from kai.ports import Picture
 
@@ -139,7 +139,7 @@ class _Visit:
                 str(theirs.fileno()),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env=child_environment({"OMP_NUM_THREADS": "1"}, goes_online=True),
             )
         except OSError as exc:
             ours.close()

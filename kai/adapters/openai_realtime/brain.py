@@ -19,6 +19,7 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kai.adapters.openai_realtime import faults
+from kai.adapters.openai_realtime.client import client_of
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.talk import CALL_S, CLOSE_S, CONNECT_S, RealtimeTalk
@@ -76,7 +77,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         except TimeoutError as exc:
             raise faults.TIMEOUT.error() from exc
         except openai.OpenAIError as exc:
-            raise faults.explain(exc) from exc
+            raise faults.explain(exc, self._endpoint.base_url) from exc
         await self._wait_for_ice()
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -86,9 +87,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
 
     async def _call(self) -> None:
         endpoint = self._endpoint
-        self._client = openai.AsyncOpenAI(
-            api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0, timeout=CALL_S
-        )
+        self._client = client_of(endpoint)
         connection = rtc.peer_connection(host_addresses=endpoint.host_addresses)
         self._connection = connection
         sender = connection.addTrack(self._mic)

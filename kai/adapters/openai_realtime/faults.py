@@ -17,6 +17,7 @@ from typing import Final
 import openai
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from kai.compat import http
 from kai.core.reducer import LONGEST_RETRY_AFTER_S
 from kai.errors import BrainError
 from kai.wire.retry_after import parse_retry_after
@@ -159,8 +160,8 @@ def fault_of_status(status: int, code: str | None) -> Fault:
             return SERVER_ERROR
 
 
-def explain(exc: openai.OpenAIError | InvalidHandshake | OSError) -> BrainError:
-    """What went wrong while opening a call, in a person's words."""
+def explain(exc: openai.OpenAIError | InvalidHandshake | OSError, base_url: str | None = None) -> BrainError:
+    """What went wrong while opening a call to ``base_url``, OpenAI's by default, in a person's words."""
     match exc:
         case openai.APIStatusError():
             return fault_of_status(exc.status_code, exc.code).error_after(_wait_s(exc.response.headers))
@@ -170,9 +171,17 @@ def explain(exc: openai.OpenAIError | InvalidHandshake | OSError) -> BrainError:
             fault = fault_of_status(exc.response.status_code, _code_in(exc.response.body))
             return fault.error_after(_wait_s(exc.response.headers))
         case openai.APIConnectionError() | InvalidHandshake() | OSError():
-            return UNREACHABLE.error()
+            return _unreachable(base_url or http.OPENAI_URL)
         case _:
             return SERVER_ERROR.error()
+
+
+def _unreachable(url: str) -> BrainError:
+    advice = http.advice_on_proxy(url)
+    if not advice:
+        return UNREACHABLE.error()
+    what = UNREACHABLE.message.partition(". ")[0]
+    return BrainError(f"{what}. {advice}", code=UNREACHABLE.code, is_retryable=True)
 
 
 def _wait_s(headers: Mapping[str, str]) -> float:

@@ -7,9 +7,9 @@ from typing import Any, cast
 import openai
 
 from kai.adapters.openai_realtime import faults
+from kai.adapters.openai_realtime.client import client_of
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
-from kai.adapters.openai_realtime.talk import CALL_S
 from kai.core.state import Look
 from kai.wire import realtime as wire
 
@@ -28,7 +28,7 @@ async def open_call(endpoint: Endpoint, look: Look, offer: str) -> tuple[str, st
                 extra_headers=endpoint.headers,
             )
         except openai.OpenAIError as exc:
-            raise faults.explain(exc) from exc
+            raise faults.explain(exc, endpoint.base_url) from exc
         return answer.response.headers.get("location", "").rsplit("/", 1)[-1], answer.text
 
 
@@ -40,12 +40,10 @@ async def hang_up(endpoint: Endpoint, call_id: str) -> None:
         except openai.NotFoundError:
             return
         except openai.OpenAIError as exc:
-            raise faults.explain(exc) from exc
+            raise faults.explain(exc, endpoint.base_url) from exc
 
 
 def _client(endpoint: Endpoint) -> openai.AsyncOpenAI:
     if not endpoint.api_key:
         raise faults.NO_KEY.error()
-    return openai.AsyncOpenAI(
-        api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0, timeout=CALL_S
-    )
+    return client_of(endpoint)

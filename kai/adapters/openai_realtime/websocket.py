@@ -19,6 +19,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from kai.adapters.openai_realtime import faults
+from kai.adapters.openai_realtime.client import client_of, socket_proxy
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.talk import CALL_S, CONNECT_S, RealtimeTalk, as_message, new_event_id
@@ -78,9 +79,8 @@ class OpenAISocketBrain(RealtimeTalk):
 
     async def _connect(self) -> None:
         endpoint = self._endpoint
-        self._client = openai.AsyncOpenAI(
-            api_key=endpoint.api_key, base_url=endpoint.base_url, max_retries=0, timeout=CALL_S
-        )
+        self._client = client_of(endpoint)
+        proxy = socket_proxy(endpoint)
         try:
             async with asyncio.timeout(CALL_S):
                 self._connection = await self._client.realtime.connect(
@@ -88,11 +88,11 @@ class OpenAISocketBrain(RealtimeTalk):
                     extra_headers=endpoint.headers,
                     # After our last read the answer to a close may stand behind unread sound for ever.
                     websocket_connection_options=cast(
-                        "Any", {"close_timeout": 1.0, "logger": _HANDSHAKE_LOG}
+                        "Any", {"close_timeout": 1.0, "logger": _HANDSHAKE_LOG, **proxy}
                     ),
                 ).enter()
         except (openai.OpenAIError, InvalidHandshake, OSError) as exc:
-            raise faults.explain(exc) from exc
+            raise faults.explain(exc, endpoint.base_url) from exc
         self._spawn(self._receive(self._connection), "receive events")
         self._spawn(self._pump(self._connection), "send events")
         # The model stands in the address and cannot be updated, not even to itself.
