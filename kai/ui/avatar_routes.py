@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kai.errors import FaceError
-from kai.ui import host, texts
+from kai.ui import address, host, texts
 from kai.ui.host import COOKIE_NAME
 from kai.ui.routes import Refused, check_host, read_json
 
@@ -101,7 +101,7 @@ async def _gallery(_request: Request, _browser_id: str, _desk: Desk) -> dict[str
                 "name": a.name,
                 "is_own": a.is_own,
                 "is_1080p": a.is_1080p,
-                "preview_url": f"/api/avatar/previews/{a.id}.jpg" if a.has_preview else None,
+                "preview_url": address.at(f"/api/avatar/previews/{a.id}.jpg") if a.has_preview else None,
             }
             for a in shelf.avatars
         ],

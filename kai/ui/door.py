@@ -24,6 +24,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kai.ui import texts
+from kai.ui.address import at, base_path
 from kai.ui.password import is_password
 
 COOKIE_NAME: Final = "kai_door"
@@ -168,7 +169,7 @@ class DoorKeeper:
                 await send({"type": "websocket.close", "code": 1008})
             return
         request = Request(scope, receive)
-        if request.url.path == LOGIN_PATH:
+        if request.url.path in (LOGIN_PATH, at(LOGIN_PATH)):
             await (await _login(door, request, is_known=is_known))(scope, receive, send)
         elif is_known:
             await self._app(scope, receive, send)
@@ -181,7 +182,7 @@ class DoorKeeper:
 
 async def _login(door: Door, request: Request, *, is_known: bool) -> Response:
     if request.method != "POST":
-        return RedirectResponse("/", 303) if is_known else _page(door, request)
+        return RedirectResponse(at("/"), 303) if is_known else _page(door, request)
     if not _is_own_form(request):
         return _page(door, request, texts.ERROR_ORIGIN, 403)
     body = bytearray()
@@ -198,11 +199,12 @@ async def _login(door: Door, request: Request, *, is_known: bool) -> Response:
     token = await door.try_password(address, told)
     if token is None:
         return _page(door, request, texts.DOOR_WRONG, 401)
-    answer = RedirectResponse("/", 303, headers=_HEADERS)
+    answer = RedirectResponse(at("/"), 303, headers=_HEADERS)
     answer.set_cookie(
         COOKIE_NAME,
         token,
         max_age=int(OPEN_S),
+        path=base_path() or "/",
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -262,7 +264,7 @@ def _form(words: str) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1><p>{lead}</p>
-<form method="post" action="{LOGIN_PATH}"><label for="password">{label}</label>
+<form method="post" action="{at(LOGIN_PATH)}"><label for="password">{label}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus
  aria-describedby="words"><button type="submit">{button}</button>
 <p id="words" role="status">{html.escape(words)}</p></form></main></body></html>

@@ -13,7 +13,7 @@ from kai.records.exports import as_json, as_markdown, as_webvtt
 from kai.records.memory import Memory
 from kai.records.turn_log import Summary, TurnLog
 from kai.records.turns import TalkRecord, Turn
-from kai.ui import bridge, host, replay, texts
+from kai.ui import address, bridge, host, replay, texts
 
 PAGE_OF_TALKS: Final = 12
 """So many talks stand in the list before one asks for more."""
@@ -97,7 +97,7 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
 
 def _draw_empty() -> None:
     st.html(
-        f'<div class="kai-empty"><img src="/api/pictures/kai.jpg" alt="">'
+        f'<div class="kai-empty"><img src="{address.at("/api/pictures/kai.jpg")}" alt="">'
         f"<h2>{html.escape(texts.HISTORY_EMPTY_TITLE)}</h2><p>{html.escape(texts.HISTORY_EMPTY)}</p></div>"
     )
 

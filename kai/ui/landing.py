@@ -7,7 +7,7 @@ import html
 import streamlit as st
 
 from kai.core.state import Phase, Role, SessionState
-from kai.ui import bridge, host, texts
+from kai.ui import address, bridge, host, texts
 from kai.ui.host import Talk
 from kai.ui.view import elapsed_s
 
@@ -24,8 +24,9 @@ def draw(talk: Talk, state: SessionState) -> None:
 
 def _draw_picture(character: str, size: str = "") -> None:
     name = html.escape(texts.CHARACTER_NAMES.get(character, texts.KAI))
+    picture = address.at(f"/api/pictures/{html.escape(character)}.jpg")
     st.html(
-        f'<div class="kai-still {size}"><img src="/api/pictures/{html.escape(character)}.jpg" alt="{name}"></div>',
+        f'<div class="kai-still {size}"><img src="{picture}" alt="{name}"></div>',
     )
 
 

@@ -26,12 +26,12 @@ _PRIVATE = {"Cache-Control": "private, no-store"}
 def sound_url(stretch: Stretch) -> str:
     """Where the page gets the sound of that part of a talk. Its length is in it, since browsers keep what they know of an
     address."""
-    return f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.ogg?{stretch.lasts_ms}"
+    return address.at(f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.ogg?{stretch.lasts_ms}")
 
 
 def captions_url(stretch: Stretch) -> str:
     """Where the page gets the captions that go with it."""
-    return f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.vtt?{stretch.lasts_ms}"
+    return address.at(f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.vtt?{stretch.lasts_ms}")
 
 
 async def sound(request: Request) -> Response:

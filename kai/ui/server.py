@@ -18,6 +18,7 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config as st_config
 
@@ -182,7 +183,12 @@ def is_ending() -> bool:
 
 def routes() -> list[Any]:
     """Kai's own routes."""
-    return [*page_routes(is_ending), *avatar_routes(), *call_routes(), *recording_routes(), *voice_routes()]
+    own = [*page_routes(is_ending), *avatar_routes(), *call_routes(), *recording_routes(), *voice_routes()]
+    if not address.base_path():
+        return own
+    # A reverse proxy may pass the path below which we are on to us, or take it off.
+    below = [Route(address.at(route.path), route.endpoint, methods=route.methods) for route in own]
+    return [*own, *below]
 
 
 class BrowserCookie:
@@ -202,7 +208,7 @@ class BrowserCookie:
                 value = secrets.token_urlsafe(24)
                 MutableHeaders(scope=message).append(
                     "set-cookie",
-                    f"{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000"
+                    f"{COOKIE_NAME}={value}; Path={address.base_path() or '/'}; HttpOnly; SameSite=Strict; Max-Age=31536000"
                     + ("; Secure" if is_secure else ""),
                 )
             await send(message)

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from kai.core.state import SessionState
-from kai.ui import bridge, host, texts
+from kai.ui import address, bridge, host, texts
 from kai.ui.host import Talk
 from kai.ui.view import TEXT_LIMIT_CHARS, structure
 
@@ -70,6 +70,7 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
             key=f"desk-{talk.id.replace('_', '.')}",
             data={
                 "talkId": talk.id,
+                "base": address.base_path(),
                 "structure": structure(state),
                 "isOnStage": is_on_stage,
                 "hasAvatars": host.has_avatars(),

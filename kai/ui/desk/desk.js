@@ -39,7 +39,7 @@ class Desk {
     this.root = root;
     this.data = data;
     this.words = data.words;
-    this.base = `/api/talks/${encodeURIComponent(data.talkId)}`;
+    this.base = `${data.base}/api/talks/${encodeURIComponent(data.talkId)}`;
     this.view = null;
     this.lines = [];
     this.isFirstList = true;
@@ -73,7 +73,7 @@ class Desk {
     this.onHide = () => {
       if (!this.data.hasAvatars) return;
       const left = new Blob([JSON.stringify({ talk_id: this.data.talkId })], { type: "application/json" });
-      navigator.sendBeacon("/api/avatar/stop", left);
+      navigator.sendBeacon(`${this.data.base}/api/avatar/stop`, left);
     };
     window.addEventListener("pagehide", this.onHide);
     this.onPointer = () => this.showBar();
@@ -373,7 +373,7 @@ class Desk {
     this.drawLight(view.isRecording);
     this.drawBanner();
     this.drawCaption();
-    const still = `/api/pictures/${encodeURIComponent(view.character)}.jpg`;
+    const still = `${this.data.base}/api/pictures/${encodeURIComponent(view.character)}.jpg`;
     if (this.$(".still").getAttribute("src") !== still) this.$(".still").src = still;
     if (view.isMuted || !view.isActive) this.drawLevel(0);
     if (view.isActive && view.hasMedia && !view.isBrowserUp) {

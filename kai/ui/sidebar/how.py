@@ -10,7 +10,7 @@ import streamlit as st
 
 from kai.core.state import Look
 from kai.errors import KaiError
-from kai.ui import bridge, host, texts
+from kai.ui import address, bridge, host, texts
 from kai.ui.sidebar.panel import Panel, explain, group
 
 MIN_SPEED: Final = 0.5
@@ -55,10 +55,11 @@ def _draw_local(voice_id: str, name: str, speed: float) -> None:
     known = {voice.id: voice for voice in host.voices()}
     if voice_id in known:
         label = html.escape(texts.LISTEN_TO.format(voice=name))
+        source = address.at(f"/api/voices/{voice_id}/preview?speed={speed:g}")
         st.html(
             f'<audio class="kai-preview" controls controlslist="nodownload noplaybackrate" preload="none" '
             f'aria-label="{label}" title="{label}" '
-            f'src="/api/voices/{voice_id}/preview?speed={speed:g}"></audio>'
+            f'src="{source}"></audio>'
         )
     missing = [voice.name for voice in known.values() if not voice.is_installed]
     if missing:

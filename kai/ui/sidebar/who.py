@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from kai.ui import bridge, host, texts
+from kai.ui import address, bridge, host, texts
 from kai.ui.host import Talk
 from kai.ui.sidebar import style
 from kai.ui.sidebar.panel import Panel, explain, group
@@ -38,7 +38,7 @@ def draw(panel: Panel) -> None:
 def _draw_characters(panel: Panel) -> None:
     chosen = panel.look.character
     faces = "".join(
-        f'<img src="/api/pictures/{name}.jpg" alt="" data-is-chosen="{str(name == chosen).lower()}">'
+        f'<img src="{address.at(f"/api/pictures/{name}.jpg")}" alt="" data-is-chosen="{str(name == chosen).lower()}">'
         for name in texts.CHARACTER_NAMES
     )
     st.html(f'<div class="kai-faces" aria-hidden="true">{faces}</div>')
@@ -89,7 +89,7 @@ def _draw_avatar(panel: Panel) -> None:
 def _picture(avatar: object) -> str:
     has_preview, avatar_id = bool(getattr(avatar, "has_preview", False)), str(getattr(avatar, "id", ""))
     source = f"/api/avatar/previews/{html.escape(avatar_id)}.jpg" if has_preview else "/api/pictures/kai.jpg"
-    return f'<img src="{source}" alt="" loading="lazy">'
+    return f'<img src="{address.at(source)}" alt="" loading="lazy">'
 
 
 @st.dialog(texts.AVATAR_CHOOSE, width="large")
