@@ -133,7 +133,18 @@ def test_a_conversation_without_a_user_turn_is_no_error(mind: Mind, turns: Seque
 
 
 @pytest.mark.parametrize(
-    "heard", ["word " * 5_000, "\x00\x01", "你好吗", "a" * 10_000, "{name} {time}", "'; DROP TABLE"]
+    "heard",
+    [
+        "word " * 5_000,
+        "\x00\x01",
+        "你好吗",
+        "a" * 10_000,
+        "{name} {time}",
+        "'; DROP TABLE",
+        "ok so well please " * 50 + "go",
+        "a and b and c and " * 50,
+        "set a timer for " * 60,
+    ],
 )
 def test_odd_words_are_answered(mind: Mind, heard: str) -> None:
     assert ask(mind, heard).text

@@ -9,6 +9,9 @@ from typing import Final, TypeAlias
 
 from kai.engine.speech.recognition import sentences_of
 
+MAX_ORDER_CHARS: Final = 300
+"""Nobody gives an order in a longer sentence."""
+_MAX_COURTESY_WORDS: Final = 8
 LINES_KNOWN: Final = 512
 """Lines of talks whose sentences are kept, so that a talk is not read anew for each answer."""
 
@@ -83,7 +86,9 @@ def without_courtesy(sentence: str, name: str = "") -> str:
 
 def is_courtesy(sentence: str) -> bool:
     """Whether ``sentence`` greets, thanks or calls, and says nothing else."""
-    return _ONLY_COURTESY.fullmatch(re.sub(r"[.!?,]+", "", sentence).strip()) is not None
+    plain = re.sub(r"[.!?,]+", "", sentence).strip()
+    # The courtesies overlap, so that a long row of them could be read in endlessly many ways.
+    return len(plain.split()) <= _MAX_COURTESY_WORDS and _ONLY_COURTESY.fullmatch(plain) is not None
 
 
 @lru_cache(maxsize=16)

@@ -35,7 +35,9 @@ _STAGE: Final = re.compile(rf"\*{_STAGE_WORDS}\*|\({_STAGE_WORDS}\)|\[{_STAGE_WO
 _FENCE: Final = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
 _TAG: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>", re.DOTALL)
 _LINK: Final = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
-_PHONE: Final = re.compile(r"(?<![\w.])(?:\+\d|0\d)[\d ()/-]{4,18}\d(?![\w.]*\d)")
+_PHONE: Final = re.compile(
+    r"(?<![\w.])(?:(?:\+\d|0\d)[\d ()/-]{4,18}\d(?![\w.]*\d)|\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4})(?!\d)"
+)
 _FORMULA: Final = re.compile(r"\\\(.+?\\\)|\\\[.+?\\\]|\\[a-zA-Z]+(?:\{[^{}\n]*\})+", re.DOTALL)
 HOLDS_SPACE: Final = (_FENCE, _TAG, _LINK, _STAGE, _FORMULA, _PHONE)
 """What is one token though it may hold spaces."""
@@ -120,7 +122,8 @@ _ALONE: Final = frozenset(_UNITS) - {"t", "K", "N", "J", "V", "W", "hr", "L", "p
 _SPECIAL: Final = {
     "c#": "C sharp", "f#": "F sharp", "g#": "G sharp", "d#": "D sharp", "a#": "A sharp", "j#": "J sharp",
     "c++": "C plus plus",
-    "g++": "G plus plus", "notepad++": "Notepad plus plus", "24/7": "twenty-four seven", "and/or": "and or",
+    "g++": "G plus plus", "notepad++": "Notepad plus plus", "24/7": "twenty-four seven", "50/50": "fifty-fifty",
+    "and/or": "and or",
     "he/she": "he or she", "she/he": "she or he",
     "his/her": "his or her", "him/her": "him or her", "s/he": "she or he", "w/o": "without", "w/": "with",
     "n/a": "not applicable", ".net": "dot net", "tcp/ip": "TCP IP", "i/o": "I O",
@@ -178,7 +181,8 @@ _DOTTED: Final = re.compile(r"(?P<v>[vV])?(?P<numbers>\d+(?:\.\d+)+)")
 _NUMBER: Final = r"\d+(?:[.,]\d+)*"
 _SIGNED: Final = re.compile(rf"(?P<sign>[-−–+±~≈<>≤≥]|[<>]=)(?P<rest>[$€£¥]?{_NUMBER}.*)", re.DOTALL)
 _SIGNS: Final = {
-    "-": "minus", "−": "minus", "–": "minus", "+": "plus", "±": "plus or minus", "~": "about", "≈": "about", "<": "less than",
+    "-": "minus", "−": "minus", "–": "minus", "+": "plus", "±": "plus or minus", "~": "about", "≈": "about",
+    "<": "less than",
     ">": "more than", "≤": "at most", "≥": "at least", "<=": "at most", ">=": "at least",
 }  # fmt: skip
 _RANGE: Final = re.compile(rf"(?P<first>[$€£]?{_NUMBER})[-–—](?P<last>[$€£]?{_NUMBER})(?P<unit>\S*)")
@@ -191,6 +195,18 @@ _COUNTS: Final = re.compile(rf"[(\"'“]?[-−–+±~≈<>≤≥]?(?:{_NUMBER}[-
 """What a unit stands behind."""
 _ZEROS: Final = re.compile(r"0\d+")
 _POWER: Final = re.compile(r"\^\{?(?P<power>[\w+-]+)\}?")
+_FEET: Final = re.compile(r"(?P<feet>\d)['’′](?:(?P<inches>\d{1,2})[\"”″])?")
+_INCHES: Final = re.compile(r"(\d{1,2})[\"”″]([.,;!?]?)")
+_TIMES: Final = re.compile(r"(?P<first>\d+(?:\.\d+)?)[x×](?P<last>\d+(?:\.\d+)?)?")
+_PARTS: Final = {
+    "1/2": "a half",
+    "1/4": "a quarter",
+    "3/4": "three quarters",
+    "1/3": "a third",
+    "2/3": "two thirds",
+}
+_VULGAR: Final = {"½": "a half", "¼": "a quarter", "¾": "three quarters", "⅓": "a third", "⅔": "two thirds"}
+_MIXED: Final = re.compile(rf"(?P<whole>\d+)(?P<part>[{''.join(_VULGAR)}])(?P<unit>\S*)")
 _FILE_DOT: Final = re.compile(
     r"\.(?=(?:env|py|toml|txt|md|json|js|ts|html|css|pdf|wav|mp3|mp4|yaml|yml|csv|log|docx|xlsx|png|jpg|zip|exe|"
     r"sh)\b)",
@@ -198,8 +214,8 @@ _FILE_DOT: Final = re.compile(
 )
 
 
-def speak_token(written: str, before: str = "") -> str:
-    """How the token ``written`` is read; ``before`` is the token that stands before it in the sentence.
+def speak_token(written: str, before: str = "", after: str = "") -> str:
+    """How the token ``written`` is read; ``before`` and ``after`` are its neighbours in the sentence.
 
     Empty for what has no sound: markup, decoration, an emoji, and letters that the voice cannot read: `script_of` names them.
     """
@@ -211,10 +227,10 @@ def speak_token(written: str, before: str = "") -> str:
         return "—" if text in {"--", "---"} and before else ""
     if " " in text and not _PHONE.match(text) and not _FORMULA.search(text):
         return _short(" ".join(filter(None, (speak_token(part) for part in text.split()))))
-    return _short(_with_edges(text, before))
+    return _short(_with_edges(text, before, after))
 
 
-def _with_edges(text: str, before: str) -> str:
+def _with_edges(text: str, before: str, after: str) -> str:
     """The token with the marks at its edges kept where they make a pause or tell the voice a tone."""
     if (special := _SPECIAL.get(text.lower())) is not None:
         return special
@@ -222,6 +238,12 @@ def _with_edges(text: str, before: str) -> str:
         return ""  # the mark of an item or a quotation
     if text == "*":
         return "times" if re.search(r"[\d)]$", before) else ""
+    if text in {"-", "–", "−"} and _COUNTS.fullmatch(before) and re.match(r"[-−(]?\d", after):
+        return "minus"
+    if (feet := _FEET.fullmatch(text)) is not None and (feet["inches"] or _INCHES.fullmatch(after)):
+        return f"{feet['feet']} feet" + (f" {feet['inches']} inches" if feet["inches"] else "")
+    if (inches := _INCHES.fullmatch(text)) is not None and _FEET.fullmatch(before):
+        return f"{inches[1]} inches{inches[2]}"
     phone = _PHONE.match(text)
     if phone is not None:
         digits = ", ".join(" ".join(group) for group in re.findall(r"\d+", phone[0]))
@@ -260,6 +282,17 @@ def _read_address(core: str, before: str) -> str | None:
 def _read_number(core: str, before: str) -> str | None:
     if core in _UNITS and core in _ALONE and _COUNTS.fullmatch(before):
         return _unit(core, before)
+    if core in _UNITS and ("²" in core or "³" in core):
+        return _unit(core, "")
+    if core in _PARTS and before.isdigit():
+        return f"and {_PARTS[core]}"
+    mixed = _MIXED.fullmatch(core)
+    if mixed is not None and (not mixed["unit"] or mixed["unit"] in _UNITS):
+        unit = f" {_unit(mixed['unit'], '2')}" if mixed["unit"] else ""
+        return f"{mixed['whole']} and {_VULGAR[mixed['part']]}{unit}"
+    times = _TIMES.fullmatch(core)
+    if times is not None:
+        return f"{times['first']} times{' ' + times['last'] if times['last'] else ''}"
     dotted = _DOTTED.fullmatch(core)
     if dotted is not None and (dotted["v"] or dotted["numbers"].count(".") > 1):
         groups = dotted["numbers"].split(".")
@@ -276,6 +309,8 @@ def _read_number(core: str, before: str) -> str | None:
     if signed is not None:
         rest = _read_number(signed["rest"], "")
         return f"{_SIGNS[signed['sign']]} {rest if rest is not None else _speak_plainly(signed['rest'], '')}"
+    if re.fullmatch(r"\d{3}-\d{4}", core) and not (core[2] == core[-1] == "0"):
+        return f"{' '.join(core[:3])}, {' '.join(core[4:])}"
     span = _RANGE.fullmatch(core)
     if (
         span is not None

@@ -20,6 +20,7 @@ from kai.engine.speech.names import forgets_name, told_name
 from kai.engine.speech.notes import answer_note
 from kai.engine.speech.orders import (
     LINES_KNOWN,
+    MAX_ORDER_CHARS,
     CancelTimers,
     Done,
     Effect,
@@ -37,6 +38,7 @@ from kai.engine.speech.units import convert
 __all__ = ["CancelTimers", "Done", "Effect", "Manner", "SetTimer", "do", "manner_of", "name_of", "time_is_up"]
 
 _MAX_COUNT: Final = 100
+_MAX_JOINTS: Final = 3
 
 
 def do(heard: str, said_before: Sequence[str], now: datetime, name: str = "") -> Done | None:
@@ -96,10 +98,12 @@ _IS_REQUEST: Final = re.compile(
 
 def _do_joined(sentence: str, said_before: Sequence[str], now: datetime, name: str) -> list[Done]:
     """What is done for one sentence, or for two orders that "and" joins in it; nothing unless all of it is understood."""
+    if len(sentence) > MAX_ORDER_CHARS:
+        return []
     whole = _do_one(sentence, said_before, now)
     if whole is not None:
         return [whole]
-    for joint in _JOINT.finditer(sentence):
+    for joint in list(_JOINT.finditer(sentence))[:_MAX_JOINTS]:
         first = _do_one(without_courtesy(sentence[: joint.start()], name), said_before, now)
         rest = without_courtesy(sentence[joint.end() :], name)
         if first is not None and first.effects:

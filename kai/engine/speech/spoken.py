@@ -125,8 +125,8 @@ def end_of(spoken: str, text: str, start: int) -> int:
 
 def _read(written: Sequence[str]) -> list[Word]:
     """The words of a sentence with their sound; none where most of them are in letters that the voice cannot read."""
-    before = ["", *written]
-    spoken = [speak_token(token, before[place]) for place, token in enumerate(written)]
+    beside = ["", *written, ""]
+    spoken = [speak_token(token, beside[place], beside[place + 2]) for place, token in enumerate(written)]
     unread = [not said and script_of(token) != "" for token, said in zip(written, spoken, strict=True)]
     heard = [is_heard(said) for said in spoken]
     if not any(heard) or sum(unread) > sum(heard):
