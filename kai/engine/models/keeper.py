@@ -1,0 +1,310 @@
+"""The engine's language model: whether it is here, and how it comes.
+
+    looking ──► ready ◄──────────────┐
+       │                             │
+       ├──► none ──► fetching ───────┤         off           KAI_MIND=none
+       │     ▲          │  cancelled │         unsupported   this computer cannot run one
+       │     └──────────┘            │
+       └──► failed ◄── it went wrong ┘
+
+One thread at a time does the work; `status` may be read from any thread.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from kai.engine.models import fetching, places
+from kai.engine.models.catalogue import (
+    BESIDE_BYTES,
+    MODELS,
+    LanguageModel,
+    choose_model,
+    total_memory_bytes,
+)
+from kai.errors import KaiError, WeightsError
+
+log = logging.getLogger(__name__)
+
+FETCH_VARIABLE: Final = "KAI_FETCH_MODEL"
+"""``1``: the engine begins to fetch a missing model when it starts, and says on standard error how far it is."""
+LINE_START: Final = "Language model"
+"""How each line begins that a terminal shall show."""
+RUNTIME: Final = "xllamacpp"
+_STEP_PERCENT: Final = 5
+_CLOSE_S: Final = 3.0
+_SYSTEMS: Final = frozenset({("linux", "x86_64"), ("darwin", "arm64"), ("win32", "amd64")})
+
+
+class ModelState(StrEnum):
+    """How the language model is."""
+
+    LOOKING = "looking"
+    NONE = "none"
+    FETCHING = "fetching"
+    READY = "ready"
+    FAILED = "failed"
+    OFF = "off"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """``id`` to ``licence`` are those of the model that this computer has or would get. ``is_own`` for a person's own file,
+    ``is_known`` where the bytes are of a model that we know; ``problem`` is for people."""
+
+    state: ModelState = ModelState.LOOKING
+    id: str = ""
+    name: str = ""
+    bytes: int = 0
+    done_bytes: int = 0
+    licence: str = ""
+    problem: str = ""
+    path: Path | None = None
+    is_own: bool = False
+    is_known: bool = True
+
+    def to_json(self) -> dict[str, object]:
+        """As ``GET /kai/status`` tells it."""
+        return {
+            "state": self.state.value,
+            "id": self.id,
+            "name": self.name,
+            "bytes": self.bytes,
+            "done_bytes": self.done_bytes,
+            "licence": self.licence,
+            "problem": self.problem,
+            "path": "" if self.path is None else str(self.path),
+            "is_own": self.is_own,
+            "is_known": self.is_known,
+        }
+
+
+OnReady = Callable[[Path], None]
+"""Told the path of a model file that can be used. Called from the keeper's thread."""
+
+
+def why_unsupported() -> str:
+    """Why no language model can run here, in words; empty where one can."""
+    system, machine = sys.platform, platform.machine().lower()
+    if (system, machine) not in _SYSTEMS:
+        return (
+            "Kai's large mind runs on Linux (x86-64), on macOS (Apple silicon) and on Windows (x86-64), not on "
+            f"{platform.system()} ({platform.machine()}). Kai answers with its small mind; a model server can be set with "
+            "KAI_MIND_BASE_URL."
+        )
+    if importlib.util.find_spec(RUNTIME) is None:
+        return (
+            f"The package {RUNTIME}, which runs the large mind, is not installed. Run `make install`, or "
+            "`pip install -r requirements.txt`, then start Kai again. Until then Kai answers with its small mind."
+        )
+    return ""
+
+
+class ModelKeeper:
+    """Knows the language model of this engine and fetches it when asked to.
+
+    ``on_ready`` is told the file once there is one; ``say`` gets lines for a terminal; ``models`` and ``folder`` are those of
+    the catalogue and of the user where not given.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_ready: OnReady = lambda _path: None,
+        say: Callable[[str], None] = lambda _line: None,
+        models: tuple[LanguageModel, ...] = MODELS,
+        folder: Path | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.on_ready = on_ready
+        self._say = say
+        self._models = models
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._lock = threading.Lock()
+        self._status = ModelStatus()
+        self._thread: threading.Thread | None = None
+        self._cancel = threading.Event()
+        self._is_closed = False
+        self._said_percent = -_STEP_PERCENT
+
+    @property
+    def status(self) -> ModelStatus:
+        """How the model is now. Any thread."""
+        with self._lock:
+            return self._status
+
+    def start(self, *, is_fetching: bool = False) -> None:
+        """Look for the model; ``is_fetching`` fetches it where it is missing. Returns at once."""
+        self._run(lambda cancel: self._look(cancel, is_fetching=is_fetching))
+
+    def fetch(self, model_id: str, *, from_maker: bool = False) -> bool:
+        """Begin to fetch that model; whether there is one of that id. Returns at once; twice is once."""
+        model = next((model for model in self._models if model.id == model_id), None)
+        if model is None:
+            return False
+        if self.status.state not in (ModelState.FETCHING, ModelState.READY):
+            self._run(lambda cancel: self._fetch(model, cancel, from_maker=from_maker))
+        return True
+
+    def cancel(self, model_id: str) -> bool:
+        """Stop fetching that model, keeping what came; whether there is one of that id. Returns at once."""
+        model = next((model for model in self._models if model.id == model_id), None)
+        if model is None:
+            return False
+        with self._lock:
+            if self._status.state is ModelState.FETCHING and self._status.id == model_id:
+                self._cancel.set()
+                self._status = replace(self._status, state=ModelState.NONE)
+        return True
+
+    def fail(self, problem: str) -> None:
+        """The file is here, but the model cannot be run: ``problem`` says why and what to do."""
+        with self._lock:
+            self._status = replace(self._status, state=ModelState.FAILED, problem=problem)
+
+    def close(self) -> None:
+        """Stop the work and wait for it, within ``_CLOSE_S``."""
+        with self._lock:
+            self._is_closed = True
+            self._cancel.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(_CLOSE_S)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the model is being looked for or fetched."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until the work that goes on now is over."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+    # Inside
+
+    def _run(self, work: Callable[[threading.Event], None]) -> None:
+        """Do ``work`` in a thread of its own. An older one has been cancelled by then; the lock file keeps both apart."""
+        cancel = threading.Event()
+
+        def guarded() -> None:
+            if sys.platform == "linux":
+                # Of this thread alone, and of what it starts: a talk that goes on comes first.
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), fetching.NICE)
+            try:
+                work(cancel)
+            except places.Cancelled:
+                pass
+            except KaiError as error:
+                self._set(cancel, state=ModelState.FAILED, problem=error.message)
+                self._say(f"{LINE_START}: {error.message}")
+            except Exception:
+                log.exception("a fault while the language model was fetched")
+                self._set(
+                    cancel,
+                    state=ModelState.FAILED,
+                    problem="The language model could not be fetched: a fault in Kai. The terminal has the details.",
+                )
+
+        with self._lock:
+            if self._is_closed:
+                return
+            self._cancel = cancel
+            self._thread = threading.Thread(target=guarded, name="models", daemon=True)
+            self._thread.start()
+
+    def _set(self, cancel: threading.Event, **changes: object) -> None:
+        """Change the status, unless this work was cancelled."""
+        with self._lock:
+            if not cancel.is_set():
+                self._status = replace(self._status, **changes)  # type: ignore[arg-type]
+
+    def _look(self, cancel: threading.Event, *, is_fetching: bool) -> None:
+        if places.is_off():
+            self._set(cancel, state=ModelState.OFF)
+            return
+        problem = why_unsupported()
+        if problem:
+            self._set(cancel, state=ModelState.UNSUPPORTED, problem=problem)
+            self._say(f"{LINE_START}: {problem}")
+            return
+        own = places.find_own(self._folder, self._models)
+        if own is not None:
+            self._describe(cancel, own.model)
+            size_bytes = own.path.stat().st_size
+            self._set(cancel, is_own=True, is_known=own.model is not None, bytes=size_bytes)
+            if own.model is None:
+                self._set(cancel, id=places.OWN, name=own.path.stem)
+            self._ready(cancel, own.path, size_bytes)
+            return
+        model = choose_model(self._memory_bytes, self._models)
+        if model is None:
+            self._set(cancel, state=ModelState.UNSUPPORTED, problem=self._too_little_memory())
+            return
+        self._describe(cancel, model)
+        found = places.find(model, self._folder)
+        if found is not None:
+            self._ready(cancel, found, model.bytes)
+            return
+        copy = places.own_copy(model, self._folder)
+        spoilt = places.problem_of(copy, model) if copy.exists() else ""
+        if is_fetching:
+            self._fetch(model, cancel, from_maker=False)
+        elif spoilt:
+            raise WeightsError(spoilt, code="model_wrong")
+        else:
+            have_bytes = fetching.fetched_bytes(model, self._folder)
+            self._set(cancel, state=ModelState.NONE, done_bytes=have_bytes)
+
+    def _fetch(self, model: LanguageModel, cancel: threading.Event, *, from_maker: bool) -> None:
+        self._describe(cancel, model)
+        have_bytes = fetching.fetched_bytes(model, self._folder)
+        self._set(cancel, state=ModelState.FETCHING, problem="", done_bytes=have_bytes)
+        self._said_percent = -_STEP_PERCENT
+
+        def progress(done_bytes: int, all_bytes: int) -> None:
+            self._set(cancel, done_bytes=done_bytes)
+            self._tell(done_bytes, all_bytes)
+
+        path = fetching.fetch(model, progress, cancel, folder=self._folder, from_maker=from_maker)
+        self._ready(cancel, path, model.bytes)
+
+    def _ready(self, cancel: threading.Event, path: Path, size_bytes: int) -> None:
+        if cancel.is_set():
+            return
+        was_fetched = self.status.state is ModelState.FETCHING
+        self._set(cancel, state=ModelState.READY, path=path, done_bytes=size_bytes, problem="")
+        if was_fetched:
+            self._say(f"{LINE_START}: it is here ({self.status.name}).")
+        self.on_ready(path)
+
+    def _describe(self, cancel: threading.Event, model: LanguageModel | None) -> None:
+        if model is not None:
+            self._set(cancel, id=model.id, name=model.name, bytes=model.bytes, licence=model.licence)
+
+    def _tell(self, done_bytes: int, all_bytes: int) -> None:
+        percent = 100 * done_bytes // all_bytes
+        if percent >= self._said_percent + _STEP_PERCENT:
+            self._said_percent = percent - percent % _STEP_PERCENT
+            self._say(f"{LINE_START}: {percent} % ({done_bytes / 1e6:.0f} of {all_bytes / 1e6:.0f} MB)")
+
+    def _too_little_memory(self) -> str:
+        have_bytes = self._memory_bytes or total_memory_bytes()
+        need_bytes = min(model.memory_bytes for model in self._models) + BESIDE_BYTES
+        return (
+            f"Kai's large mind needs a computer with {need_bytes / 1e9:.1f} GB of memory; this one has "
+            f"{have_bytes / 1e9:.1f} GB. Kai answers with its small mind."
+        )
