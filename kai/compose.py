@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -30,6 +31,8 @@ from kai.compat import http
 from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
 from kai.core.state import Look
+from kai.engine.models.catalogue import model_of
+from kai.engine.models.places import check_file, models_folder
 from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError
 from kai.ports import AvatarFace, VoiceBrain
@@ -38,7 +41,7 @@ from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime import calls
 from kai.runtime.faces import FaceStack
-from kai.runtime.hub import Offer, Services, SessionHub, VoiceOffer
+from kai.runtime.hub import ModelOffer, Offer, Services, SessionHub, VoiceOffer
 from kai.runtime.session import Session
 from kai.runtime.tools import first_tools
 from kai.settings import Settings
@@ -60,7 +63,7 @@ class App:
     def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
         self._settings = settings
         self._memory = memory
-        self._engine = EngineProcess(self._on_progress)
+        self._engine = EngineProcess(self._on_progress, _engine_environment(settings))
         self._is_engine_wanted = False
         self._previews: VoicePreviews | None = None
         self._progress = ""
@@ -143,7 +146,26 @@ class App:
                 for voice in report.voices
             ),
             voices_command=report.voices_command,
+            model=ModelOffer(
+                report.model.state,
+                report.model.id,
+                report.model.name,
+                report.model.bytes,
+                report.model.done_bytes,
+                report.model.licence,
+                report.model.problem,
+                report.model.is_own,
+                report.model.path,
+            ),
         )
+
+    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None:
+        """Let the local engine fetch its language model. Raises ``KaiError``."""
+        await self._start_engine().fetch_model(model_id, from_maker=from_maker)
+
+    async def cancel_model(self, model_id: str) -> None:
+        """Let the local engine stop fetching its language model. Raises ``KaiError``."""
+        await self._start_engine().cancel_model(model_id)
 
     async def preview_voice(self, voice_id: str, speed: float) -> bytes:
         """A sentence by a voice of the local engine, as a WAV file. Raises ``KaiError``."""
@@ -266,6 +288,12 @@ class App:
         self._progress = line
 
 
+def _engine_environment(settings: Settings) -> dict[str, str]:
+    """What the engine must know of settings that may stand in ``.env`` alone: which mind, and where model files lie."""
+    chosen = {"KAI_MIND": settings.mind, "KAI_DATA_DIR": settings.data_dir or ""}
+    return {name: value for name, value in chosen.items() if value}
+
+
 def safety_id(browser_id: str) -> str:
     """A stable name of a browser that tells nothing about it, for the provider's abuse detection."""
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
@@ -309,6 +337,7 @@ def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
         app.make_calls(),
         app.preview_voice,
         app.make_previews(),
+        app,
     )
 
 
@@ -346,6 +375,18 @@ def build_checks(
             load_weights(file)
         return len(ALL_WEIGHTS)
 
+    def model() -> services.ModelStatus:
+        now = hub_services().model
+
+        def check_whole() -> None:
+            known = model_of(now.id)
+            if known is not None:
+                check_file(Path(now.path), known, models_folder(settings.data_dir))
+
+        return services.ModelStatus(
+            now.state, now.name, now.bytes, now.done_bytes, now.problem, now.is_own, check_whole
+        )
+
     def orphans() -> int:
         folder = settings.state_dir
         records = PaidSessions(None if folder is None else folder / "paid-sessions")
@@ -354,6 +395,7 @@ def build_checks(
     return {
         "engine": lambda: services.check_engine(engine),
         "weights": lambda: services.check_weights(load_all, engine),
+        "model": lambda: services.check_model(model),
         "network": lambda: computer.check_network(
             host_addresses, is_needed=settings.has_cloud_brain or settings.has_cloud_face
         ),

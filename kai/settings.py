@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     openai_model: str = "gpt-realtime-2.1"
+    mind: str = ""
+    """The local engine's language model: empty for Kai's own, ``none`` for none, else the path of a GGUF file."""
     mind_base_url: str | None = None
     """The address of an OpenAI-compatible chat endpoint (Ollama, llama.cpp, vLLM, LM Studio): the local engine's mind."""
     mind_model: str | None = None

@@ -20,7 +20,10 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.support import language_model
 from tests.support.strangers import LEFT_OUT
+
+language_model.leave_out_by_default()
 
 GRACE_S = 3.0
 """How long a test's leftovers may take to go. Longer than a loop's close or a UDP transport's, shorter than a time-out."""
@@ -104,6 +107,12 @@ def _leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail(f"{request.node.name} left behind: " + "; ".join(leaks), pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def model_path() -> Path:
+    """The real language model's file, for a test that gives it to its engine as ``KAI_MIND``."""
+    return language_model.require_model()
+
+
 # -- asyncio tasks -----------------------------------------------------------------------------------------------------
 
 
@@ -166,22 +175,23 @@ def part_of(nodeid: str) -> str:
     return "browser" if room == "browser" else "unit"
 
 
-def tell_of_left_out_strangers(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tests whose stranger could not be installed, each with its reason."""
+def tell_of_left_out(terminalreporter: pytest.TerminalReporter, title: str, mark: str) -> None:
+    """Tests that were left out for want of what ``mark`` stands for, each with its reason."""
     reasons = [
         str(report.longrepr[2])
         for report in terminalreporter.stats.get("skipped", [])
-        if isinstance(report.longrepr, tuple) and LEFT_OUT in str(report.longrepr[2])
+        if isinstance(report.longrepr, tuple) and mark in str(report.longrepr[2])
     ]
     if reasons:
-        terminalreporter.section("STRANGERS LEFT OUT", sep="!", red=True, bold=True)
+        terminalreporter.section(title, sep="!", red=True, bold=True)
     for reason in reasons:
         terminalreporter.line(reason.removeprefix("Skipped: "), red=True, bold=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what each part took beside its budget, and loudly which strangers were left out."""
-    tell_of_left_out_strangers(terminalreporter)
+    """Print what each part took beside its budget, and loudly what was left out."""
+    tell_of_left_out(terminalreporter, "STRANGERS LEFT OUT", LEFT_OUT)
+    tell_of_left_out(terminalreporter, "THE LANGUAGE MODEL IS NOT HERE", language_model.LEFT_OUT)
     spent: dict[str, float] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:

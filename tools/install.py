@@ -1,10 +1,12 @@
-"""Make `.venv` hold exactly what requirements.lock says, then warm the face's caches; at once where that is done already.
+"""Make `.venv` hold exactly what the lock says, prepare the face, fetch the language model; at once where that is done.
 
-    python3 tools/install.py            what `make install` runs
-    python3 tools/install.py --force    as if nothing had been installed
+    python3 tools/install.py                     what `make install` runs
+    python3 tools/install.py --packages          the packages alone: `make run`, which does the rest beside the open page
+    python3 tools/install.py --packages --dev    also what tests and checks need: requirements-dev.lock
+    python3 tools/install.py --force             as if nothing had been installed
 
-Standard library only: it runs before anything is installed. The stamp in `.venv` names the lock, the Python and the face's
-source that were used, so that a second run costs a few milliseconds.
+Standard library only: it runs before anything is installed. The stamp in `.venv` names the locks, the Python, the face's
+source and the model's file that were used, so that a second run costs a few milliseconds.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
+DEV_LOCK = ROOT / "requirements-dev.lock"
+"""Holds everything of ``LOCK``, too."""
 STAMP = VENV / "kai-install.json"
 LOG = VENV / "kai-install.log"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -86,19 +90,19 @@ def make_venv() -> None:
         )
 
 
-def count_locked() -> int:
+def count_locked(lock: Path) -> int:
     """How many packages the lock names; a few of them are for other systems only."""
     return sum(
-        1 for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line and line[0].isalnum()
+        1 for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line and line[0].isalnum()
     )
 
 
-def install_packages() -> None:
+def install_packages(lock: Path) -> None:
     """Install the lock with hashes demanded, and show how far it is."""
-    total = count_locked()
+    total = count_locked(lock)
     is_terminal = sys.stdout.isatty()
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--require-hashes", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off", "-r", str(LOCK)]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "-r", str(lock)]
     seen = 0
     with LOG.open("w", encoding="utf-8") as log:
         pip = subprocess.Popen(
@@ -132,13 +136,59 @@ def warm_face() -> None:
         give_up(f"The face could not be prepared (python -m kai.avatar ended with code {done.returncode}).")
 
 
+def is_model_wanted() -> bool:
+    """Whether nobody has left the language model out."""
+    return {**chosen_in_env_file(), **os.environ}.get("KAI_MIND", "").strip().lower() != "none"
+
+
+def fetch_model() -> str:
+    """Fetch the language model, showing how far it is; its path and size, or nothing. Kai runs without one, too."""
+    env = {**chosen_in_env_file(), **os.environ}
+    command = [str(VENV_PYTHON), "-m", "kai.engine.models", "fetch"]
+    print("Fetching Kai's language model (once; about 1.1 GB; KAI_MIND=none leaves it out)", flush=True)
+    done = subprocess.run(command, cwd=ROOT, env=env, check=False)
+    if done.returncode != 0:
+        print(
+            "Kai runs without it, and answers with its small mind. To try again: make install, or the button on the page.",
+            flush=True,
+        )
+        return ""
+    told = subprocess.run(
+        [*command[:-1], "path"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    path = told.stdout.strip()
+    return model_mark(path) if path else ""
+
+
+def model_mark(path: str) -> str:
+    """Path and size of a model's file, as the stamp has them; nothing where it is not there."""
+    try:
+        return f"{Path(path).stat().st_size} {path}"
+    except OSError:
+        return ""
+
+
+def chosen_in_env_file() -> dict[str, str]:
+    """What ``.env`` says of the language model and where data lies; the app itself reads the whole file."""
+    try:
+        lines = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if line.startswith(("KAI_MIND=", "KAI_DATA_DIR=")))
+    return {name: value.strip().strip("\"'") for name, _, value in pairs}
+
+
 def main() -> None:
     """Install what is missing; say nothing when nothing is."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument(
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
         "--force", action="store_true", help="install and bake even when the stamp is current"
     )
-    is_forced = options.parse_args().force
+    parser.add_argument(
+        "--packages", action="store_true", help="neither prepare the face nor fetch the model"
+    )
+    parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
+    options = parser.parse_args()
 
     if sys.version_info[:2] not in PYTHONS:
         give_up(
@@ -146,22 +196,34 @@ def main() -> None:
             "Install one of them, then: make install PYTHON=python3.12"
         )
     packages = digest([LOCK]) + f" {VENV}"
+    tools = digest([DEV_LOCK]) + f" {VENV}"
     face = digest(face_files())
-    stamp = {} if is_forced or not VENV_PYTHON.exists() else read_stamp()
+    stamp = {} if options.force or not VENV_PYTHON.exists() else read_stamp()
 
-    if stamp.get("packages") != packages:
+    if stamp.get("packages") != packages or (options.dev and stamp.get("tools") != tools):
         started = time.monotonic()
-        print("Installing Kai into .venv (once; about two minutes and 2 GB)", flush=True)
+        print(
+            "Installing what tests and checks need into .venv (once; about a minute)"
+            if stamp.get("packages") == packages
+            else "Installing Kai into .venv (once; about two minutes)",
+            flush=True,
+        )
         make_venv()
         STAMP.unlink(missing_ok=True)
-        install_packages()
-        stamp = {"packages": packages}
+        install_packages(DEV_LOCK if options.dev else LOCK)
+        stamp = {"packages": packages, **({"tools": tools} if options.dev else {})}
         write_stamp(stamp)
         print(f"  packages are in place after {time.monotonic() - started:.0f} s", flush=True)
+    if options.packages:
+        return
     if stamp.get("face") != face:
         print("Preparing Kai's face (compiling and baking)", flush=True)
         warm_face()
-        write_stamp({**stamp, "face": face})
+        stamp = {**stamp, "face": face}
+        write_stamp(stamp)
+    model = stamp.get("model", "")
+    if is_model_wanted() and (not model or model_mark(model.partition(" ")[2]) != model):
+        write_stamp({**stamp, "model": fetch_model()})
         print("Ready. Start Kai with: make run", flush=True)
 
 

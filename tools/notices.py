@@ -3,13 +3,14 @@
     .venv/bin/python tools/notices.py           write the file
     .venv/bin/python tools/notices.py --check   end with code 1 when the file is not what would be written
 
-Packages come from requirements.lock and their own metadata; data, model weights and the native libraries inside wheels are
-described by hand below, since no metadata names them.
+Packages come from requirements-dev.lock, which holds all, and their own metadata; data, model weights and the native libraries
+inside wheels are described by hand below, since no metadata names them.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,10 @@ from packaging.utils import canonicalize_name
 from written import write_or_check
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from kai.engine.models.catalogue import MODELS  # noqa: E402
+
 NOTICES = ROOT / "THIRD_PARTY_NOTICES.md"
 
 
@@ -121,7 +126,18 @@ WEIGHTS = (
     ),
 )
 
+FETCHED = tuple(
+    Piece(
+        f"{model.repository.rpartition('/')[2].removesuffix('-GGUF')}, Q4_K_M, in GGUF",
+        f"`{model.parts[0].distribution}` to `{len(model.parts)}`, joined; or `{model.repository}` by its maker",
+        f"{model.copyright} (the Qwen team); text in `kai/engine/models/LICENSE-QWEN.txt`",
+        model.licence,
+    )
+    for model in MODELS
+)
+
 NATIVE = (
+    Piece("llama.cpp and ggml", "`xllamacpp`", "The ggml authors; the bindings by Xorbits", "MIT"),
     Piece(
         "FFmpeg 8, with libx264, libx265, libvpx, Opus, dav1d, SVT-AV1, LAME, GnuTLS and others",
         "`av`",
@@ -190,10 +206,9 @@ SPDX = {
 
 
 def locked() -> dict[str, str]:
-    """Version by canonical name of everything in requirements.lock."""
-    found = re.findall(
-        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE
-    )
+    """Version by canonical name of everything in requirements-dev.lock."""
+    text = (ROOT / "requirements-dev.lock").read_text("utf-8")
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)
     return {canonicalize_name(name): version for name, version in found}
 
 
@@ -304,9 +319,15 @@ def render() -> str:
         *pieces(SHIPPED, "Where"),
         "## Model weights inside installed packages",
         "",
-        "Nothing is downloaded when Kai runs. Each file's SHA-256 is checked when it is loaded.",
+        "They come with the packages. Each file's SHA-256 is checked when it is loaded.",
         "",
         *pieces(WEIGHTS, "Package"),
+        "## Language models that are fetched",
+        "",
+        "`make run` and `make install` fetch one of them into the user's data folder; it is known by its SHA-256. Without",
+        "them nothing is fetched unless a person presses a button. The packages are opened for their file, never installed.",
+        "",
+        *pieces(FETCHED, "From"),
         "## Native libraries inside installed packages",
         "",
         "Kai passes none of these on: they come to your computer by pip. Whoever makes an image or an installer that",

@@ -7,11 +7,11 @@ import json
 import logging
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kai.adapters.engine_status import EngineReport, read_report
+from kai.adapters.engine_status import EngineReport, ModelReport, cancel_model, fetch_model, read_report
 from kai.compat.child import child_environment
 from kai.errors import EngineError, KaiError, WeightsError
 
@@ -22,6 +22,12 @@ READY_S = 60.0
 STOP_S = 4.0
 RESTART_DELAY_S = 0.2
 RESTARTS_IN_A_ROW = 5
+WATCH_S = 1.0
+"""So often the engine is asked how far its language model is, while that changes."""
+REST_S = 15.0
+MODEL_LINE = "Language model"
+"""How the engine's lines begin that the terminal shall show."""
+FETCH_VARIABLE = "KAI_FETCH_MODEL"
 EXIT_PORT_TAKEN = 2
 EXIT_WEIGHTS = 3
 
@@ -41,8 +47,13 @@ class EngineAddress:
 class EngineProcess:
     """Supervises ``python -m kai.engine --child``. Kai's loop only."""
 
-    def __init__(self, on_progress: Progress = lambda _line: None) -> None:
+    def __init__(
+        self, on_progress: Progress = lambda _line: None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """``environment`` is added to the engine's own."""
         self._on_progress = on_progress
+        self._environment = dict(environment or {})
+        self._model_changed = asyncio.Event()
         self._address: EngineAddress | None = None
         self._is_up = asyncio.Event()
         self._gone: asyncio.Future[KaiError] | None = None
@@ -86,6 +97,37 @@ class EngineProcess:
                 "The local engine did not start in time. Close other programs and try again.",
                 code="engine-slow",
             ) from exc
+
+    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None:
+        """Let the engine fetch its language model; ``report`` tells how far it is. Raises ``KaiError``."""
+        await fetch_model(await self.wait_up(), model_id, from_maker=from_maker)
+        await self._read_report()
+
+    async def cancel_model(self, model_id: str) -> None:
+        """Let the engine stop fetching its language model. Raises ``KaiError``."""
+        await cancel_model(await self.wait_up(), model_id)
+        await self._read_report()
+
+    async def _read_report(self) -> None:
+        address = self._address
+        if address is None:
+            return
+        report = await read_report(address)
+        # A busy engine that did not answer in time is no engine without voices.
+        if report != EngineReport():
+            self.report = report
+        self._model_changed.set()
+
+    async def _watch_model(self) -> None:
+        """Keep ``report`` fresh, closely while the language model is on its way."""
+        while True:
+            is_moving = self.report.model.state in ("looking", "fetching")
+            self._model_changed.clear()
+            try:
+                async with asyncio.timeout(WATCH_S if is_moving else REST_S):
+                    await self._model_changed.wait()
+            except TimeoutError:
+                await self._read_report()
 
     async def wait_gone(self) -> KaiError:
         """Returns when the engine that runs now has ended."""
@@ -137,7 +179,9 @@ class EngineProcess:
             stderr=asyncio.subprocess.PIPE,
             # Wherever the app was started from, `-m kai.engine` is ours.
             cwd=PROJECT,
-            env=child_environment({"OMP_NUM_THREADS": "1"}, goes_online=True),
+            env=child_environment(
+                {"OMP_NUM_THREADS": "1"} | self._environment | self._again(), goes_online=True
+            ),
         )
         self._process = process
         assert process.stdin is not None
@@ -145,6 +189,7 @@ class EngineProcess:
         assert process.stderr is not None
         last_words: list[str] = []
         reader = asyncio.create_task(self._read_progress(process.stderr, last_words), name="engine: stderr")
+        watcher: asyncio.Task[None] | None = None
         try:
             process.stdin.write(key.encode() + b"\n")
             await process.stdin.drain()
@@ -155,13 +200,16 @@ class EngineProcess:
                 self.report = await read_report(address)
                 self._address = address
                 self._is_up.set()
+                watcher = asyncio.create_task(self._watch_model(), name="engine: model")
                 log.info("engine up", extra={"engine_pid": process.pid})
             code = await process.wait()
         except (ConnectionError, json.JSONDecodeError, KeyError):
             code = await process.wait()
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            helpers = [task for task in (reader, watcher) if task is not None]
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
             was_up, self._address = self._address is not None, None
             self._is_up.clear()
             if not self._gone.done():
@@ -178,11 +226,18 @@ class EngineProcess:
         log.warning("engine ended", extra={"exit_code": code})
         return was_up
 
+    def _again(self) -> dict[str, str]:
+        """A second engine goes on fetching the model if the first was about it; else it does not begin by itself."""
+        was = self.report.model
+        return {FETCH_VARIABLE: "1" if was.state == "fetching" else "0"} if was != ModelReport() else {}
+
     async def _read_progress(self, stream: asyncio.StreamReader, last_words: list[str]) -> None:
         while line := await stream.readline():
             text = line.decode(errors="replace").strip()
             if text:
                 last_words[:] = [*last_words[-4:], text]
+                if text.startswith(MODEL_LINE):
+                    print(text, file=sys.stderr, flush=True)
                 self._on_progress(text)
                 log.debug("engine says", extra={"line": text})
 

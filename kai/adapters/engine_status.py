@@ -1,4 +1,4 @@
-"""What the local engine says of itself: what plays each part, and which voices there are."""
+"""What the local engine says of itself: what plays each part, which voices there are, how its language model is."""
 
 from __future__ import annotations
 
@@ -43,12 +43,31 @@ class LocalVoice(BaseModel):
     is_installed: bool
 
 
+class ModelReport(BaseModel):
+    """The engine's language model. ``state`` is "looking", "none", "fetching", "ready", "failed", "off" or "unsupported", and
+    empty where no engine has told one; ``problem`` is for people."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: str = ""
+    id: str = ""
+    name: str = ""
+    bytes: int = 0
+    done_bytes: int = 0
+    licence: str = ""
+    problem: str = ""
+    path: str = ""
+    is_own: bool = False
+    is_known: bool = True
+
+
 class _Status(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     parts: tuple[_Part, ...] = ()
     voices: tuple[LocalVoice, ...] = ()
     voices_command: str = ""
+    model: ModelReport = ModelReport()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +77,43 @@ class EngineReport:
     stand_ins: tuple[StandIn, ...] = ()
     voices: tuple[LocalVoice, ...] = ()
     voices_command: str = ""
+    model: ModelReport = ModelReport()
 
 
 async def read_report(address: EngineAddress) -> EngineReport:
     """What a running engine says of itself; an empty report when it says nothing that can be read."""
     try:
-        status = _Status.model_validate_json(await _get(address, "/kai/status", timeout_s=STATUS_S))
+        status = _Status.model_validate_json(await _ask(address, "GET", "/kai/status", timeout_s=STATUS_S))
     except (EngineError, ValidationError):
         log.warning("the engine does not tell its status")
         return EngineReport()
     stand_ins = tuple(StandIn(p.role, p.name, p.problem) for p in status.parts if p.problem)
-    return EngineReport(stand_ins, status.voices, status.voices_command)
+    return EngineReport(stand_ins, status.voices, status.voices_command, status.model)
+
+
+async def fetch_model(address: EngineAddress, model_id: str, *, from_maker: bool = False) -> None:
+    """Let the engine fetch its language model, by its parts or from its maker. Raises ``EngineError``."""
+    source = "?source=maker" if from_maker else ""
+    await _ask(address, "POST", f"/kai/models/{model_id}/fetch{source}", timeout_s=STATUS_S)
+
+
+async def cancel_model(address: EngineAddress, model_id: str) -> None:
+    """Let the engine stop fetching its language model. Raises ``EngineError``."""
+    await _ask(address, "DELETE", f"/kai/models/{model_id}/fetch", timeout_s=STATUS_S)
 
 
 async def read_preview(address: EngineAddress, voice_id: str, speed: float) -> bytes:
     """A sentence by that voice, as a WAV file. Raises ``EngineError`` with the engine's own words."""
     path = f"/kai/voices/{voice_id}/preview?speed={speed:g}"
-    return await _get(address, path, timeout_s=PREVIEW_S)
+    return await _ask(address, "GET", path, timeout_s=PREVIEW_S)
 
 
-async def _get(address: EngineAddress, path: str, *, timeout_s: float) -> bytes:
+async def _ask(address: EngineAddress, method: str, path: str, *, timeout_s: float) -> bytes:
     url = f"{address.realtime_url.removesuffix('/v1')}{path}"
     headers = {"Authorization": f"Bearer {address.key}"}
     try:
         async with http.async_client(url, timeout=timeout_s) as client:
-            answer = await client.get(url, headers=headers)
+            answer = await client.request(method, url, headers=headers)
     except httpx.HTTPError as exc:
         raise EngineError(
             "The local engine does not answer. Try again in a moment.", code="engine-lost"

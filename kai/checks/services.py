@@ -59,6 +59,43 @@ def check_weights(load_all: Callable[[], int], engine: Callable[[], EngineStatus
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """How the local engine's language model is, as the engine tells it; ``check_whole`` hashes it and raises ``KaiError``."""
+
+    state: str
+    name: str
+    bytes: int
+    done_bytes: int
+    problem: str
+    is_own: bool
+    check_whole: Callable[[], None]
+
+
+def check_model(status: Callable[[], ModelStatus]) -> Finding:
+    """Whether the language model is here and every byte of it is right. Kai talks without one, so nothing is red."""
+    now = status()
+    facts = {"name": now.name, "size": f"{now.bytes / 1e9:.1f}", "problem": now.problem}
+    match now.state:
+        case "" | "off":
+            return Finding("model", Level.UNUSED, "unused" if not now.state else "off")
+        case "ready" if now.is_own:
+            return Finding("model", Level.GREEN, "own", facts)
+        case "ready":
+            try:
+                now.check_whole()
+            except KaiError as error:
+                return Finding("model", Level.AMBER, "wrong", {**facts, "problem": error.message})
+            return Finding("model", Level.GREEN, "right", facts)
+        case "fetching" | "looking":
+            percent = 100 * now.done_bytes // max(1, now.bytes)
+            return Finding("model", Level.AMBER, "coming", {**facts, "percent": str(percent)})
+        case "none":
+            return Finding("model", Level.AMBER, "missing", facts)
+        case _:
+            return Finding("model", Level.AMBER, "broken", facts)
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """A provider to ask with one free request: its name in the findings, the address, and the headers with the key."""
 

@@ -57,7 +57,9 @@ def main() -> int:
         _say(f"Port {options.port} cannot be used ({exc.strerror}). Give another with --port, or none.")
         return EXIT_PORT_TAKEN
     with contextlib.closing(listener), _avatar(options.liveavatar, run_key) as avatar:
-        return _serve(listener, avatar, run_key=run_key, is_quiet=options.json)
+        return _serve(
+            listener, avatar, run_key=run_key, is_quiet=options.json, is_fetching=options.fetch_model
+        )
 
 
 def _parse() -> argparse.Namespace:
@@ -73,6 +75,11 @@ def _parse() -> argparse.Namespace:
         "--liveavatar",
         action=argparse.BooleanOptionalAction,
         help="whether to serve the local LiveAvatar too (yes, but not as a child)",
+    )
+    parser.add_argument(
+        "--fetch-model",
+        action="store_true",
+        help="fetch the language model if it is missing; so does KAI_FETCH_MODEL=1",
     )
     options = parser.parse_args()
     if options.liveavatar is None:
@@ -145,11 +152,17 @@ def _listen(port: int) -> socket.socket:
 
 
 def _serve(
-    listener: socket.socket, avatar: subprocess.Popen[bytes] | None, *, run_key: str | None, is_quiet: bool
+    listener: socket.socket,
+    avatar: subprocess.Popen[bytes] | None,
+    *,
+    run_key: str | None,
+    is_quiet: bool,
+    is_fetching: bool,
 ) -> int:
     _say("Loading Kai's ears, voice and mind...")
     import uvicorn
 
+    from kai.engine.models.keeper import FETCH_VARIABLE, ModelKeeper
     from kai.engine.server import MAX_WEBSOCKET_BYTES, Engine
     from kai.engine.speech.kit import SpeechKit
     from kai.errors import WeightsError
@@ -161,6 +174,7 @@ def _serve(
         return EXIT_WEIGHTS
     for problem in speech.problems:
         _say(problem)
+    models = ModelKeeper(say=_say, is_fetching=is_fetching or os.environ.get(FETCH_VARIABLE) == "1")
     # The largest hiccup left is a garbage collection; what was loaded stays anyway.
     gc.collect()
     gc.freeze()
@@ -182,7 +196,7 @@ def _serve(
                     _say(f"Ready: {addresses['realtime']} (any key). Ctrl+C ends it.")
 
     config = uvicorn.Config(
-        Engine(speech, run_key=run_key, model_file=_model_file()).application(),
+        Engine(speech, run_key=run_key, models=models).application(),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -193,11 +207,6 @@ def _serve(
         signal.signal(number, _stay)
     AnnouncingServer(config).run(sockets=[listener])
     return 0
-
-
-def _model_file() -> Path | None:
-    given = os.environ.get("KAI_MIND", "")
-    return Path(given) if given.endswith(".gguf") else None
 
 
 def _say(line: str) -> None:

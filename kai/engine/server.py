@@ -31,6 +31,7 @@ from kai.engine.call import Call
 from kai.engine.items import new_id
 from kai.engine.llm.model import ModelHost
 from kai.engine.minds import Minds
+from kai.engine.models.keeper import ModelKeeper
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ
 from kai.engine.speech.kit import SpeechKit
@@ -84,15 +85,16 @@ class Engine:
         speech: SpeechKit,
         *,
         run_key: str | None = None,
-        model_file: Path | None = None,
         max_conversations: int = MAX_CONVERSATIONS,
         longest_session_s: float = LONGEST_SESSION_S,
+        models: ModelKeeper | None = None,
     ) -> None:
         self._speech = speech
+        self._models_at_start = models is not None
+        self._models = models or ModelKeeper()
         self._workers = Workers()
         self._keys = Keys(run_key)
         self._model = ModelHost()
-        self._model_file = model_file
         self._minds = Minds(speech.mind, self._workers, self._model)
         self._max_conversations = max_conversations
         self._longest_session_s = longest_session_s
@@ -110,6 +112,7 @@ class Engine:
                 Route("/kai/status", self._tell_status, methods=["GET"]),
                 Route("/kai/minds/{mind_id}", self._put_mind, methods=["PUT"]),
                 Route("/kai/minds/{mind_id}", self._remove_mind, methods=["DELETE"]),
+                Route("/kai/models/{model_id}/fetch", self._fetch_model, methods=["POST", "DELETE"]),
                 Route("/kai/voices/{voice_id}/preview", self._preview_voice, methods=["GET"]),
                 WebSocketRoute("/v1/realtime", self._connect),
             ],
@@ -137,21 +140,31 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                if self._model_file is not None:
-                    await self.use_model(self._model_file, self._model_file.stem)
+                loop = asyncio.get_running_loop()
+                if self._models_at_start:
+                    self._models.start(lambda path: loop.call_soon_threadsafe(self._take_model, tasks, path))
                 yield
                 for call in self._calls.values():
                     call.hang_up()
         finally:
             self._tasks = None
             await self._minds.aclose()
+            await asyncio.to_thread(self._models.close)
             await self._model.aclose()
             await asyncio.to_thread(self._workers.close)
 
     async def use_model(self, path: Path, name: str) -> None:
         """Thinks with the language model in the file `path` from now on, in talks that have begun as well; `name` is its
         name for people. It takes seconds to load, and the small mind answers meanwhile."""
-        await self._model.run(path, name)
+        await self._model.run(path, name, self._tell_model_problem)
+
+    def _take_model(self, tasks: asyncio.TaskGroup, path: Path) -> None:
+        if self._tasks is tasks:
+            tasks.create_task(self.use_model(path, self._models.status.name), name="language model: begin")
+
+    def _tell_model_problem(self) -> None:
+        if self._model.problem:
+            self._models.fail(self._model.problem)
 
     # Routes
 
@@ -237,6 +250,7 @@ class Engine:
                 "voices_command": INSTALL_COMMAND,
                 "conversations": len(self._calls) + self._socket_count,
                 "max_conversations": self._max_conversations,
+                "model": self._models.status.to_json(),
             }
         )
 
@@ -272,6 +286,19 @@ class Engine:
         if not self._minds.remove(cast("str", request.path_params["mind_id"])):
             return refusal(404, "There is no mind of that name.", code="mind_not_found")
         return Response(status_code=204)
+
+    async def _fetch_model(self, request: Request) -> Response:
+        """Begin to fetch a language model (``?source=maker``: from its maker), or stop it; the answer is how it is then."""
+        self._admitted_app(request)
+        model_id = cast("str", request.path_params["model_id"])
+        if request.method == "DELETE":
+            is_known = self._models.cancel(model_id)
+        else:
+            from_maker = request.query_params.get("source") == "maker"
+            is_known = self._models.fetch(model_id, from_maker=from_maker)
+        if not is_known:
+            return refusal(404, "There is no language model of that name.", code="model_not_found")
+        return JSONResponse(self._models.status.to_json(), status_code=202)
 
     async def _connect(self, websocket: WebSocket) -> None:
         try:

@@ -93,6 +93,29 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelOffer:
+    """The local brain's language model. ``state`` is "looking", "none", "fetching", "ready", "failed", "off", "unsupported",
+    or empty, where there is no such brain; ``problem`` is for people. ``is_own`` for a person's own file."""
+
+    state: str = ""
+    id: str = ""
+    name: str = ""
+    bytes: int = 0
+    done_bytes: int = 0
+    licence: str = ""
+    problem: str = ""
+    is_own: bool = False
+    path: str = ""
+
+
+class ModelDesk(Protocol):
+    """Who fetches the local brain's language model. Kai's loop only; both raise ``KaiError``."""
+
+    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None: ...
+    async def cancel_model(self, model_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What the page tells of what talks share: ``is_ready``, the newest line of the engine's start, or why it cannot run.
 
@@ -106,6 +129,7 @@ class Services:
     stand_ins: tuple[StandIn, ...] = ()
     voices: tuple[VoiceOffer, ...] = ()
     voices_command: str = ""
+    model: ModelOffer = ModelOffer()
 
 
 class Talk:
@@ -198,7 +222,9 @@ class SessionHub:
         calls: CallDesk | None = None,
         preview_voice: PreviewVoice | None = None,
         previews: object | None = None,
+        models: ModelDesk | None = None,
     ) -> None:
+        self._models = models
         self._preview_voice = preview_voice
         self._make_session = make_session
         self._avatar_desk = avatar_desk
@@ -283,6 +309,17 @@ class SessionHub:
         if self._preview_voice is None:
             raise KaiError("There is no voice to listen to here.", code="engine-404")
         return await self._preview_voice(voice_id, speed)
+
+    async def change_model(self, wish: str) -> None:
+        """Fetch the local brain's language model (``fetch``, or ``fetch-maker`` from its maker) or stop that (``cancel``); on
+        Kai's loop. Raises ``KaiError``."""
+        model_id = self._services().model.id
+        if self._models is None or not model_id:
+            raise KaiError("There is no language model to fetch here.", code="engine-404")
+        if wish == "cancel":
+            await self._models.cancel_model(model_id)
+        else:
+            await self._models.fetch_model(model_id, from_maker=wish == "fetch-maker")
 
     def services(self) -> Services:
         """How far the engine is."""

@@ -6,7 +6,7 @@ import streamlit as st
 
 import kai.avatar
 from kai.errors import KaiError
-from kai.ui import bridge, desk, host, stage, texts
+from kai.ui import bridge, desk, host, model, stage, texts
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 # A picture of our own: Streamlit fetches the icons that it knows by name from another host.
@@ -48,4 +48,5 @@ desk.draw(talk, state, is_on_stage=is_on_stage)
 if state.is_active and not is_on_stage:
     with st.container(key="kai-back"):
         st.page_link(talk_page, label=texts.BACK_TO_TALK, icon=":material/arrow_back:")
+model.draw(is_live=state.is_active)
 page.run()

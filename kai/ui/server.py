@@ -29,6 +29,7 @@ from kai.ui import address, door, host, texts
 from kai.ui.avatar_routes import routes as avatar_routes
 from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
+from kai.ui.model_routes import routes as model_routes
 from kai.ui.password import is_hash
 from kai.ui.recordings import routes as recording_routes
 from kai.ui.routes import routes as page_routes
@@ -44,6 +45,7 @@ _WARM: Final = (
     "kai.ui.insights",
     "kai.ui.replay",
     "kai.ui.checkup",
+    "kai.ui.model",
     "altair",
     "pandas",
 )
@@ -183,7 +185,14 @@ def is_ending() -> bool:
 
 def routes() -> list[Any]:
     """Kai's own routes."""
-    own = [*page_routes(is_ending), *avatar_routes(), *call_routes(), *recording_routes(), *voice_routes()]
+    own = [
+        *page_routes(is_ending),
+        *avatar_routes(),
+        *call_routes(),
+        *recording_routes(),
+        *voice_routes(),
+        *model_routes(),
+    ]
     if not address.base_path():
         return own
     # A reverse proxy may pass the path below which we are on to us, or take it off.

@@ -629,6 +629,37 @@ def clock(wall_s: float) -> str:
     return time.strftime("%H:%M", time.localtime(wall_s))
 
 
+# ------------------------------------------------------------------ the language model
+MODEL_LABEL: Final = "Language model"
+MODEL_OFFER: Final = (
+    "With a language model Kai converses about anything, on this computer alone. {name}: {size}, fetched once; licence "
+    "{licence}."
+)
+MODEL_OFFER_SHORT: Final = "Kai answers with its small mind. A language model is {size} away."
+MODEL_HALF: Final = "{done} of it came earlier; the rest follows."
+MODEL_COMING: Final = (
+    "The language model is on its way: {percent} %, {done} of {size}. Until it is here, Kai answers with its small "
+    "mind."
+)
+MODEL_COMING_SHORT: Final = "Language model: {percent} %, {done} of {size}"
+MODEL_CHECKING: Final = "The language model is here and is being checked."
+MODEL_READY: Final = "The language model is here. Kai converses from now on."
+MODEL_UNSUPPORTED_SHORT: Final = "Kai answers with its small mind on this computer."
+MODEL_FAILED_SHORT: Final = "The language model is not here. Kai answers with its small mind."
+MODEL_FETCH: Final = "Fetch it"
+MODEL_GO_ON: Final = "Go on"
+MODEL_CANCEL: Final = "Cancel"
+MODEL_FROM_MAKER: Final = "Fetch it from its maker"
+MODEL_LATER: Final = "Not now"
+MODEL_ERROR: Final = "That did not work. Try again in a moment."
+ERROR_MODEL_HOME: Final = "Only who sits at Kai's own computer can fetch its language model."
+
+
+def megabytes(count: int) -> str:
+    """A size in megabytes: ``1,117 MB``."""
+    return f"{count / 1e6:,.0f} MB"
+
+
 # ------------------------------------------------------------------ checks
 CHECK_HEADING: Final = "Check"
 CHECK_LEAD: Final = (
@@ -651,7 +682,8 @@ CHECK_NAMES: Final = {
     "weights": "Model files",
     "openai": "OpenAI Realtime",
     "liveavatar": "LiveAvatar",
-    "mind": "Language model",
+    "model": "Language model",
+    "mind": "Your own model server",
     "orphans": "Forgotten paid sessions",
     "disk": "Disk",
     "memory": "Memory",
@@ -714,6 +746,22 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "{credits} credits are left: not enough for a talk of {minutes} minutes.",
             "Buy credits, or talk with the face of this computer.",
         ),
+    },
+    "model": {
+        "unused": ("OpenAI answers in its place.", ""),
+        "off": ("It is left out, as KAI_MIND=none says; Kai answers with its small mind.", ""),
+        "right": ("{name} is here, {size} GB, and every byte of it is right.", ""),
+        "own": ("Your own file is used: {name}, {size} GB. Kai cannot tell whether it is whole.", ""),
+        "wrong": ("{problem}", "Start Kai again, then fetch the model on the Talk page."),
+        "coming": (
+            "{name} is on its way: {percent} % is here. Kai answers with its small mind meanwhile.",
+            "Wait for it.",
+        ),
+        "missing": (
+            "{name} is not here ({size} GB). Kai answers with its small mind, which knows little.",
+            "Fetch it on the Talk page, or run make install.",
+        ),
+        "broken": ("{problem}", "Kai answers with its small mind meanwhile. Try again on the Talk page."),
     },
     "mind": {**_CHECK_PROVIDER, "unused": ("None is set; Kai answers from what it knows by itself.", "")},
     "orphans": {

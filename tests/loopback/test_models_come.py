@@ -129,10 +129,10 @@ def test_cancelling_stops_within_a_second_keeps_what_came_and_goes_on_later(
             models=(model,),
             folder=folder,
             memory_bytes=1 << 40,
-            on_ready=lambda _path: ready.set(),
+            is_fetching=True,
             say=lines.append,
         )
-        keeper.start(is_fetching=True)
+        keeper.start(lambda _path: ready.set())
         assert server.is_stalling.wait(60)
         assert keeper.status.state is ModelState.FETCHING
         begun_s = time.monotonic()

@@ -49,16 +49,17 @@ def make_part(wheels: Path, distribution: str, content: bytes) -> Part:
     package, version = distribution.replace("-", "_"), "0.1.0"
     path = wheels / f"{package}-{version}-py3-none-any.whl"
     info, member = f"{package}-{version}.dist-info", f"{package}/data/part.bin"
+    pieces: dict[str, str | bytes] = {
+        f"{package}/__init__.py": "",
+        member: content,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: kai\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        wheel.writestr(f"{package}/__init__.py", "")
-        wheel.writestr(member, content)
-        wheel.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        )
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: kai\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", "")
+        for name, piece in pieces.items():
+            # Without a time of its own, so that the same content is the same wheel.
+            wheel.writestr(zipfile.ZipInfo(name), piece)
     data = path.read_bytes()
     return Part(distribution, version, hashlib.sha256(data).hexdigest(), len(data), member, len(content))
 

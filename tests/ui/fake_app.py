@@ -1,7 +1,7 @@
 """A launcher like ``streamlit_app.py`` whose talks are fakes: ``PYTHONPATH=. streamlit run tests/ui/fake_app.py``.
 
 ``KAI_DATA_DIR`` is where talks are kept. ``KAI_FAKE_REFUSAL`` makes the brain refuse with those words.
-``KAI_FAKE_CLOUD`` lets a person choose what a key would let them.
+``KAI_FAKE_CLOUD`` lets a person choose what a key would let them. ``KAI_FAKE_MODEL`` is the state of a language model.
 """
 
 import os
@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from kai.records.files import data_folder
 from kai.records.memory import Memory
-from kai.runtime.hub import Offer, SessionHub
+from kai.runtime.hub import ModelOffer, Offer, SessionHub
 from kai.ui import host
 from kai.ui.server import make_lifespan, middleware, routes
-from tests.ui.fakes import make_hub
+from tests.ui.fakes import FakeModels, make_hub
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,12 @@ def build() -> SessionHub:
     host.install_memory(memory)
     has_cloud = bool(os.environ.get("KAI_FAKE_CLOUD"))
     offer = Offer(has_cloud_brain=has_cloud, has_cloud_face=has_cloud, tools=("current_time", "show_card"))
-    return make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), memory=memory, offer=offer)
+    state = os.environ.get("KAI_FAKE_MODEL", "")
+    model = ModelOffer(
+        state, "tiny", "Tiny 1.5B", 1_117_320_768, 0, "Apache-2.0", os.environ.get("KAI_FAKE_PROBLEM", "")
+    )
+    models = FakeModels(model, rate_bytes_s=float(os.environ.get("KAI_FAKE_RATE", "1e8"))) if state else None
+    return make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), memory=memory, offer=offer, models=models)
 
 
 async def clear_caches(_request: Request) -> Response:

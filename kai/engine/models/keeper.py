@@ -114,20 +114,21 @@ def why_unsupported() -> str:
 class ModelKeeper:
     """Knows the language model of this engine and fetches it when asked to.
 
-    ``on_ready`` is told the file once there is one; ``say`` gets lines for a terminal; ``models`` and ``folder`` are those of
-    the catalogue and of the user where not given.
+    ``is_fetching``: a missing model is fetched from the start on. ``say`` gets lines for a terminal; ``models`` and ``folder``
+    are those of the catalogue and of the user where not given.
     """
 
     def __init__(
         self,
         *,
-        on_ready: OnReady = lambda _path: None,
+        is_fetching: bool = False,
         say: Callable[[str], None] = lambda _line: None,
         models: tuple[LanguageModel, ...] = MODELS,
         folder: Path | None = None,
         memory_bytes: int | None = None,
     ) -> None:
-        self.on_ready = on_ready
+        self._on_ready: OnReady = lambda _path: None
+        self._is_fetching = is_fetching
         self._say = say
         self._models = models
         self._folder = folder
@@ -145,9 +146,10 @@ class ModelKeeper:
         with self._lock:
             return self._status
 
-    def start(self, *, is_fetching: bool = False) -> None:
-        """Look for the model; ``is_fetching`` fetches it where it is missing. Returns at once."""
-        self._run(lambda cancel: self._look(cancel, is_fetching=is_fetching))
+    def start(self, on_ready: OnReady = lambda _path: None) -> None:
+        """Look for the model; ``on_ready`` is told its file once there is one. Returns at once."""
+        self._on_ready = on_ready
+        self._run(self._look)
 
     def fetch(self, model_id: str, *, from_maker: bool = False) -> bool:
         """Begin to fetch that model; whether there is one of that id. Returns at once; twice is once."""
@@ -232,7 +234,7 @@ class ModelKeeper:
             if not cancel.is_set():
                 self._status = replace(self._status, **changes)  # type: ignore[arg-type]
 
-    def _look(self, cancel: threading.Event, *, is_fetching: bool) -> None:
+    def _look(self, cancel: threading.Event) -> None:
         if places.is_off():
             self._set(cancel, state=ModelState.OFF)
             return
@@ -261,7 +263,7 @@ class ModelKeeper:
             return
         copy = places.own_copy(model, self._folder)
         spoilt = places.problem_of(copy, model) if copy.exists() else ""
-        if is_fetching:
+        if self._is_fetching:
             self._fetch(model, cancel, from_maker=False)
         elif spoilt:
             raise WeightsError(spoilt, code="model_wrong")
@@ -289,7 +291,7 @@ class ModelKeeper:
         self._set(cancel, state=ModelState.READY, path=path, done_bytes=size_bytes, problem="")
         if was_fetched:
             self._say(f"{LINE_START}: it is here ({self.status.name}).")
-        self.on_ready(path)
+        self._on_ready(path)
 
     def _describe(self, cancel: threading.Event, model: LanguageModel | None) -> None:
         if model is not None:

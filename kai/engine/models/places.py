@@ -49,13 +49,18 @@ def is_off() -> bool:
     return os.environ.get(MIND_VARIABLE, "").strip().lower() == "none"
 
 
-def models_folder() -> Path:
-    """Where our own copies lie, which all checkouts of this user share. Nothing is made yet."""
-    for variable, inside in ((MODELS_DIR_VARIABLE, ""), (DATA_DIR_VARIABLE, "models")):
-        chosen = os.environ.get(variable, "").strip()
-        if chosen:
-            return Path(chosen).expanduser() / inside
-    return platformdirs.user_data_path("kai", appauthor=False) / "models"
+def models_folder(data_dir: str | None = None) -> Path:
+    """Where our own copies lie, which all checkouts of this user share. Nothing is made yet.
+
+    That is ``KAI_MODELS_DIR``, else ``models`` in the data folder: ``KAI_DATA_DIR``, ``data_dir``, or the user's.
+    """
+    chosen = os.environ.get(MODELS_DIR_VARIABLE, "").strip()
+    if chosen:
+        return Path(chosen).expanduser()
+    data = os.environ.get(DATA_DIR_VARIABLE, "").strip() or data_dir
+    return (
+        Path(data).expanduser() if data else platformdirs.user_data_path("kai", appauthor=False)
+    ) / "models"
 
 
 def own_copy(model: LanguageModel, folder: Path | None = None) -> Path:
@@ -115,17 +120,15 @@ def is_right(path: Path, model: LanguageModel, folder: Path | None = None) -> bo
     return True
 
 
-def check_whole(model: LanguageModel, folder: Path | None = None) -> Path:
-    """The model's file, hashed whole now, whatever was noted. Raises ``WeightsError`` that says what is wrong with it."""
+def check_file(path: Path, model: LanguageModel, folder: Path | None = None) -> None:
+    """Hash a file whole now, whatever was noted. Raises ``WeightsError`` that says what is wrong; what was noted is then
+    forgotten, so that the next start does not take the file."""
     folder = folder or models_folder()
-    problem = ""
-    for path in _candidates(model, folder):
-        problem = problem_of(path, model)
-        if not problem:
-            note_right(path, model, folder)
-            return path
+    problem = problem_of(path, model)
+    if problem:
         _forget(path, folder)
-    raise WeightsError(problem or f"The language model {model.name} is not here yet.", code="model_missing")
+        raise WeightsError(problem, code="model_wrong")
+    note_right(path, model, folder)
 
 
 def problem_of(path: Path, model: LanguageModel) -> str:

@@ -1,0 +1,89 @@
+"""The strip that tells of the language model: offered, on its way, come, or why there is none.
+
+A small component that asks ``GET /api/model`` for what to show, each second while that changes, and posts what a person
+presses. No Streamlit run stands between: the page does not blink while 1.1 GB arrive.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+from kai.runtime.hub import ModelOffer
+from kai.ui import texts
+
+CONTAINER: Final = "kai-model"
+WISHES: Final = frozenset({"fetch", "fetch-maker", "cancel"})
+
+Json = dict[str, object]
+
+
+def strip(model: ModelOffer, *, is_home: bool) -> Json:
+    """What the strip shows, as values for JSON; ``message`` is empty where there is nothing to tell.
+
+    ``is_home``: whoever sees the page sits at this computer and may press.
+    """
+    size = texts.megabytes(model.bytes)
+    match model.state:
+        case "none":
+            told = texts.MODEL_OFFER.format(name=model.name, size=size, licence=model.licence)
+            if model.done_bytes:
+                told += " " + texts.MODEL_HALF.format(done=texts.megabytes(model.done_bytes))
+            label = texts.MODEL_GO_ON if model.done_bytes else texts.MODEL_FETCH
+            shown = _shown("offer", told, texts.MODEL_OFFER_SHORT.format(size=size), ("fetch", label))
+        case "fetching":
+            percent = 100 * model.done_bytes // max(1, model.bytes)
+            facts = {"percent": percent, "done": texts.megabytes(model.done_bytes), "size": size}
+            is_whole = model.done_bytes >= model.bytes
+            told = texts.MODEL_CHECKING if is_whole else texts.MODEL_COMING.format(**facts)
+            short = texts.MODEL_CHECKING if is_whole else texts.MODEL_COMING_SHORT.format(**facts)
+            shown = {**_shown("coming", told, short, ("cancel", texts.MODEL_CANCEL)), "percent": percent}
+        case "failed":
+            buttons = (
+                (("fetch", texts.TRY_AGAIN), ("fetch-maker", texts.MODEL_FROM_MAKER)) if model.id else ()
+            )
+            shown = _shown("failed", model.problem, texts.MODEL_FAILED_SHORT, *buttons)
+        case "unsupported":
+            shown = _shown("unsupported", model.problem, texts.MODEL_UNSUPPORTED_SHORT)
+        case _:
+            shown = _shown(model.state, "", "")
+    return shown if is_home else {**shown, "buttons": []}
+
+
+def _shown(kind: str, message: str, short: str, *buttons: tuple[str, str]) -> Json:
+    return {
+        "kind": kind,
+        "message": message,
+        "short": short,
+        "percent": None,
+        "buttons": [{"wish": wish, "label": label} for wish, label in buttons],
+        "isMoving": kind in ("coming", "looking"),
+    }
+
+
+@cache
+def _component() -> Any:
+    here = Path(__file__).parent / "desk"
+    css, js = ((here / f"model.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    return component("kai_model", html='<div class="model" role="status" hidden></div>', css=css, js=js)
+
+
+def draw(*, is_live: bool) -> None:
+    """Draw the strip; ``is_live``: a talk is under way, so in one short line."""
+    with st.container(key=CONTAINER):
+        _component()(
+            key="model",
+            data={
+                "isShort": is_live,
+                "words": {
+                    "label": texts.MODEL_LABEL,
+                    "later": texts.MODEL_LATER,
+                    "ready": texts.MODEL_READY,
+                    "error": texts.MODEL_ERROR,
+                },
+            },
+        )
