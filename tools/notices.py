@@ -3,8 +3,8 @@
     .venv/bin/python tools/notices.py           write the file
     .venv/bin/python tools/notices.py --check   end with code 1 when the file is not what would be written
 
-Packages come from requirements-dev.lock, which holds all, and their own metadata; data, model weights and the native libraries
-inside wheels are described by hand below, since no metadata names them.
+Packages come from requirements-dev.lock, which holds all, and from their own metadata; data, model weights and the native
+libraries inside wheels are described by hand below, since no metadata names them.
 """
 
 from __future__ import annotations
