@@ -178,11 +178,16 @@ class ResponseCreated:
 
 @dataclass(frozen=True, slots=True)
 class ResponseDone:
-    """The brain has finished making an answer; its sound may go on. ``status`` is the protocol's word."""
+    """The brain has finished making an answer; its sound may go on. ``status`` is the protocol's word.
+
+    ``mind`` names who thought of the answer, where the brain has several minds and tells, and ``tokens_per_s`` how fast.
+    """
 
     response_id: str
     status: str
     message: str = ""
+    mind: str = ""
+    tokens_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,12 +111,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, as three strands: the brain makes it, the brain sends its sound, a person hears it."""
+    """One answer, as three strands: the brain makes it, the brain sends its sound, a person hears it.
+
+    ``mind`` names who thought of it and ``tokens_per_s`` how fast, once it is made and where the brain tells.
+    """
 
     id: str
     generating: Span = Span.AHEAD
     audio_out: Span = Span.AHEAD
     playout: Span = Span.AHEAD
+    mind: str = ""
+    tokens_per_s: float | None = None
 
     @property
     def is_at_brain(self) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import asdict, fields
 from kai.records.turn_log import Summary
 from kai.records.turns import Line, TalkRecord, Turn
 
-VERSION = 2
-"""Of the JSON; version 1 had no costs of a whole talk and nothing of pictures."""
+VERSION = 3
+"""Of the JSON; version 1 had no costs of a whole talk and nothing of pictures, version 2 no minds."""
 
 MIN_CAPTION_MS = 1200
 """A caption stands at least so long: a typed line has no length of its own."""
@@ -109,7 +109,7 @@ def read_json(text: str) -> TalkRecord:
     """A talk from what ``as_json`` wrote. Raises ``ValueError`` when it is none."""
     try:
         value = json.loads(text)
-        if value.pop("kai_talk") not in (1, VERSION):
+        if value.pop("kai_talk") not in (1, 2, VERSION):
             raise ValueError("not a talk of a version that Kai knows")
         lines = tuple(Line(**line) for line in value.pop("lines"))
         turns = tuple(Turn(**turn) for turn in value.pop("turns"))

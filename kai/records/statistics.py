@@ -57,6 +57,28 @@ def waits(turns: Sequence[Turn]) -> list[WaitPoint]:
 
 
 @dataclass(frozen=True, slots=True)
+class MindCount:
+    """How many answers a mind gave, and the middle of its tokens a second where they are known."""
+
+    name: str
+    count: int
+    tokens_per_s: float | None
+
+
+def minds(turns: Sequence[Turn]) -> list[MindCount]:
+    """Who answered, the most frequent first; answers of a brain with one mind are left out."""
+    by_name: dict[str, list[Turn]] = {}
+    for turn in turns:
+        if turn.mind:
+            by_name.setdefault(turn.mind, []).append(turn)
+    found = [
+        MindCount(name, len(of), percentile([t.tokens_per_s for t in of if t.tokens_per_s is not None], 0.5))
+        for name, of in by_name.items()
+    ]
+    return sorted(found, key=lambda mind: -mind.count)
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """The middle and the slow end of one part of the wait."""
 

@@ -20,7 +20,7 @@ from kai.errors import KaiError
 from kai.records.files import set_aside
 from kai.records.turns import Line, TalkRecord, Turn
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """``user_version`` of the file. A newer one is left alone; an older one gets the columns that it lacks."""
 BUSY_S: Final = 5.0
 
@@ -81,6 +81,8 @@ _turns = sa.Table(
     sa.Column("dropped_pictures", sa.Integer),
     sa.Column("picture_late_ms", sa.Integer),
     sa.Column("dropped_sound_ms", sa.Integer),
+    sa.Column("mind", sa.String(64)),
+    sa.Column("tokens_per_s", sa.Float),
 )
 
 T = TypeVar("T", Line, Turn)

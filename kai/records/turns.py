@@ -45,6 +45,8 @@ class Turn:
     (``shown_fps``, by its own count), how many were left out on either side, and how much later than the sound of the same
     moment the pictures left (``picture_late_ms``, their mean; the local face alone tells it). ``dropped_sound_ms`` of the
     person's own sound were lost since the answer before.
+
+    ``mind`` names who thought of the answer, where a brain has several minds, and ``tokens_per_s`` how fast.
     """
 
     response_id: str
@@ -62,6 +64,8 @@ class Turn:
     dropped_pictures: int | None = None
     picture_late_ms: int | None = None
     dropped_sound_ms: int | None = None
+    mind: str | None = None
+    tokens_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class _Answer:
     media_before: MediaReading | None = None
     media_after: MediaReading | None = None
     dropped_sound_ms: int | None = None
+    mind: str | None = None
+    tokens_per_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -172,6 +178,8 @@ class Follower:
             if times is None:
                 times = self._answers[answer.id] = _Answer(at_s, self._asked_at_s, self._is_typed)
                 self._asked_at_s = None
+            if answer.mind:
+                times.mind, times.tokens_per_s = answer.mind, answer.tokens_per_s
             if times.sound_at_s is None and (answer.audio_out is not Span.AHEAD or answer.is_playing):
                 times.sound_at_s = at_s
             if times.heard_at_s is None and answer.is_playing:
@@ -252,6 +260,8 @@ class Follower:
             spoken_ms=_between_ms(times.heard_at_s, times.ended_at_s),
             is_interrupted=times.is_interrupted,
             cost_usd=times.cost_usd,
+            mind=times.mind,
+            tokens_per_s=times.tokens_per_s,
         )
         turn = replace(_with_media(turn, times), dropped_sound_ms=times.dropped_sound_ms)
         return turn if times.asked_at_s is not None else replace(turn, is_typed=False)

@@ -44,7 +44,9 @@ def _voice(state: SessionState) -> Json:
     way = texts.TRANSPORTS.get(facts.transport, facts.transport)
     if family_of(facts.model).name == family_of("kai-").name:
         mind = "" if state.brain_look is None else state.brain_look.mind_model
-        return {**row, "word": texts.OWN_ENGINE, "note": mind, "why": f"{texts.OWN_ENGINE}, {way}"}
+        told = next((answer for answer in reversed(state.answers) if answer.mind), None)
+        note = mind if told is None else texts.mind(told.mind, told.tokens_per_s)
+        return {**row, "word": texts.OWN_ENGINE, "note": note, "why": f"{texts.OWN_ENGINE}, {way}"}
     return {**row, "word": facts.model, "note": way, "why": f"{facts.model}, {way}"}
 
 

@@ -198,6 +198,8 @@ def _note(turn: Turn) -> str:
         notes.append(texts.HISTORY_ANSWERED.format(seconds=f"{turn.wait_ms / 1000:.1f}"))
     if turn.spoken_ms is not None:
         notes.append(texts.HISTORY_SPOKE.format(seconds=f"{turn.spoken_ms / 1000:.1f}"))
+    if turn.mind:
+        notes.append(texts.mind(turn.mind, turn.tokens_per_s))
     if turn.cost_usd is not None:
         notes.append(texts.HISTORY_COST.format(cost=texts.money(turn.cost_usd)))
     return " · ".join(notes)
@@ -237,6 +239,7 @@ def _times(record: TalkRecord) -> str:
                 texts.seconds_short(turn.spoken_ms),
                 texts.HISTORY_YES if turn.is_interrupted else texts.HISTORY_NO,
                 texts.money(turn.cost_usd),
+                texts.mind(turn.mind or "", turn.tokens_per_s),
             )
         )
         + "</tr>"

@@ -103,6 +103,10 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in figures
     )
     st.html(f'<dl class="kai-figures">{cells}</dl>')
+    minds = statistics.minds(turns)
+    if minds:
+        told = ", ".join(texts.answers_of_mind(m.name, m.count, m.tokens_per_s) for m in minds)
+        st.caption(texts.INSIGHTS_MINDS.format(minds=told))
 
 
 def _section(title: str, words: str, chart: alt.Chart | None = None) -> None:

@@ -507,7 +507,9 @@ HISTORY_TIMES_HEAD: Final = (
     "Heard for",
     "Interrupted",
     "Cost",
+    "Mind",
 )
+INSIGHTS_MINDS: Final = "Who thought of the answers: {minds}."
 HISTORY_YES: Final = "yes"
 HISTORY_NO: Final = "no"
 HISTORY_TITLE_OF: Final = "Talk of {day}"
@@ -601,6 +603,17 @@ def money(usd: float | None) -> str:
     if 0 < usd < 0.0001:
         return "under $0.0001"
     return f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}"
+
+
+def mind(name: str, tokens_per_s: float | None) -> str:
+    """Who thought of an answer, and how fast: ``Qwen2.5 1.5B, 13.4 tokens a second``."""
+    return name if tokens_per_s is None else f"{name}, {tokens_per_s:.1f} tokens a second"
+
+
+def answers_of_mind(name: str, count: int, tokens_per_s: float | None) -> str:
+    """How often a mind answered, and how fast in the middle."""
+    times = "once" if count == 1 else f"{count} times"
+    return f"{name} {times}" + ("" if tokens_per_s is None else f" at {tokens_per_s:.1f} tokens a second")
 
 
 def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float) -> str:

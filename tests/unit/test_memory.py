@@ -167,6 +167,7 @@ def test_a_file_of_an_older_kai_gets_what_it_lacks(tmp_path: Path) -> None:
         assert old is not None
         assert (old.cost_usd, old.is_cost_exact, old.avatar_s) == (None, True, 0.0)
         assert (old.turns[0].wait_ms, old.turns[0].sent_fps) == (6, None)
+        assert (old.turns[0].mind, old.turns[0].tokens_per_s) == (None, None)
         log.save(RECORD)
         assert log.read("t1") == RECORD
         log.close()

@@ -245,7 +245,7 @@ def test_json_of_an_older_kai_is_read_too() -> None:
     assert (read.cost_usd, read.turns[0].sent_fps, read.turns[0].wait_ms) == (None, None, 600)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kai_talk": 3}', '{"kai_talk": 1, "lines": [{}]}', '"x"'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kai_talk": 4}', '{"kai_talk": 1, "lines": [{}]}', '"x"'])
 def test_what_is_no_talk_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_json(text)

@@ -381,7 +381,9 @@ class RealtimeTalk(ABC):
         fault = faults.fault_of_code(error.code, error.type) if error is not None else None
         if response.status == "failed":
             fault = fault or faults.FAILED_ANSWER
-        sink.emit(ResponseDone(response.id, response.status, fault.message if fault else ""))
+        mind, tokens_per_s = _mind_of(response.metadata)
+        message = fault.message if fault else ""
+        sink.emit(ResponseDone(response.id, response.status, message, mind, tokens_per_s))
         if response.usage is not None:
             self._report_usage(response.usage, sink)
         if response.status == "failed" and fault is not None and not fault.is_retryable:
@@ -452,6 +454,17 @@ def _confidence(logprobs: tuple[wire.LogProb, ...]) -> float | None:
     if not logprobs:
         return None
     return math.exp(min(0.0, sum(token.logprob for token in logprobs) / len(logprobs)))
+
+
+def _mind_of(metadata: wire.JsonObject | None) -> tuple[str, float | None]:
+    """Who thought of an answer, and its tokens a second, where the local engine tells; it is one of several minds there."""
+    told = metadata or {}
+    mind, rate = told.get("kai_mind"), told.get("kai_tokens_per_s")
+    try:
+        tokens_per_s = float(rate) if isinstance(rate, str) else None
+    except ValueError:
+        tokens_per_s = None
+    return (mind if isinstance(mind, str) else ""), tokens_per_s
 
 
 def _expires_in_s(session: wire.SessionConfig) -> float | None:
