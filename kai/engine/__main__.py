@@ -29,7 +29,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
-from pathlib import Path
 from types import FrameType
 from typing import Final
 

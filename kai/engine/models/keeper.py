@@ -90,8 +90,8 @@ class ModelStatus:
         }
 
 
-OnReady = Callable[[Path], None]
-"""Told the path of a model file that can be used. Called from the keeper's thread."""
+OnReady = Callable[[Path], object]
+"""Told the path of a model file that can be used; what it returns is not looked at. Called from the keeper's thread."""
 
 
 def why_unsupported() -> str:
@@ -114,8 +114,8 @@ def why_unsupported() -> str:
 class ModelKeeper:
     """Knows the language model of this engine and fetches it when asked to.
 
-    ``is_fetching``: a missing model is fetched from the start on. ``say`` gets lines for a terminal; ``models`` and ``folder``
-    are those of the catalogue and of the user where not given.
+    ``is_fetching``: a missing model is fetched from the start on. ``say`` gets lines for a terminal; ``models`` and
+    ``folder`` are those of the catalogue and of the user where not given.
     """
 
     def __init__(
