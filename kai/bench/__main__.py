@@ -1,4 +1,8 @@
-"""``python -m kai.bench [part ...] [--json FILE]``: the figures of this machine, printed and, where asked, written down."""
+"""``python -m kai.bench [part ...] [--json FILE]``: the figures of this machine, printed and, where asked, written down.
+
+A part that has bars ends with a table that says which were held and which were missed; one that was missed makes the
+command end with 1. Every part ends within ten minutes, unless ``--long`` asks for all of it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,18 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+from kai.bench.bars import Bar, judged, table
+from kai.bench.part import Wanted
+
 PARTS = {
+    "mind": "what Kai says to everyday prompts: right or wrong, speakable or not, by which mind, how fast",
+    "mind_long": "whether a fact of the first of 31 turns is known at the last",
+    "mind_pair": "two talks at once that have to be thought about: seconds to the first sound",
+    "mind_tools": "whether Kai uses the session's tools when somebody asks for what they do",
     "page": "a run of the Talk page and a refresh of its live part, at the server",
     "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
     "turns": "end of speech to Kai's voice by patience, and interrupting him, in a browser",
@@ -25,8 +37,10 @@ PARTS = {
     "face": "the rendered face's pixels, followed by MediaPipe: lips, closures, blinks, cost; and whether its gates hold",
 }
 LONG_PARTS = {
-    "soak": "what grows in a long talk (--minutes, 30 if not given) with the cloud face; only when it is named",
+    "soak": "what grows in a long talk (--minutes; 8, or 30 with --long) with the cloud face; only when it is named",
 }
+ADJUSTABLE = ("mind", "mind_long", "turns", "soak")
+"""Parts that take what was wanted of them: they have a long run, or something to show."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,19 +57,41 @@ def main(argv: list[str] | None = None) -> int:
         choices=[*PARTS, *LONG_PARTS, []],
         help="which to run; all but the soak by default",
     )
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long the soak lasts")
+    parser.add_argument("--long", action="store_true", help="all of a part, however long it takes")
+    parser.add_argument("--minutes", type=float, help="how long the soak lasts")
+    parser.add_argument(
+        "--show-held",
+        action="store_true",
+        help="also show wrong answers to prompts that were held back; never tune a mind with them",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {"machine": machine()}
     print_figures("machine", figures["machine"])
+    wanted = Wanted(is_long=options.long, shows_held=options.show_held, minutes=options.minutes)
+    missed = 0
     for part in options.parts or PARTS:
-        run = importlib.import_module(f"kai.bench.{part}").run
-        figures[part] = run(options.minutes) if part in LONG_PARTS else run()
-        print_figures(part, figures[part])
+        found, bars = measured(part, wanted)
+        figures[part] = judged(found, bars)
+        print_figures(part, found)
+        for line in table(bars):
+            print(f"  {line}", flush=True)
+        missed += sum(not bar.is_held for bar in bars)
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(figures, indent=1, default=str) + "\n")
-    return 0
+    if missed:
+        print(f"\n{missed} of the bars were missed.", flush=True)
+    return 1 if missed else 0
+
+
+def measured(part: str, wanted: Wanted) -> tuple[dict[str, Any], list[Bar]]:
+    """The part's figures, with the seconds that it took, and its bars."""
+    module: Any = importlib.import_module(f"kai.bench.{part}")
+    begun_s = time.monotonic()
+    figures: dict[str, Any] = module.run(wanted) if part in ADJUSTABLE else module.run()
+    figures["part_took_s"] = round(time.monotonic() - begun_s, 1)
+    return figures, module.bars(figures)
 
 
 def machine() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar.face import AvatarChoice
+from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.driver import ROOT, AppProcess, Visitor, visitor
 from kai.bench.talk import Cpu, find_chromium, frames, percentile
 from kai.core.events import Event, PlayoutStarted
@@ -68,6 +69,18 @@ def run() -> dict[str, Any]:
     with local_liveavatar(has_plain_picture=True, picture_delay_s=0.4) as url:
         figures |= asyncio.run(interruptions(url))
     return figures
+
+
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """Lip synchrony by EBU R37, and how soon an interruption is heard and seen."""
+    within = figures["seconds_within_40_early_60_late_percent"]
+    sound_ms = figures["interrupt_to_last_sounding_sample_p50_p95_ms"][1]
+    mouth_ms = figures["interrupt_to_closed_mouth_p50_p95_ms"][1]
+    return [
+        at_least("seconds in which sound and picture fit", within, 99, "%"),
+        at_most("stopping the face to its last sounding sample, p95", sound_ms, 80, "ms"),
+        at_most("stopping the face to a closed mouth, p95", mouth_ms, 300, "ms"),
+    ]
 
 
 def at_delay(person: Visitor, url: str, delay_s: float, figures: dict[str, Any]) -> list[float]:

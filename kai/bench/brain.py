@@ -7,24 +7,22 @@ aiortc's jitter buffer to the moment in which its sound leaves the port. Silence
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import av
 import numpy as np
 
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.bench.bars import Bar, at_most
+from kai.bench.part import RunningEngine, local_engine
 from kai.core.events import Event, ResponseCreated
 from kai.core.state import Look
 from kai.ports import Marks, Pcm
 
 REPEATS: Final = 5
 PATIENCE_S: Final = 15.0
-KEY: Final = "bench-key"
 QUESTION: Final = "What can you do?"
 
 
@@ -84,24 +82,30 @@ class _TimedBrain(OpenAIRealtimeBrain):
 
 def run() -> dict[str, Any]:
     """Figures over ``REPEATS`` calls for each transport."""
-    command = [sys.executable, "-m", "kai.engine", "--json", "--child", "--no-liveavatar"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as engine:
-        assert engine.stdin is not None
-        assert engine.stdout is not None
-        engine.stdin.write(f"{KEY}\n".encode())
-        engine.stdin.flush()
-        try:
-            url = json.loads(engine.stdout.readline())["realtime"]
-            return asyncio.run(_measure(url))
-        finally:
-            engine.stdin.close()
+    with local_engine() as engine:
+        return asyncio.run(_measure(engine))
 
 
-async def _measure(url: str) -> dict[str, Any]:
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """A pressed button silences Kai at once, and the adapter keeps sound for no time worth the name."""
+    return [
+        *(
+            at_most(f"interrupt to silence, {name}", figures[f"{name}_interrupt_to_silence_ms_max"], 80, "ms")
+            for name in ("webrtc", "websocket")
+        ),
+        at_most(
+            "delay of the brain's sound in the adapter, p95", figures["webrtc_added_delay_ms_p95"], 250, "ms"
+        ),
+    ]
+
+
+async def _measure(engine: RunningEngine) -> dict[str, Any]:
     endpoint = Endpoint(
-        api_key=KEY, model="kai-local", base_url=url, host_addresses=("127.0.0.1",), jitter_packets=(4, 1)
+        api_key=engine.key,
+        model="kai-local",
+        base_url=engine.url,
+        host_addresses=("127.0.0.1",),
+        jitter_packets=(4, 1),
     )
     figures: dict[str, Any] = {}
     for name in ("webrtc", "websocket"):

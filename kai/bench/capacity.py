@@ -1,19 +1,17 @@
 """How many talks this machine's engine carries, and what they cost: ``python -m kai.bench capacity``.
 
-Each talk is a client of its own over a WebSocket, which says a sentence in real time every few seconds; measured is from the
-last sound of the sentence to the first sound of the answer, with the engine's own patience in it. The clients' own work is in
-the load of the machine, not in the engine's share. What one call over WebRTC costs, resting and talking, stands beside it.
+Each talk is a client of its own over a WebSocket, which asks the reflex something in real time every few seconds; measured
+is from the last sound of the question to the first sound of the answer, with the engine's own patience in it. The clients'
+own work is in the load of the machine, not in the engine's share. What one call over WebRTC costs, resting and talking,
+stands beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,14 +20,17 @@ import numpy as np
 import psutil
 
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.bench.asked import REFLEX, asked
+from kai.bench.bars import Bar, at_least, at_most, percent_of
 from kai.bench.brain import Ear
+from kai.bench.part import RunningEngine, local_engine
 from kai.bench.talk import percentile
 from kai.core.state import Look
 from kai.errors import BrainError
 from kai.media import pcm
 
-KEY: Final = "bench-key"
-SENTENCE: Final = Path(__file__).resolve().parents[2] / "tests" / "support" / "speech" / "LJ001-0008.wav"
+NEVER: Final = "never"
+ANSWER_BAR_S: Final = 1.5
 ROUNDS: Final = 3
 ROUND_S: Final = 8.0
 WATCH_S: Final = 8.0
@@ -40,26 +41,39 @@ FRAME_SAMPLES: Final = 960
 
 def run() -> dict[str, Any]:
     """Figures by the number of talks; CPU in percent of one core, of the engine alone."""
-    command = [sys.executable, "-m", "kai.engine", "--json", "--child", "--no-liveavatar"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as engine:
-        assert engine.stdin is not None
-        assert engine.stdout is not None
-        engine.stdin.write(f"{KEY}\n".encode())
-        engine.stdin.flush()
-        try:
-            url = json.loads(engine.stdout.readline())["realtime"]
-            return asyncio.run(_measure(url, psutil.Process(engine.pid)))
-        finally:
-            engine.stdin.close()
+    with local_engine() as engine:
+        return asyncio.run(_measure(engine))
 
 
-async def _measure(url: str, engine: psutil.Process) -> dict[str, Any]:
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """Every talk is answered, eight at once as soon as one is, and the ninth is told why it is refused."""
+    most = f"{COUNTS[-1]}_talks"
+    return [
+        *(
+            at_least(f"{count} at once answered", percent_of(figures[f"{_name(count)}_answered"]), 100, "%")
+            for count in COUNTS
+        ),
+        at_most(
+            f"{COUNTS[-1]} talks at once, p95", figures[f"{most}_answers_after_s_p95"], ANSWER_BAR_S, "s"
+        ),
+        at_least("refuses one too many", float(figures["refused_when_full"] != NEVER), 1),
+    ]
+
+
+def _name(count: int) -> str:
+    return f"{count}_talk{'s' if count > 1 else ''}"
+
+
+async def _measure(running: RunningEngine) -> dict[str, Any]:
+    engine = running.process
     endpoint = Endpoint(
-        api_key=KEY, model="kai-local", base_url=url, host_addresses=("127.0.0.1",), jitter_packets=(4, 1)
+        api_key=running.key,
+        model="kai-local",
+        base_url=running.url,
+        host_addresses=("127.0.0.1",),
+        jitter_packets=(4, 1),
     )
-    sentence = _sentence()
+    sentence = said_in_frames(asked(REFLEX)[0].path)
     figures: dict[str, Any] = {
         "nobody_cpu_percent": await _cpu_of(engine, asyncio.sleep(WATCH_S)),
         "nobody_memory_mb": _memory_mb(engine),
@@ -68,17 +82,19 @@ async def _measure(url: str, engine: psutil.Process) -> dict[str, Any]:
     call = OpenAIRealtimeBrain(endpoint)
     await call.open(Look(), ear)
     try:
-        figures["a_silent_call_cpu_percent"] = await _cpu_of(engine, _talk(call, ear, sentence[:0], 1, []))
+        figures["a_silent_call_cpu_percent"] = await _cpu_of(
+            engine, talk(call, ear, [sentence[:0]], ROUND_S, [])
+        )
         delays: list[float] = []
         figures["a_talking_call_cpu_percent"] = await _cpu_of(
-            engine, _talk(call, ear, sentence, ROUNDS, delays)
+            engine, talk(call, ear, [sentence] * ROUNDS, ROUND_S, delays)
         )
         figures["a_talking_call_answers_after_s_p50"] = percentile(delays, 50)
     finally:
         await call.aclose()
     for count in COUNTS:
         figures |= await _talks_at_once(endpoint, engine, sentence, count)
-    figures["refused_when_full"] = await _refusal(endpoint, url)
+    figures["refused_when_full"] = await _refusal(endpoint, running)
     figures["memory_mb_after"] = _memory_mb(engine)
     return figures
 
@@ -93,13 +109,13 @@ async def _talks_at_once(
             await brain.open(Look(), ear)
         spoken = [
             # People do not begin at the same moment.
-            _later(number * ROUND_S / count, _talk(brain, ear, sentence, ROUNDS, delays))
+            later(number * ROUND_S / count, talk(brain, ear, [sentence] * ROUNDS, ROUND_S, delays))
             for number, (brain, ear) in enumerate(talks)
         ]
         cpu = await _cpu_of(engine, asyncio.gather(*spoken))
     finally:
         await asyncio.gather(*(brain.aclose() for brain, _ in talks))
-    name = f"{count}_talk{'s' if count > 1 else ''}"
+    name = _name(count)
     return {
         f"{name}_answered": f"{len(delays)} of {count * ROUNDS}",
         f"{name}_answers_after_s_p50": percentile(delays, 50),
@@ -108,26 +124,27 @@ async def _talks_at_once(
     }
 
 
-async def _later(delay_s: float, work: Any) -> None:
+async def later(delay_s: float, work: Any) -> None:
+    """Awaits ``work`` after so long."""
     await asyncio.sleep(delay_s)
     await work
 
 
-async def _talk(
+async def talk(
     brain: OpenAIRealtimeBrain | OpenAISocketBrain,
     ear: Ear,
-    sentence: np.ndarray,
-    rounds: int,
+    sentences: Sequence[np.ndarray],
+    round_s: float,
     delays_s: list[float],
 ) -> None:
-    """Plays `rounds` times the sentence and then silence, in real time; adds how long each answer took."""
+    """Says each sentence (48 kHz, whole frames) in a round of its own, in real time; adds how long each answer took."""
     silence = np.zeros(FRAME_SAMPLES, np.int16)
-    for _ in range(rounds):
+    for sentence in sentences:
         begun_s = time.monotonic()
         frames: list[np.ndarray] = list(sentence.reshape(-1, FRAME_SAMPLES))
         ended_s = time.perf_counter() + len(frames) * 0.02
         heard_before = len(ear.sounds)
-        for number in range(round(ROUND_S / 0.02)):
+        for number in range(round(round_s / 0.02)):
             brain.push_mic(frames[number] if number < len(frames) else silence)
             await asyncio.sleep(max(0.0, begun_s + (number + 1) * 0.02 - time.monotonic()))
         answers = [at_s - ended_s for _, at_s in ear.sounds[heard_before:] if at_s > ended_s]
@@ -135,11 +152,11 @@ async def _talk(
             delays_s.append(round(min(answers), 3))
 
 
-async def _refusal(endpoint: Endpoint, url: str) -> str:
+async def _refusal(endpoint: Endpoint, running: RunningEngine) -> str:
     """What the engine says to one too many."""
-    headers = {"Authorization": f"Bearer {KEY}"}
+    headers = {"Authorization": f"Bearer {running.key}"}
     async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
-        status = await client.get(f"{url.removesuffix('/v1')}/kai/status")
+        status = await client.get(f"{running.url.removesuffix('/v1')}/kai/status")
     most = int(status.json()["max_conversations"])
     held: list[OpenAISocketBrain] = []
     try:
@@ -151,7 +168,7 @@ async def _refusal(endpoint: Endpoint, url: str) -> str:
         return f"after {len(held)}: {error.message}"
     finally:
         await asyncio.gather(*(brain.aclose() for brain in held))
-    return "never"
+    return NEVER
 
 
 async def _cpu_of(engine: psutil.Process, work: Any) -> float:
@@ -167,9 +184,9 @@ def _memory_mb(engine: psutil.Process) -> int:
     return round(engine.memory_full_info().uss / 1e6)
 
 
-def _sentence() -> np.ndarray:
-    """The sentence at the microphone's rate, whole frames, without the quiet after it."""
-    with wave.open(str(SENTENCE)) as file:
+def said_in_frames(path: Path) -> np.ndarray:
+    """A recording as ``(samples,)`` int16 at 48 kHz, whole frames, without the quiet after it."""
+    with wave.open(str(path)) as file:
         resampler = pcm.Resampler(file.getframerate(), MIC_HZ)
         samples: Sequence[Any] = [
             resampler.push(pcm.from_bytes(file.readframes(file.getnframes()))),

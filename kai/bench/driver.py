@@ -6,6 +6,7 @@ Needs Playwright's Python package and a Chromium (``requirements-dev.txt``; ``ma
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -60,7 +61,33 @@ _WATCH_JS = """
   const devices = navigator.mediaDevices;
   if (devices) {
     const get = devices.getUserMedia.bind(devices);
-    devices.getUserMedia = async (c) => { const s = await get(c); window.__kaiMic = s; return s; };
+    devices.getUserMedia = async (c) => {
+      const real = await get(c);
+      const s = window.__kaiSpeaks && real.getAudioTracks().length ? await mouth(real) : real;
+      window.__kaiMic = s;
+      return s;
+    };
+    // In place of the device's sound: a quiet room, and whatever the person is told to say.
+    const mouth = async (real) => {
+      const context = new AudioContext({ sampleRate: 48000 });
+      const out = context.createMediaStreamDestination();
+      const room = context.createBuffer(1, 96000, 48000), noise = room.getChannelData(0);
+      for (let i = 0; i < noise.length; i++) noise[i] = (Math.random() - 0.5) * 3e-4;
+      const hum = context.createBufferSource();
+      hum.buffer = room; hum.loop = true; hum.connect(out); hum.start();
+      window.__kaiSay = async (base64) => {
+        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        const said = context.createBufferSource();
+        said.buffer = await context.decodeAudioData(bytes.buffer);
+        said.connect(out);
+        await context.resume();
+        const over = new Promise((done) => { said.onended = () => done(Date.now()); });
+        said.start();
+        return over;
+      };
+      window.__kaiDevice = real;
+      return new MediaStream([...out.stream.getAudioTracks(), ...real.getVideoTracks()]);
+    };
   }
 })();
 """
@@ -345,6 +372,16 @@ class Visitor:
         box.fill(text)
         box.press("Enter")
 
+    def speak(self, recording: Path) -> float:
+        """Speak a recording into the microphone, to its end; when that was, in ms on the page's clock.
+
+        The visitor was made with ``speaks=True``, and the page has opened the microphone.
+        """
+        frame = self.media_frame()
+        assert frame is not None
+        said = base64.b64encode(recording.read_bytes()).decode()
+        return float(frame.evaluate("(said) => window.__kaiSay(said)", said))
+
     def media_frame(self) -> Frame | None:
         """The frame of the media component."""
         return next((f for f in self.page.frames if "streamlit_webrtc" in f.url), None)
@@ -458,11 +495,14 @@ def visitor(
     chromium: Path,
     *,
     mic: Path | None = None,
+    speaks: bool = False,
     flags: Sequence[str] = (),
     allow_microphone: bool = True,
     size: tuple[int, int] = (1280, 720),
 ) -> Generator[Visitor]:
-    """A person with that browser; ``mic`` is what their microphone hears, once, from when it is opened."""
+    """A person with that browser; ``mic`` is what their microphone hears, once, from when it is opened.
+
+    With ``speaks`` it hears a quiet room until `Visitor.speak` is called instead."""
     args = [*CHROMIUM_FLAGS, *flags]
     if allow_microphone:
         args.append("--use-fake-ui-for-media-stream")
@@ -477,6 +517,8 @@ def visitor(
             viewport={"width": size[0], "height": size[1]},
             ignore_default_args=["--mute-audio"],
         )
+        if speaks:
+            context.add_init_script("window.__kaiSpeaks = true;")
         context.add_init_script(_WATCH_JS)
         try:
             yield Visitor(context)

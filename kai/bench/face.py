@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ from kai.avatar.hearing import load_net
 from kai.avatar.jit_cache import cache_root
 from kai.avatar.style import CHARACTERS
 from kai.avatar.visemes import VISEMES
+from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.face_lips import best_lag, closures, score
 from kai.bench.face_takes import (
     RATE_HZ,
@@ -114,16 +115,6 @@ class Track:
     change: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A figure, its bar, and whether it holds."""
-
-    name: str
-    value: float
-    bar: str
-    holds: bool
-
-
 def run() -> dict[str, Any]:
     """Every figure of the face, and its gates."""
     figures: dict[str, Any] = {}
@@ -152,10 +143,15 @@ def run() -> dict[str, Any]:
     figures["first_live_picture_s"] = asyncio.run(first_pictures())
     gates = judge(tracks, idle, figures)
     figures["gates"] = {
-        gate.name: f"{gate.value:.2f} ({gate.bar}) {'holds' if gate.holds else 'FAILS'}" for gate in gates
+        gate.name: f"{gate.measured:.2f} ({gate.direction.value} {gate.limit:g})" for gate in gates
     }
-    figures["all_gates_hold"] = all(gate.holds for gate in gates)
+    figures["bars"] = [gate.as_json() for gate in gates]
     return figures
+
+
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """The gates that `run` judged."""
+    return [Bar.from_json(kept) for kept in figures["bars"]]
 
 
 # ------------------------------------------------------------------ takes
@@ -355,7 +351,7 @@ def render_times() -> dict[str, Any]:
 
 def judge(
     tracks: Sequence[tuple[str, Take, Track, bool]], idle: Sequence[Track], figures: dict[str, Any]
-) -> list[Gate]:
+) -> list[Bar]:
     """Whether the face holds what was promised; the worst clip counts, but for closures, which are counted together."""
     told = [(take, track) for _, take, track, is_told in tracks if is_told]
     heard = [
@@ -364,48 +360,33 @@ def judge(
         if not is_told and not take.voice.startswith("recording")
     ]
     every = [track for _, _, track, _ in tracks] + list(idle)
-    gates: list[Gate] = []
-
-    def gate(name: str, value: float, bar: str, holds: Callable[[float], bool]) -> None:
-        gates.append(Gate(name, value, bar, bool(holds(value))))
-
+    gates: list[Bar] = []
     found = 100 * float(np.mean(np.concatenate([track.found for track in every])))
-    gate("face found, percent", found, "99 or more", lambda v: v >= 99)
-    offsets = [correlation(take, track)[1] for take, track in (*told, *heard)]
-    gate("offset, ms, worst", max(offsets, key=abs), "20 or less", lambda v: abs(v) <= 20)
-    gate(
-        "correlation, own speech, worst clip",
-        min(correlation(*c)[0] for c in told),
-        "0.85 or more",
-        lambda v: v >= 0.85,
-    )
+    gates.append(at_least("face found, percent", found, 99))
+    offsets = [abs(correlation(take, track)[1]) for take, track in (*told, *heard)]
+    gates.append(at_most("offset, ms, worst", max(offsets), 20))
+    gates.append(at_least("correlation, own speech, worst clip", min(correlation(*c)[0] for c in told), 0.85))
     if heard:
-        gate(
-            "correlation, unseen voices, worst clip",
-            min(correlation(*c)[0] for c in heard),
-            "0.75 or more",
-            lambda v: v >= 0.75,
+        gates.append(
+            at_least("correlation, unseen voices, worst clip", min(correlation(*c)[0] for c in heard), 0.75)
         )
     for name, clips in (("own speech", told), ("unseen voices", heard)):
         counts = [closed(*clip) for clip in clips]
         share = 100 * sum(c[0] for c in counts) / max(1, sum(c[1] for c in counts))
         if clips:
-            gate(f"bilabials closed, {name}, percent", share, "90 or more", lambda v: v >= 90)
-    gate("longest freeze, frames", max(map(longest_freeze, every)), "3 or fewer", lambda v: v <= 3)
-    gate("jerks", sum(map(jerks, every)), "none", lambda v: v == 0)
+            gates.append(at_least(f"bilabials closed, {name}, percent", share, 90))
+    gates.append(at_most("longest freeze, frames", max(map(longest_freeze, every)), 3))
+    gates.append(at_most("jerks", sum(map(jerks, every)), 0))
     rates = [blinks(track) * 60 / IDLE_S for track in idle]
-    gate("blinks a minute, fewest", min(rates), "8 or more", lambda v: v >= 8)
-    gate("blinks a minute, most", max(rates), "35 or fewer", lambda v: v <= 35)
+    gates.append(at_least("blinks a minute, fewest", min(rates), 8))
+    gates.append(at_most("blinks a minute, most", max(rates), 35))
     times = figures["render_ms"]
-    for size, bar in ((f"{SIZE_PX}x{SIZE_PX}", 16.0), (f"{WIDE_PX[0]}x{WIDE_PX[1]}", 25.0)):
+    for size, limit_ms in ((f"{SIZE_PX}x{SIZE_PX}", 16.0), (f"{WIDE_PX[0]}x{WIDE_PX[1]}", 25.0)):
         worst = max(v["p95"] for name, v in times.items() if name.endswith(size))
-        gate(
-            f"render p95 at {size}, ms, slowest character", worst, f"{bar:g} or less", lambda v, b=bar: v <= b
-        )
+        gates.append(at_most(f"render p95 at {size}, ms, slowest character", worst, limit_ms))
     warm_s = figures["first_live_picture_s"]["standing by"]
-    gate("first live picture of a face that stands by, s", warm_s, "0.5 or less", lambda v: v <= 0.5)
-    exact = float(figures["negative_control"]["is_exact"])
-    gate("negative control is exact", exact, "1", lambda v: v == 1)
+    gates.append(at_most("first live picture of a face that stands by, s", warm_s, 0.5))
+    gates.append(at_least("negative control is exact", float(figures["negative_control"]["is_exact"]), 1))
     return gates
 
 

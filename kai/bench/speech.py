@@ -10,7 +10,7 @@ import json
 import re
 import time
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.bench import barge_in, sentences, short_sounds
+from kai.bench.bars import Bar, at_least, at_most, percent_of
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
 from kai.engine.listening import FIRST_WORDS_BEAM, Hearing
@@ -97,6 +98,39 @@ def run() -> dict[str, Any]:
     frame = np.zeros(512, np.float32)
     figures["vad_ms_a_frame"] = _timed(lambda: [vad(frame) for _ in range(200)])[0] * 1000 / 200
     return figures
+
+
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """What hearing, speaking, turn taking and the small mind must hold."""
+    ends = figures["turn_ends_at_pauses_of_0.7_s"]
+    gives_way_ms = [found["gives_way_ms"] for found in figures["person_over_kai"].values()]
+    found = [
+        at_most("words misheard in the recordings", 100 * figures["wer"], 2, "%"),
+        at_most("words misheard at 10 dB of noise", 100 * figures["wer_at_10_db_of_noise"], 5, "%"),
+        at_most("words misheard at 5 dB of noise", 100 * figures["wer_at_5_db_of_noise"], 12, "%"),
+        at_most("first sound to the first words, p50", figures["first_partial_s"]["p50"], 1.2, "s"),
+        at_least("paraphrases understood", 100 * figures["intents_right_of_unseen"], 85, "%"),
+        at_least("what cannot be known refused", 100 * figures["out_of_scope_refused"], 95, "%"),
+        at_most("turns ended in a pause", 100 * ends["semantic auto (default)"]["false_ends"], 25, "%"),
+        at_most("the same with patience", 100 * ends["semantic low (patient)"]["false_ends"], 5, "%"),
+        at_most(
+            "until Kai gives way, p95 of the worst echo",
+            max(times[1] for times in gives_way_ms) if all(gives_way_ms) else None,
+            700,
+            "ms",
+        ),
+        at_least("nods over Kai let pass", percent_of(figures["nods_over_kai_let_pass"]), 95, "%"),
+        at_least("short words over Kai heard", percent_of(figures["short_words_over_kai_heard"]), 85, "%"),
+        at_least("short words heard as they are", percent_of(figures["short_words_heard"]), 95, "%"),
+        at_most("noises taken for words", percent_of(figures["noises_taken_for_words"]), 1, "%"),
+    ]
+    return [
+        *found,
+        *(
+            at_most(f"words of the voice {voice} misheard", percent_of(told["words_misheard"]), 3, "%")
+            for voice, told in figures["extra_voices"].items()
+        ),
+    ]
 
 
 def label_agreement(voice: Speaker, sentences: Sequence[str] = _SENTENCES) -> dict[str, float]:

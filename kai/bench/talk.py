@@ -6,35 +6,62 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from kai.bench.driver import ROOT, AppProcess, Visitor, visitor, write_mic
+from kai.bench.asked import REFLEX, THOUGHT, Asked, asked
+from kai.bench.bars import Bar, at_least, at_most
+from kai.bench.driver import ROOT, AppProcess, Visitor, visitor
 from kai.errors import ConfigError
 
 SPEECH = ROOT / "tests" / "support" / "speech"
-SHORT = ("LJ001-0002.wav", "LJ001-0008.wav", "sense_and_sensibility_01_austen_64kb-0880.wav")
-TURNS = 9
-LEAD_S = 5.0
-GAP_S = 7.0
+BREATH_S = 1.2
+"""So long after Kai's last word the person speaks again."""
+ANSWER_BEGINS_S = 10.0
+ANSWER_ENDS_S = 60.0
 WINDOW_S = 5.0
 IDLE_S = 8.0
 REST_S = 20.0
+BARS_S = {REFLEX: (0.9, 1.5), THOUGHT: (1.4, 2.4)}
+"""End of speech to first sound: p50 and p95."""
 
 
 def run() -> dict[str, Any]:
     """Every figure of the talk; see the README for what they mean."""
     chromium = find_chromium()
-    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
-        mic = write_mic(Path(folder) / "mic.wav", microphone_script())
-        figures |= starts(chromium, Path(folder) / "cache")
-        figures |= talk(chromium, mic)
-    return figures
+        return starts(chromium, Path(folder) / "cache") | talk(chromium) | lip_sync(chromium)
+
+
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """What a talk must hold, with the reflex and with the mind that thinks."""
+    early_ms, late_ms = figures.get("sound_against_picture_p5_p95_ms", (None, None))
+    return [
+        *(
+            bar
+            for kind, (p50_s, p95_s) in BARS_S.items()
+            for bar in (
+                at_least(f"{kind}: turns answered", figures[f"{kind}_answered"], figures[f"{kind}_turns"]),
+                at_most(
+                    f"{kind}: end of speech to sound, p50", figures[f"{kind}_to_sound_p50_s"], p50_s, "s"
+                ),
+                at_most(
+                    f"{kind}: end of speech to sound, p95", figures[f"{kind}_to_sound_p95_s"], p95_s, "s"
+                ),
+            )
+        ),
+        at_least("pictures a second, worst 5 s", figures["frames_per_s_worst_5_s"], 24),
+        at_most("CPU with nobody there", figures["cpu_idle_percent"]["sum"], 3, "%"),
+        at_most("CPU of the face while talking", figures["cpu_talking_percent"].get("face"), 30, "%"),
+        at_most("Interrupt to silence", max(figures["interrupt_to_silence_ms"], default=None), 200, "ms"),
+        at_least("sound against picture, p5", early_ms, -40, "ms"),
+        at_most("sound against picture, p95", late_ms, 60, "ms"),
+    ]
 
 
 def find_chromium() -> Path:
@@ -48,14 +75,6 @@ def find_chromium() -> Path:
             "The bench needs a Chromium. Run `make test` once, which brings one, or set KAI_CHROMIUM."
         )
     return Path(found)
-
-
-def microphone_script() -> list[Path | float]:
-    """What the person says: short sentences with room for the answers."""
-    script: list[Path | float] = [LEAD_S]
-    for turn in range(TURNS):
-        script += [SPEECH / SHORT[turn % len(SHORT)], GAP_S]
-    return [*script, 300.0]
 
 
 def starts(chromium: Path, cache: Path) -> dict[str, Any]:
@@ -79,33 +98,81 @@ def starts(chromium: Path, cache: Path) -> dict[str, Any]:
     return figures
 
 
-def talk(chromium: Path, mic: Path) -> dict[str, Any]:
-    """Answers, frames, interruption, sound against picture, and what it costs."""
+def talk(chromium: Path) -> dict[str, Any]:
+    """Answers, frames, interruption, and what it costs."""
     figures: dict[str, Any] = {}
     with AppProcess() as app:
         app.wait_ready()
         time.sleep(4)
         figures["cpu_idle_percent"] = cpu_by_process(app, IDLE_S)
         figures["memory_idle_mb"] = memory_by_process(app)
-        with visitor(chromium, mic=mic) as person:
+        with visitor(chromium, speaks=True) as person:
             person.open(app.url)
             person.start()
             person.wait_picture(60)
+            person.wait_state("Listening", 60)
             person.measure()
+            person.page.wait_for_timeout(2000)
             figures["cpu_at_rest_percent"] = {}
-            until_s = time.monotonic() + TURNS * (GAP_S + 2.5)
             cpu = Cpu(app)
-            while time.monotonic() < until_s:
-                person.page.wait_for_timeout(500)
+            delays = {kind: [] for kind in BARS_S}
+            for question in turn_about(asked(REFLEX), asked(THOUGHT)):
+                delays[question.kind].append(answered_after_ms(person, question.path))
             figures["cpu_talking_percent"] = cpu.percent()
             figures["memory_talking_mb"] = memory_by_process(app)
-            seen = person.measured()
-            figures |= answers(seen) | frames(seen["frames"]) | interruption(person)
+            for kind, found in delays.items():
+                figures |= answer_figures(kind, found)
+            figures |= frames(person.measured()["frames"]) | interruption(person)
             person.page.wait_for_timeout(3000)
             cpu = Cpu(app)
             person.page.wait_for_timeout(REST_S * 1000)
             figures["cpu_at_rest_percent"] = cpu.percent()
-    return figures | lip_sync(chromium)
+    return figures
+
+
+def turn_about(first: Sequence[Asked], second: Sequence[Asked]) -> list[Asked]:
+    """One of each in turn, then what is left of the longer."""
+    return [each for pair in zip_longest(first, second) for each in pair if each is not None]
+
+
+def answered_after_ms(person: Visitor, question: Path) -> float | None:
+    """Speak, and listen to the whole answer: from the end of the speech to Kai's first sound, both in the page.
+
+    ``None`` for no answer in ten seconds.
+    """
+    person.speak(question)
+
+    def since_the_end() -> list[tuple[float, list[list[Any]]]]:
+        seen = person.measured()
+        ends = [at for kind, at in seen["mic"] if kind == "off" and at > begun_ms]
+        return [(ends[-1], [each for each in seen["sound"] if each[1] > ends[-1]])] if ends else []
+
+    begun_ms = float(person.page.evaluate("() => Date.now()")) - 1000
+    ended_ms, _ = person.wait(since_the_end, 10, "the end of the person's speech")[0]
+    try:
+        sound = person.wait(
+            lambda: [at for kind, at in since_the_end()[0][1] if kind == "on"], ANSWER_BEGINS_S, "an answer"
+        )
+    except TimeoutError:
+        return None
+    person.wait(
+        lambda: since_the_end()[0][1][-1][0] == "off" and "listening" in person.state_word().lower(),
+        ANSWER_ENDS_S,
+        "the end of the answer",
+    )
+    person.page.wait_for_timeout(BREATH_S * 1000)
+    return sound[0] - ended_ms
+
+
+def answer_figures(kind: str, delays_ms: Sequence[float | None]) -> dict[str, Any]:
+    """How many of the questions of that kind were answered, and how soon; a missing answer counts in the turns alone."""
+    found = [delay for delay in delays_ms if delay is not None]
+    return {
+        f"{kind}_turns": len(delays_ms),
+        f"{kind}_answered": len(found),
+        f"{kind}_to_sound_p50_s": seconds(percentile(found, 50)),
+        f"{kind}_to_sound_p95_s": seconds(percentile(found, 95)),
+    }
 
 
 def lip_sync(chromium: Path) -> dict[str, Any]:
@@ -205,6 +272,8 @@ def name_of(process: psutil.Process, app: AppProcess) -> str:
     if process.pid == app.process.pid:
         return "app"
     command = " ".join(process.cmdline())
+    if "kai.engine.llm" in command:
+        return "mind"
     return "engine" if "kai.engine" in command else "face" if "local_face" in command else "other"
 
 

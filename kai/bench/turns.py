@@ -11,14 +11,18 @@ from __future__ import annotations
 import json
 import tempfile
 import wave
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from kai.bench.asked import REFLEX, asked
+from kai.bench.bars import Bar, at_least, at_most, percent_of
 from kai.bench.driver import MIC_HZ, AppProcess, Visitor, read_wav, visitor, write_mic
-from kai.bench.talk import SHORT, SPEECH, answers, find_chromium, percentile
+from kai.bench.part import Wanted
+from kai.bench.talk import SPEECH, answers, find_chromium, percentile
 from kai.core.config import BrainConfig, Eagerness
 from kai.core.state import Look
 from kai.media import pcm
@@ -28,7 +32,8 @@ TURNS: Final = 6
 LEAD_S: Final = 6.0
 GAP_S: Final = 9.0
 PAUSE_S: Final = 0.7
-PLACES: Final = 3
+PLACES: Final = 1
+LONG_PLACES: Final = 3
 BARGE_INS: Final = 6
 BARGE_LEAD_S: Final = 14.0
 BARGE_GAP_S: Final = 16.0
@@ -39,18 +44,19 @@ WATCHED_MS: Final = 1_800
 """So long is looked at after the person began; then Kai's answer to it may begin."""
 
 
-def run() -> dict[str, Any]:
-    """All figures, seconds or milliseconds as their names say."""
+def run(wanted: Wanted | None = None) -> dict[str, Any]:
+    """All figures, seconds or milliseconds as their names say. ``--long`` breaks each sentence off at three places."""
+    places = LONG_PLACES if wanted is not None and wanted.is_long else PLACES
     chromium = find_chromium()
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
         root = Path(folder)
-        short = _with_onsets([SPEECH / SHORT[turn % len(SHORT)] for turn in range(TURNS)], root)
+        short = _with_onsets([each.path for each in asked(REFLEX)[:TURNS]], root)
         mic = write_mic(root / "mic.wav", _script(short, LEAD_S, GAP_S))
         recordings = sorted(SPEECH.glob("*.wav"))
         paused = [
             _paused(path, place, root / f"paused-{place}-{path.name}")
-            for place in range(PLACES)
+            for place in (range(places) if places > 1 else (1,))
             for path in recordings
         ]
         paused_mic = write_mic(root / "paused.wav", _script([path for path, _, _ in paused], LEAD_S, GAP_S))
@@ -62,6 +68,25 @@ def run() -> dict[str, Any]:
             figures[f"{name}_false_ends_heard"] = f"{_cut_short(seen, paused)} of {len(paused)}"
         figures |= _barge_ins(chromium, root)
     return figures
+
+
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """What turn taking must hold in the page."""
+    return [
+        *(
+            at_least(f"answered, {name}", figures[f"{name}_answered"], figures[f"{name}_turns"])
+            for name in PATIENCE
+        ),
+        at_most("end of speech to sound, p50", figures["default_end_of_speech_to_sound_p50_s"], 0.9, "s"),
+        at_most("end of speech to sound, p95", figures["default_end_of_speech_to_sound_p95_s"], 1.5, "s"),
+        at_most("with patience, p50", figures["patient_end_of_speech_to_sound_p50_s"], 1.6, "s"),
+        at_most("Kai speaks into a pause", percent_of(figures["default_false_ends_heard"]), 25, "%"),
+        at_most("with patience", percent_of(figures["patient_false_ends_heard"]), 5, "%"),
+        at_least("times that a person spoke over Kai", figures["barge_ins"], BARGE_INS - 1),
+        at_most("until Kai is softer, p95", figures["person_to_softer_ms_p95"], 250, "ms"),
+        at_most("until Kai is silent, p50", figures["person_to_silence_ms_p50"], 550, "ms"),
+        at_most("until Kai is silent, p95", figures["person_to_silence_ms_p95"], 750, "ms"),
+    ]
 
 
 def _visit(chromium: Path, mic: Path, eagerness: Eagerness, data: Path, length_s: float) -> dict[str, Any]:

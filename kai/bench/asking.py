@@ -1,0 +1,145 @@
+"""A typed talk with the engine over the Realtime protocol, as the app opens one but with text for answers.
+
+The session is the one that the app sends: its default look, its tools, the prompt's instructions. Only the modality differs,
+so that what a mind says is measured apart from the voice that would say it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import httpx
+import openai
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+
+from kai.adapters.openai_realtime import Endpoint
+from kai.adapters.openai_realtime.config import session_for
+from kai.bench.part import RunningEngine
+from kai.core.state import Look
+from kai.errors import BrainError
+from kai.runtime.tools import first_tools
+from kai.wire import realtime as wire
+
+MODEL: Final = "kai-local"
+ANSWER_S: Final = 60.0
+REFLEX: Final = "reflex"
+MIND_FIELD: Final = "kai_mind"
+"""In a response's metadata: which mind answered."""
+MIND_LOADS_S: Final = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the mind asked for; ``arguments`` is JSON as it came."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: its words, the mind that gave it, how long its first word and all of it took, and the tools it wanted."""
+
+    text: str
+    mind: str
+    first_word_s: float | None
+    took_s: float
+    tokens: int
+    calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """After the first word; ``None`` for an answer that came at once."""
+        if self.first_word_s is None or self.took_s - self.first_word_s < 0.05:
+            return None
+        return self.tokens / (self.took_s - self.first_word_s)
+
+
+class TypedTalk:
+    """One conversation with the engine. Made by `typed_talk`."""
+
+    def __init__(self, connection: AsyncRealtimeConnection) -> None:
+        self._connection = connection
+
+    async def ask(self, text: str) -> Answer:
+        """What Kai answers to these words. Raises `BrainError` when the answer fails, and `TimeoutError`."""
+        await self._connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        )
+        return await self._answer()
+
+    async def tell_result(self, call: ToolCall, output: str) -> Answer:
+        """What Kai answers once a tool's result is there."""
+        await self._connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": call.call_id, "output": output}
+        )
+        return await self._answer()
+
+    async def _answer(self) -> Answer:
+        begun_s = time.perf_counter()
+        first_word_s: float | None = None
+        text = ""
+        calls: list[ToolCall] = []
+        await self._connection.response.create()
+        async with asyncio.timeout(ANSWER_S):
+            async for event in self._connection:
+                match event.type:
+                    case "response.output_text.delta":
+                        first_word_s = first_word_s or time.perf_counter() - begun_s
+                        text += event.delta
+                    case "response.function_call_arguments.done":
+                        calls.append(ToolCall(event.call_id, event.name or "", event.arguments))
+                    case "response.done":
+                        return _answer_of(
+                            event.response, text, tuple(calls), first_word_s, time.perf_counter() - begun_s
+                        )
+                    case "error":
+                        raise BrainError(f"The engine refused: {event.error.message}")
+                    case _:
+                        pass
+        raise BrainError("The engine closed the connection in the middle of an answer.")
+
+
+def _answer_of(
+    response: Any, text: str, calls: tuple[ToolCall, ...], first_word_s: float | None, took_s: float
+) -> Answer:
+    if response.status != "completed":
+        raise BrainError(f"An answer ended as {response.status}.")
+    mind = (response.metadata or {}).get(MIND_FIELD, REFLEX)
+    names = {item.call_id: item.name for item in response.output or () if item.type == "function_call"}
+    named = tuple(replace(call, name=call.name or names.get(call.call_id, "")) for call in calls)
+    tokens = (response.usage.output_tokens or 0) if response.usage is not None else 0
+    return Answer(text.strip(), mind, first_word_s, took_s, tokens, named)
+
+
+@contextlib.asynccontextmanager
+async def typed_talk(engine: RunningEngine, instructions: str = "") -> AsyncGenerator[TypedTalk]:
+    """A fresh conversation with the session that the app sends, and these instructions."""
+    client = openai.AsyncOpenAI(api_key=engine.key, base_url=engine.url, max_retries=0)
+    tools: Sequence[dict[str, object]] = first_tools().schemas()
+    endpoint = Endpoint(api_key=engine.key, model=MODEL, base_url=engine.url, tools=tuple(tools))
+    session = replace(session_for(Look(instructions=instructions), endpoint), output_modalities=("text",))
+    async with client, client.realtime.connect(model=MODEL) as connection:
+        # The client's types know fewer fields than the protocol's object, which is what is sent.
+        update: Any = {"type": "session.update", "session": wire.encode_session(session)}
+        await connection.send(update)
+        yield TypedTalk(connection)
+
+
+async def wait_mind(engine: RunningEngine) -> str:
+    """What the engine's status says of its large mind once that is ready, or of why there is none. Raises `TimeoutError`."""
+    headers = {"Authorization": f"Bearer {engine.key}"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers) as client, asyncio.timeout(MIND_LOADS_S):
+        while True:
+            answer = await client.get(f"{engine.url.removesuffix('/v1')}/kai/status")
+            mind: Any = answer.raise_for_status().json().get("mind")
+            if mind is None or mind.get("state") not in ("starting", "loading"):
+                return json.dumps(mind)
+            await asyncio.sleep(0.5)

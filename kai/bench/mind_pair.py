@@ -1,0 +1,64 @@
+"""Two people talk with one engine at once, each over a WebSocket, and ask what has to be thought about.
+
+They speak recorded questions in real time, half a round apart. Measured is from the last sound of a question to the first
+sound of its answer, with the engine's own patience in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kai.adapters.openai_realtime import Endpoint, OpenAISocketBrain
+from kai.bench.asked import THOUGHT, asked
+from kai.bench.asking import wait_mind
+from kai.bench.bars import Bar, at_least, at_most
+from kai.bench.brain import Ear
+from kai.bench.capacity import later, said_in_frames, talk
+from kai.bench.part import RunningEngine, local_engine
+from kai.bench.talk import percentile
+from kai.core.state import Look
+
+TALKS: Final = 2
+ROUND_S: Final = 14.0
+BAR_S: Final = 4.0
+
+
+def run() -> dict[str, Any]:
+    """Seconds to the first sound, over both talks."""
+    with local_engine() as engine:
+        return asyncio.run(_measure(engine))
+
+
+def bars(figures: Mapping[str, Any]) -> list[Bar]:
+    """Every question is answered, and soon."""
+    return [
+        at_most("two talks at once, first sound, p95", figures["first_sound_s_p95"], BAR_S, "s"),
+        at_least("questions answered", figures["answered"], figures["questions"]),
+    ]
+
+
+async def _measure(engine: RunningEngine) -> dict[str, Any]:
+    figures: dict[str, Any] = {"mind": await wait_mind(engine)}
+    endpoint = Endpoint(api_key=engine.key, model="kai-local", base_url=engine.url)
+    questions = [said_in_frames(each.path) for each in asked(THOUGHT)]
+    talks = [(OpenAISocketBrain(endpoint), Ear()) for _ in range(TALKS)]
+    delays: list[float] = []
+    try:
+        for brain, ear in talks:
+            await brain.open(Look(), ear)
+        spoken = [
+            later(number * ROUND_S / TALKS, talk(brain, ear, questions[number::TALKS], ROUND_S, delays))
+            for number, (brain, ear) in enumerate(talks)
+        ]
+        await asyncio.gather(*spoken)
+    finally:
+        await asyncio.gather(*(brain.aclose() for brain, _ in talks))
+    return {
+        **figures,
+        "questions": len(questions),
+        "answered": len(delays),
+        "first_sound_s_p50": percentile(delays, 50),
+        "first_sound_s_p95": percentile(delays, 95),
+    }

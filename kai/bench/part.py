@@ -1,0 +1,72 @@
+"""How long a part of the bench may take, and the engine that several parts start for themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+
+PART_S: Final = 600.0
+"""Nobody waits longer for a part than ten minutes; `Wanted.is_long` asks for all of it."""
+SPARE_S: Final = 20.0
+KEY: Final = "bench-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for on the command line: the long run of a part, and the wrong answers of prompts held back."""
+
+    is_long: bool = False
+    shows_held: bool = False
+    minutes: float | None = None
+
+
+class Allowance:
+    """Whether one more round of something fits into a part's ten minutes, when it takes as long as the longest so far."""
+
+    def __init__(self, wanted: Wanted, *, begun_s: float | None = None) -> None:
+        self._is_long = wanted.is_long
+        self._begun_s = time.monotonic() if begun_s is None else begun_s
+        self._round_began_s = self._begun_s
+        self._longest_s = 0.0
+
+    def begin_round(self, now_s: float | None = None) -> bool:
+        """Whether to begin another round; the one before is over."""
+        now_s = time.monotonic() if now_s is None else now_s
+        self._longest_s = max(self._longest_s, now_s - self._round_began_s)
+        self._round_began_s = now_s
+        return self._is_long or now_s - self._begun_s + self._longest_s <= PART_S - SPARE_S
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEngine:
+    """A local engine of the bench: its Realtime address (ends in ``/v1``), its key, and its process."""
+
+    url: str
+    key: str
+    process: psutil.Process
+
+
+@contextlib.contextmanager
+def local_engine() -> Generator[RunningEngine]:
+    """The engine as the app starts it, a child that ends with us."""
+    command = [sys.executable, "-m", "kai.engine", "--json", "--child", "--no-liveavatar"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as engine:
+        assert engine.stdin is not None
+        assert engine.stdout is not None
+        engine.stdin.write(f"{KEY}\n".encode())
+        engine.stdin.flush()
+        try:
+            url = json.loads(engine.stdout.readline())["realtime"]
+            yield RunningEngine(url, KEY, psutil.Process(engine.pid))
+        finally:
+            engine.stdin.close()
