@@ -92,6 +92,12 @@ SHIPPED = (
         "LibriVox readers, after Jane Austen",
         "public domain",
     ),
+    Piece(
+        "Twenty-seven questions, spoken by Kokoro's voices with Kai's own code (`tools/say_questions.py`)",
+        "`tests/support/speech/asked/`",
+        "the words are Kai's; the voices hexgrad's, Kokoro-82M",
+        "MIT (words and recordings), Apache-2.0 (voices)",
+    ),
 )
 
 WEIGHTS = (

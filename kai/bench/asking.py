@@ -28,9 +28,10 @@ from kai.wire import realtime as wire
 
 MODEL: Final = "kai-local"
 ANSWER_S: Final = 60.0
-REFLEX: Final = "reflex"
+REFLEX: Final = "small mind"
 MIND_FIELD: Final = "kai_mind"
-"""In a response's metadata: which mind answered."""
+"""In a response's metadata: which mind answered, the small one or a model by its name."""
+SPEED_FIELD: Final = "kai_tokens_per_s"
 MIND_LOADS_S: Final = 90.0
 
 
@@ -51,15 +52,8 @@ class Answer:
     mind: str
     first_word_s: float | None
     took_s: float
-    tokens: int
+    tokens_per_s: float | None = None
     calls: tuple[ToolCall, ...] = ()
-
-    @property
-    def tokens_per_s(self) -> float | None:
-        """After the first word; ``None`` for an answer that came at once."""
-        if self.first_word_s is None or self.took_s - self.first_word_s < 0.05:
-            return None
-        return self.tokens / (self.took_s - self.first_word_s)
 
 
 class TypedTalk:
@@ -112,11 +106,18 @@ def _answer_of(
 ) -> Answer:
     if response.status != "completed":
         raise BrainError(f"An answer ended as {response.status}.")
-    mind = (response.metadata or {}).get(MIND_FIELD, REFLEX)
+    metadata = response.metadata or {}
     names = {item.call_id: item.name for item in response.output or () if item.type == "function_call"}
     named = tuple(replace(call, name=call.name or names.get(call.call_id, "")) for call in calls)
-    tokens = (response.usage.output_tokens or 0) if response.usage is not None else 0
-    return Answer(text.strip(), mind, first_word_s, took_s, tokens, named)
+    speed = metadata.get(SPEED_FIELD)
+    return Answer(
+        text.strip(),
+        metadata.get(MIND_FIELD, REFLEX),
+        first_word_s,
+        took_s,
+        None if speed is None else float(speed),
+        named,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -29,6 +29,8 @@ IDLE_S = 8.0
 REST_S = 20.0
 BARS_S = {REFLEX: (0.9, 1.5), THOUGHT: (1.4, 2.4)}
 """End of speech to first sound: p50 and p95."""
+PREFIXES = {REFLEX: "", THOUGHT: "thought_"}
+"""Of the figures' names."""
 
 
 def run() -> dict[str, Any]:
@@ -41,20 +43,17 @@ def run() -> dict[str, Any]:
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
     """What a talk must hold, with the reflex and with the mind that thinks."""
     early_ms, late_ms = figures.get("sound_against_picture_p5_p95_ms", (None, None))
+    found: list[Bar] = []
+    for kind, (p50_s, p95_s) in BARS_S.items():
+        prefix = PREFIXES[kind]
+        name = f"{prefix}end_of_speech_to_sound"
+        found += [
+            at_least(f"{kind}: turns answered", figures[f"{prefix}answered"], figures[f"{prefix}turns"]),
+            at_most(f"{kind}: end of speech to sound, p50", figures[f"{name}_p50_s"], p50_s, "s"),
+            at_most(f"{kind}: end of speech to sound, p95", figures[f"{name}_p95_s"], p95_s, "s"),
+        ]
     return [
-        *(
-            bar
-            for kind, (p50_s, p95_s) in BARS_S.items()
-            for bar in (
-                at_least(f"{kind}: turns answered", figures[f"{kind}_answered"], figures[f"{kind}_turns"]),
-                at_most(
-                    f"{kind}: end of speech to sound, p50", figures[f"{kind}_to_sound_p50_s"], p50_s, "s"
-                ),
-                at_most(
-                    f"{kind}: end of speech to sound, p95", figures[f"{kind}_to_sound_p95_s"], p95_s, "s"
-                ),
-            )
-        ),
+        *found,
         at_least("pictures a second, worst 5 s", figures["frames_per_s_worst_5_s"], 24),
         at_most("CPU with nobody there", figures["cpu_idle_percent"]["sum"], 3, "%"),
         at_most("CPU of the face while talking", figures["cpu_talking_percent"].get("face"), 30, "%"),
@@ -167,11 +166,12 @@ def answered_after_ms(person: Visitor, question: Path) -> float | None:
 def answer_figures(kind: str, delays_ms: Sequence[float | None]) -> dict[str, Any]:
     """How many of the questions of that kind were answered, and how soon; a missing answer counts in the turns alone."""
     found = [delay for delay in delays_ms if delay is not None]
+    prefix = PREFIXES[kind]
     return {
-        f"{kind}_turns": len(delays_ms),
-        f"{kind}_answered": len(found),
-        f"{kind}_to_sound_p50_s": seconds(percentile(found, 50)),
-        f"{kind}_to_sound_p95_s": seconds(percentile(found, 95)),
+        f"{prefix}turns": len(delays_ms),
+        f"{prefix}answered": len(found),
+        f"{prefix}end_of_speech_to_sound_p50_s": seconds(percentile(found, 50)),
+        f"{prefix}end_of_speech_to_sound_p95_s": seconds(percentile(found, 95)),
     }
 
 

@@ -190,7 +190,7 @@ def test_what_a_voice_cannot_say_is_a_fault_of_style(text: str, faults: list[str
 
 
 def test_of_the_held_half_nothing_but_totals_is_told() -> None:
-    answers = (Answer("Lyon, it is a **secret**.", "thought", 0.3, 1.3, 10),)
+    answers = (Answer("Lyon, it is a **secret**.", "a model", 0.3, 1.3, 10.0),)
     asked_ones = [Asked(prompt(any_of=("paris",)), answers, is_right=False)]
     told = json.dumps(summary(asked_ones, shows_wrong=False))
     assert "secret" not in told
