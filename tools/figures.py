@@ -95,8 +95,16 @@ ROWS: Final[tuple[Row, ...]] = (
         "0.9 / 1.5 s",
     ),
     (
+        "turns",
+        "the same with more patience set",
+        lambda f: _joined(
+            f["patient_end_of_speech_to_sound_p50_s"], f["patient_end_of_speech_to_sound_p95_s"], unit=" s"
+        ),
+        "1.6 s / -",
+    ),
+    (
         "talk",
-        "the same for what it has to think about",
+        "the same, as it is, for what it has to think about",
         lambda f: _to_sound(f, "thought_"),
         "1.4 / 2.4 s",
     ),
@@ -129,14 +137,6 @@ ROWS: Final[tuple[Row, ...]] = (
         "- / 4 s",
     ),
     ("mind_tools", "spoken requests for a tool handled", lambda f: f["handled"], "80 %"),
-    (
-        "turns",
-        "the same with more patience set",
-        lambda f: _joined(
-            f["patient_end_of_speech_to_sound_p50_s"], f["patient_end_of_speech_to_sound_p95_s"], unit=" s"
-        ),
-        "1.6 s / -",
-    ),
     (
         "turns",
         "pauses of 0.7 s within a sentence into which Kai spoke, in the page: as it is / with patience",

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import httpx
 import openai
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
@@ -32,7 +30,8 @@ REFLEX: Final = "small mind"
 MIND_FIELD: Final = "kai_mind"
 """In a response's metadata: which mind answered, the small one or a model by its name."""
 SPEED_FIELD: Final = "kai_tokens_per_s"
-MIND_LOADS_S: Final = 90.0
+MIND_LOADS_S: Final = 45
+PROBE: Final = "Why do cats purr?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +134,11 @@ async def typed_talk(engine: RunningEngine, instructions: str = "") -> AsyncGene
 
 
 async def wait_mind(engine: RunningEngine) -> str:
-    """What the engine's status says of its large mind once that is ready, or of why there is none. Raises `TimeoutError`."""
-    headers = {"Authorization": f"Bearer {engine.key}"}
-    async with httpx.AsyncClient(trust_env=False, headers=headers) as client, asyncio.timeout(MIND_LOADS_S):
-        while True:
-            answer = await client.get(f"{engine.url.removesuffix('/v1')}/kai/status")
-            mind: Any = answer.raise_for_status().json().get("mind")
-            if mind is None or mind.get("state") not in ("starting", "loading"):
-                return json.dumps(mind)
-            await asyncio.sleep(0.5)
+    """The name of the mind that answers what no reflex knows: the large one as soon as it has loaded, else the small one."""
+    async with typed_talk(engine) as talk:
+        for _ in range(MIND_LOADS_S):
+            answer = await talk.ask(PROBE)
+            if answer.mind != REFLEX:
+                return answer.mind
+            await asyncio.sleep(1.0)
+    return REFLEX

@@ -20,7 +20,7 @@ from kai.bench.mind import PROMPTS, has_words, timing
 from kai.bench.part import Allowance, RunningEngine, Wanted, local_engine
 
 FILLERS: Final = 29
-PAUSE_S: Final = 1.0
+PAUSE_S: Final = 2.0
 BAR_PERCENT: Final = 90.0
 
 
