@@ -31,6 +31,8 @@ from kai.media.pcm import Resampler
 
 ROOT = Path(__file__).resolve().parents[2]
 MIC_HZ = 48_000
+MIND_MODULE = "kai.engine.llm"
+"""In the command line of the large mind's process."""
 
 CHROMIUM_FLAGS = (
     "--headless=new",
@@ -290,6 +292,21 @@ class AppProcess:
     def wait_ready(self, timeout_s: float = 60) -> None:
         """Until the engine is up."""
         self.wait_health(lambda health: health.get("status") == "ok", timeout_s)
+
+    def wait_mind(self, appears_s: float = 10, timeout_s: float = 120) -> bool:
+        """Until the process of the large mind has loaded and rests; False where none appears.
+
+        It rests when a second passes in which it used a tenth of a core at most.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not (found := self.children_named(MIND_MODULE)):
+            if time.monotonic() > deadline - timeout_s + appears_s:
+                return False
+            time.sleep(0.2)
+        while found[0].cpu_percent(1.0) > 10:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the large mind did not come to rest\n{self.log[-2000:]}")
+        return True
 
     def children(self) -> list[psutil.Process]:
         """The app's child processes, engine and faces."""

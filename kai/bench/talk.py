@@ -16,7 +16,7 @@ import psutil
 
 from kai.bench.asked import REFLEX, THOUGHT, Asked, asked
 from kai.bench.bars import Bar, at_least, at_most
-from kai.bench.driver import ROOT, AppProcess, Visitor, visitor
+from kai.bench.driver import MIND_MODULE, ROOT, AppProcess, Visitor, visitor
 from kai.errors import ConfigError
 
 SPEECH = ROOT / "tests" / "support" / "speech"
@@ -102,6 +102,7 @@ def talk(chromium: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     with AppProcess() as app:
         app.wait_ready()
+        figures["has_large_mind"] = app.wait_mind()
         time.sleep(4)
         figures["cpu_idle_percent"] = cpu_by_process(app, IDLE_S)
         figures["memory_idle_mb"] = memory_by_process(app)
@@ -272,7 +273,7 @@ def name_of(process: psutil.Process, app: AppProcess) -> str:
     if process.pid == app.process.pid:
         return "app"
     command = " ".join(process.cmdline())
-    if "kai.engine.llm" in command:
+    if MIND_MODULE in command:
         return "mind"
     return "engine" if "kai.engine" in command else "face" if "local_face" in command else "other"
 

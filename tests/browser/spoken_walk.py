@@ -86,6 +86,7 @@ def main(way: str) -> None:
     begun_s = time.monotonic()
     with AppProcess(env=REPRODUCIBLE) as app, visitor(chromium, speaks=True) as person:
         app.wait_ready()
+        assert app.wait_mind(appears_s=30), f"there is no model\n{app.log[-2000:]}"
         person.open(app.url)
         person.start()
         person.wait_picture(60)
