@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ PARTS = {
 LONG_PARTS = {
     "soak": "what grows in a long talk (--minutes; 8, or 30 with --long) with the cloud face; only when it is named",
 }
+WIDE_CHARS = 100
 ADJUSTABLE = ("mind", "mind_long", "turns", "soak")
 """Parts that take what was wanted of them: they have a long run, or something to show."""
 
@@ -127,10 +129,21 @@ def cpu_name() -> str:
 
 
 def print_figures(part: str, figures: dict[str, Any]) -> None:
-    """A part's figures, a line each."""
+    """A part's figures, a line each; what would be a long line is told in lines of its own."""
     print(f"\n{part}")
+    for line in lines_of(figures):
+        print(f"  {line}", flush=True)
+
+
+def lines_of(figures: Mapping[str, Any]) -> Iterator[str]:
+    """The figures as text, those inside of others indented."""
     for name, value in figures.items():
-        print(f"  {name:<44} {value}", flush=True)
+        if len(str(value)) <= WIDE_CHARS or not isinstance(value, Mapping | list):
+            yield f"{name:<44} {value}"
+            continue
+        yield name
+        inside: Iterable[str] = lines_of(value) if isinstance(value, Mapping) else map(str, value)
+        yield from (f"  {line}" for line in inside)
 
 
 if __name__ == "__main__":

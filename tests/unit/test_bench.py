@@ -84,6 +84,14 @@ def test_a_missed_bar_ends_the_command_with_1_and_stands_in_the_file(
     assert re.search(rf"^  {word} +to sound +.*at most 1.4 s$", capsys.readouterr().out, re.MULTILINE)
 
 
+def test_figures_inside_of_figures_are_told_in_lines_of_their_own() -> None:
+    told = list(bench.lines_of({"runs": 3, "held": {"right": "9 of 10", "wrong": ["x" * 60, "y" * 60]}}))
+    assert [line.split() for line in told] == [
+        ["runs", "3"], ["held"], ["right", "9", "of", "10"], ["wrong"], ["x" * 60], ["y" * 60]
+    ]  # fmt: skip
+    assert [len(line) - len(line.lstrip()) for line in told] == [0, 0, 2, 2, 4, 4]
+
+
 @pytest.mark.parametrize("name", [*bench.PARTS, *bench.LONG_PARTS])
 def test_every_part_has_a_run_and_bars(name: str) -> None:
     source = (ROOT / "kai" / "bench" / f"{name}.py").read_text(encoding="utf-8")
