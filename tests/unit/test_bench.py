@@ -77,7 +77,9 @@ def test_a_missed_bar_ends_the_command_with_1_and_stands_in_the_file(
     monkeypatch.setattr(bench.importlib, "import_module", lambda name: part)
     file = tmp_path / "figures" / "talk.json"
     assert bench.main(["talk", "--json", str(file)]) == status
-    (kept,) = json.loads(file.read_text())["talk"]["bars"]
+    kept, of_the_part = json.loads(file.read_text())["talk"]["bars"]
+    assert of_the_part["name"] == "the part itself"
+    assert of_the_part["limit"] == PART_S
     assert kept["measured"] == measured
     assert kept["is_held"] is (status == 0)
     word = "held" if status == 0 else "missed"
@@ -90,6 +92,16 @@ def test_figures_inside_of_figures_are_told_in_lines_of_their_own() -> None:
         ["runs", "3"], ["held"], ["right", "9", "of", "10"], ["wrong"], ["x" * 60], ["y" * 60]
     ]  # fmt: skip
     assert [len(line) - len(line.lstrip()) for line in told] == [0, 0, 2, 2, 4, 4]
+
+
+@pytest.mark.parametrize(("more", "status"), [([], 1), (["--long"], 0)])
+def test_a_part_over_its_time_misses_a_bar_unless_the_long_run_was_asked_for(
+    more: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = SimpleNamespace(run=lambda: {}, bars=lambda figures: [])  # pyright: ignore
+    monkeypatch.setattr(bench.importlib, "import_module", lambda name: part)
+    monkeypatch.setattr(bench, "PART_S", -1.0)
+    assert bench.main(["talk", *more]) == status
 
 
 @pytest.mark.parametrize("name", [*bench.PARTS, *bench.LONG_PARTS])
