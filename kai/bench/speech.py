@@ -111,6 +111,13 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
         at_most("first sound to the first words, p50", figures["first_partial_s"]["p50"], 1.2, "s"),
         at_least("paraphrases understood", 100 * figures["intents_right_of_unseen"], 85, "%"),
         at_least("what cannot be known refused", 100 * figures["out_of_scope_refused"], 95, "%"),
+        at_least("commands done, held back", percent_of(figures["commands_held_back_done"]), 97, "%"),
+        at_most(
+            "other sentences taken for commands, held back",
+            percent_of(figures["not_commands_held_back_taken_for_one"]),
+            100 / 75,
+            "%",
+        ),
         at_most("turns ended in a pause", 100 * ends["semantic auto (default)"]["false_ends"], 25, "%"),
         at_most("the same with patience", 100 * ends["semantic low (patient)"]["false_ends"], 5, "%"),
         at_most(
