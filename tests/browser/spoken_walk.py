@@ -23,7 +23,7 @@ from tests.support.words import word_error_rate
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 REPRODUCIBLE = {"KAI_MIND_TEMPERATURE": "0", "KAI_MIND_SEED": "1"}
-ANSWER_S = 20.0
+ANSWER_S = 40.0
 STORY_S = 60.0
 BEFORE_INTERRUPTING_MS = 2500
 WELL_INTO_AN_ANSWER_MS = 1500
