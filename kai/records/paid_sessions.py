@@ -7,6 +7,7 @@ started. Never a token or a key. A session whose owner is dead is an orphan; the
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -96,7 +97,7 @@ class PaidSessions:
         ``stop`` raises `KaiError` where the session may still run; of one that its provider does not know it says nothing.
         """
         count = 0
-        for record in self.orphans(kind):
+        for record in await asyncio.to_thread(self.orphans, kind):
             try:
                 await stop(record.id)
             except KaiError as exc:
@@ -104,7 +105,7 @@ class PaidSessions:
                     "an orphaned session could not be stopped", extra={"kind": kind, "code": exc.code}
                 )
                 continue
-            self.forget(kind, record.id)
+            await asyncio.to_thread(self.forget, kind, record.id)
             count += 1
         if count:
             log.warning("orphaned sessions stopped", extra={"kind": kind, "count": count})

@@ -114,13 +114,13 @@ class AvatarDesk:
                 max_session_duration=choice.longest_s,
             )
         )
-        self._records.note(KIND, token.session_id)
         try:
+            await asyncio.to_thread(self._records.note, KIND, token.session_id)
             grant = await self._api.start(token)
         except BaseException:
             with contextlib.suppress(FaceError):
                 await self._api.stop(token.session_id)
-                self._records.forget(KIND, token.session_id)
+                await asyncio.to_thread(self._records.forget, KIND, token.session_id)
             raise
         now_s = self._clock()
         self._lent[token.session_id] = _Lent(browser_id, talk_id, grant, now_s, now_s)
@@ -157,7 +157,7 @@ class AvatarDesk:
     async def _stop(self, session_id: str, reason: wire.EndReason) -> None:
         self._lent.pop(session_id, None)
         await self._api.stop(session_id, reason)
-        self._records.forget(KIND, session_id)
+        await asyncio.to_thread(self._records.forget, KIND, session_id)
 
     async def stop_overdue(self) -> None:
         """Stop what nobody keeps alive, and what is on for too long."""

@@ -45,7 +45,8 @@ PROBE_PX: Final = 16
 
 
 class Records(Protocol):
-    """Where sessions are noted before they are paid for; `kai.records.paid_sessions.PaidSessions`."""
+    """Where sessions are noted before they are paid for; `kai.records.paid_sessions.PaidSessions`. ``note`` and ``forget``
+    write to disk and wait for it: they belong in a thread."""
 
     def note(self, kind: str, session_id: str) -> None: ...
     def forget(self, kind: str, session_id: str) -> None: ...
@@ -288,13 +289,13 @@ class LiveAvatarFace:
             )
         )
         self._session_id = token.session_id
-        self._records.note(KIND, token.session_id)
+        await asyncio.to_thread(self._records.note, KIND, token.session_id)
         try:
             grant = await self._api.start(token)
         except FaceError as exc:
             if exc.code not in ("avatar-unreachable", "avatar-server"):
                 # Refused: nothing runs. Otherwise nobody knows, and the stop on closing sees to it.
-                self._records.forget(KIND, token.session_id)
+                await asyncio.to_thread(self._records.forget, KIND, token.session_id)
                 self._session_id = None
             raise
         self._is_started = True
@@ -317,7 +318,7 @@ class LiveAvatarFace:
             # The record stays: the next start of the app stops the session.
             log.warning("the avatar's session could not be stopped", extra={"code": exc.code})
             return
-        self._records.forget(KIND, session_id)
+        await asyncio.to_thread(self._records.forget, KIND, session_id)
 
     # -------------------------------------------------------------- what the room gives
 
