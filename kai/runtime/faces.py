@@ -135,6 +135,7 @@ class FaceStack:
         told = self._tape.heard(heard) if heard is not None else None
         self._tape.forget()
         self._live.clear()
+        self._started.clear()
         self._take(policy.SpeakingChanged(False))
         return Heard(told.segment_id, told.heard_ms * SAMPLES_PER_MS) if told is not None else None
 
@@ -279,11 +280,23 @@ class FaceStack:
         self._take(policy.NextOpened(face.longest_s, face.is_sandbox))
 
     async def _open_local(self) -> None:
-        face = self._make_local()
+        face: AvatarFace | None = None
         try:
+            face = self._make_local()
             await face.open(self._look, _ChildSink(self, face))
         except KaiError as exc:
             self._take(policy.LocalLost(exc.code, exc.message, exc.is_retryable))
+            return
+        except asyncio.CancelledError:
+            if face is not None:
+                await face.aclose()
+            raise
+        except Exception:
+            # Without a word of it, whoever waits for a face would wait for ``OPEN_S``.
+            log.exception("a fault while opening the local face")
+            self._close(face)
+            message = "Kai stumbled over a fault of its own with the face. The log has the details."
+            self._take(policy.LocalLost("face-bug", message, is_retryable=True))
             return
         if self._is_closing:
             await face.aclose()

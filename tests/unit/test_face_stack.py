@@ -185,6 +185,74 @@ async def test_closing_while_the_cloud_face_opens_leaves_nothing(log: FaceLog) -
     assert all(face.is_closed for face in (*stand.clouds, *stand.locals))
 
 
+FAULTS: tuple[Exception, ...] = (
+    RuntimeError("a bug"),
+    OSError(24, "Too many open files"),
+    TimeoutError(),
+    KeyError("missing"),
+    MemoryError(),
+    FaceError("No.", code="no"),
+)
+
+
+class FaultyFace(FakeFace):
+    """A local face whose opening meets a fault that is nobody's refusal."""
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__()
+        self._fault = fault
+
+    async def open(self, look: Look, sink: Any) -> None:
+        raise self._fault
+
+
+@pytest.mark.parametrize("is_in_factory", [False, True], ids=["in open", "in the factory"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+async def test_a_fault_of_the_local_face_is_a_clear_failure_at_once(
+    fault: Exception, is_in_factory: bool, log: FaceLog
+) -> None:
+    def make() -> FakeFace:
+        if is_in_factory:
+            raise fault
+        return FaultyFace(fault)
+
+    stack = FaceStack(FakeCloud, make)
+    with pytest.raises(FaceError) as failed:
+        async with asyncio.timeout(2):
+            await stack.open(Look(face="local"), log)
+    assert failed.value.code == ("no" if isinstance(fault, FaceError) else "face-bug")
+    assert failed.value.message
+
+
+async def test_a_faulty_local_face_leaves_the_cloud_face_alone_and_is_tried_again(log: FaceLog) -> None:
+    made: list[FakeFace] = []
+
+    def make() -> FakeFace:
+        made.append(FakeFace() if made else FaultyFace(RuntimeError("once")))
+        return made[-1]
+
+    stack = FaceStack(FakeCloud, make)
+    await stack.open(Look(), log)
+    await log.wait(lambda: made and made[0].is_closed)
+    assert stack.on is Face.CLOUD
+    stack._take(TimeCame("local"))
+    await log.wait(lambda: len(made) == 2 and made[1].looks)
+    await stack.aclose()
+
+
+@pytest.mark.parametrize("count", [1, 5])
+async def test_nothing_is_kept_of_answers_that_were_interrupted(
+    stand: Stand, log: FaceLog, count: int
+) -> None:
+    for number in range(count):
+        stand.stack.speak(f"answer {number}", tone(400))
+        await play(stand.stack, 4)
+        assert PlayoutStarted(f"answer {number}") in log.events
+        stand.stack.stop_speaking()
+        assert stand.stack._started == set()
+        assert stand.stack._live == set()
+
+
 async def test_the_mood_and_the_wish_for_frames_go_with_the_face(stand: Stand) -> None:
     stand.stack.set_mood(AgentState.THINKING)
     stand.clouds[0].fail()
