@@ -20,6 +20,7 @@ from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.gallery import Gallery
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
+from kai.adapters.liveavatar.troubles import trouble
 from kai.adapters.local_face import LocalFace, SpareFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
 from kai.adapters.voice_only import VoiceOnly
@@ -45,7 +46,6 @@ from kai.runtime.hub import ModelOffer, Offer, Services, SessionHub, VoiceOffer
 from kai.runtime.session import Session
 from kai.runtime.tools import first_tools
 from kai.settings import Settings
-from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ LOCAL_HOSTS = ("127.0.0.1",)
 LOCAL_JITTER_PACKETS = (4, 1)
 LOCAL_MODEL = "kai-local"
 FACE_SIZES_PX = {"standard": (512, 512), "high": (1280, 720)}
+AVATARS_S = 6.0
+"""The check of the avatar reads every page of the account's lists; it gives up before the checks' common limit."""
 UDP_BLOCKED_S = 600.0
 """So long a network that let no UDP through is not asked again: people carry their computers to other networks."""
 
@@ -82,7 +84,7 @@ class App:
         folder = settings.state_dir
         self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
         size_px = FACE_SIZES_PX[settings.face_quality]
-        self._spare = SpareFace(lambda: LocalFace(*size_px))
+        self._spare = SpareFace(lambda: LocalFace(*size_px, has_test_marks=settings.test_marks))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._avatars: LiveAvatarApi | None = None
         self._desk: AvatarDesk | None = None
@@ -455,17 +457,21 @@ def _check_avatar(settings: Settings) -> Finding:
     key = settings.liveavatar_api_key
     if key is None or settings.liveavatar_sandbox:
         return services.unused("avatar")
-    base = (settings.liveavatar_url or BASE_URL).rstrip("/")
-    headers = {"X-API-KEY": key.get_secret_value()}
+    account = Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
+
+    async def all_avatars() -> list[tuple[str, str, bool]]:
+        api = LiveAvatarApi(account)
+        try:
+            async with asyncio.timeout(AVATARS_S):
+                found = await asyncio.gather(api.own_avatars(), api.public_avatars())
+        except TimeoutError as exc:
+            raise trouble("avatar-unreachable") from exc
+        finally:
+            await api.aclose()
+        return [(avatar.id, avatar.name, avatar.is_usable) for avatars in found for avatar in avatars]
 
     def list_avatars() -> list[tuple[str, str, bool]]:
-        found: list[tuple[str, str, bool]] = []
-        with http.client(base, timeout=services.CALL_S) as client:
-            for path, sent in (("/v1/avatars", headers), ("/v1/avatars/public", {})):
-                reply = client.get(f"{base}{path}", params={"page": 1, "page_size": 100}, headers=sent)
-                data = wire.open_envelope(reply.status_code, reply.content)
-                page, _ = wire.decode_page(wire.Avatar, data)
-                found += [(avatar.id, avatar.name, avatar.is_usable) for avatar in page]
-        return found
+        # A check has a thread of its own, without a loop.
+        return asyncio.run(all_avatars())
 
     return services.check_avatar(list_avatars, settings.liveavatar_avatar_id)

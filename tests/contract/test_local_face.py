@@ -17,11 +17,12 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from kai.adapters.local_face import LocalFace, stamp
+from kai.adapters.local_face import LocalFace
 from kai.adapters.local_face import face as local_face
 from kai.core.events import LegFailed, PlayoutFinished
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
+from kai.media import stamp
 from kai.ports import AvatarFace, Marks, Picture, Timed
 from tests.contract.suite_face import FaceContract, Lose, MakeFace
 from tests.support.fakes import FaceLog, tone
@@ -171,9 +172,8 @@ async def test_an_unknown_character_is_refused_before_anything_starts(log: FaceL
     assert face.pid is None
 
 
-async def test_frames_carry_the_time_that_they_show(monkeypatch: pytest.MonkeyPatch, log: FaceLog) -> None:
-    monkeypatch.setenv("KAI_TEST_MARKS", "1")
-    face = LocalFace()
+async def test_frames_carry_the_time_that_they_show(log: FaceLog) -> None:
+    face = LocalFace(has_test_marks=True)
     await face.open(Look(), log)
     await log.wait(lambda: len(log.pictures) > 5, WITHIN_S)
     sound = np.concatenate([face.pull_sound() for _ in range(60)])

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from aioice import stun
 from streamlit.testing.v1 import AppTest
 
+from kai import compose
 from kai.checks import computer, services
 from kai.checks.run import LIMIT_S, Check, Finding, Level, run_checks, worst
 from kai.compose import build_checks
@@ -246,6 +250,49 @@ def test_an_avatar_that_cannot_be_looked_up_is_no_certain_fault() -> None:
         raise httpx.ConnectError("no network")
 
     assert services.check_avatar(unreachable, "").code == "unknown"
+
+
+class AccountOfThreePages(BaseHTTPRequestHandler):
+    """An account whose lists of avatars have three pages of 100; the last avatar of each list is expired."""
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        whose = "public" if asked.path.endswith("/public") else "own"
+        page = int(parse_qs(asked.query)["page"][0])
+        entries: list[dict[str, object]] = [
+            {"id": f"{whose}-{page}-{n}", "name": f"{whose} {page} {n}"} for n in range(100)
+        ]
+        entries[-1]["is_expired"] = page == 3
+        more = f"?page={page + 1}" if page < 3 else None
+        body = json.dumps({"code": 1000, "data": {"count": 300, "next": more, "results": entries}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("wanted", "level", "code"),
+    [
+        *((f"{whose}-{page}-0", Level.GREEN, "usable") for whose in ("own", "public") for page in (1, 2, 3)),
+        ("own-3-99", Level.RED, "unusable"),
+        ("public-3-99", Level.RED, "unusable"),
+        ("own-4-0", Level.RED, "missing"),
+        ("", Level.GREEN, "usable"),
+    ],
+)
+def test_an_avatar_is_found_on_whatever_page_of_the_account_it_stands(
+    wanted: str, level: Level, code: str
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), AccountOfThreePages) as server:
+        threading.Thread(target=server.serve_forever, name="account").start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        settings = Settings(LIVEAVATAR_API_KEY="key", liveavatar_url=url, liveavatar_avatar_id=wanted)
+        found = compose._check_avatar(settings)
+        server.shutdown()
+    assert (found.level, found.code) == (level, code)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kai.adapters.local_face import messages as m
-from kai.adapters.local_face import process, stamp
+from kai.adapters.local_face import process
 from kai.adapters.local_face.baker import Baker
 from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
 from kai.adapters.local_face.speaking import CLOSE_S, Speaking
@@ -22,6 +22,7 @@ from kai.avatar.hearing import load_net
 from kai.avatar.lipsync import MOUTH_SHAPES
 from kai.avatar.style import CHARACTERS, Style
 from kai.errors import FaceError, KaiError, ProtocolError, WeightsError
+from kai.media import stamp
 
 JAW = MOUTH_SHAPES.index("jawOpen")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from kai.adapters.local_face import messages as m
-from kai.adapters.local_face import stamp
 from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
 from kai.avatar.style import Style, character, restyled
@@ -22,6 +21,7 @@ from kai.compat.child import child_environment
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import ConfigError, FaceError, KaiError, WeightsError
+from kai.media import stamp
 from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,10 @@ class LocalFace:
         "local", delay_ms=LEAD_MS, has_picture=True, is_billed=False, can_restyle=True
     )
 
-    def __init__(self, width_px: int = SIZE_PX, height_px: int = SIZE_PX) -> None:
+    def __init__(
+        self, width_px: int = SIZE_PX, height_px: int = SIZE_PX, *, has_test_marks: bool = False
+    ) -> None:
+        """``has_test_marks``: pictures and sound wear the marks of `kai.media.stamp`."""
         self.counters = Counters()
         self._size = (width_px, height_px)
         self._clock = PlayoutClock(LEAD_MS)
@@ -86,7 +89,7 @@ class LocalFace:
         self._is_closing = False
         self._numbers: dict[str, int] = {}
         self._next_number = 1
-        self._has_marks = stamp.is_wanted()
+        self._has_marks = has_test_marks
 
     @property
     def is_prepared(self) -> bool:
@@ -210,6 +213,7 @@ class LocalFace:
                 PROGRAM,
                 *("--socket", str(theirs.fileno()), "--memory", str(memory)),
                 *("--width", str(self._size[0]), "--height", str(self._size[1])),
+                *(("--test-marks",) if self._has_marks else ()),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), memory),

@@ -1,8 +1,8 @@
 """The face's own process: ``python -m kai.adapters.local_face.start --socket FD --memory FD --width PX --height PX``.
 
-Started by `kai.adapters.local_face.face` with two inherited descriptors. The main thread draws; one thread reads the
-socket, one loads and bakes. It ends when its socket does: nothing else is needed to be rid of it, also when the app was
-killed.
+With ``--test-marks`` its pictures wear the stamps of `kai.media.stamp`. `kai.adapters.local_face.face` starts it with two
+inherited descriptors. The main thread draws; one thread reads the socket, one loads and bakes. It ends when its socket
+does: nothing else is needed to be rid of it, also when the app was killed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.adapters.local_face import messages as m
-from kai.adapters.local_face import stamp
 from kai.adapters.local_face.baker import Baker
 from kai.adapters.local_face.idle_loop import IdleLoop
 from kai.adapters.local_face.ring import FrameRing
@@ -37,6 +36,7 @@ from kai.avatar.hearing import load_net
 from kai.avatar.ladder import WINDOW_S, Ladder, judge
 from kai.avatar.style import Style, style_from_mapping
 from kai.errors import FaceError, KaiError, ProtocolError
+from kai.media import stamp
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,15 @@ class Reader(threading.Thread):
 class Face:
     """Draws. All methods run in the main thread."""
 
-    def __init__(self, connection: socket.socket, ring: FrameRing, width_px: int, height_px: int) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        ring: FrameRing,
+        width_px: int,
+        height_px: int,
+        *,
+        has_test_marks: bool = False,
+    ) -> None:
         self._connection = connection
         self._ring = ring
         self._size = (width_px, height_px)
@@ -159,7 +167,7 @@ class Face:
         self._fade_from: NDArray[np.uint8] | None = None
         self._fade_s = 0.0
         self._sequence = 0
-        self._has_marks = stamp.is_wanted()
+        self._has_marks = has_test_marks
         self._wall_ms: list[float] = []
         self._late_frames = 0
         self._window_s = self._started_s
@@ -350,13 +358,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kai.adapters.local_face.start")
     for name in ("socket", "memory", "width", "height"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--test-marks", action="store_true")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     connection = socket.socket(fileno=options.socket)
     ring = FrameRing(options.memory, options.width, options.height)
     os.close(options.memory)
     try:
-        Face(connection, ring, options.width, options.height).run()
+        Face(connection, ring, options.width, options.height, has_test_marks=options.test_marks).run()
     except (BrokenPipeError, ConnectionResetError):
         return 0
     except KaiError as exc:
