@@ -84,10 +84,15 @@ class Memory:
 
     @property
     def asides(self) -> tuple[Path, ...]:
-        """Files that could not be read and were moved."""
-        files = (self.preferences.aside, self.presets.aside, self.personas.aside, self.styles.aside)
-        found = (self.log.aside if self.log else None, *files)
-        return tuple(path for path in found if path is not None)
+        """Files that could not be read and were moved: past talks, and those of the settings."""
+        talks = self.log.aside if self.log else None
+        return (*(() if talks is None else (talks,)), *self.asides_of_settings)
+
+    @property
+    def asides_of_settings(self) -> tuple[Path, ...]:
+        """Those of the sidebar: the last settings, presets, personas and styles."""
+        files = (self.preferences, self.presets, self.personas, self.styles)
+        return tuple(file.aside for file in files if file.aside is not None)
 
     @property
     def is_keeping(self) -> bool:

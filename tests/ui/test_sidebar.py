@@ -283,19 +283,24 @@ def test_personas_have_names_of_their_own_and_a_bound() -> None:
     assert refused.value.code == "too-many"
 
 
-def test_a_broken_file_of_personas_is_set_aside_with_a_word(
-    app: AppTest,
-    hub: SessionHub,
-    tmp_path: Path,
+SETTINGS_FILES = ("preferences", "presets", "personas", "styles")
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in SETTINGS_FILES), SETTINGS_FILES])
+def test_a_broken_file_of_the_sidebar_is_set_aside_with_a_word(
+    app: AppTest, hub: SessionHub, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
-    (folder / "personas.json").write_text("{")
+    for name in names:
+        (folder / f"{name}.json").write_text("{")
     broken = Memory(folder)
     host.install_memory(broken)
     app.run()
-    assert broken.personas.aside is not None
-    assert broken.personas.aside.name in app.sidebar.warning[0].value
+    told = [warning.value for warning in app.sidebar.warning]
+    assert len(told) == len(names)
+    for name, warning in zip(names, told, strict=True):
+        assert f"{name}.broken-" in warning
     assert app.sidebar.selectbox(key="persona").options == [p.name for p in FIRST]
     broken.close()
 

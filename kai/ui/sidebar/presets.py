@@ -16,9 +16,8 @@ from kai.ui.sidebar.panel import group
 def draw(talk: Talk, memory: Memory) -> None:
     """Draw them; each does its work by itself."""
     group(texts.SIDEBAR_PRESETS)
-    for aside in (memory.preferences.aside, memory.presets.aside, memory.personas.aside):
-        if aside is not None:
-            st.warning(texts.HISTORY_SET_ASIDE.format(path=aside), icon=":material/warning:")
+    for aside in memory.asides_of_settings:
+        st.warning(texts.HISTORY_SET_ASIDE.format(path=aside), icon=":material/warning:")
     names = [preset.name for preset in memory.presets.value.presets]
     suffix, picked, named = bridge.preset_suffix(), bridge.picked_preset(), bridge.named_preset()
     st.selectbox(
