@@ -48,10 +48,11 @@ class AgentState(StrEnum):
 
 
 class Microphone(StrEnum):
-    """What the browser said about the microphone."""
+    """What the browser said about the microphone. A ``SILENCED`` one is open, but the system has muted it."""
 
     UNKNOWN = "unknown"
     OPEN = "open"
+    SILENCED = "silenced"
     REFUSED = "refused"
     MISSING = "missing"
 

@@ -46,7 +46,6 @@ _TALK: Final = "kai.talk"
 _LOOK: Final = "kai.look"
 _MOUNT: Final = "kai.mount"
 _SERIAL: Final = "kai.mount_serial"
-_REMOUNT: Final = "kai.remount"
 _SEARCH: Final = "kai.history_search"
 _READING: Final = "kai.history_reading"
 _CHECKUP: Final = "kai.checkup"
@@ -196,13 +195,13 @@ def choose_avatar(talk: Talk, avatar_id: str) -> None:
     change_look(talk, avatar=replace(look(talk).avatar, avatar_id=avatar_id))
 
 
-def open_gallery() -> None:
-    """The avatars shall be shown in this run."""
+def request_gallery() -> None:
+    """Have this run show the gallery of avatars."""
     st.session_state[_GALLERY] = True
 
 
-def is_gallery_asked_for() -> bool:
-    """Whether the avatars shall be shown, once."""
+def take_gallery_request() -> bool:
+    """Return whether the gallery was requested, and clear the request."""
     return bool(st.session_state.pop(_GALLERY, False))
 
 
@@ -437,16 +436,11 @@ def current_mount(state: SessionState) -> Mount | None:
     """The media component to draw in this run."""
     before = cast("Mount | None", st.session_state.get(_MOUNT))
     serial = int(st.session_state.get(_SERIAL, 0)) + 1
-    mount = next_mount(state, before, serial, is_asked_anew=bool(st.session_state.pop(_REMOUNT, False)))
+    mount = next_mount(state, before, serial)
     if mount is not None and (before is None or mount.serial != before.serial):
         st.session_state[_SERIAL] = mount.serial
     st.session_state[_MOUNT] = mount
     return mount
-
-
-def ask_remount() -> None:
-    """Connect afresh at the next run (another microphone was chosen)."""
-    st.session_state[_REMOUNT] = True
 
 
 def may_play(state: SessionState, key: str) -> bool:

@@ -148,7 +148,10 @@ def event_of(wish: dict[str, Any]) -> Event:
             return TextSubmitted(f"item_{secrets.token_hex(10)}", text.strip())
         case {"wish": "retry", "leg": "brain" | "face" | "browser" as leg}:
             return RetryRequested(LegName(leg))
-        case {"wish": "microphone", "microphone": "open" | "refused" | "missing" as microphone}:
+        case {
+            "wish": "microphone",
+            "microphone": "open" | "silenced" | "refused" | "missing" as microphone,
+        }:
             return MicrophoneChanged(Microphone(microphone))
         case {"wish": "browser", "problem": "no-network"}:
             return LegFailed(LegName.BROWSER, NO_NETWORK, texts.NO_NETWORK, is_retryable=False)

@@ -49,6 +49,7 @@ LISTENING: Final = "Listening"
 THINKING: Final = "Thinking"
 SPEAKING: Final = "Speaking"
 MUTED: Final = "Muted: Kai cannot hear you"
+SILENCED: Final = "Muted by your system"
 TYPING_ONLY: Final = "Type to Kai"
 RECONNECTING: Final = "Coming back"
 OFF: Final = "Kai is off"
@@ -69,6 +70,7 @@ MICROPHONE_WORDS: Final = {
     "open": "open",
     "refused": "blocked",
     "missing": "not found",
+    "silenced": "muted by the system",
     "muted": "muted",
 }
 OWN_ENGINE: Final = "Kai's own engine"
@@ -101,7 +103,7 @@ EMPTY_LINE: Final = "Type a few words first."
 LINE_TOO_LONG: Final = "That is longer than {limit} characters. Make it shorter, please."
 CHOOSE_MICROPHONE: Final = "Microphone"
 CHOOSE_LOUDSPEAKER: Final = "Loudspeaker"
-DEFAULT_DEVICE: Final = "As the system says"
+DEFAULT_DEVICE: Final = "System default"
 NEWEST: Final = "Newest line"
 PRESENT: Final = "Present"
 PRESENTING: Final = "Presenter mode. Escape leaves it."
@@ -148,7 +150,20 @@ DISMISS: Final = "Dismiss"
 MICROPHONE_REFUSED: Final = (
     "The microphone is blocked. Allow it in the address bar, then try again, or type below."
 )
-MICROPHONE_MISSING: Final = "No microphone was found. Plug one in, then try again, or type below."
+MICROPHONE_MISSING: Final = "No microphone was found. Plug one in and Kai hears you, or type below."
+MICROPHONE_SILENCED: Final = (
+    "Your system has muted the microphone. Unmute it there and Kai hears you again, or type below."
+)
+MICROPHONE_LOST: Final = "The microphone was disconnected. Opening another one."
+MICROPHONE_TAKEN: Final = "The microphone was disconnected. Kai now hears you through “{name}”."
+MICROPHONE_BACK: Final = "Kai hears you again, through “{name}”."
+MICROPHONE_NOW: Final = "Kai now hears you through “{name}”."
+LOUDSPEAKER_LOST: Final = (
+    "The loudspeaker was disconnected. Until it is back, Kai speaks through the one that your system uses."
+)
+LOUDSPEAKER_MISSING: Final = "No loudspeaker was found. Plug one in, or read the answers below."
+LOUDSPEAKER_BACK: Final = "Kai speaks through “{name}” again."
+LOUDSPEAKER_NOW: Final = "Kai now speaks through “{name}”."
 NO_NETWORK: Final = (
     "Switch Wi-Fi on; no internet is needed. Until then you can type, and hear the answers in this page."
 )

@@ -52,23 +52,21 @@ class Mount:
     is_receive_only: bool
 
 
-def next_mount(
-    state: SessionState, mount: Mount | None, next_serial: int, *, is_asked_anew: bool = False
-) -> Mount | None:
+def next_mount(state: SessionState, mount: Mount | None, next_serial: int) -> Mount | None:
     """The component that shall be mounted now: the same, a fresh one, or none (no talk, or the leg has given up).
 
-    A connected leg keeps its component; the first loss of the page is left to the component, which connects again by
-    itself. A retry of the leg, a microphone that was refused and another choice of microphone (``is_asked_anew``)
-    need a fresh one, which gets ``next_serial``.
+    A connected leg keeps its component, also when its microphone is lost: the page puts another one in its place. The first
+    loss of the page is left to the component, which connects again by itself. A retry of the leg, and a microphone that was
+    refused before it connected or found after it did, need a fresh one, which gets ``next_serial``.
     """
     if not has_media(state):
         return None
     is_receive_only = has_no_microphone(state)
     is_stale = (
         mount is None
-        or is_asked_anew
         or mount.start_wall_s != state.started_wall_s
-        or mount.is_receive_only != is_receive_only
+        or (mount.is_receive_only and not is_receive_only)
+        or (is_receive_only and not mount.is_receive_only and not state.browser.is_up)
         or (not state.browser.is_up and state.browser.attempt > mount.attempt)
     )
     if mount is None or is_stale:
@@ -199,6 +197,8 @@ def _status(state: SessionState) -> Json:
         return _shown(texts.RECONNECTING, "waking", "warn")
     if state.agent is AgentState.SPEAKING:
         return _shown(texts.SPEAKING, "speaking", "live")
+    if state.microphone is Microphone.SILENCED and has_media(state):
+        return _shown(texts.SILENCED, "muted", "warn")
     if state.key_down_at_s:
         return _shown(texts.LISTENING, "listening", "live")
     if state.is_muted:
@@ -272,7 +272,7 @@ def _pace(state: SessionState, line: Message) -> str:
 
 
 def _controls(state: SessionState) -> Json:
-    no_mic = state.microphone is not Microphone.OPEN or not has_media(state)
+    no_mic = state.microphone not in (Microphone.OPEN, Microphone.SILENCED) or not has_media(state)
     mute_reason = _first(
         (not state.is_active, texts.TALK_IS_OVER),
         (state.is_muted, ""),
@@ -325,6 +325,8 @@ def _banner(state: SessionState) -> Json | None:
         return _banner_of("microphone-refused", texts.MICROPHONE_REFUSED, "warn", "ask-microphone")
     if state.microphone is Microphone.MISSING:
         return _banner_of("microphone-missing", texts.MICROPHONE_MISSING, "warn", "ask-microphone")
+    if state.microphone is Microphone.SILENCED:
+        return {**_banner_of("microphone-silenced", texts.MICROPHONE_SILENCED, "warn", ""), "button": ""}
     if state.is_change_wished and state.hand_over is not HandOver.NONE:
         return {**_banner_of("changing", texts.CHANGING, "quiet", ""), "button": ""}
     if facts.is_change_waiting(state):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from kai.core.events import (
     BrowserLeft,
+    Event,
     InterruptRequested,
     LegConnected,
     LegFailed,
@@ -18,6 +20,7 @@ from kai.core.events import (
     RetryRequested,
     StopRequested,
     TimerFired,
+    TurnKeyPressed,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscriptChanged,
@@ -121,6 +124,20 @@ def test_without_a_microphone_one_types_and_still_sees_kai(microphone: Microphon
     assert shown is not None
     assert shown["button"] == texts.TRY_AGAIN
     assert "type below" in shown["message"]
+
+
+@pytest.mark.parametrize("before", [(), (TurnKeyPressed(),)])
+def test_a_microphone_that_the_system_muted_is_never_shown_as_open(before: tuple[Event, ...]) -> None:
+    talk = listening()
+    talk.do(*before, MicrophoneChanged(Microphone.SILENCED))
+    assert status(talk.state) == (texts.SILENCED, "muted")
+    shown = banner(talk.state)
+    assert shown is not None
+    assert (shown["message"], shown["button"]) == (texts.MICROPHONE_SILENCED, "")
+    rows = {row["name"]: row for row in cast("list[dict[str, object]]", view(talk.state, 0.0)["legs"])}
+    assert (rows["microphone"]["word"], rows["microphone"]["tone"]) == ("muted by the system", "warn")
+    talk.do(MicrophoneChanged(Microphone.OPEN))
+    assert banner(talk.state) is None
 
 
 def test_a_lost_brain_is_told_and_being_mended() -> None:
@@ -272,18 +289,40 @@ def test_each_retry_of_the_browser_leg_mounts_a_fresh_component() -> None:
     assert again.serial == 4
 
 
-def test_a_refused_microphone_and_another_choice_mount_a_fresh_component() -> None:
+NO_MICROPHONE = (Microphone.REFUSED, Microphone.MISSING)
+
+
+@pytest.mark.parametrize("microphone", NO_MICROPHONE)
+def test_without_a_microphone_a_page_that_connects_only_receives(microphone: Microphone) -> None:
+    talk = started()
+    talk.do(LegConnected(LegName.FACE), LegConnected(LegName.BRAIN))
+    mount = next_mount(talk.state, None, 1)
+    talk.do(MicrophoneChanged(microphone))
+    down = next_mount(talk.state, mount, 2)
+    assert down is not None
+    assert (down.serial, down.is_receive_only) == (2, True)
+    talk.do(LegConnected(LegName.BROWSER), MicrophoneChanged(Microphone.OPEN))
+    both = next_mount(talk.state, down, 3)
+    assert both is not None
+    assert (both.serial, both.is_receive_only) == (3, False)
+
+
+@pytest.mark.parametrize("lost", [*NO_MICROPHONE, Microphone.SILENCED])
+def test_a_connected_page_keeps_its_component_when_its_microphone_goes_and_comes(lost: Microphone) -> None:
     talk = listening()
     mount = next_mount(talk.state, None, 1)
-    assert mount is not None
-    assert not mount.is_receive_only
-    other = next_mount(talk.state, mount, 2, is_asked_anew=True)
-    assert other is not None
-    assert other.serial == 2
-    talk.do(MicrophoneChanged(Microphone.REFUSED))
-    down = next_mount(talk.state, other, 3)
+    for microphone in (lost, Microphone.OPEN):
+        talk.do(MicrophoneChanged(microphone))
+        assert next_mount(talk.state, mount, 2) == mount
+
+
+def test_a_page_that_connects_again_without_a_microphone_only_receives() -> None:
+    talk = listening()
+    mount = next_mount(talk.state, None, 1)
+    talk.do(MicrophoneChanged(Microphone.MISSING), BrowserLeft())
+    down = next_mount(talk.state, mount, 2)
     assert down is not None
-    assert (down.serial, down.is_receive_only) == (3, True)
+    assert (down.serial, down.is_receive_only) == (2, True)
 
 
 def test_the_page_is_built_anew_only_when_its_structure_changes() -> None:

@@ -1,7 +1,7 @@
 """The desk: one small component that shows a live talk and takes its wishes, with no Streamlit run in between.
 
 It is fed by the talk's event stream and answers by posts (``kai/ui/routes.py``). It asks for a run only when the page
-must be built anew, or when another microphone was chosen.
+must be built anew.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from kai.ui.view import TEXT_LIMIT_CHARS, structure
 
 CONTAINER: Final = "kai-desk"
 
+SCRIPTS: Final = ("component.js", "devices.js", "desk.js")
+"""One module, in this order: Streamlit takes a component's script as one text, so the parts cannot import each other."""
+
 _WORDS: Final = {
     "you": texts.YOU,
     "kai": texts.KAI,
@@ -33,6 +36,15 @@ _WORDS: Final = {
     "microphone": texts.CHOOSE_MICROPHONE,
     "loudspeaker": texts.CHOOSE_LOUDSPEAKER,
     "defaultDevice": texts.DEFAULT_DEVICE,
+    "dismiss": texts.DISMISS,
+    "microphoneLost": texts.MICROPHONE_LOST,
+    "microphoneTaken": texts.MICROPHONE_TAKEN,
+    "microphoneBack": texts.MICROPHONE_BACK,
+    "microphoneNow": texts.MICROPHONE_NOW,
+    "speakerLost": texts.LOUDSPEAKER_LOST,
+    "speakerMissing": texts.LOUDSPEAKER_MISSING,
+    "speakerBack": texts.LOUDSPEAKER_BACK,
+    "speakerNow": texts.LOUDSPEAKER_NOW,
     "pageLost": texts.PAGE_LOST,
     "soundBlocked": texts.SOUND_BLOCKED,
     "send": texts.SEND,
@@ -56,7 +68,7 @@ def _component() -> Any:
         "kai_desk",
         html=(here / "desk.html").read_text("utf-8"),
         css=(here / "desk.css").read_text("utf-8"),
-        js=(here / "desk.js").read_text("utf-8"),
+        js="\n".join((here / name).read_text("utf-8") for name in SCRIPTS),
     )
 
 
@@ -78,7 +90,6 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
                 "words": _WORDS,
             },
             on_structure_change=_nothing,
-            on_microphone_change=bridge.ask_remount,
             on_face_change=partial(bridge.recall_face, talk),
         )
 

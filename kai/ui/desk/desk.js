@@ -5,10 +5,9 @@ const desks = new WeakMap();
 
 const BAR_COUNT = 16;
 const CHARS_PER_SECOND = 15;
-const STREAMLIT_WEBRTC_DEVICES = "streamlit-webrtc:device-ids";
-const OUR_MICROPHONE = "kai.microphone";
-const OUR_LOUDSPEAKER = "kai.loudspeaker";
-const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+const NOTICE_MS = 8000;
+// These warnings outrank what the talk itself has to say; other words of the page wait for the talk's warnings.
+const URGENT = ["lost", "sound", "microphone"];
 
 const SHAPES = {
   waking: '<path class="turn" d="M12 3a9 9 0 1 1-8.500 6"/>',
@@ -44,19 +43,18 @@ class Desk {
     this.lines = [];
     this.isFirstList = true;
     this.asked = { structure: "", at: 0 };
-    this.isAsking = false;
-    this.localBanner = null;
+    this.localBanners = new Map();
     this.caption = { id: "", startedAt: 0, at: 0 };
     this.lostAt = 0;
     this.$ = (selector) => root.querySelector(selector);
-    this.forgetPinnedDevices();
     this.build();
+    this.component = new MediaComponent();
+    this.devices = new Devices(this.component, this);
     this.open();
     this.timer = setInterval(() => this.tick(), 200);
     this.network = null;
     this.heldBy = "";
     this.later = "";
-    this.onDevices = () => this.listDevices();
     this.onKey = (event) => this.pressKey(event);
     document.addEventListener("keydown", this.onKey, true);
     this.onKeyUp = (event) => { if (event.code === "Space") this.release("key"); };
@@ -80,15 +78,13 @@ class Desk {
     this.onPress = () => { this.isTabbing = false; };
     document.addEventListener("pointerdown", this.onPress, true);
     document.addEventListener("pointermove", this.onPointer);
-    navigator.mediaDevices?.addEventListener?.("devicechange", this.onDevices);
-    this.listDevices();
   }
 
   update(data, setTriggerValue) {
     this.data = data;
     this.words = data.words;
     this.setTriggerValue = setTriggerValue;
-    this.watchFrame();
+    this.component.watch();
     this.$(".desk").classList.toggle("is-away", !data.isOnStage);
     if (!data.isOnStage) {
       this.present(false);
@@ -112,8 +108,7 @@ class Desk {
     document.removeEventListener("pointerdown", this.onPress, true);
     this.stream?.close();
     this.sound?.close();
-    this.releaseMicrophone();
-    navigator.mediaDevices?.removeEventListener?.("devicechange", this.onDevices);
+    this.devices.close();
     delete document.documentElement.dataset.kaiPicture;
     document.documentElement.removeAttribute("data-kai-card");
     delete document.documentElement.dataset.kaiRecording;
@@ -141,6 +136,7 @@ class Desk {
     }
     this.$(".act").addEventListener("click", () => this.act());
     this.$(".later").addEventListener("click", () => {
+      if (this.localBanners.has(this.banner?.code)) return this.setLocalBanner(this.banner.code, null);
       this.later = this.banner ? bannerId(this.banner) : "";
       this.drawBanner();
     });
@@ -179,8 +175,8 @@ class Desk {
     });
     this.chatSize.observe(this.$(".chat"));
     this.$(".newest").addEventListener("click", () => this.follow());
-    this.$(".choose-mic").addEventListener("change", (event) => this.chooseMicrophone(event.target.value));
-    this.$(".choose-speaker").addEventListener("change", (event) => this.chooseLoudspeaker(event.target.value));
+    this.$(".choose-mic").addEventListener("change", (event) => this.devices.choose(event.target.value));
+    this.$(".choose-speaker").addEventListener("change", (event) => this.devices.chooseLoudspeaker(event.target.value));
     setText(this.$(".present .label"), w.present);
     setText(this.$(".keys .label"), w.keys);
     this.$(".present").addEventListener("click", () => this.present(!this.isPresenting));
@@ -380,8 +376,7 @@ class Desk {
       const isNew = !before || !before.hasMedia || before.microphone !== "unknown";
       if (isNew) this.checkNetwork();
     }
-    if (view.isActive && view.hasMedia && view.microphone === "unknown") this.askMicrophone();
-    if (view.isBrowserUp) this.releaseMicrophone();
+    if (view.isActive && view.hasMedia && view.microphone === "unknown") this.devices.ask();
     if (!view.wantsSoundInPage) this.sound?.silence();
   }
 
@@ -485,15 +480,32 @@ class Desk {
   }
 
   setLocalBanner(code, banner) {
-    if (banner) this.localBanner = { code, ...banner };
-    else if (this.localBanner?.code === code) this.localBanner = null;
-    else return;
+    if (!banner && !this.localBanners.has(code)) return;
+    this.localBanners.delete(code);
+    if (banner) this.localBanners.set(code, { code, ...banner });
     this.drawBanner();
   }
 
+  // A line about a device: until it is over, or for some seconds.
+  notice(code, message, isLasting = false) {
+    clearTimeout(this.notices?.[code]);
+    const tone = isLasting ? "warn" : "quiet";
+    this.setLocalBanner(code, message && { message, tone, wish: "", button: "", later: this.words.dismiss });
+    if (message && !isLasting) this.notices = { ...this.notices, [code]: setTimeout(() => this.setLocalBanner(code, null), NOTICE_MS) };
+  }
+
+  // Of what the page and the talk have to say, the one that matters most.
+  pressing() {
+    const own = [...this.localBanners.values()].reverse();
+    const urgent = own.find((banner) => banner.tone === "warn" && URGENT.includes(banner.code));
+    let told = this.view?.banner ?? null;
+    if (told && bannerId(told) === this.later) told = null;
+    if (urgent) return urgent;
+    return told && told.tone !== "quiet" ? told : own[0] ?? told;
+  }
+
   drawBanner() {
-    let banner = this.localBanner ?? this.view?.banner ?? null;
-    if (banner && bannerId(banner) === this.later) banner = null;
+    const banner = this.pressing();
     this.banner = banner;
     const box = this.$(".banner");
     box.hidden = !banner;
@@ -584,6 +596,7 @@ class Desk {
       this.setLocalBanner("lost", { message: this.words.pageLost, tone: "warn", wish: "", button: "" });
     }
     this.watchPicture();
+    this.devices.tick(view);
     if (!view) return;
     if (view.structure !== this.data.structure) this.askForRun(view.structure);
     this.drawSpent();
@@ -603,7 +616,7 @@ class Desk {
   async act() {
     const banner = this.banner;
     if (!banner) return;
-    if (banner.wish === "ask-microphone") return this.askMicrophone();
+    if (banner.wish === "ask-microphone") return this.devices.ask();
     if (banner.wish === "unblock") return this.unblock();
     const wish = banner.wish === "retry" ? { wish: "retry", leg: banner.leg } : { wish: banner.wish };
     this.complain(await this.post(wish));
@@ -631,138 +644,27 @@ class Desk {
     this.$(".text").setAttribute("aria-invalid", String(Boolean(words)));
   }
 
-  // ---------------------------------------------------------------- microphone, loudspeaker, network
+  // ---------------------------------------------------------------- devices, network
 
-  async askMicrophone() {
-    if (this.isAsking) return;
-    this.isAsking = true;
-    let answer = "missing";
-    try {
-      if (navigator.mediaDevices?.getUserMedia) {
-        const chosen = localStorage.getItem(OUR_MICROPHONE);
-        const audio = chosen ? { ...AUDIO, deviceId: { ideal: chosen } } : AUDIO;
-        this.releaseMicrophone();
-        this.microphone = await navigator.mediaDevices.getUserMedia({ audio, video: false });
-        answer = "open";
-      }
-    } catch (error) {
-      answer = error.name === "NotAllowedError" || error.name === "SecurityError" ? "refused" : "missing";
-    }
-    // Held until the picture's own connection has it, so that the browser does not ask twice.
-    if (answer === "open") setTimeout(() => this.releaseMicrophone(), 10_000);
-    this.complain(await this.post({ wish: "microphone", microphone: answer }));
-    this.isAsking = false;
-    this.listDevices();
-  }
-
-  releaseMicrophone() {
-    this.microphone?.getTracks().forEach((track) => track.stop());
-    this.microphone = null;
-  }
-
-  forgetPinnedDevices() {
-    // The media component pins whatever microphone it opened; only a person's own choice shall be pinned.
-    const chosen = localStorage.getItem(OUR_MICROPHONE);
-    for (const key of Object.keys(localStorage)) {
-      if (key.startsWith(STREAMLIT_WEBRTC_DEVICES)) localStorage.removeItem(key);
-    }
-    if (chosen) localStorage.setItem(STREAMLIT_WEBRTC_DEVICES, JSON.stringify({ audio: chosen }));
-  }
-
-  async listDevices() {
-    let devices = [];
-    try {
-      devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-    } catch {
-      // Without devices the lists hold the default alone.
-    }
+  showDevices(devices) {
     fillDevices(this.$(".choose-mic"), devices, "audioinput", localStorage.getItem(OUR_MICROPHONE), this.words);
     fillDevices(this.$(".choose-speaker"), devices, "audiooutput", localStorage.getItem(OUR_LOUDSPEAKER), this.words);
-  }
-
-  chooseMicrophone(deviceId) {
-    remember(OUR_MICROPHONE, deviceId);
-    this.forgetPinnedDevices();
-    this.setTriggerValue?.("microphone", `${deviceId}@${Math.round(performance.now())}`);
-  }
-
-  chooseLoudspeaker(deviceId) {
-    remember(OUR_LOUDSPEAKER, deviceId);
-    this.watchPicture();
   }
 
   async checkNetwork() {
     if (!(await hasInterface())) this.complain(await this.post({ wish: "browser", problem: "no-network" }));
   }
 
-  frame() {
-    return document.querySelector(".st-key-kai-stage iframe");
-  }
-
-  video() {
-    try {
-      return this.frame()?.contentDocument?.querySelector("video") ?? null;
-    } catch {
-      return null;
-    }
-  }
-
-  // The media component keeps its connection to itself; the one that it made last is remembered here, in its own frame.
-  watchFrame() {
-    const frame = this.frame();
-    if (!frame) return;
-    const watch = () => {
-      try {
-        const inside = frame.contentWindow;
-        if ("kaiConnection" in inside || !inside.RTCPeerConnection) return;
-        inside.kaiConnection = null;
-        inside.RTCPeerConnection = new Proxy(inside.RTCPeerConnection, {
-          construct(...made) {
-            inside.kaiConnection = Reflect.construct(...made);
-            return inside.kaiConnection;
-          },
-        });
-      } catch {
-        // A frame of somebody else's: then nothing is told of it.
-      }
-    };
-    if (this.watchedFrame !== frame) {
-      this.watchedFrame = frame;
-      frame.addEventListener("load", watch);
-    }
-    watch();
-  }
-
-  // By how much the sound that is heard is ahead of the picture that is seen, in ms, as far as the browser can tell.
-  async soundAhead() {
-    try {
-      const at = {};
-      for (const entry of (await this.frame().contentWindow.kaiConnection.getStats()).values()) {
-        if (entry.type === "inbound-rtp") at[entry.kind] = entry.estimatedPlayoutTimestamp;
-      }
-      const ahead = Math.round(at.audio - at.video);
-      return Math.abs(ahead) < 1000 ? { soundAheadMs: ahead } : {};
-    } catch {
-      return {};
-    }
-  }
-
   watchPicture() {
-    this.watchFrame();
-    const video = this.video();
+    this.component.watch();
+    const video = this.component.video();
     const isLive = Boolean(video && video.videoWidth && video.readyState >= 2 && this.view?.isBrowserUp);
     const html = document.documentElement;
     if (isLive) html.dataset.kaiPicture = "live";
     else delete html.dataset.kaiPicture;
     if (!video) return;
-    const speaker = localStorage.getItem(OUR_LOUDSPEAKER) ?? "";
     this.tellPictures(video, isLive);
-    if (video.setSinkId && video.sinkId !== speaker && this.sinkTried !== speaker) {
-      this.sinkTried = speaker;
-      video.setSinkId(speaker).catch(() => remember(OUR_LOUDSPEAKER, ""));
-    } else if (video.sinkId === speaker) {
-      this.sinkTried = null;
-    }
+    this.devices.applySink();
     if (video.paused && video.srcObject && video.readyState >= 2 && !this.isUnblocking) this.unblock();
   }
 
@@ -777,14 +679,14 @@ class Desk {
     fetch(`${this.base}/pictures`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ ...told, ...(await this.soundAhead()) }),
+      body: JSON.stringify({ ...told, ...(await this.component.soundAhead()) }),
       credentials: "same-origin",
     }).catch(() => {});
   }
 
   async unblock() {
     this.sound?.resume();
-    const video = this.video();
+    const video = this.component.video();
     if (!video?.paused || !video.srcObject) return;
     this.isUnblocking = true;
     try {
@@ -887,11 +789,6 @@ function fillDevices(select, devices, kind, chosen, words) {
   }
   select.value = found.some((d) => d.deviceId === chosen) ? chosen : "";
   select.disabled = found.length === 0;
-}
-
-function remember(key, value) {
-  if (value) localStorage.setItem(key, value);
-  else localStorage.removeItem(key);
 }
 
 // Characters that a caption has room for, by its width, its type and its lines.

@@ -75,14 +75,14 @@ def _draw_avatar(panel: Panel) -> None:
         icon=":material/gallery_thumbnail:",
         width="stretch",
         disabled=not shelf.avatars,
-        on_click=bridge.open_gallery,
+        on_click=bridge.request_gallery,
     )
     if shelf.problem or not shelf.avatars:
         waiting = texts.AVATAR_LOADING if shelf.is_loading else texts.AVATAR_NONE
         explain(shelf.problem or waiting, "")
     else:
         panel.explain("avatar", texts.AVATAR_HELP)
-    if bridge.is_gallery_asked_for():
+    if bridge.take_gallery_request():
         _draw_gallery(panel.talk, chosen)
 
 
