@@ -181,7 +181,7 @@ class App:
         page = PageLink()
 
         async def make_brain(look: Look) -> VoiceBrain:
-            return await self._make_brain(browser_id, look)
+            return await self._make_brain(browser_id, look, session.snapshot().time_zone)
 
         memory = self._memory
         follower = None if memory is None else memory.make_follower(owner_of(browser_id), page.media)
@@ -237,7 +237,7 @@ class App:
             on_udp_blocked=self._on_udp_blocked,
         )
 
-    async def _make_brain(self, browser_id: str, look: Look) -> VoiceBrain:
+    async def _make_brain(self, browser_id: str, look: Look, time_zone: str) -> VoiceBrain:
         if not self._offer.is_brain_local(look):
             endpoint = self._cloud_brain(browser_id)
             if time.monotonic() < self._udp_blocked_until_s:
@@ -245,7 +245,7 @@ class App:
             return OpenAIRealtimeBrain(endpoint)
         engine = self._start_engine()
         address = await engine.wait_up()
-        mind = await asyncio.to_thread(_mind_of, self._settings, self._memory, look)
+        mind = await asyncio.to_thread(_mind_of, self._settings, self._memory, look, time_zone)
         model = LOCAL_MODEL if mind == Mind() else await give_mind(address, mind)
         return OpenAIRealtimeBrain(
             Endpoint(
@@ -301,7 +301,7 @@ def safety_id(browser_id: str) -> str:
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
-def _mind_of(settings: Settings, memory: Memory | None, look: Look) -> Mind:
+def _mind_of(settings: Settings, memory: Memory | None, look: Look, time_zone: str) -> Mind:
     """What the local engine shall think with: a person's choice before the settings'. Reads the documents: blocks."""
     uploaded = None if memory is None else memory.documents.folder
     folders = [folder for folder in (settings.documents, uploaded) if folder is not None and folder.is_dir()]
@@ -312,7 +312,9 @@ def _mind_of(settings: Settings, memory: Memory | None, look: Look) -> Mind:
     is_ours = settings.mind_api_key is not None and url == own_url
     key = settings.mind_api_key.get_secret_value() if is_ours and settings.mind_api_key is not None else ""
     model = look.mind_model or settings.mind_model or ""
-    return Mind(url, model, key, documents) if url and model else Mind(documents=documents)
+    if url and model:
+        return Mind(url, model, key, documents, time_zone)
+    return Mind(documents=documents, time_zone=time_zone)
 
 
 def open_memory(settings: Settings) -> Memory:

@@ -188,9 +188,9 @@ class ToolResult:
 class ToolBox(Protocol):
     """The tools that Kai may call."""
 
-    async def run(self, name: str, arguments: str) -> ToolResult:
-        """Call a tool with JSON arguments. It raises nothing and takes no longer than it may: what goes wrong is told in
-        the result."""
+    async def run(self, name: str, arguments: str, time_zone: str = "") -> ToolResult:
+        """Call a tool with JSON arguments, for a person in that time zone (an IANA name, or empty). It raises nothing and
+        takes no longer than it may: what goes wrong is told in the result."""
         ...
 
 

@@ -31,6 +31,8 @@ class Mind:
     model: str = ""
     api_key: str = field(default="", repr=False)
     documents: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    time_zone: str = ""
+    """Of the person, by its IANA name; empty means where the engine runs."""
 
 
 def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
@@ -56,7 +58,7 @@ def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
 
 def _id_of(mind: Mind) -> str:
     """Talks may have different minds at the same time; equal ones share what the engine keeps of them."""
-    told = "\n".join((mind.base_url, mind.model, *(name for name, _ in mind.documents)))
+    told = "\n".join((mind.base_url, mind.model, mind.time_zone, *(name for name, _ in mind.documents)))
     return f"mind-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
@@ -70,6 +72,7 @@ async def give_mind(address: EngineAddress, mind: Mind) -> str:
         "model": mind.model,
         "api_key": mind.api_key,
         "documents": [{"name": name, "text": text} for name, text in mind.documents],
+        "time_zone": mind.time_zone,
     }
     headers = {"Authorization": f"Bearer {address.key}"}
     try:

@@ -139,6 +139,13 @@ class MicrophoneChanged:
     microphone: Microphone
 
 
+@dataclass(frozen=True, slots=True)
+class TimeZoneTold:
+    """The browser told the person's time zone, by its IANA name (``Asia/Tokyo``)."""
+
+    time_zone: str
+
+
 # ------------------------------------------------------------------ what the brain reports
 
 
@@ -395,6 +402,7 @@ Event = (
     | LegFailed
     | BrowserLeft
     | MicrophoneChanged
+    | TimeZoneTold
     | UserSpeechStarted
     | UserSpeechStopped
     | UserTranscriptChanged

@@ -78,6 +78,7 @@ from kai.core.events import (
     SwapBrain,
     TextSubmitted,
     TimerFired,
+    TimeZoneTold,
     ToolFinished,
     ToolRequested,
     TurnKeyPressed,
@@ -227,7 +228,9 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case StopRequested():
             return _stop(state, event, at)
         case ResetRequested():
-            return (SessionState(look=state.look), ()) if state.phase is Phase.CLOSED else (state, ())
+            if state.phase is not Phase.CLOSED:
+                return state, ()
+            return SessionState(look=state.look, time_zone=state.time_zone), ()
         case MuteToggled(is_muted):
             if is_muted == state.is_muted:
                 return state, ()
@@ -295,6 +298,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             )
         case MicrophoneChanged(microphone):
             return _microphone_changed(state, microphone)
+        case TimeZoneTold(time_zone):
+            return replace(state, time_zone=time_zone), ()
         case TimerFired(name):
             return _timer(state, name, at)
         case _:
@@ -313,6 +318,7 @@ def _start(state: SessionState, event: StartRequested, at: float) -> Step:
         face=Leg(LegStatus.CONNECTING, 1),
         browser=Leg(LegStatus.CONNECTING, 1),
         look=event.look,
+        time_zone=state.time_zone,
         started_at_s=at,
         started_wall_s=event.wall_s,
     )

@@ -309,7 +309,8 @@ class SessionState:
     (bound: ``TOOL_RUNS_KEPT``); ``key_down_at_s`` is when the push-to-talk key went down, 0 while it is up. ``brain_look``
     is what the brain was opened with: where ``look`` differs in what needs a connection, a change waits. ``is_change_wished``
     while a hand-over is under way that a person asked for. ``face_until_s`` is when the face that is on must go, 0 for never;
-    ``face_paid_s`` counts its paid time up to ``face_paid_from_s``, which is 0 while nothing is paid.
+    ``face_paid_s`` counts its paid time up to ``face_paid_from_s``, which is 0 while nothing is paid. ``time_zone`` is the
+    IANA name of the person's, empty where the browser did not tell.
     """
 
     phase: Phase = Phase.IDLE
@@ -317,6 +318,7 @@ class SessionState:
     face: Leg = field(default_factory=Leg)
     browser: Leg = field(default_factory=Leg)
     microphone: Microphone = Microphone.UNKNOWN
+    time_zone: str = ""
     is_muted: bool = False
     is_recording: bool = False
     is_user_speaking: bool = False

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
@@ -99,6 +100,7 @@ class Call:
         config: wire.SessionConfig,
         longest_s: float,
         thinker: Thinker,
+        now: Callable[[], datetime],
     ) -> None:
         self.call_id = new_id("rtc")
         self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -106,6 +108,7 @@ class Call:
         self._workers = workers
         self._config = config
         self._thinker = thinker
+        self._now = now
         self._longest_s = longest_s
         self._over = asyncio.Event()
         self._connected = asyncio.Event()
@@ -135,6 +138,7 @@ class Call:
                     tasks=tasks,
                     config=self._config,
                     thinker=self._thinker,
+                    now=self._now,
                 )
                 self._listen(connection, tasks)
                 self.answered.set_result(await self._negotiate(connection, offer))

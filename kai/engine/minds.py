@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kai.engine.chat import ChatClient, ChatEndpoint, ChatThinker, client_of
 from kai.engine.llm.model import ModelHost
@@ -26,7 +29,7 @@ MAX_MINDS: Final = 64
 MODEL_PREFIX: Final = "kai-"
 LOCAL_ID: Final = "local"
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_FIELDS: Final = frozenset({"base_url", "model", "api_key", "documents"})
+_FIELDS: Final = frozenset({"base_url", "model", "api_key", "documents", "time_zone"})
 MAX_DOCUMENTS: Final = 200
 
 
@@ -36,6 +39,7 @@ class _Entry:
     client: ChatClient | None
     documents: tuple[Document, ...] = ()
     library: Library | None = None
+    zone: ZoneInfo | None = None
 
 
 class Minds:
@@ -66,7 +70,7 @@ class Minds:
                 del self._scripts[next(iter(self._scripts))]
             self._scripts[mind_id] = Script(body["script"])
             return
-        endpoint, documents = _endpoint_of(body), _documents_of(body)
+        endpoint, documents, zone = _endpoint_of(body), _documents_of(body), _zone_of(body)
         known = self._entries.get(mind_id)
         library = known.library if known is not None and known.documents == documents else None
         if documents and library is None:
@@ -82,7 +86,7 @@ class Minds:
             client = None if endpoint is None else client_of(endpoint)
             if old is not None:
                 self._retire(old)
-        self._entries[mind_id] = _Entry(endpoint, client, documents, library)
+        self._entries[mind_id] = _Entry(endpoint, client, documents, library, zone)
 
     def remove(self, mind_id: str) -> bool:
         """Forgets a mind; whether there was one."""
@@ -109,6 +113,12 @@ class Minds:
             return self._own(entry.library)
         local = LocalThinker(self._mind, self._workers, entry.library)
         return ChatThinker(entry.endpoint, entry.client, local, workers=self._workers, library=entry.library)
+
+    def clock_of(self, model: str) -> Callable[[], datetime]:
+        """What tells the time to a talk with this model: in the person's zone where it is known, else in this computer's."""
+        entry = self._entries.get(model.removeprefix(MODEL_PREFIX))
+        zone = None if entry is None else entry.zone
+        return lambda: datetime.now(zone).astimezone(zone)
 
     def next_connect(self, model: str) -> Connect:
         """What a script has in store for the next connection with this model."""
@@ -162,6 +172,14 @@ def _documents_of(body: JsonObject) -> tuple[Document, ...]:
             case _:
                 raise _mistake("Each of 'documents' has a 'name' and a 'text'.", "documents")
     return tuple(documents)
+
+
+def _zone_of(body: JsonObject) -> ZoneInfo | None:
+    name = _text(body, "time_zone")
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _mistake("'time_zone' is an IANA name, such as Europe/Berlin.", "time_zone") from None
 
 
 def _text(body: JsonObject, name: str) -> str:

@@ -7,8 +7,9 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -70,6 +71,7 @@ class _Opening:
 
     config: wire.SessionConfig
     thinker: Thinker
+    now: Callable[[], datetime]
     longest_s: float
     has_no_udp: bool
 
@@ -180,6 +182,7 @@ class Engine:
             config=opening.config,
             longest_s=opening.longest_s,
             thinker=opening.thinker,
+            now=opening.now,
         )
         if self._tasks is None:
             raise HTTPException(503, "The engine is closing.")
@@ -328,6 +331,7 @@ class Engine:
                     config=wanted.config,
                     longest_s=wanted.longest_s,
                     thinker=wanted.thinker,
+                    now=wanted.now,
                 )
         finally:
             self._socket_count -= is_own
@@ -370,7 +374,8 @@ class Engine:
             )
         longest_s = staged.longest_s or self._longest_session_s
         config = replace(config, expires_at=int(time.time() + longest_s))
-        return _Opening(config, thinker, longest_s, staged.has_no_udp)
+        now = self._minds.clock_of(str(config.model))
+        return _Opening(config, thinker, now, longest_s, staged.has_no_udp)
 
     async def _supervise(self, call: Call, offer: str, thinker: Thinker) -> None:
         try:

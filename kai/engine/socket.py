@@ -6,8 +6,9 @@ import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -175,6 +176,7 @@ async def converse(
     config: wire.SessionConfig,
     longest_s: float,
     thinker: Thinker,
+    now: Callable[[], datetime],
 ) -> None:
     """A whole conversation on an accepted WebSocket."""
     outbox = Outbox()
@@ -189,6 +191,7 @@ async def converse(
                 tasks=tasks,
                 config=config,
                 thinker=thinker,
+                now=now,
             )
             conversation.open()
             try:

@@ -8,7 +8,9 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
+from datetime import tzinfo
 
+from kai.records.local_time import local_time
 from kai.records.turn_log import Summary
 from kai.records.turns import Line, TalkRecord, Turn
 
@@ -34,13 +36,15 @@ def as_markdown(
     names: Mapping[str, str],
     interrupted: str,
     notes: Mapping[str, str],
+    zone: tzinfo | None = None,
 ) -> str:
-    """The talk to read: ``names`` says how each role is called, ``notes`` what stands beside an answer by its response."""
+    """The talk to read: ``names`` says how each role is called, ``notes`` what stands beside an answer by its response, and
+    ``zone`` whose clock it is told by (``None``: this computer's)."""
     lines = [f"# {title}", "", _markdown(facts), ""]
     told: set[str] = set()
     for line in record.lines:
         cut = f" *({interrupted})*" if line.is_interrupted else ""
-        clock = time.strftime("%H:%M:%S", time.localtime(line.at_wall_s))
+        clock = f"{local_time(line.at_wall_s, zone):%H:%M:%S}"
         lines += [f"**{names[line.role]}** ({clock}): {_markdown(line.text)}{cut}", ""]
         if line.response_id in notes and line.response_id not in told:
             told.add(line.response_id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
+from kai.records.local_time import local_time
 from kai.records.turn_log import Summary
 from kai.records.turns import Turn
 
@@ -109,11 +110,11 @@ class Day:
     interrupted: int
 
 
-def days(turns: Sequence[Turn]) -> list[Day]:
-    """The days with answers, oldest first."""
+def days(turns: Sequence[Turn], zone: tzinfo | None = None) -> list[Day]:
+    """The days with answers, oldest first, by the calendar of ``zone`` (``None``: this computer's)."""
     counted: dict[str, list[int]] = {}
     for turn in turns:
-        count = counted.setdefault(time.strftime("%Y-%m-%d", time.localtime(turn.at_wall_s)), [0, 0])
+        count = counted.setdefault(f"{local_time(turn.at_wall_s, zone):%Y-%m-%d}", [0, 0])
         count[0] += 1
         count[1] += turn.is_interrupted
     return [Day(date, *counts) for date, counts in sorted(counted.items())]
@@ -181,23 +182,23 @@ class Spent:
     avatar_min: float
 
 
-def spent_by_day(talks: Sequence[Summary]) -> list[Spent]:
-    """The days with paid talks, oldest first."""
+def spent_by_day(talks: Sequence[Summary], zone: tzinfo | None = None) -> list[Spent]:
+    """The days with paid talks, oldest first, by the calendar of ``zone`` (``None``: this computer's)."""
     days: dict[str, list[float]] = {}
     for talk in talks:
         if talk.cost_usd or talk.avatar_s:
-            day = days.setdefault(time.strftime("%Y-%m-%d", time.localtime(talk.started_wall_s)), [0.0, 0.0])
+            day = days.setdefault(f"{local_time(talk.started_wall_s, zone):%Y-%m-%d}", [0.0, 0.0])
             day[0] += talk.cost_usd or 0.0
             day[1] += talk.avatar_s / 60
     return [Spent(name, *sums) for name, sums in sorted(days.items())]
 
 
-def spent_by_talk(talks: Sequence[Summary], most: int = LAST) -> list[Spent]:
-    """The last paid talks, oldest first."""
+def spent_by_talk(talks: Sequence[Summary], most: int = LAST, zone: tzinfo | None = None) -> list[Spent]:
+    """The last paid talks, oldest first, by the clock of ``zone`` (``None``: this computer's)."""
     paid = sorted((t for t in talks if t.cost_usd or t.avatar_s), key=lambda t: t.started_wall_s)[-most:]
     return [
         Spent(
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(t.started_wall_s)),
+            f"{local_time(t.started_wall_s, zone):%Y-%m-%d %H:%M}",
             t.cost_usd or 0.0,
             t.avatar_s / 60,
         )

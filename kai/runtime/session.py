@@ -323,7 +323,7 @@ class Session:
         if self._tools is None:
             self._take(ToolFinished(call_id, "{}", "Kai has no tools here."))
             return
-        result = await self._tools.run(name, arguments)
+        result = await self._tools.run(name, arguments, self.snapshot().time_zone)
         if result.card is not None:
             self._take(CardShown(result.card))
         self._take(ToolFinished(call_id, result.output, result.problem))

@@ -41,13 +41,21 @@ class Arguments(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the person is. ``time_zone`` is an IANA name; empty means where this computer is."""
+
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that Kai may call. ``run`` gives what JSON can hold, and maybe a card."""
+    """A function that Kai may call. ``run`` takes the arguments and where the person is, and gives what JSON can hold, and
+    maybe a card."""
 
     name: str
     description: str
     arguments: type[Arguments]
-    run: Callable[[Any], Awaitable[tuple[object, Card | None]]]
+    run: Callable[[Any, Place], Awaitable[tuple[object, Card | None]]]
 
     def schema(self) -> dict[str, object]:
         """The tool in the protocol's form."""
@@ -76,7 +84,7 @@ class Registry:
         """The tools' names, for a page that offers them."""
         return tuple(self._tools)
 
-    async def run(self, name: str, arguments: str) -> ToolResult:
+    async def run(self, name: str, arguments: str, time_zone: str = "") -> ToolResult:
         """See ``ToolBox.run``."""
         tool = self._tools.get(name)
         if tool is None:
@@ -85,7 +93,7 @@ class Registry:
         try:
             given = tool.arguments.model_validate_json(arguments or "{}")
             async with asyncio.timeout(self._limit_s):
-                value, card = await tool.run(given)
+                value, card = await tool.run(given, Place(time_zone))
             output = json.dumps(value, ensure_ascii=False)
         except ValidationError as exc:
             where = ", ".join(".".join(str(part) for part in e["loc"]) or "arguments" for e in exc.errors())
@@ -123,12 +131,13 @@ class TimeArguments(Arguments):
     )
 
 
-async def _current_time(given: TimeArguments) -> tuple[object, Card | None]:
+async def _current_time(given: TimeArguments, place: Place) -> tuple[object, Card | None]:
     try:
-        zone = ZoneInfo(given.time_zone) if given.time_zone else None
+        name = given.time_zone or place.time_zone
+        zone = ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
         raise ToolError("That time zone is not known here. Name a large city of its region.") from exc
-    now = datetime.now(zone) if zone is not None else datetime.now().astimezone()
+    now = datetime.now(zone).astimezone(zone)
     return {
         "time": f"{now:%H:%M}",
         "weekday": f"{now:%A}",
@@ -144,7 +153,7 @@ class CardArguments(Arguments):
     text: str = Field(max_length=800, description="Plain text, a few short lines, without markup.")
 
 
-async def _show_card(given: CardArguments) -> tuple[object, Card | None]:
+async def _show_card(given: CardArguments, _: Place) -> tuple[object, Card | None]:
     return {"shown": True}, Card(given.title.strip(), given.text.strip())
 
 

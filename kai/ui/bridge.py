@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
@@ -22,6 +23,7 @@ from kai.core.events import (
     RetryRequested,
     StartRequested,
     StopRequested,
+    TimeZoneTold,
 )
 from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionState
 from kai.errors import KaiError
@@ -74,6 +76,22 @@ def browser_id() -> str:
     if not value:
         raise NoCookieError
     return value
+
+
+def time_zone() -> ZoneInfo | None:
+    """The time zone of this page's browser; ``None`` where it is not told or not known here."""
+    name = st.context.timezone
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def tell_time_zone(talk: Talk) -> None:
+    """Let the talk know what the person's clock is, when it does not know already."""
+    zone = time_zone()
+    if zone is not None and talk.snapshot().time_zone != zone.key:
+        talk.dispatch(TimeZoneTold(zone.key))
 
 
 def current_talk(hub: Hub) -> Talk:

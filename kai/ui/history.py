@@ -10,6 +10,7 @@ import streamlit as st
 
 from kai.errors import KaiError
 from kai.records.exports import as_json, as_markdown, as_webvtt
+from kai.records.local_time import local_time
 from kai.records.memory import Memory
 from kai.records.turn_log import Summary, TurnLog
 from kai.records.turns import TalkRecord, Turn
@@ -103,15 +104,15 @@ def _draw_empty() -> None:
 
 
 def _draw_list(shown: list[Summary], chosen: str) -> None:
-    now_s, day_before = time.time(), ""
+    now_s, day_before, zone = time.time(), "", bridge.time_zone()
     for talk in shown:
-        day = texts.day(talk.started_wall_s, now_s)
+        day = texts.day(talk.started_wall_s, now_s, zone)
         if day != day_before:
             st.html(f'<h2 class="kai-group">{html.escape(day)}</h2>')
             day_before = day
         words = " ".join(talk.first_words.split()) or texts.HISTORY_NO_WORDS
         st.button(
-            f"**{texts.clock(talk.started_wall_s)}** · {_plain(_length(talk))}  \n{_plain(words[:70])}",
+            f"**{texts.clock(talk.started_wall_s, zone)}** · {_plain(_length(talk))}  \n{_plain(words[:70])}",
             key=f"talk-{talk.id}",
             type="primary" if talk.id == chosen else "secondary",
             on_click=bridge.choose_history,
@@ -132,14 +133,15 @@ def _plain(text: str) -> str:
 
 
 def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
+    zone = bridge.time_zone()
     title = texts.HISTORY_TITLE_OF.format(
-        day=f"{texts.day(record.started_wall_s, 0)}, {texts.clock(record.started_wall_s)}"
+        day=f"{texts.day(record.started_wall_s, 0, zone)}, {texts.clock(record.started_wall_s, zone)}"
     )
     facts = _facts(record)
     st.header(title, anchor=False)
     st.caption(_plain(facts))
     with st.container(key="kai-history-files", horizontal=True):
-        name = time.strftime("kai-%Y-%m-%d-%H%M", time.localtime(record.started_wall_s))
+        name = f"kai-{local_time(record.started_wall_s, zone):%Y-%m-%d-%H%M}"
         markdown = as_markdown(
             record,
             title=title,
@@ -147,6 +149,7 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
             names=ROLES,
             interrupted=texts.INTERRUPTED,
             notes={turn.response_id: _note(turn) for turn in record.turns},
+            zone=zone,
         )
         _file(texts.HISTORY_EXPORT_MARKDOWN, markdown, f"{name}.md", "text/markdown")
         _file(texts.HISTORY_EXPORT_JSON, as_json(record), f"{name}.json", "application/json")
@@ -208,9 +211,11 @@ def _note(turn: Turn) -> str:
 def _said(record: TalkRecord) -> str:
     turns = {turn.response_id: turn for turn in record.turns}
     rows: list[str] = []
+    zone = bridge.time_zone()
     for line in record.lines:
         turn = turns.pop(line.response_id, None) if line.response_id else None
-        notes = [texts.clock(line.at_wall_s), *([_note(turn)] if turn is not None and _note(turn) else [])]
+        note = _note(turn) if turn is not None else ""
+        notes = [texts.clock(line.at_wall_s, zone), *([note] if note else [])]
         cut = f" <em>{texts.INTERRUPTED}</em>" if line.is_interrupted else ""
         who = html.escape(ROLES.get(line.role, line.role))
         rows.append(
@@ -231,7 +236,7 @@ def _times(record: TalkRecord) -> str:
         + "".join(
             f"<td>{html.escape(cell)}</td>"
             for cell in (
-                time.strftime("%H:%M:%S", time.localtime(turn.at_wall_s)),
+                f"{local_time(turn.at_wall_s, bridge.time_zone()):%H:%M:%S}",
                 texts.seconds(turn.wait_ms),
                 texts.seconds(turn.think_ms),
                 texts.seconds(turn.voice_ms),

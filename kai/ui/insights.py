@@ -138,7 +138,7 @@ def _draw_charts(turns: list[Turn], talks: list[Summary]) -> None:
     _draw_seen(statistics.seen(turns), sum(turn.dropped_sound_ms or 0 for turn in turns))
     left, right = st.columns(2, gap="large")
     with left:
-        days = statistics.days(turns)
+        days = statistics.days(turns, bridge.time_zone())
         _section(texts.INSIGHTS_DAYS_TITLE, texts.INSIGHTS_DAYS_HELP, charts.day_chart(days))
     with right:
         _draw_spent(talks)
@@ -162,7 +162,8 @@ def _draw_seen(seen: list[statistics.SeenPoint], dropped_sound_ms: int) -> None:
 
 
 def _draw_spent(talks: list[Summary]) -> None:
-    by_day, by_talk = statistics.spent_by_day(talks), statistics.spent_by_talk(talks)
+    zone = bridge.time_zone()
+    by_day, by_talk = statistics.spent_by_day(talks, zone), statistics.spent_by_talk(talks, zone=zone)
     if not by_day:
         _section(texts.INSIGHTS_COST_TITLE, texts.INSIGHTS_COST_FREE)
         return

@@ -42,6 +42,7 @@ except KaiError as error:
     st.button(texts.TRY_AGAIN)
     st.stop()
 
+bridge.tell_time_zone(talk)
 state = talk.snapshot()
 stage.draw_media(talk, bridge.current_mount(state), host.ice_servers())
 desk.draw(talk, state, is_on_stage=is_on_stage)

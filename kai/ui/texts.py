@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta, tzinfo
 from typing import Final
+
+from kai.records.local_time import local_time
 
 APP_NAME: Final = "Kai"
 TALK_PAGE: Final = "Talk"
@@ -642,19 +644,19 @@ def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float) -> str
     return " · ".join(part for part in (brain, avatar) if part) or HISTORY_FREE
 
 
-def day(wall_s: float, now_wall_s: float) -> str:
-    """A day in words: ``Today``, ``Yesterday`` or ``3 May 2026``."""
-    at, now = time.localtime(wall_s), time.localtime(now_wall_s)
-    if at[:3] == now[:3]:
+def day(wall_s: float, now_wall_s: float, zone: tzinfo | None = None) -> str:
+    """A day in words, by the calendar of ``zone``: ``Today``, ``Yesterday`` or ``3 May 2026``."""
+    at, today = local_time(wall_s, zone).date(), local_time(now_wall_s, zone).date()
+    if at == today:
         return TODAY
-    if at[:3] == time.localtime(now_wall_s - 86_400)[:3]:
+    if at == today - timedelta(days=1):
         return YESTERDAY
-    return f"{at.tm_mday} {time.strftime('%B %Y', at)}"
+    return f"{at.day} {at:%B %Y}"
 
 
-def clock(wall_s: float) -> str:
-    """A time of day: ``14:05``."""
-    return time.strftime("%H:%M", time.localtime(wall_s))
+def clock(wall_s: float, zone: tzinfo | None = None) -> str:
+    """A time of day by the clock of ``zone``: ``14:05``."""
+    return f"{local_time(wall_s, zone):%H:%M}"
 
 
 # ------------------------------------------------------------------ the language model

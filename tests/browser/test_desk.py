@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -99,17 +101,24 @@ def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, a
     person.wait_picture()
 
 
-def test_another_microphone_is_taken_without_ending_the_talk(person: Visitor, app: AppProcess) -> None:
+def test_times_are_those_of_the_page_and_not_of_the_server(person: Visitor, app: AppProcess) -> None:
+    zone = (
+        "Pacific/Kiritimati"  # 14 hours before UTC: another hour wherever this runs, and mostly another day
+    )
+    devtools = person.context.new_cdp_session(person.page)
+    devtools.send("Emulation.setTimezoneOverride", {"timezoneId": zone})
     begin(person, app)
-    url = person.page.url
-    choice = person.page.locator(".choose-mic")
-    person.wait(lambda: choice.locator("option").count() >= 3, 10, "a list of microphones")
-    choice.select_option(index=2)
-    person.wait(lambda: person.state_word() != texts.LISTENING, 10, "the change")
-    person.wait_state(texts.LISTENING)
-    person.wait_picture()
-    assert person.page.url == url
-    assert choice.input_value() != ""
+    person.say("Hello")
+    person.wait_state(texts.SPEAKING)
+    person.press(texts.STOP)
+    person.page.get_by_role("link", name=texts.HISTORY_PAGE).first.click()
+    row = person.page.locator(".st-key-kai-talks .stButton").first
+    now = datetime.now(ZoneInfo(zone))
+    near = [f"{now - timedelta(minutes=minutes):%H:%M}" for minutes in range(3)]
+    person.wait(lambda: any(clock in row.inner_text() for clock in near), 10, f"one of {near}")
+    row.click()
+    said = person.page.locator(".kai-said.is-history small").first
+    person.wait(lambda: said.count() and any(clock in said.inner_text() for clock in near), 10, "its lines")
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ from tests.loopback.test_session import World
 
 
 class Tools:
-    async def run(self, name: str, arguments: str) -> ToolResult:
+    async def run(self, name: str, arguments: str, time_zone: str = "") -> ToolResult:
         if name == "card":
             return ToolResult("{}", card=Card("Title", arguments))
         return ToolResult('{"error": "x"}', problem="It is closed today.")

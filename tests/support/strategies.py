@@ -67,6 +67,7 @@ leg_reports = st.one_of(
         st.sampled_from([True, True, False]),
     ),
     st.just(ev.BrowserLeft()),
+    st.builds(ev.TimeZoneTold, st.sampled_from(("", "Asia/Tokyo"))),
     st.builds(ev.MicrophoneChanged, st.sampled_from(Microphone)),
     st.builds(ev.TimerFired, timers),
 )

@@ -42,6 +42,7 @@ from kai.core.events import (
     StopSpeaking,
     TextSubmitted,
     TimerFired,
+    TimeZoneTold,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscriptChanged,
@@ -1027,3 +1028,12 @@ def test_the_mood_is_told_only_when_it_changes() -> None:
         AgentState.SPEAKING,
         AgentState.LISTENING,
     ]
+
+
+def test_the_persons_time_zone_outlives_a_start_and_a_reset() -> None:
+    talk = Talk()
+    talk.do(TimeZoneTold("Asia/Tokyo"), START)
+    assert talk.state.time_zone == "Asia/Tokyo"
+    talk.do(StopRequested(), ResetRequested())
+    assert talk.state.phase is Phase.IDLE
+    assert talk.state.time_zone == "Asia/Tokyo"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from openai.types.realtime import RealtimeFunctionTool
 from pydantic import TypeAdapter
 
 from kai.core.state import Card
-from kai.runtime.tools import Arguments, Registry, Tool, ToolError, first_tools
+from kai.runtime.tools import Arguments, Place, Registry, Tool, ToolError, first_tools
 
 
 class NoArguments(Arguments):
@@ -40,6 +42,20 @@ async def test_the_time_is_told_here_and_elsewhere() -> None:
     assert "not known" in nowhere.problem
 
 
+@pytest.mark.parametrize("asked", [None, "Europe/Berlin"])
+@pytest.mark.parametrize(
+    "own", ["", "Asia/Tokyo", "America/St_Johns", "Pacific/Kiritimati", "Asia/Kathmandu", "UTC"]
+)
+async def test_the_time_without_a_place_is_that_of_the_person(own: str, asked: str | None) -> None:
+    arguments = json.dumps({} if asked is None else {"time_zone": asked})
+    told = json.loads((await first_tools().run("current_time", arguments, own)).output)
+    zone = ZoneInfo(asked or own) if asked or own else None
+    now = datetime.now(zone).astimezone(zone)
+    at = datetime.strptime(f"{told['date']} {told['time']}", "%Y-%m-%d %H:%M").replace(tzinfo=now.tzinfo)
+    assert timedelta(0) <= now - at < timedelta(minutes=2)
+    assert told["zone"] == now.tzname()
+
+
 async def test_a_card_is_shown() -> None:
     result = await first_tools().run("show_card", '{"title": "Shopping", "text": "Bread\\nMilk"}')
     assert result.card == Card("Shopping", "Bread\nMilk")
@@ -54,16 +70,16 @@ async def test_bad_arguments_end_in_words(arguments: str) -> None:
 
 
 async def test_a_slow_a_failing_and_an_unknown_tool_end_in_words() -> None:
-    async def slow(_given: NoArguments) -> Any:
+    async def slow(_given: NoArguments, _place: Place) -> Any:
         await asyncio.sleep(10)
 
-    async def faulty(_given: NoArguments) -> Any:
+    async def faulty(_given: NoArguments, _place: Place) -> Any:
         raise ZeroDivisionError("secret detail")
 
-    async def refusing(_given: NoArguments) -> Any:
+    async def refusing(_given: NoArguments, _place: Place) -> Any:
         raise ToolError("The weather service is closed today.")
 
-    async def endless(_given: NoArguments) -> Any:
+    async def endless(_given: NoArguments, _place: Place) -> Any:
         return "x" * 20_000, None
 
     assert "longer than" in (await tool(slow).run("a_tool", "{}")).problem

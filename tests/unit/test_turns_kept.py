@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import av
 import pytest
@@ -44,6 +46,7 @@ from kai.records.statistics import (
 )
 from kai.records.turn_log import Summary
 from kai.records.turns import Follower, Line, TalkRecord, Turn
+from kai.ui import texts
 from tests.support.talk import START, WALL_S, Talk, talking
 
 NAMES = {"user": "You", "assistant": "Kai", "notice": "Note"}
@@ -347,6 +350,40 @@ def test_what_was_seen_goes_by_the_pages_own_count_where_there_is_one() -> None:
 
 def summary(name: str, started_wall_s: float, cost_usd: float | None, avatar_s: float = 0.0) -> Summary:
     return Summary(name, started_wall_s, 60.0, True, "kai", "marin", 2, "Hi", cost_usd, True, avatar_s, 0)
+
+
+BEFORE_MIDNIGHT_UTC_S = 1_767_222_000.0  # 2025-12-31 23:00 UTC
+CLOCKS = [
+    ("UTC", "2025-12-31", "23:00"),
+    ("Asia/Tokyo", "2026-01-01", "08:00"),
+    ("Asia/Kathmandu", "2026-01-01", "04:45"),
+    ("America/St_Johns", "2025-12-31", "19:30"),
+    ("Pacific/Kiritimati", "2026-01-01", "13:00"),
+    ("Pacific/Pago_Pago", "2025-12-31", "12:00"),
+]
+
+
+@pytest.mark.parametrize(("name", "date", "clock"), CLOCKS)
+def test_days_and_clock_times_are_those_of_the_persons_zone(name: str, date: str, clock: str) -> None:
+    zone = ZoneInfo(name)
+    talk = summary("a", BEFORE_MIDNIGHT_UTC_S, 0.02)
+    assert [day.name for day in spent_by_day([talk], zone)] == [date]
+    assert [one.name for one in spent_by_talk([talk], zone=zone)] == [f"{date} {clock}"]
+    turn = replace(RECORD.turns[0], at_wall_s=BEFORE_MIDNIGHT_UTC_S)
+    assert [day.date for day in days([turn], zone)] == [date]
+    line = replace(RECORD.lines[0], at_wall_s=BEFORE_MIDNIGHT_UTC_S)
+    record = replace(RECORD, lines=(line,), turns=())
+    text = as_markdown(record, title="", facts="", names=NAMES, interrupted="", notes={}, zone=zone)
+    assert f"({clock}:00)" in text
+    assert texts.clock(BEFORE_MIDNIGHT_UTC_S, zone) == clock
+    assert texts.day(BEFORE_MIDNIGHT_UTC_S, BEFORE_MIDNIGHT_UTC_S + 60, zone) == texts.TODAY
+    midnight_s = datetime.fromisoformat(date).replace(tzinfo=zone).timestamp()
+    assert texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 86_399, zone) == texts.TODAY
+    assert texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 86_400, zone) == texts.YESTERDAY
+    assert texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 2 * 86_400, zone) not in (
+        texts.TODAY,
+        texts.YESTERDAY,
+    )
 
 
 def test_money_is_counted_by_day_and_by_talk() -> None:
