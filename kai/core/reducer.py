@@ -165,9 +165,9 @@ Step = tuple[SessionState, tuple[Command, ...]]
 
 def step(state: SessionState, event: Event, at: float) -> Step:
     """The state after ``event``, and what to do about it. ``at`` is the monotonic clock in seconds."""
-    if state.phase is Phase.CLOSED and not isinstance(event, ResetRequested):
+    if state.phase is Phase.CLOSED and not isinstance(event, ResetRequested | TimeZoneTold):
         return _after_close(state, event), ()
-    if state.phase is Phase.IDLE and not isinstance(event, StartRequested | LookChanged):
+    if state.phase is Phase.IDLE and not isinstance(event, StartRequested | LookChanged | TimeZoneTold):
         return state, ()
     new, commands = _react(state, event, at)
     if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns:

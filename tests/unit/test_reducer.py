@@ -1034,6 +1034,6 @@ def test_the_persons_time_zone_outlives_a_start_and_a_reset() -> None:
     talk = Talk()
     talk.do(TimeZoneTold("Asia/Tokyo"), START)
     assert talk.state.time_zone == "Asia/Tokyo"
-    talk.do(StopRequested(), ResetRequested())
+    talk.do(StopRequested(), TimeZoneTold("Europe/Berlin"), ResetRequested())
     assert talk.state.phase is Phase.IDLE
-    assert talk.state.time_zone == "Asia/Tokyo"
+    assert talk.state.time_zone == "Europe/Berlin"
