@@ -1,7 +1,8 @@
 """Every reliance of Kai on a private part or a default of Streamlit and streamlit-webrtc.
 
-Each entry says which trap it answers; ``tests/ui/test_compat.py`` springs them. The versions are pinned and checked
-when this module is imported, since none of this is promised by the packages.
+Each entry says which trap it answers; ``tests/ui/test_compat.py`` springs them. What runs in the browser cannot stand here:
+`IN_THE_COMPONENT` and `STREAMLIT_NAMES` list it, and tests hold scripts and styles to these lists. The versions are
+pinned and checked when this module is imported, since none of this is promised by the packages.
 """
 
 # The private parts are the whole point of this module.
@@ -37,6 +38,22 @@ RTP_HZ: Final = {"audio": 48_000, "video": 90_000}
 
 VP8_BITRATE_BPS: Final = 600_000
 """One rate for start, least and most: 0 extra key frames where aiortc's own bounds gave 5 in 10 s."""
+
+IN_THE_COMPONENT: Final = {
+    "streamlit-webrtc:device-ids": "the browser's storage that pins the microphone which the component opened",
+    "new RTCPeerConnection": "the frame's global constructor, which is wrapped to find the component's connection",
+    ".addTrack(": "a microphone is added as a track, so that its sender can be given another one",
+    "srcObject": "the frame's document has one video element, which plays the connection's stream",
+}
+"""What ``desk/component.js``, and no other script of the page, uses of streamlit-webrtc's frontend: a piece of text that
+stands in the installed package, and what hangs on it."""
+
+_NAMES: Final = """
+    stAppHeader stButton stColumn stExpandSidebarButton stExpander stHeader stHeading stLayoutWrapper stMain
+    stMainBlockContainer stMarkdown stPopover stPopoverBody stSidebar stSidebarHeader stVerticalBlock stWidgetLabel
+"""
+STREAMLIT_NAMES: Final = frozenset(_NAMES.split())
+"""Classes and test ids of Streamlit's own elements that Kai's styles name."""
 
 rtc.assert_pins(PINS)
 

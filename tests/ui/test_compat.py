@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import inspect
+import re
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import aiortc.codecs.vpx
 import pytest
+import streamlit
+import streamlit_webrtc
 import streamlit_webrtc.component as webrtc_component
 import streamlit_webrtc.shutdown as webrtc_shutdown
 import uvicorn
@@ -196,3 +200,42 @@ def test_the_servers_end_is_seen_in_the_handler_of_its_signals(monkeypatch: pyte
 
 def test_another_server_ends_its_streams_with_the_pages() -> None:
     assert not compat.server_exit()()
+
+
+# ------------------------------------------------------------------ what runs in the browser
+
+UI = Path(compat.__file__).parent
+SCRIPTS = {path.name: path.read_text("utf-8") for path in (UI / "desk").glob("*.js")}
+STYLES = [path.read_text("utf-8") for path in UI.rglob("*.css")]
+PRIVATE_USE = re.compile(
+    r"iframe|contentWindow|contentDocument|streamlit-webrtc|new Proxy|\bparent\.|window\.top"
+)
+
+
+def assets_of(package: Any, *folders: str) -> str:
+    folder = Path(package.__file__).parent.joinpath(*folders)
+    return "".join(path.read_text("utf-8", errors="ignore") for path in folder.rglob("*.js"))
+
+
+@pytest.mark.parametrize("text", compat.IN_THE_COMPONENT)
+def test_what_is_used_of_the_components_frontend_is_there(text: str) -> None:
+    assert text in assets_of(streamlit_webrtc, "frontend", "dist")
+
+
+def test_one_script_alone_touches_the_components_frontend() -> None:
+    users = {
+        name
+        for name, script in SCRIPTS.items()
+        if PRIVATE_USE.search(re.sub(r"^\s*//.*$", "", script, flags=re.M))
+    }
+    assert users == {"component.js"}
+    for text in ("streamlit-webrtc:device-ids", "RTCPeerConnection", '"video"'):
+        assert text in SCRIPTS["component.js"]
+
+
+def test_every_name_of_streamlit_in_a_style_is_listed_and_there() -> None:
+    named = set(re.findall(r"\bst[A-Z][A-Za-z]+", "".join([*STYLES, *SCRIPTS.values()])))
+    assert named == compat.STREAMLIT_NAMES
+    frontend = assets_of(streamlit, "static", "static", "js")
+    there = {name for name in named if re.search(rf"[`\"' ]{name}[`\"' ]", frontend)}
+    assert named - there == set()
