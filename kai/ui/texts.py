@@ -53,6 +53,9 @@ SPEAKING: Final = "Speaking"
 MUTED: Final = "Muted: Kai cannot hear you"
 SILENCED: Final = "Muted by your system"
 TYPING_ONLY: Final = "Type to Kai"
+MICROPHONE_IS_BLOCKED: Final = "Microphone blocked"
+MICROPHONE_IS_MISSING: Final = "No microphone"
+PAGE_IS_DEAF: Final = "Kai cannot hear this page"
 RECONNECTING: Final = "Coming back"
 OFF: Final = "Kai is off"
 ENDED: Final = "Ended"
@@ -119,9 +122,9 @@ KEY_LIST: Final = (
     ("Space", "hold to talk, where push to talk is on"),
     ("M", "mute or unmute"),
     ("I", "interrupt Kai"),
-    ("E", "end the talk"),
+    ("E", "end the talk, pressed twice"),
     ("T", "type to Kai"),
-    ("L", "clear the chat"),
+    ("L", "clear the chat, pressed twice"),
     ("C", "put the card away"),
     ("R", "record the sound, or no more"),
     ("P", "presenter mode in and out"),
@@ -135,6 +138,8 @@ NO_MICROPHONE_TO_MUTE: Final = "No microphone is open"
 TALK_IS_OVER: Final = "The talk is over"
 NOTHING_TO_CLEAR: Final = "The chat is empty"
 
+PRESS_AGAIN: Final = {"e": "Press E again to end", "l": "Press L again to clear"}
+CAPTION_HINT_PRESENTING: Final = "Say hello."
 CAPTION_HINT: Final = "Say hello, or type below."
 CAPTION_HINT_HOLD: Final = "Hold the space bar or the button while you speak."
 CAPTION_HINT_TYPE: Final = "Type below, and Kai answers."

@@ -206,13 +206,20 @@ def _status(state: SessionState) -> Json:
     if state.agent is AgentState.THINKING:
         return _shown(texts.THINKING, "thinking", "live")
     if has_no_microphone(state) or not has_media(state):
-        return _shown(texts.TYPING_ONLY, "typing", "live")
+        # In presenter view there is no text field to point to.
+        return {**_shown(texts.TYPING_ONLY, "typing", "live"), **_presented(state)}
     if not state.browser.is_up or not is_microphone_known(state):
         step = next((s for s in _steps(state) if s["state"] != "done"), None)
         return _shown(str(step["label"]) if step else texts.CONNECTING_PICTURE, "waking", "busy")
     if state.look.brain.is_push_to_talk:
         return _shown(texts.HOLD_TO_TALK, "hold", "quiet")
     return _shown(texts.LISTENING, "listening", "live")
+
+
+def _presented(state: SessionState) -> Json:
+    """What presenter view says in place of "type": why Kai hears nobody."""
+    words = {Microphone.REFUSED: texts.MICROPHONE_IS_BLOCKED, Microphone.MISSING: texts.MICROPHONE_IS_MISSING}
+    return {"presented": words.get(state.microphone, texts.PAGE_IS_DEAF)}
 
 
 def _shown(word: str, shape: str, tone: str) -> Json:

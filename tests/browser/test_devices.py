@@ -14,6 +14,7 @@ import pytest
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import texts
 from tests.browser.test_desk import ARTIFACTS, ROOT, banner, begin
+from tests.browser.test_presenter import key
 
 SAID_WITHIN_S = 2.0
 
@@ -257,3 +258,30 @@ def test_no_loudspeaker_at_all_and_another_default_are_said(person: Visitor) -> 
     )
     now = texts.LOUDSPEAKER_NOW.format(name="Fake Default Audio Output")
     within(person, lambda: banner(person) == now, "a word about it")
+
+
+def test_presenter_view_always_says_what_kai_does(person: Visitor) -> None:
+    key(person, "p")
+    person.page.locator(".desk.is-presenting").wait_for()
+    caption = person.page.locator(".caption")
+    assert caption.inner_text() == texts.CAPTION_HINT_PRESENTING
+    picture(person, "presenter-listening.png")
+    key(person, "m")
+    person.wait_state(texts.MUTED)
+    assert (
+        caption.evaluate("node => getComputedStyle(node).visibility") == "hidden"
+    )  # nothing invites to speak
+    picture(person, "presenter-muted.png")
+    key(person, "m")
+    person.page.evaluate("() => { __devices.fails = 'NotAllowedError'; __devices.pull('ended'); }")
+    person.wait_state(texts.MICROPHONE_IS_BLOCKED)
+    picture(person, "presenter-blocked.png")
+    pill, words = person.page.locator(".state").bounding_box(), caption.bounding_box()
+    assert pill is not None
+    assert words is not None
+    assert pill["y"] >= words["y"] + words["height"] - 1, "it lies over the words"
+    assert pill["x"] > 640
+    assert pill["y"] + pill["height"] <= 720
+    key(person, "Escape")
+    person.page.locator(".desk:not(.is-presenting)").wait_for()
+    person.wait_state(texts.TYPING_ONLY)

@@ -73,8 +73,14 @@ def test_presenter_mode_comes_and_goes_by_key_and_the_talk_goes_on(
 def test_every_control_has_its_key_and_a_list_names_them(app: AppProcess, chromium: Path) -> None:
     with visitor(chromium) as person:
         begin(person, app)
-        key(person, "m")
+        # A click on the face gives the focus to the main area, and a key then made a frame round all of it.
+        person.page.locator(".picture").click(position={"x": 20, "y": 20}, force=True)
+        person.page.keyboard.press("m")
         person.wait_state(texts.MUTED)
+        main = person.page.locator(".stMain")
+        assert main.evaluate("node => node.matches(':focus-visible')")
+        drawn = "node => [getComputedStyle(node).outlineStyle, getComputedStyle(node).boxShadow]"
+        assert main.evaluate(drawn) == ["none", "none"]
         key(person, "m")
         person.wait_state(texts.LISTENING)
         key(person, "?")
@@ -89,5 +95,15 @@ def test_every_control_has_its_key_and_a_list_names_them(app: AppProcess, chromi
         person.wait_state(texts.SPEAKING)
         key(person, "i")
         person.wait_state(texts.LISTENING)
+        for name, words in (("l", texts.PRESS_AGAIN["l"]), ("e", texts.PRESS_AGAIN["e"])):
+            key(person, name)
+            person.wait_state(words)
+            assert person.lines(), "one press did it"
+        person.page.wait_for_timeout(3200)
+        person.wait_state(texts.LISTENING)
+        key(person, "l")
+        key(person, "l")
+        person.wait(lambda: not person.lines(), 5, "an empty chat")
+        key(person, "e")
         key(person, "e")
         person.page.get_by_role("button", name=texts.START_AGAIN).wait_for()

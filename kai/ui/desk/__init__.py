@@ -49,6 +49,8 @@ _WORDS: Final = {
     "soundBlocked": texts.SOUND_BLOCKED,
     "send": texts.SEND,
     "present": texts.PRESENT,
+    "presentHint": texts.CAPTION_HINT_PRESENTING,
+    "pressAgain": texts.PRESS_AGAIN,
     "presenting": texts.PRESENTING,
     "recording": texts.RECORDING,
     "recordingOver": texts.RECORDING_OVER,

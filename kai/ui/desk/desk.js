@@ -6,6 +6,7 @@ const desks = new WeakMap();
 const BAR_COUNT = 16;
 const CHARS_PER_SECOND = 15;
 const NOTICE_MS = 8000;
+const PRESS_AGAIN_MS = 3000;
 // These warnings outrank what the talk itself has to say; other words of the page wait for the talk's warnings.
 const URGENT = ["lost", "sound", "microphone"];
 
@@ -55,6 +56,7 @@ class Desk {
     this.network = null;
     this.heldBy = "";
     this.later = "";
+    this.pending = "";
     this.onKey = (event) => this.pressKey(event);
     document.addEventListener("keydown", this.onKey, true);
     this.onKeyUp = (event) => { if (event.code === "Space") this.release("key"); };
@@ -218,8 +220,8 @@ class Desk {
     const act = {
       m: () => this.press(this.$(".mute")),
       i: () => this.press(this.$(".interrupt")),
-      e: () => this.press(this.$(".stop")),
-      l: () => this.press(this.$(".clear")),
+      e: () => this.pressTwice("e", ".stop"),
+      l: () => this.pressTwice("l", ".clear"),
       c: this.view?.card ? () => this.post({ wish: "put-card-away" }) : () => {},
       t: () => { this.present(false); this.$(".text").focus(); },
       r: () => this.press(this.$(".record")),
@@ -231,6 +233,19 @@ class Desk {
     event.preventDefault();
     event.stopImmediatePropagation();
     act();
+  }
+
+  // One letter must not end a talk or empty the chat by mistake: the state's place asks for it once more.
+  pressTwice(key, selector) {
+    const isAgain = this.pending === key;
+    clearTimeout(this.pendingTimer);
+    this.pending = "";
+    if (isAgain) this.press(this.$(selector));
+    else if (this.view?.controls[this.$(selector).dataset.wish]?.isEnabled) {
+      this.pending = key;
+      this.pendingTimer = setTimeout(() => { this.pending = ""; this.drawStatus(); }, PRESS_AGAIN_MS);
+    }
+    this.drawStatus();
   }
 
   // ---------------------------------------------------------------- push to talk
@@ -278,6 +293,7 @@ class Desk {
       if (document.fullscreenElement && this.wasFullscreen) document.exitFullscreen().catch(() => {});
       this.wasFullscreen = false;
     }
+    this.drawStatus();
     if (this.view) this.drawCaption();
   }
 
@@ -358,7 +374,7 @@ class Desk {
     const desk = this.$(".desk");
     desk.dataset.phase = view.phase;
     desk.classList.toggle("is-deaf", view.isMuted || view.microphone !== "open" || !view.hasMedia);
-    this.drawStatus(view.status);
+    this.drawStatus();
     this.drawSteps(view.steps);
     this.drawLegs(view.legs);
     this.drawControls(view.controls);
@@ -380,7 +396,11 @@ class Desk {
     if (!view.wantsSoundInPage) this.sound?.silence();
   }
 
-  drawStatus(status) {
+  drawStatus() {
+    let status = this.view?.status;
+    if (!status) return;
+    if (this.isPresenting && status.presented) status = { word: status.presented, shape: "muted", tone: "warn" };
+    if (this.pending) status = { word: this.words.pressAgain[this.pending], shape: "ended", tone: "warn" };
     const state = this.$(".state");
     state.dataset.tone = status.tone;
     if (state.dataset.shape !== status.shape || !this.$(".shape").firstChild) {
@@ -528,6 +548,7 @@ class Desk {
     box.dataset.role = caption.role;
     setText(box.querySelector(".who"), caption.role === "user" ? this.words.you : "");
     let text = caption.text;
+    if (caption.role === "hint" && this.isPresenting && !this.view.isPushToTalk) text = text && this.words.presentHint;
     const room = roomOf(box);
     if (caption.role === "assistant") {
       const chunks = chunksOf(text, room);

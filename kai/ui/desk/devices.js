@@ -128,7 +128,7 @@ class Devices {
   }
 
   queue(work) {
-    this.work = this.work.then(async () => {
+    const done = this.work.then(async () => {
       if (this.isClosed) return;
       this.isBusy = true;
       try {
@@ -137,7 +137,9 @@ class Devices {
         this.isBusy = false;
       }
     });
-    return this.work;
+    // Whoever queued it learns of a failure; what comes next is done all the same.
+    this.work = done.catch(() => {});
+    return done;
   }
 
   async reviewOnce() {
@@ -157,6 +159,7 @@ class Devices {
     this.watchTrack(sender.track);
     if (this.isForbidden) return this.withdraw(sender);
     const isGone = this.isDead() || this.isUnplugged();
+    this.isEnded = isGone;
     if (isGone && this.state !== "missing" && this.state !== "refused") await this.take("lost");
     else if (isGone) await this.take("back");
     else if (this.isAnotherWanted()) await this.take("changed");
@@ -213,7 +216,7 @@ class Devices {
   choose(deviceId) {
     remember(OUR_MICROPHONE, deviceId);
     this.component.pinMicrophone(deviceId);
-    return this.ask();
+    return this.queue(() => this.take("asked"));
   }
 
   // Open the wanted microphone and let Kai hear it; `why` is "asked", "lost", "back", "changed" or "".
@@ -236,9 +239,9 @@ class Devices {
     clearTimeout(slow);
     if (this.isClosed) return stop(stream);
     const sender = this.component.microphoneSender();
+    this.desk.notice("microphone", null);
     if (stream && sender) await this.exchange(sender, stream);
     else if (stream) this.hold(stream);
-    this.desk.notice("microphone", null);
     if (stream && sender && why && why !== "asked") {
       const label = stream.getAudioTracks()[0].label || words.defaultDevice;
       this.desk.notice("microphone", { lost: words.microphoneTaken, back: words.microphoneBack, changed: words.microphoneNow }[why].replace("{name}", label));
@@ -269,7 +272,12 @@ class Devices {
     const own = this.own;
     this.keepFor(0);
     this.own = stream;
-    await sender.replaceTrack(stream.getAudioTracks()[0]);
+    try {
+      await sender.replaceTrack(stream.getAudioTracks()[0]);
+    } catch (error) {
+      // The connection closed meanwhile; the next one opens a microphone by itself.
+      if (error.name !== "InvalidStateError") throw error;
+    }
     before?.stop();
     stop(own);
     this.watchTrack(sender.track);
