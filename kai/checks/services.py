@@ -85,7 +85,9 @@ def check_model(status: Callable[[], ModelStatus]) -> Finding:
                 now.check_whole()
             except KaiError as error:
                 return Finding("model", Level.AMBER, "wrong", {**facts, "problem": error.message})
-            return Finding("model", Level.GREEN, "right", facts)
+            return Finding(
+                "model", *((Level.AMBER, "smaller") if now.problem else (Level.GREEN, "right")), facts
+            )
         case "fetching" | "looking":
             percent = 100 * now.done_bytes // max(1, now.bytes)
             return Finding("model", Level.AMBER, "coming", {**facts, "percent": str(percent)})

@@ -165,7 +165,9 @@ class Engine:
             tasks.create_task(self.use_model(path, self._models.status.name), name="language model: begin")
 
     def _tell_model_problem(self) -> None:
-        if self._model.problem:
+        if self._model.is_too_slow:
+            self._models.step_down(self._model.problem)
+        elif self._model.problem:
             self._models.fail(self._model.problem)
 
     # Routes

@@ -786,6 +786,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "unused": ("OpenAI answers in its place.", ""),
         "off": ("It is left out, as KAI_MIND=none says; Kai answers with its small mind.", ""),
         "right": ("{name} is here, {size} GB, and every byte of it is right.", ""),
+        "smaller": ("{problem}", "A faster computer, or another model server, answers better."),
         "own": ("Your own file is used: {name}, {size} GB. Kai cannot tell whether it is whole.", ""),
         "wrong": ("{problem}", "Start Kai again, then fetch the model on the Talk page."),
         "coming": (

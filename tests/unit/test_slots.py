@@ -96,11 +96,23 @@ async def test_who_is_cancelled_while_waiting_leaves_no_trace() -> None:
         assert slot == 0
 
 
-async def test_slots_are_prepared_one_after_the_other_until_talks_have_taken_them() -> None:
+async def test_slots_are_prepared_until_the_first_talk_comes() -> None:
     erasing = Erasing()
     slots = Slots(2, erasing)
-    async with slots.use("a") as taken:
-        await slots.empty_one()
-        await slots.empty_one()
-    assert erasing.erased == [1 - taken]
-    assert slots.has_place_for("b")
+    await slots.prepare()
+    assert erasing.erased == [0, 1]
+
+    class Slow(Erasing):
+        async def __call__(self, slot: int) -> None:
+            await super().__call__(slot)
+            await asyncio.Event().wait()
+
+    slow = Slow()
+    slots = Slots(2, slow)
+    preparing = asyncio.create_task(slots.prepare())
+    while not slow.erased:
+        await asyncio.sleep(0)
+    async with slots.use("a"):
+        await asyncio.wait([preparing])
+    assert preparing.cancelled()
+    assert slow.erased == [0]

@@ -63,9 +63,7 @@ class ModelHost:
             endpoint = self._endpoint(served)
             self._client = client_of(endpoint, Opening.ANSWER)
             self._slots = Slots(TALK_SLOTS, partial(_empty, endpoint, self._client))
-            self._warming = asyncio.create_task(
-                self._warm(self._slots), name="language model: read the rules"
-            )
+            self._warming = asyncio.create_task(self._slots.prepare(), name="language model: read the rules")
         assert self._client is not None
         assert self._slots is not None
         return Model(self._name, self._endpoint(served), self._client, self._slots, served.tokens_per_s)
@@ -74,6 +72,11 @@ class ModelHost:
     def problem(self) -> str:
         """See the class."""
         return "" if self._process is None else self._process.problem
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether a smaller model may do where this one does not."""
+        return self._process is not None and self._process.is_too_slow
 
     @property
     def is_loading(self) -> bool:
@@ -106,11 +109,6 @@ class ModelHost:
         if self._client is not None:
             client, self._client, self._served = self._client, None, None
             await client.close()
-
-    async def _warm(self, slots: Slots) -> None:
-        """Reads the rules into every slot that no talk has taken yet."""
-        for _ in range(TALK_SLOTS):
-            await slots.empty_one()
 
     def _endpoint(self, served: Served) -> ChatEndpoint:
         return ChatEndpoint(served.base_url, self._name, served.key, extra=_sampling())

@@ -58,6 +58,7 @@ class ModelProcess:
         self._process: asyncio.subprocess.Process | None = None
         self.served: Served | None = None
         self.problem = ""
+        self.is_too_slow = False
         self.starts = 0
         self._task = asyncio.create_task(self._supervise(), name="language model: supervisor")
 
@@ -143,6 +144,7 @@ class ModelProcess:
 
     def _take(self, served: Served) -> None:
         if served.tokens_per_s < ENOUGH_TOKENS_PER_S:
+            self.is_too_slow = True
             self.problem = (
                 f"This computer makes {served.tokens_per_s:.0f} tokens a second with the language model; "
                 f"{ENOUGH_TOKENS_PER_S:.0f} are needed to talk."

@@ -23,11 +23,14 @@ class Slots:
         self._owners: list[object] = [NOBODY] * count
         self._busy = [False] * count
         self._used_at = [0.0] * count
+        self._preparing: asyncio.Task[None] | None = None
         self._changed = asyncio.Condition()
 
     @contextlib.asynccontextmanager
     async def use(self, talk: object) -> AsyncGenerator[int]:
         """The slot of `talk`, while it thinks. Waits while every slot is thinking for another talk."""
+        if self._preparing is not None:
+            self._preparing.cancel()
         async with self._changed:
             await self._changed.wait_for(lambda: self._find(talk) is not None)
             slot = self._find(talk)
@@ -43,15 +46,11 @@ class Slots:
             async with self._changed:
                 self._changed.notify_all()
 
-    async def empty_one(self) -> None:
-        """Prepares a slot that nobody has had yet; the next talk finds it so."""
-        untouched = [
-            slot for slot, owner in enumerate(self._owners) if owner is NOBODY and not self._used_at[slot]
-        ]
-        if untouched:
-            async with self.use(self._owners) as slot:
-                await self._erase(slot)
-            self._owners[slot] = NOBODY
+    async def prepare(self) -> None:
+        """Empties one slot after the other ahead of the first talk, and ends when a talk comes."""
+        self._preparing = asyncio.current_task()
+        for slot in range(len(self._owners)):
+            await self._erase(slot)
 
     def has_place_for(self, talk: object) -> bool:
         """Whether `talk` has a slot, or could have one that nobody else has: then it may be read to ahead of time."""

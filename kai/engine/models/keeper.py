@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -176,6 +177,17 @@ class ModelKeeper:
         with self._lock:
             self._status = replace(self._status, state=ModelState.FAILED, problem=problem)
 
+    def step_down(self, problem: str) -> None:
+        """The model is too much for this computer: take the next smaller one, fetched if it is not here and models are
+        fetched by themselves. ``problem`` says why; it stays to be read beside the model that answers."""
+        ids = [model.id for model in self._models]
+        now = self.status
+        smaller = self._models[ids.index(now.id) + 1 :] if now.id in ids and not now.is_own else ()
+        if not smaller:
+            self.fail(problem)
+            return
+        self._run(partial(self._take_smaller, smaller[0], problem))
+
     def close(self) -> None:
         """Stop the work and wait for it, within ``_CLOSE_S``."""
         with self._lock:
@@ -270,6 +282,18 @@ class ModelKeeper:
         else:
             have_bytes = fetching.fetched_bytes(model, self._folder)
             self._set(cancel, state=ModelState.NONE, done_bytes=have_bytes)
+
+    def _take_smaller(self, model: LanguageModel, problem: str, cancel: threading.Event) -> None:
+        self._describe(cancel, model)
+        found = places.find(model, self._folder)
+        if found is None and not self._is_fetching:
+            self._set(cancel, state=ModelState.NONE, problem=problem, path=None, done_bytes=0)
+            return
+        if found is None:
+            self._fetch(model, cancel, from_maker=False)
+        else:
+            self._ready(cancel, found, model.bytes)
+        self._set(cancel, problem=f"{problem} {model.name} answers.")
 
     def _fetch(self, model: LanguageModel, cancel: threading.Event, *, from_maker: bool) -> None:
         self._describe(cancel, model)
