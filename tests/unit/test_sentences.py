@@ -234,6 +234,11 @@ def test_timers_are_set_in_many_words_and_never_when_they_are_denied_or_told_of(
         ("Do not set a timer for five minutes.", ()),
         ("I have an alarm clock in my room.", ()),
         ("Never cancel the timer.", ()),
+        ("Cancel my five minute timer then set a ten minute timer.", (CancelTimers(), SetTimer(600))),
+        ("Can I have a timer for six minutes?", (SetTimer(360),)),
+        ("Set a timer for five.", ()),
+        ("Alarm at 16:00.", (SetTimer(55 * 60),)),
+        ("Set an alarm for tomorrow at seven.", (SetTimer(15 * 3600 + 55 * 60),)),
     ],
 )
 def test_what_is_set_and_cancelled_is_what_was_said(said: str, effects: tuple[object, ...]) -> None:
@@ -389,6 +394,7 @@ def test_weekdays_are_those_around_today(weekday: int) -> None:
     ("feast", "said"),
     [
         ("Christmas", "Friday, December 25, 2026"),
+        ("last Christmas", "Thursday, December 25, 2025"),
         ("New Year's Eve", "Thursday, December 31, 2026"),
         ("Easter", "Sunday, March 28, 2027"),
         ("Good Friday", "Friday, March 26, 2027"),
@@ -435,6 +441,7 @@ NOTE_FORMS = [
     "Make a note: {}.",
     "Don't forget that {}.",
 ]
+NOTE_FORMS += ["Can you remember that {}?", "{}, remember that.", "Add a note that {}."]
 NOTE_FORMS += ["Kai, keep in mind that {}, please."]
 
 
@@ -489,6 +496,7 @@ def test_kai_s_name_comes_from_the_instructions(instructions: str, name: str) ->
     "said",
     """I can't remember the name of that film.|I remember when we went to Paris.|He left me a note about the meeting.
     Remember when we met?|Do you remember my birthday?|Remember the Titans is a great film.|I will always remember that day.
+    You should remember that.|Remember to be kind is good advice.
     Remember that old song from the eighties.|Nobody remembers that.|Don't remember that my car is red.""".replace(
         "\n    ", "|"
     ).split("|"),

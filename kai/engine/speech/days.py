@@ -212,6 +212,14 @@ def _read_dated(text: str, today: date) -> date | None:
         when = in_year["when"]
         moves = {"this year": 0, "next year": 1, "last year": -1}
         year = today.year + moves[when] if when in moves else int(when.replace(" ", ""))
+    which, _, name = rest.partition(" ")
+    if which in ("last", "next", "this", "coming") and name in _FEASTS and year is None:
+        days = sorted(_FEASTS[name](today.year + off) for off in (-1, 0, 1))
+        return (
+            [day for day in days if day < today][-1]
+            if which == "last"
+            else [day for day in days if day >= today][0]
+        )
     feast = _FEASTS.get(rest) or _FEASTS.get(rest.removesuffix(" day"))
     if feast is None:
         dated = _DATED[0].fullmatch(rest) or _DATED[1].fullmatch(rest)
@@ -392,7 +400,9 @@ def _tell_day(text: str, today: date) -> Told | None:
             f"{text.capitalize()} {'was' if days < 0 else 'is' if days < 2 else 'will be'} {say_date(day)}.",
             "date",
         )
-    feast = re.sub(rf"(?: in| of)?,? (?:this year|next year|last year|{_YEAR})$", "", bare)
+    feast = re.sub(
+        rf"^(?:last|next|this|coming) |(?: in| of)?,? (?:this year|next year|last year|{_YEAR})$", "", bare
+    )
     if feast in _FEASTS:
         return Told(f"{_title(feast)} {'was' if days < 0 else 'is'} on {say_date(day)}.", "date")
     if _STEP.fullmatch(bare) and not _NAMED.fullmatch(bare):

@@ -32,8 +32,15 @@ _HEDGES: Final = r"(?:(?:no|well|actually|yes|by the way|oh|and|sorry|so)[,.!]? 
 _TELLS: Final = re.compile(
     _HEDGES
     + r"(?:(?P<surely>my (?:first |full |real |own |given )?name(?: is|'s)|i am called|i'm called|the name(?: is|'s)|"
-    r"i go by)|(?:you (?:can|may|could|should) |please |just |simply )*call me|i'm|i am|(?P<here>this is|it is|it's)) "
-    r"(?P<name>.+?)(?:,? (?:and )?(?:not|instead of) (?P<other>[^,]+?))?(?:,? by the way|(?P<on> here| speaking))?",
+    r"i go by)|(?:you (?:can|may|could|should) |please |just |simply |people |everybody |everyone |my friends |"
+    r"friends )*call me|i'm|i am|(?P<here>this is|it is|it's)) "
+    r"(?P<name>.+?)(?:,? (?:and )?(?:not|instead of) (?P<other>[^,]+?))?(?:,? (?:by the way|(?:nice|pleased|good|"
+    r"glad) to meet you)|(?P<on> here| speaking))?",
+    re.IGNORECASE,
+)
+_MENTIONS: Final = re.compile(
+    _HEDGES
+    + r"(?:my (?:first |full |real )?name(?: is|'s)|i am called|i'm called) (?P<name>[^,.;!?]+?)(?:,| and | but )",
     re.IGNORECASE,
 )
 _IS: Final = r"(?: but| it is| it's| my name is| my name's| i am| i'm| call me)+"
@@ -87,6 +94,12 @@ def told_name(bare: str) -> str | None:
     # Without its capital "call me later" tells no name, and "I'm anna" may tell anything; "it's Bob" may be of another.
     is_clear = tells["surely"] or (not tells["name"].islower() and (not tells["here"] or tells["on"]))
     return read_name(tells["name"]) if is_clear else None
+
+
+def mentioned_name(bare: str) -> str | None:
+    """The name in a sentence that goes on: "My name is Anna and I live in Berlin"; None if there is none."""
+    match = _MENTIONS.match(bare.strip().replace("’", "'"))
+    return None if match is None or match["name"].islower() else read_name(match["name"])
 
 
 def forgets_name(bare: str) -> bool:

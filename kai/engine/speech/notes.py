@@ -15,7 +15,8 @@ _SUBJECT: Final = (
     r"(?:my|our|i|i'm|i've|i'll|we|we're|the|there|there's|he|she|they|it|it's|you|today|tomorrow|\w+'s)\b"
 )
 _NOTE: Final = re.compile(
-    r"(?:(?:make|take|keep|leave|write)(?: me)? (?:a )?note(?: down)?(?: of the fact)?(?:,|:)?(?: that| of|:)?|"
+    r"(?:(?:make|take|keep|leave|write|save|add)(?: me)? (?:a )?note(?: down)?(?: of the fact)?(?:,|:)?(?: that| "
+    r"of|:)?|"
     r"note(?: down)?(?: that|:|,)|"
     r"write down(?: that|:)|jot down(?: that|:)|remember to|remember this:|remember:|don't forget to|do not "
     r"forget to) "
@@ -23,6 +24,11 @@ _NOTE: Final = re.compile(
     rf"(?P<that> that)? (?P<fact>{_SUBJECT} .{{2,200}}|[^\W\d_a-z]\w* .{{2,200}})",
     re.IGNORECASE,
 )
+_NOTED_LAST: Final = re.compile(
+    rf"(?P<fact>{_SUBJECT} .{{2,200}}?)(?:,| so| and)+ (?:please )?(?:remember|note|don't forget) (?:that|this|it)",
+    re.IGNORECASE,
+)
+"""The order behind the fact: "My car is on level two, remember that"."""
 _BARE_FACT: Final = re.compile(r"(?:my|our|i|i'm|i've|i'll|we|we're|there's|there is)\b", re.IGNORECASE)
 _VERB: Final = re.compile(
     r"(?:\b(?:is|are|was|were|am|has|have|had|will|can|must|need|like|love|hate|want|live|work|parked|put|left|"
@@ -39,7 +45,8 @@ _NO_FACT: Final = re.compile(
 )
 _FORGET: Final = re.compile(
     r"(?:please )?(?:forget|delete|remove|clear|erase|scratch)(?: about)? (?:"
-    r"(?P<all>(?:all |all of |everything(?: |$)|every )(?:(?:the|my|of|those|these|them|it|notes?|i (?:told|said to) you|"
+    r"(?P<all>(?:all |all of |everything(?: |$)|every )(?:(?:the|my|of|those|these|them|it|notes?|i (?:told|said "
+    r"to) you|"
     r"that i (?:told|said to|asked) you|i asked you|to remember)"
     r"(?: |$))*|(?:my|the|those|these) notes)|"
     r"(?P<last>that|this|it|that note|the note|that one|the last (?:note|one|thing)|what i (?:just )?(?:said|told "
@@ -101,6 +108,9 @@ def _recall(plain: str, notes: Sequence[str]) -> Done | None:
 def _noted(sentence: str) -> str | None:
     """What the sentence asks to remember; None if it asks for anything else."""
     plain = sentence.strip().rstrip(".! ")
+    last = _NOTED_LAST.fullmatch(plain)
+    if last is not None and _VERB.search(last["fact"]):
+        return last["fact"]
     match = None if plain.endswith("?") else _NOTE.fullmatch(plain)
     if match is None:
         return None

@@ -55,10 +55,11 @@ class Done:
 
 _NAME_SOUNDS: Final = "kai|kay|kye|ky|kie|cai|chi|guy|kyle"
 _BEFORE: Final = (
-    r"hey|hi|hello|hi there|hey there|good (?:morning|afternoon|evening)|ok|okay|all right|alright|right|well|so|um|uh|er|oh|"
+    r"would you mind|hi there|hey there|hello there|hey|hi|hello|good (?:morning|afternoon|evening)|"
+    r"ok|okay|all right|alright|right|well|so|um|uh|er|oh|"
     r"now|then|please|kindly|yes|yeah|sure|sorry|excuse me|great|thanks|thank you|actually|listen|also|just|quickly|"
     r"(?:can|could|would|will) you(?: please| maybe| possibly| kindly| just| quickly| also)*(?! (?:hear|see|speak \w+an)\b)|"
-    r"(?:i would|i'd) (?:like|love) (?:you )?to(?! know)|i (?:want|need) you to|be so kind (?:as to|and)|would you mind|"
+    r"(?:i would|i'd) (?:like|love) (?:you )?to(?! know)|i (?:want|need) you to|be so kind (?:as to|and)|"
     r"(?:go ahead|go on) and|let's|maybe|perhaps"
 )
 _AFTER: Final = (
@@ -79,6 +80,8 @@ def without_courtesy(sentence: str, name: str = "") -> str:
         return bare
     while (match := before.match(bare)) is not None and match.end() < len(bare):
         bare = bare[match.end() :]
+        if _ASKS_TO.match(match[0]):
+            bare = bare.rstrip("? ")  # "could you …?" is an order, no question
     while (match := after.search(bare)) is not None and match.start() > 0:
         bare = bare[: match.start()] + ("?" if bare.endswith("?") else "")
     return bare
@@ -89,6 +92,9 @@ def is_courtesy(sentence: str) -> bool:
     plain = re.sub(r"[.!?,]+", "", sentence).strip()
     # The courtesies overlap, so that a long row of them could be read in endlessly many ways.
     return len(plain.split()) <= _MAX_COURTESY_WORDS and _ONLY_COURTESY.fullmatch(plain) is not None
+
+
+_ASKS_TO: Final = re.compile(r"(?:can|could|would|will) you\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=16)

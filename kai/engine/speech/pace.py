@@ -16,7 +16,7 @@ _BIT: Final = (
     r")*"
 )
 _BITS: Final = r"(?: (?:a bit|a little bit|a little|a tiny bit|slightly|again|more|some more|a notch))*"
-_TALK: Final = r"(?:speak|talk|go|read|say (?:it|that|this)|sound|be|tell (?:it|that))"
+_TALK: Final = r"(?:speak|talk|speaking|talking|go|read|say (?:it|that|this)|sound|be|tell (?:it|that))"
 _YOU: Final = (
     r"(?:you are|you're|you|your (?:voice|speech|talking|speaking) is)"
     r"(?: (?:speak|talk|speaking|talking|going|sound|sounding|being))?"
@@ -28,7 +28,7 @@ def _manner_words(comparative: str, plain_form: str, too: str, others: str) -> r
     """What asks for one change: by the bare words, by "speak …", or by "you are too …"."""
     return re.compile(
         rf"(?:{_TALK} )?{_BIT}(?:{comparative}){_BITS}|{_TALK} {_BIT}(?:{plain_form}){_BITS}|"
-        rf"(?:not|(?:don't|do not) {_TALK}) (?:so|too|that|quite so) (?:{too})|"
+        rf"(?:not|(?:don't|do not|not) {_TALK}) (?:so|too|that|quite so) (?:{too})|"
         rf"(?:{_YOU} )?{_BIT}too (?:{too})(?: for me)?|{_YOU} so (?:{too})|(?:{others})"
     )
 
@@ -58,7 +58,8 @@ _SOFTER: Final = _manner_words(
     rf"turn {_VOICE} down{_BITS}|turn down {_VOICE}{_BITS}|volume down|lower {_VOICE}{_BITS}|reduce {_VOICE}",
 )
 _NORMAL: Final = re.compile(
-    rf"(?:{_TALK} )?(?:normally|as (?:you did )?before|like before|the way you did before)(?: again)?|"
+    rf"(?:you (?:can|may) )?(?:{_TALK} )?(?:normally|as (?:you did )?before|like before|the way you did before)(?: "
+    rf"again)?|"
     rf"(?:(?:go|switch|return) )?back to (?:your |the )?(?:normal|usual)(?: speed| pace| voice| volume)?|"
     rf"(?:{_TALK} )?(?:at |in |with |use )?(?:a |your |the )?"
     r"(?:normal|usual|original|default) (?:speed|pace|voice|volume|loudness)(?: again)?|reset your (?:speed|pace|"

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from kai.engine.speech.days import answer_about_time, is_follow_up
-from kai.engine.speech.names import forgets_name, told_name
+from kai.engine.speech.names import forgets_name, mentioned_name, told_name
 from kai.engine.speech.notes import answer_note
 from kai.engine.speech.orders import (
     LINES_KNOWN,
@@ -74,8 +74,10 @@ def _skills_of(line: str) -> tuple[str, ...]:
 def _all_done(heard: str, said_before: Sequence[str], now: datetime, name: str) -> list[Done]:
     found: list[Done] = []
     left: list[str] = []
+    before: list[str] = []
     for sentence in requests_of(heard, name):
-        done = _do_joined(sentence, said_before, now, name)
+        done = _do_joined(sentence, [*said_before, *before], now, name)
+        before.append(sentence)
         if done:
             found += done
         else:
@@ -145,6 +147,8 @@ def _name(sentence: str) -> Done | None:
     name = told_name(sentence)
     if name is not None:
         return Done(f"Nice to meet you, {name}.", "told_name")
+    if (name := mentioned_name(sentence)) is not None:
+        return Done(f"Nice to meet you, {name}.", "told_name", is_whole=False)
     return Done("All right, I have forgotten your name.", "told_name") if forgets_name(sentence) else None
 
 
@@ -153,7 +157,7 @@ def name_of(said: Iterable[str]) -> str:
     name = ""
     for line in said:
         for sentence in requests_of(line):
-            name = "" if forgets_name(sentence) else told_name(sentence) or name
+            name = "" if forgets_name(sentence) else told_name(sentence) or mentioned_name(sentence) or name
     return name
 
 

@@ -14,7 +14,8 @@ from kai.engine.speech.spans import next_clock, plain_words, read_span, say_span
 MAX_TIMER_S: Final = 24 * 3600
 _KIND: Final = r"(?:timer|alarm|countdown|alarm clock|reminder)"
 _SET: Final = (
-    r"(?:(?:set|start|make|create|put|run|begin|add|give|get|have|i need|i want|i'd like|i would like|need|want)"
+    r"(?:(?:set|start|make|create|put|run|begin|add|give|get|have|i need|i want|i'd like|i would like|need|want|"
+    r"can i have|can i get|could i have|could i get|may i have)"
     r"(?: me| up| on| in)*)"
 )
 _SPECIFIC: Final = r"(?:(?:a|an|the|another|1|1 more|new|my|me|quick|short|little|long)(?: |$))*"
@@ -54,6 +55,7 @@ _CANCEL: Final = re.compile(
 )
 _HALVES: Final = re.compile(r" (?:to|for|about|that|called|named|so that i) ")
 _CLOCKWISE: Final = re.compile(r"(?P<first>\d{1,2}):(?P<second>\d\d)(?: minutes)?")
+_COUNTS_DOWN: Final = re.compile(r"\b(?:timer|countdown|count down)\b")
 _ASKS_LENGTH: Final = "For how long? Say, for example: five minutes."
 _SOME: Final = re.compile(
     r"(?:a few|some|several|a|an|a little|a short) (?:seconds|minutes|hours|while|bit|time|moment)"
@@ -62,8 +64,10 @@ _SOME: Final = re.compile(
 
 def answer_timer(sentence: str, now: datetime) -> Done | None:
     """What is done for the order ``sentence`` about timers; None if it is anything else."""
-    plain = plain_words(sentence)
-    if _CANCEL.fullmatch(plain):
+    plain = plain_words(sentence).removesuffix(" from now")
+    cancel = _CANCEL.fullmatch(plain)
+    spans = [] if cancel is None else [span for span in cancel.groupdict().values() if span]
+    if cancel is not None and all(_is_moment(_with_article(span)) for span in spans):
         return Done("Okay, no timer is running any more.", "timer", (CancelTimers(),))
     wish = _timer_wish(plain)
     if wish is None:
@@ -74,7 +78,7 @@ def answer_timer(sentence: str, now: datetime) -> Done | None:
         first, second = int(unclear["first"]), int(unclear["second"])
         short, long = say_span(first * 60 + second), say_span(first * 3600 + second * 60)
         return Done(f"Do you mean {short}, or {long}?", "timer")
-    if not when or _SOME.fullmatch(when):
+    if not when or _SOME.fullmatch(when) or (when.isdecimal() and _COUNTS_DOWN.search(plain)):
         return Done(_ASKS_LENGTH, "timer")
     return _set_timer(when.removeprefix("at "), _as_written(about, sentence), now)
 

@@ -104,6 +104,9 @@ class Place:
 def find_place(name: str) -> Place | None:
     """The city or country of that name; None where the time zone database has none."""
     plain = _plain(name)
+    city, _, country = plain.partition(", ")
+    if country and find_place(country) is not None:
+        plain = city
     zones = zones_by_name().get(plain) or zones_by_name().get(plain.removeprefix("the "))
     return None if zones is None else Place(_said(plain), zones)
 
@@ -118,8 +121,13 @@ def _said(plain: str) -> str:
     short = {"usa", "us", "uk", "uae", "nyc", "la", "utc", "gmt", "est", "cst", "mst", "pst", "cet"}
     if (bare := plain.replace(".", "")) in short:
         return ("the " if bare in {"usa", "us", "uk", "uae"} else "") + bare.upper()
+    if "." in plain and " " not in plain:
+        return plain.upper()
     small = {"of", "the", "de", "and", "es", "time", "coast", "state"}
-    return " ".join(word if word in small else word[:1].upper() + word[1:] for word in plain.split())
+    return " ".join(
+        word if word in small else word.upper() if word[1:2] == "." else word[:1].upper() + word[1:]
+        for word in plain.split()
+    )
 
 
 @cache
