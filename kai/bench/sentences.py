@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from kai.engine.speech.mind import Mind, MindTurn, Reply
@@ -99,8 +100,20 @@ def is_taken(mind: Mind, sentence: str) -> bool:
     return bool(reply.effects) or reply.is_sure or manner_of([sentence]) != Manner()
 
 
+def is_routed_right(mind: Mind, prompt: dict[str, Any]) -> bool:
+    """Whether the mind is sure of a prompt about itself or a skill, and of no other, so that a larger one gets the rest."""
+    is_own = prompt["kind"] in ("self", "skill") or prompt["turns"][-1] == "Who are you?"
+    return talk(mind, prompt["turns"], prompt["instructions"]).is_sure == is_own
+
+
+def prompts() -> list[dict[str, Any]]:
+    """Everyday prompts of seven kinds, each with its turns and the instructions of the talk."""
+    return json.loads((SENTENCES_DIR / "prompts.json").read_text(encoding="utf-8"))
+
+
 def figures(mind: Mind) -> dict[str, str]:
-    """How many commands were done and how many other sentences were taken for one, for each half of the corpora."""
+    """How many commands were done, how many other sentences were taken for one, for each half of the corpora, and how many
+    prompts went to the right mind."""
     found: dict[str, str] = {}
     for name in ("commands", "commands_held_back"):
         corpus = commands(name)
@@ -108,6 +121,10 @@ def figures(mind: Mind) -> dict[str, str]:
     for name in ("not_commands", "not_commands_held_back"):
         corpus = others(name)
         found[f"{name}_taken_for_one"] = f"{sum(is_taken(mind, each) for each in corpus)} of {len(corpus)}"
+    asked = prompts()
+    found["prompts_to_the_right_mind"] = (
+        f"{sum(is_routed_right(mind, each) for each in asked)} of {len(asked)}"
+    )
     return found
 
 

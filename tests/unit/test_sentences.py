@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kai.bench import sentences
-from kai.bench.sentences import NOW, is_done, is_taken, talk
+from kai.bench.sentences import NOW, is_done, is_routed_right, is_taken, talk
 from kai.engine.speech import skills
 from kai.engine.speech.days import read_day, say_date, say_time
 from kai.engine.speech.mind import Mind
@@ -22,12 +21,6 @@ from kai.engine.speech.persona import read_persona
 from kai.engine.speech.skills import CancelTimers, Manner, SetTimer, manner_of
 from kai.engine.speech.spans import next_clock, read_span, say_span
 from kai.engine.speech.zones import find_place, zones_by_name
-
-PROMPTS = json.loads(
-    (Path(__file__).resolve().parents[1] / "support" / "sentences" / "prompts.json").read_text(
-        encoding="utf-8"
-    )
-)
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +41,13 @@ def test_commands_are_done_and_other_sentences_are_left_alone(mind: Mind, half: 
     assert sum(is_taken(mind, sentence) for sentence in others) <= len(others) // 75
 
 
-@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt["id"])
+@pytest.mark.parametrize("prompt", sentences.prompts(), ids=lambda prompt: prompt["id"])
 def test_the_small_mind_is_sure_of_skills_and_of_itself_and_passes_all_else_on(
-    mind: Mind, prompt: dict[str, str]
+    mind: Mind, prompt: dict[str, Any]
 ) -> None:
     reply = talk(mind, prompt["turns"], prompt["instructions"])
-    is_own = prompt["kind"] in ("self", "skill") or prompt["turns"][-1] == "Who are you?"
-    assert reply.is_sure == is_own, reply
-    if is_own:
+    assert is_routed_right(mind, prompt), reply
+    if reply.is_sure:
         said = reply.text.lower().replace(",", "")
         assert not prompt["any"] or any(re.search(wanted, said) for wanted in prompt["any"])
         assert not any(re.search(wrong, said) for wrong in prompt["none"])
