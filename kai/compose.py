@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import platformdirs
 from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
@@ -317,13 +318,19 @@ def _mind_of(settings: Settings, memory: Memory | None, look: Look, time_zone: s
 
 
 def open_memory(settings: Settings) -> Memory:
-    """Past talks, preferences and presets of this user. Raises ``ConfigError``."""
+    """Past talks, preferences and presets of this user. Raises ``ConfigError`` of a folder that the settings name.
+
+    Where the user has no home folder to write to, nothing is kept, and the memory says so; talks go on without it.
+    """
+    advice = "Set KAI_DATA_DIR to a folder that you can write to."
     try:
         folder = data_folder(settings.data_dir)
-    except OSError as exc:
-        raise ConfigError(
-            "Kai's data folder cannot be made. Set KAI_DATA_DIR to a folder that you can write to."
-        ) from exc
+    except (OSError, RuntimeError) as exc:
+        if settings.data_dir is not None:
+            raise ConfigError(f"Kai's data folder cannot be made. {advice}") from exc
+        memory = Memory(platformdirs.user_data_path("kai", appauthor=False), may_keep_talks=settings.history)
+        memory.problem = f"Nothing is kept: your home folder cannot be written to. {advice}"
+        return memory
     return Memory(folder, may_keep_talks=settings.history)
 
 

@@ -350,7 +350,9 @@ def _rows(connection: sa.Connection, table: sa.Table, talk_id: str, kind: type[T
 
 
 def _make_engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite+pysqlite:///{path}", connect_args={"timeout": BUSY_S})
+    # Put together by hand, an address loses what follows a percent or a question mark in a folder's name.
+    address = sa.URL.create("sqlite+pysqlite", database=str(path))
+    engine = sa.create_engine(address, connect_args={"timeout": BUSY_S})
 
     def prepare(connection: Any, _record: Any) -> None:
         connection.create_function("kai_fold", 1, _fold, deterministic=True)

@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 from typing import Any, Final
 
-import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -61,13 +60,25 @@ def settings() -> Settings:
     return Settings.load(_secrets())
 
 
-def _secrets() -> dict[str, Any]:
-    """What stands in Streamlit's secrets files. Raises ``ConfigError`` of one that cannot be read.
+_secrets_files: tuple[str, ...] | None = None
 
-    Streamlit itself reads UTF-8 alone, and takes a file that it cannot read for one that is not there.
+
+def take_secrets_files() -> None:
+    """Read Streamlit's secrets files in its place, from now on; to be called before its app is made.
+
+    Streamlit reads UTF-8 alone. Over any other file, or a home folder that cannot be looked into, it answers every request
+    with an error, before any code of ours runs. It also writes what it finds into the environment, for every child to see.
     """
+    global _secrets_files
+    _secrets_files = tuple(st_config.get_option("secrets.files"))
+    st_config.set_option("secrets.files", [])
+
+
+def _secrets() -> dict[str, Any]:
+    """What stands in Streamlit's secrets files. Raises ``ConfigError`` of one that cannot be read."""
     found: dict[str, Any] = {}
-    for path in map(Path, st_config.get_option("secrets.files")):
+    files = st_config.get_option("secrets.files") if _secrets_files is None else _secrets_files
+    for path in map(Path, files):
         if path.is_file():
             try:
                 found |= tomllib.loads(read_text_file(path))
@@ -75,8 +86,6 @@ def _secrets() -> dict[str, Any]:
                 where = re.search(r"\(at (.*)\)", str(exc))
                 place = f" ({where.group(1)})" if where else ""
                 raise ConfigError(f"{path.name} is not valid TOML{place}. Correct it, please.") from None
-        elif path.is_dir() and st.secrets.load_if_toml_exists():
-            found |= st.secrets.to_dict()
     return found
 
 
