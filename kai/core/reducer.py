@@ -104,6 +104,7 @@ from kai.core.state import (
     SessionState,
     Span,
     Spending,
+    Thought,
     ToolRun,
 )
 
@@ -804,14 +805,11 @@ def _with_answers(state: SessionState, answers: tuple[Response, ...]) -> Step:
 
 
 def _response_done(state: SessionState, event: ResponseDone) -> Step:
+    if event.mind:
+        thought = Thought(event.response_id, event.mind, event.tokens_per_s)
+        state = replace(state, thoughts=(*state.thoughts, thought)[-ANSWERS_KEPT:])
     if event.response_id in state.cancelled:
         return state, ()
-    if event.mind:
-        named = (
-            replace(a, mind=event.mind, tokens_per_s=event.tokens_per_s) if a.id == event.response_id else a
-            for a in state.answers
-        )
-        state = replace(state, answers=tuple(named))
     if event.status == "cancelled":
         return _cleared(state, event.response_id)
     state = _finish_lines(state, event.response_id)

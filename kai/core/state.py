@@ -111,18 +111,23 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """One answer, as three strands: the brain makes it, the brain sends its sound, a person hears it.
+class Thought:
+    """Which ``mind`` thought of an answer, where the brain has several and tells, and how fast, where that is known. It is
+    told once the answer is made or cut off, when the answer itself may be gone from the state."""
 
-    ``mind`` names who thought of it and ``tokens_per_s`` how fast, once it is made and where the brain tells.
-    """
+    response_id: str
+    mind: str
+    tokens_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer, as three strands: the brain makes it, the brain sends its sound, a person hears it."""
 
     id: str
     generating: Span = Span.AHEAD
     audio_out: Span = Span.AHEAD
     playout: Span = Span.AHEAD
-    mind: str = ""
-    tokens_per_s: float | None = None
 
     @property
     def is_at_brain(self) -> bool:
@@ -324,6 +329,7 @@ class SessionState:
     is_user_speaking: bool = False
     is_waiting: bool = False
     answers: tuple[Response, ...] = ()
+    thoughts: tuple[Thought, ...] = ()
     cancelled: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     pending_text: tuple[tuple[str, str], ...] = ()

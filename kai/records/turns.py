@@ -178,8 +178,6 @@ class Follower:
             if times is None:
                 times = self._answers[answer.id] = _Answer(at_s, self._asked_at_s, self._is_typed)
                 self._asked_at_s = None
-            if answer.mind:
-                times.mind, times.tokens_per_s = answer.mind, answer.tokens_per_s
             if times.sound_at_s is None and (answer.audio_out is not Span.AHEAD or answer.is_playing):
                 times.sound_at_s = at_s
             if times.heard_at_s is None and answer.is_playing:
@@ -188,6 +186,9 @@ class Follower:
                 times.media_before = self._media()
             if times.ended_at_s is None and answer.playout is Span.PAST:
                 self._end(times, at_s)
+        for thought in state.thoughts:
+            if (times := self._answers.get(thought.response_id)) is not None:
+                times.mind, times.tokens_per_s = thought.mind, thought.tokens_per_s
         for answer_id, times in self._answers.items():
             if answer_id not in there and times.ended_at_s is None:
                 self._end(times, at_s)

@@ -100,7 +100,10 @@ class BrainContract:
     ) -> None:
         response_id = await self.answer_to(brain, log, "typed-1", self.question)
         assert ResponseCreated(response_id) in log.events
-        await log.wait(lambda: ResponseDone(response_id, "completed") in log.events, self.within_s)
+        await log.wait(
+            lambda: (response_id, "completed") in {(e.response_id, e.status) for e in log.of(ResponseDone)},
+            self.within_s,
+        )
         lines = [e for e in log.of(AssistantTranscriptChanged) if e.is_final]
         assert {e.response_id for e in lines} == {response_id}
         assert any(e.text.strip() for e in lines)

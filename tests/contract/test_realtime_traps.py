@@ -356,6 +356,25 @@ async def test_a_preamble_and_an_answer_in_one_response_are_two_lines_of_one_ans
     ]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"kai_mind": "Qwen2.5 1.5B", "kai_tokens_per_s": "13.4"}, ("Qwen2.5 1.5B", 13.4)),
+        ({"kai_mind": "small mind"}, ("small mind", None)),
+        ({"kai_mind": 7, "kai_tokens_per_s": "fast"}, ("", None)),
+        ({"topic": "a"}, ("", None)),
+        (None, ("", None)),
+    ],
+)
+async def test_an_answer_tells_which_mind_thought_of_it_where_the_brain_says(
+    talk: Open, metadata: dict[str, object] | None, told: tuple[str, float | None]
+) -> None:
+    talk.begin()
+    talk.done(status="completed", metadata=metadata)
+    done = talk.log.of(ResponseDone)[0]
+    assert (done.mind, done.tokens_per_s) == told
+
+
 async def test_an_answer_that_failed_says_why_and_a_fatal_one_ends_the_leg(talk: Open) -> None:
     talk.begin()
     details = {

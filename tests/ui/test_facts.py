@@ -63,6 +63,17 @@ def test_the_voice_says_its_model_and_the_way_it_comes() -> None:
     assert (voice["word"], voice["tone"], voice["why"]) == ("connecting again", "warn", "Kai lost its voice.")
 
 
+def test_the_voice_says_which_mind_answered_last_and_how_fast() -> None:
+    talk = listening()
+    talk.do(ev.BrainDescribed(BrainFacts("webrtc", "kai-local")))
+    talk.do(ev.ResponseCreated("r1"), ev.ResponseDone("r1", "completed", "", "small mind"))
+    assert row(talk.state, "brain")["note"] == "small mind"
+    talk.do(ev.ResponseCreated("r2"))
+    assert row(talk.state, "brain")["note"] == "small mind"
+    talk.do(ev.ResponseDone("r2", "completed", "", "Qwen2.5 1.5B", 13.44))
+    assert row(talk.state, "brain")["note"] == "Qwen2.5 1.5B, 13.4 tokens a second"
+
+
 def test_the_face_says_whether_it_is_an_avatar_or_stands_in_and_can_be_recalled() -> None:
     talk = listening()
     assert row(talk.state, "face")["word"] == "Kai"

@@ -23,6 +23,7 @@ from kai.core.events import (
     PlayoutStarted,
     ResetRequested,
     ResponseCreated,
+    ResponseDone,
     StopRequested,
     TextSubmitted,
     UsageReported,
@@ -35,7 +36,9 @@ from kai.ports import MediaReading
 from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, talks_as_csv, turns_as_csv
 from kai.records.statistics import (
     LAST,
+    MindCount,
     days,
+    minds,
     parts,
     percentile,
     seen,
@@ -121,6 +124,18 @@ def test_what_nobody_asked_for_has_no_wait() -> None:
     followed = spoken_turn()
     followed.answer("r2", "By the way.")
     assert followed.record.turns[1].wait_ms is None
+
+
+def test_an_answer_knows_which_mind_thought_of_it_also_when_it_was_cut() -> None:
+    followed = spoken_turn()
+    followed.do(ResponseDone("r1", "completed", "", "small mind"))
+    followed.do(TextSubmitted("i2", "And tomorrow?"))
+    followed.do(ResponseCreated("r2"))
+    followed.do(ResponseDone("r2", "cancelled", "", "Qwen2.5 1.5B", 13.4))
+    followed.do(TextSubmitted("i3", "Hello?"))
+    followed.do(ResponseCreated("r3"), ResponseDone("r3", "completed"))
+    told = [(turn.mind, turn.tokens_per_s) for turn in followed.record.turns]
+    assert told == [("small mind", None), ("Qwen2.5 1.5B", 13.4), (None, None)]
 
 
 def test_an_interrupted_answer_is_marked_and_ends_when_it_was_cut() -> None:
@@ -305,6 +320,15 @@ def test_csv_has_a_row_a_turn() -> None:
 def turn_of(wait_ms: int | None, at_wall_s: float = WALL_S, *, is_interrupted: bool = False) -> Turn:
     half = None if wait_ms is None else wait_ms // 2
     return Turn("r", at_wall_s, False, half, half, 0, wait_ms, 1000, is_interrupted, None)
+
+
+def test_who_answered_is_counted_the_most_frequent_first() -> None:
+    def by(mind: str | None, rate: float | None = None) -> Turn:
+        return replace(turn_of(600), mind=mind, tokens_per_s=rate)
+
+    turns = [by("small mind"), by(None), by("Qwen", 12.0), by("Qwen", 14.0), by("Qwen")]
+    assert minds(turns) == [MindCount("Qwen", 3, 13.0), MindCount("small mind", 1, None)]
+    assert minds([by(None)]) == []
 
 
 def test_percentiles_lie_between_neighbours() -> None:
