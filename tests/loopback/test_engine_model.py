@@ -75,6 +75,7 @@ async def test_the_engine_fetches_its_model_when_the_app_asks(tmp_path: Path, fo
     assert places.own_copy(model).read_bytes() == whole
 
 
+@pytest.mark.long
 async def test_the_app_reads_on_the_way_how_far_the_engine_is_and_the_terminal_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
