@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from kai.runtime.hub import ModelOffer
-from kai.ui import texts
+from kai.ui import address, texts
 
 CONTAINER: Final = "kai-model"
 WISHES: Final = frozenset({"fetch", "fetch-maker", "cancel"})
@@ -79,6 +79,7 @@ def draw(*, is_live: bool) -> None:
             key="model",
             data={
                 "isShort": is_live,
+                "url": address.at("/api/model"),
                 "words": {
                     "label": texts.MODEL_LABEL,
                     "later": texts.MODEL_LATER,

@@ -49,7 +49,7 @@ class Strip {
   async ask(wish) {
     clearTimeout(this.timer);
     try {
-      const answer = await fetch("/api/model", wish ? {
+      const answer = await fetch(this.data.url, wish ? {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ wish }),
