@@ -17,8 +17,7 @@ ARTIFACTS = ROOT / "artifacts" / "screenshots"
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[AppProcess]:
-    # A gigabyte in four seconds.
-    env = {"PYTHONPATH": str(ROOT), "KAI_FAKE_MODEL": "none", "KAI_FAKE_RATE": "2.8e8"}
+    env = {"PYTHONPATH": str(ROOT), "KAI_FAKE_MODEL": "none", "KAI_FAKE_RATE": "2e7"}
     with AppProcess(launcher="tests/ui/fake_app.py", env=env) as process:
         yield process
 
@@ -59,7 +58,6 @@ def test_the_model_is_offered_stopped_gone_on_with_and_comes_beside_a_talk(
         expect(strip).to_contain_text("Language model: ")
         page.screenshot(path=ARTIFACTS / "model-coming.png")
         expect(strip).to_have_text(texts.MODEL_READY, timeout=30_000)
-        expect(strip).to_be_hidden(timeout=30_000)
         # What a person looks at has not moved.
         assert page.locator(".st-key-kai-stage").bounding_box() == picture
         assert page.locator(".controls, .bar").first.bounding_box() == before
