@@ -225,6 +225,11 @@ def voices() -> tuple[VoiceOffer, ...]:
     return () if _hub is None else tuple(_hub.services().voices)
 
 
+def has_language_model() -> bool:
+    """Whether the local engine has a language model beside its small mind."""
+    return _hub is not None and _hub.services().model.state == "ready"
+
+
 def voices_command() -> str:
     """What installs the voices that are missing."""
     return "" if _hub is None else str(_hub.services().voices_command)

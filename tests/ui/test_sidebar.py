@@ -369,3 +369,14 @@ def test_a_preset_brings_back_every_setting(app: AppTest, hub: SessionHub, memor
     app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "preset")).set_value("Fair").run()
     wait_for(lambda: chosen(app, hub) == look)
     assert widget(app, "segmented_control", "turn_taking").value == "push_to_talk"
+
+
+def test_the_words_about_the_small_mind_show_only_while_it_is_alone(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.run()
+    assert texts.INSTRUCTIONS_HELP_LOCAL.split(";")[0] in html.unescape(words(app))
+    monkeypatch.setattr(host, "has_language_model", lambda: True)
+    app.run()
+    assert texts.INSTRUCTIONS_HELP_LOCAL.split(";")[0] not in html.unescape(words(app))
+    assert texts.INSTRUCTIONS_HELP in html.unescape(words(app))

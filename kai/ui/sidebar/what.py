@@ -27,7 +27,8 @@ def draw(panel: Panel) -> None:
         key=panel.key("instructions"),
         on_change=panel.take("instructions"),
     )
-    is_small = panel.is_brain_local and not (panel.look.mind_url or panel.offer.mind_url)
+    has_large = bool(panel.look.mind_url or panel.offer.mind_url) or host.has_language_model()
+    is_small = panel.is_brain_local and not has_large
     panel.explain("instructions", texts.INSTRUCTIONS_HELP_LOCAL if is_small else texts.INSTRUCTIONS_HELP)
     with st.expander(texts.MORE):
         panel.write("greeting", texts.GREETING, texts.GREETING_HELP, example=texts.GREETING_EXAMPLE)
