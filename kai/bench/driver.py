@@ -27,6 +27,7 @@ import numpy as np
 import psutil
 from playwright.sync_api import BrowserContext, Frame, Page, sync_playwright
 
+from kai.engine.models.places import models_folder
 from kai.media.pcm import Resampler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,8 +237,9 @@ class AppProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._folder = tempfile.TemporaryDirectory(prefix="kai-app-")
-        # A played person's talks are nobody's history.
-        self._env = {**os.environ, "KAI_DATA_DIR": str(Path(self._folder.name) / "data"), **(env or {})}
+        # A played person's talks are nobody's history; the language model is the one that this computer has.
+        own = {"KAI_DATA_DIR": str(Path(self._folder.name) / "data"), "KAI_MODELS_DIR": str(models_folder())}
+        self._env = {**os.environ, **own, **(env or {})}
         self._log_path = log_path or Path(self._folder.name) / "app.log"
         self.started_at_s = 0.0
 

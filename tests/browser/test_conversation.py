@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -12,15 +11,6 @@ from tests.browser.test_offline import namespace
 from tests.support.walks import run_walk
 
 WALK_S = 240
-
-
-@pytest.fixture
-def model_path() -> Path:
-    """The file of the model that thinks."""
-    named = os.environ.get("KAI_MIND", "")
-    if not named.endswith(".gguf") or not Path(named).is_file():
-        pytest.skip("no model on this computer: KAI_MIND names none")
-    return Path(named)
 
 
 @pytest.mark.timeout(WALK_S + 40)
