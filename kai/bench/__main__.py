@@ -29,6 +29,7 @@ PARTS = {
     "mind_tools": "whether Kai uses the session's tools when somebody asks for what they do",
     "page": "a run of the Talk page and a refresh of its live part, at the server",
     "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
+    "voices": "the characters' voices: cost, first sound, words heard back, pitch, naturalness, told apart",
     "turns": "end of speech to Kai's voice by patience, and interrupting him, in a browser",
     "capacity": "how many talks the engine carries at once, and what they cost",
     "brain": "time to connect to a Realtime brain, our delay of its sound, interrupt to silence",

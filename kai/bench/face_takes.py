@@ -33,6 +33,8 @@ RATE_HZ: Final = 24_000
 RECORDINGS: Final = Path(__file__).parents[2] / "tests" / "support" / "speech"
 ALIGNED: Final = RECORDINGS / "visemes.json"
 
+OWN_VOICE: Final = "heart"
+"""The network's own, of which the characters' voices are made."""
 FLITE_VOICES: Final = ("slt", "awb", "kal16", "rms")
 ESPEAK_VOICES: Final = ("en-us", "en-us+f3", "en-gb", "en-gb+m7")
 
@@ -123,8 +125,8 @@ def engine_voices() -> tuple[str, ...]:
         for part in weights.KOKORO_PARTS:
             weights.find_weights(part)
     except WeightsError:
-        return (CHOICES[0].id,)
-    return tuple(choice.id for choice in CHOICES)
+        return (OWN_VOICE,)
+    return (OWN_VOICE, *(choice.id for choice in CHOICES if choice.is_extra))
 
 
 @cache
@@ -134,7 +136,7 @@ def _speakers() -> Mapping[str, Speaker]:
     from kai.engine.speech.pronounce import Pronouncer
     from kai.engine.speech.synthesise import Voice
 
-    speakers: dict[str, Speaker] = {CHOICES[0].id: Voice.load()}
+    speakers: dict[str, Speaker] = {OWN_VOICE: Voice.load()}
     if len(engine_voices()) > 1:
         pronouncers = {
             accent: Pronouncer(is_british=accent == "British") for accent in ("American", "British")

@@ -444,7 +444,9 @@ def _extra_voices(kit: SpeechKit) -> dict[str, Any]:
     """Of each extra voice that is installed: the time to its first clause, its cost, and how well its times fit."""
     found: dict[str, Any] = {}
     voices: Voices = kit.voice
-    for voice_id in sorted(voices.installed - {CHOICES[0].id}):
+    for voice_id in sorted(
+        choice.id for choice in CHOICES if choice.is_extra and choice.id in voices.installed
+    ):
         speaker = voices.named(voice_id)
         first_s: list[float] = []
         cpu_s = audio_s = 0.0

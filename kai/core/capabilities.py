@@ -6,13 +6,14 @@ A ``session.update`` with one field that a model refuses is dropped whole, so no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from kai.core.config import BrainConfig, Effort, TurnTaking
+from kai.core.config import BrainConfig, Effort, FaceStyle, TurnTaking
 from kai.core.state import Look
 
 
@@ -122,6 +123,8 @@ LOCAL: Final = Family(
     MappingProxyType(
         {
             **{name: when for name, when in _COMMON.items() if name not in _LOCAL_HAS_NOT},
+            "voice": Applies.NEXT_TURN,
+            "keeps_voice": Applies.NEXT_TURN,
             "mind_url": Applies.RESTART,
             "mind_model": Applies.RESTART,
         }
@@ -158,6 +161,17 @@ def family_of(model: str) -> Family:
         if model.startswith(f"{name}-20"):
             return MODELS[name]
     return RETIRING if model.startswith("gpt-4o") else OTHER
+
+
+def engine_voice(look: Look) -> str:
+    """What our own engine is asked for: the character's voice or the one that is kept, ``emil``; moved by the character's
+    style, ``emil:+2:-1``, higher by two steps and calmer by one."""
+    is_ours = re.fullmatch("[a-z]+", look.voice) is not None and look.voice not in CLOUD_VOICES
+    voice = look.voice if look.keeps_voice and is_ours else look.character
+    style = look.style if look.style.character == look.character else FaceStyle()
+    if style.voice_higher == style.voice_livelier == 0 or re.fullmatch("[a-z]{1,20}", voice) is None:
+        return voice
+    return f"{voice}:{style.voice_higher:+d}:{style.voice_livelier:+d}"
 
 
 def applies(model: str, setting: str) -> Applies | None:

@@ -117,15 +117,17 @@ class AvatarConfig:
     is_sandbox: bool | None = None
 
 
+VOICE_STEPS = 3
 FACE_COLOURS = ("skin", "lip", "hair", "brow", "iris", "cloth", "accent", "background")
 
 
 @dataclass(frozen=True, slots=True)
 class FaceStyle:
-    """What a person changed about the face that this computer draws. Empty: as the character is.
+    """What a person changed about a character that this computer draws and speaks for. Empty, or 0: as the character is.
 
     ``character`` is whose style it is; on another one it changes nothing. Colours are ``#rrggbb``, ``hairstyle`` one of
-    ``kai.avatar.style.HAIRSTYLES``. Raises ``ValueError`` for a colour that is none.
+    ``kai.avatar.style.HAIRSTYLES``. ``voice_higher`` and ``voice_livelier`` are steps from -3 to 3, below 0 deeper
+    and calmer. Raises ``ValueError`` for a colour or a step that is none.
     """
 
     character: str = ""
@@ -138,9 +140,14 @@ class FaceStyle:
     accent: str = ""
     background: str = ""
     hairstyle: str = ""
+    voice_higher: int = 0
+    voice_livelier: int = 0
 
     def __post_init__(self) -> None:
         for name in FACE_COLOURS:
             value = getattr(self, name)
             if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
                 raise ValueError(f"{name} is no colour. Write it as # and six hex digits, like #35c2c9.")
+        for name in ("voice_higher", "voice_livelier"):
+            if not -VOICE_STEPS <= getattr(self, name) <= VOICE_STEPS:
+                raise ValueError(f"{name} is not between -{VOICE_STEPS} and {VOICE_STEPS}.")

@@ -154,7 +154,8 @@ class Response:
 class Look:
     """What a person chose in the sidebar. ``speed`` is a factor, 0.25 to 1.5 (the protocol's range). ``face`` is ``local``
     for the one of this computer, ``liveavatar`` or empty for the best that there is; ``runs`` likewise where Kai thinks and
-    speaks: ``local``, ``openai`` or empty. ``mind_url`` and ``mind_model`` name a chat endpoint for the local engine."""
+    speaks: ``local``, ``openai`` or empty. ``mind_url`` and ``mind_model`` name a chat endpoint for the local engine.
+    The voice there comes with the character unless ``keeps_voice``."""
 
     character: str = "kai"
     voice: str = "marin"
@@ -167,6 +168,7 @@ class Look:
     mind_url: str = ""
     mind_model: str = ""
     style: FaceStyle = FaceStyle()
+    keeps_voice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

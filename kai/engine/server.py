@@ -36,7 +36,7 @@ from kai.engine.models.keeper import ModelKeeper
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.voices import CHOICES, INSTALL_COMMAND, PREVIEW_WORDS
+from kai.engine.speech.voices import CHOICES, INSTALL_COMMAND, PREVIEW_WORDS, parse_voice
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.errors import EngineError
@@ -260,9 +260,13 @@ class Engine:
         )
 
     async def _preview_voice(self, request: Request) -> Response:
-        """A sentence by that voice, as a WAV file; ``?speed=`` as in a session."""
+        """A sentence by that voice, an id or ``emil:+2:-1``, as a WAV file; ``?speed=`` as in a session."""
         self._admitted_app(request)
-        voice_id = cast("str", request.path_params["voice_id"])
+        wish = cast("str", request.path_params["voice_id"])
+        try:
+            voice_id, _, _ = parse_voice(wish)
+        except ValueError as exc:
+            return refusal(400, str(exc), code="invalid_value", param="voice_id")
         if all(choice.id != voice_id for choice in CHOICES):
             return refusal(404, "There is no voice of that name.", code="voice_not_found")
         if voice_id not in self._speech.voice.installed:
@@ -273,7 +277,7 @@ class Engine:
             speed = float(request.query_params.get("speed", "1"))
         except ValueError:
             return refusal(400, "The speed is a number.", code="invalid_value", param="speed")
-        sound = await self._workers.preview(partial(self._say_preview, voice_id, speed))
+        sound = await self._workers.preview(partial(self._say_preview, wish, speed))
         return Response(pcm.to_wav(sound, SAMPLE_RATE_HZ), media_type="audio/wav")
 
     def _say_preview(self, voice_id: str, speed: float) -> NDArray[np.int16]:

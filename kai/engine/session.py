@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from kai.engine.speech.voices import DEFAULT_ID, parse_voice
 from kai.wire.realtime import (
     IDLE_TIMEOUT_RANGE_MS,
     UNSET,
@@ -52,7 +53,7 @@ DEFAULT: Final = SessionConfig(
                 interrupt_response=True,
             ),
         ),
-        output=AudioOutputConfig(format=PCM_24K, voice="heart", speed=1.0),
+        output=AudioOutputConfig(format=PCM_24K, voice=DEFAULT_ID, speed=1.0),
     ),
     tools=(),
     tool_choice="auto",
@@ -119,7 +120,7 @@ def settings_of(config: SessionConfig) -> Settings:
         speaks=given(config.output_modalities, ("audio",)) == ("audio",),
         transcribes=given(heard.transcription, None) is not None,
         speed=given(spoken.speed, 1.0),
-        voice=voice if isinstance(voice := given(spoken.voice, ""), str) else "",
+        voice=given(spoken.kai_voice, voice if isinstance(voice := given(spoken.voice, ""), str) else ""),
         turns=None if detection is None else _turn_settings(detection),
         tools=given(config.tools, ()),
         tool_choice=given(config.tool_choice, "auto"),
@@ -225,6 +226,12 @@ def check_output(audio: AudioOutputConfig, path: str) -> None:
     """Nothing, when the engine can speak so. Raises `ClientMistake`."""
     _check_format(audio.format, f"{path}.format")
     _check_range(audio.speed, 0.25, 1.5, f"{path}.speed")
+    for name, voice in (("voice", audio.voice), ("kai_voice", audio.kai_voice)):
+        if isinstance(voice, str):
+            try:
+                parse_voice(voice)
+            except ValueError as exc:
+                raise _mistake(f"Invalid value for '{path}.{name}': {exc}", f"{path}.{name}") from exc
 
 
 def _check_format(audio_format: AudioFormat | Unset, path: str) -> None:

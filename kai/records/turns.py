@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from kai.core.capabilities import LOCAL, engine_voice, family_of
 from kai.core.state import Message, Phase, Role, SessionState, Span
 from kai.ports import MediaReading
 
@@ -214,6 +215,7 @@ class Follower:
             return None
         end_s = state.closed_at_s if state.phase is Phase.CLOSED else self._at_s
         spent = state.spending
+        is_local = family_of(state.facts.model) is LOCAL
         paid_now_s = max(0.0, end_s - state.face_paid_from_s) if state.face_paid_from_s else 0.0
         return TalkRecord(
             id=self._id,
@@ -222,7 +224,7 @@ class Follower:
             lasted_s=max(0.0, end_s - state.started_at_s),
             is_over=state.phase is Phase.CLOSED,
             character=state.look.character,
-            voice=state.look.voice,
+            voice=engine_voice(state.look) if is_local else state.look.voice,
             lines=tuple(self._line(m) for m in said),
             turns=tuple(self._turn(name, times) for name, times in self._answers.items()),
             cost_usd=spent.cost_usd if state.facts.is_billed or spent.cost_usd else None,

@@ -222,9 +222,12 @@ class AudioInputConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioOutputConfig:
+    """`kai_voice` is our own engine's alone: a voice that, other than `voice`, may change after the first sound."""
+
     format: AudioFormat | Unset = UNSET
     voice: str | JsonObject | Unset = UNSET
     speed: float | Unset = UNSET
+    kai_voice: str | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

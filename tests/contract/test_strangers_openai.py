@@ -260,7 +260,7 @@ async def test_a_new_voice_is_refused_whole_once_kai_has_spoken_and_the_same_voi
         update = {"type": "realtime", "instructions": "new", "audio": {"output": {"voice": "other"}}}
         error = await error_of(connection, {"type": "session.update", "session": update})
         assert error.code == "cannot_update_voice"
-        update["audio"] = {"output": {"voice": "heart"}}
+        update["audio"] = {"output": {"voice": "kai"}}
         update["instructions"] = "kept"
         await connection.send({"type": "session.update", "session": update})
         updated = (await events_until(connection, "session.updated"))[-1].session

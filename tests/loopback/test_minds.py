@@ -275,6 +275,19 @@ async def test_only_the_key_of_the_run_may_give_a_mind() -> None:
     assert (statuses, removed) == ([401, 401, 204], [204, 404])
 
 
+@pytest.mark.parametrize(
+    ("voice", "status"),
+    [("emil", 200), ("emil:+2:-1", 200), ("emil:+9:-1", 400), ("nobody", 404), ("george", 409)],
+)
+async def test_a_voice_is_heard_as_it_was_asked_for_or_the_answer_says_why_not(
+    voice: str, status: int
+) -> None:
+    async with app_of() as client:
+        heard = await client.get(f"/kai/voices/{voice}/preview", headers={"authorization": "Bearer run"})
+    assert heard.status_code == status
+    assert (heard.headers["content-type"] == "audio/wav") == (status == 200)
+
+
 async def test_the_engine_tells_the_app_how_full_it_is_and_what_is_missing() -> None:
     async with app_of() as client:
         refused = await client.get("/kai/status", headers={"authorization": "Bearer wrong"})
@@ -284,7 +297,11 @@ async def test_the_engine_tells_the_app_how_full_it_is_and_what_is_missing() -> 
     assert (status["problems"], status["parts"]) == ([], [])
     assert (status["conversations"], status["max_conversations"]) == (0, 8)
     assert {voice["id"]: voice["is_installed"] for voice in status["voices"]} == {
-        "heart": True,
+        "kai": True,
+        "mara": True,
+        "ade": True,
+        "ines": True,
+        "emil": True,
         "bella": False,
         "michael": False,
         "emma": False,

@@ -48,7 +48,7 @@ class ScriptedRecogniser:
 class BeepingVoice:
     """Half a second of 440 Hz a word, a clause a sentence."""
 
-    installed = frozenset({"heart"})
+    installed = frozenset({"kai", "mara", "ade", "ines", "emil"})
     asked: list[str]
 
     def __init__(self) -> None:

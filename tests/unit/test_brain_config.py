@@ -13,7 +13,7 @@ from kai.adapters.openai_realtime import Endpoint
 from kai.adapters.openai_realtime.config import session_change, session_for
 from kai.core import capabilities as cap
 from kai.core.capabilities import Applies
-from kai.core.config import BrainConfig, Eagerness, Effort, NoiseReduction, Truncation, TurnTaking
+from kai.core.config import BrainConfig, Eagerness, Effort, FaceStyle, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
 from kai.runtime.tools import first_tools
 from kai.wire import realtime as wire
@@ -166,9 +166,40 @@ def test_a_change_never_carries_a_voice_or_a_model_which_would_void_it() -> None
     assert not cap.needs_restart("gpt-realtime-2.1", Look(), Look(speed=1.3, character="mara"))
 
 
+LOCAL = Endpoint(api_key="k", model="kai-local")
+
+
+def test_the_engine_s_voice_comes_with_the_face_unless_it_is_kept() -> None:
+    assert cap.engine_voice(Look()) == "kai"
+    assert cap.engine_voice(Look(character="emil", voice="mara")) == "emil"
+    assert cap.engine_voice(Look(character="emil", voice="mara", keeps_voice=True)) == "mara"
+    for cloud in ("marin", "voice_123"):
+        assert cap.engine_voice(Look(character="emil", voice=cloud, keeps_voice=True)) == "emil"
+
+
+def test_the_style_moves_the_voice_of_its_own_character_alone() -> None:
+    style = FaceStyle("emil", voice_higher=2, voice_livelier=-1)
+    assert cap.engine_voice(Look(character="emil", style=style)) == "emil:+2:-1"
+    assert cap.engine_voice(Look(character="ines", style=style)) == "ines"
+    assert cap.engine_voice(
+        Look(character="no/character", style=replace(style, character="no/character"))
+    ) == ("no/character"), "a voice of no sensible name is not moved, and so not refused"
+
+
+def test_a_call_of_the_engine_is_opened_with_the_face_s_voice_and_told_of_another() -> None:
+    opened = dict(wire.encode_session(session_for(Look(character="emil"), LOCAL)))
+    assert opened["audio"]["output"]["voice"] == "emil"  # type: ignore[index]
+    change = session_change(Look(character="emil"), Look(character="ines"), LOCAL)
+    assert change is not None
+    assert wire.encode_session(change) == {"type": "realtime", "audio": {"output": {"kai_voice": "ines"}}}
+    assert not cap.needs_restart("kai-local", Look(), Look(character="ines", voice="ines", keeps_voice=True))
+    assert session_change(Look(), Look(keeps_voice=True, voice="kai"), LOCAL) is None
+    assert session_change(Look(), Look(character="ines"), CLOUD) is None
+
+
 def test_the_table_knows_every_setting_there_is() -> None:
     names = {f.name for f in fields(Look)} - {"brain"} | {f.name for f in fields(BrainConfig)}
-    assert set(cap.REASONING.settings) | {"mind_url", "mind_model"} == names
+    assert set(cap.REASONING.settings) | {"mind_url", "mind_model", "keeps_voice"} == names
     assert set(cap.REASONING.settings) | set(cap.LOCAL.settings) == names
     for family in (*cap.MODELS.values(), cap.LOCAL, cap.OTHER):
         assert set(family.settings) <= names

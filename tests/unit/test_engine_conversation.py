@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kai.engine import session
 from kai.engine.conversation import ARE_YOU_THERE
 from kai.engine.listening import Hearing, agreed_words
 from kai.engine.playout import Playout
@@ -487,6 +488,39 @@ async def test_the_session_s_voice_is_the_one_that_speaks() -> None:
         talk.do(wire.ResponseCreate())
         await talk.transport.wait(wire.ResponseDone)
     assert set(double.voice.asked) == {"emma"}
+
+
+async def test_our_own_app_may_give_another_voice_after_kai_has_spoken_and_others_may_not() -> None:
+    double = SpeechDouble()
+
+    def ask(talk: Talk, **output: str) -> None:
+        spoken = wire.AudioConfig(output=wire.AudioOutputConfig(**output))
+        talk.do(wire.SessionUpdate(session=wire.SessionConfig(type="realtime", audio=spoken)))
+
+    async with talking(double) as talk:
+        for number, output in enumerate(
+            ({"voice": "emil"}, {"kai_voice": "ines:+1:-2"}, {"voice": "mara"}), 1
+        ):
+            ask(talk, **output)
+            talk.do(TYPED)
+            talk.do(wire.ResponseCreate())
+            await talk.transport.wait(wire.ResponseDone, number)
+            double.voice.asked.append("|")
+        (refused,) = talk.transport.of(wire.ErrorOccurred)
+    assert "".join(dict.fromkeys(double.voice.asked)) == "emil|ines:+1:-2"
+    assert double.voice.asked[-2] == "ines:+1:-2"
+    assert refused.error.code == "cannot_update_voice"
+
+
+@pytest.mark.parametrize("name", ["voice", "kai_voice"])
+async def test_a_voice_with_steps_that_are_none_is_refused_by_the_field_s_name(name: str) -> None:
+    with pytest.raises(wire.ClientMistake) as refused:
+        session.started(wanted_output(**{name: "emil:+9:+0"}), model=None, session_id="sess", expires_at=0)
+    assert (refused.value.code, refused.value.param) == ("invalid_value", f"session.audio.output.{name}")
+
+
+def wanted_output(**output: str) -> wire.SessionConfig:
+    return wire.decode_session({"type": "realtime", "audio": {"output": output}})
 
 
 async def test_an_engine_without_a_voice_answers_in_writing() -> None:

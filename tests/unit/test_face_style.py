@@ -18,7 +18,7 @@ from kai.ui import texts
 
 
 def test_everything_that_can_be_chosen_can_be_drawn_and_has_a_word() -> None:
-    chosen = {f.name for f in fields(FaceStyle)} - {"character"}
+    chosen = {f.name for f in fields(FaceStyle)} - {"character", "voice_higher", "voice_livelier"}
     assert chosen == set(CHANGEABLE) == {*FACE_COLOURS, "hairstyle"}
     assert set(texts.STYLE_COLOURS) == set(FACE_COLOURS)
     assert set(texts.HAIRSTYLE_NAMES) == set(HAIRSTYLES)
@@ -52,6 +52,14 @@ def test_a_colour_that_is_none_is_refused_before_it_gets_anywhere() -> None:
         FaceStyle(iris="sky")
     with pytest.raises(PresetError):
         look_from({"style": {"character": "kai", "iris": "sky"}})
+
+
+def test_a_step_of_the_voice_that_is_none_is_refused_likewise() -> None:
+    for name in ("voice_higher", "voice_livelier"):
+        with pytest.raises(ValueError, match=f"{name} is not between"):
+            FaceStyle("kai", **{name: 4})
+        with pytest.raises(PresetError):
+            look_from({"style": {"character": "kai", name: -4}})
 
 
 def test_a_style_holds_at_once_and_needs_no_new_connection() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
 
+from kai.avatar.style import CHARACTERS
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.ladder import Part, Role, Rung, climb
 from kai.engine.speech.stand_ins import LoudnessVad
-from kai.engine.speech.voices import CHOICES, Speaker, Voices
+from kai.engine.speech.timbre import Timbre
+from kai.engine.speech.voices import CHOICES, Speaker, Voices, parse_voice
 from kai.errors import WeightsError
 
 
@@ -73,7 +76,7 @@ def test_the_extra_voices_are_loaded_once_and_when_they_are_wanted() -> None:
         return {choice.id: Saying(choice.id) for choice in CHOICES if choice.is_extra}
 
     voices = Voices(Saying("heart"), load, has_extra=True)
-    assert said_by(voices, "marin") == said_by(voices, "") == said_by(voices, "heart") == ["heart"]
+    assert said_by(voices, "marin") == said_by(voices, "") == said_by(voices, "emil") == ["heart"]
     assert loads == []
     assert [said_by(voices, name) for name in ("emma", "george", "emma")] == [["emma"], ["george"], ["emma"]]
     assert loads == [1]
@@ -86,7 +89,7 @@ def test_extra_voices_that_turn_out_wrong_leave_the_first_one_and_a_reason() -> 
     voices = Voices(Saying("heart"), load, has_extra=True)
     assert "emma" in voices.installed
     assert said_by(voices, "emma") == ["heart"]
-    assert voices.installed == {"heart"}
+    assert voices.installed == {"kai", "mara", "ade", "ines", "emil"}
     assert voices.problem == "Part 2 is wrong."
 
 
@@ -98,6 +101,67 @@ def test_there_are_two_women_and_two_men_american_and_british() -> None:
         ("woman", "British"),
         ("man", "British"),
     }
+
+
+class Moved(Saying):
+    """A voice that says in which timbre it is."""
+
+    def moved(self, timbre: Timbre) -> Speaker:
+        return Saying(f"{timbre.pitch:.3f} {timbre.melody:.3f}")
+
+
+def moved_voices() -> Voices:
+    return Voices(Moved("heart"), dict, has_extra=False)
+
+
+def test_each_character_has_a_voice_of_its_own_and_kai_s_speaks_for_the_unknown() -> None:
+    told = [choice for choice in CHOICES if not choice.is_extra]
+    assert [choice.id for choice in told] == list(CHARACTERS)
+    assert [choice.sex for choice in told] == ["man", "woman", "man", "woman", "man"]
+    said = {choice.id: said_by(moved_voices(), choice.id)[0] for choice in told}
+    assert len(set(said.values())) == 5
+    for wish in ("marin", "", "george"):
+        assert said_by(moved_voices(), wish) == [said["kai"]]
+
+
+def test_no_two_men_differ_by_their_pitch_alone() -> None:
+    men = [choice.timbre for choice in CHOICES if choice.timbre is not None and choice.sex == "man"]
+    for one, other in itertools.combinations(men, 2):
+        assert abs(one.formants - other.formants) >= 0.02
+        assert abs(one.melody - other.melody) >= 0.1
+        assert one.pace != other.pace
+        assert one.breath_db != other.breath_db
+
+
+def test_a_voice_is_asked_for_higher_and_calmer() -> None:
+    timbre = next(choice.timbre for choice in CHOICES if choice.id == "emil")
+    assert timbre is not None
+    assert said_by(moved_voices(), "emil:+2:-1") == said_by(
+        Voices(
+            Saying(f"{timbre.tuned(2, -1).pitch:.3f} {timbre.tuned(2, -1).melody:.3f}"), dict, has_extra=False
+        ),
+        "",
+    )
+    assert said_by(moved_voices(), "emil:+0:-0") == said_by(moved_voices(), "emil")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "emil:",
+        "emil:2:1",
+        "emil:+4:+0",
+        "emil:+1",
+        "emil:+1:+1:+1",
+        "Emil:+1:+1",
+        ":+1:+1",
+        "emil:+1:+1 ",
+        "emil:+٢:+1",
+    ],
+)
+def test_steps_that_are_none_are_refused(wish: str) -> None:
+    with pytest.raises(ValueError, match="two steps"):
+        parse_voice(wish)
 
 
 def test_loudness_finds_what_stands_out_and_gets_used_to_a_fan() -> None:

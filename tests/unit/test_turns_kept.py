@@ -18,6 +18,7 @@ from kai.core.events import (
     FaceMetered,
     FaceReported,
     InterruptRequested,
+    LookChanged,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutStarted,
@@ -31,7 +32,7 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.state import BrainFacts, Tokens
+from kai.core.state import BrainFacts, Look, Tokens
 from kai.ports import MediaReading
 from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, talks_as_csv, turns_as_csv
 from kai.records.statistics import (
@@ -100,6 +101,14 @@ def test_the_parts_of_a_wait_follow_each_other_and_add_up() -> None:
     assert turn.spoken_ms == 2000
     assert not turn.is_typed
     assert not turn.is_interrupted
+
+
+def test_a_talk_with_our_own_engine_knows_the_voice_that_came_with_the_face() -> None:
+    followed = spoken_turn()
+    followed.do(LookChanged(Look(character="emil", voice="marin")))
+    assert followed.record.voice == "marin"
+    followed.do(BrainDescribed(BrainFacts(model="kai-local")))
+    assert followed.record.voice == "emil"
 
 
 def test_lines_know_when_they_were_spoken() -> None:

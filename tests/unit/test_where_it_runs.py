@@ -46,7 +46,7 @@ def test_a_choice_is_limited_to_what_there_is() -> None:
 
 def test_a_voice_of_the_local_engine_is_not_asked_of_openai() -> None:
     endpoint = Endpoint(api_key="k", model="gpt-realtime-2.1")
-    audio = session_for(Look(voice="heart"), endpoint).audio
+    audio = session_for(Look(voice="emil", keeps_voice=True), endpoint).audio
     assert isinstance(audio, wire.AudioConfig)
     assert isinstance(audio.output, wire.AudioOutputConfig)
     assert audio.output.voice == "marin"

@@ -16,7 +16,7 @@ from typing import Final
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
-from kai.avatar.style import Style, character, restyled
+from kai.avatar.style import CHANGEABLE, Style, character, restyled
 from kai.compat.child import child_environment
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
@@ -320,9 +320,9 @@ def _failure(message: m.Failed) -> FaceError:
 
 
 def _style(look: Look) -> Style:
-    changes = asdict(look.style)
+    changes = {name: value for name, value in asdict(look.style).items() if name in CHANGEABLE}
     try:
         style = character(look.character)
-        return restyled(style, changes) if changes.pop("character") == look.character else style
+        return restyled(style, changes) if look.style.character == look.character else style
     except ConfigError as exc:
         raise FaceError(exc.message, code="face-unknown", is_retryable=False) from exc

@@ -6,7 +6,7 @@ One field that the model refuses would void the whole object, so ``kai.core.capa
 from __future__ import annotations
 
 from kai.adapters.openai_realtime.endpoint import Endpoint
-from kai.core.capabilities import SPEED_RANGE, Applies, changed_settings, family_of
+from kai.core.capabilities import LOCAL, SPEED_RANGE, Applies, changed_settings, engine_voice, family_of
 from kai.core.config import BrainConfig, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
 from kai.wire import realtime as wire
@@ -80,13 +80,19 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
         )
         else wire.UNSET,
     )
-    spoken = wire.AudioOutputConfig(speed=_speed(after)) if if_changed("speed") else wire.UNSET
-    has_heard = heard != wire.AudioInputConfig()
+    is_other_voice = family is LOCAL and engine_voice(after) != engine_voice(before)
+    spoken = wire.AudioOutputConfig(
+        speed=_speed(after) if if_changed("speed") else wire.UNSET,
+        kai_voice=engine_voice(after) if is_other_voice else wire.UNSET,
+    )
+    has_heard, has_spoken = heard != wire.AudioInputConfig(), spoken != wire.AudioOutputConfig()
     update = wire.SessionConfig(
         type="realtime",
         instructions=after.instructions if if_changed("instructions") else wire.UNSET,
-        audio=wire.AudioConfig(input=heard if has_heard else wire.UNSET, output=spoken)
-        if has_heard or spoken is not wire.UNSET
+        audio=wire.AudioConfig(
+            input=heard if has_heard else wire.UNSET, output=spoken if has_spoken else wire.UNSET
+        )
+        if has_heard or has_spoken
         else wire.UNSET,
         tools=_tools(config, endpoint) if if_changed("tools") else wire.UNSET,
         tool_choice=config.tool_choice.value if if_changed("tool_choice") else wire.UNSET,
@@ -102,6 +108,8 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
 
 def _voice(look: Look, model: str) -> str | JsonObject:
     """One that the model has: a look may come from the local engine, whose voices have other names."""
+    if family_of(model) is LOCAL:
+        return engine_voice(look)
     if look.voice.startswith(CUSTOM_VOICE):
         return {"id": look.voice}
     known = family_of(model).voices
