@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from kai.checks.run import Finding, Running
+from kai.core.capabilities import engine_voice
 from kai.core.config import AvatarConfig, BrainConfig, FaceStyle
 from kai.core.events import (
     LookChanged,
@@ -199,6 +200,22 @@ def take_look(talk: Talk, name: str, widget_key: str) -> None:
     before = getattr(now.brain, name)
     kind = tuple if isinstance(value, list) else type(before)
     change_look(talk, brain=replace(now.brain, **{name: kind(cast("Any", value))}))
+
+
+def local_voice(talk: Talk) -> str:
+    """The id of the voice that our own engine speaks with."""
+    return engine_voice(look(talk)).partition(":")[0]
+
+
+def take_local_voice(talk: Talk, widget_key: str) -> None:
+    """Take the engine's voice that the widget of that key names. One that is not the character's own is kept."""
+    voice = str(st.session_state[widget_key])
+    change_look(talk, voice=voice, keeps_voice=voice != look(talk).character)
+
+
+def keep_local_voice(talk: Talk, widget_key: str) -> None:
+    """Keep the voice that the engine speaks with now, or have the character's again, as the widget of that key says."""
+    change_look(talk, voice=local_voice(talk), keeps_voice=bool(st.session_state[widget_key]))
 
 
 def take_avatar(talk: Talk, name: str, widget_key: str) -> None:

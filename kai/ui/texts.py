@@ -243,6 +243,9 @@ HAIRSTYLE_NAMES: Final = {
     "long": "Long",
     "buzz": "Cropped",
 }
+STYLE_VOICE_HIGHER: Final = "Deeper, higher voice"
+STYLE_VOICE_LIVELIER: Final = "Calmer, livelier voice"
+STYLE_VOICE_FIXED: Final = "The voice that you keep cannot be changed. Choose one of a character."
 STYLE_SAVED: Final = "Saved styles"
 STYLE_PICK: Final = "Choose one"
 STYLE_NAME: Final = "Name of this style"
@@ -258,7 +261,16 @@ VOICE_LISTEN_COSTS: Final = "Records one sentence, once: about {cost}."
 VOICE_LISTEN_COSTS_SOME: Final = "Records one sentence, once. Its price is not known."
 VOICE_TOO_SLOW: Final = "The voice did not answer in time. Try again."
 VOICE_RECORDING: Final = "Recording a sentence"
-VOICE_NAMES_LOCAL: Final = {"heart": "Heart, American woman"}
+VOICE_NAMES_LOCAL: Final = {
+    "kai": "Kai, American man",
+    "mara": "Mara, American woman",
+    "ade": "Ade, American man",
+    "ines": "Ines, American woman",
+    "emil": "Emil, American man",
+}
+VOICE_KEEP: Final = "Keep this voice"
+VOICE_KEEP_HELP: Final = "It stays when you choose another face."
+VOICE_COMES_HELP: Final = "The voice comes with the face."
 LISTEN_TO: Final = "Listen to {voice}"
 MORE_VOICES_TITLE: Final = "More voices"
 MORE_VOICES: Final = "{voices} are an extra, 63 MB. Run this in Kai's folder, then start Kai again:"

@@ -18,7 +18,7 @@ from kai.ui.host import COOKIE_NAME
 from kai.ui.routes import Refused, check_host
 
 CALL_S: Final = 40.0
-_VOICE_ID: Final = re.compile(r"[a-z]{1,20}")
+_VOICE_ID: Final = re.compile(r"[a-z]{1,20}(:[+-][0-3]:[+-][0-3])?")
 _STATUS: Final = {"engine-404": 404, "engine-409": 409}
 
 

@@ -156,9 +156,8 @@ def bridge_say(talk: Talk, text: str) -> None:
 
 def test_without_a_key_the_page_promises_no_more_than_the_engine_has(app: AppTest, hub: SessionHub) -> None:
     app.run()
-    voice = app.sidebar.selectbox(key="look-voice")
+    voice = app.sidebar.selectbox(key="look-voice-kai")
     assert voice.options == list(texts.VOICE_NAMES_LOCAL.values())
-    assert voice.disabled
     assert 'class="kai-preview"' not in words(app)
     assert texts.LANDING_FACTS[0] in words(app)
 
@@ -167,16 +166,16 @@ def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_co
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = (
-        VoiceOffer("heart", "Heart", "woman", "American", is_installed=True),
+        VoiceOffer("kai", "Kai", "man", "American", is_installed=True),
         VoiceOffer("emma", "Emma", "woman", "British", is_installed=True),
         VoiceOffer("george", "George", "man", "British", is_installed=False),
     )
     services = Services(is_ready=True, progress="", problem="", voices=voices, voices_command="pip install x")
     monkeypatch.setattr(hub, "services", lambda: services)
     app.run()
-    voice = app.sidebar.selectbox(key="look-voice")
-    assert voice.options == ["Heart, American woman", "Emma, British woman"]
-    assert "/api/voices/heart/preview?speed=1" in words(app)
+    voice = app.sidebar.selectbox(key="look-voice-kai")
+    assert voice.options == ["Kai, American man", "Emma, British woman"]
+    assert "/api/voices/kai/preview?speed=1" in words(app)
     assert html.escape(texts.MORE_VOICES.format(voices="George")) in words(app)
     assert [code.value for code in app.sidebar.code] == ["pip install x"]
     voice.set_value("emma").run()

@@ -14,9 +14,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kai.adapters.liveavatar.gallery import AvatarAccount, GalleryAvatar, Shelf
-from kai.core.capabilities import CLOUD_VOICES, LOCAL, MODELS, applies
+from kai.core.capabilities import CLOUD_VOICES, LOCAL, MODELS, applies, engine_voice
 from kai.core.config import AvatarConfig, Eagerness, TurnTaking
 from kai.core.state import Look, StandIn
+from kai.engine.speech.voices import CHOICES
 from kai.errors import BrainError
 from kai.records.memory import Memory
 from kai.records.personas import FIRST, PersonaError, Personas
@@ -303,6 +304,55 @@ def test_a_broken_file_of_the_sidebar_is_set_aside_with_a_word(
         assert f"{name}.broken-" in warning
     assert app.sidebar.selectbox(key="persona").options == [p.name for p in FIRST]
     broken.close()
+
+
+# ------------------------------------------------------------------ the face's voice, or another that is kept
+
+
+def test_the_voice_comes_with_the_face(app: AppTest, hub: SessionHub) -> None:
+    app.run()
+    assert widget(app, "selectbox", "voice").value == "kai"
+    assert texts.VOICE_COMES_HELP in words(app)
+    widget(app, "segmented_control", "character").set_value("emil").run()
+    wait_for(lambda: engine_voice(chosen(app, hub)) == "emil")
+    assert widget(app, "selectbox", "voice").value == "emil"
+    assert not widget(app, "toggle", "keeps_voice").value
+
+
+def test_a_voice_that_is_kept_stays_with_another_face_until_it_is_let_go(
+    app: AppTest, hub: SessionHub
+) -> None:
+    app.run()
+    widget(app, "segmented_control", "character").set_value("mara").run()
+    widget(app, "toggle", "keeps_voice").set_value(True).run()
+    widget(app, "segmented_control", "character").set_value("ade").run()
+    wait_for(lambda: chosen(app, hub).character == "ade")
+    assert engine_voice(chosen(app, hub)) == "mara"
+    assert widget(app, "selectbox", "voice").value == "mara"
+    assert texts.VOICE_KEEP_HELP in words(app)
+    widget(app, "toggle", "keeps_voice").set_value(False).run()
+    wait_for(lambda: engine_voice(chosen(app, hub)) == "ade")
+    assert widget(app, "selectbox", "voice").value == "ade"
+
+
+def test_another_voice_that_is_chosen_is_kept_and_the_face_s_own_is_not(
+    app: AppTest, hub: SessionHub
+) -> None:
+    app.run()
+    widget(app, "selectbox", "voice").set_value("ines").run()
+    wait_for(lambda: engine_voice(chosen(app, hub)) == "ines")
+    assert widget(app, "toggle", "keeps_voice").value
+    widget(app, "selectbox", "voice").set_value("kai").run()
+    wait_for(lambda: engine_voice(chosen(app, hub)) == "kai")
+    assert not widget(app, "toggle", "keeps_voice").value
+
+
+def test_the_voice_of_the_engine_holds_from_the_next_turn_and_every_one_has_a_name(app: AppTest) -> None:
+    app.run()
+    (line,) = (str(n.proto.body) for n in app.get("html") if texts.VOICE_COMES_HELP in str(n.proto.body))
+    assert 'data-tag="next turn"' in line
+    own = [choice for choice in CHOICES if not choice.is_extra]
+    assert {c.id: texts.voice_name(c.name, c.sex, c.accent) for c in own} == texts.VOICE_NAMES_LOCAL
 
 
 # ------------------------------------------------------------------ voices to listen to

@@ -4,12 +4,15 @@
 # ruff: noqa: F401, F811
 from __future__ import annotations
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from kai.avatar.style import CHARACTERS
+from kai.core.capabilities import engine_voice
 from kai.core.config import FACE_COLOURS, FaceStyle
 from kai.records.memory import Memory
-from kai.runtime.hub import SessionHub
+from kai.runtime.hub import Offer, Services, SessionHub, VoiceOffer
+from kai.ui import host
 from tests.ui.test_memory_pages import app, hub, memory, sidebar_key
 from tests.ui.test_pages import this_talk
 from tests.ui.test_routes import wait_for
@@ -62,3 +65,39 @@ def test_a_style_is_saved_under_a_name_taken_back_and_picked_again(
     wait_for(lambda: this_talk(app, hub).snapshot().look.style.hair == "#c0a060")
     app.sidebar.button(key="style-delete").click().run()
     assert memory.styles.value.styles == ()
+
+
+def test_a_character_s_voice_is_made_deeper_and_livelier_saved_and_taken_back(
+    app: AppTest, hub: SessionHub, memory: Memory
+) -> None:
+    def slide(name: str, value: int) -> None:
+        app.sidebar.slider(key=sidebar_key(app, "slider", f"style-{name}")).set_value(value).run()
+
+    app.run()
+    slide("voice_higher", -2)
+    slide("voice_livelier", 3)
+    wait_for(lambda: engine_voice(this_talk(app, hub).snapshot().look) == "kai:-2:+3")
+    app.sidebar.text_input(key=sidebar_key(app, "text_input", "style-name")).set_value("Deep").run()
+    app.sidebar.button(key="style-save").click().run()
+    assert [s.style for s in memory.styles.value.styles] == [
+        FaceStyle("kai", voice_higher=-2, voice_livelier=3)
+    ]
+    app.sidebar.button(key="style-reset").click().run()
+    wait_for(lambda: engine_voice(this_talk(app, hub).snapshot().look) == "kai")
+    assert app.sidebar.slider(key=sidebar_key(app, "slider", "style-voice_higher")).value == 0
+
+
+def test_a_voice_that_is_no_character_s_cannot_be_moved_and_the_cloud_s_has_no_sliders(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.run()
+    assert not app.sidebar.slider(key=sidebar_key(app, "slider", "style-voice_higher")).disabled
+    offered = [VoiceOffer(name, name.title(), "man", "American", True) for name in ("kai", "george")]
+    services = Services(is_ready=True, progress="", problem="", voices=tuple(offered))
+    monkeypatch.setattr(hub, "services", lambda: services)
+    app.run()
+    app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "look-voice")).set_value("george").run()
+    assert app.sidebar.slider(key=sidebar_key(app, "slider", "style-voice_higher")).disabled
+    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True))
+    app.run()
+    assert not [s for s in app.sidebar.slider if "style-voice" in str(s.key)]

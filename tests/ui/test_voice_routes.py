@@ -35,6 +35,7 @@ def test_a_preview_is_a_wav_file_of_that_voice_at_that_speed(client: TestClient)
     assert (heard.status_code, heard.headers["content-type"]) == (200, "audio/wav")
     assert heard.content == WAV + b"emma 1.2"
     assert client.get("/api/voices/emma/preview?speed=9").content == WAV + b"emma 1.5"
+    assert client.get("/api/voices/emil:+2:-1/preview").content == WAV + b"emil:+2:-1 1"
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,8 @@ def test_a_preview_is_a_wav_file_of_that_voice_at_that_speed(client: TestClient)
         ("george/preview", 409),
         ("..%2F..%2Fkai/preview", 404),
         ("x1/preview", 404),
+        ("emil:+9:-1/preview", 404),
+        ("emil:+1/preview", 404),
         ("emma/preview?speed=x", 400),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Final
 
 import streamlit as st
 
+from kai.core.capabilities import engine_voice
 from kai.core.state import Look
 from kai.errors import KaiError
 from kai.ui import address, bridge, host, texts
@@ -20,24 +21,40 @@ MAX_SPEED: Final = 1.5
 def draw(panel: Panel) -> None:
     """Voice and speed."""
     group(texts.SIDEBAR_HOW)
-    names = _local_names() if panel.is_brain_local else dict(texts.VOICE_NAMES)
-    voices = list(names)
-    chosen = panel.look.voice if panel.look.voice in names else voices[0]
+    if panel.is_brain_local:
+        _draw_local(panel)
+    else:
+        _draw_cloud(panel)
+    panel.slide("speed", texts.SPEED, (MIN_SPEED, MAX_SPEED, 0.05), texts.SPEED_HELP, "%.2f ×")
+
+
+def _draw_local(panel: Panel) -> None:
+    """The engine's voices; the one that is chosen comes with the face unless it is kept."""
+    names = _local_names()
+    voice = bridge.local_voice(panel.talk)
+    chosen = voice if voice in names else next(iter(names))
+    # A key of its own for each voice: the widget shall show the voice that came with another face.
+    key = f"{panel.key('voice')}-{chosen}"
     st.selectbox(
         texts.VOICE,
-        voices,
-        index=voices.index(chosen),
+        list(names),
+        index=list(names).index(chosen),
         format_func=lambda name: names[name],
-        key=panel.key("voice"),
-        on_change=panel.take("voice"),
-        disabled=len(voices) == 1,
+        key=key,
+        on_change=bridge.take_local_voice,
+        args=(panel.talk, key),
     )
-    panel.explain("voice", texts.VOICE_HELP)
-    if panel.is_brain_local:
-        _draw_local(chosen, names[chosen], panel.look.speed)
-    else:
-        _draw_cloud(replace(panel.look, voice=chosen))
-    panel.slide("speed", texts.SPEED, (MIN_SPEED, MAX_SPEED, 0.05), texts.SPEED_HELP, "%.2f ×")
+    is_kept = panel.look.keeps_voice
+    keep_key = f"{panel.key('keeps_voice')}-{chosen}-{is_kept}"
+    st.toggle(
+        texts.VOICE_KEEP,
+        value=is_kept,
+        key=keep_key,
+        on_change=bridge.keep_local_voice,
+        args=(panel.talk, keep_key),
+    )
+    panel.explain("voice", texts.VOICE_KEEP_HELP if is_kept else texts.VOICE_COMES_HELP)
+    _draw_preview(chosen, names[chosen], panel.look)
 
 
 def _local_names() -> dict[str, str]:
@@ -50,12 +67,12 @@ def _local_names() -> dict[str, str]:
     return found or dict(texts.VOICE_NAMES_LOCAL)
 
 
-def _draw_local(voice_id: str, name: str, speed: float) -> None:
-    """A player with a sentence by that voice, fetched when it is played; and how to get more voices."""
+def _draw_preview(voice_id: str, name: str, look: Look) -> None:
+    """A player with a sentence by that voice as the style has it, fetched when it is played; and how to get more voices."""
     known = {voice.id: voice for voice in host.voices()}
     if voice_id in known:
         label = html.escape(texts.LISTEN_TO.format(voice=name))
-        source = address.at(f"/api/voices/{voice_id}/preview?speed={speed:g}")
+        source = address.at(f"/api/voices/{engine_voice(look)}/preview?speed={look.speed:g}")
         st.html(
             f'<audio class="kai-preview" controls controlslist="nodownload noplaybackrate" preload="none" '
             f'aria-label="{label}" title="{label}" '
@@ -69,8 +86,11 @@ def _draw_local(voice_id: str, name: str, speed: float) -> None:
             st.code(host.voices_command(), language="sh", wrap_lines=True)
 
 
-def _draw_cloud(look: Look) -> None:
-    """A press plays a sentence by that voice. What its recording costs stands there before it is pressed."""
+def _draw_cloud(panel: Panel) -> None:
+    """The cloud's voices. A press plays a sentence by the chosen one; what its recording costs stands there before."""
+    panel.choose("voice", texts.VOICE, texts.VOICE_NAMES, texts.VOICE_HELP)
+    known = panel.look.voice in texts.VOICE_NAMES
+    look = panel.look if known else replace(panel.look, voice=next(iter(texts.VOICE_NAMES)))
     previews = host.previews()
     if previews is None:
         return

@@ -1,13 +1,14 @@
-"""How the face that this computer draws looks: its colours and its hair, saved under names."""
+"""How a character of this computer looks and sounds: its colours, its hair and its voice, saved under names."""
 
 from __future__ import annotations
 
+import html
 from typing import Final
 
 import streamlit as st
 
 from kai.avatar.style import CHARACTERS, HAIRSTYLES
-from kai.core.config import FACE_COLOURS, FaceStyle
+from kai.core.config import FACE_COLOURS, VOICE_STEPS, FaceStyle
 from kai.records.memory import Memory
 from kai.records.preferences import NAME_LIMIT_CHARS
 from kai.ui import bridge, host, texts
@@ -16,6 +17,7 @@ from kai.ui.host import Talk
 _COLOUR_WIDTH_PX: Final = 58
 _GRID_WIDTH_PX: Final = 284
 """Four in a row: a wider popover would cover the face whose style it changes."""
+_SLIDER_WIDTH_PX: Final = 132
 _OWN_COLOUR: Final = {"background": "background_edge"}
 """Where a character keeps a colour under another name."""
 
@@ -47,6 +49,8 @@ def draw(talk: Talk) -> None:
             on_change=bridge.take_style,
             args=(talk, "hairstyle", f"style-hairstyle{suffix}"),
         )
+        if host.offer().is_brain_local(bridge.look(talk)):
+            _draw_voice(talk, style, suffix)
         memory = host.memory()
         if memory is not None and bridge.is_home():
             _draw_saved(talk, memory, style, suffix)
@@ -59,6 +63,29 @@ def draw(talk: Talk) -> None:
                 on_click=bridge.show_style,
                 args=(talk, FaceStyle(character)),
             )
+
+
+def _draw_voice(talk: Talk, style: FaceStyle, suffix: str) -> None:
+    is_fixed = bridge.local_voice(talk) not in CHARACTERS
+    # Side by side: the popover has to fit above its button.
+    with st.container(horizontal=True, gap="small", width=_GRID_WIDTH_PX):
+        for name, label in (
+            ("voice_higher", texts.STYLE_VOICE_HIGHER),
+            ("voice_livelier", texts.STYLE_VOICE_LIVELIER),
+        ):
+            st.slider(
+                label,
+                -VOICE_STEPS,
+                VOICE_STEPS,
+                value=int(getattr(style, name)),
+                key=f"style-{name}{suffix}",
+                on_change=bridge.take_style,
+                args=(talk, name, f"style-{name}{suffix}"),
+                disabled=is_fixed,
+                width=_SLIDER_WIDTH_PX,
+            )
+    if is_fixed:
+        st.html(f'<p class="kai-help is-idle"><span>{html.escape(texts.STYLE_VOICE_FIXED)}</span></p>')
 
 
 def _draw_saved(talk: Talk, memory: Memory, style: FaceStyle, suffix: str) -> None:
