@@ -31,7 +31,7 @@ def make_loop(baked: Baked, path: Path) -> None:
     with av.open(str(path), "w", options={"movflags": "faststart"}) as file:
         stream = file.add_stream("libx264", rate=FRAMES_PER_S)
         stream.width, stream.height, stream.pix_fmt = SIZE_PX, SIZE_PX, "yuv420p"
-        stream.options = {"crf": "20", "preset": "slow"}
+        stream.options = {"crf": "22", "preset": "slow"}
         life = animate.begin(SEED, 0.0)
         for i in range(LOOP_S * FRAMES_PER_S):
             life, params = animate.advance(life, i / FRAMES_PER_S, animate.Mood.IDLE)

@@ -21,6 +21,8 @@ Array = NDArray[Any]
 BREATH_PHASES = 6
 _RING = 96
 _TUBE = 12
+_MARGIN_PX = 6
+"""Of the fine picture above the cloth, into which its edges and its shadow may reach."""
 _SOFT = 4
 """The background is worked out at every fourth pixel."""
 
@@ -28,11 +30,13 @@ _SOFT = 4
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One phase of a breath without the head: ``fine`` (h, w, 4) uint8 and ``depth`` (h, w) float32 of the camera's head box,
-    and ``whole`` (height, width, 4) uint8, the delivered picture."""
+    and ``whole`` (height, width, 4) uint8, the delivered picture. A breath moves nothing in the upper ``still_rows`` rows of
+    ``fine``."""
 
     fine: Array
     depth: Array
     whole: Array
+    still_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ def bake_stages(
     )
     cast = 1 - 0.45 * cv2.GaussianBlur(cast, (0, 0), shadow_px)
     stages: list[Stage] = []
+    highest = min(float(camera.project(_breathe(garment.points, b))[:, 1].min()) for b in (0.0, 1.0))
+    still_rows = max(0, int(highest) - _MARGIN_PX)
     for phase in range(BREATH_PHASES):
         points = _breathe(garment.points, phase / (BREATH_PHASES - 1))
         light = _shade(points, garment, style, studio, lit.key_seen, lit.open_sky)
@@ -101,7 +107,10 @@ def bake_stages(
         )
         stages.append(
             Stage(
-                np.ascontiguousarray(picture[y0:y1, x0:x1]), np.ascontiguousarray(depth[y0:y1, x0:x1]), whole
+                np.ascontiguousarray(picture[y0:y1, x0:x1]),
+                np.ascontiguousarray(depth[y0:y1, x0:x1]),
+                whole,
+                still_rows,
             )
         )
     return tuple(stages)
@@ -265,12 +274,12 @@ def _background(style: Style, camera: Camera) -> Array:
     light = centre * (1 - t) + edge * t
     rng = np.random.RandomState(4)
     accent = linear_bgr(style.accent)
-    for i in range(9):
-        cx, cy, radius = rng.rand() * 1.1 - 0.05, rng.rand() * 0.9, rng.uniform(0.05, 0.15)
+    for i in range(6):
+        cx, cy, radius = rng.rand() * 1.2 - 0.1, rng.rand() * 0.8, rng.uniform(0.07, 0.17)
         d = np.sqrt(((x - cx) * aspect) ** 2 + (y - cy) ** 2)
-        disc = smoothstep(radius, radius * 0.80, d) * (0.55 + 0.45 * smoothstep(radius * 0.3, radius, d))
-        colour = accent if i % 3 == 0 else np.ones(3)
-        light = light + (colour - light) * disc[..., None] * rng.uniform(0.05, 0.15)
+        disc = smoothstep(radius, radius * 0.55, d)
+        colour = accent if i % 3 == 0 else centre * 2
+        light = light + (colour - light) * disc[..., None] * rng.uniform(0.02, 0.07)
     light = cv2.GaussianBlur(light.astype(np.float32), (0, 0), 5 * camera.supersample / _SOFT)
     corners = np.sqrt(((x - 0.5) * aspect) ** 2 + (y - 0.5) ** 2)
     light = light * (1 - 0.28 * smoothstep(0.45, 1.05, corners).astype(np.float32))[..., None]

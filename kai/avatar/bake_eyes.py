@@ -58,9 +58,9 @@ def _texture(style: Style) -> Array:
     x, y = (columns - n / 2 + 0.5) / (n / 2), -(rows - n / 2 + 0.5) / (n / 2)
     radius, angle = np.sqrt(x * x + y * y), np.arctan2(y, x)
     rng = np.random.RandomState(3)
-    white = np.ones((n, n, 3)) * np.array([0.74, 0.78, 0.82])
-    white *= (1 - 0.22 * smoothstep(0.55, 1, radius))[..., None]
-    white *= 1 - np.array([0.22, 0.25, 0.08]) * smoothstep(0.5, 0.95, np.abs(x))[..., None]
+    white = np.ones((n, n, 3)) * np.array([0.56, 0.61, 0.66])
+    white *= (1 - 0.30 * smoothstep(0.50, 1, radius))[..., None]
+    white *= 1 - np.array([0.34, 0.36, 0.14]) * smoothstep(0.5, 0.95, np.abs(x))[..., None]
     fibres = np.zeros((n, n))
     for frequency in (13, 23, 37, 53, 71):
         fibres += np.sin(angle * frequency + rng.rand() * 6 + 2.2 * np.sin(radius * 11 + rng.rand() * 6))

@@ -31,6 +31,8 @@ CELL_PX = 8
 """The hair's depth, and what comes of it, is known at every eighth pixel."""
 _HIDDEN_MARGIN = 0.26
 """Head units inside the head's outline from where on hair behind it can never be seen."""
+_SOFT_HAIRLINE = 0.030
+"""Head units over which hair fades out on the forehead."""
 _PARTS = 4
 _ROOT, _TIP, _WHITE, _ACCENT = range(_PARTS)
 
@@ -99,6 +101,7 @@ def bake_mane(rig: Rig, garment: Garment, hairstyle: Hairstyle, camera: Camera) 
     canvas.draw(
         strands, shares, widths, order, (head_depth, cloth_depth), back_below=0.12 if cut.falls else -99
     )
+    canvas.soften_hairline(head_depth)
     if cut.falls:
         canvas.back *= _outside(head_depth, camera)[..., None]
     front = _make_lock(canvas.front, canvas.front_z, camera)
@@ -238,6 +241,14 @@ class _Canvas:
         self.front_z = np.zeros(cells, np.float32)
         self.back_z = np.zeros(cells, np.float32)
 
+    def soften_hairline(self, head_depth: Array) -> None:
+        """Fades front hair on the face by how little of it there is around: a lone strand would look like a scar."""
+        on_face = ((head_depth > -1e8) & (self._scalp == 0)).astype(np.float32)
+        sigma = _SOFT_HAIRLINE * self.camera.scale_px * _ZOOM
+        around = cv2.GaussianBlur(self.front[..., _PARTS], (0, 0), sigma)
+        kept = 1 - cv2.GaussianBlur(on_face, (0, 0), sigma / 2) * (1 - smoothstep(0.20, 0.80, around))
+        self.front *= kept.astype(np.float32)[..., None]
+
     def depth_of(self, points: Array, triangles: Array) -> Array:
         """A depth picture of a surface, as large as the canvas."""
         depth = np.full(self.front.shape[:2], -1e9, np.float32)
@@ -282,7 +293,8 @@ class _Canvas:
         )
         # The scalp is under all of it.
         seen = (1 - self.front[..., _PARTS]) * self._scalp
-        self.front[..., _ROOT] += 0.55 * seen
+        self.front[..., _ROOT] += 0.66 * seen
+        self.front[..., _TIP] += 0.28 * seen
         self.front[..., _PARTS] += seen
 
 

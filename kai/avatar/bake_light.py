@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.avatar import raster, shadow
+from kai.avatar.colour import smoothstep
 from kai.avatar.rig import LASHES, LOWER_TEETH, SKIN, TONGUE, UPPER_TEETH, Rig, triangulate
 
 Array = NDArray[Any]
@@ -51,24 +52,43 @@ def bake_surface(rig: Rig) -> Surface:
     rims = np.maximum(rig.lips, rig.lids)
     open_sky = np.maximum(open_sky, 0.55 * rims)
     key_seen = np.maximum(key_seen, 0.5 * rims * (normal[:, 2] > -0.2))
+    neck = _under_chin(rig, points)
+    key_seen = key_seen * (1 - 0.62 * neck)
+    open_sky = open_sky * (1 - 0.42 * neck)
     inside = rig.mouth_inside > 0.3
     depth = np.clip((1.47 - points[:, 2]) / 0.30, 0, 1)
     open_sky = np.where(inside, 0.30 * (1 - depth) ** 2 + 0.015, open_sky)
     key_seen = np.where(inside, 0.06 * (1 - depth) ** 2, key_seen)
     for part in (UPPER_TEETH, LOWER_TEETH):
         teeth = rig.vertex_parts == part
-        open_sky[teeth] = 0.86 - 0.56 * np.clip((1.42 - points[teeth, 2]) / 0.3, 0, 1)
-        key_seen[teeth] = 0.42
+        # The lower row stands in the shade of the upper one.
+        share = 0.92 if part == UPPER_TEETH else 0.44
+        open_sky[teeth] = share * (0.86 - 0.56 * np.clip((1.42 - points[teeth, 2]) / 0.3, 0, 1))
+        key_seen[teeth] = 0.40 * share
     tongue = rig.vertex_parts == TONGUE
     depth = np.clip((1.40 - points[tongue, 2]) / 0.40, 0, 1)
-    open_sky[tongue] = 0.40 * (1 - depth) ** 1.3 + 0.03
-    key_seen[tongue] = 0.16 * (1 - depth) ** 2
+    groove = 1 - 0.32 * np.exp(-((points[tongue, 0] / 0.022) ** 2))
+    open_sky[tongue] = (0.66 * (1 - depth) ** 1.6 + 0.03) * groove
+    key_seen[tongue] = 0.30 * (1 - depth) ** 2 * groove
     return Surface(
         key_seen.astype(np.float32),
         open_sky.astype(np.float32),
         np.where(rig.vertex_parts == SKIN, 1.0, 0.3).astype(np.float32),
         _gloss(rig, points).astype(np.float32),
     )
+
+
+def _under_chin(rig: Rig, points: Array) -> Array:
+    """(n,) how deep a point of the neck lies in the soft shadow of the chin, 0 to 1.
+
+    The key light comes from the side, so that the shadow it throws misses half of the neck. In a room full of light there is
+    always some shade under a chin; without it the head seems to float in front of the neck.
+    """
+    x, y, z = points.T
+    behind_jaw = smoothstep(1.12, 0.86, z + 0.18 * np.abs(x))
+    below_jaw = smoothstep(-0.86, -1.12, y - 0.32 * np.abs(x))
+    towards_collar = 1 - 0.55 * smoothstep(-1.15, -1.75, y)
+    return behind_jaw * below_jaw * towards_collar * (rig.vertex_parts == SKIN)
 
 
 def _gloss(rig: Rig, points: Array) -> Array:
@@ -82,5 +102,5 @@ def _gloss(rig: Rig, points: Array) -> Array:
     gloss = np.where(part == TONGUE, 1.2, gloss)
     gloss = np.where((part == UPPER_TEETH) | (part == LOWER_TEETH), 1.4, gloss)
     # Brows are matt: a highlight on them would look like dust.
-    brows = np.exp(-(((np.abs(x) - 0.33) / 0.24) ** 2 + ((y - 0.19) / 0.08) ** 2))
-    return np.where(part == LASHES, 0, gloss * (1 - 0.75 * brows))
+    brows = np.clip(1.8 * np.exp(-(((np.abs(x) - 0.33) / 0.27) ** 2 + ((y - 0.21) / 0.10) ** 2)), 0, 1)
+    return np.where(part == LASHES, 0, gloss * (1 - 0.95 * brows))

@@ -171,7 +171,7 @@ def bake_paint(rig: Rig, style: Style, camera: Camera, hair_cover: Array) -> Pai
         skin=np.ascontiguousarray(np.clip(dithered, 0, 255).astype(np.uint8)),
         skin_decode=((np.arange(256) / 255.0) ** 2).astype(np.float32),
         teeth=_teeth(),
-        tongue=np.ones((4, 4, 3), np.float32) * np.array([0.20, 0.19, 0.52], np.float32),
+        tongue=np.ones((4, 4, 3), np.float32) * np.array([0.23, 0.22, 0.56], np.float32),
         lashes=_to_screen(_lashes(has_makeup=style.makeup > 0), camera),
         uv=_lay_out(rig),
         tint=_mouth_tint(rig, style),
@@ -275,7 +275,7 @@ def _full_beard(x: Array, y: Array) -> Array:
     """(h, w) where a full beard grows: lip, chin and jaw, and a strip before the ears."""
     side = np.abs(x)
     jaw = smoothstep(-0.28, -0.52, y + 0.66 * np.clip(0.62 - side, 0, 0.45))
-    cheek = smoothstep(0.54, 0.64, side) * smoothstep(0.03, -0.12, y)
+    cheek = smoothstep(0.54, 0.64, side - 0.10 * np.clip(y, 0, 1)) * smoothstep(0.34, 0.10, y)
     lip_side = side + 0.55 * np.clip(y + 0.57, 0, 1)
     lip = smoothstep(-0.455, -0.50, y) * smoothstep(0.33, 0.25, lip_side) * smoothstep(-0.72, -0.66, y)
     # The ears begin 0.72 from the middle, where they do not hang over the jaw; below the jaw's outline lies the neck.
@@ -387,10 +387,10 @@ def _brows(style: Style, sheet: Sheet) -> Array:
             steps = np.arange(5) / 4
             bend = angle - math.radians(22) * steps
             xs, ys = x0 + length * steps * np.cos(bend), y0 + length * steps * np.sin(bend)
-            opacity = rng.uniform(0.35, 0.80) * min(1, 0.45 + t * 3)
+            opacity = rng.uniform(0.35, 0.80) * min(1, 0.45 + t * 3) * (1 - 0.55 * max(0, t - 0.6) / 0.4)
             hairs.append((np.stack([side * xs, ys], 1), opacity))
     drawn = sheet.lines(hairs)
-    return np.clip(drawn * 1.05 + sheet.blur(drawn, 5) * 0.33, 0, 0.96)
+    return np.clip(drawn * 1.05 + sheet.blur(drawn, 4) * 0.95, 0, 0.97)
 
 
 def _shade_under_hair(skin: Array, cover: Array, camera: Camera, sheet: Sheet) -> None:
@@ -416,12 +416,12 @@ def _teeth() -> Array:
     apart = np.abs(x[..., None] - edges)
     to_gap = apart.min(-1)
     width = np.interp(x, edges, np.r_[np.diff(edges), 0.04])
-    light = 1 - 0.30 * np.exp(-((to_gap / 0.005) ** 2)) - 0.10 * np.exp(-((to_gap / 0.016) ** 2))
+    light = 1 - 0.13 * np.exp(-((to_gap / 0.005) ** 2)) - 0.07 * np.exp(-((to_gap / 0.016) ** 2))
     # Corners of the biting edge are round, the edge itself lets light through, necks are a little darker.
     round_corner = smoothstep(0.016, 0.0, to_gap) * smoothstep(0.80, 1.0, v)
-    light = light * (1 - 0.75 * round_corner) * (1 - 0.10 * smoothstep(0.86, 1.0, v))
+    light = light * (1 - 0.55 * round_corner) * (1 - 0.10 * smoothstep(0.86, 1.0, v))
     light = light * (0.88 + 0.12 * smoothstep(0.15, 0.5, v))
-    light = light * (1 - 0.86 * smoothstep(0.10, 0.25, x))
+    light = light * (1 - 0.90 * smoothstep(0.07, 0.24, x))
     ivory = np.array([0.86, 0.94, 0.98])
     gum_line = 0.26 - 0.10 * np.clip(1 - to_gap / (width / 2 + 1e-6), 0, 1) ** 2
     is_gum = smoothstep(gum_line + 0.05, gum_line - 0.03, v)[..., None]
@@ -472,7 +472,8 @@ def _lashes(*, has_makeup: bool) -> Array:
         x0 = 20 + i * 980 / 34 + rng.uniform(-8, 8)
         lean = (i / 34 - 0.4) * 50
         cv2.line(ink, (int(x0), 0), (int(x0 + lean), int(80 * rng.uniform(0.7, 1))), 90, 3, cv2.LINE_AA)
-    cover = cv2.GaussianBlur(ink, (0, 0), sigmaX=3.5, sigmaY=5).astype(np.float32) / 255 * 1.1
+    # Single lashes of this size would look like stakes: they run together, and only the tips are ragged a little.
+    cover = cv2.GaussianBlur(ink, (0, 0), sigmaX=13, sigmaY=7).astype(np.float32) / 255
     v = np.arange(256)[:, None]
     u = np.linspace(0, 1, 1024)[None]
     is_upper = v >= 128
@@ -498,5 +499,7 @@ def _to_screen(texture: Array, camera: Camera) -> Array:
 def _mouth_tint(rig: Rig, style: Style) -> Array:
     tint = np.ones((len(rig.positions), 4), np.float32)
     inside = rig.mouth_inside[:, None]
-    tint[:, :3] = (1 - inside) + inside * (np.array([0.10, 0.09, 0.30]) / linear_bgr(style.lip))
+    # Of its texture, which is the face's seen from the front, the inside may hit the lips or the skin: it is dark on both.
+    dark = np.minimum(np.array([0.10, 0.09, 0.30]) / linear_bgr(style.lip), [0.36, 0.30, 0.62])
+    tint[:, :3] = (1 - inside) + inside * dark
     return tint

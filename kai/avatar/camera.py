@@ -23,8 +23,8 @@ MIN_EDGE_PX, MAX_EDGE_PX = 128, 1920
 DISTANCE = 11.0
 """Camera to origin, head units."""
 
-_UNIT_IN_HEIGHTS = 117.0 / 512 * 1.20
-_EYE_LINE = 0.47
+_UNIT_IN_HEIGHTS = 0.31
+_EYE_LINE = 0.435
 _BOX_GRID_PX = 6
 """The head's box lies on this grid, so that its edges are whole pixels at 1.0x, 1.5x and 2.0x."""
 

@@ -161,6 +161,9 @@ def _roots(rig: Rig, cut: Cut, rng: np.random.RandomState) -> tuple[Array, Array
     cx, cy, cz = points[scalp].mean(1).T
     above = cy - hairline_y(cz) - recession(cx, cut)
     weight = area * (0.25 + 0.75 * smoothstep(0, cut.hairline_blend, above))
+    if cut.falls:
+        # Hair is combed away from the parting on both sides: without more of it there the scalp would show.
+        weight = weight * (1 + 1.2 * np.exp(-(((cx - cut.parting_x) / 0.07) ** 2)))
     corners = scalp[rng.choice(len(scalp), cut.strands, p=weight / weight.sum())]
     u, v = rng.rand(cut.strands, 1), rng.rand(cut.strands, 1)
     roots = (
@@ -216,7 +219,9 @@ def _plan_quiff(base: Growth, rng: np.random.RandomState) -> Growth:
     down_side = np.stack([0.05 * np.sign(x), np.full(count, -0.8), np.full(count, -0.7)], 1)
     comb = over_top * top[:, None] + down_side * (1 - top[:, None])
     volume = 0.010 + 0.085 * top + 0.15 * front * smoothstep(parting + 0.20, parting - 0.30, x)
-    lift = volume * (1 - 0.55 * smoothstep(0.35, 0.72, np.abs(x)))
+    # Beyond the parting the hair lies close, or it would stand there like a second tuft.
+    close = 1 - 0.85 * smoothstep(parting - 0.06, parting + 0.08, x)
+    lift = volume * close * (1 - 0.55 * smoothstep(0.35, 0.72, np.abs(x)))
     comb[:, 0] += 0.16 * np.sin(phase * 2.6)
     comb[:, 2] += 0.16 * np.cos(phase * 2.3 + 1)
     offset = 0.004 + 0.085 * top * rng.rand(count) * (0.4 + 0.6 * front) + 0.012 * rng.rand(count)

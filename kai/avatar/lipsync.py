@@ -81,7 +81,8 @@ def _shape(soft: Array, lips_shut: Array, lip_on_teeth: Array, loudness: Array) 
     shares *= 1 - 0.8 * biting[:, None]
     shares[:, _FF] = np.maximum(kept, biting)
     mouth = shares @ MOUTH_MATRIX
-    mouth[:, _JAW] *= 0.62 + 0.45 * loudness
+    # Loud vowels open the mouth further, but never to a shout.
+    mouth[:, _JAW] *= 0.66 + 0.30 * loudness
     return mouth
 
 

@@ -425,12 +425,13 @@ def fill_depth(points, triangles, depth):
 
 
 @_kernel
-def lay_moved(picture, sprite, occupied, right, down, cell_px, x0, y0):
+def lay_moved(picture, sprite, occupied, right, down, cell_px, x0, y0, is_smooth):
     """Lays a BGRA sprite with premultiplied opacity over the picture, its corner at ``x0``, ``y0``, each pixel moved.
 
     ``picture`` and ``sprite`` (h, w) uint32: a pixel each, little-endian BGRA. ``right`` and ``down`` (rows + 1, columns + 1)
     float32: how far the sprite's point that comes to lie at the corner of each cell of ``cell_px`` was moved; linear between.
-    ``occupied`` (rows, columns) uint8: whether anything is drawn in or next to a cell.
+    ``occupied`` (rows, columns) uint8: whether anything is drawn in or next to a cell. ``is_smooth`` blends the four nearest
+    pixels of the sprite; without it the nearest one is taken, which costs half.
     """
     height = sprite.shape[0]
     width = sprite.shape[1]
@@ -467,6 +468,18 @@ def lay_moved(picture, sprite, occupied, right, down, cell_px, x0, y0):
                     iu = int(u)
                     iv = int(v)
                     if iu > width - 2 or iv > height - 2:
+                        continue
+                    if not is_smooth:
+                        p00 = np.uint64(sprite[int(v + _f4(0.5)), int(u + _f4(0.5))])
+                        clear = np.uint64(255) - (p00 >> np.uint64(24))
+                        if clear == 0:
+                            picture[y0 + y, x0 + x] = np.uint32(p00)
+                        elif clear < 255:
+                            clear += clear >> np.uint64(7)
+                            below = np.uint64(picture[y0 + y, x0 + x])
+                            red_blue = (p00 & lanes) + ((below & lanes) * clear >> byte & lanes)
+                            green = (p00 >> byte & lanes) + ((below >> byte & lanes) * clear >> byte & lanes)
+                            picture[y0 + y, x0 + x] = np.uint32(red_blue | green << byte)
                         continue
                     p00 = np.uint64(sprite[iv, iu])
                     p10 = np.uint64(sprite[iv, iu + 1])
@@ -577,3 +590,97 @@ def draw_strands(
                     for m in range(channels):
                         sprite[y, x, m] += colours[i, k, m] * cover
                     sprite[y, x, channels] += cover
+
+
+@_kernel
+def mark_edges(picture, depth, step, marks):
+    """``marks`` (h, w) uint8: 1 where the surface breaks off towards the pixel below, 2 towards the one to the right, 3 both.
+
+    A break is a step in depth of more than ``step`` between two pixels that also look different.
+    """
+    height = depth.shape[0]
+    width = depth.shape[1]
+    marks[height - 1] = 0
+    for y in range(height - 1):
+        marked = 0
+        for x in range(width - 1):
+            z = depth[y, x]
+            down = abs(depth[y + 1, x] - z) > step
+            right = abs(depth[y, x + 1] - z) > step
+            mark = np.uint8(down) | np.uint8(right) << np.uint8(1)
+            marks[y, x] = mark
+            marked |= mark
+        marks[y, width - 1] = 0
+        if marked == 0:
+            continue
+        for x in range(width - 1):
+            mark = marks[y, x]
+            if mark:
+                if mark & 1 and not _differs(picture, y, x, y + 1, x):
+                    mark &= np.uint8(2)
+                if mark & 2 and not _differs(picture, y, x, y, x + 1):
+                    mark &= np.uint8(1)
+                marks[y, x] = mark
+
+
+@_kernel
+def _differs(picture, y, x, other_y, other_x):
+    """Whether two pixels look different: more than 20 of their 765 grey steps apart."""
+    # In floats, since the difference of two unsigned bytes wraps round.
+    apart = _f4(0)
+    for k in range(3):
+        apart += abs(_f4(picture[y, x, k]) - _f4(picture[other_y, other_x, k]))
+    return apart > _f4(20)
+
+
+@_kernel
+def soften_edges(picture, marks):
+    """Smooths the stairs along the edges that `mark_edges` marked: each pixel gets its true share of either side.
+
+    Morphological anti-aliasing (Reshetov 2009): a run of edges in one direction is a step of a stair. The true outline runs
+    from the middle of the riser at one end to the middle of the riser at the other, and each pixel takes from its neighbour
+    across the edge the share that lies on the neighbour's side of that line.
+    """
+    for y in range(1, marks.shape[0] - 1):
+        for x in range(1, marks.shape[1] - 1):
+            mark = marks[y, x]
+            if mark == 0:
+                continue
+            if mark & 1 and not marks[y, x - 1] & 1:
+                _soften_run(picture, marks, y, x, 0, 1, np.uint8(1), np.uint8(2))
+            if mark & 2 and not marks[y - 1, x] & 2:
+                _soften_run(picture, marks, y, x, 1, 0, np.uint8(2), np.uint8(1))
+
+
+@_kernel
+def _soften_run(picture, marks, y, x, dy, dx, edge, riser):
+    """Smooths one run of marks ``edge`` that begins at a pixel and goes on by ``dy``, ``dx``; ``riser`` marks its ends."""
+    length = 1
+    end_y = y + dy
+    end_x = x + dx
+    while end_y < marks.shape[0] - 1 and end_x < marks.shape[1] - 1 and marks[end_y, end_x] & edge:
+        length += 1
+        end_y += dy
+        end_x += dx
+    # A riser on the near side of the edge pulls the outline there, one on the far side pulls it away.
+    before = _f4(marks[y - dy, x - dx] & riser) - _f4(marks[y - dy + dx, x - dx + dy] & riser)
+    after = _f4(marks[end_y - dy, end_x - dx] & riser) - _f4(marks[end_y - dy + dx, end_x - dx + dy] & riser)
+    if before == 0 and after == 0:
+        return
+    for i in range(length):
+        at = (_f4(i) + _f4(0.5)) / _f4(length)
+        pull = before if at < _f4(0.5) else after
+        if pull == 0:
+            continue
+        share = abs(_f4(0.5) - at)
+        near_y = y + i * dy
+        near_x = x + i * dx
+        far_y = near_y + dx
+        far_x = near_x + dy
+        for k in range(3):
+            near = _f4(picture[near_y, near_x, k])
+            far = _f4(picture[far_y, far_x, k])
+            if pull > 0:
+                picture[near_y, near_x, k] = np.uint8(near + (far - near) * share + _f4(0.5))
+            else:
+                picture[far_y, far_x, k] = np.uint8(far + (near - far) * share + _f4(0.5))

@@ -28,6 +28,8 @@ Params = Mapping[str, float]
 POSE_NAMES = frozenset({"headYaw", "headPitch", "headRoll", "headX", "headY", "gazeX", "gazeY", "breath"})
 
 _NO_BIAS = np.float32(0)
+_EDGE_STEP = np.float32(0.014)
+"""Head units: a lid stands out from the eyeball by about twice as much."""
 _LASH_BIAS = np.float32(0.03)
 """Lashes are drawn this much nearer than they are, so that they do not sink into the lids."""
 
@@ -69,8 +71,12 @@ def _stage(baked: Baked, breath: float) -> tuple[Array, Array, Array]:
     share = place - low
     a, b = stages[low], stages[low + 1]
     nearest = b if share > 0.5 else a
-    fine = cv2.addWeighted(a.fine, 1 - share, b.fine, share, 0)
-    whole = cv2.addWeighted(a.whole, 1 - share, b.whole, share, 0)
+    still = a.still_rows
+    out_still = int(still / baked.camera.supersample)
+    fine, whole = np.empty_like(a.fine), np.empty_like(a.whole)
+    fine[:still], whole[:out_still] = a.fine[:still], a.whole[:out_still]
+    cv2.addWeighted(a.fine[still:], 1 - share, b.fine[still:], share, 0, dst=fine[still:])
+    cv2.addWeighted(a.whole[out_still:], 1 - share, b.whole[out_still:], share, 0, dst=whole[out_still:])
     return fine, nearest.depth.copy(), whole
 
 
@@ -127,7 +133,9 @@ def _draw_hair(baked: Baked, which: str, fine: Array, rotation: Array, shift: Ar
     sprite = baked.hair.front if which == "front" else baked.hair.back
     if sprite is None:
         return
-    lay_swayed(fine, sprite, rotation, shift, PIVOT, baked.camera.scale_px, baked.camera.head_box[:2])
+    corner = baked.camera.head_box[:2]
+    is_smooth = which == "front"
+    lay_swayed(fine, sprite, rotation, shift, PIVOT, baked.camera.scale_px, corner, is_smooth=is_smooth)
 
 
 def _draw_head(
@@ -164,9 +172,21 @@ def _draw_head(
     gaze = params.get("gazeX", 0.0), params.get("gazeY", 0.0)
     for eye, lid in zip(head.eyes, ("eyeBlinkLeft", "eyeBlinkRight"), strict=True):
         _draw_eye(baked, eye, gaze, params.get(lid, 0.0), fine, depth, rotation, shift)
+    _soften_edges(fine, depth, seen)
     raster.fill(
         seen, parts[LASHES], light, paint.uv, paint.lashes, tone, fine, depth, _LASH_BIAS, False, True
     )
+
+
+def _soften_edges(fine: Array, depth: Array, seen: Array) -> None:
+    """Smooths the outlines of the head (``seen``: its projected points) and of its parts, in place.
+
+    Hair and lashes are drawn afterwards and have soft edges of their own.
+    """
+    rows = slice(max(0, int(seen[:, 1].min()) - 2), int(seen[:, 1].max()) + 3)
+    marks = np.empty_like(depth[rows], np.uint8)
+    raster.mark_edges(fine[rows], depth[rows], _EDGE_STEP, marks)
+    raster.soften_edges(fine[rows], marks)
 
 
 def _draw_eye(
@@ -191,9 +211,9 @@ def _draw_eye(
     above, aside = points[:, 1] - centre[1], np.abs(points[:, 0] - centre[0])
     open_sky = (
         1
-        - 0.62 * smoothstep(lid_y - 0.075, lid_y + 0.012, above + 0.10 * aside)
+        - 0.74 * smoothstep(lid_y - 0.105, lid_y + 0.004, above + 0.10 * aside)
         - 0.20 * smoothstep(-0.02, -0.09, above)
-        - 0.25 * smoothstep(0.07, 0.14, aside)
+        - 0.34 * smoothstep(0.06, 0.14, aside)
     )
     open_sky = np.clip(open_sky, 0.12, 1)
     turned = (points - PIVOT) @ rotation.T + PIVOT + shift
@@ -202,7 +222,7 @@ def _draw_eye(
     light[:, :3] = ((0.62 + 0.45 * np.clip(normal @ lights.KEY, 0, 1)) * open_sky)[:, None]
     # The catchlights stay where the lamps are, wherever the eye looks.
     light[:, 3] = (
-        2.4 * smoothstep(0.9850, 0.9930, np.clip(normal @ _KEY_GLINT, 0, 1)) * np.clip(open_sky * 1.6, 0, 1)
+        1.1 * smoothstep(0.9880, 0.9985, np.clip(normal @ _KEY_GLINT, 0, 1)) * np.clip(open_sky * 1.8, 0, 1)
     )
     light[:, 3] += 0.10 * smoothstep(0.975, 0.999, np.clip(normal @ _FILL_GLINT, 0, 1)) + 0.008
     x0, y0, _, _ = baked.camera.head_box

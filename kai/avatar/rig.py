@@ -23,11 +23,13 @@ Array = NDArray[Any]
 DATA_DIR = Path(__file__).parent / "data"
 
 SHA256 = {
-    "ade.npz": "2bfe9d4269e48fb92e13cb06445f426149419015ffdb4427f765761631226b8a",
-    "emil.npz": "9e512d73841730425c36cb1e719f26a6d10f88d80913b3dfa2e58a1f2792277e",
-    "ines.npz": "a09d9bb08eb122a184150f5e074e6e0bbed15bc3e5b3d9ef7a505216e5568ceb",
-    "kai.npz": "eb38adc764d0e077c80fb5ae4bc5991506c69d6a516f30d0eab7a23d87febe75",
-    "mara.npz": "5f76ea089141d4663f681c04944136c839f7bcb76aa429d872e6fe744714706d",
+    "ade.npz": "2f287e3d97f6aae132ad3febb3cd8b12a57b7fc015ccfdfce978c86f4858e3bc",
+    "emil.npz": "16904935db8db01a43f6d0530249246a9b78e7885056c586662ca3f9c746f766",
+    "ines.npz": "a7b348ac8cd3cc690c57b09cb9f1255ad66c7385770c843906cd73c26180affe",
+    "jun.npz": "a772eb3196907e112a1cda47b9b9f30c20942c2f89872eb9d8205f793800afe7",
+    "kai.npz": "faf1cc81c91c68a9a37114bfbfc5c73ed3231ee533f11715f1fe9b8e3dc9f457",
+    "mara.npz": "92b3fdf7fa2a8353ce7ae1f52babf7c51f63d65e9489247466bf45ab5b3d679e",
+    "vera.npz": "96d8e32d97b5158de1032abd7c1454822511605b31c78bfd42dcdf61b4fcaec0",
     "visemes.npz": "0d62b0167c66c2d898ac1df1521f95daa8648e7cf3e0593dc744de9ef0830ac5",
 }
 
@@ -125,13 +127,13 @@ def _drop_teeth_into_view(positions: Array, quads: Array, parts: Array) -> Array
     moved = positions.copy()
     upper = np.unique(quads[parts == UPPER_TEETH])
     lower = np.unique(quads[parts == LOWER_TEETH])
-    moved[upper] = moved[upper] * [0.97, 1, 1] + [0, -0.060, 0.015]
-    moved[lower] = moved[lower] * [0.95, 1, 1] + [0, -0.03, 0]
+    moved[upper] = moved[upper] * [0.97, 1, 1] + [0, -0.060, 0.0]
+    moved[lower] = moved[lower] * [0.95, 1, 1] + [0, -0.004, 0]
     return moved
 
 
 def load_rig(mesh: str, data_dir: Path = DATA_DIR) -> Rig:
-    """The rig of a mesh (``kai``, ``mara``, ``ade``); `WeightsError` when its file is missing or not the known one."""
+    """The rig of a mesh (one of `kai.avatar.style.MESHES`); `WeightsError` when its file is missing or not the known one."""
     data = load_data(f"{mesh}.npz", data_dir)
     quads, parts, mask = data["Q"], data["part"], data["mask"]
     left, right = data["eyeL"], data["eyeR"]

@@ -11,7 +11,7 @@ from kai.errors import ConfigError
 
 Hairstyle = Literal["quiff", "swept", "bob", "long", "buzz"]
 HAIRSTYLES: tuple[Hairstyle, ...] = ("quiff", "swept", "bob", "long", "buzz")
-MESHES = ("kai", "mara", "ade", "ines", "emil")
+MESHES = ("kai", "mara", "ade", "ines", "emil", "vera", "jun")
 
 _COLOURS = (
     "skin",
@@ -90,15 +90,15 @@ CHARACTERS: dict[str, Style] = {
         iris="#5b3a1c",
         cloth="#2f4a6d",
         accent="#35c2c9",
-        background_centre="#dfe9f2",
-        background_edge="#8fa9c4",
+        background_centre="#42586c",
+        background_edge="#16222f",
         hairstyle="quiff",
         blush=0.55,
         stubble=0.12,
     ),
     "mara": Style(
         mesh="mara",
-        skin="#f0c4a6",
+        skin="#e8b698",
         lip="#c9545a",
         hair="#5b2f1a",
         hair_tip="#a5653a",
@@ -106,8 +106,8 @@ CHARACTERS: dict[str, Style] = {
         iris="#2f4a38",
         cloth="#7a3550",
         accent="#ff9d76",
-        background_centre="#f6e9e2",
-        background_edge="#c9a392",
+        background_centre="#735048",
+        background_edge="#2b1a1b",
         hairstyle="bob",
         blush=0.8,
         makeup=0.6,
@@ -122,8 +122,8 @@ CHARACTERS: dict[str, Style] = {
         iris="#2f1a0d",
         cloth="#c98a2b",
         accent="#ffd166",
-        background_centre="#e6efe4",
-        background_edge="#7fa08a",
+        background_centre="#4f6a58",
+        background_edge="#15241d",
         hairstyle="buzz",
         blush=0.3,
         stubble=0.35,
@@ -139,8 +139,8 @@ CHARACTERS: dict[str, Style] = {
         iris="#6b3f1d",
         cloth="#2e5d54",
         accent="#e8c27a",
-        background_centre="#eee7dc",
-        background_edge="#a99c86",
+        background_centre="#5f594e",
+        background_edge="#1f1c18",
         hairstyle="long",
         blush=0.55,
         makeup=0.45,
@@ -155,12 +155,45 @@ CHARACTERS: dict[str, Style] = {
         iris="#3f6d8c",
         cloth="#3c4450",
         accent="#d98c5f",
-        background_centre="#e4e6ea",
-        background_edge="#96a0ae",
+        background_centre="#565f6b",
+        background_edge="#191d23",
         hairstyle="swept",
         blush=0.7,
         beard=0.9,
         age=0.8,
+    ),
+    "vera": Style(
+        mesh="vera",
+        skin="#e3b195",
+        lip="#b8615c",
+        hair="#a09b95",
+        hair_tip="#e4e0da",
+        brow="#6f6660",
+        iris="#4a6152",
+        cloth="#4b3f63",
+        accent="#c9a6e8",
+        background_centre="#574d66",
+        background_edge="#1b1723",
+        hairstyle="bob",
+        blush=0.7,
+        makeup=0.3,
+        age=0.85,
+    ),
+    "jun": Style(
+        mesh="jun",
+        skin="#dba78a",
+        lip="#b7705f",
+        hair="#100d0c",
+        hair_tip="#3a2f2a",
+        brow="#14100e",
+        iris="#2e1c10",
+        cloth="#34404c",
+        accent="#8cc4dc",
+        background_centre="#4c5a5e",
+        background_edge="#161d1f",
+        hairstyle="swept",
+        blush=0.45,
+        stubble=0.1,
     ),
 }
 
@@ -200,7 +233,7 @@ def restyled(style: Style, changes: Mapping[str, str]) -> Style:
     changed = replace(style, **wanted)  # pyright: ignore[reportArgumentType]  (checked by __post_init__)
     if "hair" in wanted:
         changed = replace(changed, hair_tip=lighter(changed.hair, 0.28))
-    return replace(changed, background_centre=lighter(background, 0.62)) if background else changed
+    return replace(changed, background_centre=lighter(background, 0.24)) if background else changed
 
 
 def lighter(colour: str, share: float) -> str:

@@ -23,11 +23,13 @@ def lay_swayed(
     pivot: Array,
     scale_px: float,
     corner: tuple[int, int],
+    *,
+    is_smooth: bool,
 ) -> None:
     """Lays the sprite over the picture, whose corner lies at ``corner`` of the fine picture, as seen when the head is turned.
 
     An inverse warp to first order, good to about 12 degrees. Displacements are computed at the corners of cells of
-    `CELL_PX`: depth is smooth over a dozen pixels.
+    `CELL_PX`: depth is smooth over a dozen pixels. ``is_smooth`` as in `kai.avatar.raster.lay_moved`.
     """
     dx, dy = _displacement(sprite, rotation, shift, pivot, scale_px)
     # What comes to lie here lay there; its displacement is that of there, so look it up once more.
@@ -37,7 +39,7 @@ def lay_swayed(
     down = cv2.remap(dy, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     x0, y0 = sprite.box[0] - corner[0], sprite.box[1] - corner[1]
     below, hair = (pixels.view(np.uint32)[..., 0] for pixels in (picture, sprite.picture))
-    raster.lay_moved(below, hair, sprite.occupied, right, down, CELL_PX, x0, y0)
+    raster.lay_moved(below, hair, sprite.occupied, right, down, CELL_PX, x0, y0, is_smooth)
 
 
 def _displacement(

@@ -29,7 +29,7 @@ MOUTHS: Mapping[str, Mapping[str, float]] = {
         "jawOpen": 0.17,
         **both(mouthLowerDown=0.40, mouthUpperUp=0.24, mouthStretch=0.46, mouthSmile=0.20),
     },
-    "O": {"jawOpen": 0.40, "mouthFunnel": 0.58, "mouthPucker": 0.32},
+    "O": {"jawOpen": 0.36, "mouthFunnel": 0.52, "mouthPucker": 0.34, **both(mouthFrown=0.22)},
     "U": {"jawOpen": 0.14, "mouthPucker": 0.82, "mouthFunnel": 0.30},
     "PP": {"mouthRollLower": 0.32, "mouthRollUpper": 0.25, "mouthShrugLower": 0.10, **both(mouthPress=0.40)},
     "SS": {

@@ -223,7 +223,15 @@ SETTING_IDLE: Final = {
     "eagerness": "Counts only when meaning ends a turn.",
     "can_interrupt": "With push to talk, pressing the key interrupts Kai.",
 }
-CHARACTER_NAMES: Final = {"kai": "Kai", "mara": "Mara", "ade": "Ade", "ines": "Ines", "emil": "Emil"}
+CHARACTER_NAMES: Final = {
+    "kai": "Kai",
+    "mara": "Mara",
+    "ade": "Ade",
+    "ines": "Ines",
+    "emil": "Emil",
+    "vera": "Vera",
+    "jun": "Jun",
+}
 STYLE: Final = "Style"
 STYLE_COLOURS: Final = {
     "skin": "Skin",

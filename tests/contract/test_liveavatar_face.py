@@ -641,7 +641,16 @@ async def test_the_gallery_has_what_can_be_used_and_the_account_tells_its_credit
     api: LiveAvatarApi, liveavatar: RunningLiveAvatar
 ) -> None:
     usable = [a for a in (*await api.own_avatars(), *await api.public_avatars()) if a.is_usable]
-    assert {avatar.name for avatar in usable} == {"Kai", "Mara", "Ade", "Ines", "Emil", "Wayne"}
+    assert {avatar.name for avatar in usable} == {
+        "Kai",
+        "Mara",
+        "Ade",
+        "Ines",
+        "Emil",
+        "Vera",
+        "Jun",
+        "Wayne",
+    }
     assert await api.first_avatar() == usable[0].id == OWN_AVATAR_ID
     left = await api.credits_left()
     assert 0 <= left <= 100

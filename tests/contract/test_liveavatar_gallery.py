@@ -57,7 +57,16 @@ def test_the_first_look_waits_for_nothing_and_the_next_has_what_can_be_used(gall
     assert gallery.shelf().is_loading
     assert time.monotonic() - began_s < 1.0
     shelf = gallery.wait_shelf(WAIT_S)
-    assert {avatar.name for avatar in shelf.avatars} == {"Kai", "Mara", "Ade", "Ines", "Emil", "Wayne"}
+    assert {avatar.name for avatar in shelf.avatars} == {
+        "Kai",
+        "Mara",
+        "Ade",
+        "Ines",
+        "Emil",
+        "Vera",
+        "Jun",
+        "Wayne",
+    }
     assert shelf.avatars[0].id == OWN_AVATAR_ID
     assert [avatar.is_own for avatar in shelf.avatars] == [True] + [False] * (len(AVATARS) - 1)
     assert all(avatar.has_preview for avatar in shelf.avatars)
@@ -149,7 +158,16 @@ def test_the_page_is_told_of_avatars_and_account_without_a_word_of_the_provider(
     gallery.wait_shelf(WAIT_S)
     wait_for(lambda: gallery.shelf().account is not None)
     told = client.get("/api/avatar/gallery").json()
-    assert {avatar["name"] for avatar in told["avatars"]} == {"Kai", "Mara", "Ade", "Ines", "Emil", "Wayne"}
+    assert {avatar["name"] for avatar in told["avatars"]} == {
+        "Kai",
+        "Mara",
+        "Ade",
+        "Ines",
+        "Emil",
+        "Vera",
+        "Jun",
+        "Wayne",
+    }
     account = client.get("/api/avatar/account").json()
     assert account["minutes_left"] == int(float(account["credits_left"]))
     picture = client.get(told["avatars"][0]["preview_url"])

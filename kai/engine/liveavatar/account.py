@@ -19,6 +19,8 @@ AVATARS: Final[dict[str, tuple[str, str]]] = {
     "c3e81f96-2b5d-4f7a-8e19-6d0a9b4c7f52": ("Ade", "ade"),
     "8b6f0d27-4c1e-4d93-a5b8-2f7e61c90a34": ("Ines", "ines"),
     "e47a95b3-90d8-4b26-9c5f-17d3a8f04e6b": ("Emil", "emil"),
+    "2f9c7a50-6d14-4e8b-b3a7-91c05e28d76f": ("Vera", "vera"),
+    "94d1b6e8-3a72-4c5f-8e06-7b2fa9135dc4": ("Jun", "jun"),
     wire.SANDBOX_AVATAR_ID: ("Wayne", "kai"),
 }
 """Name and character by id; every character is there. Wayne is the only one that may be used in the sandbox, as with the real
