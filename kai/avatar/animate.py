@@ -1,4 +1,9 @@
-"""The face's life: moods, blinks, glances, breath, and speech laid over them.
+"""The face's life: moods, feelings, blinks, glances, breath, and speech laid over them.
+
+A mood says what Kai does, a feeling what Kai makes of it (`kai.avatar.feeling`); both are poses, added up, and springs carry
+the face from one to the next, those of the eyes before those of the mouth: a smile that begins at the mouth looks put on.
+While Kai speaks, the stress of the words lifts the brows and dips the head, and a pause between clauses is when the eyes
+blink. Between two fixations the eyes jump, as ours do, from one eye of the person to the other and to the mouth.
 
 Pure: `advance` takes the last state, the time and what is going on, and gives the next state and a frame's parameters. Time
 is an argument; chance comes from a seed. The same calls give the same frames.
@@ -15,6 +20,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from kai.avatar import chance
+from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.visemes import MOUTH_SHAPES
 
 
@@ -45,6 +51,12 @@ class Pose:
     talking: float = 0.0
     """How much of the movements of speech and of listening are seen, 0 to 1."""
     attentive: float = 0.0
+    squint: float = 0.0
+    """Lower lids raised, beyond what the smile raises them."""
+    sorrow: float = 0.0
+    """Inner ends of the brows raised and drawn together."""
+    frown: float = 0.0
+    """Corners of the mouth drawn down."""
 
 
 POSES: Mapping[Mood, Pose] = {
@@ -65,8 +77,20 @@ POSES: Mapping[Mood, Pose] = {
     Mood.SPEAKING: Pose(smile=0.22, brow=0.06, wide=0.20, talking=1.0),
 }
 
+FEELINGS: Mapping[Emotion, Pose] = {
+    Emotion.NEUTRAL: Pose(),
+    Emotion.WARM: Pose(pitch=0.012, roll=-0.02, smile=0.24, brow=0.10, squint=0.14),
+    Emotion.CONCERNED: Pose(pitch=0.03, roll=0.03, smile=-0.34, sorrow=0.62, frown=0.24, press=0.08),
+    Emotion.AMUSED: Pose(pitch=-0.015, roll=0.035, smile=0.46, brow=0.16, squint=0.34, asymmetry=0.10),
+    Emotion.SURPRISED: Pose(pitch=-0.035, smile=0.04, brow=0.72, wide=0.42),
+}
+"""What a feeling at full strength adds to the pose of the mood."""
+
+_SMILE_SQUINT = 0.35
+"""How far a smile raises the lower lids."""
+
 _POSE_FIELDS = tuple(Pose.__dataclass_fields__)
-_STIFFNESS = {"gaze_x": 9.0, "gaze_y": 9.0}
+_STIFFNESS = {"gaze_x": 9.0, "gaze_y": 9.0, "squint": 8.0, "brow": 6.4, "smile": 5.0}
 """Of the critically damped springs that carry the face from mood to mood, radians a second; 6 where nothing else is said."""
 _DEFAULT_STIFFNESS = 6.0
 
@@ -85,6 +109,20 @@ _NOD_PAUSE_S = (2.2, 5.5)
 
 STARTLE_S = 0.38
 """So long a face that was cut short looks up, before it listens."""
+
+_BEAT_S = 0.52
+"""How long brows and head mark a stressed word."""
+_BEAT_PAUSE_S = 0.75
+_BEAT_RISE = 0.20
+"""A loudness that is so much above its running mean is a stress."""
+_PAUSE_LOUDNESS, _PAUSE_S = 0.10, 0.13
+"""While Kai speaks, so long under this loudness is a pause between clauses."""
+_PAUSE_BLINK_SHARE, _PAUSE_BLINK_GAP_S = 0.6, 1.2
+
+_EYE_RATE = 40.0
+"""How fast the eyes follow a new aim, 1/s: a glance is over in some 60 ms."""
+_FIXATIONS = ((-0.030, 0.012), (0.030, 0.012), (0.0, -0.034))
+"""Where a person who looks at another looks: at one eye, at the other, at the mouth. Radians."""
 
 _MAX_STEP_S = 0.5
 
@@ -112,11 +150,18 @@ class Life:
     nods: int = 1
     next_nod_s: float = 0.0
     startled_at_s: float = -10.0
+    beat_at_s: float = -10.0
+    beat_size: float = 0.0
+    loud_at_s: float = -10.0
+    """When speech was last heard."""
+    has_paused: bool = True
+    """Whether the present pause has been noticed already."""
 
 
 def begin(seed: int, at_s: float, mood: Mood = Mood.IDLE) -> Life:
     """A face at rest in a mood; its first blink comes 1.1 s later."""
-    pose = tuple(getattr(POSES[mood], name) for name in _POSE_FIELDS)
+    at_ease = _felt(POSES[mood], CALM)
+    pose = tuple(getattr(at_ease, name) for name in _POSE_FIELDS)
     return Life(
         seed=seed,
         at_s=at_s,
@@ -135,21 +180,28 @@ def begin(seed: int, at_s: float, mood: Mood = Mood.IDLE) -> Life:
 
 
 def advance(
-    life: Life, at_s: float, mood: Mood, mouth: NDArray[Any] | None = None, loudness: float = 0.0
+    life: Life,
+    at_s: float,
+    mood: Mood,
+    mouth: NDArray[Any] | None = None,
+    loudness: float = 0.0,
+    feeling: Feeling = CALM,
 ) -> tuple[Life, dict[str, float]]:
     """The next state, and the frame's parameters (see `kai.avatar.render`).
 
     ``at_s`` seconds, not before ``life.at_s``; ``mouth`` (len(MOUTH_SHAPES),) weights or nothing; ``loudness`` 0 to 1.
     """
     step_s = min(max(at_s - life.at_s, 0.0), _MAX_STEP_S)
+    life = _pause(life, at_s, mood, loudness)
     life = _blink(life, at_s, mood)
     life = _glance(life, at_s, mood)
     life = _nod(life, at_s, mood)
-    pose, speed = _follow(life, _wanted(life, at_s, mood), step_s)
-    towards = 1 - math.exp(-22 * step_s)
+    pose, speed = _follow(life, _wanted(life, at_s, mood, feeling), step_s)
+    towards = 1 - math.exp(-_EYE_RATE * step_s)
     eyes = tuple(e + (g - e) * towards for e, g in zip(life.eyes, life.glance, strict=True))
     slow = life.slow_loudness + (loudness - life.slow_loudness) * (1 - math.exp(-6.6 * step_s))
     rise = max(0.0, loudness - slow)
+    life = _beat(life, at_s, mood, rise)
     emphasis = life.emphasis + (rise - life.emphasis) * (1 - math.exp(-9 * step_s))
     life = replace(
         life,
@@ -201,6 +253,33 @@ def _blink(life: Life, at_s: float, mood: Mood) -> Life:
     )
 
 
+def _pause(life: Life, at_s: float, mood: Mood, loudness: float) -> Life:
+    """A pause between clauses, which most people use to blink."""
+    if mood is not Mood.SPEAKING or loudness >= _PAUSE_LOUDNESS:
+        return replace(life, loud_at_s=at_s, has_paused=mood is not Mood.SPEAKING)
+    if life.has_paused or at_s - life.loud_at_s < _PAUSE_S:
+        return life
+    blinks = (
+        at_s - life.blink_at_s > _PAUSE_BLINK_GAP_S
+        and chance.uniform(life.seed, life.draws) < _PAUSE_BLINK_SHARE
+    )
+    next_blink_s = min(life.next_blink_s, at_s) if blinks else life.next_blink_s
+    return replace(life, has_paused=True, next_blink_s=next_blink_s, draws=life.draws + 1)
+
+
+def _beat(life: Life, at_s: float, mood: Mood, rise: float) -> Life:
+    """A stressed word, marked by brows and head; not every one, and never two at once."""
+    if mood is not Mood.SPEAKING or rise < _BEAT_RISE or at_s - life.beat_at_s < _BEAT_PAUSE_S:
+        return life
+    size = 0.35 + 0.65 * chance.uniform(life.seed, life.draws)
+    return replace(life, beat_at_s=at_s, beat_size=size, draws=life.draws + 1)
+
+
+def beat_height(since_s: float) -> float:
+    """How far the brows are up for a stress, 0 to 1, so long after it began."""
+    return math.sin(math.pi * since_s / _BEAT_S) ** 2 if 0 <= since_s < _BEAT_S else 0.0
+
+
 def _nod(life: Life, at_s: float, mood: Mood) -> Life:
     """A listener nods now and then, once or twice, never in time."""
     if mood is not Mood.LISTENING:
@@ -223,9 +302,18 @@ def nod_depth(since_s: float, nods: int) -> float:
     return math.sin(math.pi * within_s / _NOD_S) ** 2 * (1.0 if number < 1 else 0.6)
 
 
-def _wanted(life: Life, at_s: float, mood: Mood) -> Pose:
+def _felt(pose: Pose, feeling: Feeling) -> Pose:
+    """The pose with what the feeling adds to it."""
+    added, strength = FEELINGS[feeling.emotion], feeling.strength
+    felt = {name: getattr(pose, name) + strength * getattr(added, name) for name in _POSE_FIELDS}
+    felt["smile"] = max(0.0, felt["smile"])
+    felt["squint"] += _SMILE_SQUINT * felt["smile"]
+    return Pose(**felt)
+
+
+def _wanted(life: Life, at_s: float, mood: Mood, feeling: Feeling) -> Pose:
     """The pose that the springs pull towards."""
-    pose = POSES[mood]
+    pose = _felt(POSES[mood], feeling)
     if not 0 <= at_s - life.startled_at_s < STARTLE_S:
         return pose
     return replace(
@@ -241,13 +329,14 @@ def _wanted(life: Life, at_s: float, mood: Mood) -> Pose:
 
 
 def _glance(life: Life, at_s: float, mood: Mood) -> Life:
-    """Eyes are never still: small jumps all the time, and a look aside now and then while speaking."""
+    """Eyes are never still: they jump between the other's eyes and mouth, and aside now and then while Kai speaks."""
     if at_s < life.next_glance_s:
         return life
     seed, n = life.seed, life.draws
     speaking = mood is Mood.SPEAKING
-    reach = 0.05 if speaking else 0.035
-    glance = (reach * chance.normal(seed, n), reach * 0.6 * chance.normal(seed, n + 2))
+    reach = 0.022 if speaking else 0.014
+    aim_x, aim_y = _FIXATIONS[int(chance.uniform(seed, n + 1) * len(_FIXATIONS)) % len(_FIXATIONS)]
+    glance = (aim_x + reach * chance.normal(seed, n), aim_y + reach * 0.6 * chance.normal(seed, n + 2))
     if speaking and chance.uniform(seed, n + 4) < 0.18:
         side = -0.16 if chance.uniform(seed, n + 5) < 0.5 else 0.16
         glance = (side, -0.05 + 0.13 * chance.uniform(seed, n + 6))
@@ -285,11 +374,12 @@ def _params(life: Life) -> dict[str, float]:
     t = life.at_s
     pose = Pose(*life.pose)
     talking, emphasis = pose.talking, life.emphasis * pose.talking
-    nod = 0.055 * nod_depth(t - life.nod_at_s, life.nods) * pose.attentive
+    nodding = nod_depth(t - life.nod_at_s, life.nods) * pose.attentive
+    nod = 0.055 * nodding
     p: dict[str, float] = {}
-    p["headPitch"] = (
-        pose.pitch + 0.016 * _drift(t, 1, 0.21) + emphasis * 0.13 + 0.02 * talking * _drift(t, 11, 0.5) + nod
-    )
+    beat = life.beat_size * beat_height(t - life.beat_at_s) * talking
+    p["headPitch"] = pose.pitch + 0.016 * _drift(t, 1, 0.21) + nod
+    p["headPitch"] += emphasis * 0.13 + 0.02 * talking * _drift(t, 11, 0.5) + 0.028 * beat
     p["headYaw"] = pose.yaw + 0.022 * _drift(t, 2, 0.15) + 0.035 * talking * _drift(t, 12, 0.37)
     p["headRoll"] = pose.roll + 0.010 * _drift(t, 3, 0.17) + 0.018 * talking * _drift(t, 13, 0.31)
     p["headX"] = 0.012 * _drift(t, 4, 0.11)
@@ -299,18 +389,22 @@ def _params(life: Life) -> dict[str, float]:
     p["gazeY"] = look_up = pose.gaze_y + life.eyes[1] * 0.6 + p["headPitch"] * 0.6
     blink = eyelid(t - life.blink_at_s)
     lid = blink + (1 - blink) * max(0.0, -look_up) * 0.9
-    wide = pose.wide + 0.25 * emphasis + max(0.0, look_up) * 0.8
+    wide = pose.wide + 0.25 * emphasis + 0.12 * beat + max(0.0, look_up) * 0.8
+    smile = max(0.0, pose.smile * (1 + 0.10 * _drift(t, 4, 0.13)))
+    raised = emphasis * 0.35 + 0.55 * beat + 0.14 * nodding
     for side in ("Left", "Right"):
         p["eyeBlink" + side] = lid
         p["eyeWide" + side] = wide * (1 - blink)
-        p["mouthSmile" + side] = pose.smile
+        p["mouthSmile" + side] = smile
+        p["mouthFrown" + side] = pose.frown
         p["mouthPress" + side] = pose.press
-        p["cheekSquint" + side] = pose.smile * 0.45
-        p["eyeSquint" + side] = pose.smile * 0.35 * (1 - blink)
-        p["browOuterUp" + side] = pose.brow * 0.7 + emphasis * 0.5
-    p["browInnerUp"] = pose.brow * 0.8 + emphasis * 0.55 + 0.05 * _drift(t, 9, 0.2)
+        p["cheekSquint" + side] = smile * 0.45
+        p["eyeSquint" + side] = pose.squint * (1 - blink)
+        p["browOuterUp" + side] = pose.brow * 0.7 + raised
+        p["browDown" + side] = pose.sorrow * 0.20
+    p["browInnerUp"] = pose.brow * 0.8 + pose.sorrow + raised + 0.05 * _drift(t, 9, 0.2)
     p["browOuterUpLeft"] += pose.asymmetry
-    p["browDownRight"] = pose.asymmetry * 0.35
+    p["browDownRight"] += pose.asymmetry * 0.35
     return p
 
 
@@ -319,5 +413,6 @@ def _lay_mouth_over(params: dict[str, float], mouth: NDArray[Any]) -> None:
     for side in ("Left", "Right"):
         params["mouthSmile" + side] *= 1 - 0.45 * busy
         params["mouthPress" + side] *= 1 - busy
+        params["mouthFrown" + side] *= 1 - 0.45 * busy
     for shape, weight in zip(MOUTH_SHAPES, mouth, strict=True):
         params[shape] = params.get(shape, 0.0) + float(weight)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kai.avatar.animate import POSES, Mood, advance, begin, eyelid, interrupt
+from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.ladder import RUNGS, Ladder, judge
 from kai.avatar.render import POSE_NAMES
 from kai.avatar.rig import load_rig
@@ -165,3 +166,92 @@ def test_a_machine_that_just_holds_the_coarse_face_stays_there() -> None:
     for _ in range(200):
         ladder = judge(ladder, [15.0] * 50, 0)
     assert ladder.rung == RUNGS[1]
+
+
+def speak(loudness: list[float], seed: int = 5) -> list[dict[str, float]]:
+    """The parameters of one frame for each loudness while Kai speaks."""
+    life = begin(seed, 0.0, Mood.SPEAKING)
+    frames: list[dict[str, float]] = []
+    for i, loud in enumerate(loudness):
+        life, params = advance(life, i / FRAMES_PER_S, Mood.SPEAKING, np.zeros(len(MOUTH_SHAPES)), loud)
+        frames.append(params)
+    return frames
+
+
+def test_stressed_words_lift_the_brows_and_even_speech_does_not() -> None:
+    words = ([0.35] * 20 + [0.95] * 5) * 40
+    stressed, even = (
+        np.array([params["browOuterUpRight"] for params in speak(loudness)[2 * FRAMES_PER_S :]])
+        for loudness in (words, [0.45] * len(words))
+    )
+    lifted = stressed > even.max() + 0.15
+    lifts = int((lifted[1:] & ~lifted[:-1]).sum())
+    assert 15 <= lifts <= 41, "brows mark many of the forty stresses, each once at most"
+    assert np.abs(np.diff(stressed)).max() < 0.15
+
+
+def test_eyes_blink_in_the_pauses_between_clauses_more_often_than_within_them() -> None:
+    clause, pause = 50, 15
+    loudness = ([0.6] * clause + [0.0] * pause) * 40
+    in_pause = within = 0
+    for seed in range(5):
+        shut = [params["eyeBlinkLeft"] > 0.6 for params in speak(loudness, seed)]
+        begun = [i for i in range(1, len(shut)) if shut[i] and not shut[i - 1]]
+        in_pause += sum(i % (clause + pause) >= clause for i in begun)
+        within += sum(i % (clause + pause) < clause for i in begun)
+    assert in_pause / pause > 3 * within / clause
+
+
+def feel(feeling: Feeling, mood: Mood = Mood.SPEAKING, frames: int = 50) -> list[dict[str, float]]:
+    """Half a second of calm, and then a feeling."""
+    life, seen = begin(3, 0.0, mood), []
+    for i in range(12 + frames):
+        life, params = advance(life, i / FRAMES_PER_S, mood, feeling=CALM if i < 12 else feeling)
+        seen.append(params)
+    return seen
+
+
+def test_each_feeling_shows_in_its_own_part_of_the_face() -> None:
+    calm, warm, concerned, amused, surprised = (feel(Feeling(emotion, 1.0))[-1] for emotion in Emotion)
+    assert calm["mouthSmileLeft"] + 0.15 < warm["mouthSmileLeft"] < amused["mouthSmileLeft"] - 0.1
+    assert concerned["mouthSmileLeft"] < 0.05
+    assert concerned["mouthFrownLeft"] > 0.15
+    assert concerned["browInnerUp"] > concerned["browOuterUpLeft"] + 0.3
+    assert amused["eyeSquintLeft"] > calm["eyeSquintLeft"] + 0.25
+    assert surprised["browOuterUpLeft"] > calm["browOuterUpLeft"] + 0.3
+    assert surprised["eyeWideLeft"] > calm["eyeWideLeft"] + 0.3
+
+
+@pytest.mark.parametrize("emotion", [emotion for emotion in Emotion if emotion is not Emotion.NEUTRAL])
+@pytest.mark.parametrize("mood", list(Mood))
+def test_a_feeling_comes_without_a_jump_and_half_of_it_is_half_as_strong(
+    emotion: Emotion, mood: Mood
+) -> None:
+    blinking = {"eyeBlink", "eyeWide", "eyeSquint"}
+    frames = feel(Feeling(emotion, 1.0), mood)
+    for a, b in itertools.pairwise(frames):
+        for name in a.keys() - {"gazeX", "gazeY"}:
+            if not name.startswith(tuple(blinking)):
+                assert abs(b[name] - a[name]) < 0.1, name
+    half, calm = feel(Feeling(emotion, 0.5), mood)[-1], feel(CALM, mood)[-1]
+    for name in ("browOuterUpRight", "mouthFrownLeft"):
+        assert abs(half[name] - calm[name]) <= 0.5 * abs(frames[-1][name] - calm[name]) + 0.02, name
+
+
+def test_a_smile_begins_at_the_eyes() -> None:
+    frames = feel(Feeling(Emotion.AMUSED, 1.0))
+
+    def half_way(name: str) -> int:
+        track = np.array([params[name] for params in frames])
+        return int(np.argmax(track > (track[11] + track[-1]) / 2))
+
+    assert half_way("eyeSquintRight") < half_way("mouthSmileRight")
+
+
+def test_the_eyes_rest_on_the_persons_eyes_and_mouth_and_never_stay() -> None:
+    frames = live([Mood.LISTENING] * 30 * FRAMES_PER_S)
+    # The eyes make up for the head's turns; what is left is where they look.
+    aim = np.array([params["gazeX"] + 0.75 * params["headYaw"] for params in frames])
+    jumps = np.abs(np.diff(aim)) > 0.008
+    assert 15 <= int((jumps[1:] & ~jumps[:-1]).sum()) <= 75
+    assert np.percentile(np.abs(aim), 95) < 0.08

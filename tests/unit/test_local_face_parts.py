@@ -14,21 +14,25 @@ import pytest
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face import process
 from kai.adapters.local_face.baker import Baker
+from kai.adapters.local_face.face import feel_message
 from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
 from kai.adapters.local_face.speaking import CLOSE_S, Speaking
 from kai.avatar import cache
 from kai.avatar.bake import Baked
+from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.hearing import load_net
 from kai.avatar.lipsync import MOUTH_SHAPES
 from kai.avatar.style import CHARACTERS, Style
 from kai.errors import FaceError, KaiError, ProtocolError, WeightsError
 from kai.media import stamp
+from kai.ports import Marks, Timed
 
 JAW = MOUTH_SHAPES.index("jawOpen")
 
 MESSAGES: list[m.Message] = [
     m.Speak(7, b"\x01\x02\x03\x04"),
     m.Mark(7, (("aa", 0, 240), ("PP", 240, 480))),
+    m.Feel(7, 2**40, "amused", 0.75),
     m.EndSegment(7),
     m.StopSpeaking(),
     m.Playing(7, 4_800, 12.25),
@@ -174,6 +178,38 @@ def test_marks_count_for_more_than_the_sound() -> None:
     mouth, _, _ = speaking.mouth_at(20.25)
     assert mouth is not None
     assert mouth[JAW] < 0.05
+
+
+def test_a_feeling_shows_with_its_clause_fades_in_the_next_and_ends_after_the_last_word() -> None:
+    speaking = make_speaking()
+    sorry, wow = Feeling(Emotion.CONCERNED, 0.8), Feeling(Emotion.SURPRISED, 0.4)
+    for sample, feeling in ((0, sorry), (8_000, CALM), (16_000, wow)):
+        speaking.feel(1, sample, feeling)
+    assert speaking.feeling_at(9.0) == CALM
+    felt: dict[float, Feeling] = {}
+    for ms in range(0, 1000, 20):
+        speaking.playing(1, ms * 24, 10 + ms / 1000)
+        felt[ms] = speaking.feeling_at(10 + ms / 1000)
+    assert felt[0] == sorry
+    assert felt[200] == Feeling(Emotion.CONCERNED, 0.4)
+    assert felt[980] == wow
+    speaking.stop()
+    assert speaking.feeling_at(11.5) == wow
+    assert speaking.feeling_at(13.0) == CALM
+
+
+def test_the_words_of_a_clause_tell_what_is_felt_from_the_first_of_them_on() -> None:
+    words = (Timed("I'm", 4_800, 9_600), Timed("so", 9_600, 12_000), Timed("sorry.", 12_000, 24_000))
+    assert feel_message(3, Marks((Timed("aa", 0, 24_000),), words)) == m.Feel(3, 4_800, "concerned", 0.7)
+    noon = (Timed("It", 0, 4_800), Timed("is", 4_800, 9_600), Timed("noon.", 9_600, 24_000))
+    assert feel_message(4, Marks((Timed("aa", 0, 24_000),), noon)) == m.Feel(4, 0, "neutral", 0.0)
+
+
+def test_words_without_a_feeling_leave_the_face_calm() -> None:
+    speaking = make_speaking()
+    speaking.feel(1, 0, CALM)
+    speaking.playing(1, 4_800, 10.2)
+    assert speaking.feeling_at(10.2) == CALM
 
 
 def test_only_so_many_segments_are_kept() -> None:

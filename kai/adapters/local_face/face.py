@@ -16,6 +16,7 @@ from typing import Final
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
+from kai.avatar.feeling import feeling_of
 from kai.avatar.style import CHANGEABLE, Style, character, restyled
 from kai.compat.child import child_environment
 from kai.core.events import LegFailed
@@ -154,7 +155,10 @@ class LocalFace:
             return
         visemes = tuple((timed.label, timed.start, timed.end) for timed in marks.visemes)
         self._clock.playout.shorten_lead(segment_id, MARKED_LEAD_MS)
-        self._send(m.Mark(self._number(segment_id), visemes))
+        number = self._number(segment_id)
+        self._send(m.Mark(number, visemes))
+        if marks.words:
+            self._send(feel_message(number, marks))
 
     def end_segment(self, segment_id: str) -> None:
         self._clock.playout.end(segment_id)
@@ -313,6 +317,12 @@ class LocalFace:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def feel_message(number: int, marks: Marks) -> m.Feel:
+    """What the words of a clause, of which there is at least one, make the face feel from the first of them on."""
+    felt = feeling_of(" ".join(word.label for word in marks.words))
+    return m.Feel(number, marks.words[0].start, felt.emotion.value, felt.strength)
 
 
 def _failure(message: m.Failed) -> FaceError:

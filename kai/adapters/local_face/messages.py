@@ -37,6 +37,16 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Feel:
+    """From this sample of a segment on the face shows a feeling; see `kai.avatar.feeling.Feeling`."""
+
+    segment: int
+    sample: int
+    emotion: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
 class EndSegment:
     """The segment's sound is complete."""
 
@@ -121,6 +131,7 @@ class Pace:
 Message = (
     Speak
     | Mark
+    | Feel
     | EndSegment
     | StopSpeaking
     | Playing
@@ -135,6 +146,7 @@ Message = (
 )
 
 _SEGMENT = struct.Struct("<I")
+_FEEL = struct.Struct("<IQf")
 _PLAYING = struct.Struct("<IQd")
 _FRAME = struct.Struct("<Qd")
 _PACE = struct.Struct("<ffffI")
@@ -159,6 +171,9 @@ def encode(message: Message) -> bytes:
             kind, content = 7, json.dumps(message.style).encode()
         case WantFrames():
             kind, content = 8, bytes([message.wanted])
+        case Feel():
+            place = _FEEL.pack(message.segment, message.sample, message.strength)
+            kind, content = 9, place + message.emotion.encode()
         case Started():
             kind, content = 20, b""
         case Live():
@@ -210,6 +225,9 @@ def _decode(kind: int, content: bytes) -> Message:
             return SetLook(dict(json.loads(content)))
         case 8:
             return WantFrames(content == b"\x01")
+        case 9:
+            segment, sample, strength = _FEEL.unpack_from(content)
+            return Feel(segment, sample, content[_FEEL.size :].decode(), strength)
         case 20:
             return Started()
         case 21:

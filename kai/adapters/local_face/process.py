@@ -32,6 +32,7 @@ from kai.avatar import animate, render
 from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
 from kai.avatar.cache import baked_path, load_or_bake
+from kai.avatar.feeling import Emotion, Feeling
 from kai.avatar.hearing import load_net
 from kai.avatar.ladder import WINDOW_S, Ladder, judge
 from kai.avatar.style import Style, style_from_mapping
@@ -216,6 +217,9 @@ class Face:
                 self._speaking.playing(message.segment, message.sample, message.at_s)
             case m.Mark():
                 self._speaking.mark(message.segment, message.visemes)
+            case m.Feel():
+                feeling = Feeling(Emotion(message.emotion), min(1.0, message.strength))
+                self._speaking.feel(message.segment, message.sample, feeling)
             case m.EndSegment():
                 self._speaking.end(message.segment)
             case m.StopSpeaking():
@@ -299,7 +303,10 @@ class Face:
             return
         mouth, loudness, is_sounding = self._speaking.mouth_at(shown_s)
         mood = Mood.SPEAKING if is_sounding else self._mood
-        self._life, params = animate.advance(self._life, now_s - self._started_s, mood, mouth, loudness)
+        feeling = self._speaking.feeling_at(shown_s)
+        self._life, params = animate.advance(
+            self._life, now_s - self._started_s, mood, mouth, loudness, feeling
+        )
         if self._fade_from is None:
             render.frame(self._baked, params, out=slot)
             return

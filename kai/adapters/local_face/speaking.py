@@ -1,4 +1,5 @@
-"""What the mouth does at a moment: the segments that were given, where in them the app plays, and how the mouth closes."""
+"""What the face says at a moment: the segments that were given, where in them the app plays, how the mouth closes, and what
+the words make the face feel."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.avatar.feeling import CALM, Feeling
 from kai.avatar.hearing import Hearing, VisemeNet
 from kai.avatar.lipsync import MOUTH_SHAPES, ROW_SAMPLES, VISEMES, mouth_row, shares_from_marks
 
@@ -20,6 +22,12 @@ CLOSE_S = 0.10
 STALLED_S = 0.12
 """Playout of which nothing was heard for so long has stopped."""
 MOST_SEGMENTS = 16
+_FEEL_AHEAD_S = 0.25
+"""A face shows what it feels a little before the words do."""
+_FEELING_LASTS_S = 1.5
+"""After the last word."""
+_FADED, _FAINTEST = 0.5, 0.15
+"""What a clause without a feeling of its own leaves of the one before it, and what is too little to show."""
 _CLOCK_PULL = 0.1
 _CLOCK_JUMP_S = 0.06
 _MARKED_LOUDNESS = 0.7
@@ -36,6 +44,7 @@ class _Track:
         self._loudness = np.zeros(self._capacity, np.float32)
         self._marked = np.zeros(self._capacity, bool)
         self._heard_rows = 0
+        self._feelings: list[tuple[int, Feeling]] = []
         self.rows = 0
         self.is_complete = False
 
@@ -56,6 +65,18 @@ class _Track:
         self._marked[:count] |= known
         self._loudness[max(self._heard_rows, 0) : count] = _MARKED_LOUDNESS
         self.rows = max(self.rows, count)
+
+    def feel(self, sample: int, feeling: Feeling) -> None:
+        if feeling == CALM and self._feelings:
+            _, before = self._feelings[-1]
+            strength = before.strength * _FADED
+            feeling = Feeling(before.emotion, strength) if strength >= _FAINTEST else CALM
+        self._feelings.append((sample, feeling))
+
+    def feeling(self, sample: float) -> Feeling:
+        """What is felt at a sample: what was told of last before it."""
+        begun = [feeling for start, feeling in self._feelings if start <= sample]
+        return begun[-1] if begun else CALM
 
     def mouth(self, row: float) -> tuple[Array, float]:
         """The mouth's weights and the loudness at a row."""
@@ -98,6 +119,8 @@ class Speaking:
         self._anchor: _Anchor | None = None
         self._last_mouth = np.zeros(len(MOUTH_SHAPES), np.float32)
         self._last_open_s = -1e9
+        self._last_feeling = CALM
+        self._last_felt_s = -1e9
 
     def hear(self, segment: int, pcm: NDArray[np.int16]) -> None:
         """Sound of a segment: (samples,) int16, 24 000 Hz mono."""
@@ -106,6 +129,10 @@ class Speaking:
     def mark(self, segment: int, visemes: Iterable[tuple[str, int, int]]) -> None:
         """Lip times of a segment, in samples; they count for more than the sound."""
         self._track(segment).mark(visemes)
+
+    def feel(self, segment: int, sample: int, feeling: Feeling) -> None:
+        """From this sample of the segment on a feeling shows; `CALM` lets the one before it fade."""
+        self._track(segment).feel(sample, feeling)
 
     def end(self, segment: int) -> None:
         """The segment is complete."""
@@ -144,6 +171,15 @@ class Speaking:
         if left <= 0:
             return None, 0.0, False
         return self._last_mouth * left, 0.0, False
+
+    def feeling_at(self, at_s: float) -> Feeling:
+        """What the face feels at a time; for a while after the last word what it felt then."""
+        anchor = self._anchor
+        track = None if anchor is None else self._tracks.get(anchor.segment)
+        if anchor is not None and track is not None and at_s - anchor.told_s < STALLED_S:
+            self._last_felt_s = at_s
+            self._last_feeling = track.feeling((at_s + _FEEL_AHEAD_S - anchor.start_s) * RATE_HZ)
+        return self._last_feeling if at_s - self._last_felt_s < _FEELING_LASTS_S else CALM
 
     def _track(self, segment: int) -> _Track:
         track = self._tracks.get(segment)
