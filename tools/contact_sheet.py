@@ -1,4 +1,5 @@
-"""Draws ``docs/faces.jpg``: every character in every mood, in a blink and in mid-word, and the mouth in every viseme.
+"""Draws ``docs/faces.jpg``: every character in every mood and feeling, in a blink and in mid-word, and the mouth in every
+viseme.
 
 Developers run it after a change of the renderer, and look at it: ``python tools/contact_sheet.py [PATH]``.
 """
@@ -19,33 +20,35 @@ from kai.avatar import animate, render
 from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
 from kai.avatar.cache import load_or_bake
+from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.lipsync import MOUTH_SHAPES
 from kai.avatar.style import CHARACTERS
 from kai.avatar.visemes import MOUTH_MATRIX, VISEMES
 
 ROOT = Path(__file__).parents[1]
 SIZE_PX = 512
-CELL_PX = 294
+CELL_PX = 220
 SEED = 3
 QUIET = (Mood.IDLE, Mood.LISTENING, Mood.THINKING)
-MOUTH_BOX = (172, 268, 340, 400)
-"""x0, y0, x1, y1 in a picture of 512x512."""
+FELT = (Emotion.WARM, Emotion.CONCERNED, Emotion.AMUSED, Emotion.SURPRISED)
+MOUTH_Y, MOUTH_HALF_WIDTH, MOUTH_HALF_HEIGHT = -0.68, 0.46, 0.38
+"""Head units."""
 
 Picture = NDArray[np.uint8]
 
 
-def pose(mood: Mood, mouth: NDArray[Any] | None = None) -> dict[str, float]:
+def pose(mood: Mood, mouth: NDArray[Any] | None = None, feeling: Feeling = CALM) -> dict[str, float]:
     """A mood two seconds after it began, with open eyes."""
     life = animate.begin(SEED, 0.0, Mood.IDLE)
     params: dict[str, float] = {}
     for i in range(50):
-        life, params = animate.advance(life, i / 25, mood, mouth, 0.6 if mouth is not None else 0.0)
+        life, params = animate.advance(life, i / 25, mood, mouth, 0.6 if mouth is not None else 0.0, feeling)
     return params | {"eyeBlinkLeft": 0.0, "eyeBlinkRight": 0.0}
 
 
 def label(cell: Picture, text: str) -> Picture:
     """The cell with a word in its upper left corner."""
-    cv2.putText(cell, text, (9, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 40, 30), 1, cv2.LINE_AA)
+    cv2.putText(cell, text, (9, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (235, 235, 235), 1, cv2.LINE_AA)
     return cell
 
 
@@ -57,7 +60,10 @@ def draw(baked: Baked, params: dict[str, float], size_px: int) -> Picture:
 
 def draw_mouths(baked: Baked, width_px: int) -> Picture:
     """A row of the mouth in each viseme."""
-    x0, y0, x1, y1 = MOUTH_BOX
+    camera = baked.camera
+    x, y, unit = (v / camera.supersample for v in (camera.centre_x_px, camera.centre_y_px, camera.scale_px))
+    x0, x1 = (int(x + side * MOUTH_HALF_WIDTH * unit) for side in (-1, 1))
+    y0, y1 = (int(y - (MOUTH_Y + side * MOUTH_HALF_HEIGHT) * unit) for side in (1, -1))
     height = round(width_px * (y1 - y0) / (x1 - x0))
     mouths: list[Picture] = []
     for viseme, weights in zip(VISEMES, MOUTH_MATRIX, strict=True):
@@ -79,13 +85,20 @@ def main() -> None:
         baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
         cells = [label(draw(baked, pose(mood), CELL_PX), f"{name}, {mood}") for mood in QUIET]
         cells.append(label(draw(baked, pose(Mood.SPEAKING, vowel), CELL_PX), f"{name}, {Mood.SPEAKING}"))
+        for emotion in FELT:
+            felt = pose(Mood.SPEAKING, feeling=Feeling(emotion, 1.0))
+            cells.append(label(draw(baked, felt, CELL_PX), f"{name}, {emotion}"))
         blink = pose(Mood.IDLE) | {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
         cells.append(label(draw(baked, blink, CELL_PX), f"{name}, blink"))
         rows.append(np.hstack(cells))
         mouths.append(draw_mouths(baked, rows[0].shape[1] // len(VISEMES)))
-    rows += mouths
+    width = rows[0].shape[1]
+    rows += [
+        np.asarray(cv2.copyMakeBorder(row, 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT), np.uint8)
+        for row in mouths
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 86, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
+    cv2.imwrite(str(path), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 80, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
     print(f"{path}: {path.stat().st_size} bytes")
 
 

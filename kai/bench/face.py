@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from kai.avatar import animate, render
 from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
 from kai.avatar.cache import load_or_bake
+from kai.avatar.feeling import Emotion, Feeling
 from kai.avatar.hearing import load_net
 from kai.avatar.jit_cache import cache_root
 from kai.avatar.style import CHARACTERS
@@ -100,6 +102,16 @@ OPENINGS: Final[dict[str, float]] = dict(
     )
 )
 """How wide people open the mouth, whatever our rig makes of it."""
+FELT_S: Final = 3.0
+FEELING_LAG_S: Final = 0.35
+"""By which the face's springs are behind."""
+FEELING_SIGNS: Final[dict[Emotion, tuple[str, int]]] = {
+    Emotion.WARM: ("smile", 1),
+    Emotion.CONCERNED: ("smile", -1),
+    Emotion.AMUSED: ("smile", 1),
+    Emotion.SURPRISED: ("brow", 1),
+}
+"""Where a stranger sees each feeling, and whether it grows or shrinks with it."""
 CONTROL_MS: Final = (120, 50, -80)
 
 
@@ -113,6 +125,8 @@ class Track:
     eye: Array
     nose: Array
     change: Array
+    brow: Array
+    smile: Array
 
 
 def run() -> dict[str, Any]:
@@ -122,9 +136,11 @@ def run() -> dict[str, Any]:
     own, unseen, real = own_takes(), unseen_takes(), list(recording_takes())
     net = load_net()
     for name, takes in (("own_voices_by_ear", own), ("unseen_voices", unseen), ("recordings", real)):
-        figures[f"lips_{name}"] = str(score(takes, net))
+        if takes:
+            figures[f"lips_{name}"] = str(score(takes, net))
     tracks: list[tuple[str, Take, Track, bool]] = []
     idle: list[Track] = []
+    feelings: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="kai-bench-face-") as folder:
         for character, style in CHARACTERS.items():
             baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
@@ -137,8 +153,10 @@ def run() -> dict[str, Any]:
                     (character, take, follow(tracker, Path(folder), perform(baked, take, False)), False)
                 )
             idle.append(follow(tracker, Path(folder), rest(baked)))
+            feelings[character] = feelings_seen(follow(tracker, Path(folder), feel(baked)))
     figures["clips"] = [clip_figures(*entry) for entry in tracks]
     figures["negative_control"] = control(tracks[0][1], tracks[0][2])
+    figures["feelings"] = feelings
     figures["render_ms"] = render_times()
     figures["first_live_picture_s"] = asyncio.run(first_pictures())
     gates = judge(tracks, idle, figures)
@@ -208,6 +226,24 @@ def rest(baked: Baked) -> Iterator[tuple[float, Array]]:
         yield i / FRAMES_PER_S, render.frame(baked, params)
 
 
+def felt_at(at_s: float) -> Feeling:
+    """Each feeling in turn, coming and going once in `FELT_S`."""
+    number, within_s = divmod(at_s, FELT_S)
+    emotions = tuple(FEELING_SIGNS)
+    return Feeling(
+        emotions[int(number) % len(emotions)], 0.5 - 0.5 * math.cos(2 * math.pi * within_s / FELT_S)
+    )
+
+
+def feel(baked: Baked) -> Iterator[tuple[float, Array]]:
+    """All feelings, one after the other, in a silent face."""
+    life = animate.begin(6, 0.0)
+    for i in range(int(FELT_S * len(FEELING_SIGNS) * FRAMES_PER_S)):
+        at_s = i / FRAMES_PER_S
+        life, params = animate.advance(life, at_s, Mood.IDLE, feeling=felt_at(at_s))
+        yield at_s, render.frame(baked, params)
+
+
 def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -> Track:
     """The frames as a video, and what the stranger sees in it."""
     path, seen = folder / "clip.mp4", folder / "clip.npz"
@@ -237,7 +273,14 @@ def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -
         nose = np.stack([arrays["nose_x"], arrays["nose_y"]], 1)
         count = len(arrays["found"])
         return Track(
-            np.array(times[:count]), arrays["found"], arrays["gap"], arrays["eye"], nose, arrays["change"]
+            np.array(times[:count]),
+            arrays["found"],
+            arrays["gap"],
+            arrays["eye"],
+            nose,
+            arrays["change"],
+            arrays["brow"],
+            arrays["smile"],
         )
 
 
@@ -281,6 +324,19 @@ def blinks(track: Track) -> int:
     """How often the eyes were shut."""
     shut = track.eye < 0.55 * np.nanmedian(track.eye)
     return int((shut[1:] & ~shut[:-1]).sum())
+
+
+def feelings_seen(track: Track) -> dict[str, float]:
+    """For each feeling the correlation of its strength with what the stranger sees of it in the face."""
+    found: dict[str, float] = {}
+    signs = {"smile": track.smile, "brow": track.brow}
+    at_s = track.at_s - FEELING_LAG_S
+    strength = np.array([felt_at(max(0.0, at)).strength for at in at_s])
+    for number, (emotion, (sign, direction)) in enumerate(FEELING_SIGNS.items()):
+        mine = (at_s >= number * FELT_S) & (at_s < (number + 1) * FELT_S) & np.isfinite(signs[sign])
+        seen = np.convolve(signs[sign][mine], np.ones(9) / 9, "same")[5:-5]
+        found[emotion.value] = round(float(direction * np.corrcoef(strength[mine][5:-5], seen)[0, 1]), 3)
+    return found
 
 
 def longest_freeze(track: Track) -> int:
@@ -375,6 +431,8 @@ def judge(
         share = 100 * sum(c[0] for c in counts) / max(1, sum(c[1] for c in counts))
         if clips:
             gates.append(at_least(f"bilabials closed, {name}, percent", share, 90))
+    weakest = min(min(seen.values()) for seen in figures["feelings"].values())
+    gates.append(at_least("feelings seen, correlation, worst", weakest, 0.8))
     gates.append(at_most("longest freeze, frames", max(map(longest_freeze, every)), 3))
     gates.append(at_most("jerks", sum(map(jerks, every)), 0))
     rates = [blinks(track) * 60 / IDLE_S for track in idle]
