@@ -68,8 +68,8 @@ def bake_surface(rig: Rig) -> Surface:
     tongue = rig.vertex_parts == TONGUE
     depth = np.clip((1.40 - points[tongue, 2]) / 0.40, 0, 1)
     groove = 1 - 0.32 * np.exp(-((points[tongue, 0] / 0.022) ** 2))
-    open_sky[tongue] = (0.66 * (1 - depth) ** 1.6 + 0.03) * groove
-    key_seen[tongue] = 0.30 * (1 - depth) ** 2 * groove
+    open_sky[tongue] = (0.46 * (1 - depth) ** 1.6 + 0.03) * groove
+    key_seen[tongue] = 0.20 * (1 - depth) ** 2 * groove
     return Surface(
         key_seen.astype(np.float32),
         open_sky.astype(np.float32),

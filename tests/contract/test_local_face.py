@@ -81,7 +81,7 @@ async def pull(face: LocalFace, seconds: float) -> None:
 
 def dark_mouth(picture: Picture) -> int:
     """Dark pixels between the lips: many when the mouth is open."""
-    return int((picture[325:405, 215:300] < 70).sum())
+    return int((picture[310:380, 220:292] < 90).sum())
 
 
 async def test_the_mouth_moves_with_the_sound_and_closes_when_stopped(face: LocalFace, log: FaceLog) -> None:

@@ -81,7 +81,7 @@ async def test_a_new_look_shows_in_time_and_the_talk_goes_on() -> None:
             face,
             log,
             Look(style=FaceStyle("kai", cloth=unique, hairstyle="long")),
-            lambda picture: abs(crown_v(picture) - hair_before) > 25,
+            lambda picture: abs(crown_v(picture) - hair_before) > 15,
         )
     finally:
         await face.aclose()

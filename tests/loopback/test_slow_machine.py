@@ -111,7 +111,7 @@ def banner(state: SessionState) -> dict[str, Any]:
 
 def open_mouth(luma: np.ndarray) -> int:
     """Dark pixels between the lips."""
-    return int((luma[325:405, 215:300] < 70).sum())
+    return int((luma[310:380, 220:292] < 90).sum())
 
 
 async def test_a_machine_too_slow_for_the_face_leaves_a_still_picture_and_a_whole_voice(
