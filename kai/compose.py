@@ -31,6 +31,7 @@ from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
 from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
+from kai.core.faces import plan_words
 from kai.core.state import Look
 from kai.engine.models.catalogue import model_of
 from kai.engine.models.places import check_file, models_folder
@@ -55,6 +56,7 @@ LOCAL_MODEL = "kai-local"
 FACE_SIZES_PX = {"standard": (512, 512), "high": (1280, 720)}
 AVATARS_S = 6.0
 """The check of the avatar reads every page of the account's lists; it gives up before the checks' common limit."""
+LONGER_THAN_ANY_PLAN_S = 86_400
 UDP_BLOCKED_S = 600.0
 """So long a network that let no UDP through is not asked again: people carry their computers to other networks."""
 
@@ -466,6 +468,7 @@ def _check_avatar(settings: Settings) -> Finding:
     if key is None or settings.liveavatar_sandbox:
         return services.unused("avatar")
     account = Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
+    begun_s = time.monotonic()
 
     async def all_avatars() -> list[tuple[str, str, bool]]:
         api = LiveAvatarApi(account)
@@ -482,4 +485,17 @@ def _check_avatar(settings: Settings) -> Finding:
         # A check has a thread of its own, without a loop.
         return asyncio.run(all_avatars())
 
-    return services.check_avatar(list_avatars, settings.liveavatar_avatar_id)
+    def plan_of(avatar_id: str) -> str:
+        """A token is free. One for a session longer than any plan has is refused in words that name the plan's length."""
+        wanted = wire.TokenRequest(avatar_id=avatar_id, max_session_duration=LONGER_THAN_ANY_PLAN_S)
+        url = f"{account.base_url.rstrip('/')}/v1/sessions/token"
+        left_s = max(0.5, AVATARS_S - (time.monotonic() - begun_s))
+        with http.client(url, timeout=left_s) as client:
+            reply = client.post(url, json=wire.encode_body(wanted), headers={"X-API-KEY": account.api_key})
+        try:
+            wire.open_envelope(reply.status_code, reply.content)
+        except wire.Refusal as refusal:
+            return plan_words(refusal.longest_s) if refusal.longest_s else ""
+        return ""
+
+    return services.check_avatar(list_avatars, settings.liveavatar_avatar_id, plan_of)

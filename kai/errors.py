@@ -21,7 +21,8 @@ class KaiError(Exception):
     """Base of everything that Kai raises on purpose.
 
     ``code`` is a short stable word for the reducer and the tests; ``is_retryable`` says whether trying once more can help,
-    and ``retry_after_s`` how long the other side asked to be left alone before that (0: it asked for nothing).
+    and ``retry_after_s`` how long the other side asked to be left alone before that (0: it asked for nothing). ``detail`` is
+    the other side's own text, where it is known to hold no secret, for people who want to know more.
     """
 
     code: str = "kai"
@@ -35,6 +36,7 @@ class KaiError(Exception):
         code: str | None = None,
         is_retryable: bool | None = None,
         retry_after_s: float = 0.0,
+        detail: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -43,6 +45,7 @@ class KaiError(Exception):
         if is_retryable is not None:
             self.is_retryable = is_retryable
         self.retry_after_s = retry_after_s
+        self.detail = detail
 
 
 class ConfigError(KaiError):

@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     """Another server that speaks LiveAvatar's protocol; the local one, for instance."""
     liveavatar_avatar_id: str = ""
     """The avatar; empty means the first of the account that can be used."""
-    liveavatar_quality: Literal["very_high", "high", "medium", "low"] = "medium"
+    liveavatar_quality: Literal["very_high", "high", "medium", "low"] = "high"
     liveavatar_encoding: Literal["H264", "VP8"] = "H264"
     liveavatar_sandbox: bool = False
     """Free sessions of a minute, with one avatar of HeyGen's."""

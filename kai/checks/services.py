@@ -145,27 +145,39 @@ def check_provider(provider: Provider, client: httpx.Client | None = None) -> Fi
     return Finding(provider.name, Level.GREEN, "good", facts)
 
 
-def check_avatar(list_avatars: Callable[[], Sequence[tuple[str, str, bool]]], wanted: str) -> Finding:
+def check_avatar(
+    list_avatars: Callable[[], Sequence[tuple[str, str, bool]]],
+    wanted: str,
+    plan_of: Callable[[str], str] = lambda _avatar_id: "",
+) -> Finding:
     """Whether the avatar can be used: ``wanted``, an id, or where that is empty any. ``list_avatars`` gives id, name and
-    usability of each, or raises ``httpx.HTTPError`` or ``KaiError``."""
+    usability of each, ``plan_of`` how long a session with that avatar may last, in words, empty where that is not known; both
+    may raise ``httpx.HTTPError`` or ``KaiError``."""
     try:
         avatars = list_avatars()
     except (httpx.HTTPError, KaiError):
         return Finding("avatar", Level.AMBER, "unknown")
     if not wanted:
-        first = next((name for _, name, is_usable in avatars if is_usable), None)
+        first = next((avatar for avatar in avatars if avatar[2]), None)
         if first is None:
             return Finding("avatar", Level.RED, "none")
-        return Finding("avatar", Level.GREEN, "usable", {"name": first})
+        return _usable(first[0], first[1], plan_of)
     found = next(((name, is_usable) for id_, name, is_usable in avatars if id_ == wanted), None)
     if found is None:
         return Finding("avatar", Level.RED, "missing", {"id": wanted})
-    return Finding(
-        "avatar",
-        Level.GREEN if found[1] else Level.RED,
-        "usable" if found[1] else "unusable",
-        {"name": found[0]},
-    )
+    if not found[1]:
+        return Finding("avatar", Level.RED, "unusable", {"name": found[0]})
+    return _usable(wanted, found[0], plan_of)
+
+
+def _usable(avatar_id: str, name: str, plan_of: Callable[[str], str]) -> Finding:
+    try:
+        plan = plan_of(avatar_id)
+    except (httpx.HTTPError, KaiError):
+        plan = ""
+    if plan:
+        return Finding("avatar", Level.GREEN, "plan", {"name": name, "plan": plan})
+    return Finding("avatar", Level.GREEN, "usable", {"name": name})
 
 
 def unused(name: str) -> Finding:

@@ -340,11 +340,19 @@ class PlayoutInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class FaceReported:
-    """Which face is on (``local``, ``liveavatar``), and why where that is worth a word: a code, and a sentence."""
+    """Which face is on (``local``, ``liveavatar``), and why where that is worth a word: a code, and a sentence. ``detail`` is
+    the provider's own text."""
 
     face: str
     code: str = ""
     message: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceResumed:
+    """A face lost its line for a moment; some of the sound that it was given may be missing. Whoever has that sound gives
+    what was not heard once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +434,7 @@ Event = (
     | PlayoutFinished
     | PlayoutInterrupted
     | FaceReported
+    | FaceResumed
     | FaceMetered
     | CreditsReported
     | RecordingFailed

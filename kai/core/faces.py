@@ -5,6 +5,8 @@
 * At most two paid sessions are alive, and only while one takes the other's place (rotation).
 * Faces change places between turns. Only a face that is lost, or out of time, is replaced in mid-sentence.
 * What cannot be mended by trying again is not tried again until a person asks.
+* A start is paid whether or not a face comes of it. After two paid starts in a row that failed, a person is asked. A session
+  that is lost within its first minute, or never spoke, counts as a failed start; an exchange that was planned does not.
 * Nobody pays for silence: after three minutes of it the local face takes over until somebody speaks.
 """
 
@@ -28,6 +30,9 @@ SILENCE_S = 180.0
 WARN_BEFORE_S = 30.0
 LIMIT_S = 1200.0
 STEADY_S = 60.0
+MOST_FAILED_STARTS = 2
+SHORT_PLAN_S = 300.0
+"""A plan whose sessions are no longer than this is told on the stage: the avatar is exchanged every few minutes."""
 
 
 class Face(StrEnum):
@@ -70,6 +75,11 @@ class Faces:
     is_sandbox: bool = False
     is_warned: bool = False
     failures: int = 0
+    failed_starts: int = 0
+    """Paid starts in a row that failed, or brought a session that was lost within `STEADY_S`."""
+    mutes: int = 0
+    """Sessions in a row that never spoke."""
+    is_plan_told: bool = False
     up_since_s: float = 0.0
     limit_s: float = LIMIT_S
 
@@ -93,21 +103,25 @@ class NextOpened:
 @dataclass(frozen=True, slots=True)
 class NextFailed:
     """The prepared session could not be opened, or was lost before it was shown. ``retry_after_s``: the pause that the
-    provider asked for, 0 where it asked for none."""
+    provider asked for, 0 where it asked for none. ``is_billed``: it was started, and paid. ``detail``: the provider's own
+    text."""
 
     code: str
     message: str
     is_retryable: bool
     retry_after_s: float = 0.0
+    is_billed: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudLost:
-    """The session that is shown was lost."""
+    """The session that is shown was lost. ``is_billed``: it cost something."""
 
     code: str
     message: str
     is_retryable: bool
+    is_billed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +218,7 @@ class Report:
     face: Face
     code: str = ""
     message: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +255,14 @@ WORDS = {
     "avatar-sandbox-over": "The avatar's free minute is over. The face of this computer goes on.",
     "avatar-time-up": "The avatar's session came to its end. A fresh one is on its way.",
     "avatar-limit": "The avatar was on for as long as you allow. Choose it again to go on with it.",
+    "avatar-failed-starts": (
+        "The avatar failed twice in a row, and each start costs a credit. Kai does not try again by itself: choose the "
+        "avatar again when you want to."
+    ),
+    "avatar-mute": (
+        "This avatar was given words twice and never spoke. Some custom avatars do not speak in live talks: choose another "
+        "avatar."
+    ),
     "avatar-rotating": "The avatar is exchanged for a fresh one; it is back in a moment.",
 }
 
@@ -289,9 +312,16 @@ def _then(first: Step, orders: tuple[Order, ...]) -> Step:
 
 
 def _prepare(state: Faces) -> Step:
-    if state.next is not Next.NONE:
+    if state.next is not Next.NONE or _asks_person(state):
         return state, ()
     return replace(state, next=Next.OPENING), (PrepareCloud(),)
+
+
+def _asks_person(state: Faces) -> str:
+    """Why no further start is paid until a person asks for one, as a code of `WORDS`; empty: there is no reason."""
+    if state.mutes >= MOST_FAILED_STARTS:
+        return "avatar-mute"
+    return "avatar-failed-starts" if state.failed_starts >= MOST_FAILED_STARTS else ""
 
 
 def _armed_silence() -> tuple[Order, ...]:
@@ -325,11 +355,28 @@ def _show_next(state: Faces, at: float) -> Step:
         lead_s = SANDBOX_LEAVES_BEFORE_S if state.is_sandbox else ROTATE_BEFORE_S
         orders.append(Arm("rotate", max(1.0, longest_s - lead_s)))
         orders.append(Arm("deadline", max(2.0, longest_s - DEADLINE_BEFORE_S)))
-    orders.append(Report(Face.CLOUD))
+    orders.append(Arm("steady", STEADY_S))
+    if (
+        longest_s is not None
+        and longest_s <= SHORT_PLAN_S
+        and not state.is_sandbox
+        and not state.is_plan_told
+    ):
+        state = replace(state, is_plan_told=True)
+        orders.append(Report(Face.CLOUD, "avatar-plan", plan_words(longest_s)))
+    else:
+        orders.append(Report(Face.CLOUD))
     return replace(state, on=Face.CLOUD, next=Next.NONE, leaves="", up_since_s=at), tuple(orders)
 
 
-def _show_local(state: Faces, code: str, message: str) -> Step:
+def plan_words(longest_s: float) -> str:
+    """How long a session of the account's plan lasts, and what Kai does about it."""
+    lasts = f"{longest_s / 60:g} minutes" if longest_s >= 120 else f"{longest_s:g} seconds"
+    every_s = max(1.0, longest_s - ROTATE_BEFORE_S)
+    return f"Sessions of this plan last {lasts}: Kai changes over every {every_s:g} seconds without losing a word."
+
+
+def _show_local(state: Faces, code: str, message: str, detail: str = "") -> Step:
     """The local face takes over now; without one there is no face."""
     if state.local is not Standby.READY:
         return replace(state, on=None), (GiveUp(code, message),)
@@ -337,8 +384,9 @@ def _show_local(state: Faces, code: str, message: str) -> Step:
         ShowLocal(),
         Disarm("rotate"),
         Disarm("deadline"),
+        Disarm("steady"),
         Disarm("cover"),
-        Report(Face.LOCAL, code, message),
+        Report(Face.LOCAL, code, message, detail),
     )
     return replace(state, on=Face.LOCAL, leaves=""), orders
 
@@ -357,6 +405,10 @@ def _next_failed(state: Faces, event: NextFailed) -> Step:
     if state.next is Next.NONE:
         return state, ()
     state = replace(state, next=Next.NONE)
+    if event.is_billed:
+        state = replace(state, failed_starts=state.failed_starts + 1)
+        if code := _asks_person(state):
+            event = replace(event, code=code, message=WORDS[code], is_retryable=False)
     if state.on is Face.CLOUD:
         # The account allows one session only: the local face covers the exchange.
         if event.code == "avatar-concurrency":
@@ -365,11 +417,9 @@ def _next_failed(state: Faces, event: NextFailed) -> Step:
             (Arm("rotate", max(AGAIN_AFTER_S[0], event.retry_after_s)),) if event.is_retryable else ()
         )
     state, again = _try_again(state, is_retryable=event.is_retryable, not_before_s=event.retry_after_s)
-    if state.on is None and state.local is Standby.OPENING:
-        return state, (*again, Report(Face.LOCAL, event.code, event.message))
-    if state.on is None:
-        return _then(_show_local(state, event.code, event.message), again)
-    return state, (*again, Report(Face.LOCAL, event.code, event.message))
+    if state.on is None and state.local is not Standby.OPENING:
+        return _then(_show_local(state, event.code, event.message, event.detail), again)
+    return state, (*again, Report(Face.LOCAL, event.code, event.message, event.detail))
 
 
 def _try_again(state: Faces, *, is_retryable: bool, not_before_s: float = 0.0) -> Step:
@@ -382,8 +432,12 @@ def _try_again(state: Faces, *, is_retryable: bool, not_before_s: float = 0.0) -
 def _cloud_lost(state: Faces, event: CloudLost, at: float) -> Step:
     if state.on is not Face.CLOUD:
         return state, ()
-    if at - state.up_since_s > STEADY_S:
-        state = replace(state, failures=0)
+    mutes = state.mutes + 1 if event.code == "avatar-never-spoke" else 0
+    is_steady = at - state.up_since_s > STEADY_S
+    failed_starts = state.failed_starts + (event.is_billed and not is_steady)
+    state = replace(state, mutes=mutes, failed_starts=failed_starts)
+    if code := _asks_person(state):
+        event = replace(event, code=code, message=WORDS[code], is_retryable=False)
     if state.next is Next.READY:
         return _show_next(state, at)
     shown = _show_local(state, event.code, event.message)
@@ -411,7 +465,16 @@ def _stirred(state: Faces) -> Step:
 
 def _wished(state: Faces, is_wished: bool) -> Step:
     if is_wished:
-        state = replace(state, wants_cloud=True, is_paused=False, is_over_limit=False, failures=0, leaves="")
+        state = replace(
+            state,
+            wants_cloud=True,
+            is_paused=False,
+            is_over_limit=False,
+            failures=0,
+            failed_starts=0,
+            mutes=0,
+            leaves="",
+        )
         if state.on is Face.CLOUD:
             return state, ()
         return _then(_prepare(state), (*_armed_silence(), Arm("limit", state.limit_s), Disarm("again")))
@@ -429,7 +492,7 @@ def _choice_changed(state: Faces) -> Step:
     if not state.wants_cloud or state.is_paused or state.is_over_limit:
         return state, ()
     dropped = (DropNext(),) if state.next is not Next.NONE else ()
-    state = replace(state, next=Next.NONE, failures=0)
+    state = replace(state, next=Next.NONE, failures=0, failed_starts=0, mutes=0)
     return _then(_prepare(state), (*dropped, Disarm("again")))
 
 
@@ -448,12 +511,14 @@ def _time_came(state: Faces, name: str, at: float) -> Step:
         case "deadline" if state.on is Face.CLOUD:
             if state.next is Next.READY:
                 return _show_next(state, at)
-            code = state.leaves or "avatar-time-up"
+            code = state.leaves or _asks_person(state) or "avatar-time-up"
             shown = _show_local(state, code, WORDS[code])
             if code in ("avatar-sandbox-over", "avatar-limit"):
                 return shown
             more = _prepare(shown[0])
             return more[0], (*shown[1], *more[1])
+        case "steady" if state.on is Face.CLOUD:
+            return replace(state, failures=0, failed_starts=0), ()
         case "silence-soon" if state.on is Face.CLOUD:
             return replace(state, is_warned=True), (
                 Arm("silence", WARN_BEFORE_S),

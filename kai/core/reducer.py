@@ -41,6 +41,7 @@ from kai.core.events import (
     Event,
     FaceMetered,
     FaceReported,
+    FaceResumed,
     Greet,
     HandOverRequested,
     InterruptRequested,
@@ -220,6 +221,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return _follow(_cut_message(state, event), segment_id, "playout", Span.PAST)
         case FaceReported():
             return _face_reported(state, event), ()
+        case FaceResumed():
+            return state, ()  # the stack of faces, which has the sound, has answered it
         case FaceMetered():
             return _face_metered(state, event, at), ()
         case CreditsReported():
@@ -469,7 +472,7 @@ def _face_reported(state: SessionState, event: FaceReported) -> SessionState:
     """Another face is on, or has something to say. All is well again when the avatar is back."""
     state = replace(state, face_name=event.face)
     if event.message:
-        return _with_problem(state, Problem(event.code, event.message))
+        return _with_problem(state, Problem(event.code, event.message, detail=event.detail))
     is_mended = (
         event.face != "local" and state.problem is not None and state.problem.code.startswith("avatar-")
     )

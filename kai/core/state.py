@@ -298,11 +298,13 @@ class HandOver(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that a person should know: a stable code, and a sentence that says what happened and what to do."""
+    """Something that a person should know: a stable code, and a sentence that says what happened and what to do.
+    ``detail`` is what a provider said about it in its own words."""
 
     code: str
     message: str
     is_fatal: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from kai.core.events import (
     Event,
     FaceMetered,
     FaceReported,
+    FaceResumed,
     LegFailed,
     PlayoutFinished,
     PlayoutStarted,
@@ -48,6 +49,11 @@ class PaidFace(AvatarFace, Protocol):
     @property
     def is_sandbox(self) -> bool:
         """Whether the session is free, and of a minute."""
+        ...
+
+    @property
+    def is_start_billed(self) -> bool:
+        """Whether a session was started that costs credits, whatever came of it."""
         ...
 
 
@@ -217,8 +223,8 @@ class FaceStack:
                 assert self._local is not None
                 self._show(self._local)
                 self._close(former)
-            case policy.Report(face, code, message):
-                self._emit(FaceReported(face.value, code, message))
+            case policy.Report(face, code, message, detail):
+                self._emit(FaceReported(face.value, code, message, detail))
                 self._emit(self._meter())
             case policy.GiveUp(code, message, is_retryable):
                 text = message or "No face could be opened."
@@ -262,7 +268,16 @@ class FaceStack:
         except KaiError as exc:
             if face is self._next:
                 self._next = None
-                self._take(policy.NextFailed(exc.code, exc.message, exc.is_retryable, exc.retry_after_s))
+                self._take(
+                    policy.NextFailed(
+                        exc.code,
+                        exc.message,
+                        exc.is_retryable,
+                        exc.retry_after_s,
+                        is_billed=face.is_start_billed,
+                        detail=exc.detail,
+                    )
+                )
             return
         except asyncio.CancelledError:
             await face.aclose()
@@ -272,7 +287,11 @@ class FaceStack:
             if face is self._next:
                 self._next = None
                 message = "Kai stumbled over a fault of its own with the avatar. The log has the details."
-                self._take(policy.NextFailed("avatar-bug", message, is_retryable=True))
+                self._take(
+                    policy.NextFailed(
+                        "avatar-bug", message, is_retryable=True, is_billed=face.is_start_billed
+                    )
+                )
             return
         if face is not self._next or self._is_closing:
             await face.aclose()
@@ -327,15 +346,20 @@ class FaceStack:
         if before is not None and before is self._local:
             before.want_frames(False)
         face.set_mood(self._mood)
-        rest = self._tape.rest(heard or self._unheard())
-        if rest is not None:
-            for marks in rest.marks:
-                face.mark(rest.segment_id, marks)
-            face.speak(rest.segment_id, rest.pcm, is_sounding=heard is not None and heard.samples > 0)
-            if rest.is_complete:
-                face.end_segment(rest.segment_id)
+        self._speak_rest(face, heard)
         if self._decided is not None and not self._decided.done():
             self._decided.set_result(None)
+
+    def _speak_rest(self, face: AvatarFace, heard: Heard | None) -> None:
+        """The rest of the taped answer, from the sample that was heard last, by that face."""
+        rest = self._tape.rest(heard or self._unheard())
+        if rest is None:
+            return
+        for marks in rest.marks:
+            face.mark(rest.segment_id, marks)
+        face.speak(rest.segment_id, rest.pcm, is_sounding=heard is not None and heard.samples > 0)
+        if rest.is_complete:
+            face.end_segment(rest.segment_id)
 
     def _unheard(self) -> Heard | None:
         """The taped answer, if it was given to a face and nothing of it was heard yet."""
@@ -365,6 +389,9 @@ class FaceStack:
         match event:
             case CreditsReported():
                 self._emit(event)
+            case FaceResumed() if face is self._shown and len(self._live) == 1:
+                # The tape has one answer; of two that wait behind each other stopping would lose the first.
+                self._speak_rest(face, face.stop_speaking())
             case LegFailed(_, code, message, is_retryable):
                 self._on_lost(face, code, message, is_retryable)
             case PlayoutStarted(segment_id) if face is self._shown:
@@ -381,12 +408,14 @@ class FaceStack:
                 pass
 
     def _on_lost(self, face: AvatarFace, code: str, message: str, is_retryable: bool) -> None:
-        if face is self._cloud:
-            self._take(policy.CloudLost(code, message, is_retryable))
-        elif face is self._next:
+        if self._cloud is not None and face is self._cloud:
+            is_billed = self._cloud.is_start_billed
+            self._take(policy.CloudLost(code, message, is_retryable, is_billed=is_billed))
+        elif self._next is not None and face is self._next:
+            is_billed = self._next.is_start_billed
             self._next = None
             self._close(face)
-            self._take(policy.NextFailed(code, message, is_retryable))
+            self._take(policy.NextFailed(code, message, is_retryable, is_billed=is_billed))
         elif face is self._local:
             self._local = None
             self._close(face)

@@ -75,7 +75,7 @@ class Offer:
     cloud_model: str = "gpt-realtime-2.1"
     mind_url: str = ""
     mind_model: str = ""
-    avatar_quality: str = "medium"
+    avatar_quality: str = "high"
     avatar_sandbox: bool = False
     tools: tuple[str, ...] = ()
 

@@ -148,6 +148,7 @@ CHAT_LABEL: Final = "Conversation"
 
 # ------------------------------------------------------------------ problems
 TRY_AGAIN: Final = "Try again"
+DETAILS: Final = "Details"
 CHANGE_WAITING: Final = "Your change holds after a short change-over, in the next pause. The talk goes on."
 CHANGE_NOW: Final = "Change over"
 CHANGE_LATER: Final = "Later"
@@ -863,6 +864,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "avatar": {
         "unused": ("No avatar of a provider is used here.", ""),
         "usable": ("{name} can be used.", ""),
+        "plan": ("{name} can be used. {plan}", ""),
         "unusable": (
             "{name} cannot be used now: it is not ready, or has expired.",
             "Choose another one in the sidebar, or clear KAI_LIVEAVATAR_AVATAR_ID in .env.",

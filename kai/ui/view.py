@@ -346,13 +346,21 @@ def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
     failed = next((name for name in LegName if state.leg(name).status is LegStatus.FAILED), None)
     tone = "stopped" if problem.is_fatal else "warn"
     if failed is not None and state.leg(failed).code == problem.code:
-        return _banner_of(problem.code, problem.message, tone, "retry", failed.value)
+        return _banner_of(problem.code, problem.message, tone, "retry", failed.value, problem.detail)
     if problem.code == "brain-lost":
         # It is being tried again already; there is nothing to press.
         return {**_banner_of(problem.code, problem.message, tone, ""), "button": ""}
-    return _banner_of(problem.code, problem.message, tone, "dismiss")
+    return _banner_of(problem.code, problem.message, tone, "dismiss", detail=problem.detail)
 
 
-def _banner_of(code: str, message: str, tone: str, wish: str, leg: str = "") -> Json:
+def _banner_of(code: str, message: str, tone: str, wish: str, leg: str = "", detail: str = "") -> Json:
     button = texts.DISMISS if wish == "dismiss" else texts.TRY_AGAIN
-    return {"code": code, "message": message, "tone": tone, "wish": wish, "leg": leg, "button": button}
+    banner: Json = {
+        "code": code,
+        "message": message,
+        "tone": tone,
+        "wish": wish,
+        "leg": leg,
+        "button": button,
+    }
+    return {**banner, "detail": detail, "detailLabel": texts.DETAILS} if detail else banner

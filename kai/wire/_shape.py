@@ -88,8 +88,16 @@ def _value_to_json(value: Any) -> object:
     return value
 
 
-def from_json(cls: type[T], value: object, *, path: str = "") -> T:
-    """The `cls` in a parsed JSON object. Raises `ShapeError` that names the field."""
+def from_json(cls: type[T], value: object, *, path: str = "", is_lenient: bool = False) -> T:
+    """The `cls` in a parsed JSON object. Raises `ShapeError` that names the field.
+
+    ``is_lenient`` is for a peer whose shapes vary between its versions: a whole float is an integer, a string may stand
+    for a record that names the field it fills (``FROM_TEXT``), and a field with a default keeps that default where its
+    value does not fit. A required field that is missing or does not fit is an error in both ways.
+    """
+    text_field = getattr(cls, "FROM_TEXT", None)
+    if is_lenient and isinstance(value, str) and text_field is not None:
+        value = {text_field: value}
     if not isinstance(value, dict):
         raise ShapeError(f"Invalid type for '{path}': expected an object.", code="invalid_type", param=path)
     given = cast("dict[str, object]", value)
@@ -101,7 +109,13 @@ def from_json(cls: type[T], value: object, *, path: str = "") -> T:
         if given.get(spec.name) is None and not is_required and NoneType not in _options(hints[spec.name]):
             continue  # peers write null for "nothing said" also where the reference does not allow it
         if spec.name in given:
-            values[spec.name] = _value_from_json(hints[spec.name], given[spec.name], where)
+            try:
+                values[spec.name] = _value_from_json(
+                    hints[spec.name], given[spec.name], where, is_lenient=is_lenient
+                )
+            except ShapeError:
+                if is_required or not is_lenient:
+                    raise
         elif is_required:
             raise ShapeError(
                 f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where
@@ -119,7 +133,7 @@ def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if isinstance(hint, UnionType) else (hint,)
 
 
-def _value_from_json(hint: Any, value: object, path: str) -> object:
+def _value_from_json(hint: Any, value: object, path: str, *, is_lenient: bool = False) -> object:
     for option in _options(hint):
         if option is NoneType:
             if value is None:
@@ -132,6 +146,8 @@ def _value_from_json(hint: Any, value: object, path: str) -> object:
         elif option is int:
             if isinstance(value, int) and not isinstance(value, bool):
                 return value
+            if is_lenient and isinstance(value, float) and value.is_integer():
+                return int(value)
         elif option is float:
             if isinstance(value, int | float) and not isinstance(value, bool):
                 return float(value)
@@ -139,12 +155,14 @@ def _value_from_json(hint: Any, value: object, path: str) -> object:
             if isinstance(value, list):
                 part = get_args(option)[0]
                 return tuple(
-                    _value_from_json(part, v, f"{path}[{i}]")
+                    _value_from_json(part, v, f"{path}[{i}]", is_lenient=is_lenient)
                     for i, v in enumerate(cast("list[object]", value))
                 )
         elif is_dataclass(option):
-            if isinstance(value, dict):
-                return from_json(cast("type[object]", option), cast("object", value), path=path)
+            if isinstance(value, dict) or (is_lenient and isinstance(value, str)):
+                return from_json(
+                    cast("type[object]", option), cast("object", value), path=path, is_lenient=is_lenient
+                )
         elif isinstance(value, dict):  # a raw JSON object
             return cast("object", value)
     raise ShapeError(

@@ -4,6 +4,10 @@ of the control WebSocket.
 A client encodes `Command` and decodes `Event`; a server does the reverse. Field names and each ``TYPE`` are those of
 the wire. What a peer adds never breaks us: extra fields are dropped, unknown events arrive as `UnknownEvent`, and a
 ``payload`` wrapper round an event's fields is seen through.
+
+A client reads leniently, since clients that were measured on the service have met several shapes of one message: numbers
+as whole floats, ``state`` in place of ``new_state``, a string in place of an object, a start without its ``session_id``. A
+field that cannot be read costs neither a start, which is paid, nor an event. A server reads strictly, as the service does.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -70,6 +75,12 @@ class Refusal(ProtocolError):
         self.number = number
         self.said = said
 
+    @property
+    def longest_s(self) -> int | None:
+        """The session length that is allowed, where the refusal of a longer one names it."""
+        found = re.search(r"maximum allowed \(?(\d+)", self.said)
+        return int(found[1]) if found else None
+
 
 # REST bodies
 
@@ -103,12 +114,13 @@ class TokenGrant:
 class StartGrant:
     """Answer to ``POST /v1/sessions/start``; billing has begun. ``ws_url`` carries its own authorisation.
 
-    ``ws_url`` is absent unless the session is plain LITE, ``max_session_duration`` (seconds) sometimes.
+    ``ws_url`` is absent unless the session is plain LITE, ``max_session_duration`` (seconds) sometimes. ``session_id`` is
+    empty where the answer has none; it is the token's.
     """
 
-    session_id: str
     livekit_url: str
     livekit_client_token: str = field(repr=False)
+    session_id: str = ""
     livekit_agent_token: str | None = field(default=None, repr=False)
     max_session_duration: int | None = None
     ws_url: str | None = field(default=None, repr=False)
@@ -178,18 +190,23 @@ def encode_body(
     return {name: value for name, value in _shape.to_json(body).items() if value is not None}
 
 
-def decode_body(cls: type[T], value: object) -> T:
-    """The ``cls`` in a parsed body. Raises `ProtocolError` that names the field."""
+def decode_request(cls: type[T], value: object) -> T:
+    """The ``cls`` in the body of a client's request, read strictly. Raises `ProtocolError` that names the field."""
     return _shape.from_json(cls, value)
+
+
+def decode_answer(cls: type[T], value: object) -> T:
+    """The ``cls`` in the service's answer, read leniently. Raises `ProtocolError` that names a required field."""
+    return _shape.from_json(cls, value, is_lenient=True)
 
 
 def decode_page(cls: type[T], value: object) -> tuple[tuple[T, ...], bool]:
     """The entries of one page, and whether another follows. Entries that we cannot read are left out."""
-    page = _shape.from_json(_Page, value)
+    page = _shape.from_json(_Page, value, is_lenient=True)
     entries: list[T] = []
     for entry in page.results:
         try:
-            entries.append(_shape.from_json(cls, entry))
+            entries.append(_shape.from_json(cls, entry, is_lenient=True))
         except ProtocolError:
             continue
     return tuple(entries), bool(page.next)
@@ -298,6 +315,7 @@ Command: TypeAlias = Speak | SpeakEnd | Interrupt | StartListening | StopListeni
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
+    FROM_TEXT: ClassVar[str] = "id"
     id: str = ""
 
 
@@ -319,7 +337,7 @@ class SessionStateUpdated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStateUpdated:
-    """``new_state`` is ``idle``, ``listening`` or ``talking``."""
+    """``new_state`` is ``idle``, ``listening`` or ``talking``; some versions call it ``state``."""
 
     TYPE: ClassVar[str] = "agent.state_updated"
     new_state: str
@@ -380,6 +398,7 @@ class BufferCleared(_OfUtterance):
 class ErrorDetail:
     """``type``: ``invalid_request_error``, ``server_error``, ``video_starvation``."""
 
+    FROM_TEXT: ClassVar[str] = "message"
     type: str = ""
     message: str = ""
     event_id: str | None = None
@@ -388,14 +407,14 @@ class ErrorDetail:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorOccurred:
     TYPE: ClassVar[str] = "error"
-    error: ErrorDetail
+    error: ErrorDetail = ErrorDetail()
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarningGiven:
     TYPE: ClassVar[str] = "warning"
-    warning: ErrorDetail
+    warning: ErrorDetail = ErrorDetail()
     event_id: str | None = None
 
 
@@ -452,7 +471,9 @@ def decode_event(text: str | bytes) -> Event:
     payload = message.get("payload")
     if isinstance(payload, dict):
         message = {**message, **cast("dict[str, object]", payload)}
-    return _shape.from_json(cls, message)
+    if cls is AgentStateUpdated:
+        message = {"new_state": message.get("state"), **message}
+    return _shape.from_json(cls, message, is_lenient=True)
 
 
 def encode_pcm(pcm: bytes) -> str:

@@ -178,11 +178,11 @@ async def test_the_session_is_on_disk_before_it_is_paid_for_and_gone_after_the_s
 
 
 @pytest.mark.parametrize(
-    ("switch", "code"),
+    ("switches", "code"),
     [
-        ("has_no_ws_url", "avatar-no-control"),
-        ("is_never_connected", "avatar-not-ready"),
-        ("has_no_tracks", "avatar-no-picture"),
+        ({"has_no_ws_url": True}, "avatar-no-control"),
+        ({"connected": "never", "has_no_tracks": True}, "avatar-not-ready"),
+        ({"has_no_tracks": True}, "avatar-no-picture"),
     ],
 )
 async def test_a_failed_opening_leaves_nothing_running(
@@ -191,12 +191,11 @@ async def test_a_failed_opening_leaves_nothing_running(
     log: FaceLog,
     liveavatar: RunningLiveAvatar,
     monkeypatch: pytest.MonkeyPatch,
-    switch: str,
+    switches: dict[str, Any],
     code: str,
 ) -> None:
-    monkeypatch.setattr(control_module, "CONNECTED_S", 1.5)
-    monkeypatch.setattr(face_module, "PICTURE_S", 1.5)
-    liveavatar.faults(**{switch: True})
+    monkeypatch.setattr(face_module, "PATIENCE_S", 2.0)
+    liveavatar.faults(**switches)
     with pytest.raises(FaceError) as raised:
         await opened(api, records, log)
     assert raised.value.code == code
@@ -229,6 +228,11 @@ async def test_a_face_is_not_open_before_the_service_hears_commands(
         ("start", 503, 0, "oops", "avatar-server"),
         ("token", 422, 0, "no such avatar", "avatar-unusable"),
         ("token", 409, 0, "no", "avatar-refused"),
+        ("token", 403, 0, "Forbidden", "avatar-refused"),
+        ("token", 403, 0, "Your plan does not include LITE mode", "avatar-plan-lacks"),
+        ("token", 400, 0, "very_high quality is not supported", "avatar-quality"),
+        ("token", 403, 0, "You do not have access to this avatar", "avatar-not-yours"),
+        ("start", 400, 0, "max_session_duration (600s) exceeds the maximum allowed (60s)", "avatar-too-long"),
     ],
 )
 async def test_every_refusal_has_its_own_words(
@@ -249,6 +253,7 @@ async def test_every_refusal_has_its_own_words(
         await opened(api, records, log)
     assert raised.value.code == code
     assert said not in raised.value.message
+    assert raised.value.detail == said
     assert records.all() == () or code == "avatar-server"
 
 
@@ -284,9 +289,15 @@ async def test_a_full_account_is_tried_again_after_our_orphans_were_stopped(
     await face.aclose()
 
 
-async def test_a_full_account_of_others_is_said_so(
-    api: LiveAvatarApi, records: PaidSessions, log: FaceLog, liveavatar: RunningLiveAvatar
+async def test_a_full_account_of_others_is_tried_three_times_and_said_so(
+    api: LiveAvatarApi,
+    records: PaidSessions,
+    log: FaceLog,
+    liveavatar: RunningLiveAvatar,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert sum(face_module.CONCURRENCY_WAITS_S) == 6.0
+    monkeypatch.setattr(face_module, "CONCURRENCY_WAITS_S", (0.1, 0.2))
     liveavatar.faults(max_concurrent=0)
     with pytest.raises(FaceError) as raised:
         await opened(api, records, log)

@@ -22,6 +22,7 @@ from kai import compose
 from kai.checks import computer, services
 from kai.checks.run import LIMIT_S, Check, Finding, Level, run_checks, worst
 from kai.compose import build_checks
+from kai.core.faces import plan_words
 from kai.errors import WeightsError
 from kai.records.memory import Memory
 from kai.runtime.hub import Services, SessionHub
@@ -243,6 +244,16 @@ def test_the_avatar_is_told_by_name(
     says, fix = told(found)
     assert word in says
     assert bool(fix) is (level is not Level.GREEN)
+
+
+def test_how_long_the_plans_sessions_last_is_told_with_the_avatar() -> None:
+    found = services.check_avatar(
+        lambda: AVATARS, "", lambda avatar_id: plan_words(120.0) * (avatar_id == "two")
+    )
+    says, fix = told(found)
+    assert (found.level, fix) == (Level.GREEN, "")
+    assert "last 2 minutes" in says
+    assert "every 90 seconds" in says
 
 
 def test_an_avatar_that_cannot_be_looked_up_is_no_certain_fault() -> None:

@@ -11,7 +11,14 @@ import pytest
 import pytest_asyncio
 
 from kai.core.config import AvatarConfig
-from kai.core.events import CreditsReported, FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.events import (
+    CreditsReported,
+    FaceReported,
+    FaceResumed,
+    LegFailed,
+    PlayoutFinished,
+    PlayoutStarted,
+)
 from kai.core.faces import Face, Next, TimeCame
 from kai.core.state import AgentState, Look
 from kai.errors import FaceError
@@ -26,6 +33,7 @@ class FakeCloud(FakeFace):
 
     longest_s: float | None = 600.0
     is_sandbox = False
+    is_start_billed = True
 
     def __init__(self, *, open_error: FaceError | None = None, open_delay_s: float = 0.0) -> None:
         super().__init__(open_error=open_error)
@@ -102,6 +110,24 @@ class TestFaceStack(FaceContract):
                 child.fail()
 
         return lose
+
+
+async def test_what_was_not_heard_is_said_again_by_a_face_whose_line_was_gone(
+    stand: Stand, log: FaceLog
+) -> None:
+    stack, cloud = stand.stack, stand.clouds[0]
+    said = tone(2000)
+    stack.speak("a", said)
+    stack.end_segment("a")
+    before = await play(stack, 50)
+    stack.on_event(cloud, FaceResumed())
+    after = await play(stack, 60)
+    assert stack.on is Face.CLOUD
+    assert np.array_equal(np.concatenate([before, after])[: 2 * len(said) : 2], said)
+    await log.wait_for(PlayoutFinished("a"))
+    assert log.of(PlayoutStarted, PlayoutFinished) == [PlayoutStarted("a"), PlayoutFinished("a")]
+    stack.on_event(cloud, FaceResumed())
+    assert not (await play(stack, 10)).any()
 
 
 async def test_an_answer_goes_on_at_the_heard_sample_when_the_cloud_face_is_lost(

@@ -141,13 +141,91 @@ def test_the_cloud_face_comes_back_between_turns() -> None:
     assert story.state.on is Face.CLOUD
 
 
-def test_each_loss_waits_longer_before_the_next_try() -> None:
+def test_each_loss_of_what_costs_nothing_waits_longer_before_the_next_try() -> None:
     story = on_cloud()
     waits: list[float] = []
     for _ in range(5):
-        waits.append(delays(story.do(LOST))["again"])
+        waits.append(delays(story.do(replace(LOST, is_billed=False)))["again"])
         story.do(TimeCame("again"), NextOpened(600.0))
     assert waits == [*AGAIN_AFTER_S, AGAIN_AFTER_S[-1]]
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [
+        ("fail", "fail"),
+        ("fail", "lose"),
+        ("lose", "lose"),
+        ("lose", "free", "fail"),
+        ("fail", "free", "free", "lose"),
+    ],
+)
+def test_after_two_paid_starts_in_a_row_that_failed_a_person_is_asked(failures: tuple[str, ...]) -> None:
+    failed = NextFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
+    story = Story()
+    story.do(Began(), LocalOpened())
+    orders: tuple[Order, ...] = ()
+    for n, what in enumerate(failures):
+        if n:
+            assert PrepareCloud() in story.do(TimeCame("again"))
+        is_lost = what == "lose"
+        now = (NextOpened(600.0), LOST) if is_lost else (replace(failed, is_billed=what == "fail"),)
+        orders = story.do(*now)
+    assert reports(orders)[-1] == (Face.LOCAL, "avatar-failed-starts")
+    assert "again" not in delays(orders)
+    assert PrepareCloud() not in story.do(TimeCame("again"), Stirred(), TimeCame("rotate"))
+    assert PrepareCloud() in story.do(CloudWished(True))
+    assert delays(story.do(failed))["again"] == AGAIN_AFTER_S[0]
+
+
+def test_a_session_that_was_steady_and_an_exchange_are_no_failed_starts() -> None:
+    failed = NextFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
+    story = Story()
+    assert "steady" in delays(story.do(Began(), LocalOpened(), failed, TimeCame("again"), NextOpened(90.0)))
+    story.do(TimeCame("steady"))
+    assert story.state.failed_starts == 0
+    for _ in range(5):
+        assert PrepareCloud() in story.do(TimeCame("rotate"))
+        assert ShowNext() in story.do(NextOpened(90.0))
+    assert story.state.failed_starts == 0
+
+
+def test_an_exchange_that_fails_twice_ends_on_the_local_face_at_the_deadline_and_asks() -> None:
+    failed = NextFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
+    story = on_cloud(90.0)
+    assert delays(story.do(TimeCame("rotate"), failed)) == {"rotate": AGAIN_AFTER_S[0]}
+    assert delays(story.do(TimeCame("rotate"), failed)) == {}
+    orders = story.do(TimeCame("deadline"))
+    assert reports(orders) == [(Face.LOCAL, "avatar-failed-starts")]
+    assert PrepareCloud() not in orders
+
+
+def test_an_avatar_that_never_spoke_twice_is_not_fetched_again_however_long_it_was_there() -> None:
+    never = CloudLost("avatar-never-spoke", "It said nothing.", is_retryable=True)
+    story = on_cloud()
+    story.do(TimeCame("steady"))
+    story.at_s += 100
+    assert "again" in delays(story.do(never))
+    story.do(TimeCame("again"), NextOpened(600.0), TimeCame("steady"))
+    story.at_s += 100
+    orders = story.do(never)
+    assert reports(orders) == [(Face.LOCAL, "avatar-mute")]
+    assert PrepareCloud() not in story.do(TimeCame("again"))
+    assert PrepareCloud() in story.do(ChoiceChanged())
+
+
+def test_the_length_of_a_short_plans_sessions_is_told_once() -> None:
+    story = Story()
+    orders = story.do(Began(), LocalOpened(), NextOpened(120.0))
+    (told,) = [order for order in orders if isinstance(order, Report) and order.code]
+    assert told.code == "avatar-plan"
+    assert "last 2 minutes" in told.message
+    assert "every 90 seconds" in told.message
+    assert reports(story.do(TimeCame("rotate"), NextOpened(120.0))) == [(Face.CLOUD, "")]
+    assert reports(Story().do(Began(), LocalOpened(), NextOpened(60.0, is_sandbox=True)))[-1] == (
+        Face.CLOUD,
+        "",
+    )
 
 
 def test_what_trying_again_cannot_mend_waits_for_a_person() -> None:

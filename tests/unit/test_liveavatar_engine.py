@@ -56,11 +56,17 @@ def test_the_sandbox_is_free_and_a_minute_long() -> None:
     assert (account.used, paid.longest_s) == (0, 60)
 
 
-def test_a_session_is_never_longer_than_the_plan_and_the_wish() -> None:
+def test_a_session_is_as_long_as_the_wish_and_a_wish_beyond_the_plan_is_refused_in_the_services_words() -> (
+    None
+):
     account = Account(10, Clock())
-    for wanted_s, longest_s in ((None, 600), (300, 300), (9_000, 600)):
+    for wanted_s, longest_s in ((None, 600), (300, 300), (600, 600)):
         request = wire.TokenRequest(avatar_id=AVATAR_ID, max_session_duration=wanted_s)
         assert account.mint(request, longest_s=600).longest_s == longest_s
+    for is_sandbox, most_s in ((False, 600), (True, 60)):
+        request = wire.TokenRequest(avatar_id=AVATAR_ID, max_session_duration=601, is_sandbox=is_sandbox)
+        with pytest.raises(ValueError, match=rf"\(601s\) exceeds the maximum allowed \({most_s}s\)"):
+            account.mint(request, longest_s=600)
 
 
 def test_every_character_can_be_had() -> None:

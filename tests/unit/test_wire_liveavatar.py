@@ -190,7 +190,56 @@ def test_a_page_gives_what_can_be_read_and_whether_more_follows() -> None:
 
 def test_a_start_reply_may_lack_what_is_optional() -> None:
     body = {"session_id": "s", "livekit_url": "wss://x", "livekit_client_token": "t"}
-    grant = wire.decode_body(wire.StartGrant, body)
+    grant = wire.decode_answer(wire.StartGrant, body)
     assert (grant.ws_url, grant.max_session_duration, grant.livekit_agent_token) == (None, None, None)
     with pytest.raises(ProtocolError):
-        wire.decode_body(wire.StartGrant, {"session_id": "s"})
+        wire.decode_answer(wire.StartGrant, {"session_id": "s"})
+
+
+# -- the shapes of one message ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        ('{"type":"agent.state_updated","state":"talking"}', wire.AgentStateUpdated(new_state="talking")),
+        (
+            '{"type":"agent.state_updated","payload":{"state":"idle","previous_state":7}}',
+            wire.AgentStateUpdated(new_state="idle"),
+        ),
+        ('{"type":"agent.speak_started","task":"t1"}', wire.SpeakStarted(task=wire.Task(id="t1"))),
+        ('{"type":"agent.speak_ended","task":[1],"event_id":5}', wire.SpeakEnded()),
+        ('{"type":"error","error":"no"}', wire.ErrorOccurred(error=wire.ErrorDetail(message="no"))),
+        ('{"type":"error"}', wire.ErrorOccurred()),
+        ('{"type":"warning","warning":{"type":3,"message":"hm"}}', wire.WarningGiven(warning=wire.ErrorDetail(message="hm"))),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_shape_costs_no_event(text: str, event: wire.Event) -> None:
+    assert wire.decode_event(text) == event
+
+
+def test_a_start_is_read_with_whole_floats_and_without_its_id() -> None:
+    body = {"livekit_url": "wss://x", "livekit_client_token": "t", "max_session_duration": 120.0}
+    grant = wire.decode_answer(wire.StartGrant, body)
+    assert (grant.session_id, grant.max_session_duration) == ("", 120)
+    assert (
+        wire.decode_answer(wire.StartGrant, {**body, "max_session_duration": 0.5}).max_session_duration
+        is None
+    )
+
+
+def test_a_server_reads_requests_strictly() -> None:
+    with pytest.raises(ProtocolError):
+        wire.decode_request(wire.TokenRequest, {"avatar_id": "a", "max_session_duration": 120.0})
+
+
+@pytest.mark.parametrize(
+    ("said", "longest_s"),
+    [
+        ("max_session_duration (600s) exceeds the maximum allowed (60s) for sandbox", 60),
+        ("Maximum allowed", None),
+        ("the maximum allowed 120 seconds", 120),
+    ],
+)
+def test_the_allowed_length_is_read_from_the_refusal(said: str, longest_s: int | None) -> None:
+    assert wire.Refusal(400, 0, said).longest_s == longest_s

@@ -1,4 +1,16 @@
-"""The control WebSocket: the avatar's commands out, its events in; and the cutting of speech into chunks."""
+"""The control WebSocket: the avatar's commands out, its events in; and the cutting of speech into chunks.
+
+Commands are heard once the session is ready, and earlier ones vanish without a word. The service says ``connected`` when it
+is. Clients that were measured on the service disagree on how often: some saw it on each socket of a session, some once in
+a session, so that a socket that attaches later waits for ever. Therefore a socket counts as ready when it heard
+``connected``, or `ASSUMED_S` after it opened where the session itself is known to be up: it was ready before, or the
+avatar's picture has come.
+
+A line can be lost with sound in it, and a half-open one takes sound for minutes. The service confirms each piece
+(``audio_buffer_appended``, ``audio_buffer_committed``). A line on which confirmations came and then stop for `UNANSWERED_S`
+is dropped and dialled again. When a line is back and pieces of an utterance are unconfirmed, ``on_back`` hears that
+something may be missing, and whoever has the sound speaks again what was not heard.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +18,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
 import uuid
 from collections.abc import Callable
 from typing import Final
@@ -32,12 +45,19 @@ CHUNK_SAMPLES: Final = 24_000
 """1 s, as recommended."""
 IDLE_FLUSH_S: Final = 0.2
 """A partial chunk goes out after so long without more, or a slow voice makes the avatar starve."""
-CONNECTED_S: Final = 15.0
+FRAME_SAMPLES: Final = 960
+"""One picture at 25 a second: chunks are whole pictures long, and the last is padded with silence."""
+ASSUMED_S: Final = 2.5
+UNANSWERED_S: Final = 2.0
+CHECK_S: Final = 0.25
 DIAL_S: Final = 10.0
 KEEP_ALIVE_S: Final = 60.0
+"""On a fixed timer, whatever else is sent: the clients in production do it, and it costs nothing."""
 AGAIN_AFTER_S: Final = (0.0, 0.5)
 """A lost socket is dialled again at once and once more; the local face stands by for what takes longer."""
 OUTBOX: Final = 2_000
+UTTERANCES_OWED: Final = 16
+"""Bound of the utterances whose confirmations are awaited; a service that confirms nothing fills it."""
 MAX_EVENT_BYTES: Final = 1 << 20
 CLOSE_S: Final = 1.0
 
@@ -66,26 +86,39 @@ class Chunker:
             self._is_first = False
         return chunks
 
-    def flush(self) -> Pcm | None:
-        """What is left, as a chunk."""
-        if not self._samples:
+    def flush(self, *, is_last: bool) -> Pcm | None:
+        """What is left, as a chunk of whole pictures: the last of an utterance is padded with silence, of another the
+        broken end waits for more."""
+        broken = self._samples % FRAME_SAMPLES
+        if not self._samples or (self._samples == broken and not is_last):
             return None
         chunk = np.concatenate(self._parts)
-        self._parts, self._samples, self._is_first = [], 0, False
+        rest = chunk[:0]
+        if broken and is_last:
+            chunk = np.pad(chunk, (0, FRAME_SAMPLES - broken))
+        elif broken:
+            chunk, rest = chunk[:-broken], chunk[-broken:]
+        self._parts, self._samples, self._is_first = [rest], len(rest), False
         return chunk
 
 
 class ControlSocket:
-    """Dials, waits for "connected", sends and listens; dials again when the line drops. Kai's loop only.
+    """Dials, waits until it is ready, sends and listens; dials again when the line drops. Kai's loop only.
 
-    ``on_event`` gets every event; ``on_lost`` is called once when the line is gone for good. The outbox holds `OUTBOX`
-    messages; while the line is down nothing is kept for later, since sound of a gap must not be played after it.
+    ``on_event`` gets every event; ``on_back`` is called when a line is back, with whether sound may be missing; ``on_lost``
+    once when it is gone for good. The outbox holds `OUTBOX` messages; while the line is down nothing is kept for later,
+    since sound of a gap must not be played after it.
     """
 
-    def __init__(self, on_event: Callable[[wire.Event], None], on_lost: Callable[[FaceError], None]) -> None:
+    def __init__(
+        self,
+        on_event: Callable[[wire.Event], None],
+        on_lost: Callable[[FaceError], None],
+        on_back: Callable[[bool], None] = lambda _is_missing: None,
+    ) -> None:
         self._on_event = on_event
         self._on_lost = on_lost
-        self._socket: ClientConnection | None = None
+        self._on_back = on_back
         self._outbox: asyncio.Queue[str] = asyncio.Queue(OUTBOX)
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -93,18 +126,36 @@ class ControlSocket:
         self._flushes: dict[str, asyncio.TimerHandle] = {}
         self._failure: FaceError | None = None
         self._is_closing = False
+        self._has_picture = False
+        self._was_ready = False
+        self._is_patient = True
+        self._owed: dict[str, int] = {}
+        self._answered_s = 0.0
+        self._may_drop = False
         self.dropped_messages = 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether commands are heard now."""
+        return self._ready.is_set() and self._failure is None
+
     async def open(self, url: str) -> None:
-        """Dial and wait until commands are heard. Raises `FaceError`."""
+        """Dial and wait until commands are heard, without a limit of its own. Raises `FaceError`."""
         self._task = asyncio.create_task(self._run(url), name="avatar: control")
-        try:
-            async with asyncio.timeout(CONNECTED_S):
-                await self._ready.wait()
-        except TimeoutError as exc:
-            raise trouble("avatar-not-ready") from exc
+        await self._ready.wait()
         if self._failure is not None:
             raise self._failure
+
+    def fail(self, error: FaceError) -> None:
+        """The session is lost in another way; nobody need wait for it to get ready."""
+        self._failure = self._failure or error
+        self._ready.set()
+
+    def picture_came(self) -> None:
+        """The avatar is seen, so the session is up."""
+        if not self._has_picture:
+            self._has_picture = True
+            self._assume()
 
     # Commands
 
@@ -120,9 +171,10 @@ class ControlSocket:
 
     def end_segment(self, segment_id: str) -> None:
         """The segment is complete. Of one without sound nothing is told."""
-        self._flush(segment_id)
+        self._flush(segment_id, is_last=True)
         utterance = self._utterances.pop(segment_id, None)
         if utterance is not None:
+            self._owe(utterance[0])
             self._send(wire.SpeakEnd(event_id=utterance[0]))
 
     def interrupt(self) -> None:
@@ -130,6 +182,7 @@ class ControlSocket:
         for segment_id in list(self._flushes):
             self._cancel_flush(segment_id)
         self._utterances.clear()
+        self._owed.clear()
         while not self._outbox.empty():
             self._outbox.get_nowait()
         self._send(wire.Interrupt(event_id=str(uuid.uuid4())))
@@ -151,10 +204,10 @@ class ControlSocket:
     def _utterance(self, segment_id: str) -> tuple[str, Chunker]:
         return self._utterances.setdefault(segment_id, (str(uuid.uuid4()), Chunker()))
 
-    def _flush(self, segment_id: str) -> None:
+    def _flush(self, segment_id: str, *, is_last: bool = False) -> None:
         self._cancel_flush(segment_id)
         utterance = self._utterances.get(segment_id)
-        rest = utterance[1].flush() if utterance is not None else None
+        rest = utterance[1].flush(is_last=is_last) if utterance is not None else None
         if utterance is not None and rest is not None:
             self._send_chunk(utterance[0], rest)
 
@@ -165,6 +218,7 @@ class ControlSocket:
 
     def _send_chunk(self, utterance_id: str, chunk: Pcm) -> None:
         audio = wire.encode_pcm(chunk.astype("<i2", copy=False).tobytes())
+        self._owe(utterance_id)
         self._send(wire.Speak(event_id=utterance_id, audio=audio))
 
     def _send(self, command: wire.Command) -> None:
@@ -185,7 +239,8 @@ class ControlSocket:
             except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConfigError) as exc:
                 log.info("avatar's control cannot be dialled", extra={"kind": type(exc).__name__})
             tries = 0 if came_up else tries + 1
-            self._ready.clear()
+            if self._failure is None:
+                self._ready.clear()
             while not self._outbox.empty():
                 self._outbox.get_nowait()
             if self._failure is not None or tries >= len(AGAIN_AFTER_S):
@@ -209,51 +264,102 @@ class ControlSocket:
             ) as socket,
         ):
             dialling.reschedule(None)
-            self._socket = socket
-            sender = asyncio.create_task(self._write(socket), name="avatar: commands")
-            was_ready = False
+            self._is_patient = True
+            tasks = [
+                asyncio.create_task(self._write(socket), name="avatar: commands"),
+                asyncio.create_task(self._keep_alive(), name="avatar: keep alive"),
+                asyncio.create_task(self._check(socket), name="avatar: check the line"),
+            ]
             try:
                 async for text in socket:
-                    was_ready = self._take(text) or was_ready
+                    self._take(text)
                     if self._failure is not None:
                         break
             except WebSocketException as exc:
                 log.info("avatar's control dropped", extra={"kind": type(exc).__name__})
             finally:
-                sender.cancel()
-                await asyncio.gather(sender, return_exceptions=True)
-            return was_ready
+                self._is_patient = True
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            return self._ready.is_set()
 
     async def _write(self, socket: ClientConnection) -> None:
         with contextlib.suppress(WebSocketException):
             while True:
-                try:
-                    async with asyncio.timeout(KEEP_ALIVE_S):
-                        text = await self._outbox.get()
-                except TimeoutError:
-                    text = wire.encode(wire.KeepAlive(event_id=str(uuid.uuid4())))
-                await socket.send(text)
+                await socket.send(await self._outbox.get())
 
-    def _take(self, text: str | bytes) -> bool:
-        """One message; whether it said that the session is ready."""
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_S)
+            self._send(wire.KeepAlive(event_id=str(uuid.uuid4())))
+
+    async def _check(self, socket: ClientConnection) -> None:
+        """Give up waiting for "connected" in time, and drop a line on which confirmations have stopped."""
+        await asyncio.sleep(ASSUMED_S)
+        self._is_patient = False
+        self._assume()
+        while True:
+            await asyncio.sleep(CHECK_S)
+            is_owed = self._may_drop and any(self._owed.values())
+            if is_owed and time.monotonic() - self._answered_s > UNANSWERED_S:
+                log.info("avatar's control does not answer")
+                self._may_drop = (
+                    False  # until one is confirmed again: dropping it over and over mends nothing
+                )
+                socket.transport.abort()
+                return
+
+    def _assume(self) -> None:
+        """The session is up though this socket was not told so."""
+        if not self._is_patient and (self._has_picture or self._was_ready):
+            self._set_ready()
+
+    def _set_ready(self) -> None:
+        if self._ready.is_set():
+            return
+        is_back, self._was_ready = self._was_ready, True
+        is_missing = any(self._owed.values())
+        self._owed.clear()
+        self._ready.set()
+        if is_back:
+            self._on_back(is_missing)
+
+    def _owe(self, utterance_id: str) -> None:
+        """One more piece of that utterance is to be confirmed."""
+        if not any(self._owed.values()):
+            self._answered_s = time.monotonic()
+        self._owed[utterance_id] = self._owed.get(utterance_id, 0) + 1
+        while len(self._owed) > UTTERANCES_OWED:
+            del self._owed[next(iter(self._owed))]
+
+    def _confirmed(self, utterance_id: str | None) -> None:
+        if utterance_id is not None and utterance_id in self._owed:
+            self._may_drop = True
+            self._answered_s = time.monotonic()
+            self._owed[utterance_id] -= 1
+
+    def _take(self, text: str | bytes) -> None:
+        """One message of the service."""
         try:
             event = wire.decode_event(text)
         except ProtocolError as exc:
             log.warning("an avatar's event that cannot be read", extra={"code": exc.code})
-            return False
-        is_ready = isinstance(event, wire.SessionStateUpdated) and event.is_ready
-        if is_ready:
-            self._ready.set()
-        if isinstance(event, wire.SessionStateUpdated) and event.is_gone:
-            self._failure = trouble("avatar-ended")
-            self._ready.set()
+            return
+        match event:
+            case wire.SessionStateUpdated() if event.is_ready:
+                self._set_ready()
+            case wire.SessionStateUpdated() if event.is_gone:
+                self.fail(trouble("avatar-ended"))
+            case wire.BufferAppended() | wire.BufferCommitted():
+                self._confirmed(event.utterance_id)
+            case _:
+                pass
         self._on_event(event)
-        return is_ready
 
     def _lose(self, code: str) -> None:
         if self._is_closing:
             return
-        if self._failure is None:
-            self._failure = trouble(code)
-        self._ready.set()
+        self.fail(trouble(code))
+        assert self._failure is not None
         self._on_lost(self._failure)

@@ -21,7 +21,7 @@ from kai.adapters.liveavatar.rest import LiveAvatarApi
 from kai.adapters.liveavatar.room_link import RoomLink
 from kai.adapters.liveavatar.troubles import trouble
 from kai.core.config import AvatarConfig
-from kai.core.events import CreditsReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.events import CreditsReported, FaceResumed, LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
 from kai.media.heard import Begun, Finding, Matcher, Over
@@ -32,8 +32,11 @@ from kai.wire import liveavatar as wire
 log = logging.getLogger(__name__)
 
 KIND: Final = "liveavatar"
-PICTURE_S: Final = 15.0
-CONCURRENCY_WAIT_S: Final = 2.5
+PATIENCE_S: Final = 40.0
+"""From the start that is paid to a session that hears and is seen. Clients in production wait 10 to 45 s, and a session that
+is given up too early was paid for nothing; the local face covers the wait."""
+CONCURRENCY_WAITS_S: Final = (2.5, 3.5)
+"""Before the second and third try of a full account: a session that was stopped counts for a moment longer."""
 CLOSE_S: Final = 4.5
 WATCH_S: Final = 0.25
 STALLED_SPEAKING_S: Final = 1.5
@@ -41,6 +44,8 @@ STALLED_S: Final = 4.0
 FROZEN_S: Final = 6.0
 SILENT_S: Final = 5.0
 """From the first sound that was sent to the first that was heard; the service needs about 1 s."""
+LINE_BACK_S: Final = 3.0
+"""So much longer while the control line is on its way back."""
 PROBE_PX: Final = 16
 
 
@@ -69,7 +74,7 @@ class AvatarChoice:
     ``longest_s``, whatever the plan allows."""
 
     avatar_id: str
-    quality: str = "medium"
+    quality: str = "high"
     encoding: str = "H264"
     is_sandbox: bool = False
     longest_s: int | None = None
@@ -107,7 +112,7 @@ class LiveAvatarFace:
         self._started_s = 0.0
         self.longest_s: float | None = None
         """How long this session may last, once it is open; ``None`` where the service did not say."""
-        self._control = ControlSocket(self._on_event, self._lose)
+        self._control = ControlSocket(self._on_event, self._lose, self._on_line_back)
         self._room: Room | None = None
         self._timeline = Timeline()
         self._sound = SoundHold(self._timeline, is_open=choice.has_test_marks)
@@ -120,8 +125,11 @@ class LiveAvatarFace:
         self._moved_s = 0.0
         self._probe: Any = None
         self._waiting_since_s: float | None = None
+        self._mood = AgentState.IDLE
         self._is_listening = False
         self._is_talking = False
+        self._has_talked = False
+        self._has_spoken = False
         self._is_open = False
         self._is_closing = False
         self._failure: FaceError | None = None
@@ -146,6 +154,11 @@ class LiveAvatarFace:
         return self._choice.is_sandbox
 
     @property
+    def is_start_billed(self) -> bool:
+        """Whether a session was started that costs credits, whatever came of it."""
+        return self._is_started and not self._choice.is_sandbox
+
+    @property
     def session_id(self) -> str | None:
         """The provider's session, once there is one."""
         return self._session_id
@@ -166,17 +179,7 @@ class LiveAvatarFace:
             grant = await self._start_session()
             if grant.ws_url is None:
                 raise trouble("avatar-no-control")
-            await asyncio.gather(
-                self._control.open(grant.ws_url),
-                self._room.open(grant.livekit_url, grant.livekit_client_token),
-            )
-            try:
-                async with asyncio.timeout(PICTURE_S):
-                    await self._first_picture.wait()
-            except TimeoutError as exc:
-                raise trouble("avatar-no-picture") from exc
-            if self._failure is not None:
-                raise self._failure
+            await self._come_up(grant, grant.ws_url, self._room)
         except BaseException:
             await self.aclose()
             raise
@@ -184,6 +187,25 @@ class LiveAvatarFace:
         self._moved_s = time.monotonic()
         self._watchdog = asyncio.create_task(self._watch(), name="avatar: watchdog")
         self._billing = asyncio.create_task(self._tell_credits(), name="avatar: credits")
+
+    async def _come_up(self, grant: wire.StartGrant, ws_url: str, room: Room) -> None:
+        """Control line and picture, in whichever order they come, within one patience. Raises `FaceError`."""
+        try:
+            async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+                group.create_task(self._control.open(ws_url), name="avatar: open control")
+                group.create_task(
+                    room.open(grant.livekit_url, grant.livekit_client_token), name="avatar: join the room"
+                )
+                group.create_task(self._wait_picture(), name="avatar: first picture")
+        except TimeoutError as exc:
+            raise trouble("avatar-no-picture" if self._control.is_ready else "avatar-not-ready") from exc
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+
+    async def _wait_picture(self) -> None:
+        await self._first_picture.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
         if self._waiting_since_s is None and not self._matcher.is_sounding:
@@ -207,10 +229,19 @@ class LiveAvatarFace:
             self._control.interrupt()
             # Pictures of what is not heard any more would still move their mouth.
             self._pictures.clear()
+            # The avatar is still talking for the service, which tells a moment later that it stopped. Whoever interrupted
+            # is listened to from now on.
+            self._is_talking = self._is_listening = False
+            self._settle_pose()
         return Heard(*cut) if cut is not None else None
 
     def set_mood(self, mood: AgentState) -> None:
-        wants_listening = mood is AgentState.LISTENING
+        self._mood = mood
+        self._settle_pose()
+
+    def _settle_pose(self) -> None:
+        """Tell the avatar the pose that is wanted, where it has another; while it talks it has none."""
+        wants_listening = self._mood is AgentState.LISTENING
         if wants_listening != self._is_listening and not self._is_talking:
             self._is_listening = wants_listening
             self._control.set_listening(wants_listening)
@@ -263,9 +294,16 @@ class LiveAvatarFace:
         except FaceError as exc:
             if exc.code != "avatar-concurrency":
                 raise
-        # Somebody's session fills the account. Ours of dead processes are stopped; then, after a moment, one more try.
+        # Somebody's session fills the account. Ours of dead processes are stopped; then, after a moment, two more tries.
         await self._records.reap(KIND, self._api.stop)
-        await asyncio.sleep(CONCURRENCY_WAIT_S)
+        for wait_s in CONCURRENCY_WAITS_S[:-1]:
+            await asyncio.sleep(wait_s)
+            try:
+                return await self._mint_and_start()
+            except FaceError as exc:
+                if exc.code != "avatar-concurrency":
+                    raise
+        await asyncio.sleep(CONCURRENCY_WAITS_S[-1])
         return await self._mint_and_start()
 
     async def _pick_avatar(self) -> str:
@@ -298,6 +336,7 @@ class LiveAvatarFace:
                 await asyncio.to_thread(self._records.forget, KIND, token.session_id)
                 self._session_id = None
             raise
+        grant = replace(grant, session_id=token.session_id)
         self._is_started = True
         self._started_s = time.monotonic()
         sandbox_s = wire.SANDBOX_S if choice.is_sandbox else None
@@ -328,6 +367,7 @@ class LiveAvatarFace:
         self._picture_s = now_s
         self.pictures += 1
         self._first_picture.set()
+        self._control.picture_came()
         height = picture.shape[0] * 2 // 3
         probe = picture[: height : max(1, height // PROBE_PX), :: max(1, picture.shape[1] // PROBE_PX)]
         if self._probe is None or self._probe.shape != probe.shape or not np.array_equal(probe, self._probe):
@@ -345,6 +385,7 @@ class LiveAvatarFace:
 
     def _note(self, findings: list[Finding]) -> None:
         self._waiting_since_s = None
+        self._has_spoken = True
         if isinstance(findings[-1], Over) and self._matcher.is_waiting:
             self._waiting_since_s = time.monotonic()
 
@@ -381,15 +422,29 @@ class LiveAvatarFace:
     def _on_event(self, event: wire.Event) -> None:
         match event:
             case wire.AgentStateUpdated(new_state="talking") | wire.SpeakStarted():
-                self._is_talking = True
+                self._is_talking = self._has_talked = True
             case wire.AgentStateUpdated() | wire.SpeakEnded() | wire.SpeakInterrupted():
                 if self._is_talking:
                     self._is_talking = False
                     self._matcher.said_over()
+                if self._has_talked:
+                    # Who has talked is idle, whatever was told before or meanwhile.
+                    self._has_talked = self._is_listening = False
+                    self._settle_pose()
             case wire.ErrorOccurred(error=error):
                 log.warning("the avatar service complains", extra={"kind": error.type})
             case _:
                 pass
+
+    def _on_line_back(self, is_missing: bool) -> None:
+        """The control line was lost and is back. What was said meanwhile is not known, and some of the sound may be lost."""
+        self._is_talking = self._has_talked = self._is_listening = False
+        if self._waiting_since_s is not None:
+            self._waiting_since_s = time.monotonic()
+        if is_missing and self._sink is not None and not self._is_closing:
+            log.info("the avatar's line is back")
+            self._sink.emit(FaceResumed())
+        self._settle_pose()
 
     def _report(self, reached: tuple[Begun | Over, ...]) -> None:
         if self._sink is None or self._is_closing:
@@ -412,9 +467,10 @@ class LiveAvatarFace:
             elif (
                 self._waiting_since_s is not None
                 and self._matcher.is_waiting
-                and now_s - self._waiting_since_s > SILENT_S
+                and now_s - self._waiting_since_s
+                > SILENT_S + (0.0 if self._control.is_ready else LINE_BACK_S)
             ):
-                self._lose(trouble("avatar-silent"))
+                self._lose(trouble("avatar-silent" if self._has_spoken else "avatar-never-spoke"))
 
     async def _tell_credits(self) -> None:
         """At each minute's beginning: what this session has used, and what the account has left."""
@@ -436,6 +492,7 @@ class LiveAvatarFace:
             return
         self._failure = error
         self._first_picture.set()
+        self._control.fail(error)
         log.info("avatar lost", extra={"code": error.code})
         if self._is_open and self._sink is not None:
             self._is_open = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 BASE_URL: Final = "https://api.liveavatar.com"
 CALL_S: Final = 15.0
 STOP_S: Final = 5.0
+OWN_STOP_S: Final = 3.0
 PAGE_SIZE: Final = 100
 MOST_PAGES: Final = 20
 
@@ -42,9 +44,23 @@ class LiveAvatarApi:
         self._key = {"X-API-KEY": account.api_key}
         self._base_url = account.base_url
         self._http: httpx.AsyncClient | None = None
+        self._stopping: set[asyncio.Future[None]] = set()
 
     async def mint(self, request: wire.TokenRequest) -> wire.TokenGrant:
-        """A session's id and token; nothing is billed yet."""
+        """A session's id and token; nothing is billed yet. Of a length that the plan does not allow it asks once more
+        without one: the answer to the start tells the plan's. Waits for sessions of this app that are being stopped, at most
+        `OWN_STOP_S`: until then they count."""
+        if self._stopping:
+            await asyncio.wait(self._stopping, timeout=OWN_STOP_S)
+        try:
+            return await self._mint(request)
+        except FaceError as exc:
+            if exc.code != "avatar-too-long" or request.max_session_duration is None:
+                raise
+        log.info("the plan allows no session of that length")
+        return await self._mint(replace(request, max_session_duration=None))
+
+    async def _mint(self, request: wire.TokenRequest) -> wire.TokenGrant:
         data = await self._call("POST", "/v1/sessions/token", self._key, wire.encode_body(request))
         return _read(wire.TokenGrant, data)
 
@@ -57,11 +73,16 @@ class LiveAvatarApi:
         """Stop the session, by key and id: that works for sessions of earlier processes too. Of one that is not known there
         (any more) nothing is said."""
         body = wire.encode_body(wire.SessionRequest(session_id=session_id, reason=reason.value))
+        stopping = asyncio.get_running_loop().create_future()
+        self._stopping.add(stopping)
         try:
             await self._call("POST", "/v1/sessions/stop", self._key, body, within_s=STOP_S)
         except FaceError as exc:
             if exc.code != "avatar-unusable":
                 raise
+        finally:
+            self._stopping.discard(stopping)
+            stopping.set_result(None)
 
     async def keep_alive(self, session_id: str) -> None:
         """Put off the session's idle time-out."""
@@ -85,11 +106,13 @@ class LiveAvatarApi:
         return await self._pages(wire.Avatar, "/v1/avatars/public?", {})
 
     async def first_avatar(self) -> str | None:
-        """The id of the first avatar that can be used now, the account's own before the public ones."""
-        own = next((avatar.id for avatar in await self.own_avatars() if avatar.is_usable), None)
-        if own is not None:
-            return own
-        return next((avatar.id for avatar in await self.public_avatars() if avatar.is_usable), None)
+        """The id of the first avatar that can be used now: the account's own before the public ones, filmed ones before
+        those made from a photo, whose picture may not be 16:9."""
+        for avatars in (await self.own_avatars(), await self.public_avatars()):
+            usable = sorted((a for a in avatars if a.is_usable), key=lambda avatar: avatar.type != "VIDEO")
+            if usable:
+                return usable[0].id
+        return None
 
     async def credits_left(self) -> Decimal:
         """What the account has; also a free way to test a key."""
@@ -159,6 +182,6 @@ class LiveAvatarApi:
 
 def _read(cls: type[T], data: object) -> T:
     try:
-        return wire.decode_body(cls, data)
+        return wire.decode_answer(cls, data)
     except ProtocolError as exc:
         raise trouble("avatar-server") from exc

@@ -20,6 +20,22 @@ ADVICE: Final[dict[str, tuple[str, bool]]] = {
         "LiveAvatar allows no further session now. Close other talks with an avatar, then switch the face on again.",
         True,
     ),
+    "avatar-plan-lacks": (
+        "The LiveAvatar plan does not allow this. Choose a lower picture quality, or another plan there.",
+        False,
+    ),
+    "avatar-quality": (
+        "LiveAvatar does not give this avatar in that picture quality. Choose a lower one, or another avatar.",
+        False,
+    ),
+    "avatar-not-yours": (
+        "This LiveAvatar account may not use that avatar. Choose another avatar, or the key of the account that owns it.",
+        False,
+    ),
+    "avatar-too-long": (
+        "LiveAvatar's plan allows no session of that length. Choose a shorter one, or leave it to the plan.",
+        False,
+    ),
     "avatar-unusable": (
         "This avatar cannot be used with these settings. Choose another avatar, or another picture quality.",
         False,
@@ -27,7 +43,7 @@ ADVICE: Final[dict[str, tuple[str, bool]]] = {
     "avatar-rate-limit": ("LiveAvatar gets too many requests. Kai tries again in a moment.", True),
     "avatar-server": ("LiveAvatar has a fault of its own. Kai tries again; the talk goes on.", True),
     "avatar-refused": (
-        "LiveAvatar refused the session. Check the avatar and the account, then try again.",
+        "LiveAvatar refused the session. Check the key, the avatar and the account, then try again.",
         False,
     ),
     "avatar-unreachable": (
@@ -51,6 +67,10 @@ ADVICE: Final[dict[str, tuple[str, bool]]] = {
     "avatar-no-picture": ("The avatar's picture did not come. Kai tries again.", True),
     "avatar-stalled": ("The avatar's picture has stopped. Kai fetches a fresh one.", True),
     "avatar-frozen": ("The avatar's picture stands still. Kai fetches a fresh one.", True),
+    "avatar-never-spoke": (
+        "The avatar was given words and has not spoken at all. Kai fetches a fresh one.",
+        True,
+    ),
     "avatar-silent": ("The avatar was given words and said nothing. Kai fetches a fresh one.", True),
     "avatar-vanished": ("The avatar has left its room. Kai fetches a fresh one.", True),
     "avatar-control-lost": ("The line to the avatar was lost. Kai connects again.", True),
@@ -64,27 +84,55 @@ ADVICE: Final[dict[str, tuple[str, bool]]] = {
 """Words, and whether trying once more can help, by code."""
 
 
-def trouble(code: str, *, retry_after_s: float = 0.0) -> FaceError:
-    """The error of that code. ``retry_after_s``: how long the service asked to be left alone."""
+def trouble(code: str, *, retry_after_s: float = 0.0, detail: str = "") -> FaceError:
+    """The error of that code. ``retry_after_s``: how long the service asked to be left alone; ``detail``: its own text."""
     message, is_retryable = ADVICE[code]
-    return FaceError(message, code=code, is_retryable=is_retryable, retry_after_s=retry_after_s)
+    return FaceError(
+        message, code=code, is_retryable=is_retryable, retry_after_s=retry_after_s, detail=detail
+    )
+
+
+_SAID: Final = (
+    # What a refusal with 400, 403 or 422 is about, by the words of its text; the first that fits counts. Their order matters:
+    # "maximum session duration of your plan" is about the length, and "1080p needs the ... plan" about the plan.
+    ("avatar-too-long", ("maximum allowed", "max_session_duration", "session duration", "session length")),
+    ("avatar-plan-lacks", ("plan", "upgrade", "subscription", "tier")),
+    ("avatar-quality", ("quality", "resolution", "1080", "720")),
+    (
+        "avatar-not-yours",
+        ("permission", "access to", "not allowed", "belong", "forbidden avatar", "own this"),
+    ),
+)
+DETAIL_CHARS: Final = 300
 
 
 def explain(refusal: Refusal) -> FaceError:
-    """The error that a refused request means. The service's own text is read here, and not passed on."""
+    """The error that a refused request means. Only 401 says that the key is wrong: 403 and 400 are also the answer to what a
+    plan, an avatar or a setting does not allow, and their text tells which. That text goes along as the detail."""
+    return trouble(
+        _code_of(refusal),
+        retry_after_s=refusal.retry_after_s or 0.0 if refusal.status == 429 or refusal.status >= 500 else 0.0,
+        detail=" ".join(refusal.said.split())[:DETAIL_CHARS],
+    )
+
+
+def _code_of(refusal: Refusal) -> str:
     said = refusal.said.lower()
-    match refusal.status:
-        case _ if refusal.number == CONCURRENCY_CODE or "concurren" in said:
-            return trouble("avatar-concurrency")
-        case _ if refusal.status == 402 or "credit" in said:
-            return trouble("avatar-no-credits")
-        case 401 | 403:
-            return trouble("avatar-wrong-key")
-        case 429:
-            return trouble("avatar-rate-limit", retry_after_s=refusal.retry_after_s or 0.0)
-        case 404 | 422:
-            return trouble("avatar-unusable")
-        case status if status >= 500:
-            return trouble("avatar-server", retry_after_s=refusal.retry_after_s or 0.0)
-        case _:
-            return trouble("avatar-refused")
+    status = refusal.status
+    if refusal.number == CONCURRENCY_CODE or "concurren" in said:
+        return "avatar-concurrency"
+    if status == 401:
+        return "avatar-wrong-key"
+    if status == 402 or "credit" in said:
+        return "avatar-no-credits"
+    if status == 429:
+        return "avatar-rate-limit"
+    if status >= 500:
+        return "avatar-server"
+    if status in (400, 403, 422):
+        for code, words in _SAID:
+            if any(word in said for word in words):
+                return code
+    if status in (404, 422) or "avatar" in said:
+        return "avatar-unusable"
+    return "avatar-refused"

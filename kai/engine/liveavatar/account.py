@@ -74,10 +74,16 @@ class Account:
         self._forgotten_credits = 0
 
     def mint(self, request: wire.TokenRequest, *, longest_s: int) -> Paid:
-        """A session that may be started."""
+        """A session that may be started; nothing is billed yet. Raises ``ValueError``, in the service's words, where it shall
+        last longer than ``longest_s``, in the sandbox than a minute."""
         session_id = str(uuid.uuid4())
         video = request.video_settings or wire.VideoSettings()
-        wanted_s = request.max_session_duration or longest_s
+        most_s = min(longest_s, wire.SANDBOX_S) if request.is_sandbox else longest_s
+        wanted_s = most_s if request.max_session_duration is None else request.max_session_duration
+        if wanted_s > most_s:
+            raise ValueError(
+                f"max_session_duration ({wanted_s}s) exceeds the maximum allowed ({most_s}s) for your plan"
+            )
         paid = Paid(
             id=session_id,
             token="",
@@ -86,7 +92,7 @@ class Account:
             is_sandbox=request.is_sandbox,
             quality=video.quality,
             encoding=video.encoding,
-            longest_s=min(wanted_s, longest_s, wire.SANDBOX_S if request.is_sandbox else longest_s),
+            longest_s=wanted_s,
             made_at_s=self._now(),
         )
         self._sessions[session_id] = paid

@@ -8,10 +8,13 @@ from typing import Any, Final, Literal, cast, get_args
 
 from kai.errors import ConfigError
 
+Connected = Literal["each", "once", "never"]
+Shapes = Literal["usual", "loose"]
 Events = Literal["both", "speak", "state", "none"]
 Act = Literal[
     "close_control",
     "break_control",
+    "half_open",
     "say_closed",
     "drop_signal",
     "refuse_resume",
@@ -52,9 +55,17 @@ class Faults:
     max_concurrent: int = 100
     credits: float = 100.0
     connected_after_s: float = 0.2
-    is_never_connected: bool = False
+    connected: Connected = "each"
+    """On which of a session's control sockets ``connected`` is said: on each, on the first alone, on none. Commands are heard
+    on all of them, ``connected_after_s`` after the session's first socket."""
+    picture_after_s: float = 0.0
+    """From a session's start to its first picture; with ``connected_after_s`` a slow start."""
     is_deaf: bool = False
     """The control socket takes everything and answers nothing."""
+    is_speechless: bool = False
+    """The avatar takes its words and never speaks, as some custom ones do."""
+    shapes: Shapes = "usual"
+    """``loose``: whole floats for integers, strings for objects, ``state`` for ``new_state``, a start without its id."""
     has_no_pongs: bool = False
     """The control socket answers no ping, as the service does under load; whoever believes pings cuts a healthy line."""
     events: Events = "both"
@@ -76,9 +87,16 @@ class Faults:
         for name, value in changes.items():
             if name not in known:
                 raise ConfigError(f"There is no fault switch {name!r}.", code="unknown_fault")
-            if not _fits(known[name], value):
+            if not _fits(known[name], value) or value not in _CHOICES.get(name, (value,)):
                 raise ConfigError(f"The fault switch {name!r} cannot be {value!r}.", code="bad_fault")
         return replace(self, **changes)
+
+
+_CHOICES: Final[dict[str, tuple[object, ...]]] = {
+    "events": get_args(Events),
+    "connected": get_args(Connected),
+    "shapes": get_args(Shapes),
+}
 
 
 def _fits(old: object, new: object) -> bool:

@@ -118,7 +118,7 @@ class LiveAvatarServer:
         await self._refuse_if_told("token")
         body = await _body(request)
         try:
-            wanted = wire.decode_body(wire.TokenRequest, body)
+            wanted = wire.decode_request(wire.TokenRequest, body)
         except ProtocolError as exc:
             return _unprocessable(exc.message)
         if wanted.mode != "LITE":
@@ -132,7 +132,10 @@ class LiveAvatarServer:
             video.quality not in wire.QUALITIES or video.encoding not in wire.ENCODINGS
         ):
             return _unprocessable("video_settings: unknown quality or encoding")
-        paid = self._account.mint(wanted, longest_s=self.faults.max_session_s)
+        try:
+            paid = self._account.mint(wanted, longest_s=self.faults.max_session_s)
+        except ValueError as exc:
+            raise Refused(400, 4000, str(exc)) from exc
         paid.token = self._tokens.sign({"sub": paid.id, "start_session_data": {"mode": "LITE"}})
         return _ok(wire.encode_body(wire.TokenGrant(session_id=paid.id, session_token=paid.token)))
 
@@ -164,7 +167,11 @@ class LiveAvatarServer:
             if self.faults.has_no_ws_url
             else f"{base}/v1/sessions/{paid.id}/control?key={paid.socket_key}",
         )
-        return _ok(wire.encode_body(grant), status=201)
+        body = dict(wire.encode_body(grant))
+        if self.faults.shapes == "loose":
+            del body["session_id"]
+            body["max_session_duration"] = float(paid.longest_s)
+        return _ok(body, status=201)
 
     def _room_token(self, paid: Paid, identity: str) -> str:
         grants = {"room": f"room-{paid.id}", "roomJoin": True, "canPublish": True, "canSubscribe": True}

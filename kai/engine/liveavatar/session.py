@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import time
 import uuid
@@ -53,6 +54,7 @@ class Session:
         self._account = account
         self._began_s = time.monotonic()
         self._voice = Voice(self, net, time.monotonic)
+        self._voice.is_mute = faults.is_speechless
         height_px = wire.QUALITIES[paid.quality]
         painter = (
             PlainPainter(height_px)
@@ -64,7 +66,8 @@ class Session:
         self._outbox: asyncio.Queue[str] | None = None
         self._socket: WebSocket | None = None
         self._state = "idle"
-        self._is_connected = False
+        self._hears_from_s: float | None = None
+        self._half_open: WebSocket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self.commands: list[str] = []
@@ -120,7 +123,6 @@ class Session:
         """One accepted control socket, to its end."""
         await self._close_socket(1000)
         self._socket = websocket
-        self._is_connected = False
         outbox = self._outbox = asyncio.Queue[str](EVENTS_WAITING)
         sender = asyncio.create_task(self._write(websocket, outbox), name="session: events")
         greeter = asyncio.create_task(self._greet(), name="session: greet")
@@ -129,7 +131,8 @@ class Session:
                 message = await websocket.receive()
                 if message["type"] == "websocket.disconnect":
                     break
-                self._hear(message.get("text") or "")
+                if websocket is not self._half_open:
+                    self._hear(message.get("text") or "")
         except (WebSocketDisconnect, RuntimeError):
             pass
         finally:
@@ -145,11 +148,14 @@ class Session:
                 await websocket.send_text(await outbox.get())
 
     async def _greet(self) -> None:
-        self._send(wire.SessionStateUpdated(state="new"))
-        self._send(wire.SessionStateUpdated(state="connecting"))
-        await asyncio.sleep(self.faults.connected_after_s)
-        if not self.faults.is_never_connected:
-            self._is_connected = True
+        is_first = self._hears_from_s is None
+        now_s = time.monotonic()
+        if self._hears_from_s is None:
+            self._hears_from_s = now_s + self.faults.connected_after_s
+            self._send(wire.SessionStateUpdated(state="new"))
+            self._send(wire.SessionStateUpdated(state="connecting"))
+        await asyncio.sleep(max(0.0, self._hears_from_s - now_s))
+        if self.faults.connected == "each" or (self.faults.connected == "once" and is_first):
             self._send(wire.SessionStateUpdated(state="connected"))
 
     async def _close_socket(self, code: int) -> None:
@@ -160,12 +166,15 @@ class Session:
 
     def _send(self, event: wire.KnownEvent) -> None:
         outbox = self._outbox
-        if outbox is not None and not self.faults.is_deaf and not outbox.full():
-            outbox.put_nowait(wire.encode(event))
+        if outbox is None or self.faults.is_deaf or outbox.full() or self._socket is self._half_open:
+            return
+        text = wire.encode(event)
+        outbox.put_nowait(_loosened(text) if self.faults.shapes == "loose" else text)
 
     def _hear(self, text: str) -> None:
-        if not self._is_connected or self.faults.is_deaf:
-            return  # as the real service: what comes before "connected" vanishes
+        is_up = self._hears_from_s is not None and time.monotonic() >= self._hears_from_s
+        if not is_up or self.faults.is_deaf:
+            return  # as the real service: what comes before the session is up vanishes
         self._account.touch(self.paid)
         try:
             command = wire.decode_command(text)
@@ -274,6 +283,8 @@ class Session:
                 await self._close_socket(1000)
             case "break_control":
                 await self._close_socket(1011)
+            case "half_open":
+                self._half_open = self._socket
             case "say_closed":
                 self._send(wire.SessionStateUpdated(state="closed"))
             case "drop_signal":
@@ -293,6 +304,7 @@ class Session:
                 self._voice.is_mute = True
             case "heal":
                 self.stage.is_stalled = self.stage.is_frozen = self._voice.is_mute = False
+                self._half_open = None
                 self.room.refuses_resume = False
             case "vanish":
                 await self.room.vanish()
@@ -302,3 +314,14 @@ class Session:
                 self.end(wire.EndReason.NO_CREDITS)
             case "complain":
                 self._complain("server_error", "something is wrong")
+
+
+def _loosened(text: str) -> str:
+    """The same event in the other shapes that clients have met: strings for objects, ``state`` for ``new_state``."""
+    event = json.loads(text)
+    for name, text_field in (("task", "id"), ("error", "message"), ("warning", "message")):
+        if isinstance(event.get(name), dict):
+            event[name] = event[name].get(text_field, "")
+    if "new_state" in event:
+        event["state"] = event.pop("new_state")
+    return json.dumps(event, separators=(",", ":"))

@@ -172,7 +172,8 @@ class Stage:
                 next_s += BLOCK_S
                 index = max(index + 1, round((next_s - BLOCK_S - self.began_s) / BLOCK_S))
                 self._sound(index, self._voice.pull())
-                if time.monotonic() >= frame_due_s and self._viewers and not self.is_stalled:
+                is_seen = time.monotonic() >= self.began_s + PAST_S + self.faults.picture_after_s
+                if time.monotonic() >= frame_due_s and self._viewers and is_seen and not self.is_stalled:
                     frame_due_s = max(frame_due_s + FRAME_S, time.monotonic() - FRAME_S / 2)
                     self._begin_picture()
         finally:

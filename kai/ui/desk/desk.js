@@ -533,6 +533,10 @@ class Desk {
     box.dataset.tone = banner.tone;
     box.dataset.code = banner.code;
     setText(box.querySelector(".message"), banner.message);
+    const detail = box.querySelector(".detail");
+    detail.hidden = !banner.detail;
+    setText(detail.querySelector("summary"), banner.detailLabel ?? "");
+    setText(detail.querySelector("p"), banner.detail ?? "");
     const button = this.$(".act");
     button.hidden = !banner.button;
     setText(button, banner.button);
