@@ -87,7 +87,9 @@ def test_what_the_service_adds_breaks_nothing() -> None:
     assert state == wire.SessionStateUpdated(state="connected")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"state":"x"}', '{"type":"error"}', '{"type":1}', b"\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"state":"x"}', '{"type":"agent.state_updated"}', '{"type":1}', b"\xff"]
+)
 def test_a_broken_event_is_an_error_of_the_protocol(text: str | bytes) -> None:
     with pytest.raises(ProtocolError):
         wire.decode_event(text)
