@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
@@ -47,6 +48,7 @@ from kai.runtime.hub import ModelOffer, Offer, Services, SessionHub, VoiceOffer
 from kai.runtime.session import Session
 from kai.runtime.tools import first_tools
 from kai.settings import Settings
+from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
 
@@ -437,7 +439,8 @@ def _check_openai(settings: Settings) -> Finding:
         return services.unused("openai")
     base = (settings.openai_base_url or "https://api.openai.com/v1").rstrip("/")
     url = f"{base}/models/{settings.openai_model}"
-    return services.check_provider(services.Provider("openai", url, _bearer(settings.openai_api_key)))
+    provider = services.Provider("openai", url, _bearer(settings.openai_api_key), services.read_shutdown)
+    return services.with_shutdown(services.check_provider(provider), datetime.now(UTC).date())
 
 
 def _check_mind(settings: Settings) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import cast
 
 import httpx
@@ -14,6 +15,7 @@ from kai.compat import http
 from kai.errors import ConfigError, KaiError
 
 CALL_S = 5.0
+SHUTDOWN_WARNING_DAYS = 60
 FAR_MS = 400.0
 """A provider farther away than this makes a talk feel slow."""
 
@@ -183,6 +185,43 @@ def _usable(avatar_id: str, name: str, plan_of: Callable[[str], str]) -> Finding
 def unused(name: str) -> Finding:
     """A provider that is not set."""
     return Finding(name, Level.UNUSED, "unused")
+
+
+def read_shutdown(body: object) -> dict[str, str]:
+    """The day on which an OpenAI model is shut down, as ``YYYY-MM-DD``, where the service names one: a date, or seconds since
+    the epoch, at the model or inside a ``deprecation``. A form that is new to us says nothing."""
+    if not isinstance(body, dict):
+        return {}
+    model = cast("dict[str, object]", body)
+    inner = model.get("deprecation")
+    said = model.get("shutdown_date")
+    if said is None and isinstance(inner, dict):
+        said = cast("dict[str, object]", inner).get("shutdown_date")
+    match said:
+        case str() if (day := _day_of(said)) is not None:
+            return {"shutdown": day.isoformat()}
+        case int() | float() if not isinstance(said, bool):
+            return {"shutdown": datetime.fromtimestamp(said, UTC).date().isoformat()}
+        case _:
+            return {}
+
+
+def _day_of(said: str) -> date | None:
+    try:
+        return date.fromisoformat(said[:10])
+    except ValueError:
+        return None
+
+
+def with_shutdown(found: Finding, today: date) -> Finding:
+    """The same finding, or a warning where the model is shut down within `SHUTDOWN_WARNING_DAYS`."""
+    day = _day_of(found.facts.get("shutdown", ""))
+    if day is None or found.level is not Level.GREEN:
+        return found
+    left = (day - today).days
+    if left > SHUTDOWN_WARNING_DAYS:
+        return found
+    return Finding(found.name, Level.AMBER, "retiring", {**found.facts, "days": str(max(0, left))})
 
 
 def read_credits(body: object) -> dict[str, str]:

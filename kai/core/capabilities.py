@@ -114,7 +114,7 @@ REASONING: Final = Family(
     128_000,
 )
 REASONING_MINI: Final = Family(
-    "GPT Realtime 2 mini", MappingProxyType({**_COMMON}), (), CLOUD_VOICES, 128_000
+    "GPT Realtime 2 mini", REASONING.settings, tuple(Effort), CLOUD_VOICES, 128_000
 )
 CLASSIC: Final = Family("GPT Realtime 1.5", MappingProxyType({**_COMMON}), (), CLOUD_VOICES, 32_000)
 RETIRING: Final = Family("GPT Realtime", CLASSIC.settings, (), CLOUD_VOICES, 32_000, is_retiring=True)
@@ -172,6 +172,21 @@ def engine_voice(look: Look) -> str:
     if style.voice_higher == style.voice_livelier == 0 or re.fullmatch("[a-z]{1,20}", voice) is None:
         return voice
     return f"{voice}:{style.voice_higher:+d}:{style.voice_livelier:+d}"
+
+
+def speaks_live(model: str) -> bool:
+    """Whether a model is of the GPT-Live line, which has another interface than Realtime."""
+    return model.startswith("gpt-live")
+
+
+def takes_keywords(transcriber: str) -> bool:
+    """Whether a transcription model takes rare words as keywords, and languages as a list; older ones have a prompt."""
+    return transcriber.startswith(("gpt-transcribe", "gpt-live-transcribe"))
+
+
+def takes_prompt(transcriber: str) -> bool:
+    """Whether a transcription model takes rare words as a prompt."""
+    return not takes_keywords(transcriber) and not transcriber.startswith("gpt-realtime-whisper")
 
 
 def applies(model: str, setting: str) -> Applies | None:

@@ -370,8 +370,10 @@ NOISE_HELP: Final = "What kind the noise reduction cleans up after."
 NOISE_NAMES: Final = {"near_field": "headset or near", "far_field": "laptop or room", "off": "no reduction"}
 TRANSCRIPTION: Final = "Your words are written by"
 TRANSCRIPTION_HELP: Final = "For the chat; Kai himself hears the sound."
-SPOKEN_LANGUAGE: Final = "Language that you speak"
-SPOKEN_LANGUAGE_HELP: Final = "Two letters. Empty: found out by itself."
+SPOKEN_LANGUAGE: Final = "Language"
+SPOKEN_LANGUAGE_HELP: Final = (
+    "Two letters. Your words are written in it and Kai speaks it. Empty: Kai finds out by itself."
+)
 SPOKEN_LANGUAGE_EXAMPLE: Final = "en"
 RARE_WORDS: Final = "Rare words and names"
 RARE_WORDS_HELP: Final = "Helps to spell them right in the chat."
@@ -794,7 +796,13 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "right": ("All {count} are there and are the ones that Kai knows.", ""),
         "wrong": ("{problem}", "Run make install, then start Kai again."),
     },
-    "openai": _CHECK_PROVIDER,
+    "openai": {
+        **_CHECK_PROVIDER,
+        "retiring": (
+            "The key is good. OpenAI shuts this model down on {shutdown}, in {days} days.",
+            "Choose a newer model in the sidebar, or set KAI_OPENAI_MODEL in .env.",
+        ),
+    },
     "liveavatar": {
         **_CHECK_PROVIDER,
         "good": ("The key is good, with {credits} credits left. It answered in {ms} ms.", ""),

@@ -192,6 +192,8 @@ class TranscriptionConfig:
     model: str | Unset = UNSET
     language: str | Unset = UNSET
     prompt: str | Unset = UNSET
+    keywords: tuple[str, ...] | Unset = UNSET
+    languages: tuple[str, ...] | Unset = UNSET
 
 
 IDLE_TIMEOUT_RANGE_MS: Final = (5_000, 30_000)

@@ -17,8 +17,9 @@ import openai
 import pytest
 from aiortc import RTCPeerConnection
 
-from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.openai_realtime import brain as brain_module
+from kai.adapters.openai_realtime import talk as talk_module
 from kai.adapters.openai_realtime.mic import FRAME_SAMPLES, MicTrack
 from kai.compat import rtc
 from kai.core.config import BrainConfig, Effort, TurnTaking
@@ -149,6 +150,81 @@ async def test_trap_4_nothing_of_the_beta_is_said(posted: dict[str, Any]) -> Non
     assert not [kind for kind in wire._SERVER_TYPES if kind.startswith(("response.audio.", "response.text."))]
 
 
+@pytest.fixture
+def choosy(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """A service that refuses what it has not, by name, and has a fault of its own when asked for nothing of that."""
+    sessions: list[dict[str, Any]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        body = request.read()
+        start = body.index(b'{"type":')
+        session = json.loads(body[start : body.index(b"\r\n--", start)])
+        sessions.append(session)
+        transcription = session["audio"]["input"]["transcription"] or {}
+        for field_name in ("languages", "model"):
+            if field_name in transcription:
+                param = f"session.audio.input.transcription.{field_name}"
+                return httpx2.Response(400, json={"error": {"message": "no", "param": param}})
+        if "reasoning" in session:
+            error = {"message": "Unsupported parameter: session.reasoning", "code": "unknown_parameter"}
+            return httpx2.Response(400, json={"error": error})
+        return httpx2.Response(503, json={"error": {"message": "no", "code": None}})
+
+    real = openai.AsyncOpenAI
+
+    def client(**options: Any) -> openai.AsyncOpenAI:
+        return real(**options, http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(answer)))
+
+    monkeypatch.setattr(brain_module.openai, "AsyncOpenAI", client)
+    return sessions
+
+
+async def test_a_call_is_made_again_without_what_was_refused_by_name(choosy: list[dict[str, Any]]) -> None:
+    await post(
+        look=Look(brain=BrainConfig(transcription_model="gpt-transcribe-9", transcription_language="de"))
+    )
+    told = [session["audio"]["input"]["transcription"] for session in choosy]
+    assert told == [
+        {"model": "gpt-transcribe-9", "languages": ["de"]},
+        {"model": "gpt-transcribe-9"},
+        {"model": "gpt-transcribe"},
+        None,
+        None,
+    ]
+    assert ["reasoning" in session for session in choosy] == [True, True, True, True, False]
+
+
+async def test_a_socket_is_configured_again_without_what_was_refused_by_name() -> None:
+    brain, log = OpenAISocketBrain(CLOUD), BrainLog()
+    brain._sink = log
+    param = "session.audio.input.transcription.model"
+    for said in (param, "session.reasoning"):
+        brain._take(json.dumps({"type": "error", "error": {"type": "x", "message": "no", "param": said}}))
+    updates = [brain._outbox.get_nowait() for _ in range(brain._outbox.qsize())]
+    sessions = [update.session for update in updates if isinstance(update, wire.SessionUpdate)]
+    encoded: list[Any] = [wire.encode_session(session) for session in sessions]
+    assert [e["audio"]["input"]["transcription"] for e in encoded] == [None, None]
+    assert ["reasoning" in e for e in encoded] == [True, False]
+    assert brain._failure is None
+    brain._take(json.dumps({"type": "error", "error": {"type": "x", "message": "no", "param": param}}))
+    assert brain._failure is not None
+    await brain.aclose()
+
+
+async def test_what_was_left_out_is_told_once_the_call_is_open(talk: Open) -> None:
+    assert talk.brain._leave_out(400, "session.reasoning")
+    await talk.brain._tell_left_out()
+    assert [e.code for e in talk.log.of(BrainComplained)] == ["reasoning-refused"]
+
+
+async def test_gpt_live_has_its_own_words_and_is_not_called(posted: dict[str, Any]) -> None:
+    with pytest.raises(BrainError) as caught:
+        await OpenAIRealtimeBrain(replace(CLOUD, model="gpt-live-1.1")).open(Look(), BrainLog())
+    assert caught.value.code == "gpt-live"
+    assert not caught.value.is_retryable
+    assert "count" not in posted
+
+
 # -- 3: session.update -------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +351,7 @@ async def test_trap_7_a_push_to_talk_key_that_is_up_sends_silence(talk: Open) ->
     await asyncio.sleep(0.4)
     assert talk.brain._mic.is_muted
     assert talk.channel.kinds()[-2:] == ["input_audio_buffer.commit", "response.create"]
+    await talk.brain.aclose()
 
 
 # -- 9: the hour -------------------------------------------------------------------------------------------------------
@@ -415,7 +492,8 @@ async def test_sound_before_its_event_is_kept(talk: Open) -> None:
 def idle_timeouts(talk: Open) -> list[Any]:
     """What the session was told of the silence after which Kai speaks up."""
     updates = [event["session"] for event in talk.channel.sent if event["type"] == "session.update"]
-    return [update["audio"]["input"]["turn_detection"]["idle_timeout_ms"] for update in updates]
+    heard = [update["audio"]["input"] for update in updates if "input" in update["audio"]]
+    return [part["turn_detection"]["idle_timeout_ms"] for part in heard if part["turn_detection"]]
 
 
 def fall_silent(talk: Open, item_id: str) -> None:
@@ -436,6 +514,71 @@ async def test_kai_speaks_up_in_an_empty_room_twice_and_again_when_somebody_is_t
     talk.brain.send_text("t1", "I am here.")
     fall_silent(talk, "i5")
     assert idle_timeouts(talk) == [None, 9_000]
+
+
+async def test_after_a_switch_of_turn_taking_the_first_silence_is_left_alone(
+    talk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that switches its voice detection on anew takes all the time before for silence."""
+    keys = BrainConfig(turn_taking=TurnTaking.PUSH_TO_TALK, idle_timeout_ms=9_000)
+    silence = replace(keys, turn_taking=TurnTaking.SERVER_VAD)
+    later: list[tuple[float, Any]] = []
+    loop = asyncio.get_running_loop()
+
+    def call_later(delay_s: float, call: Any, *args: Any) -> asyncio.TimerHandle:
+        later.append((delay_s, call))
+        return asyncio.TimerHandle(loop.time() + delay_s, call, args, loop)
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    talk.brain.update(Look(brain=keys))
+    talk.channel.sent.clear()
+    talk.brain.update(Look(brain=silence))
+    talk.brain.update(Look(brain=silence, speed=1.2))
+    assert idle_timeouts(talk)[:1] == [None]
+    assert 9_000 not in idle_timeouts(talk)
+    ((delay_s, restore),) = later
+    assert delay_s == 9.0
+    restore()
+    assert idle_timeouts(talk)[-1] == 9_000
+    monkeypatch.undo()
+
+
+async def test_who_speaks_after_a_switch_of_turn_taking_is_waited_for_again(talk: Open) -> None:
+    keys = BrainConfig(turn_taking=TurnTaking.PUSH_TO_TALK, idle_timeout_ms=9_000)
+    talk.brain.update(Look(brain=keys))
+    talk.brain.update(Look(brain=replace(keys, turn_taking=TurnTaking.SERVER_VAD)))
+    talk.channel.sent.clear()
+    talk.hear("input_audio_buffer.speech_started", item_id="i1", audio_start_ms=1)
+    assert idle_timeouts(talk) == [9_000]
+
+
+async def test_a_committed_turn_that_nothing_answers_ends_the_call(
+    talk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talk_module, "IN_FLIGHT_S", 0.0)
+    monkeypatch.setattr(talk_module, "ANSWERED_S", 0.1)
+    keys = Look(brain=BrainConfig(turn_taking=TurnTaking.PUSH_TO_TALK))
+    talk.brain.update(keys)
+    talk.brain.begin_turn()
+    talk.brain.end_turn(is_kept=True)
+    lost = await talk.log.wait_for_a(LegFailed, 5)
+    assert (lost.code, lost.is_retryable) == ("connection-lost", True)
+
+
+async def test_any_event_after_a_committed_turn_is_an_answer(
+    talk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talk_module, "IN_FLIGHT_S", 0.0)
+    monkeypatch.setattr(talk_module, "ANSWERED_S", 0.1)
+    talk.brain.update(Look(brain=BrainConfig(turn_taking=TurnTaking.PUSH_TO_TALK)))
+    talk.brain.begin_turn()
+    talk.brain.end_turn(is_kept=True)
+    while "response.create" not in talk.channel.kinds():
+        await asyncio.sleep(0)
+    talk.hear("input_audio_buffer.committed", item_id="i1", previous_item_id=None)
+    (watch,) = [task for task in talk.brain._tasks if task.get_name() == "brain: commit a turn"]
+    await watch
+    assert talk.log.of(LegFailed) == []
 
 
 async def test_who_changes_a_setting_is_there(talk: Open) -> None:

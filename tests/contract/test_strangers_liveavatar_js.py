@@ -89,7 +89,7 @@ def falls_silent(person: Visitor, page: Page) -> None:
 
 
 def commands(server: RunningLiveAvatar) -> list[str]:
-    return server.bill()["sessions"][-1]["commands"]
+    return server.bill()["sessions"][0]["commands"]
 
 
 JOIN_JS = """

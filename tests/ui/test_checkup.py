@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -244,6 +245,27 @@ def test_the_avatar_is_told_by_name(
     says, fix = told(found)
     assert word in says
     assert bool(fix) is (level is not Level.GREEN)
+
+
+@pytest.mark.parametrize(
+    ("body", "days"),
+    [
+        ({"id": "m", "shutdown_date": "2027-01-20"}, "51"),
+        ({"id": "m", "shutdown_date": "2027-01-20T00:00:00Z"}, "51"),
+        ({"id": "m", "shutdown_date": 1_800_403_200}, "51"),
+        ({"id": "m", "deprecation": {"shutdown_date": "2026-11-01"}}, "0"),
+        ({"id": "m", "shutdown_date": "2027-02-26"}, None),
+        ({"id": "m", "shutdown_date": None}, None),
+        ({"id": "m", "shutdown_date": "soon"}, None),
+        ([], None),
+    ],
+)
+def test_a_model_that_is_shut_down_within_sixty_days_is_warned_of(body: object, days: str | None) -> None:
+    good = Finding("openai", Level.GREEN, "good", {"ms": "10", **services.read_shutdown(body)})
+    found = services.with_shutdown(good, date(2026, 11, 30))
+    assert (found.level, found.facts.get("days")) == (Level.AMBER if days else Level.GREEN, days)
+    says, _ = told(found)
+    assert ("shuts this model down" in says) is bool(days)
 
 
 def test_how_long_the_plans_sessions_last_is_told_with_the_avatar() -> None:

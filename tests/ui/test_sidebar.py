@@ -144,14 +144,14 @@ def test_every_setting_of_the_brain_reaches_the_talk_as_what_it_is(
     app.run()
     widget(app, "segmented_control", "eagerness").set_value("high").run()
     widget(app, "toggle", "can_interrupt").set_value(False).run()
-    widget(app, "selectbox", "model").set_value("gpt-realtime-2.1-mini").run()
+    widget(app, "selectbox", "model").set_value("gpt-realtime-1.5").run()
     widget(app, "text_input", "greeting").set_value("Greet me.").run()
     widget(app, "slider", "max_output_tokens").set_value(1024).run()
     widget(app, "pills", "tools").set_value(["show_card"]).run()
     wait_for(lambda: chosen(app, hub).brain.tools == ("show_card",))
     brain = chosen(app, hub).brain
     assert brain.eagerness is Eagerness.HIGH
-    assert (brain.can_interrupt, brain.model) == (False, "gpt-realtime-2.1-mini")
+    assert (brain.can_interrupt, brain.model) == (False, "gpt-realtime-1.5")
     assert (brain.greeting, brain.max_output_tokens) == ("Greet me.", 1024)
     assert widget(app, "selectbox", "effort").disabled
     assert not app.exception

@@ -9,7 +9,7 @@ import pytest
 from openai.types.realtime import RealtimeSessionCreateRequest
 from pydantic import TypeAdapter
 
-from kai.adapters.openai_realtime import Endpoint
+from kai.adapters.openai_realtime import Endpoint, optional
 from kai.adapters.openai_realtime.config import session_change, session_for
 from kai.core import capabilities as cap
 from kai.core.capabilities import Applies
@@ -58,15 +58,95 @@ def test_a_session_by_default_is_what_the_reference_takes() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "model", ["gpt-realtime-1.5", "gpt-realtime-2.1-mini", "gpt-realtime-2025-08-28", "new-one"]
-)
+@pytest.mark.parametrize("model", ["gpt-realtime-1.5", "gpt-realtime-2025-08-28", "new-one"])
 def test_reasoning_is_never_sent_to_a_model_that_may_refuse_it(model: str) -> None:
     look = with_brain(effort=Effort.HIGH)
     assert "reasoning" not in sent(look, replace(CLOUD, model=model))
     assert cap.applies(model, "effort") is None
     change = session_change(Look(), look, replace(CLOUD, model=model))
     assert change is None
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2"])
+def test_reasoning_is_sent_to_every_model_that_has_it_until_it_was_refused(model: str) -> None:
+    look, endpoint = with_brain(effort=Effort.HIGH), replace(CLOUD, model=model)
+    assert sent(look, endpoint)["reasoning"] == {"effort": "high"}
+    refused = frozenset({optional.REASONING})
+    assert "reasoning" not in wire.encode_session(session_for(look, endpoint, refused))
+    assert session_change(Look(), look, endpoint, refused) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("", {"model": "gpt-transcribe", "keywords": ["Aylesbury", "Kokoro"], "languages": ["de"]}),
+        (
+            "gpt-live-transcribe",
+            {"model": "gpt-live-transcribe", "keywords": ["Aylesbury", "Kokoro"], "languages": ["de"]},
+        ),
+        ("whisper-1", {"model": "whisper-1", "prompt": "Aylesbury, Kokoro", "language": "de"}),
+        (
+            "gpt-4o-transcribe",
+            {"model": "gpt-4o-transcribe", "prompt": "Aylesbury, Kokoro", "language": "de"},
+        ),
+        ("gpt-realtime-whisper", {"model": "gpt-realtime-whisper", "language": "de"}),
+    ],
+)
+def test_rare_words_and_language_go_where_the_transcriber_wants_them(
+    model: str, told: dict[str, Any]
+) -> None:
+    look = with_brain(
+        transcription_model=model,
+        transcription_prompt="Aylesbury, Kokoro",
+        transcription_language="de",
+    )
+    assert sent(look)["audio"]["input"]["transcription"] == told
+
+
+def test_what_was_refused_of_transcription_is_left_out_step_by_step() -> None:
+    look = with_brain(transcription_model="whisper-1", transcription_prompt="Kokoro")
+    config, without = look.brain, frozenset[str]()
+    steps: list[Any] = []
+    for _ in range(4):
+        session = wire.encode_session(session_for(look, CLOUD, without))
+        steps.append(session["audio"]["input"]["transcription"])  # type: ignore[index]
+        said = "session.audio.input.transcription.prompt is not supported"
+        part = optional.refused_part(400, said, config, CLOUD, without)
+        without |= {part} if part else set()
+    assert steps == [
+        {"model": "whisper-1", "prompt": "Kokoro"},
+        {"model": "whisper-1"},
+        {"model": "gpt-transcribe"},
+        None,
+    ]
+    assert optional.refused_part(400, said, config, CLOUD, without) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "part"),
+    [
+        (400, "Model gpt-live-transcribe is not supported in realtime sessions", optional.TRANSCRIPTION),
+        (404, "The model `gpt-realtime-whisper` does not exist", optional.TRANSCRIPTION),
+        (400, "session.reasoning Unknown parameter", optional.REASONING),
+        (400, "session.audio.output.voice Invalid value", None),
+        (401, "transcription", None),
+        (500, "transcription", None),
+    ],
+)
+def test_only_a_refusal_that_names_a_part_leaves_one_out(status: int, said: str, part: str | None) -> None:
+    assert optional.refused_part(status, said, BrainConfig(), CLOUD, frozenset()) == part
+
+
+def test_one_language_binds_the_transcription_and_the_voice() -> None:
+    look = replace(with_brain(transcription_language="de"), instructions="Be brief.")
+    told = sent(look)
+    assert told["audio"]["input"]["transcription"]["languages"] == ["de"]
+    assert told["instructions"].startswith("Be brief.\n\nSpeak and answer in German")
+    change = session_change(look, replace(look, brain=BrainConfig(transcription_language="fr")), CLOUD)
+    assert change is not None
+    assert "French" in str(change.instructions)
+    local = Endpoint(api_key="k", model="kai-local")
+    assert session_for(look, local).instructions == "Be brief."
 
 
 def test_every_way_of_taking_turns_is_said_with_its_own_numbers() -> None:

@@ -99,17 +99,27 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._channel.on("message", self._take)
         self._channel.on("close", lambda: self._lose(faults.LOST))
         await connection.setLocalDescription(await connection.createOffer())
-        answer = await self._client.realtime.calls.create(
-            sdp=connection.localDescription.sdp,
-            session=cast("Any", wire.encode_session(session_for(self._look, endpoint))),
-            extra_headers=endpoint.headers,
-        )
+        answer = await self._post(self._client, connection.localDescription.sdp)
         headers = answer.response.headers
         self._call_id = headers.get("location", "").rsplit("/", 1)[-1] or None
         await connection.setRemoteDescription(RTCSessionDescription(sdp=answer.text, type="answer"))
         if headers.get(wire_marks.HEADER) == "1":
             marks_channel = connection.createDataChannel(wire_marks.CHANNEL_LABEL)
             marks_channel.on("message", self._on_marks)
+
+    async def _post(self, client: openai.AsyncOpenAI, offer: str) -> Any:
+        """The answer to the offer. A call that is refused for a part that it can do without is made again without it."""
+        while True:
+            session = session_for(self._look, self._endpoint, self._without)
+            try:
+                return await client.realtime.calls.create(
+                    sdp=offer,
+                    session=cast("Any", wire.encode_session(session)),
+                    extra_headers=self._endpoint.headers,
+                )
+            except openai.APIStatusError as exc:
+                if not self._leave_out(exc.status_code, f"{exc.param} {exc.message}"):
+                    raise
 
     async def _wait_for_ice(self) -> None:
         """The media path comes up, or this network has none: aiortc knows no TCP candidates."""

@@ -5,8 +5,21 @@ One field that the model refuses would void the whole object, so ``kai.core.capa
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set
+
+from kai.adapters.openai_realtime import optional
 from kai.adapters.openai_realtime.endpoint import Endpoint
-from kai.core.capabilities import LOCAL, SPEED_RANGE, Applies, changed_settings, engine_voice, family_of
+from kai.core.capabilities import (
+    LOCAL,
+    SPEED_RANGE,
+    Applies,
+    changed_settings,
+    engine_voice,
+    family_of,
+    takes_keywords,
+    takes_prompt,
+)
 from kai.core.config import BrainConfig, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
 from kai.wire import realtime as wire
@@ -16,12 +29,21 @@ CUSTOM_VOICE = "voice_"
 """How the id of a voice that somebody made begins; such a one goes over the wire as an object."""
 LOGPROBS = "item.input_audio_transcription.logprobs"
 TRACE: JsonObject = {"workflow_name": "Kai"}
+LANGUAGES = {
+    "ar": "Arabic", "bg": "Bulgarian", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
+    "es": "Spanish", "et": "Estonian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hr": "Croatian",
+    "hu": "Hungarian", "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "lt": "Lithuanian",
+    "lv": "Latvian", "nl": "Dutch", "no": "Norwegian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian",
+    "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sr": "Serbian", "sv": "Swedish", "th": "Thai", "tr": "Turkish",
+    "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+"""Names by ISO 639-1 code, for the sentence that keeps the voice in a language."""
 MAX_OUTPUT_TOKENS = 4096
 """The largest number that the session takes; above it there is only "inf"."""
 
 
-def session_for(look: Look, endpoint: Endpoint) -> wire.SessionConfig:
-    """The whole session of a new call."""
+def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset()) -> wire.SessionConfig:
+    """The whole session of a new call. ``without``: the parts that the service refused, of `optional`."""
     config = look.brain
     model = endpoint.model_of(config)
     has = family_of(model).settings
@@ -29,19 +51,21 @@ def session_for(look: Look, endpoint: Endpoint) -> wire.SessionConfig:
     return wire.SessionConfig(
         type="realtime",
         model=model,
-        instructions=look.instructions or wire.UNSET,
+        instructions=instructions_of(look, model) or wire.UNSET,
         output_modalities=("audio",),
         audio=wire.AudioConfig(
             input=wire.AudioInputConfig(
                 noise_reduction=_noise_reduction(config),
-                transcription=_transcription(config, endpoint),
+                transcription=_transcription(config, endpoint, without),
                 turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in has),
             ),
             output=wire.AudioOutputConfig(voice=_voice(look, model), speed=_speed(look)),
         ),
         tools=_tools(config, endpoint) or wire.UNSET,
         tool_choice=config.tool_choice.value if _tools(config, endpoint) else wire.UNSET,
-        reasoning={"effort": config.effort.value} if config.effort in efforts else wire.UNSET,
+        reasoning={"effort": config.effort.value}
+        if config.effort in efforts and optional.REASONING not in without
+        else wire.UNSET,
         max_output_tokens=_max_tokens(config) if config.max_output_tokens else wire.UNSET,
         truncation=_truncation(config) if "truncation" in has else wire.UNSET,
         tracing=TRACE if config.is_traced and "is_traced" in has else wire.UNSET,
@@ -49,8 +73,11 @@ def session_for(look: Look, endpoint: Endpoint) -> wire.SessionConfig:
     )
 
 
-def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.SessionConfig | None:
-    """What a running call is told of a change; ``None`` where there is nothing that it could take."""
+def session_change(
+    before: Look, after: Look, endpoint: Endpoint, without: Set[str] = frozenset()
+) -> wire.SessionConfig | None:
+    """What a running call is told of a change; ``None`` where there is nothing that it could take. ``without``: the parts
+    that the service refused, of `optional`."""
     model = endpoint.model_of(before.brain)
     family = family_of(model)
     config = after.brain
@@ -65,7 +92,7 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
 
     heard = wire.AudioInputConfig(
         noise_reduction=_noise_reduction(config) if if_changed("noise_reduction") else wire.UNSET,
-        transcription=_transcription(config, endpoint)
+        transcription=_transcription(config, endpoint, without)
         if if_changed("transcription_model", "transcription_language", "transcription_prompt")
         else wire.UNSET,
         turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in family.settings)
@@ -88,7 +115,9 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
     has_heard, has_spoken = heard != wire.AudioInputConfig(), spoken != wire.AudioOutputConfig()
     update = wire.SessionConfig(
         type="realtime",
-        instructions=after.instructions if if_changed("instructions") else wire.UNSET,
+        instructions=instructions_of(after, model)
+        if if_changed("instructions", "transcription_language")
+        else wire.UNSET,
         audio=wire.AudioConfig(
             input=heard if has_heard else wire.UNSET, output=spoken if has_spoken else wire.UNSET
         )
@@ -96,7 +125,9 @@ def session_change(before: Look, after: Look, endpoint: Endpoint) -> wire.Sessio
         else wire.UNSET,
         tools=_tools(config, endpoint) if if_changed("tools") else wire.UNSET,
         tool_choice=config.tool_choice.value if if_changed("tool_choice") else wire.UNSET,
-        reasoning={"effort": config.effort.value} if if_changed("effort") else wire.UNSET,
+        reasoning={"effort": config.effort.value}
+        if if_changed("effort") and optional.REASONING not in without
+        else wire.UNSET,
         max_output_tokens=_max_tokens(config) if if_changed("max_output_tokens") else wire.UNSET,
         truncation=_truncation(config) if if_changed("truncation", "retention_ratio") else wire.UNSET,
         include=((LOGPROBS,) if config.wants_confidence else ())
@@ -126,13 +157,41 @@ def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
     return wire.NoiseReduction(type=config.noise_reduction.value)
 
 
-def _transcription(config: BrainConfig, endpoint: Endpoint) -> wire.TranscriptionConfig:
-    model = config.transcription_model or endpoint.transcription_model
-    has_prompt = bool(config.transcription_prompt) and model != "gpt-realtime-whisper"
+def instructions_of(look: Look, model: str) -> str:
+    """What the model is told to be, and, where a person set a language, to stay in it: a short or accented word is enough to
+    make a model go on in another one."""
+    language = look.brain.transcription_language
+    if not language or "transcription_language" not in family_of(model).settings:
+        return look.instructions
+    name = LANGUAGES.get(language.partition("-")[0].lower(), f"the language with the code {language}")
+    stay = (
+        f"Speak and answer in {name}, whatever language a short or unclear word seems to be in. Change to another language "
+        "only when the person asks for it."
+    )
+    return f"{look.instructions}\n\n{stay}" if look.instructions else stay
+
+
+def _transcription(
+    config: BrainConfig, endpoint: Endpoint, without: Set[str]
+) -> wire.TranscriptionConfig | None:
+    """Rare words and language stand where the transcriber has them; what it has not is left out."""
+    if optional.TRANSCRIPTION in without:
+        return None
+    chosen = "" if optional.TRANSCRIBER in without else config.transcription_model
+    model = chosen or endpoint.transcription_model
+    language = "" if optional.HINTS in without else config.transcription_language
+    words = "" if optional.HINTS in without else config.transcription_prompt
+    if takes_keywords(model):
+        keywords = tuple(word.strip() for word in re.split(r"[,;\n]", words) if word.strip())
+        return wire.TranscriptionConfig(
+            model=model,
+            keywords=keywords or wire.UNSET,
+            languages=(language,) if language else wire.UNSET,
+        )
     return wire.TranscriptionConfig(
         model=model,
-        language=config.transcription_language or wire.UNSET,
-        prompt=config.transcription_prompt if has_prompt else wire.UNSET,
+        language=language or wire.UNSET,
+        prompt=words if words and takes_prompt(model) else wire.UNSET,
     )
 
 

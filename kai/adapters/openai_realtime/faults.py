@@ -53,6 +53,11 @@ WRONG_KEY: Final = Fault("wrong-key", "The OpenAI key was not accepted. Check OP
 NO_ACCESS: Final = Fault(
     "no-access", "This key may not use that model. Choose another model, or another key.", False
 )
+GPT_LIVE: Final = Fault(
+    "gpt-live",
+    "GPT-Live has an interface of its own, which Kai does not speak yet. Choose a gpt-realtime model.",
+    False,
+)
 QUOTA: Final = Fault(
     "quota", "The OpenAI account has no credit left. Add credit, or remove the key to talk offline.", False
 )

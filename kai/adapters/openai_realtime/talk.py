@@ -17,12 +17,13 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from kai.adapters.openai_realtime import faults, prices
-from kai.adapters.openai_realtime.config import session_change
+from kai.adapters.openai_realtime import faults, optional, prices
+from kai.adapters.openai_realtime.config import instructions_of, session_change
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.faults import Fault
 from kai.adapters.openai_realtime.mic import MicTrack
-from kai.core.capabilities import LONGEST_SESSION_S
+from kai.core.capabilities import LONGEST_SESSION_S, speaks_live
+from kai.core.config import TurnTaking
 from kai.core.events import (
     AssistantTranscriptChanged,
     BrainComplained,
@@ -51,6 +52,8 @@ CLOSE_S = 4.0
 IDS_KEPT = 256
 IN_FLIGHT_S = 0.25
 """After a push-to-talk key was let go, the last word is still on its way; the turn is committed behind it."""
+ANSWERED_S = 10.0
+"""After a turn was committed the service says something at once; a channel that stays silent is dead."""
 UNKNOWN_KINDS_KEPT = 64
 MOST_PROMPTS = 2
 """So often Kai speaks up to somebody who says nothing."""
@@ -76,6 +79,8 @@ class RealtimeTalk(ABC):
         self._is_open = False
         self._is_closing = False
         self._failure: BrainError | None = None
+        self._without: frozenset[str] = frozenset()
+        """The parts of the session that the service refused, of `optional`."""
         self._expires_in_s: float | None = None
         self._active_response_id: str | None = None
         self._wants_response: wire.ResponseParams | None = None
@@ -89,6 +94,9 @@ class RealtimeTalk(ABC):
         self._is_muted = False
         self._is_key_down = False
         self._prompts = 0
+        self._idle_due: asyncio.TimerHandle | None = None
+        """Until then the session is not told of its idle time-out."""
+        self._heard_events = 0
         self.unknown_events: Counter[str] = Counter()
         """Telemetry: how often each kind of event came that we do not know."""
         self.opened_in_s = 0.0
@@ -112,6 +120,8 @@ class RealtimeTalk(ABC):
         try:
             if not self._endpoint.api_key:
                 raise faults.NO_KEY.error()
+            if speaks_live(self._endpoint.model_of(look.brain)):
+                raise faults.GPT_LIVE.error()
             await self._connect()
             if self._failure is not None:
                 raise self._failure
@@ -120,6 +130,8 @@ class RealtimeTalk(ABC):
             raise
         self.opened_in_s = time.monotonic() - started_s
         self._is_open = True
+        if self._without:
+            self._spawn(self._tell_left_out(), "tell what was left out")
         if self._endpoint.wait_lost is not None:
             self._spawn(self._watch(), "watch the endpoint")
 
@@ -144,7 +156,7 @@ class RealtimeTalk(ABC):
         self._ask_for_response()
 
     def greet(self, instructions: str) -> None:
-        own = self._look.instructions
+        own = instructions_of(self._look, self._endpoint.model_of(self._look.brain))
         both = f"{own}\n\n{instructions}" if own else instructions
         self._ask_for_response(wire.ResponseParams(instructions=both))
 
@@ -184,6 +196,8 @@ class RealtimeTalk(ABC):
             return
         self._is_closing = True
         self._is_open = False
+        if self._idle_due is not None:
+            self._idle_due.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -228,6 +242,22 @@ class RealtimeTalk(ABC):
             self._is_open = False
             self._sink.emit(LegFailed(LegName.BRAIN, fault.code, fault.message, fault.is_retryable))
 
+    def _leave_out(self, status: int, said: str) -> bool:
+        """Leave out the part of the session that a refusal is about; whether there is such a part."""
+        part = optional.refused_part(status, said, self._look.brain, self._endpoint, self._without)
+        if part is None:
+            return False
+        log.info("a part of the session was refused", extra={"part": part})
+        self._without |= {part}
+        return True
+
+    async def _tell_left_out(self) -> None:
+        """In a task, since facts about a leg count from the moment that it is known to be open."""
+        for part in sorted(self._without):
+            told = optional.TOLD[part]
+            if self._sink is not None and not self._is_closing:
+                self._sink.emit(BrainComplained(told.code, told.message))
+
     async def _watch(self) -> None:
         assert self._endpoint.wait_lost is not None
         error = await self._endpoint.wait_lost()
@@ -266,13 +296,33 @@ class RealtimeTalk(ABC):
             self._tell(replace(self._look, brain=replace(self._look.brain, idle_timeout_ms=0)))
 
     def _person_is_there(self) -> None:
-        if self._prompts >= MOST_PROMPTS:
+        had_enough, self._prompts = self._prompts >= MOST_PROMPTS, 0
+        if self._idle_due is not None:
+            self._restore_idle()
+        elif had_enough:
             self._tell(self._look)
-        self._prompts = 0
+
+    def _restore_idle(self) -> None:
+        """The silence before a switch of turn taking counts no more."""
+        if self._idle_due is not None:
+            self._idle_due.cancel()
+            self._idle_due = None
+        if self._prompts < MOST_PROMPTS and not self._is_closing:
+            self._tell(self._look)
 
     def _tell(self, look: Look) -> None:
-        """Have the session as this look wants it."""
-        change = session_change(self._told, look, self._endpoint)
+        """Have the session as this look wants it. After a switch of turn taking its idle time-out waits for the first silence
+        of that length, or for the person: a service that switches voice detection on anew has been seen to take all the time
+        before for silence, and Kai would speak up at once."""
+        brain, before = look.brain, self._told.brain
+        idle_ms = brain.idle_timeout_ms if brain.turn_taking is TurnTaking.SERVER_VAD else 0
+        if brain.turn_taking is not before.turn_taking and idle_ms:
+            if self._idle_due is not None:
+                self._idle_due.cancel()
+            self._idle_due = asyncio.get_running_loop().call_later(idle_ms / 1000, self._restore_idle)
+        if self._idle_due is not None:
+            look = replace(look, brain=replace(brain, idle_timeout_ms=0))
+        change = session_change(self._told, look, self._endpoint, self._without)
         self._told = look
         if change is not None:
             self._send(wire.SessionUpdate(session=change, event_id=new_event_id()))
@@ -281,8 +331,13 @@ class RealtimeTalk(ABC):
         await asyncio.sleep(IN_FLIGHT_S)
         self._is_key_down = False
         self._apply_mute()
+        before = self._heard_events
         self._send(wire.InputAudioCommit(event_id=new_event_id()))
         self._ask_for_response()
+        await asyncio.sleep(ANSWERED_S)
+        if self._heard_events == before:
+            log.warning("a committed turn was not answered")
+            self._lose(faults.LOST)
 
     def _apply_mute(self) -> None:
         """Silence is sent in place of the microphone, never nothing: a server whose packets stop hears no end of a turn."""
@@ -298,6 +353,7 @@ class RealtimeTalk(ABC):
         except ProtocolError as exc:
             log.warning("an event that cannot be read", extra={"code": exc.code})
             return
+        self._heard_events += 1
         sink = self._sink
         if sink is not None and not self._is_closing:
             self._on_event(event, sink)

@@ -96,8 +96,7 @@ class OpenAISocketBrain(RealtimeTalk):
         self._spawn(self._receive(self._connection), "receive events")
         self._spawn(self._pump(self._connection), "send events")
         # The model stands in the address and cannot be updated, not even to itself.
-        session = replace(session_for(self._look, endpoint), model=wire.UNSET)
-        self._transmit(wire.SessionUpdate(session=session, event_id=new_event_id()))
+        self._configure()
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._ready.wait()
@@ -106,6 +105,10 @@ class OpenAISocketBrain(RealtimeTalk):
         except TimeoutError as exc:
             raise faults.CONNECT_TIMEOUT.error() from exc
         self._spawn(self._speak_up(), "send the microphone")
+
+    def _configure(self) -> None:
+        session = replace(session_for(self._look, self._endpoint, self._without), model=wire.UNSET)
+        self._transmit(wire.SessionUpdate(session=session, event_id=new_event_id()))
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
@@ -159,6 +162,9 @@ class OpenAISocketBrain(RealtimeTalk):
                 return False
             case wire.ErrorOccurred(error=error):
                 if not self._is_configured.is_set():
+                    if self._leave_out(400, f"{error.param} {error.message}"):
+                        self._configure()
+                        return True
                     # The session was refused whole, so this would be a talk with another's settings.
                     self._lose(faults.fault_of_status(400, error.code))
                     self._is_configured.set()
