@@ -9,11 +9,13 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
+from kai.adapters.engine_files import EngineFiles
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
 from kai.adapters.engine_status import read_preview
@@ -46,7 +48,7 @@ from kai.runtime import calls
 from kai.runtime.faces import FaceStack
 from kai.runtime.hub import ModelOffer, Offer, Services, SessionHub, VoiceOffer
 from kai.runtime.session import Session
-from kai.runtime.tools import first_tools
+from kai.runtime.tools import SEARCH_FILES, first_tools, search_tool
 from kai.settings import Settings
 from kai.wire import liveavatar as wire
 
@@ -71,9 +73,14 @@ class App:
         self._memory = memory
         self._engine = EngineProcess(self._on_progress, _engine_environment(settings))
         self._is_engine_wanted = False
+        self._is_engine_started = False
+        self._warming: asyncio.Task[None] | None = None
         self._previews: VoicePreviews | None = None
         self._progress = ""
-        self._tools = first_tools()
+        self._files = EngineFiles(
+            lambda: self._start_engine(for_files=True).wait_up(), lambda: _documents_of(settings, memory)
+        )
+        self._tools = first_tools(search_tool(self._files.search))
         self._udp_blocked_until_s = 0.0
         self._offer = Offer(
             has_cloud_brain=settings.has_cloud_brain,
@@ -83,7 +90,7 @@ class App:
             mind_model=settings.mind_model or "",
             avatar_quality=settings.liveavatar_quality,
             avatar_sandbox=settings.liveavatar_sandbox,
-            tools=self._tools.names(),
+            tools=tuple(name for name in self._tools.names() if name != SEARCH_FILES),
         )
         folder = settings.state_dir
         self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
@@ -115,17 +122,25 @@ class App:
         else:
             self._start_engine()
 
-    def _start_engine(self) -> EngineProcess:
-        """The local engine, running or on its way. With a cloud brain it is started when somebody first asks for it."""
-        if not self._is_engine_wanted:
-            self._is_engine_wanted = True
+    def _start_engine(self, *, for_files: bool = False) -> EngineProcess:
+        """The local engine, running or on its way. With a cloud brain it is started when somebody first asks for it; an
+        engine that only looks into files holds up no talk while it starts."""
+        self._is_engine_wanted = self._is_engine_wanted or not for_files
+        if not self._is_engine_started:
+            self._is_engine_started = True
             self._engine.start()
         return self._engine
 
+    def _warm_files(self) -> None:
+        """Have the person's files read before the first question about them."""
+        if self._warming is None or self._warming.done():
+            self._warming = asyncio.create_task(self._files.warm(), name="app: read the files")
+
     async def aclose(self) -> None:
-        for reaping in self._reaping:
-            reaping.cancel()
-        await asyncio.gather(*self._reaping, return_exceptions=True)
+        tasks: list[asyncio.Task[Any]] = [*self._reaping, *([] if self._warming is None else [self._warming])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._spare.aclose()
         if self._previews is not None:
             await self._previews.aclose()
@@ -140,7 +155,7 @@ class App:
     def services(self) -> Services:
         engine = self._engine
         report = engine.report
-        problem = "" if engine.fatal is None else engine.fatal.message
+        problem = engine.fatal.message if engine.fatal is not None and self._is_engine_wanted else ""
         return Services(
             is_ready=(not self._is_engine_wanted or engine.is_up) and not problem,
             progress=self._progress,
@@ -228,7 +243,7 @@ class App:
         work = self._records.reap(kind, stop)
         self._reaping.append(asyncio.create_task(work, name=f"app: reap sessions of {kind}"))
 
-    def _cloud_brain(self, browser_id: str) -> Endpoint:
+    def _cloud_brain(self, browser_id: str, *, has_files: bool = False) -> Endpoint:
         settings = self._settings
         key = "" if settings.openai_api_key is None else settings.openai_api_key.get_secret_value()
         return Endpoint(
@@ -236,14 +251,18 @@ class App:
             model=settings.openai_model,
             base_url=settings.openai_base_url,
             is_billed=True,
-            tools=self._tools.schemas(),
+            tools=tuple(t for t in self._tools.schemas() if has_files or t["name"] != SEARCH_FILES),
+            needed_tools=(SEARCH_FILES,),
             safety_id=safety_id(browser_id),
             on_udp_blocked=self._on_udp_blocked,
         )
 
     async def _make_brain(self, browser_id: str, look: Look, time_zone: str) -> VoiceBrain:
         if not self._offer.is_brain_local(look):
-            endpoint = self._cloud_brain(browser_id)
+            has_files = await self._files.has_any()
+            if has_files:
+                self._warm_files()
+            endpoint = self._cloud_brain(browser_id, has_files=has_files)
             if time.monotonic() < self._udp_blocked_until_s:
                 return OpenAISocketBrain(endpoint)
             return OpenAIRealtimeBrain(endpoint)
@@ -305,11 +324,16 @@ def safety_id(browser_id: str) -> str:
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
-def _mind_of(settings: Settings, memory: Memory | None, look: Look, time_zone: str) -> Mind:
-    """What the local engine shall think with: a person's choice before the settings'. Reads the documents: blocks."""
+def _documents_of(settings: Settings, memory: Memory | None) -> tuple[tuple[str, str], ...]:
+    """The files of the settings' folder and those that were uploaded. Blocks."""
     uploaded = None if memory is None else memory.documents.folder
     folders = [folder for folder in (settings.documents, uploaded) if folder is not None and folder.is_dir()]
-    documents = tuple(document for folder in folders for document in read_documents(folder))
+    return tuple(document for folder in folders for document in read_documents(folder))
+
+
+def _mind_of(settings: Settings, memory: Memory | None, look: Look, time_zone: str) -> Mind:
+    """What the local engine shall think with: a person's choice before the settings'. Reads the documents: blocks."""
+    documents = _documents_of(settings, memory)
     own_url = settings.mind_base_url or ""
     url = look.mind_url or own_url
     # The key belongs to the address that it was set for, and is sent to no other.

@@ -31,6 +31,7 @@ LOCAL_ID: Final = "local"
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _FIELDS: Final = frozenset({"base_url", "model", "api_key", "documents", "time_zone"})
 MAX_DOCUMENTS: Final = 200
+PASSAGES_FOUND: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,20 @@ class Minds:
         entry = self._entries.get(model.removeprefix(MODEL_PREFIX))
         zone = None if entry is None else entry.zone
         return lambda: datetime.now(zone).astimezone(zone)
+
+    async def search(self, mind_id: str, body: JsonObject) -> list[dict[str, str]]:
+        """The passages of a mind's files that answer ``question`` best, the best first, as ``{"file", "heading", "text"}``;
+        none where it has no files. Raises `ClientMistake` for a mind that nobody gave."""
+        entry = self._entries.get(mind_id)
+        if entry is None:
+            raise _mistake("This engine was given no mind of that name.", "id")
+        question = _text(body, "question")
+        if entry.library is None or not question:
+            return []
+        found = await asyncio.to_thread(entry.library.find, question, PASSAGES_FOUND)
+        return [
+            {"file": f.passage.source, "heading": f.passage.heading, "text": f.passage.text} for f in found
+        ]
 
     def next_connect(self, model: str) -> Connect:
         """What a script has in store for the next connection with this model."""

@@ -114,6 +114,7 @@ class Engine:
                 Route("/kai/status", self._tell_status, methods=["GET"]),
                 Route("/kai/minds/{mind_id}", self._put_mind, methods=["PUT"]),
                 Route("/kai/minds/{mind_id}", self._remove_mind, methods=["DELETE"]),
+                Route("/kai/minds/{mind_id}/search", self._search_files, methods=["POST"]),
                 Route("/kai/models/{model_id}/fetch", self._fetch_model, methods=["POST", "DELETE"]),
                 Route("/kai/voices/{voice_id}/preview", self._preview_voice, methods=["GET"]),
                 WebSocketRoute("/v1/realtime", self._connect),
@@ -289,6 +290,13 @@ class Engine:
         body = await _json_object(request, max_bytes=MAX_MIND_BYTES)
         await self._minds.put(cast("str", request.path_params["mind_id"]), body)
         return Response(status_code=204)
+
+    async def _search_files(self, request: Request) -> Response:
+        """What a mind's files say about ``{"question"}``, for a brain that is elsewhere."""
+        self._admitted_app(request)
+        body = await _json_object(request, max_bytes=MAX_MIND_BYTES)
+        mind_id = cast("str", request.path_params["mind_id"])
+        return JSONResponse({"passages": await self._minds.search(mind_id, body)})
 
     async def _remove_mind(self, request: Request) -> Response:
         self._admitted_app(request)

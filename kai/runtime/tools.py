@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -171,6 +171,49 @@ SHOW_CARD: Final = Tool(
 )
 
 
-def first_tools() -> Registry:
-    """The tools that every talk has."""
-    return Registry((CURRENT_TIME, SHOW_CARD))
+class SearchArguments(Arguments):
+    """What is looked for."""
+
+    question: str = Field(
+        min_length=1, max_length=400, description="What the person wants to know, as a whole question."
+    )
+
+
+class Passage(Protocol):
+    """A part of one of the person's files."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def heading(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+SEARCH_FILES: Final = "search_files"
+
+
+def search_tool(search: Callable[[str], Awaitable[Sequence[Passage]]]) -> Tool:
+    """The tool that looks into the person's own files."""
+
+    async def run(given: SearchArguments) -> tuple[object, Card | None]:
+        try:
+            found = await search(given.question)
+        except KaiError as exc:
+            raise ToolError(exc.message) from exc
+        if not found:
+            return {"passages": [], "advice": "Say that the person's files do not tell."}, None
+        passages = [{"file": p.file, "heading": p.heading, "text": p.text} for p in found]
+        return {"passages": passages, "advice": "Answer from these, and name the file."}, None
+
+    return Tool(
+        SEARCH_FILES,
+        "Looks into the person's own files. Use it whenever the answer may stand there, before you say that you do not know.",
+        SearchArguments,
+        run,
+    )
+
+
+def first_tools(*more: Tool) -> Registry:
+    """The tools that every talk has, and ``more``."""
+    return Registry((CURRENT_TIME, SHOW_CARD, *more))

@@ -305,7 +305,8 @@ INSTRUCTIONS_HELP_LOCAL: Final = (
 )
 DOCUMENTS: Final = "Your files"
 DOCUMENTS_HELP: Final = (
-    "Text and Markdown; Kai answers from them and names the file. They stay on this computer."
+    "Text and Markdown; Kai answers from them and names the file. They stay on this computer; OpenAI, where it answers, gets "
+    "only the passages that it asks for."
 )
 DOCUMENT_REMOVE: Final = "Remove {name}"
 INSTRUCTIONS_PLACEHOLDER: Final = "For example: be brief and cheerful."

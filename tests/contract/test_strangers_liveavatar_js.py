@@ -7,6 +7,7 @@ whole of a session, over the older ``livekit-client`` that it brings (version 0)
 from __future__ import annotations
 
 import base64
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def falls_silent(person: Visitor, page: Page) -> None:
 
 
 def commands(server: RunningLiveAvatar) -> list[str]:
-    return server.bill()["sessions"][0]["commands"]
+    """What the newest session heard, in order; sound in any number of pieces counts once."""
+    return [kind for kind, _ in groupby(server.bill()["sessions"][0]["commands"])]
 
 
 JOIN_JS = """

@@ -137,6 +137,13 @@ def test_only_a_refusal_that_names_a_part_leaves_one_out(status: int, said: str,
     assert optional.refused_part(status, said, BrainConfig(), CLOUD, frozenset()) == part
 
 
+def test_files_can_be_looked_into_whichever_tools_a_person_chose() -> None:
+    search = {"type": "function", "name": "search_files", "parameters": {}}
+    endpoint = replace(CLOUD, tools=(*CLOUD.tools, search), needed_tools=("search_files",))
+    told = session_for(with_brain(tools=("current_time",)), endpoint).tools
+    assert [tool["name"] for tool in told] == ["current_time", "search_files"]  # type: ignore[union-attr]
+
+
 def test_one_language_binds_the_transcription_and_the_voice() -> None:
     look = replace(with_brain(transcription_language="de"), instructions="Be brief.")
     told = sent(look)

@@ -226,7 +226,8 @@ def _idle_timeout_ms(config: BrainConfig) -> int | None:
 
 
 def _tools(config: BrainConfig, endpoint: Endpoint) -> tuple[JsonObject, ...]:
-    return tuple(tool for tool in endpoint.tools if config.tools is None or tool.get("name") in config.tools)
+    wanted = None if config.tools is None else {*config.tools, *endpoint.needed_tools}
+    return tuple(tool for tool in endpoint.tools if wanted is None or tool.get("name") in wanted)
 
 
 def _max_tokens(config: BrainConfig) -> int | str:

@@ -17,7 +17,8 @@ class Endpoint:
     ``host_addresses`` binds the connection's own candidates (``("127.0.0.1",)`` for the local engine: it then needs no
     network at all). ``jitter_packets`` is (capacity, prefetch) of the receive buffer, in packets of 20 ms.
     ``wait_lost`` returns when the endpoint's process is gone, which WebRTC itself notices only after 30 s.
-    ``tools`` are the schemas of the functions that Kai may call, in the protocol's form. ``safety_id`` is a stable hash of
+    ``tools`` are the schemas of the functions that Kai may call, in the protocol's form; those in ``needed_tools`` are there
+    whichever a person chose. ``safety_id`` is a stable hash of
     who talks, told to the provider. ``on_udp_blocked`` hears that this network lets no WebRTC through. ``stand_ins`` is what
     the local engine makes do with.
     """
@@ -31,6 +32,7 @@ class Endpoint:
     transcription_model: str = "gpt-transcribe"
     is_billed: bool = False
     tools: tuple[Mapping[str, object], ...] = ()
+    needed_tools: tuple[str, ...] = ()
     safety_id: str = ""
     on_udp_blocked: Callable[[], None] | None = None
     stand_ins: tuple[StandIn, ...] = ()

@@ -18,7 +18,7 @@ def draw(talk: Talk) -> None:
         how.draw(panel)
         what.draw(panel)
         memory = host.memory() if bridge.is_home() else None
-        if memory is not None and panel.is_brain_local:
+        if memory is not None:
             documents.draw(panel, memory.documents)
         when.draw(panel)
         where.draw(panel)

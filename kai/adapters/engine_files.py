@@ -1,0 +1,91 @@
+"""The person's own files for a brain that is elsewhere: the local engine, which has the encoder, looks into them.
+
+The files stay on this computer. What leaves it is the passages that answer a question, as the result of a tool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx
+
+from kai.adapters.engine_minds import Mind, give_mind
+from kai.adapters.engine_process import EngineAddress
+from kai.compat import http
+from kai.errors import BrainError, KaiError
+
+log = logging.getLogger(__name__)
+
+SEARCH_S = 5.0
+READY_S = 5.0
+"""A tool's answer is waited for by a person; an engine that is still starting is not."""
+
+Documents = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePassage:
+    """A part of a file that answers a question."""
+
+    file: str
+    heading: str
+    text: str
+
+
+class EngineFiles:
+    """Kai's loop only. ``wait_up`` gives the engine's address once it is up; ``read`` the files, and blocks."""
+
+    def __init__(
+        self, wait_up: Callable[[], Awaitable[EngineAddress]], read: Callable[[], Documents]
+    ) -> None:
+        self._wait_up = wait_up
+        self._read = read
+        self._given: tuple[EngineAddress, Documents, str] | None = None
+        self._giving = asyncio.Lock()
+
+    async def has_any(self) -> bool:
+        """Whether there is a file to look into."""
+        return bool(await asyncio.to_thread(self._read))
+
+    async def warm(self) -> None:
+        """Have the engine read the files, once it is up. What goes wrong is told by the first search."""
+        try:
+            documents = await asyncio.to_thread(self._read)
+            await self._give(await self._wait_up(), documents)
+        except KaiError as exc:
+            log.info("the files could not be read ahead", extra={"code": exc.code})
+
+    async def search(self, question: str) -> tuple[FilePassage, ...]:
+        """The passages that answer the question best, the best first. Raises ``KaiError``."""
+        documents = await asyncio.to_thread(self._read)
+        if not documents:
+            return ()
+        try:
+            async with asyncio.timeout(READY_S):
+                address = await self._wait_up()
+        except TimeoutError as exc:
+            raise BrainError(
+                "Your files are still being read. Ask again in a moment.", code="files-not-ready"
+            ) from exc
+        name = await self._give(address, documents)
+        url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{name.removeprefix('kai-')}/search"
+        headers = {"Authorization": f"Bearer {address.key}"}
+        try:
+            async with http.async_client(url, timeout=SEARCH_S) as client:
+                answer = await client.post(url, json={"question": question}, headers=headers)
+        except httpx.HTTPError as exc:
+            raise BrainError("The local engine does not answer, so your files cannot be read.") from exc
+        if answer.is_error:
+            self._given = None  # an engine that has forgotten them is given them again
+            raise BrainError("Your files could not be searched. Ask again in a moment.", code="files-refused")
+        return tuple(FilePassage(p["file"], p["heading"], p["text"]) for p in answer.json()["passages"])
+
+    async def _give(self, address: EngineAddress, documents: Documents) -> str:
+        """Make the files known to the engine, unless this life of it has them; the name of the mind that has them."""
+        async with self._giving:
+            if self._given is None or self._given[:2] != (address, documents):
+                self._given = (address, documents, await give_mind(address, Mind(documents=documents)))
+            return self._given[2]
