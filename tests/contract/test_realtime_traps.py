@@ -284,6 +284,49 @@ async def test_trap_6_what_is_already_made_is_not_cancelled_only_cleared(talk: O
     assert talk.channel.kinds() == ["output_audio_buffer.clear"]
 
 
+ITEM = {"type": "message", "id": "i1", "role": "assistant"}
+TRANSCRIPT: dict[str, Any] = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
+
+
+def say_ten_words(talk: Open) -> None:
+    """An answer of ten words in 4 s of sound, which goes on."""
+    talk.begin()
+    talk.hear("response.output_item.added", response_id="r1", output_index=0, item=ITEM)
+    text = "one two three four five six seven eight nine ten"
+    talk.hear("response.output_audio_transcript.delta", **TRANSCRIPT, delta=text)
+    talk.hear("output_audio_buffer.started", response_id="r1")
+    talk.sound(200)
+    talk.brain.cancel("r1")
+    talk.channel.sent.clear()
+
+
+async def test_the_servers_memory_is_cut_where_the_person_stopped_hearing(talk: Open) -> None:
+    say_ten_words(talk)
+    talk.brain.tell_heard("r1", 1_600)
+    (cut,) = talk.channel.sent
+    assert (cut["type"], cut["item_id"], cut["audio_end_ms"]) == ("conversation.item.truncate", "i1", 1_600)
+    # A memory that is shorter already is as good.
+    error = {"type": "x", "code": "invalid_value", "param": "audio_end_ms", "message": "no"}
+    talk.hear("error", error={**error, "event_id": cut["event_id"]})
+    assert len(talk.channel.sent) == 1
+    assert talk.log.of(BrainComplained) == []
+
+
+async def test_a_server_that_takes_no_cut_is_told_in_words_from_then_on(talk: Open) -> None:
+    say_ten_words(talk)
+    talk.brain.tell_heard("r1", 1_600)
+    error = {"type": "x", "code": "unsupported_event", "message": "not over WebRTC"}
+    talk.hear("error", error={**error, "event_id": talk.channel.sent[0]["event_id"]})
+    talk.brain.tell_heard("r1", 0)
+    kinds = ["conversation.item.truncate", "conversation.item.create", "conversation.item.create"]
+    assert talk.channel.kinds() == kinds
+    words, nothing = (event["item"]["content"][0]["text"] for event in talk.channel.sent[1:])
+    assert "“one two three four”" in words
+    assert "heard nothing of it" in nothing
+    assert {event["item"]["role"] for event in talk.channel.sent[1:]} == {"system"}
+    assert talk.log.of(BrainComplained) == []
+
+
 async def test_trap_8_a_request_waits_behind_the_answer_that_is_being_made(talk: Open) -> None:
     talk.begin()
     talk.brain.send_text("t1", "And then?")

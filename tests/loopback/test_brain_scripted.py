@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -308,6 +309,35 @@ async def test_over_a_websocket_the_server_forgets_what_was_not_heard(
                 await asyncio.sleep(0.02)
     (cut,) = [json.loads(m) for m in validated if "conversation.item.truncated" in m]
     assert cut["audio_end_ms"] == 700
+    assert log.of(BrainComplained) == []
+
+
+@pytest.mark.parametrize("can_truncate", [True, False])
+async def test_over_webrtc_nothing_that_was_not_heard_stands_as_said(
+    engine: RunningEngine, validated: list[str], can_truncate: bool
+) -> None:
+    """The face played 700 ms of what the server had sent; the memory ends there, or a line in it says so."""
+    endpoint = replace(
+        scripted(engine, turns=[[{"say": "One two three four five six seven eight nine ten."}]]),
+        can_truncate=can_truncate,
+    )
+
+    def heard(kind: str) -> list[dict[str, Any]]:
+        return [m for m in map(json.loads, validated) if m["type"] == kind]
+
+    async with talking("webrtc", endpoint) as (brain, log):
+        brain.send_text("t1", "Count")
+        created = await log.wait_for_a(ResponseCreated, WITHIN_S)
+        await log.wait(lambda: log.pcm(created.response_id).size > 24_000 * 12 // 10, WITHIN_S)
+        brain.cancel(created.response_id)
+        brain.tell_heard(created.response_id, 700)
+        async with asyncio.timeout(WITHIN_S):
+            if can_truncate:
+                while not [m for m in heard("conversation.item.truncated") if m["audio_end_ms"] == 700]:
+                    await asyncio.sleep(0.02)
+            else:
+                while not [m for m in heard("conversation.item.added") if m["item"].get("role") == "system"]:
+                    await asyncio.sleep(0.02)
     assert log.of(BrainComplained) == []
 
 

@@ -22,7 +22,7 @@ from kai.adapters.openai_realtime import faults
 from kai.adapters.openai_realtime.client import client_of
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
-from kai.adapters.openai_realtime.talk import CALL_S, CLOSE_S, CONNECT_S, RealtimeTalk
+from kai.adapters.openai_realtime.talk import CALL_S, CLOSE_S, CONNECT_S, RealtimeTalk, new_event_id
 from kai.compat import rtc
 from kai.core.events import AudioCleared, AudioStarted, AudioStopped
 from kai.errors import ProtocolError
@@ -33,6 +33,9 @@ from kai.wire import realtime as wire
 
 log = logging.getLogger(__name__)
 
+CUTS_KEPT = 8
+MS_A_WORD = 330
+"""A quick speaker's pace."""
 ICE_S = 8.0
 """A public server without NAT answers the first check within one round trip; who got no answer in 8 s gets none."""
 
@@ -49,6 +52,10 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._gate = SpeechGate()
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=24_000)
         self._segment_start: dict[str, int] = {}
+        self._can_truncate = endpoint.can_truncate
+        self._cuts: dict[str, tuple[str, int]] = {}
+        self._said: dict[str, str] = {}
+        self._sound_ms: dict[str, int] = {}
         self._early_marks: list[wire_marks.ClauseMarks] = []
         self._receiver: Any = None
         self._is_connected = asyncio.Event()
@@ -66,7 +73,48 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._gate.cut()
 
     def tell_heard(self, response_id: str, heard_ms: int) -> None:
-        """Nothing to do: the server paces the sound, knows what it played, and was told to stop already."""
+        """The server paces the sound and cuts its memory where it stopped sending. The face plays later, by a second with a
+        cloud face, so the memory is cut once more, where the person stopped hearing. A service that takes no cut over WebRTC,
+        or an answer of several items, whose lengths are not known here, is told in words."""
+        items = [item for item, response in self._response_of_item.items() if response == response_id]
+        if not items or response_id not in self._segment_start:
+            return
+        if self._can_truncate and len(items) == 1:
+            event_id = new_event_id()
+            self._cuts[event_id] = (response_id, heard_ms)
+            while len(self._cuts) > CUTS_KEPT:
+                del self._cuts[next(iter(self._cuts))]
+            self._send(
+                wire.ItemTruncate(
+                    item_id=items[0], content_index=0, audio_end_ms=max(0, heard_ms), event_id=event_id
+                )
+            )
+            return
+        self._tell_cut(response_id, heard_ms)
+
+    def _tell_cut(self, response_id: str, heard_ms: int) -> None:
+        """An item of the conversation that corrects what the server takes for said."""
+        words = self._said.get(response_id, "").split()
+        # The sound so far and the words so far: the words run ahead of the sound, at a pace that is no quicker than speech.
+        whole_ms = max(self._sound_ms.get(response_id, 0), len(words) * MS_A_WORD, 1)
+        heard = " ".join(words[: round(len(words) * min(1.0, heard_ms / whole_ms))])
+        what = f"only about this of it: “{heard}”" if heard else "nothing of it"
+        text = f"The person interrupted your last answer and heard {what}. Do not take the rest for said."
+        content = (wire.ContentPart(type="input_text", text=text),)
+        self._send(wire.ItemCreate(item=wire.Item(type="message", role="system", content=content)))
+
+    def _is_cut_refused(self, error: wire.ErrorDetail) -> bool:
+        """Whether an error is the answer to a cut of ours, which then is told in words. A memory that ends earlier already is
+        as good."""
+        cut = self._cuts.pop(error.event_id or "", None)
+        if cut is None:
+            return False
+        is_shorter = error.param == "audio_end_ms" or "already shorter" in error.message
+        if not is_shorter and error.code not in faults.HARMLESS_CODES:
+            log.info("the service takes no cut over WebRTC", extra={"code": error.code})
+            self._can_truncate = False
+            self._tell_cut(*cut)
+        return True
 
     # -------------------------------------------------------------- opening and closing
 
@@ -191,6 +239,9 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             if segment_id in self._cancelled:
                 continue
             if isinstance(output, GatedFrame):
+                self._sound_ms[segment_id] = self._sound_ms.get(segment_id, 0) + len(output.pcm) // 24
+                while len(self._sound_ms) > CUTS_KEPT:
+                    del self._sound_ms[next(iter(self._sound_ms))]
                 if segment_id not in self._segment_start:
                     self._segment_start = {segment_id: output.pts}
                     self._flush_marks()
@@ -216,6 +267,13 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                 if event.item.id is not None:
                     self._response_of_item[event.item.id] = event.response_id
                     self._flush_marks()
+            case wire.OutputTranscriptDelta(response_id=response_id, delta=delta):
+                self._said[response_id] = self._said.get(response_id, "") + delta
+                while len(self._said) > CUTS_KEPT:
+                    del self._said[next(iter(self._said))]
+                return False
+            case wire.ErrorOccurred(error=error):
+                return self._is_cut_refused(error)
             case _:
                 return False
         return True

@@ -20,7 +20,8 @@ class Endpoint:
     ``tools`` are the schemas of the functions that Kai may call, in the protocol's form; those in ``needed_tools`` are there
     whichever a person chose. ``safety_id`` is a stable hash of
     who talks, told to the provider. ``on_udp_blocked`` hears that this network lets no WebRTC through. ``stand_ins`` is what
-    the local engine makes do with.
+    the local engine makes do with. ``can_truncate``: whether an answer in its memory can be cut where the person stopped
+    hearing it; without that it is told of the cut in words.
     """
 
     api_key: str = field(repr=False)
@@ -36,6 +37,7 @@ class Endpoint:
     safety_id: str = ""
     on_udp_blocked: Callable[[], None] | None = None
     stand_ins: tuple[StandIn, ...] = ()
+    can_truncate: bool = True
 
     def model_of(self, config: BrainConfig) -> str:
         """The model that a talk with this configuration gets. A model of the local engine is not the person's to choose."""
