@@ -347,6 +347,8 @@ def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
     tone = "stopped" if problem.is_fatal else "warn"
     if failed is not None and state.leg(failed).code == problem.code:
         return _banner_of(problem.code, problem.message, tone, "retry", failed.value, problem.detail)
+    if problem.code == "avatar-plan":
+        return _banner_of(problem.code, problem.message, "quiet", "dismiss")
     if problem.code == "brain-lost":
         # It is being tried again already; there is nothing to press.
         return {**_banner_of(problem.code, problem.message, tone, ""), "button": ""}

@@ -327,6 +327,30 @@ async def test_a_server_that_takes_no_cut_is_told_in_words_from_then_on(talk: Op
     assert talk.log.of(BrainComplained) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "frames", "is_marked"),
+    [
+        ("It is noon.", 300, True),
+        ("It is noon.", 150, False),
+        ("one two three four five six seven eight nine ten", 450, False),
+        ("お昼の十二時になりましたので休みましょう", 300, False),
+        ("", 200, True),
+    ],
+)
+async def test_an_answer_whose_sound_is_much_longer_than_its_words_is_marked(
+    talk: Open, text: str, frames: int, is_marked: bool
+) -> None:
+    talk.begin()
+    talk.hear("output_audio_buffer.started", response_id="r1")
+    talk.hear("response.output_audio_transcript.done", **TRANSCRIPT, transcript=text)
+    talk.sound(frames)
+    talk.done()
+    talk.hear("output_audio_buffer.stopped", response_id="r1")
+    last = talk.log.of(AssistantTranscriptChanged)[-1]
+    assert (last.item_id, last.is_final) == ("i1", True)
+    assert last.text == (f"{text} {talk_module.MORE_SAID}".strip() if is_marked else text)
+
+
 async def test_trap_8_a_request_waits_behind_the_answer_that_is_being_made(talk: Open) -> None:
     talk.begin()
     talk.brain.send_text("t1", "And then?")

@@ -258,6 +258,8 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             case wire.OutputAudioStopped(response_id=response_id):
                 self._gate.stopped(response_id)
                 sink.emit(AudioStopped(response_id))
+                if response_id not in self._cancelled:
+                    self._compare_written(response_id, self._sound_ms.get(response_id, 0), sink)
             case wire.OutputAudioCleared(response_id=response_id):
                 if self._gate.segment_id == response_id:
                     self._gate.cut()

@@ -22,7 +22,7 @@ from kai.adapters.openai_realtime.config import instructions_of, session_change
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.faults import Fault
 from kai.adapters.openai_realtime.mic import MicTrack
-from kai.core.capabilities import LONGEST_SESSION_S, speaks_live
+from kai.core.capabilities import LOCAL, LONGEST_SESSION_S, family_of, speaks_live
 from kai.core.config import TurnTaking
 from kai.core.events import (
     AssistantTranscriptChanged,
@@ -54,6 +54,11 @@ IN_FLIGHT_S = 0.25
 """After a push-to-talk key was let go, the last word is still on its way; the turn is committed behind it."""
 ANSWERED_S = 10.0
 """After a turn was committed the service says something at once; a channel that stays silent is dead."""
+MORE_SAID = "[more was said than is written here]"
+SLOW_WORD_MS = 800
+"""Speech that needs longer for each written word, `MORE_SAID_MS` beyond that, said words that were not written."""
+MORE_SAID_MS = 2_500
+LINES_KEPT = 16
 UNKNOWN_KINDS_KEPT = 64
 MOST_PROMPTS = 2
 """So often Kai speaks up to somebody who says nothing."""
@@ -97,6 +102,8 @@ class RealtimeTalk(ABC):
         self._idle_due: asyncio.TimerHandle | None = None
         """Until then the session is not told of its idle time-out."""
         self._heard_events = 0
+        self._written: dict[str, tuple[str, str]] = {}
+        """The response and the final text of the newest items, by item."""
         self.unknown_events: Counter[str] = Counter()
         """Telemetry: how often each kind of event came that we do not know."""
         self.opened_in_s = 0.0
@@ -407,6 +414,9 @@ class RealtimeTalk(ABC):
                 | wire.OutputTextDone(response_id=response_id, item_id=item_id, text=text)
             ):
                 self._answer_text.pop(item_id, None)
+                self._written[item_id] = (response_id, text)
+                while len(self._written) > LINES_KEPT:
+                    del self._written[next(iter(self._written))]
                 sink.emit(AssistantTranscriptChanged(response_id, item_id, text, is_final=True))
             case wire.ResponseDone(response=response):
                 self._response_done(response, sink)
@@ -489,11 +499,32 @@ class RealtimeTalk(ABC):
             message = fault.message if fault is not None else _said_plainly(code, error)
             sink.emit(BrainComplained(fault.code if fault is not None else code, message))
 
+    def _compare_written(self, response_id: str, sound_ms: int, sink: BrainSink) -> None:
+        """Mark an answer whose sound is much longer than its words: cloud models have been heard to say what they do not
+        write. The local engine writes what it says, and pauses where it thinks."""
+        if family_of(self._endpoint.model_of(self._look.brain)) is LOCAL:
+            return
+        lines = {item: text for item, (of, text) in self._written.items() if of == response_id}
+        if not lines:
+            return
+        words = sum(_word_count(text) for text in lines.values())
+        longest_ms = MORE_SAID_MS + words * SLOW_WORD_MS / min(self._look.speed, 1.0)
+        if sound_ms > longest_ms:
+            item_id, text = list(lines.items())[-1]
+            log.info("more was said than written", extra={"sound_ms": sound_ms, "words": words})
+            sink.emit(AssistantTranscriptChanged(response_id, item_id, f"{text} {MORE_SAID}".strip(), True))
+
     def _forget_answer(self, response_id: str) -> None:
         """Whatever still comes of that answer is not heard."""
         self._cancelled[response_id] = None
         while len(self._cancelled) > IDS_KEPT:
             del self._cancelled[next(iter(self._cancelled))]
+
+
+def _word_count(text: str) -> float:
+    """Words of a text; of scripts without spaces two characters count as one."""
+    dense = sum("\u3040" <= char <= "\u30ff" or "\u4e00" <= char <= "\u9fff" for char in text)
+    return len(text.split()) + dense / 2
 
 
 def _said_plainly(code: str, error: wire.ErrorDetail) -> str:

@@ -216,6 +216,8 @@ class OpenAISocketBrain(RealtimeTalk):
             return
         sink.end_segment(response.id)
         sink.emit(AudioStopped(response.id))
+        samples = sum(count for _, count in self._items.get(response.id, []))
+        self._compare_written(response.id, samples * 1000 // SOUND_HZ, sink)
 
     def _take_back(self, sink: BrainSink) -> None:
         """The person speaks: the server stops making the answer, and its sound is ours to forget."""
