@@ -1,9 +1,10 @@
-"""``python -m kai.live``: the first paid session as a report: what Kai assumes of LiveAvatar, what was seen, where to look.
+"""``python -m kai.live``: the first paid session as a report: what Kai assumes of a provider, what was seen, where to look.
 
-One free sandbox session (``--paid``: one of about two minutes with the account's avatar) is looked at with the
-adapter's own parts. Each observation is a row: what the local LiveAvatar does and Kai assumes, what the service did,
-and the code that leans on it. Every frame and answer goes into one file, without sound and without what opens a session.
-Against the local LiveAvatar every row is as assumed; with one of its fault switches on, that switch's row is not.
+One free sandbox session of LiveAvatar (``--paid``: one of about two minutes with the account's avatar), and some short
+calls of OpenAI Realtime, are looked at with the adapters' own parts, whichever has a key. Each observation is a row: what
+Kai's own servers do and Kai assumes, what the service did, and the code that leans on it. Every frame and answer goes into
+one file, without sound and without what opens a session. Against Kai's own servers every row is as assumed; with one of
+the local LiveAvatar's fault switches on, that switch's row is not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -27,8 +28,15 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
-from kai.errors import FaceError
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
+from kai.core.capabilities import TRANSCRIPTION_MODELS
+from kai.core.config import BrainConfig
+from kai.core.events import Event
+from kai.core.state import Look
+from kai.errors import BrainError, FaceError
+from kai.ports import Marks, Pcm
 from kai.wire import liveavatar as wire
+from kai.wire import realtime as wire_realtime
 
 CALL_S: Final = 15.0
 TONE_MS: Final = 1_500
@@ -36,6 +44,10 @@ _HIDDEN: Final = re.compile(r"token|url|audio|key|secret", re.IGNORECASE)
 _CONTROL: Final = "kai/adapters/liveavatar/control.py"
 _FACE: Final = "kai/adapters/liveavatar/face.py"
 _WIRE: Final = "kai/wire/liveavatar.py"
+_OPTIONAL: Final = "kai/adapters/openai_realtime/optional.py"
+_BRAIN: Final = "kai/adapters/openai_realtime/brain.py: tell_heard"
+CUT_ANSWER_S: Final = 1.0
+BRAINS: Final = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +234,101 @@ class Observer:
         return None
 
 
+class _RecordedBrain(OpenAIRealtimeBrain):
+    """A call of which every event is noted."""
+
+    def __init__(self, endpoint: Endpoint, recording: Recording) -> None:
+        super().__init__(endpoint)
+        self._recording = recording
+
+    def _take(self, message: str | bytes) -> None:
+        self._recording.note("events, theirs", json.loads(message))
+        super()._take(message)
+
+    def _transmit(self, event: wire_realtime.ClientEvent) -> None:
+        self._recording.note("events, ours", json.loads(wire_realtime.encode(event)))
+        super()._transmit(event)
+
+
+class _Ear:
+    """What one answer sounds like: enough of it, and whose. Implements ``kai.ports.BrainSink``."""
+
+    def __init__(self, enough_samples: int) -> None:
+        self._left = enough_samples
+        self.response_id = ""
+        self.has_enough = asyncio.Event()
+
+    def emit(self, event: Event) -> None:
+        """Nothing of it is needed."""
+
+    def sound(self, segment_id: str, pcm: Pcm) -> None:
+        self.response_id = segment_id
+        self._left -= len(pcm)
+        if self._left <= 0:
+            self.has_enough.set()
+
+    def marks(self, segment_id: str, marks: Marks) -> None:
+        """Nothing of it is needed."""
+
+    def end_segment(self, segment_id: str) -> None:
+        self.has_enough.set()
+
+
+class BrainObserver:
+    """Short calls of Realtime models, looked at: which parts of a session each takes, and whether it takes a cut."""
+
+    def __init__(self, endpoint: Endpoint, *, models: Sequence[str], wait_s: float = 15.0) -> None:
+        self._endpoint = endpoint
+        self._models = models
+        self._wait_s = wait_s
+        self.recording = Recording()
+        self.rows: list[Row] = []
+
+    async def run(self) -> list[Row]:
+        """All rows: a call for each model, and one for each transcriber with the first model."""
+        for n, model in enumerate(self._models):
+            await self._look(f"{model}: the session", BrainConfig(model=model), does_cut=not n)
+        for name in TRANSCRIPTION_MODELS:
+            config = BrainConfig(
+                model=self._models[0],
+                transcription_model=name,
+                transcription_prompt="Kai",
+                transcription_language="en",
+            )
+            await self._look(f"transcription by {name}", config)
+        return self.rows
+
+    async def _look(self, name: str, config: BrainConfig, *, does_cut: bool = False) -> None:
+        brain, ear = _RecordedBrain(self._endpoint, self.recording), _Ear(24_000)
+        seen = "all is taken"
+        try:
+            await brain.open(Look(brain=config), ear)
+            if brain.left_out:
+                seen = "taken without " + ", ".join(sorted(brain.left_out))
+            self.rows.append(Row(name, "all is taken", seen, _OPTIONAL))
+            if does_cut:
+                await self._look_at_cut(brain, ear)
+        except BrainError as exc:
+            self.rows.append(Row(name, "all is taken", f"refused ({exc.code})", _OPTIONAL))
+        finally:
+            await brain.aclose()
+
+    async def _look_at_cut(self, brain: _RecordedBrain, ear: _Ear) -> None:
+        brain.send_text("live-1", "Please count slowly from one to twenty.")
+        seen = "no sound came"
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await ear.has_enough.wait()
+        except TimeoutError:
+            pass
+        else:
+            brain.cancel(ear.response_id)
+            brain.tell_heard(ear.response_id, 500)
+            await asyncio.sleep(CUT_ANSWER_S)
+            seen = "taken" if brain.can_truncate else "refused"
+        self.rows.append(Row("a cut of the memory over WebRTC", "taken", seen, _BRAIN))
+
+
 def _is_connected(event: dict[str, Any]) -> bool:
     return event.get("type") == "session.state_updated" and event.get("state") == "connected"
 
@@ -253,20 +360,31 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--url", default=BASE_URL, help="another server that speaks LiveAvatar's protocol")
     parser.add_argument("--file", type=Path, default=Path("kai-live.jsonl"), help="where the recording goes")
     given = parser.parse_args(argv)
-    key = os.environ.get("LIVEAVATAR_API_KEY") or os.environ.get("HEYGEN_API_KEY")
-    if not key:
-        print("Set LIVEAVATAR_API_KEY first.", file=sys.stderr)
+    avatar_key = os.environ.get("LIVEAVATAR_API_KEY") or os.environ.get("HEYGEN_API_KEY")
+    brain_key = os.environ.get("OPENAI_API_KEY")
+    if not avatar_key and not brain_key:
+        print("Set LIVEAVATAR_API_KEY or OPENAI_API_KEY first.", file=sys.stderr)
         return 2
-    cost = "about 2 credits (20 cents)" if given.paid else "nothing: it is a free sandbox session"
-    print(f"This costs {cost}.")
-    observer = Observer(Account(key, given.url), is_sandbox=not given.paid)
+    if avatar_key:
+        print("LiveAvatar costs", "about 2 credits (20 cents)." if given.paid else "nothing: a free session.")
+    if brain_key:
+        print("OpenAI costs about 10 cents: five calls of some seconds.")
+    recordings: list[Recording] = []
+    rows: list[Row] = []
     try:
-        rows = asyncio.run(observer.run())
+        if avatar_key:
+            face = Observer(Account(avatar_key, given.url), is_sandbox=not given.paid)
+            recordings.append(face.recording)
+            rows += asyncio.run(face.run())
+        if brain_key:
+            brain = BrainObserver(Endpoint(api_key=brain_key, model=BRAINS[0], is_billed=True), models=BRAINS)
+            recordings.append(brain.recording)
+            rows += asyncio.run(brain.run())
     except FaceError as exc:
         print(f"{exc.message} {exc.detail}".strip(), file=sys.stderr)
         return 2
     finally:
-        observer.recording.write(given.file)
+        Recording([entry for recording in recordings for entry in recording.entries]).write(given.file)
     print(table(rows))
     print(f"Recorded in {given.file}, without keys, addresses and sound.")
     return 0 if all(row.is_as_assumed for row in rows) else 1

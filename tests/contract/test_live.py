@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from kai.adapters.liveavatar.rest import Account
-from kai.live import Observer, table, without_secrets
+from kai.live import BrainObserver, Observer, table, without_secrets
+from tests.support.engine import RunningEngine
 from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
+from tests.support.scripted import as_cloud, scripted
 
 __all__ = ["liveavatar", "liveavatar_process"]
 
@@ -63,6 +65,18 @@ async def test_each_switch_differs_in_its_own_row(
     observer = await observed(liveavatar)
     assert {row.name for row in observer.rows if not row.is_as_assumed} == names
     assert table(observer.rows).count("DIFFERS") == len(names)
+
+
+async def test_against_kais_own_engine_every_row_of_the_brain_is_as_assumed(engine: RunningEngine) -> None:
+    endpoint = scripted(engine, turns=[[{"say": "One two three four five six seven eight nine ten."}]])
+    observer = BrainObserver(as_cloud(endpoint), models=(endpoint.model,))
+    await observer.run()
+    assert [row for row in observer.rows if not row.is_as_assumed] == []
+    assert len(observer.rows) == 5
+    kinds = {
+        entry["what"].get("type") for entry in observer.recording.entries if isinstance(entry["what"], dict)
+    }
+    assert {"session.created", "conversation.item.truncate", "conversation.item.truncated"} <= kinds
 
 
 def test_what_opens_a_session_and_sound_are_left_out_of_the_record() -> None:

@@ -65,6 +65,11 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         """The provider's id of this call, once there is one."""
         return self._call_id
 
+    @property
+    def can_truncate(self) -> bool:
+        """Whether cuts of the memory are believed to be taken over this connection."""
+        return self._can_truncate
+
     def cancel(self, response_id: str) -> None:
         self._forget_answer(response_id)
         if self._active_response_id == response_id:

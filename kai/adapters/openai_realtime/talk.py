@@ -118,6 +118,11 @@ class RealtimeTalk(ABC):
         endpoint = self._endpoint
         return BrainFacts(self._transport, model, self._expires_in_s, endpoint.is_billed, endpoint.stand_ins)
 
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The parts of the session that the service refused, of `optional`."""
+        return self._without
+
     async def open(self, look: Look, sink: BrainSink) -> None:
         """See ``VoiceBrain.open``."""
         self._look = self._told = look
