@@ -331,7 +331,7 @@ def _documents_of(settings: Settings, memory: Memory | None) -> tuple[tuple[str,
     return tuple(document for folder in folders for document in read_documents(folder))
 
 
-def _mind_of(settings: Settings, memory: Memory | None, look: Look, time_zone: str) -> Mind:
+def _mind_of(settings: Settings, memory: Memory | None, look: Look, time_zone: str = "") -> Mind:
     """What the local engine shall think with: a person's choice before the settings'. Reads the documents: blocks."""
     documents = _documents_of(settings, memory)
     own_url = settings.mind_base_url or ""

@@ -29,6 +29,7 @@ from websockets.exceptions import WebSocketException
 
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
+from kai.compat import http
 from kai.core.capabilities import TRANSCRIPTION_MODELS
 from kai.core.config import BrainConfig
 from kai.core.events import Event
@@ -113,18 +114,17 @@ class Observer:
     async def run(self) -> list[Row]:
         """All rows. The session is stopped whatever happens. Raises `FaceError` where none can be had."""
         api = LiveAvatarApi(self._account)
-        is_local = httpx.URL(self._account.base_url).host in ("127.0.0.1", "localhost", "::1")
         session_id = ""
         try:
-            async with httpx.AsyncClient(
-                base_url=self._account.base_url, timeout=CALL_S, trust_env=not is_local
-            ) as http:
+            async with http.async_client(
+                self._account.base_url, timeout=CALL_S, base_url=self._account.base_url
+            ) as client:
                 avatar_id = wire.SANDBOX_AVATAR_ID if self._is_sandbox else await api.first_avatar() or ""
                 wanted = wire.TokenRequest(avatar_id=avatar_id, is_sandbox=self._is_sandbox)
-                await self._look_at_refusals(http, wanted)
+                await self._look_at_refusals(client, wanted)
                 token = await api.mint(wanted)
                 session_id = token.session_id
-                await self._look_at_session(http, token)
+                await self._look_at_session(client, token)
         finally:
             try:
                 if session_id:
@@ -137,9 +137,9 @@ class Observer:
         self.rows.append(Row(name, assumed, seen, code))
 
     async def _post(
-        self, http: httpx.AsyncClient, path: str, body: object, headers: Mapping[str, str]
+        self, client: httpx.AsyncClient, path: str, body: object, headers: Mapping[str, str]
     ) -> tuple[int, dict[str, Any]]:
-        reply = await http.post(path, json=body, headers=dict(headers))
+        reply = await client.post(path, json=body, headers=dict(headers))
         try:
             answer: Any = reply.json()
         except ValueError:
@@ -147,20 +147,20 @@ class Observer:
         self.recording.note(f"POST {path}", {"status": reply.status_code, "body": answer})
         return reply.status_code, cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
 
-    async def _look_at_refusals(self, http: httpx.AsyncClient, wanted: wire.TokenRequest) -> None:
+    async def _look_at_refusals(self, client: httpx.AsyncClient, wanted: wire.TokenRequest) -> None:
         path, body = "/v1/sessions/token", dict(wire.encode_body(wanted))
-        status, _ = await self._post(http, path, body, {"X-API-KEY": "bad-key"})
+        status, _ = await self._post(client, path, body, {"X-API-KEY": "bad-key"})
         self._row("a wrong key", "401", str(status), "kai/adapters/liveavatar/troubles.py")
         key = {"X-API-KEY": self._account.api_key}
-        status, answer = await self._post(http, path, {**body, "max_session_duration": 86_400}, key)
+        status, answer = await self._post(client, path, {**body, "max_session_duration": 86_400}, key)
         refusal = wire.Refusal(status, 0, str(answer.get("message") or ""))
         names = "names the allowed length" if refusal.longest_s else "names no length"
         self._row("a session of a day", "400, names the allowed length", f"{status}, {names}", _WIRE)
 
-    async def _look_at_session(self, http: httpx.AsyncClient, token: wire.TokenGrant) -> None:
+    async def _look_at_session(self, client: httpx.AsyncClient, token: wire.TokenGrant) -> None:
         bearer = {"Authorization": f"Bearer {token.session_token}"}
         begun_s = time.monotonic()
-        status, answer = await self._post(http, "/v1/sessions/start", {}, bearer)
+        status, answer = await self._post(client, "/v1/sessions/start", {}, bearer)
         data: dict[str, Any] = answer.get("data") or {}
         grant = wire.decode_answer(wire.StartGrant, wire.open_envelope(status, json.dumps(answer)))
         shapes = [
@@ -184,7 +184,14 @@ class Observer:
             self._row("a second control socket", "says connected", seen, f"{_CONTROL}: ASSUMED_S")
 
     def _dial(self, url: str) -> connect:
-        return connect(url, ping_interval=None, max_size=1 << 20, close_timeout=1.0, open_timeout=CALL_S)
+        return connect(
+            url,
+            proxy=http.websocket_proxy(url),
+            ping_interval=None,
+            max_size=1 << 20,
+            close_timeout=1.0,
+            open_timeout=CALL_S,
+        )
 
     async def _look_at_speech(self, socket: ClientConnection) -> None:
         t = np.arange(TONE_MS * 24) / 24_000

@@ -196,7 +196,7 @@ SEARCH_FILES: Final = "search_files"
 def search_tool(search: Callable[[str], Awaitable[Sequence[Passage]]]) -> Tool:
     """The tool that looks into the person's own files."""
 
-    async def run(given: SearchArguments) -> tuple[object, Card | None]:
+    async def run(given: SearchArguments, _place: Place) -> tuple[object, Card | None]:
         try:
             found = await search(given.question)
         except KaiError as exc:

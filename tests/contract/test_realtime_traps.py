@@ -103,7 +103,8 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def client(**options: Any) -> openai.AsyncOpenAI:
         seen["options"] = options
-        return real(**options, http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(refuse)))
+        http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(refuse))
+        return real(**(options | {"http_client": http_client}))
 
     monkeypatch.setattr(brain_module.openai, "AsyncOpenAI", client)
     return seen
@@ -173,7 +174,8 @@ def choosy(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     real = openai.AsyncOpenAI
 
     def client(**options: Any) -> openai.AsyncOpenAI:
-        return real(**options, http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(answer)))
+        http_client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+        return real(**(options | {"http_client": http_client}))
 
     monkeypatch.setattr(brain_module.openai, "AsyncOpenAI", client)
     return sessions
