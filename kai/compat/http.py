@@ -126,9 +126,9 @@ def async_client(
     return httpx.AsyncClient(base_url=base_url, follow_redirects=follows_redirects, **_options(url, timeout))
 
 
-def client(url: str, *, timeout: httpx.Timeout | float) -> httpx.Client:
+def client(url: str, *, timeout: httpx.Timeout | float, follows_redirects: bool = False) -> httpx.Client:
     """`async_client`'s twin for threads."""
-    return httpx.Client(**_options(url, timeout))
+    return httpx.Client(follow_redirects=follows_redirects, **_options(url, timeout))
 
 
 def openai_client(api_key: str, base_url: str | None, *, timeout_s: float) -> openai.AsyncOpenAI:

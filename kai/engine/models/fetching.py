@@ -23,6 +23,7 @@ import filelock
 import httpx
 import psutil
 
+from kai.compat import http
 from kai.compat.child import child_environment
 from kai.engine.models import places
 from kai.engine.models.catalogue import MAKER_URL, LanguageModel, Part
@@ -317,7 +318,7 @@ def _fetch_from_maker(
     headers = {"Range": f"bytes={have_bytes}-"} if have_bytes else {}
     try:
         with (
-            httpx.Client(timeout=STALL_S, follow_redirects=True) as client,
+            http.client(url, timeout=STALL_S, follows_redirects=True) as client,
             client.stream("GET", url, headers=headers) as answer,
         ):
             if answer.status_code not in (200, 206):
@@ -338,7 +339,7 @@ def _fetch_from_maker(
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise WeightsError(
             "The maker of the language model cannot be reached. Look at the network connection and try again: what was "
-            "fetched is kept.",
+            f"fetched is kept. {http.advice_on_proxy(url)}".rstrip(),
             code="model_no_network",
             is_retryable=True,
         ) from error
