@@ -32,6 +32,7 @@ from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
+from kai.compat import http
 from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
 from kai.core.faces import plan_words
