@@ -28,7 +28,7 @@ from kai.compat.child import child_environment
 from kai.engine.models import places
 from kai.engine.models.catalogue import MAKER_URL, LanguageModel, Part
 from kai.engine.models.places import Cancelled, Progress
-from kai.errors import WeightsError
+from kai.errors import ConfigError, WeightsError
 
 SPARE_BYTES: Final = 200_000_000
 """What is left free on the disk beyond the model."""
@@ -336,7 +336,7 @@ def _fetch_from_maker(
                     if out.tell() > model.bytes:
                         break
                     progress(out.tell(), model.bytes)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ConfigError) as error:
         raise WeightsError(
             "The maker of the language model cannot be reached. Look at the network connection and try again: what was "
             f"fetched is kept. {http.advice_on_proxy(url)}".rstrip(),
