@@ -276,6 +276,8 @@ VOICE_NAMES_LOCAL: Final = {
     "ade": "Ade, American man",
     "ines": "Ines, American woman",
     "emil": "Emil, American man",
+    "vera": "Vera, American woman",
+    "jun": "Jun, American man",
 }
 VOICE_KEEP: Final = "Keep this voice"
 VOICE_KEEP_HELP: Final = "It stays when you choose another face."

@@ -302,6 +302,8 @@ async def test_the_engine_tells_the_app_how_full_it_is_and_what_is_missing() -> 
         "ade": True,
         "ines": True,
         "emil": True,
+        "vera": True,
+        "jun": True,
         "bella": False,
         "michael": False,
         "emma": False,

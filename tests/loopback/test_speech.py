@@ -216,7 +216,7 @@ def test_what_is_said_is_heard_again_and_its_times_fill_the_sound(kit: SpeechKit
         ), heard
 
 
-@pytest.mark.parametrize("voice_id", ["kai", "mara", "ade", "ines", "emil"])
+@pytest.mark.parametrize("voice_id", ["kai", "mara", "ade", "ines", "emil", "vera", "jun"])
 def test_each_character_is_understood_in_a_pitch_of_its_own_and_its_times_fill_its_sound(
     kit: SpeechKit, voice_id: str
 ) -> None:
@@ -230,9 +230,11 @@ def test_each_character_is_understood_in_a_pitch_of_its_own_and_its_times_fill_i
     low, high = {
         "kai": (132, 150),
         "mara": (185, 215),
-        "ade": (96, 112),
+        "ade": (94, 110),
         "ines": (165, 185),
-        "emil": (114, 130),
+        "emil": (120, 138),
+        "vera": (148, 172),
+        "jun": (107, 124),
     }[voice_id]
     assert low < pitch_hz(samples) < high
 

@@ -48,7 +48,7 @@ class ScriptedRecogniser:
 class BeepingVoice:
     """Half a second of 440 Hz a word, a clause a sentence."""
 
-    installed = frozenset({"kai", "mara", "ade", "ines", "emil"})
+    installed = frozenset({"kai", "mara", "ade", "ines", "emil", "vera", "jun"})
     asked: list[str]
 
     def __init__(self) -> None:

@@ -89,7 +89,7 @@ def test_extra_voices_that_turn_out_wrong_leave_the_first_one_and_a_reason() -> 
     voices = Voices(Saying("heart"), load, has_extra=True)
     assert "emma" in voices.installed
     assert said_by(voices, "emma") == ["heart"]
-    assert voices.installed == {"kai", "mara", "ade", "ines", "emil"}
+    assert voices.installed == set(CHARACTERS)
     assert voices.problem == "Part 2 is wrong."
 
 
@@ -117,9 +117,9 @@ def moved_voices() -> Voices:
 def test_each_character_has_a_voice_of_its_own_and_kai_s_speaks_for_the_unknown() -> None:
     told = [choice for choice in CHOICES if not choice.is_extra]
     assert [choice.id for choice in told] == list(CHARACTERS)
-    assert [choice.sex for choice in told] == ["man", "woman", "man", "woman", "man"]
+    assert [choice.sex for choice in told] == ["man", "woman", "man", "woman", "man", "woman", "man"]
     said = {choice.id: said_by(moved_voices(), choice.id)[0] for choice in told}
-    assert len(set(said.values())) == 5
+    assert len(set(said.values())) == len(told)
     for wish in ("marin", "", "george"):
         assert said_by(moved_voices(), wish) == [said["kai"]]
 
