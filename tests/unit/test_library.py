@@ -130,7 +130,7 @@ def test_a_folder_is_read_without_what_is_no_text_or_leads_out_of_it(tmp_path: P
     (folder / "deep" / "a.md").write_text("One.", encoding="utf-8")
     (folder / "b.TXT").write_text("Two.", encoding="utf-8")
     (folder / "c.pdf").write_bytes(b"%PDF")
-    (folder / "d.txt").write_bytes(b"\xff\xfe\x00bad")
+    (folder / "d.txt").write_bytes(b"\xff\xfe\x00\xd8\x00\xd8")
     (tmp_path / "secret.txt").write_text("No.", encoding="utf-8")
     (folder / "e.txt").symlink_to(tmp_path / "secret.txt")
     assert read_documents(folder) == (("b.TXT", "Two."), ("deep/a.md", "One."))

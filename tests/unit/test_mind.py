@@ -201,3 +201,25 @@ def test_small_sums_are_right(asked: str, answer: str) -> None:
 )
 def test_what_is_no_sum_is_not_taken_for_one(asked: str) -> None:
     assert answer_sum(asked) is None
+
+
+@pytest.mark.parametrize(
+    ("heard", "parts"),
+    [
+        ("By the way, what is your name and who made you?", ("I am Kai", "free, open parts")),
+        ("Are you a person? And who made you?", ("not a person", "free, open parts")),
+    ],
+)
+def test_several_questions_about_kai_are_all_answered_by_who_knows(
+    mind: Mind, heard: str, parts: tuple[str, ...]
+) -> None:
+    reply = mind.reply([MindTurn("user", heard)], "", NOON_SUNDAY)
+    assert reply.is_sure
+    assert all(part in reply.text for part in parts)
+
+
+@pytest.mark.parametrize(
+    "heard", ["What is your name and what is the capital of Peru?", "Who made you and this cake?"]
+)
+def test_a_question_about_kai_beside_another_one_is_for_the_model(mind: Mind, heard: str) -> None:
+    assert not mind.reply([MindTurn("user", heard)], "", NOON_SUNDAY).is_sure

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from kai.engine.speech import skills, weights
 from kai.engine.speech.days import MONTHS, WEEKDAYS, say_time
-from kai.engine.speech.orders import is_courtesy
+from kai.engine.speech.orders import is_courtesy, requests_of
 from kai.engine.speech.persona import Persona, read_persona
 from kai.engine.speech.recognition import sentences_of
 from kai.engine.speech.sessions import make_session, run_session
@@ -58,6 +58,7 @@ _OF_A_ROLE: Final = frozenset(("help", "where"))
 _COURTESIES: Final = frozenset(("greeting", "thanks", "goodbye"))
 _CLOCK_INTENTS: Final = frozenset(("time", "date"))
 _SURE_SCORE: Final = 0.7
+_JOINT: Final = re.compile(r",?\s+and\s+", re.IGNORECASE)
 _FILLERS: Final = frozenset(
     """a an the please kai hey hi hello so well and but ok okay um uh can could would will tell me do know is are it that
     this to of in on at for now just then actually really right exactly here there say what's sir""".split()  # noqa: SIM905
@@ -200,6 +201,8 @@ class Mind:
         earlier = [turn.text for turn in turns if turn.role == "user"][:-1]
         if (done := skills.do(heard, earlier, now, persona.name)) is not None:
             return Reply(done.text, done.skill, 1.0, done.effects, is_sure=done.is_whole)
+        if (several := self._several(heard, turns, said, persona, now)) is not None:
+            return several
         intent, score = self.understand(heard)
         if intent in _CLOCK_INTENTS and not self._is_sure(heard, intent, persona):
             # "What time is my flight?" is near to "what time is it", and wants another answer.
@@ -209,6 +212,20 @@ class Mind:
             return Reply(remarks[len(said) % len(remarks)], intent, score)
         is_sure = self._is_sure(heard, intent, persona)
         return Reply(self._answer(intent, turns, said, persona, now), intent, score, is_sure=is_sure)
+
+    def _several(
+        self, heard: str, turns: Sequence[MindTurn], said: Sequence[str], persona: Persona, now: datetime
+    ) -> Reply | None:
+        """The answers to several questions at once about Kai, "What is your name and who made you?", if all of them are."""
+        parts = [part for request in requests_of(heard, persona.name) for part in _JOINT.split(request)]
+        intents = [self.understand(part)[0] for part in parts]
+        if len(set(intents)) < 2 or not all(
+            intent in _ABOUT_KAI and self._is_sure(part, intent, persona)
+            for part, intent in zip(parts, intents, strict=True)
+        ):
+            return None
+        answers = [self._answer(intent, turns, said, persona, now) for intent in dict.fromkeys(intents)]
+        return Reply(" ".join(answers), intents[0], 1.0, is_sure=True)
 
     def _is_sure(self, heard: str, intent: str, persona: Persona) -> bool:
         """Whether each sentence of ``heard`` is a courtesy or near to an example of that intent, one of Kai's own, and has no
