@@ -14,6 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 LAST_S = 30.0
 
 
+def _heed_interrupts() -> None:
+    """A run in the background of a shell ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_walk(command: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None) -> str:
     """What the walk printed; one that fails, or is not over in time, fails the test with the end of that.
 
@@ -28,6 +33,7 @@ def run_walk(command: Sequence[str], *, timeout_s: float, env: Mapping[str, str]
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
     try:
         told, _ = process.communicate(timeout=timeout_s)
