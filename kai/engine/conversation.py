@@ -632,6 +632,7 @@ class Conversation:
         self._answering = None
         self._listener.wait_for_person(in_ms=ahead_ms)
         self._send(wire.RateLimitsUpdated(rate_limits=self._limits))
+        self._prepare_mind()  # what was just said is read while it is still heard, not when the next question comes
         self._give_due_answer()
 
     def _give_due_answer(self) -> None:

@@ -126,7 +126,8 @@ class Thinker(Protocol):
         ...
 
     def foresee(self, question: Question, *, is_whole: bool = False) -> None:
-        """The person is speaking: `question` ends in their words so far, or, ``is_whole``, in what is probably all of them.
+        """What comes next: `question` ends in the words of a person who is speaking, so far, or, ``is_whole``, in what is
+        probably all of them; or it ends in what Kai said, and nobody has spoken yet.
 
         Who needs time for an answer may begin with it now; the others do nothing.
         """

@@ -37,12 +37,14 @@ from kai.wire.realtime import JsonObject
 
 logger = logging.getLogger(__name__)
 
+
 SMALL_MIND: Final = "small mind"
 PASSAGES_TOLD: Final = 2
 WAIT_S: Final = 3.0
 """After so long in the queue for a slot a person is told why nothing is said."""
 MAX_ANSWER_TOKENS: Final = 320
 STILL_LOADING: Final = "My language model is still waking up. Ask me that again in a moment."
+WORDS_READ_AT_ONCE: Final = 3
 NOTES_AFTER_S: Final = 1.5
 """Notes are begun when nobody has spoken for so long."""
 
@@ -107,6 +109,8 @@ class TwoMinds(Thinker):
         self._ahead: asyncio.Task[None] | None = None
         self._noting: asyncio.Task[None] | None = None
         self._slots: Slots | None = None
+        self._read_words = ("", 0)
+        """How many words of which item of the person's have been read ahead."""
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
@@ -162,6 +166,7 @@ class TwoMinds(Thinker):
         if model is None:
             return
         heard = last_heard(question)
+        is_speaking = bool(question.items) and question.items[-1].role == "user"
         if is_whole and heard and (await self._reflex.reply(question)).is_sure:
             return
         prompt = await self._prompt(question)
@@ -172,8 +177,23 @@ class TwoMinds(Thinker):
             return
         if is_whole:
             self._draft = _Draft(prompt, self._answer(model, question, prompt))
-        else:
+        elif not is_speaking:
             await self._read(model, prompt)
+        elif sure_words := self._new_words(question, heard):
+            await self._read(model, [*prompt[:-1], {"role": "user", "content": sure_words}])
+
+    def _new_words(self, question: Question, heard: str) -> str:
+        """What of the person's words so far is worth reading: nothing until there are some more that will hardly change.
+
+        The newest word often does, and each reading costs core time that the recogniser needs.
+        """
+        item_id = question.items[-1].id or ""
+        words = heard.split()[:-1]
+        read_item, read_count = self._read_words
+        if len(words) - (read_count if read_item == item_id else 0) < WORDS_READ_AT_ONCE:
+            return ""
+        self._read_words = (item_id, len(words))
+        return " ".join(words).rstrip(" .,;:?!…")
 
     async def _prompt(self, question: Question) -> list[JsonObject]:
         persona = read_persona(question.instructions)
@@ -215,7 +235,7 @@ class TwoMinds(Thinker):
         """Lets the model read what is known so far; nothing is said."""
         self._slots = model.slots
         async with model.slots.use(self) as slot:
-            await self._spend(model, slot, prompt, {"n_predict": 0})
+            await self._spend(model, slot, prompt, {"n_predict": 0, "add_generation_prompt": False})
 
     async def _note_down(self, model: Model, question: Question) -> None:
         """Writes down what old turns hold, in the spare slot, while nobody speaks."""

@@ -123,7 +123,8 @@ async def test_all_else_is_answered_by_the_model_which_is_told_the_whole_talk() 
 async def test_words_are_read_while_the_person_speaks_and_the_answer_begun_at_a_probable_end() -> None:
     async with two_minds_on() as bench:
         talk = bench.talk()
-        talk.foresee(asking("Why do leaves"))
+        talk.foresee(asking("Why do leaves?"))  # the newest word may change, and two are too few to be read
+        talk.foresee(asking("Why do leaves turn?"))
         read = (await bench.wait_asked(1))[0]
         assert (read["n_predict"], read["messages"][-1]["content"]) == (0, "Why do leaves")
         talk.foresee(asking(OPEN_QUESTION), is_whole=True)

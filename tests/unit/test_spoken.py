@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai.engine.speech.spoken import FIRST_MAX_CHARS, MAX_CHARS, phrases, speak_word
+from kai.engine.speech.spoken import FIRST_MAX_CHARS, MAX_CHARS, ClauseCutter, phrases, speak_word
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,20 @@ def test_any_text_is_cut_into_pieces_of_bounded_length_that_all_have_a_sound(tex
     for phrase in phrases(text):
         assert phrase.spoken
         assert len(phrase.spoken) <= MAX_CHARS + 130
+
+
+@pytest.mark.parametrize(
+    ("made", "spoken"),
+    [
+        ("You could make a simple dish like a", ["You could make a simple dish "]),
+        ("A lake is a body of water that is", ["A lake is a body of water "]),
+        ("I like it and", []),  # too few words to be spoken by themselves
+        ("You could make a simple dish li", []),  # the next word is not whole
+        (
+            "It is a simple dish with eggs. It is",
+            ["It is a simple dish with eggs. "],
+        ),  # a whole sentence is not cut
+    ],
+)
+def test_a_first_sentence_that_takes_long_is_spoken_before_it_is_whole(made: str, spoken: list[str]) -> None:
+    assert ClauseCutter().push(made) == spoken

@@ -47,6 +47,21 @@ _STARTERS: Final = frozenset(
 _CONJUNCTIONS: Final = frozenset(
     ("and", "but", "or", "because", "which", "that", "so", "while", "when", "if", "although", "since")
 )
+_EARLY_WORDS: Final = 5
+_EARLY_ENDS: Final = _CONJUNCTIONS | {
+    "with",
+    "like",
+    "from",
+    "for",
+    "by",
+    "who",
+    "where",
+    "as",
+    "to",
+    "in",
+    "on",
+    "through",
+}
 _END: Final = re.compile(r"[.!?…]+[\"'”’)\]]*$")
 _CLAUSE_END: Final = re.compile(r"[,;:—–][\"'”’)\]]*$")
 _WIDE_END: Final = re.compile("([。！？；])")
@@ -189,6 +204,16 @@ class ClauseCutter:
             if self._is_first and length >= _MIN_FIRST_CHARS and _CLAUSE_END.search(words[-1]):
                 return gap.end()
             if length >= (FIRST_MAX_CHARS if self._is_first else MAX_CHARS):
+                return gap.end()
+        return self._early_end(masked) if self._is_first else None
+
+    def _early_end(self, masked: str) -> int | None:
+        """Where a first sentence that is still being made may be spoken up to: before a word that begins a new part of it."""
+        for gap in re.finditer(r"\s+", masked):
+            following = re.match(r"(\w+)\s", masked[gap.end() :])
+            if following is None or len(masked[: gap.start()].split()) < _EARLY_WORDS:
+                continue
+            if following[1].lower() in _EARLY_ENDS and not _is_open(self._rest[: gap.start()]):
                 return gap.end()
         return None
 
