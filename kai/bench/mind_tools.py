@@ -18,6 +18,7 @@ from kai.bench.asking import Answer, ToolCall, typed_talk, wait_mind
 from kai.bench.bars import Bar, at_least, percent_of
 from kai.bench.mind import PROMPTS, has_words, timing
 from kai.bench.part import RunningEngine, local_engine
+from kai.engine.two_minds import OFFERS_TOOLS
 from kai.runtime.tools import first_tools
 
 BAR_PERCENT: Final = 80.0
@@ -32,13 +33,15 @@ def run() -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Under this share tools are not worth offering."""
+    """Under this share tools are not worth offering, so there is no bar where the model is not offered any."""
+    if not figures["are_tools_offered"]:
+        return []
     return [at_least("requests for a tool handled", percent_of(figures["handled"]), BAR_PERCENT, "%")]
 
 
 async def _ask(engine: RunningEngine) -> dict[str, Any]:
     requests = json.loads((PROMPTS / "tools.json").read_text(encoding="utf-8"))
-    figures: dict[str, Any] = {"mind": await wait_mind(engine)}
+    figures: dict[str, Any] = {"mind": await wait_mind(engine), "are_tools_offered": OFFERS_TOOLS}
     answers: list[Answer] = []
     failed: list[str] = []
     for request in requests:

@@ -1,6 +1,6 @@
 """Units as people ask for them: "how many ounces are in a pound", "five foot eleven in centimeters". Pure.
 
-pint knows more units but no spoken question; its import alone takes a third of a second.
+pint knows more units, but no spoken question.
 """
 
 from __future__ import annotations
