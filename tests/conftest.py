@@ -26,7 +26,7 @@ from tests.support.strangers import LEFT_OUT
 language_model.leave_out_by_default()
 
 GRACE_S = 8.0
-"""How long a test's leftovers may take to go. Longer than a loop takes to close, or a room of LiveKit's that had not opened yet;
+"""How long a test's leftovers may take to go. Longer than a loop takes to close, or a room of LiveKit that had not opened;
 shorter than a time-out."""
 
 ROOM_BUDGETS_S = {"unit": 120, "contract and loopback": 400, "browser": 390, "strangers": 60}
