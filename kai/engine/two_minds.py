@@ -111,7 +111,6 @@ class TwoMinds(Thinker):
         self._telling = Telling()
         self._draft: _Draft | None = None
         self._ahead: asyncio.Task[None] | None = None
-        self._noting: asyncio.Task[None] | None = None
         self._slots: Slots | None = None
         self._read_words = ("", 0)
         """How many words of which item of the person's have been read ahead."""
@@ -138,7 +137,6 @@ class TwoMinds(Thinker):
         async with contextlib.aclosing(draft.thoughts()) as thoughts:
             async for thought in thoughts:
                 yield thought
-        self._noting = _start(self._note_down(model, question), "mind: take notes")
 
     def foresee(self, question: Question, *, is_whole: bool = False) -> None:
         """See `Thinker.foresee`."""
@@ -165,7 +163,6 @@ class TwoMinds(Thinker):
         self._ahead = _start(go(), "mind: think ahead")
 
     async def _think_ahead(self, question: Question, *, is_whole: bool) -> None:
-        await self._end_notes()
         model = self._host.model
         if model is None:
             return
@@ -183,6 +180,7 @@ class TwoMinds(Thinker):
             self._draft = _Draft(prompt, self._answer(model, question, prompt))
         elif not is_speaking:
             await self._read(model, prompt)
+            await self._note_down(model, question)
         elif sure_words := self._new_words(question, heard):
             await self._read(model, [*prompt[:-1], {"role": "user", "content": sure_words}])
 
@@ -278,15 +276,10 @@ class TwoMinds(Thinker):
         if draft is not None:
             await draft.aclose()
 
-    async def _end_notes(self) -> None:
-        noting, self._noting = self._noting, None
-        await _end(noting)
-
     async def _rest(self) -> None:
         """Ends what is done ahead of time; a draft stays."""
         ahead, self._ahead = self._ahead, None
         await _end(ahead)
-        await self._end_notes()
 
 
 def _start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

@@ -20,8 +20,10 @@ from kai.engine.speech.mind import Mind
 from kai.engine.thinking import Finished, LocalThinker, Question, Said, Thought, Trouble
 from kai.engine.two_minds import SMALL_MIND, TwoMinds
 from kai.engine.workers import Workers
+from kai.wire import realtime as wire
 from kai.wire.realtime import ContentPart, Item
 from tests.support.chat_server import HOLD, ChatServer, serving_chat
+from tests.support.engine_talk import talking
 
 NOW = datetime(2026, 11, 30, 10, 15, tzinfo=UTC)
 OPEN_QUESTION = "Why do leaves turn red in autumn?"
@@ -242,6 +244,14 @@ async def test_a_third_talk_waits_its_turn_and_is_told_so(monkeypatch: pytest.Mo
         await running[1].aclose()
 
 
+async def wait_noted(bench: Bench, count: int) -> dict[str, Any]:
+    """The newest request for notes, of so many."""
+    async with asyncio.timeout(10):
+        while len(noted := [asked for asked in bench.chat.asked if asked["id_slot"] == SPARE_SLOT]) < count:
+            await asyncio.sleep(0.005)
+    return noted[-1]
+
+
 async def test_notes_are_taken_in_the_spare_slot_and_dropped_when_somebody_speaks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -251,18 +261,40 @@ async def test_notes_are_taken_in_the_spare_slot_and_dropped_when_somebody_speak
         talk = bench.talk()
         said = ["I like red boats and blue rivers, and old maps.", "Good.", OPEN_QUESTION]
         await answer_of(talk, asking(*said))
-        noted = (await bench.wait_asked(2))[1]
-        assert noted["id_slot"] == SPARE_SLOT
+        said += ["Because of the cold in the nights, and since the days are short."]
+        talk.foresee(asking(*said))  # as a conversation does when an answer is over
+        noted = await wait_noted(bench, 1)
         assert "red boats" in str(noted["messages"])
         async with asyncio.timeout(10):
-            while any(task.get_name() == "mind: take notes" for task in asyncio.all_tasks()):
+            while any(task.get_name() == "mind: think ahead" for task in asyncio.all_tasks()):
                 await asyncio.sleep(0.005)
-        said += ["Because of the cold in the nights, and since the days are short."] * 2
+        said += ["Because of the cold in the nights, and since the days are short."]
         await answer_of(talk, asking(*said))
-        assert "Notes: boats." in str(bench.chat.asked[2]["messages"])
+        assert "Notes: boats." in str(bench.chat.asked[-1]["messages"])
         bench.chat.pieces = [HOLD, "Never said."]
+        monkeypatch.setattr(two_minds.TwoMinds, "_read", _read_nothing)
+        talk.foresee(asking(*said, "Yes."))
         await asyncio.wait_for(bench.chat.held.wait(), 10)  # notes of what was said since
         bench.chat.pieces = ["Sure."]
         talk.foresee(asking(*said, "Yes.", "And"))
         await asyncio.wait_for(bench.chat.left.wait(), 10)
         await talk.aclose()
+
+
+async def _read_nothing(*_given: object) -> None:
+    """What is read ahead is of no matter here."""
+
+
+async def test_in_a_conversation_notes_follow_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(two_minds, "NOTES_AFTER_S", 0.0)
+    monkeypatch.setattr(telling, "NOTES_FROM_TOKENS", 20)
+    async with two_minds_on() as bench:
+        thinker = bench.talk()
+        async with talking(thinker=thinker) as talk:
+            told = "I like red boats and blue rivers, and old maps. " * 2
+            content = (ContentPart(type="input_text", text=told + OPEN_QUESTION),)
+            talk.do(wire.ItemCreate(item=Item(type="message", role="user", content=content)))
+            talk.do(wire.ResponseCreate())
+            await talk.transport.wait(wire.ResponseDone)
+            assert "red boats" in str((await wait_noted(bench, 1))["messages"])
+        await thinker.aclose()
