@@ -2,12 +2,15 @@
 
 The small mind knows who Kai is and what it runs on, times and dates, sums and units, and does what a model can only claim to
 do: timers, notes, louder, slower. It needs a few milliseconds. It answers where it understood the whole sentence and passes
-on the rest. The model needs time, and most of the time is reading: on one core it reads thirty tokens a second. So it is told
+on the rest. The model needs time, and most of the time is reading: one core reads a few dozen tokens a second. So it is told
 ahead. While the person speaks, the words recognised so far are read into the model's cache (`foresee`). Where the turn
 probably ends, the answer is begun, while the listener still waits whether more is said; it becomes *the* answer when the turn
-ends in just these words, and is thrown away when it does not (`take_back`). An example, in seconds after the person's last
-sound: at 0.22 the pause is noticed and the words are recognised once more, at 0.40 the model begins with all but the last
-three words read before, at 0.70 the turn is over, at 0.75 the first clause is there and is spoken.
+ends in just these words, and is thrown away when it does not (`take_back`).
+
+An example: somebody asks "What could I cook with potatoes and eggs?" While they speak, "What could I cook with" is read. They
+stop; the pause is noticed, the words are recognised once more, and the model begins with the few that it has not read. When
+the listener takes the turn to be over, the first words of the answer are often there. ``python -m kai.bench talk`` prints how long a
+person waits.
 
 Both minds stand on one conversation: each is told what the other one said. When the model's process is gone, the small mind
 answers what it can, and says so where it cannot.
@@ -36,7 +39,6 @@ from kai.engine.workers import Workers
 from kai.wire.realtime import JsonObject
 
 logger = logging.getLogger(__name__)
-
 
 SMALL_MIND: Final = "small mind"
 PASSAGES_TOLD: Final = 2

@@ -172,7 +172,7 @@ def threads() -> int:
     """How many threads the model gets: the cores that face, ears and page leave free, at least one.
 
     On two cores a second thread makes everything slower: at each layer both wait for each other, and one of them always
-    waits for its turn on a busy core (24 s for a clause beside a talk).
+    waits for its turn on a busy core.
     """
     return max(1, (psutil.cpu_count(logical=False) or os.cpu_count() or 1) - 2)
 

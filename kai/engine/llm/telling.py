@@ -1,6 +1,6 @@
 """What the language model of this computer is told of one talk: a prompt that grows at its end.
 
-A model on one core reads some thirty tokens a second, and keeps what it has read. A prompt that begins as the last one did
+A model on one core reads a few dozen tokens a second, and keeps what it has read. A prompt that begins as the last one did
 costs only its new words; one that differs in its first line costs a minute of silence. So nothing that was told is ever
 changed. The rules and the persona's instructions come first, with the time at which the talk began. Later changes are said
 where they happen: when ten minutes have passed, the time stands before the next words of the person, and what their files
