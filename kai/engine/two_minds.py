@@ -9,8 +9,8 @@ ends in just these words, and is thrown away when it does not (`take_back`).
 
 An example: somebody asks "What could I cook with potatoes and eggs?" While they speak, "What could I cook with" is read. They
 stop; the pause is noticed, the words are recognised once more, and the model begins with the few that it has not read. When
-the listener takes the turn to be over, the first words of the answer are often there. ``python -m kai.bench talk`` prints how long a
-person waits.
+the listener takes the turn to be over, the first words of the answer are often there.
+``python -m kai.bench talk`` prints how long a person waits.
 
 Both minds stand on one conversation: each is told what the other one said. When the model's process is gone, the small mind
 answers what it can, and says so where it cannot.

@@ -20,8 +20,8 @@ HOST: Final = "127.0.0.1"
 NICE: Final = 10
 """Voice and face go first."""
 BATCH_TOKENS: Final = 4
-"""How many tokens of a prompt are read between two looks at the queue, so how long an interruption waits. Larger batches are
-hardly faster, since one core is bound by its arithmetic."""
+"""How many tokens of a prompt are read between two looks at the queue, so how long an interruption waits. Larger batches
+are hardly faster, since one core is bound by its arithmetic."""
 REUSE_TOKENS: Final = 16
 """The shortest stretch of a talk that is moved, instead of read again, when what stood before it was left out."""
 EXIT_NO_MODEL: Final = 4

@@ -46,27 +46,17 @@ class ModelHost:
     def __init__(self) -> None:
         self._process: ModelProcess | None = None
         self._name = ""
-        self._client: ChatClient | None = None
+        self._model: Model | None = None
         self._served: Served | None = None
-        self._slots: Slots | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._clients: list[ChatClient] = []
+        """One for each life of the process; a talk may still be reading what the last one told."""
 
     @property
     def model(self) -> Model | None:
         """The model, while it can be asked. After a death of its process it is another one, with empty slots."""
-        process = self._process
-        served = None if process is None else process.served
-        if served is None:
-            return None
-        if served is not self._served:
-            self._served = served
-            endpoint = self._endpoint(served)
-            self._client = client_of(endpoint, Opening.ANSWER)
-            self._slots = Slots(TALK_SLOTS, partial(_empty, endpoint, self._client))
-            self._warming = asyncio.create_task(self._slots.prepare(), name="language model: read the rules")
-        assert self._client is not None
-        assert self._slots is not None
-        return Model(self._name, self._endpoint(served), self._client, self._slots, served.tokens_per_s)
+        is_up = self._process is not None and self._process.served is not None
+        return self._model if is_up else None
 
     @property
     def problem(self) -> str:
@@ -95,7 +85,16 @@ class ModelHost:
         self._process = ModelProcess(path, partial(self._take, on_change))
 
     def _take(self, on_change: Callable[[], None]) -> None:
-        _ = self.model  # the rules are read at once, not with the first question
+        served = None if self._process is None else self._process.served
+        if served is not None and served is not self._served:
+            self._served = served
+            endpoint = ChatEndpoint(served.base_url, self._name, served.key, extra=_sampling())
+            client = client_of(endpoint, Opening.ANSWER)
+            self._clients.append(client)
+            slots = Slots(TALK_SLOTS, partial(_empty, endpoint, client))
+            self._model = Model(self._name, endpoint, client, slots, served.tokens_per_s)
+            # The rules are read at once, not with the first question.
+            self._warming = asyncio.create_task(slots.prepare(), name="language model: read the rules")
         on_change()
 
     async def aclose(self) -> None:
@@ -106,12 +105,9 @@ class ModelHost:
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait([self._warming])
-        if self._client is not None:
-            client, self._client, self._served = self._client, None, None
-            await client.close()
-
-    def _endpoint(self, served: Served) -> ChatEndpoint:
-        return ChatEndpoint(served.base_url, self._name, served.key, extra=_sampling())
+        self._model = self._served = None
+        while self._clients:
+            await self._clients.pop().close()
 
 
 def _sampling() -> JsonObject:
