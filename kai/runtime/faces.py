@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol, assert_never
+from collections.abc import Callable
+from typing import Final, Protocol, assert_never
 
 import numpy as np
 
+from kai.compat.tasks import Tasks
 from kai.core import faces as policy
 from kai.core.events import (
     CreditsReported,
@@ -79,7 +80,7 @@ class FaceStack:
         self._next_opening: asyncio.Task[None] | None = None
         self._local: AvatarFace | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("faces")
         self._tape = Tape()
         self._live: set[str] = set()
         self._started: set[str] = set()
@@ -184,16 +185,14 @@ class FaceStack:
             self._next_opening.cancel()
         for face in (self._cloud, self._next, self._local):
             if face is not None:
-                self._spawn(face.aclose(), "close")
+                self._tasks.spawn(face.aclose(), "close")
         self._cloud = self._next = self._local = None
         try:
             async with asyncio.timeout(CLOSE_S):
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
+                await self._tasks.wait_ended()
         except TimeoutError:
             log.warning("a face did not close in time")
-            for task in self._tasks:
-                task.cancel()
+            self._tasks.cancel()
 
     # -------------------------------------------------------------- orders
 
@@ -208,7 +207,7 @@ class FaceStack:
         match order:
             case policy.PrepareCloud():
                 self._next = self._make_cloud()
-                self._next_opening = self._spawn(self._open_next(self._next), "open the cloud face")
+                self._next_opening = self._tasks.spawn(self._open_next(self._next), "open the cloud face")
             case policy.DropNext():
                 self._drop_next()
             case policy.ShowNext():
@@ -217,7 +216,7 @@ class FaceStack:
                 self._show(self._cloud)
                 self._close(former)
             case policy.OpenLocal():
-                self._spawn(self._open_local(), "open the local face")
+                self._tasks.spawn(self._open_local(), "open the local face")
             case policy.ShowLocal():
                 former, self._cloud = self._cloud, None
                 assert self._local is not None
@@ -255,12 +254,6 @@ class FaceStack:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=f"faces: {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _open_next(self, face: PaidFace) -> None:
         try:
@@ -334,7 +327,7 @@ class FaceStack:
 
     def _close(self, face: AvatarFace | None) -> None:
         if face is not None:
-            self._spawn(face.aclose(), "close a face")
+            self._tasks.spawn(face.aclose(), "close a face")
 
     def _show(self, face: AvatarFace) -> None:
         """That face from now on; an answer goes on at the sample that was heard last."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
+from kai.compat.tasks import Tasks
 from kai.core.events import (
     ApplyLook,
     ArmTimer,
@@ -47,7 +48,6 @@ from kai.core.events import (
 from kai.core.state import LegName, LegStatus, Look, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
 from kai.errors import KaiError
-from kai.media.ducking import Ducker
 from kai.ports import (
     AvatarFace,
     BrowserLink,
@@ -59,6 +59,7 @@ from kai.ports import (
     ToolBox,
     VoiceBrain,
 )
+from kai.runtime.outlet import Outlet
 from kai.runtime.tape import Tape
 
 log = logging.getLogger(__name__)
@@ -104,9 +105,9 @@ class Session:
         self._face: AvatarFace | None = None
         self._speaker: AvatarFace | None = None
         self._tape = Tape()
-        self._ducker = Ducker()
+        self._outlet = Outlet(recorder)
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("talk")
         self._openings: dict[LegName, asyncio.Task[None]] = {}
         self._is_closed = False
 
@@ -132,7 +133,8 @@ class Session:
         voice = self._make_voice()
         await voice.open(self.snapshot().look, _FaceSink(self, voice))
         self._speaker = self._voice = voice
-        self._play_from(voice)
+        self._outlet.play_from(voice.pull_sound)
+        self._browser.play_from(self._outlet.pull)
         self._store.subscribe_to(_wants_pictures, self._want_frames)
 
     async def aclose(self, reason: str = "stopped") -> None:
@@ -146,14 +148,12 @@ class Session:
             timer.cancel()
         try:
             async with asyncio.timeout(CLOSE_S):
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
+                await self._tasks.wait_ended()
                 await self._browser.aclose()
                 await self._voice.aclose()
         except TimeoutError:
-            log.error("a talk did not close in time", extra={"tasks": [t.get_name() for t in self._tasks]})
-            for task in self._tasks:
-                task.cancel()
+            log.error("a talk did not close in time", extra={"tasks": self._tasks.names()})
+            self._tasks.cancel()
 
     def _take(self, event: Event) -> None:
         if not self._is_closed:
@@ -187,12 +187,12 @@ class Session:
                 if self._brain is not None:
                     self._brain.end_turn(is_kept)
             case RunTool(call_id, name, arguments):
-                self._spawn(self._run_tool(call_id, name, arguments), f"tool {name[:40]}")
+                self._tasks.spawn(self._run_tool(call_id, name, arguments), f"tool {name[:40]}")
             case SendToolResult(call_id, output):
                 if self._brain is not None:
                     self._brain.send_tool_result(call_id, output)
             case OpenSpareBrain():
-                self._spare_opening = self._spawn(self._open_spare(), "open a spare brain")
+                self._spare_opening = self._tasks.spawn(self._open_spare(), "open a spare brain")
             case SwapBrain():
                 self._swap_brain()
             case StopSpeaking(segment_id):
@@ -227,20 +227,18 @@ class Session:
         if timer is not None:
             timer.cancel()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = self._loop.create_task(work, name=f"talk: {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
     # -------------------------------------------------------------- legs
 
     def _open_leg(self, leg: LegName) -> None:
         match leg:
             case LegName.BRAIN:
-                self._openings[leg] = self._spawn(self._supervise(leg, self._open_brain()), "open the brain")
+                self._openings[leg] = self._tasks.spawn(
+                    self._supervise(leg, self._open_brain()), "open the brain"
+                )
             case LegName.FACE:
-                self._openings[leg] = self._spawn(self._supervise(leg, self._open_face()), "open the face")
+                self._openings[leg] = self._tasks.spawn(
+                    self._supervise(leg, self._open_face()), "open the face"
+                )
             case LegName.BROWSER:
                 self._expect_page()
 
@@ -307,7 +305,7 @@ class Session:
     def _swap_brain(self) -> None:
         old, self._brain, self._spare = self._brain, self._spare, None
         if old is not None:
-            self._spawn(old.aclose(), "close the old brain")
+            self._tasks.spawn(old.aclose(), "close the old brain")
         if self._brain is not None:
             self._brain.update(self.snapshot().look)
             self._take(BrainDescribed(self._brain.facts, self._spare_look))
@@ -317,7 +315,7 @@ class Session:
             self._spare_opening.cancel()
         spare, self._spare = self._spare, None
         if spare is not None:
-            self._spawn(spare.aclose(), "close the spare brain")
+            self._tasks.spawn(spare.aclose(), "close the spare brain")
 
     async def _run_tool(self, call_id: str, name: str, arguments: str) -> None:
         if self._tools is None:
@@ -348,12 +346,12 @@ class Session:
                 self._drop_spare()
                 brain, self._brain = self._brain, None
                 if brain is not None:
-                    self._spawn(brain.aclose(), "close the brain")
+                    self._tasks.spawn(brain.aclose(), "close the brain")
             case LegName.FACE:
                 face, self._face = self._face, None
                 if face is not None:
                     self._speak_with(self._voice)
-                    self._spawn(face.aclose(), "close the face")
+                    self._tasks.spawn(face.aclose(), "close the face")
             case LegName.BROWSER:
                 self._browser.close_page()
 
@@ -362,23 +360,8 @@ class Session:
     def _on_mic(self, pcm: Pcm) -> None:
         if self._brain is not None:
             self._brain.push_mic(pcm)
-        if not _is_heard(self.snapshot()):
-            return
-        self._ducker.hear(pcm)
-        if self._recorder is not None:
-            self._recorder.hear(pcm)
-
-    def _play_from(self, speaker: AvatarFace) -> None:
-        """Let the page play what that face says, softer while somebody speaks over it, and the recording keep that."""
-        recorder, duck, pull = self._recorder, self._ducker.play, speaker.pull_sound
-
-        def play() -> Pcm:
-            pcm = duck(pull())
-            if recorder is not None:
-                recorder.say(pcm)
-            return pcm
-
-        self._browser.play_from(play)
+        if _is_heard(self.snapshot()):
+            self._outlet.hear(pcm)
 
     def _set_recording(self, is_on: bool) -> None:
         if self._recorder is None:
@@ -402,7 +385,7 @@ class Session:
         if before is speaker:
             return
         heard = before.stop_speaking() if before is not None else None
-        self._play_from(speaker)
+        self._outlet.play_from(speaker.pull_sound)
         rest = self._tape.rest(heard)
         if rest is not None:
             for marks in rest.marks:

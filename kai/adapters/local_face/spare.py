@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from kai.adapters.local_face.face import LocalFace
+from kai.compat.tasks import Tasks
 from kai.core.state import Look
 from kai.errors import KaiError
 
@@ -25,7 +26,7 @@ class SpareFace:
         self._face: LocalFace | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._forgetting: asyncio.TimerHandle | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = Tasks("spare face")
         self._is_closed = False
 
     def warm(self, look: Look) -> None:
@@ -56,7 +57,7 @@ class SpareFace:
             self._preparing.cancel()
             await asyncio.gather(self._preparing, return_exceptions=True)
         self._forget()
-        await asyncio.gather(*self._closing)
+        await self._closing.wait_ended()
 
     async def _prepare(self, look: Look) -> None:
         face = self._make_face()
@@ -79,6 +80,4 @@ class SpareFace:
             self._close(face)
 
     def _close(self, face: LocalFace) -> None:
-        task = asyncio.create_task(face.aclose(), name="spare face: close")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing.spawn(face.aclose(), "close")

@@ -201,7 +201,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
-            self._spawn(self._listen(track), "listen to the brain")
+            self._tasks.spawn(self._listen(track), "listen to the brain")
 
     def _on_connection_state(self) -> None:
         state = self._connection.connectionState if self._connection is not None else "closed"

@@ -13,7 +13,6 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from kai.adapters.openai_realtime.config import instructions_of, session_change
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.faults import Fault
 from kai.adapters.openai_realtime.mic import MicTrack
+from kai.compat.tasks import Tasks
 from kai.core.capabilities import LOCAL, LONGEST_SESSION_S, family_of, speaks_live
 from kai.core.config import TurnTaking
 from kai.core.events import (
@@ -79,7 +79,7 @@ class RealtimeTalk(ABC):
         self._look = Look()
         self._told = self._look
         """What the session was told: the look, or the look without its idle time-out."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("brain", lambda _: self._lose(faults.BUG))
         self._ready = asyncio.Event()
         self._is_open = False
         self._is_closing = False
@@ -143,9 +143,9 @@ class RealtimeTalk(ABC):
         self.opened_in_s = time.monotonic() - started_s
         self._is_open = True
         if self._without:
-            self._spawn(self._tell_left_out(), "tell what was left out")
+            self._tasks.spawn(self._tell_left_out(), "tell what was left out")
         if self._endpoint.wait_lost is not None:
-            self._spawn(self._watch(), "watch the endpoint")
+            self._tasks.spawn(self._watch(), "watch the endpoint")
 
     def push_mic(self, pcm: Pcm) -> None:
         self._mic.push(pcm)
@@ -180,7 +180,7 @@ class RealtimeTalk(ABC):
 
     def end_turn(self, is_kept: bool) -> None:
         if is_kept:
-            self._spawn(self._commit_turn(), "commit a turn")
+            self._tasks.spawn(self._commit_turn(), "commit a turn")
             return
         self._is_key_down = False
         self._apply_mute()
@@ -210,9 +210,7 @@ class RealtimeTalk(ABC):
         self._is_open = False
         if self._idle_due is not None:
             self._idle_due.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._disconnect()
@@ -274,17 +272,6 @@ class RealtimeTalk(ABC):
         assert self._endpoint.wait_lost is not None
         error = await self._endpoint.wait_lost()
         self._lose(BrainError(error.message, code=error.code))
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work, name=f"brain: {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task of the brain failed", exc_info=error)
-            self._lose(faults.BUG)
 
     # -------------------------------------------------------------- out
 

@@ -93,8 +93,8 @@ class OpenAISocketBrain(RealtimeTalk):
                 ).enter()
         except (openai.OpenAIError, InvalidHandshake, OSError) as exc:
             raise faults.explain(exc, endpoint.base_url) from exc
-        self._spawn(self._receive(self._connection), "receive events")
-        self._spawn(self._pump(self._connection), "send events")
+        self._tasks.spawn(self._receive(self._connection), "receive events")
+        self._tasks.spawn(self._pump(self._connection), "send events")
         # The model stands in the address and cannot be updated, not even to itself.
         self._configure()
         try:
@@ -104,7 +104,7 @@ class OpenAISocketBrain(RealtimeTalk):
                     await self._is_configured.wait()
         except TimeoutError as exc:
             raise faults.CONNECT_TIMEOUT.error() from exc
-        self._spawn(self._speak_up(), "send the microphone")
+        self._tasks.spawn(self._speak_up(), "send the microphone")
 
     def _configure(self) -> None:
         session = replace(session_for(self._look, self._endpoint, self._without), model=wire.UNSET)

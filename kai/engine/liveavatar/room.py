@@ -26,6 +26,7 @@ from livekit.protocol import models, rtc
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kai.compat import rtc as compat
+from kai.compat.tasks import Tasks
 from kai.engine.liveavatar.stage import PictureTrack, SoundTrack, Stage
 from kai.wire.liveavatar import AVATAR_IDENTITY
 
@@ -91,7 +92,7 @@ class Room:
         self.refuses_resume = False
         self.is_avatar_there = True
         self._version = 1
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("room")
 
     # The server's side
 
@@ -119,19 +120,14 @@ class Room:
         await self.tell_avatar()
         for viewer in list(self.viewers.values()):
             await viewer.dismiss(reason)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
 
     def forget(self, viewer: Viewer) -> None:
         self.viewers.pop(viewer.sid, None)
 
     def spawn(self, work: Any, name: str) -> asyncio.Task[None]:
         """A task that ends with the room at the latest."""
-        task: asyncio.Task[None] = asyncio.create_task(work, name=f"room: {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._tasks.spawn(work, name)
 
     # Faults
 

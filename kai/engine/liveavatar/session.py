@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kai.avatar.animate import Mood
 from kai.avatar.hearing import VisemeNet
+from kai.compat.tasks import Tasks
 from kai.engine.liveavatar.account import AVATARS, Account, Paid
 from kai.engine.liveavatar.faults import Act, Faults, Step
 from kai.engine.liveavatar.painter import FacePainter, PlainPainter
@@ -68,19 +69,14 @@ class Session:
         self._state = "idle"
         self._hears_from_s: float | None = None
         self._half_open: WebSocket | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("session")
         self._closing: asyncio.Task[None] | None = None
         self.commands: list[str] = []
         """Types of the commands that were heard, for tests; bounded by the session's length."""
 
     def begin(self) -> None:
-        self._spawn(self.stage.run(), "stage")
-        self._spawn(self._watch(), "watch")
-
-    def _spawn(self, work: object, name: str) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work, name=f"session: {name}")  # pyright: ignore
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.spawn(self.stage.run(), "stage")
+        self._tasks.spawn(self._watch(), "watch")
 
     def end(self, reason: wire.EndReason) -> asyncio.Task[None]:
         """End the session; the bill stops now, the rest is released by the task that this gives."""
@@ -92,9 +88,7 @@ class Session:
     async def _aclose(self) -> None:
         self._send(wire.SessionStateUpdated(state="closed"))
         await asyncio.sleep(0.02)  # the event is on its way
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
         await self.room.aclose()
         await self._close_socket(1000)
 
@@ -273,7 +267,7 @@ class Session:
                 await asyncio.sleep(step.after_s)
                 await self.act(step.act)
 
-        self._spawn(run(), "script")
+        self._tasks.spawn(run(), "script")
 
     async def act(self, act: Act) -> None:
         """Do one thing that goes wrong, now."""

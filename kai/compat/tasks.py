@@ -1,0 +1,63 @@
+"""The tasks of one owner: each has a name, is kept until it ends, and never fails unheard.
+
+A ``TaskGroup`` ends all its tasks when one of them fails, which is right for a call that is one piece of work. A talk, a
+brain or a room goes on when one of its tasks fails, and starts tasks from callbacks, where nothing can be awaited. Such an
+owner has `Tasks`, which starts them, logs every failure with its traceback, and tells the owner if it wants to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """The running tasks of ``owner``, whose name stands before theirs. One event loop only.
+
+    ``on_failed`` is called, on the loop, with the exception of each task that failed; one that was cancelled has not failed.
+    """
+
+    def __init__(self, owner: str, on_failed: Callable[[BaseException], None] | None = None) -> None:
+        self._owner = owner
+        self._on_failed = on_failed
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Start a task on the running loop."""
+        task = asyncio.create_task(work, name=f"{self._owner}: {name}")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def names(self) -> list[str]:
+        """The names of the tasks that run, for a log."""
+        return sorted(task.get_name() for task in self._running)
+
+    def cancel(self) -> None:
+        """Ask every task to end."""
+        for task in self._running:
+            task.cancel()
+
+    async def wait_ended(self) -> None:
+        """Wait until no task runs, including those that start meanwhile."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def aclose(self) -> None:
+        """Cancel every task, and wait for their ends."""
+        self.cancel()
+        await self.wait_ended()
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("a task failed", extra={"task": task.get_name()}, exc_info=error)
+        if self._on_failed is not None:
+            self._on_failed(error)
