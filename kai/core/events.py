@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kai.core.state import AgentState, BrainFacts, Card, LegName, Look, Microphone, RateLimit, Tokens
+from kai.core.timers import Timer
 
 # ------------------------------------------------------------------ what people wish
 
@@ -387,7 +388,7 @@ class RecordingFailed:
 class TimerFired:
     """A timer that the reducer armed has run out."""
 
-    name: str
+    timer: Timer
 
 
 Event = (
@@ -564,9 +565,9 @@ class ApplyLook:
 
 @dataclass(frozen=True, slots=True)
 class ArmTimer:
-    """Fire ``TimerFired(name)`` after ``delay_s``; an armed timer of that name is replaced."""
+    """Report ``TimerFired(timer)`` after ``delay_s``; where that timer is armed already, it is replaced."""
 
-    name: str
+    timer: Timer
     delay_s: float
 
 
@@ -574,7 +575,7 @@ class ArmTimer:
 class CancelTimer:
     """Forget a timer."""
 
-    name: str
+    timer: Timer
 
 
 Command = (

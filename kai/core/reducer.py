@@ -108,6 +108,15 @@ from kai.core.state import (
     Thought,
     ToolRun,
 )
+from kai.core.timers import (
+    AnswerOverdue,
+    HandOverDue,
+    PageOverdue,
+    PlayoutOverdue,
+    RetryDue,
+    Timer,
+    TranscriptOverdue,
+)
 
 RETRY_DELAYS_S = (0.5, 1.5)
 """Waits before the second and the third try of a leg; after that it has failed."""
@@ -298,14 +307,14 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             if not state.browser.is_up:
                 return state, ()
             return replace(state, browser=Leg(LegStatus.RECONNECTING, 1)), (
-                ArmTimer("browser-connect", BROWSER_CONNECT_S),
+                ArmTimer(PageOverdue(), BROWSER_CONNECT_S),
             )
         case MicrophoneChanged(microphone):
             return _microphone_changed(state, microphone)
         case TimeZoneTold(time_zone):
             return replace(state, time_zone=time_zone), ()
-        case TimerFired(name):
-            return _timer(state, name, at)
+        case TimerFired(timer):
+            return _time_came(state, timer, at)
         case _:
             assert_never(event)
 
@@ -330,7 +339,7 @@ def _start(state: SessionState, event: StartRequested, at: float) -> Step:
         OpenLeg(LegName.FACE, 1),
         OpenLeg(LegName.BRAIN, 1),
         OpenLeg(LegName.BROWSER, 1),
-        ArmTimer("browser-connect", BROWSER_CONNECT_S),
+        ArmTimer(PageOverdue(), BROWSER_CONNECT_S),
     )
 
 
@@ -368,11 +377,13 @@ def _leg_connected(state: SessionState, name: LegName, at: float) -> Step:
     is_welcome = was.status is LegStatus.FAILED and name is LegName.BROWSER
     if was.status not in (LegStatus.CONNECTING, LegStatus.RECONNECTING) and not is_welcome:
         return state, ()
-    state = _without_problem_of(state, name)
+    if name is not LegName.FACE:
+        # What a face tells of another one (no credit is left) stays true when the leg is up.
+        state = _without_problem_of(state, name)
     state = state.with_leg(name, Leg(LegStatus.CONNECTED, was.attempt, up_since_s=at))
     match name:
         case LegName.BROWSER:
-            return state, (CancelTimer("browser-connect"),)
+            return state, (CancelTimer(PageOverdue()),)
         case LegName.FACE:
             return state, (SetMood(state.agent),)
         case LegName.BRAIN:
@@ -421,18 +432,19 @@ def _leg_failed(state: SessionState, event: LegFailed, at: float) -> Step:
         case LegName.FACE:
             pass
         case LegName.BROWSER:
-            commands.append(CancelTimer("browser-connect"))
+            commands.append(CancelTimer(PageOverdue()))
     attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
     may_retry = event.is_retryable and event.retry_after_s <= LONGEST_RETRY_AFTER_S
     if may_retry and attempt <= len(RETRY_DELAYS_S):
         delay_s = max(RETRY_DELAYS_S[attempt - 1] if attempt else 0.0, event.retry_after_s)
         leg = Leg(LegStatus.RECONNECTING, attempt, event.code, event.message)
-        commands.append(ArmTimer(f"retry:{name}", delay_s))
+        commands.append(ArmTimer(RetryDue(name), delay_s))
         if name is LegName.BRAIN:
-            state = _with_problem(state, Problem("brain-lost", event.message))
+            state = _with_problem(state, Problem("brain-lost", event.message, leg=name))
     else:
         leg = Leg(LegStatus.FAILED, attempt, event.code, event.message)
-        state = _with_problem(state, Problem(event.code, event.message, is_fatal=name is LegName.BRAIN))
+        is_fatal = name is LegName.BRAIN
+        state = _with_problem(state, Problem(event.code, event.message, is_fatal=is_fatal, leg=name))
     return state.with_leg(name, leg), tuple(commands)
 
 
@@ -472,10 +484,8 @@ def _face_reported(state: SessionState, event: FaceReported) -> SessionState:
     """Another face is on, or has something to say. All is well again when the avatar is back."""
     state = replace(state, face_name=event.face)
     if event.message:
-        return _with_problem(state, Problem(event.code, event.message, detail=event.detail))
-    is_mended = (
-        event.face != "local" and state.problem is not None and state.problem.code.startswith("avatar-")
-    )
+        return _with_problem(state, Problem(event.code, event.message, detail=event.detail, leg=LegName.FACE))
+    is_mended = event.face != "local" and state.problem is not None and state.problem.leg is LegName.FACE
     return replace(state, problem=None) if is_mended else state
 
 
@@ -499,7 +509,7 @@ def _retry_now(state: SessionState, name: LegName) -> Step:
     if state.leg(name).status is not LegStatus.FAILED:
         return state, ()
     state = _without_problem_of(state, name).with_leg(name, Leg(LegStatus.CONNECTING, 1))
-    watch = (ArmTimer("browser-connect", BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
+    watch = (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
     return state, (OpenLeg(name, 1), *watch)
 
 
@@ -509,46 +519,50 @@ def _microphone_changed(state: SessionState, microphone: Microphone) -> Step:
     is_connecting = state.browser.status in (LegStatus.CONNECTING, LegStatus.RECONNECTING)
     state = replace(state, microphone=microphone)
     if was_unknown and is_connecting and microphone is not Microphone.UNKNOWN:
-        return state, (ArmTimer("browser-connect", BROWSER_CONNECT_S),)
+        return state, (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
     return state, ()
 
 
-def _timer(state: SessionState, name: str, at: float) -> Step:
-    kind, _, rest = name.partition(":")
-    match kind:
-        case "retry":
-            return _retry_due(state, rest)
-        case "browser-connect" if state.microphone is Microphone.UNKNOWN and not state.browser.is_up:
-            # The page waits for the person to answer the browser's question, and that may take long.
-            return state, (ArmTimer("browser-connect", BROWSER_CONNECT_S),)
-        case "browser-connect" if not state.browser.is_up:
-            message = (
-                "The picture and the microphone could not be connected to this page. You can type below."
-            )
-            return _leg_failed(state, LegFailed(LegName.BROWSER, "browser-timeout", message), at)
-        case "transcript":
-            line = _find(state, rest)
+def _time_came(state: SessionState, timer: Timer, at: float) -> Step:
+    match timer:
+        case RetryDue(leg):
+            return _retry_due(state, leg)
+        case PageOverdue():
+            return _page_overdue(state, at)
+        case TranscriptOverdue(item_id):
+            line = _find(state, item_id)
             if line is None or line.is_final:
                 return state, ()
-            return _without_empty(_change(state, rest, lambda m: replace(m, is_final=True)), rest), ()
-        case "answer" if state.is_waiting:
+            return _without_empty(_change(state, item_id, lambda m: replace(m, is_final=True)), item_id), ()
+        case AnswerOverdue():
+            if not state.is_waiting:
+                return state, ()
             problem = Problem("no-answer", "Kai did not answer. Say it again, or type it below.")
             return _with_problem(replace(state, is_waiting=False), problem), ()
-        case "playout":
-            return _playout_overdue(state, rest)
-        case "hand-over":
+        case PlayoutOverdue(response_id):
+            return _playout_overdue(state, response_id)
+        case HandOverDue():
             return _open_spare(state)
         case _:
-            return state, ()
+            assert_never(timer)
 
 
-def _retry_due(state: SessionState, leg_name: str) -> Step:
-    name = next((name for name in LegName if name == leg_name), None)
-    if name is None or state.leg(name).status is not LegStatus.RECONNECTING:
+def _page_overdue(state: SessionState, at: float) -> Step:
+    if state.browser.is_up:
         return state, ()
+    if state.microphone is Microphone.UNKNOWN:
+        # The page waits for the person to answer the browser's question, and that may take long.
+        return state, (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
+    message = "The picture and the microphone could not be connected to this page. You can type below."
+    return _leg_failed(state, LegFailed(LegName.BROWSER, "browser-timeout", message), at)
+
+
+def _retry_due(state: SessionState, name: LegName) -> Step:
     leg = state.leg(name)
+    if leg.status is not LegStatus.RECONNECTING:
+        return state, ()
     attempt = leg.attempt + 1
-    watch = (ArmTimer("browser-connect", BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
+    watch = (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
     return state.with_leg(name, replace(leg, attempt=attempt)), (OpenLeg(name, attempt), *watch)
 
 
@@ -562,7 +576,7 @@ def _playout_overdue(state: SessionState, response_id: str) -> Step:
 
 
 def _watch_playout(response_id: str) -> ArmTimer:
-    return ArmTimer(f"playout:{response_id}", PLAYOUT_PATIENCE_S)
+    return ArmTimer(PlayoutOverdue(response_id), PLAYOUT_PATIENCE_S)
 
 
 # ------------------------------------------------------------------ problems
@@ -577,10 +591,8 @@ def _with_problem(state: SessionState, problem: Problem) -> SessionState:
 
 def _without_problem_of(state: SessionState, name: LegName) -> SessionState:
     """The leg's problem is no longer shown; another's stays."""
-    leg = state.leg(name)
-    if state.problem is None or state.problem.message != leg.message:
-        return state
-    return replace(state, problem=None)
+    is_its = state.problem is not None and state.problem.leg is name
+    return replace(state, problem=None) if is_its else state
 
 
 # ------------------------------------------------------------------ what the brain says
@@ -592,7 +604,7 @@ def _hear_brain(state: SessionState, event: BrainEvent, at: float) -> Step:
             return _user_began(state, item_id, at)
         case UserSpeechStopped(item_id):
             state, wait = _await_answer(replace(state, is_user_speaking=False))
-            return state, (ArmTimer(f"transcript:{item_id}", TRANSCRIPT_PATIENCE_S), *wait)
+            return state, (ArmTimer(TranscriptOverdue(item_id), TRANSCRIPT_PATIENCE_S), *wait)
         case UserTranscriptChanged():
             return _user_transcript(state, event, at)
         case AssistantTranscriptChanged(response_id):
@@ -623,7 +635,7 @@ def _await_answer(state: SessionState) -> Step:
     """An answer is asked for; where one is being made already, that is it."""
     if any(answer.generating is Span.ON for answer in state.answers):
         return state, ()
-    return replace(state, is_waiting=True), (ArmTimer("answer", ANSWER_PATIENCE_S),)
+    return replace(state, is_waiting=True), (ArmTimer(AnswerOverdue(), ANSWER_PATIENCE_S),)
 
 
 # ------------------------------------------------------------------ what the person says
@@ -655,7 +667,7 @@ def _user_transcript(state: SessionState, event: UserTranscriptChanged, at: floa
         return state, ()
     if not event.is_final:
         return _put_user_line(state, event.item_id, event.text, at, is_final=False), ()
-    commands = (CancelTimer(f"transcript:{event.item_id}"),)
+    commands = (CancelTimer(TranscriptOverdue(event.item_id)),)
     if not event.text.strip():
         # Nothing was said after all (a cough, noise): no answer will come.
         messages = tuple(m for m in state.messages if m.id != event.item_id)
@@ -691,8 +703,8 @@ def _key_released(state: SessionState, at: float) -> Step:
 def _described(state: SessionState, facts: BrainFacts) -> Step:
     state = replace(state, facts=facts)
     if facts.expires_in_s is None:
-        return state, (CancelTimer("hand-over"),)
-    return state, (ArmTimer("hand-over", max(HAND_OVER_RETRY_S, facts.expires_in_s - HAND_OVER_LEAD_S)),)
+        return state, (CancelTimer(HandOverDue()),)
+    return state, (ArmTimer(HandOverDue(), max(HAND_OVER_RETRY_S, facts.expires_in_s - HAND_OVER_LEAD_S)),)
 
 
 def _open_spare(state: SessionState) -> Step:
@@ -708,7 +720,7 @@ def _spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
     if state.is_change_wished and event.message:
         state = _with_problem(state, Problem("change-failed", event.message))
     delay_s = max(HAND_OVER_RETRY_S, event.retry_after_s)
-    again = (ArmTimer("hand-over", delay_s),) if event.is_retryable else ()
+    again = (ArmTimer(HandOverDue(), delay_s),) if event.is_retryable else ()
     return replace(state, hand_over=HandOver.NONE, is_change_wished=False), again
 
 

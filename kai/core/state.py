@@ -299,12 +299,14 @@ class HandOver(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that a person should know: a stable code, and a sentence that says what happened and what to do.
-    ``detail`` is what a provider said about it in its own words."""
+    ``detail`` is what a provider said about it in its own words; ``leg`` is the connection that it is about, if it is about
+    one."""
 
     code: str
     message: str
     is_fatal: bool = False
     detail: str = ""
+    leg: LegName | None = None
 
 
 @dataclass(frozen=True, slots=True)

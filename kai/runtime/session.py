@@ -47,6 +47,7 @@ from kai.core.events import (
 )
 from kai.core.state import LegName, LegStatus, Look, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
+from kai.core.timers import Timer
 from kai.errors import KaiError
 from kai.ports import (
     AvatarFace,
@@ -106,7 +107,7 @@ class Session:
         self._speaker: AvatarFace | None = None
         self._tape = Tape()
         self._outlet = Outlet(recorder)
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._tasks = Tasks("talk")
         self._openings: dict[LegName, asyncio.Task[None]] = {}
         self._is_closed = False
@@ -210,22 +211,22 @@ class Session:
                     self._brain.update(look)
                 if self._face is not None:
                     self._face.set_look(look)
-            case ArmTimer(name, delay_s):
-                self._disarm(name)
-                self._timers[name] = self._loop.call_later(delay_s, self._fire, name)
-            case CancelTimer(name):
-                self._disarm(name)
+            case ArmTimer(timer, delay_s):
+                self._disarm(timer)
+                self._timers[timer] = self._loop.call_later(delay_s, self._fire, timer)
+            case CancelTimer(timer):
+                self._disarm(timer)
             case _:
                 assert_never(command)
 
-    def _fire(self, name: str) -> None:
-        self._timers.pop(name, None)
-        self._take(TimerFired(name))
+    def _fire(self, timer: Timer) -> None:
+        self._timers.pop(timer, None)
+        self._take(TimerFired(timer))
 
-    def _disarm(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
+    def _disarm(self, timer: Timer) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()
 
     # -------------------------------------------------------------- legs
 

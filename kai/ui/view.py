@@ -343,13 +343,12 @@ def _banner(state: SessionState) -> Json | None:
 
 
 def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
-    failed = next((name for name in LegName if state.leg(name).status is LegStatus.FAILED), None)
     tone = "stopped" if problem.is_fatal else "warn"
-    if failed is not None and state.leg(failed).code == problem.code:
-        return _banner_of(problem.code, problem.message, tone, "retry", failed.value, problem.detail)
+    if problem.leg is not None and state.leg(problem.leg).status is LegStatus.FAILED:
+        return _banner_of(problem.code, problem.message, tone, "retry", problem.leg.value, problem.detail)
     if problem.code == "avatar-plan":
         return _banner_of(problem.code, problem.message, "quiet", "dismiss")
-    if problem.code == "brain-lost":
+    if problem.leg is LegName.BRAIN:
         # It is being tried again already; there is nothing to press.
         return {**_banner_of(problem.code, problem.message, tone, ""), "button": ""}
     return _banner_of(problem.code, problem.message, tone, "dismiss", detail=problem.detail)

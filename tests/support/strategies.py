@@ -13,6 +13,14 @@ from hypothesis import strategies as st
 from kai.core import events as ev
 from kai.core.config import BrainConfig, TurnTaking
 from kai.core.state import BrainFacts, LegName, Look, Microphone, Tokens
+from kai.core.timers import (
+    AnswerOverdue,
+    HandOverDue,
+    PageOverdue,
+    PlayoutOverdue,
+    RetryDue,
+    TranscriptOverdue,
+)
 from tests.support.talk import START
 
 settings.register_profile(
@@ -34,14 +42,12 @@ looks = st.builds(
 )
 timers = st.sampled_from(
     [
-        *(f"retry:{leg}" for leg in LegName),
-        "browser-connect",
-        "answer",
-        *(f"transcript:u{n}" for n in range(1, 4)),
-        *(f"playout:r{n}" for n in range(1, 5)),
-        "hand-over",
-        "retry:",
-        "tea",
+        *(RetryDue(leg) for leg in LegName),
+        PageOverdue(),
+        AnswerOverdue(),
+        *(TranscriptOverdue(f"u{n}") for n in range(1, 4)),
+        *(PlayoutOverdue(f"r{n}") for n in range(1, 5)),
+        HandOverDue(),
     ]
 )
 

@@ -21,6 +21,7 @@ from kai.core.state import (
     SessionState,
     Tokens,
 )
+from kai.core.timers import HandOverDue
 from kai.ui import texts
 from kai.ui.facts import left_s
 from kai.ui.network import Meter, Network, Quality, grade
@@ -243,7 +244,7 @@ def test_who_asked_for_a_change_hears_that_it_failed_and_a_planned_one_fails_uns
     talk.do(ev.SpareBrainFailed("key", is_retryable=False, message="The key is not accepted."))
     assert shown(talk.state)["banner"]["message"] == "The key is not accepted."
     quiet = listening()
-    quiet.do(ev.BrainDescribed(CLOUD, Look()), ev.TimerFired("hand-over"))
+    quiet.do(ev.BrainDescribed(CLOUD, Look()), ev.TimerFired(HandOverDue()))
     quiet.do(ev.SpareBrainFailed("key", is_retryable=False, message="The key is not accepted."))
     assert shown(quiet.state)["banner"] is None
 
@@ -252,7 +253,7 @@ def test_a_planned_hand_over_changes_nothing_that_a_person_sees() -> None:
     talk = listening()
     talk.do(ev.BrainDescribed(CLOUD, Look()))
     before = without_clocks(shown(talk.state, talk.at_s))
-    talk.do(ev.TimerFired("hand-over"))
+    talk.do(ev.TimerFired(HandOverDue()))
     assert talk.state.hand_over is HandOver.OPENING
     assert without_clocks(shown(talk.state, talk.at_s)) == before
     talk.do(ev.SpareBrainReady(), ev.BrainDescribed(CLOUD, Look()))

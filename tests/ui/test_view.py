@@ -26,6 +26,7 @@ from kai.core.events import (
     UserTranscriptChanged,
 )
 from kai.core.state import LegName, Look, Microphone, Role, SessionState
+from kai.core.timers import PageOverdue, RetryDue
 from kai.ui import texts
 from kai.ui.view import (
     NO_NETWORK,
@@ -274,14 +275,14 @@ def test_each_retry_of_the_browser_leg_mounts_a_fresh_component() -> None:
     mount = next_mount(talk.state, None, 1)
     serials = []
     for _ in range(2):
-        talk.do(TimerFired("browser-connect"))
+        talk.do(TimerFired(PageOverdue()))
         assert next_mount(talk.state, mount, 9) == mount
-        talk.do(TimerFired("retry:browser"))
+        talk.do(TimerFired(RetryDue(LegName.BROWSER)))
         mount = next_mount(talk.state, mount, len(serials) + 2)
         assert mount is not None
         serials.append(mount.serial)
     assert serials == [2, 3]
-    talk.do(TimerFired("browser-connect"))
+    talk.do(TimerFired(PageOverdue()))
     assert next_mount(talk.state, mount, 4) is None
     talk.do(RetryRequested(LegName.BROWSER))
     again = next_mount(talk.state, None, 4)

@@ -9,6 +9,7 @@ from kai.core import events as ev
 from kai.core.reducer import ANSWERS_KEPT, CANCELLED_KEPT, RETRY_DELAYS_S, step
 from kai.core.state import AgentState, Leg, LegName, LegStatus, Phase, SessionState, Span
 from kai.core.store import Store, replay
+from kai.core.timers import RetryDue
 from tests.support import strategies as kai_st
 from tests.support.talk import talking
 
@@ -58,8 +59,8 @@ def assert_justified(before: SessionState, after: SessionState, commands: tuple[
     """What is true of every command, beside the state that it goes with."""
     for command in commands:
         match command:
-            case ev.ArmTimer(name) if name.startswith("retry:"):
-                assert after.leg(LegName(name.removeprefix("retry:"))).status is LegStatus.RECONNECTING
+            case ev.ArmTimer(RetryDue(leg)):
+                assert after.leg(leg).status is LegStatus.RECONNECTING
             case ev.ArmTimer(_, delay_s):
                 assert delay_s >= 0
             case ev.OpenLeg(leg, attempt):

@@ -68,6 +68,7 @@ from kai.core.state import (
     Role,
     SessionState,
 )
+from kai.core.timers import AnswerOverdue, PageOverdue, PlayoutOverdue, RetryDue, TranscriptOverdue
 from tests.support.talk import START, WALL_S, Talk, saying_last_words, speaking, started, talking
 
 BRAIN, FACE, BROWSER = LegName.BRAIN, LegName.FACE, LegName.BROWSER
@@ -103,7 +104,7 @@ def test_start_opens_every_leg_once_and_watches_the_browser() -> None:
         OpenLeg(FACE, 1),
         OpenLeg(BRAIN, 1),
         OpenLeg(BROWSER, 1),
-        ArmTimer("browser-connect", BROWSER_CONNECT_S),
+        ArmTimer(PageOverdue(), BROWSER_CONNECT_S),
     )
     assert talk.state.phase is Phase.STARTING
     assert {talk.state.leg(leg) for leg in LegName} == {Leg(LegStatus.CONNECTING, 1)}
@@ -157,7 +158,7 @@ def test_stop_during_connecting_closes_what_is_being_opened() -> None:
     talk = started()
     assert talk.do(StopRequested()) == (CloseLeg(BRAIN), CloseLeg(FACE), CloseLeg(BROWSER))
     closed = talk.state
-    late = (LegConnected(BRAIN), lost(FACE), TimerFired("browser-connect"), TimerFired("retry:brain"))
+    late = (LegConnected(BRAIN), lost(FACE), TimerFired(PageOverdue()), TimerFired(RetryDue(BRAIN)))
     assert talk.do(*late) == ()
     assert talk.state == closed
 
@@ -214,14 +215,14 @@ def test_reset_of_a_running_talk_changes_nothing() -> None:
 
 def test_a_leg_that_does_not_open_is_tried_three_times_with_growing_waits_then_has_failed() -> None:
     talk = started()
-    assert talk.do(lost(FACE)) == (CloseLeg(FACE), ArmTimer("retry:face", 0.5))
+    assert talk.do(lost(FACE)) == (CloseLeg(FACE), ArmTimer(RetryDue(FACE), 0.5))
     assert talk.state.face.status is LegStatus.RECONNECTING
-    assert talk.do(TimerFired("retry:face")) == (OpenLeg(FACE, 2),)
-    assert talk.do(lost(FACE)) == (CloseLeg(FACE), ArmTimer("retry:face", 1.5))
-    assert talk.do(TimerFired("retry:face")) == (OpenLeg(FACE, 3),)
+    assert talk.do(TimerFired(RetryDue(FACE))) == (OpenLeg(FACE, 2),)
+    assert talk.do(lost(FACE)) == (CloseLeg(FACE), ArmTimer(RetryDue(FACE), 1.5))
+    assert talk.do(TimerFired(RetryDue(FACE))) == (OpenLeg(FACE, 3),)
     assert talk.do(lost(FACE)) == (CloseLeg(FACE),)
     assert talk.state.face == Leg(LegStatus.FAILED, 3, "lost", LOST)
-    assert talk.state.problem == Problem("lost", LOST)
+    assert talk.state.problem == Problem("lost", LOST, leg=FACE)
 
 
 def pausing(leg: LegName, retry_after_s: float) -> LegFailed:
@@ -230,12 +231,12 @@ def pausing(leg: LegName, retry_after_s: float) -> LegFailed:
 
 def test_a_leg_that_asks_for_a_pause_gets_it_and_its_three_tries() -> None:
     talk = started()
-    assert talk.do(pausing(BRAIN, 7.0)) == (CloseLeg(BRAIN), ArmTimer("retry:brain", 7.0))
+    assert talk.do(pausing(BRAIN, 7.0)) == (CloseLeg(BRAIN), ArmTimer(RetryDue(BRAIN), 7.0))
     assert talk.state.brain.status is LegStatus.RECONNECTING
-    assert talk.do(TimerFired("retry:brain")) == (OpenLeg(BRAIN, 2),)
+    assert talk.do(TimerFired(RetryDue(BRAIN))) == (OpenLeg(BRAIN, 2),)
     # Our own wait is the longer one now.
-    assert talk.do(pausing(BRAIN, 0.2)) == (CloseLeg(BRAIN), ArmTimer("retry:brain", 1.5))
-    assert talk.do(TimerFired("retry:brain")) == (OpenLeg(BRAIN, 3),)
+    assert talk.do(pausing(BRAIN, 0.2)) == (CloseLeg(BRAIN), ArmTimer(RetryDue(BRAIN), 1.5))
+    assert talk.do(TimerFired(RetryDue(BRAIN))) == (OpenLeg(BRAIN, 3),)
     assert talk.do(pausing(BRAIN, 7.0)) == (CloseLeg(BRAIN),)
     assert talk.state.brain.status is LegStatus.FAILED
 
@@ -250,15 +251,15 @@ def test_a_pause_longer_than_a_talk_can_wait_for_is_a_failure_that_a_person_may_
 def test_a_pause_is_over_when_the_talk_is() -> None:
     talk = started()
     talk.do(pausing(BRAIN, 60.0), StopRequested())
-    assert talk.do(TimerFired("retry:brain")) == ()
+    assert talk.do(TimerFired(RetryDue(BRAIN))) == ()
 
 
 def test_a_steady_leg_that_is_lost_is_opened_again_at_once_with_all_its_tries() -> None:
     talk = talking()
-    assert talk.do(lost(FACE)) == (CloseLeg(FACE), ArmTimer("retry:face", 0.0))
+    assert talk.do(lost(FACE)) == (CloseLeg(FACE), ArmTimer(RetryDue(FACE), 0.0))
     tries = []
     while talk.state.face.status is not LegStatus.FAILED:
-        tries += talk.do(TimerFired("retry:face"))
+        tries += talk.do(TimerFired(RetryDue(FACE)))
         talk.do(lost(FACE))
     assert tries == [OpenLeg(FACE, 1), OpenLeg(FACE, 2), OpenLeg(FACE, 3)]
 
@@ -268,7 +269,7 @@ def test_a_leg_that_dies_as_soon_as_it_is_up_is_not_opened_for_ever() -> None:
     opened = 1
     for _ in range(10):
         talk.do(LegConnected(BRAIN), lost(BRAIN))
-        opened += len([c for c in talk.do(TimerFired("retry:brain")) if isinstance(c, OpenLeg)])
+        opened += len([c for c in talk.do(TimerFired(RetryDue(BRAIN))) if isinstance(c, OpenLeg)])
     assert opened == 3
     assert talk.state.brain.status is LegStatus.FAILED
 
@@ -277,15 +278,15 @@ def test_a_failure_that_no_retry_can_mend_is_final_at_once() -> None:
     talk = started()
     assert talk.do(lost(BRAIN, is_retryable=False)) == (CloseLeg(BRAIN),)
     assert talk.state.brain.status is LegStatus.FAILED
-    assert talk.state.problem == Problem("lost", LOST, is_fatal=True)
+    assert talk.state.problem == Problem("lost", LOST, is_fatal=True, leg=BRAIN)
     assert talk.state.is_active
 
 
 def test_a_lost_brain_is_told_and_the_telling_ends_when_it_is_back() -> None:
     talk = talking()
     talk.do(lost(BRAIN))
-    assert talk.state.problem == Problem("brain-lost", LOST)
-    talk.do(TimerFired("retry:brain"), LegConnected(BRAIN))
+    assert talk.state.problem == Problem("brain-lost", LOST, leg=BRAIN)
+    talk.do(TimerFired(RetryDue(BRAIN)), LegConnected(BRAIN))
     assert talk.state.problem is None
     assert talk.state.brain.is_up
 
@@ -293,7 +294,7 @@ def test_a_lost_brain_is_told_and_the_telling_ends_when_it_is_back() -> None:
 def test_a_leg_that_comes_up_takes_away_its_own_problem_only() -> None:
     talk = talking()
     talk.do(lost(FACE, is_retryable=False), lost(BROWSER), LegConnected(BROWSER))
-    assert talk.state.problem is None  # the same words: one sentence tells of both
+    assert talk.state.problem == Problem("lost", LOST, leg=FACE)  # the same words, and another leg's
     talk.do(BrainComplained("slow", "Kai is busy."), BrowserLeft(), LegConnected(BROWSER))
     assert talk.state.problem == Problem("slow", "Kai is busy.")
 
@@ -301,7 +302,7 @@ def test_a_leg_that_comes_up_takes_away_its_own_problem_only() -> None:
 def test_a_fatal_problem_is_not_covered_by_a_lesser_one() -> None:
     talk = talking()
     talk.do(lost(BRAIN, is_retryable=False), LegFailed(FACE, "face", "No picture.", is_retryable=False))
-    assert talk.state.problem == Problem("lost", LOST, is_fatal=True)
+    assert talk.state.problem == Problem("lost", LOST, is_fatal=True, leg=BRAIN)
 
 
 def test_a_person_can_have_a_failed_leg_tried_again() -> None:
@@ -317,7 +318,7 @@ def test_retry_of_a_failed_browser_is_watched_again() -> None:
     talk.do(lost(BROWSER, is_retryable=False))
     assert talk.do(RetryRequested(BROWSER)) == (
         OpenLeg(BROWSER, 1),
-        ArmTimer("browser-connect", BROWSER_CONNECT_S),
+        ArmTimer(PageOverdue(), BROWSER_CONNECT_S),
     )
 
 
@@ -334,7 +335,7 @@ def test_an_opening_that_was_given_up_cannot_come_up_any_more(leg: LegName) -> N
     talk = started()
     talk.do(lost(leg, is_retryable=False))
     failed = talk.state
-    assert talk.do(LegConnected(leg), lost(leg), TimerFired(f"retry:{leg}")) == ()
+    assert talk.do(LegConnected(leg), lost(leg), TimerFired(RetryDue(leg))) == ()
     assert talk.state == failed
 
 
@@ -348,7 +349,7 @@ def test_a_leg_that_is_up_is_not_connected_twice() -> None:
 def test_a_timer_of_no_leg_changes_nothing() -> None:
     talk = talking()
     before = talk.state
-    assert talk.do(TimerFired("retry:cat"), TimerFired("retry:brain"), TimerFired("tea")) == ()
+    assert talk.do(TimerFired(RetryDue(BRAIN)), TimerFired(TranscriptOverdue("tea"))) == ()
     assert talk.state is before
 
 
@@ -366,9 +367,9 @@ def test_a_browser_that_hangs_is_mounted_anew_twice_then_text_is_offered() -> No
     talk.do(MicrophoneChanged(Microphone.OPEN))
     mounts = []
     for _ in range(3):
-        talk.do(TimerFired("browser-connect"))
-        mounts += talk.do(TimerFired("retry:browser"))
-    watch = ArmTimer("browser-connect", BROWSER_CONNECT_S)
+        talk.do(TimerFired(PageOverdue()))
+        mounts += talk.do(TimerFired(RetryDue(BROWSER)))
+    watch = ArmTimer(PageOverdue(), BROWSER_CONNECT_S)
     assert mounts == [OpenLeg(BROWSER, 2), watch, OpenLeg(BROWSER, 3), watch]
     assert talk.state.browser.status is LegStatus.FAILED
     assert talk.state.problem is not None
@@ -377,32 +378,32 @@ def test_a_browser_that_hangs_is_mounted_anew_twice_then_text_is_offered() -> No
 
 def test_a_browsers_time_runs_only_once_the_microphones_question_is_answered() -> None:
     talk = started()
-    watch = (ArmTimer("browser-connect", BROWSER_CONNECT_S),)
-    assert talk.do(TimerFired("browser-connect")) == watch
+    watch = (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
+    assert talk.do(TimerFired(PageOverdue())) == watch
     assert talk.state.browser == Leg(LegStatus.CONNECTING, 1)
     assert talk.do(MicrophoneChanged(Microphone.OPEN)) == watch
-    talk.do(TimerFired("browser-connect"))
+    talk.do(TimerFired(PageOverdue()))
     assert talk.state.browser.status is LegStatus.RECONNECTING
 
 
 def test_a_connected_browser_is_no_longer_watched() -> None:
     talk = started()
-    assert talk.do(LegConnected(BROWSER)) == (CancelTimer("browser-connect"),)
+    assert talk.do(LegConnected(BROWSER)) == (CancelTimer(PageOverdue()),)
 
 
 def test_a_browser_watch_that_ends_just_after_it_came_up_does_not_close_it() -> None:
     talk = talking()
     before = talk.state
-    assert talk.do(TimerFired("browser-connect")) == ()
+    assert talk.do(TimerFired(PageOverdue())) == ()
     assert talk.state is before
 
 
 def test_a_page_that_left_may_come_back_by_itself() -> None:
     talk = talking()
-    assert talk.do(BrowserLeft()) == (ArmTimer("browser-connect", BROWSER_CONNECT_S),)
+    assert talk.do(BrowserLeft()) == (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
     assert talk.state.browser.status is LegStatus.RECONNECTING
     assert talk.state.phase is Phase.ACTIVE
-    assert talk.do(LegConnected(BROWSER)) == (CancelTimer("browser-connect"),)
+    assert talk.do(LegConnected(BROWSER)) == (CancelTimer(PageOverdue()),)
     assert talk.state.browser.is_up
 
 
@@ -410,7 +411,7 @@ def test_a_page_may_come_back_even_after_it_was_given_up() -> None:
     talk = talking()
     talk.do(MicrophoneChanged(Microphone.OPEN), BrowserLeft())
     for _ in range(3):
-        talk.do(TimerFired("browser-connect"), TimerFired("retry:browser"))
+        talk.do(TimerFired(PageOverdue()), TimerFired(RetryDue(BROWSER)))
     assert talk.state.browser.status is LegStatus.FAILED
     talk.do(LegConnected(BROWSER))
     assert talk.state.browser.is_up
@@ -442,7 +443,7 @@ def test_mute_reaches_the_brain_once() -> None:
 
 def test_a_fresh_brain_is_told_that_the_person_is_muted() -> None:
     talk = talking()
-    talk.do(MuteToggled(True), lost(BRAIN), TimerFired("retry:brain"))
+    talk.do(MuteToggled(True), lost(BRAIN), TimerFired(RetryDue(BRAIN)))
     assert SetMuted(True) in talk.do(LegConnected(BRAIN))
 
 
@@ -474,7 +475,7 @@ def test_a_typed_line_goes_to_the_brain_and_into_the_chat() -> None:
     talk = talking()
     assert talk.do(TextSubmitted("t1", "  hello  ")) == (
         SendText("t1", "hello"),
-        ArmTimer("answer", ANSWER_PATIENCE_S),
+        ArmTimer(AnswerOverdue(), ANSWER_PATIENCE_S),
         SetMood(AgentState.THINKING),
     )
     line = talk.line("t1")
@@ -502,7 +503,7 @@ def test_a_typed_line_interrupts_the_answer() -> None:
         CancelResponse("r1"),
         StopSpeaking("r1"),
         SendText("t1", "stop that"),
-        ArmTimer("answer", ANSWER_PATIENCE_S),
+        ArmTimer(AnswerOverdue(), ANSWER_PATIENCE_S),
         SetMood(AgentState.THINKING),
     )
 
@@ -525,7 +526,7 @@ def test_lines_typed_before_the_brain_is_up_wait_for_it_in_order() -> None:
         SetMuted(False),
         SendText("t1", "one"),
         SendText("t2", "two"),
-        ArmTimer("answer", ANSWER_PATIENCE_S),
+        ArmTimer(AnswerOverdue(), ANSWER_PATIENCE_S),
         SetMood(AgentState.THINKING),
     )
     assert talk.state.pending_text == ()
@@ -542,7 +543,7 @@ def test_a_fresh_brain_is_told_what_was_said_and_asked_what_was_not_answered() -
     talk.do(
         TextSubmitted("t1", "one"), *whole_answer("r1", "First."), lost(BRAIN), TextSubmitted("t2", "two")
     )
-    assert talk.do(TimerFired("retry:brain"), LegConnected(BRAIN))[:4] == (
+    assert talk.do(TimerFired(RetryDue(BRAIN)), LegConnected(BRAIN))[:4] == (
         OpenLeg(BRAIN, 1),
         SetMuted(False),
         SeedHistory((("user", "one"), ("assistant", "First."))),
@@ -597,7 +598,9 @@ def test_a_transcript_grows_until_it_is_final() -> None:
     talk = talking()
     talk.do(UserSpeechStarted("u1"), UserTranscriptChanged("u1", "two", is_final=False))
     assert (talk.line("u1").text, talk.line("u1").is_final) == ("two", False)
-    assert talk.do(UserTranscriptChanged("u1", "two times", is_final=True)) == (CancelTimer("transcript:u1"),)
+    assert talk.do(UserTranscriptChanged("u1", "two times", is_final=True)) == (
+        CancelTimer(TranscriptOverdue("u1")),
+    )
     talk.do(UserTranscriptChanged("u1", "late words", is_final=False), UserSpeechStarted("u1"))
     assert (talk.line("u1").text, talk.line("u1").is_final) == ("two times", True)
 
@@ -630,15 +633,19 @@ def test_a_cough_over_an_answer_cuts_it_and_kai_listens() -> None:
 def test_words_that_never_come_end_their_line() -> None:
     talk = talking()
     talk.do(UserSpeechStarted("u1"), UserTranscriptChanged("u1", "half a", is_final=False))
-    assert ArmTimer("transcript:u1", TRANSCRIPT_PATIENCE_S) in talk.do(UserSpeechStopped("u1"))
+    assert ArmTimer(TranscriptOverdue("u1"), TRANSCRIPT_PATIENCE_S) in talk.do(UserSpeechStopped("u1"))
     talk.do(UserSpeechStarted("u2"), UserSpeechStopped("u2"))
-    talk.do(TimerFired("transcript:u1"), TimerFired("transcript:u2"), TimerFired("transcript:u3"))
+    talk.do(
+        TimerFired(TranscriptOverdue("u1")),
+        TimerFired(TranscriptOverdue("u2")),
+        TimerFired(TranscriptOverdue("u3")),
+    )
     assert [(m.text, m.is_final) for m in talk.state.messages] == [("half a", True)]
 
 
 def test_an_answer_that_never_comes_is_told() -> None:
     talk = talking()
-    talk.do(TextSubmitted("t1", "hello"), TimerFired("answer"))
+    talk.do(TextSubmitted("t1", "hello"), TimerFired(AnswerOverdue()))
     assert talk.state.agent is AgentState.LISTENING
     assert talk.state.problem is not None
     assert talk.state.problem.code == "no-answer"
@@ -646,7 +653,7 @@ def test_an_answer_that_never_comes_is_told() -> None:
 
 def test_an_answer_that_has_begun_is_not_waited_for() -> None:
     talk = talking()
-    talk.do(TextSubmitted("t1", "hello"), ResponseCreated("r1"), TimerFired("answer"))
+    talk.do(TextSubmitted("t1", "hello"), ResponseCreated("r1"), TimerFired(AnswerOverdue()))
     assert talk.state.problem is None
 
 
@@ -704,22 +711,22 @@ def test_an_answer_that_nobody_plays_is_over_after_a_while() -> None:
     commands = talk.do(
         ResponseCreated("r1"), AudioStarted("r1"), ResponseDone("r1", "completed"), AudioStopped("r1")
     )
-    assert ArmTimer("playout:r1", PLAYOUT_PATIENCE_S) in commands
-    talk.do(TimerFired("playout:r1"))
+    assert ArmTimer(PlayoutOverdue("r1"), PLAYOUT_PATIENCE_S) in commands
+    talk.do(TimerFired(PlayoutOverdue("r1")))
     assert talk.state.agent is AgentState.LISTENING
 
 
 def test_an_answer_that_waits_behind_a_sounding_one_is_waited_for() -> None:
     talk = saying_last_words("r1")
     talk.do(ResponseCreated("r2"), AudioStarted("r2"), ResponseDone("r2", "completed"), AudioStopped("r2"))
-    assert talk.do(TimerFired("playout:r2")) == (ArmTimer("playout:r2", PLAYOUT_PATIENCE_S),)
+    assert talk.do(TimerFired(PlayoutOverdue("r2"))) == (ArmTimer(PlayoutOverdue("r2"), PLAYOUT_PATIENCE_S),)
     talk.do(PlayoutFinished("r1"), PlayoutStarted("r2"))
     assert talk.state.agent is AgentState.SPEAKING
 
 
 def test_a_playing_answer_is_not_overdue() -> None:
     talk = saying_last_words()
-    assert talk.do(TimerFired("playout:r1")) == ()
+    assert talk.do(TimerFired(PlayoutOverdue("r1"))) == ()
     assert talk.state.agent is AgentState.SPEAKING
 
 
@@ -922,18 +929,18 @@ def test_a_brain_lost_in_mid_answer_ends_the_answer_and_keeps_what_was_heard() -
     assert talk.do(lost(BRAIN)) == (
         CloseLeg(BRAIN),
         StopSpeaking("r1"),
-        ArmTimer("retry:brain", 0.0),
+        ArmTimer(RetryDue(BRAIN), 0.0),
         SetMood(AgentState.IDLE),
     )
     talk.do(PlayoutInterrupted("r1", 500, "one two"))
     assert talk.lines == ["one two"]
-    talk.do(TimerFired("retry:brain"))
+    talk.do(TimerFired(RetryDue(BRAIN)))
     assert SeedHistory((("assistant", "one two"),)) in talk.do(LegConnected(BRAIN))
 
 
 def test_last_words_are_heard_to_their_end_though_the_brain_is_lost() -> None:
     talk = saying_last_words()
-    assert talk.do(lost(BRAIN)) == (CloseLeg(BRAIN), ArmTimer("retry:brain", 0.0))
+    assert talk.do(lost(BRAIN)) == (CloseLeg(BRAIN), ArmTimer(RetryDue(BRAIN), 0.0))
     assert talk.state.agent is AgentState.SPEAKING
     talk.do(PlayoutFinished("r1"))
     assert talk.state.agent is AgentState.IDLE
@@ -944,7 +951,7 @@ def test_a_question_that_the_lost_brain_had_not_answered_is_put_to_the_next() ->
     talk = talking()
     talk.do(*whole_answer("r0", "Hello."), UserSpeechStarted("u1"), UserSpeechStopped("u1"))
     talk.do(UserTranscriptChanged("u1", "what time is it", is_final=True), ResponseCreated("r1"), lost(BRAIN))
-    commands = talk.do(TimerFired("retry:brain"), LegConnected(BRAIN))
+    commands = talk.do(TimerFired(RetryDue(BRAIN)), LegConnected(BRAIN))
     assert SeedHistory((("assistant", "Hello."),)) in commands
     assert SendText("u1", "what time is it") in commands
     assert talk.state.agent is AgentState.THINKING
@@ -954,7 +961,7 @@ def test_a_question_that_the_lost_brain_had_not_answered_is_put_to_the_next() ->
 def test_a_question_whose_answer_was_refused_is_not_put_again() -> None:
     talk = talking()
     talk.do(TextSubmitted("t1", "hello"), ResponseCreated("r1"), InterruptRequested(), lost(BRAIN))
-    commands = talk.do(TimerFired("retry:brain"), LegConnected(BRAIN))
+    commands = talk.do(TimerFired(RetryDue(BRAIN)), LegConnected(BRAIN))
     assert not any(isinstance(c, SendText) for c in commands)
 
 
@@ -988,7 +995,7 @@ def test_a_person_who_spoke_when_the_brain_was_lost_is_not_speaking_for_ever() -
 def test_an_answer_that_a_lost_face_was_saying_may_be_taken_up_by_the_next() -> None:
     talk = saying_last_words()
     commands = talk.do(lost(FACE))
-    assert ArmTimer("playout:r1", PLAYOUT_PATIENCE_S) in commands
+    assert ArmTimer(PlayoutOverdue("r1"), PLAYOUT_PATIENCE_S) in commands
     assert talk.state.agent is AgentState.THINKING
     talk.do(PlayoutStarted("r1"))
     assert talk.state.agent is AgentState.SPEAKING
@@ -997,7 +1004,7 @@ def test_an_answer_that_a_lost_face_was_saying_may_be_taken_up_by_the_next() -> 
 def test_a_face_that_does_not_come_back_does_not_end_the_voice_that_speaks_for_it() -> None:
     talk = talking()
     talk.do(lost(FACE), ResponseCreated("r1"), AudioStarted("r1"), PlayoutStarted("r1"))
-    talk.do(TimerFired("retry:face"), lost(FACE))
+    talk.do(TimerFired(RetryDue(FACE)), lost(FACE))
     assert talk.state.agent is AgentState.SPEAKING
 
 

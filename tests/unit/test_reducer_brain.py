@@ -17,6 +17,7 @@ from kai.core.state import (
     Role,
     Tokens,
 )
+from kai.core.timers import HandOverDue, PlayoutOverdue, RetryDue
 from tests.support.talk import Talk, speaking, started, talking
 
 HOUR = BrainFacts("webrtc", "gpt-realtime-2.1", 3600.0, is_billed=True)
@@ -25,18 +26,18 @@ PTT = Look(brain=BrainConfig(turn_taking=TurnTaking.PUSH_TO_TALK))
 
 def test_a_fresh_brain_is_opened_well_before_the_time_limit() -> None:
     talk = talking()
-    assert talk.do(ev.BrainDescribed(HOUR)) == (ev.ArmTimer("hand-over", 3600 - HAND_OVER_LEAD_S),)
-    assert talk.do(ev.TimerFired("hand-over")) == (ev.OpenSpareBrain(),)
-    assert talk.do(ev.TimerFired("hand-over")) == ()
+    assert talk.do(ev.BrainDescribed(HOUR)) == (ev.ArmTimer(HandOverDue(), 3600 - HAND_OVER_LEAD_S),)
+    assert talk.do(ev.TimerFired(HandOverDue())) == (ev.OpenSpareBrain(),)
+    assert talk.do(ev.TimerFired(HandOverDue())) == ()
 
 
 def test_the_spare_takes_over_only_when_nobody_speaks_and_knows_what_was_said() -> None:
     talk = speaking()
-    talk.do(ev.TimerFired("hand-over"))
+    talk.do(ev.TimerFired(HandOverDue()))
     assert talk.do(ev.SpareBrainReady()) == ()
     assert (
         talk.do(ev.ResponseDone("r1", "completed"), ev.AudioStopped("r1"))
-        == (ev.ArmTimer("playout:r1", 5.0),)
+        == (ev.ArmTimer(PlayoutOverdue("r1"), 5.0),)
         or talk.state.hand_over is HandOver.READY
     )
     commands = talk.do(ev.PlayoutFinished("r1"))
@@ -61,16 +62,18 @@ def test_a_person_who_speaks_is_not_cut_by_a_hand_over() -> None:
 
 def test_a_spare_that_is_asked_to_wait_waits() -> None:
     talk = talking()
-    talk.do(ev.TimerFired("hand-over"))
-    assert talk.do(ev.SpareBrainFailed("rate-limit", retry_after_s=90.0)) == (ev.ArmTimer("hand-over", 90.0),)
+    talk.do(ev.TimerFired(HandOverDue()))
+    assert talk.do(ev.SpareBrainFailed("rate-limit", retry_after_s=90.0)) == (
+        ev.ArmTimer(HandOverDue(), 90.0),
+    )
 
 
 def test_a_spare_that_fails_leaves_the_talk_alone_and_is_tried_again() -> None:
     talk = talking()
-    talk.do(ev.TimerFired("hand-over"))
-    assert talk.do(ev.SpareBrainFailed("timeout")) == (ev.ArmTimer("hand-over", HAND_OVER_RETRY_S),)
+    talk.do(ev.TimerFired(HandOverDue()))
+    assert talk.do(ev.SpareBrainFailed("timeout")) == (ev.ArmTimer(HandOverDue(), HAND_OVER_RETRY_S),)
     assert talk.state.problem is None
-    talk.do(ev.TimerFired("hand-over"))
+    talk.do(ev.TimerFired(HandOverDue()))
     assert talk.do(ev.SpareBrainFailed("quota", is_retryable=False)) == ()
 
 
@@ -84,7 +87,7 @@ def test_an_expired_session_is_called_again_and_the_history_seeded() -> None:
     lost = talk.do(ev.LegFailed(LegName.BRAIN, "session_expired", "The talk reached its limit."))
     assert ev.CloseLeg(LegName.BRAIN) in lost
     assert talk.state.brain.status is LegStatus.RECONNECTING
-    assert talk.do(ev.TimerFired("retry:brain")) == (ev.OpenLeg(LegName.BRAIN, 1),)
+    assert talk.do(ev.TimerFired(RetryDue(LegName.BRAIN))) == (ev.OpenLeg(LegName.BRAIN, 1),)
     assert ev.SeedHistory((("user", "My name is Ada."),)) in talk.do(ev.LegConnected(LegName.BRAIN))
 
 
@@ -137,7 +140,7 @@ def test_kai_greets_once_in_a_new_talk_and_not_after_a_reconnect() -> None:
     talk = Talk()
     talk.do(ev.StartRequested(0.0, look))
     assert ev.Greet("Greet the person.") in talk.do(ev.LegConnected(LegName.BRAIN))
-    talk.do(ev.LegFailed(LegName.BRAIN, "lost", "Lost."), ev.TimerFired("retry:brain"))
+    talk.do(ev.LegFailed(LegName.BRAIN, "lost", "Lost."), ev.TimerFired(RetryDue(LegName.BRAIN)))
     assert ev.Greet("Greet the person.") not in talk.do(ev.LegConnected(LegName.BRAIN))
     assert not [c for c in started().do(ev.LegConnected(LegName.BRAIN)) if isinstance(c, ev.Greet)]
 
