@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -87,12 +87,15 @@ class ChatServer:
 
 
 @asynccontextmanager
-async def serving_chat(**given: Any) -> AsyncIterator[ChatServer]:
-    """A chat server that runs until the block ends."""
-    chat = ChatServer(**given)
-    app = Starlette(routes=[Route("/v1/chat/completions", chat.answer, methods=["POST"])])
+async def serving_chat(
+    server_given: ChatServer | None = None, *, routes: Sequence[Route] = (), **given: Any
+) -> AsyncIterator[ChatServer]:
+    """A chat server that runs until the block ends, at its ``port`` where one is set; ``routes`` stand beside the chat's."""
+    chat = server_given or ChatServer(**given)
+    app = Starlette(routes=[Route("/v1/chat/completions", chat.answer, methods=["POST"]), *routes])
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", chat.port))
     chat.port = listener.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     running = asyncio.create_task(server.serve(sockets=[listener]))
