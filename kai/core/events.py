@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kai.core.state import AgentState, BrainFacts, Card, LegName, Look, Microphone, RateLimit, Tokens
+from kai.core.state import (
+    AgentState,
+    BrainFacts,
+    Card,
+    LegName,
+    Look,
+    Microphone,
+    RateLimit,
+    SessionState,
+    Tokens,
+)
 from kai.core.timers import Timer
 
 # ------------------------------------------------------------------ what people wish
@@ -599,3 +609,6 @@ Command = (
     | ArmTimer
     | CancelTimer
 )
+
+Step = tuple[SessionState, tuple[Command, ...]]
+"""The state after an event, and what to do about it."""

@@ -427,3 +427,14 @@ class SessionState:
                 return replace(self, face=leg)
             case LegName.BROWSER:
                 return replace(self, browser=leg)
+
+    def with_problem(self, problem: Problem) -> SessionState:
+        """That problem is shown, unless a worse one is."""
+        if self.problem is not None and self.problem.is_fatal and not problem.is_fatal:
+            return self
+        return replace(self, problem=problem)
+
+    def without_problem_of(self, name: LegName) -> SessionState:
+        """The leg's problem is no longer shown; another's stays."""
+        is_its = self.problem is not None and self.problem.leg is name
+        return replace(self, problem=None) if is_its else self

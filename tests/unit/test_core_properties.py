@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kai.core import events as ev
-from kai.core.reducer import ANSWERS_KEPT, CANCELLED_KEPT, RETRY_DELAYS_S, step
+from kai.core.policy.legs import RETRY_DELAYS_S
+from kai.core.policy.turns import ANSWERS_KEPT, CANCELLED_KEPT
+from kai.core.reducer import step
 from kai.core.state import AgentState, Leg, LegName, LegStatus, Phase, SessionState, Span
 from kai.core.store import Store, replay
 from kai.core.timers import RetryDue

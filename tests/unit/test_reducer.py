@@ -47,14 +47,9 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.reducer import (
-    ANSWER_PATIENCE_S,
-    BROWSER_CONNECT_S,
-    CANCELLED_KEPT,
-    LONGEST_RETRY_AFTER_S,
-    PLAYOUT_PATIENCE_S,
-    TRANSCRIPT_PATIENCE_S,
-)
+from kai.core.policy.legs import BROWSER_CONNECT_S, LONGEST_RETRY_AFTER_S
+from kai.core.policy.lines import TRANSCRIPT_PATIENCE_S
+from kai.core.policy.turns import ANSWER_PATIENCE_S, CANCELLED_KEPT, PLAYOUT_PATIENCE_S
 from kai.core.state import (
     AgentState,
     Leg,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kai.core import events as ev
 from kai.core.config import BrainConfig, TurnTaking
-from kai.core.reducer import HAND_OVER_LEAD_S, HAND_OVER_RETRY_S
+from kai.core.policy.brains import HAND_OVER_LEAD_S, HAND_OVER_RETRY_S
 from kai.core.state import (
     AgentState,
     BrainFacts,

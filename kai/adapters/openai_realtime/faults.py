@@ -18,7 +18,7 @@ import openai
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from kai.compat import http
-from kai.core.reducer import LONGEST_RETRY_AFTER_S
+from kai.core.policy.legs import LONGEST_RETRY_AFTER_S
 from kai.errors import BrainError
 from kai.wire.retry_after import parse_retry_after
 

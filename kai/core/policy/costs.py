@@ -1,0 +1,36 @@
+"""What a talk costs: tokens, the provider's credits, and the paid time of a face."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kai.core.events import CreditsReported, FaceMetered, UsageReported
+from kai.core.state import Credits, SessionState, Spending
+
+
+def spent(before: Spending, event: UsageReported) -> Spending:
+    cost_usd = event.cost_usd or 0.0
+    return Spending(
+        turns=before.turns + event.is_turn,
+        tokens=before.tokens + event.tokens,
+        cost_usd=before.cost_usd + cost_usd,
+        turn_tokens=event.tokens if event.is_turn else before.turn_tokens,
+        turn_cost_usd=cost_usd if event.is_turn else before.turn_cost_usd,
+        is_exact=before.is_exact and event.cost_usd is not None,
+    )
+
+
+def with_credits(credits: Credits, event: CreditsReported) -> Credits:
+    others = tuple((name, used) for name, used in credits.sessions if name != event.session_id)
+    left = credits.left if event.left is None else event.left
+    return Credits(left, (*others, (event.session_id, event.used)))
+
+
+def face_metered(state: SessionState, event: FaceMetered, at: float) -> SessionState:
+    paid_s = state.face_paid_s + (at - state.face_paid_from_s if state.face_paid_from_s else 0.0)
+    return replace(
+        state,
+        face_until_s=0.0 if event.left_s is None else at + event.left_s,
+        face_paid_s=paid_s,
+        face_paid_from_s=at if event.is_billed else 0.0,
+    )

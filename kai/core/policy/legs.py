@@ -1,0 +1,199 @@
+"""The legs of a talk: opened, tried again, given up, and closed.
+
+A leg is tried once for each ``OpenLeg``; whether to try again, and when, is decided here. A leg that fails is closed at once
+and tried again after `RETRY_DELAYS_S`, or after what the other side asked for, if that is longer; after three tries it has
+*failed*, until a person asks for another. A leg that was up for `STEADY_S` has its tries back, one that dies sooner has used
+one up. Example: a face that dies 2 s after each opening is opened at 0 s, 2.5 s and 6 s, and has failed at 8 s.
+
+The page's leg is opened by the page, which waits for the person's answer about the microphone; so its time runs from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kai.core.events import (
+    ArmTimer,
+    CancelTimer,
+    CloseLeg,
+    Command,
+    FaceMetered,
+    FaceReported,
+    LegFailed,
+    OpenLeg,
+    SetMood,
+    SetRecording,
+    StartRequested,
+    Step,
+    StopRequested,
+)
+from kai.core.policy import brains
+from kai.core.policy.costs import face_metered
+from kai.core.policy.turns import cut_each, with_answers
+from kai.core.state import HandOver, Leg, LegName, LegStatus, Microphone, Phase, Problem, SessionState, Span
+from kai.core.timers import PageOverdue, RetryDue
+
+RETRY_DELAYS_S = (0.5, 1.5)
+"""Waits before the second and the third try of a leg; after that it has failed."""
+
+LONGEST_RETRY_AFTER_S = 120.0
+"""A leg that asks to be left alone for longer has failed for this talk; a person may have it tried again. Within that its
+wish goes before our own waits (RFC 9110, 10.2.3). The provider's own client has the same limit."""
+
+STEADY_S = 10.0
+"""A leg that was up for so long has its tries back. One that dies sooner used one: else it would be opened for ever."""
+
+BROWSER_CONNECT_S = 5.0
+"""A browser leg that is not up by then hangs (fresh connections take 0.5 to 2 s) and is mounted anew."""
+
+
+def start(state: SessionState, event: StartRequested, at: float) -> Step:
+    if state.is_active:
+        return state, ()
+    fresh = SessionState(
+        phase=Phase.STARTING,
+        brain=Leg(LegStatus.CONNECTING, 1),
+        face=Leg(LegStatus.CONNECTING, 1),
+        browser=Leg(LegStatus.CONNECTING, 1),
+        look=event.look,
+        time_zone=state.time_zone,
+        started_at_s=at,
+        started_wall_s=event.wall_s,
+    )
+    return fresh, (
+        OpenLeg(LegName.FACE, 1),
+        OpenLeg(LegName.BRAIN, 1),
+        OpenLeg(LegName.BROWSER, 1),
+        ArmTimer(PageOverdue(), BROWSER_CONNECT_S),
+    )
+
+
+def stop(state: SessionState, event: StopRequested, at: float) -> Step:
+    off = Leg()
+    state, silence = cut_each(state, state.live_answers)
+    closed = replace(
+        state,
+        phase=Phase.CLOSED,
+        brain=off,
+        face=off,
+        browser=off,
+        is_user_speaking=False,
+        is_waiting=False,
+        answers=(),
+        pending_text=(),
+        messages=tuple(replace(m, is_final=True) for m in state.messages if m.text),
+        hand_over=HandOver.NONE,
+        tool_runs=(),
+        key_down_at_s=0.0,
+        is_change_wished=False,
+        is_recording=False,
+        closed_at_s=at,
+    )
+    closed = face_metered(closed, FaceMetered(is_billed=False), at)
+    silence = (*silence, SetRecording(False)) if state.is_recording else silence
+    if event.reason != "stopped":
+        closed = replace(closed, problem=Problem("ended", event.reason))
+    return closed, (*silence, *(CloseLeg(leg) for leg in LegName))
+
+
+def connected(state: SessionState, name: LegName, at: float) -> Step:
+    was = state.leg(name)
+    # A page that was given up may come back by itself; an opening that was given up may not.
+    is_welcome = was.status is LegStatus.FAILED and name is LegName.BROWSER
+    if was.status not in (LegStatus.CONNECTING, LegStatus.RECONNECTING) and not is_welcome:
+        return state, ()
+    if name is not LegName.FACE:
+        # What a face tells of another one (no credit is left) stays true when the leg is up.
+        state = state.without_problem_of(name)
+    state = state.with_leg(name, Leg(LegStatus.CONNECTED, was.attempt, up_since_s=at))
+    match name:
+        case LegName.BROWSER:
+            return state, (CancelTimer(PageOverdue()),)
+        case LegName.FACE:
+            return state, (SetMood(state.agent),)
+        case LegName.BRAIN:
+            return brains.connected(state)
+
+
+def failed(state: SessionState, event: LegFailed, at: float) -> Step:
+    name = event.leg
+    was = state.leg(name)
+    if was.status in (LegStatus.DISCONNECTED, LegStatus.FAILED):
+        return state, ()
+    commands: list[Command] = [CloseLeg(name)]
+    match name:
+        case LegName.BRAIN:
+            state, more = brains.lost(state)
+            commands += more
+        case LegName.FACE if was.is_up:
+            state, more = _face_lost(state)
+            commands += more
+        case LegName.FACE:
+            pass
+        case LegName.BROWSER:
+            commands.append(CancelTimer(PageOverdue()))
+    attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
+    may_retry = event.is_retryable and event.retry_after_s <= LONGEST_RETRY_AFTER_S
+    if may_retry and attempt <= len(RETRY_DELAYS_S):
+        delay_s = max(RETRY_DELAYS_S[attempt - 1] if attempt else 0.0, event.retry_after_s)
+        leg = Leg(LegStatus.RECONNECTING, attempt, event.code, event.message)
+        commands.append(ArmTimer(RetryDue(name), delay_s))
+        if name is LegName.BRAIN:
+            state = state.with_problem(Problem("brain-lost", event.message, leg=name))
+    else:
+        leg = Leg(LegStatus.FAILED, attempt, event.code, event.message)
+        is_fatal = name is LegName.BRAIN
+        state = state.with_problem(Problem(event.code, event.message, is_fatal=is_fatal, leg=name))
+    return state.with_leg(name, leg), tuple(commands)
+
+
+def _face_lost(state: SessionState) -> Step:
+    """Who goes on with the sounding answer (the next face, or the voice alone) reports its playout anew."""
+    answers = tuple(replace(a, playout=Span.AHEAD) if a.is_playing else a for a in state.answers)
+    return with_answers(state, answers)
+
+
+def face_reported(state: SessionState, event: FaceReported) -> SessionState:
+    """Another face is on, or has something to say. All is well again when the avatar is back."""
+    state = replace(state, face_name=event.face)
+    if event.message:
+        return state.with_problem(Problem(event.code, event.message, detail=event.detail, leg=LegName.FACE))
+    is_mended = event.face != "local" and state.problem is not None and state.problem.leg is LegName.FACE
+    return replace(state, problem=None) if is_mended else state
+
+
+def retry_now(state: SessionState, name: LegName) -> Step:
+    if state.leg(name).status is not LegStatus.FAILED:
+        return state, ()
+    state = state.without_problem_of(name).with_leg(name, Leg(LegStatus.CONNECTING, 1))
+    watch = (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
+    return state, (OpenLeg(name, 1), *watch)
+
+
+def retry_due(state: SessionState, name: LegName) -> Step:
+    leg = state.leg(name)
+    if leg.status is not LegStatus.RECONNECTING:
+        return state, ()
+    attempt = leg.attempt + 1
+    watch = (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
+    return state.with_leg(name, replace(leg, attempt=attempt)), (OpenLeg(name, attempt), *watch)
+
+
+def microphone_changed(state: SessionState, microphone: Microphone) -> Step:
+    """A page connects once its question for the microphone is answered; its time runs from there."""
+    was_unknown = state.microphone is Microphone.UNKNOWN
+    is_connecting = state.browser.status in (LegStatus.CONNECTING, LegStatus.RECONNECTING)
+    state = replace(state, microphone=microphone)
+    if was_unknown and is_connecting and microphone is not Microphone.UNKNOWN:
+        return state, (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
+    return state, ()
+
+
+def page_overdue(state: SessionState, at: float) -> Step:
+    if state.browser.is_up:
+        return state, ()
+    if state.microphone is Microphone.UNKNOWN:
+        # The page waits for the person to answer the browser's question, and that may take long.
+        return state, (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
+    message = "The picture and the microphone could not be connected to this page. You can type below."
+    return failed(state, LegFailed(LegName.BROWSER, "browser-timeout", message), at)

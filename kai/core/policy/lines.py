@@ -1,0 +1,108 @@
+"""The lines of the chat: whose they are, how they grow, and what is left of one that was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from kai.core.events import (
+    AssistantTranscriptChanged,
+    CancelTimer,
+    PlayoutInterrupted,
+    Step,
+    UserTranscriptChanged,
+)
+from kai.core.state import Message, Role, SessionState
+from kai.core.timers import TranscriptOverdue
+
+TRANSCRIPT_PATIENCE_S = 15.0
+"""A person's line whose words have not come by then will not get any."""
+
+
+def find_line(state: SessionState, message_id: str) -> Message | None:
+    return next((m for m in reversed(state.messages) if m.id == message_id), None)
+
+
+def change_line(state: SessionState, message_id: str, change: Callable[[Message], Message]) -> SessionState:
+    return replace(state, messages=tuple(change(m) if m.id == message_id else m for m in state.messages))
+
+
+def change_response_lines(
+    state: SessionState, response_id: str, change: Callable[[Message], Message]
+) -> SessionState:
+    messages = tuple(change(m) if m.response_id == response_id else m for m in state.messages)
+    return replace(state, messages=messages)
+
+
+def finish_lines(state: SessionState, response_id: str) -> SessionState:
+    return change_response_lines(state, response_id, lambda m: replace(m, is_final=True))
+
+
+def without_empty(state: SessionState, message_id: str) -> SessionState:
+    messages = tuple(m for m in state.messages if m.id != message_id or m.text.strip())
+    return replace(state, messages=messages)
+
+
+def wall_s(state: SessionState, at: float) -> float:
+    return state.started_wall_s + (at - state.started_at_s)
+
+
+def put_user_line(state: SessionState, item_id: str, text: str, at: float, *, is_final: bool) -> SessionState:
+    if find_line(state, item_id) is not None:
+        return change_line(state, item_id, lambda m: replace(m, text=text or m.text, is_final=is_final))
+    line = Message(item_id, Role.USER, text, wall_s(state, at), is_final=is_final)
+    return replace(state, messages=(*state.messages, line))
+
+
+def assistant_line(state: SessionState, event: AssistantTranscriptChanged, at: float) -> SessionState:
+    line = find_line(state, event.item_id)
+    if line is None:
+        line = Message(
+            event.item_id,
+            Role.ASSISTANT,
+            event.text,
+            wall_s(state, at),
+            response_id=event.response_id,
+            is_final=event.is_final,
+        )
+        return replace(state, messages=(*state.messages, line))
+    if line.is_final and not event.is_final:
+        return state
+    return change_line(state, event.item_id, lambda m: replace(m, text=event.text, is_final=event.is_final))
+
+
+def cut_message(state: SessionState, event: PlayoutInterrupted) -> SessionState:
+    """An interrupted answer says what was heard of it; a line of which nothing was heard is dropped.
+
+    Words are counted, not compared: the heard words run over the answer's lines in order.
+    """
+    if event.heard_text is None and event.heard_ms > 0:
+        return state
+    heard = len((event.heard_text or "").split())
+    messages: list[Message] = []
+    for m in state.messages:
+        if m.response_id != event.segment_id:
+            messages.append(m)
+            continue
+        words = m.text.split()
+        part = words[:heard]
+        heard = max(0, heard - len(words))
+        if part:
+            text = m.text if len(part) == len(words) else " ".join(part)
+            messages.append(replace(m, text=text, is_final=True, is_interrupted=heard == 0))
+    return replace(state, messages=tuple(messages))
+
+
+def user_transcript(state: SessionState, event: UserTranscriptChanged, at: float) -> Step:
+    line = find_line(state, event.item_id)
+    if line is not None and line.is_final:
+        return state, ()
+    if not event.is_final:
+        return put_user_line(state, event.item_id, event.text, at, is_final=False), ()
+    commands = (CancelTimer(TranscriptOverdue(event.item_id)),)
+    if not event.text.strip():
+        # Nothing was said after all (a cough, noise): no answer will come.
+        messages = tuple(m for m in state.messages if m.id != event.item_id)
+        return replace(state, messages=messages, is_waiting=False), commands
+    state = put_user_line(state, event.item_id, event.text, at, is_final=True)
+    return change_line(state, event.item_id, lambda m: replace(m, confidence=event.confidence)), commands
