@@ -1,4 +1,4 @@
-"""The composition root: settings in, a hub out. The only place that knows which adapter serves which port."""
+"""The composition root: settings in, an `App` out. The only place that knows which adapter serves which port."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from kai.adapters.local_face import LocalFace, SpareFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
 from kai.adapters.voice_only import VoiceOnly
 from kai.adapters.voice_previews import VoicePreviews, record_turn
+from kai.app import App, Offer, Services
 from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
@@ -47,7 +48,7 @@ from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime import calls
 from kai.runtime.faces import FaceStack
-from kai.runtime.hub import ModelOffer, Offer, Services, SessionHub, VoiceOffer
+from kai.runtime.hub import SessionHub
 from kai.runtime.session import Session
 from kai.runtime.tools import SEARCH_FILES, first_tools, search_tool
 from kai.settings import Settings
@@ -66,8 +67,8 @@ UDP_BLOCKED_S = 600.0
 """So long a network that let no UDP through is not asked again: people carry their computers to other networks."""
 
 
-class App:
-    """What all talks of this app share. Kai's loop only, after ``open``."""
+class SharedServices:
+    """What all talks of this app share, and the makers of their legs. Kai's loop only, after ``open``."""
 
     def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
         self._settings = settings
@@ -76,47 +77,46 @@ class App:
         self._is_engine_wanted = False
         self._is_engine_started = False
         self._warming: asyncio.Task[None] | None = None
-        self._previews: VoicePreviews | None = None
         self._progress = ""
         self._files = EngineFiles(
             lambda: self._start_engine(for_files=True).wait_up(), lambda: _documents_of(settings, memory)
         )
         self._tools = first_tools(search_tool(self._files.search))
         self._udp_blocked_until_s = 0.0
-        self._offer = Offer(
+        self.offer = Offer(
             has_cloud_brain=settings.has_cloud_brain,
             has_cloud_face=settings.has_cloud_face,
             cloud_model=settings.openai_model,
             mind_url=settings.mind_base_url or "",
             mind_model=settings.mind_model or "",
-            avatar_quality=settings.liveavatar_quality,
-            avatar_sandbox=settings.liveavatar_sandbox,
             tools=tuple(name for name in self._tools.names() if name != SEARCH_FILES),
         )
-        folder = settings.state_dir
-        self._records = PaidSessions(None if folder is None else folder / "paid-sessions")
+        self._records = _paid_sessions(settings)
         size_px = FACE_SIZES_PX[settings.face_quality]
         self._spare = SpareFace(lambda: LocalFace(*size_px, has_test_marks=settings.test_marks))
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._avatars: LiveAvatarApi | None = None
-        self._desk: AvatarDesk | None = None
         self._reaping: list[asyncio.Task[int]] = []
-
-    @property
-    def avatar_desk(self) -> AvatarDesk | None:
-        """Gallery, credits and sessions for other clients, where there is a key. Kai's loop only."""
-        return self._desk
+        self.previews = VoicePreviews(cache_root() / "voices", self._record_voice, self.offer.model)
+        self.calls = (
+            calls.CallDesk(self._open_call, self._hang_up, self._records)
+            if settings.has_cloud_brain
+            else calls.no_calls()
+        )
+        self._avatars: LiveAvatarApi | None = None
+        self.desk: AvatarDesk | None = None
+        self.gallery: Gallery | None = None
+        if (account := _account(settings)) is not None:
+            choice, limit_s = self._avatar_choice(), settings.liveavatar_minutes * 60
+            self._avatars = LiveAvatarApi(account)
+            self.desk = AvatarDesk(self._avatars, choice, self._records, limit_s=limit_s)
+            defaults = AvatarConfig(choice.avatar_id, choice.quality, choice.encoding, choice.is_sandbox)
+            self.gallery = Gallery(account, cache_root() / "avatar-previews", defaults=defaults)
 
     def open(self) -> None:
         """Start what talks will need, before the first visitor comes."""
         self._loop = asyncio.get_running_loop()
-        key = self._settings.liveavatar_api_key
-        if key is not None:
-            account = Account(key.get_secret_value(), self._settings.liveavatar_url or BASE_URL)
-            self._avatars = LiveAvatarApi(account)
-            limit_s = self._settings.liveavatar_minutes * 60
-            self._desk = AvatarDesk(self._avatars, self._avatar_choice(), self._records, limit_s=limit_s)
-            self._desk.open()
+        if self._avatars is not None and self.desk is not None:
+            self.desk.open()
             self._reap(liveavatar.KIND, self._avatars.stop)
         if self._settings.has_cloud_brain:
             self._reap(calls.KIND, self._hang_up)
@@ -143,45 +143,25 @@ class App:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._spare.aclose()
-        if self._previews is not None:
-            await self._previews.aclose()
+        await self.previews.aclose()
         await self._engine.aclose()
-        if self._desk is not None:
-            await self._desk.aclose()
+        if self.desk is not None:
+            await self.desk.aclose()
+        if self.gallery is not None:
+            self.gallery.aclose()
         if self._avatars is not None:
             await self._avatars.aclose()
         if self._memory is not None:
             await asyncio.to_thread(self._memory.close)
 
     def services(self) -> Services:
+        """How they are now. Any thread."""
         engine = self._engine
-        report = engine.report
         problem = engine.fatal.message if engine.fatal is not None and self._is_engine_wanted else ""
-        return Services(
-            is_ready=(not self._is_engine_wanted or engine.is_up) and not problem,
-            progress=self._progress,
-            problem=problem,
-            offer=self._offer,
-            stand_ins=report.stand_ins,
-            voices=tuple(
-                VoiceOffer(voice.id, voice.name, voice.sex, voice.accent, voice.is_installed)
-                for voice in report.voices
-            ),
-            voices_command=report.voices_command,
-            model=ModelOffer(
-                report.model.state,
-                report.model.id,
-                report.model.name,
-                report.model.bytes,
-                report.model.done_bytes,
-                report.model.licence,
-                report.model.problem,
-                report.model.is_own,
-                report.model.path,
-            ),
-        )
+        is_ready = (not self._is_engine_wanted or engine.is_up) and not problem
+        return Services(is_ready, self._progress, problem, engine.report)
 
-    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None:
+    async def fetch_model(self, model_id: str, from_maker: bool) -> None:
         """Let the local engine fetch its language model. Raises ``KaiError``."""
         await self._start_engine().fetch_model(model_id, from_maker=from_maker)
 
@@ -217,25 +197,12 @@ class App:
             memory.follow(session, follower)
         return session, page
 
-    def make_previews(self) -> VoicePreviews:
-        """A sentence in each voice of the cloud, for the page."""
+    async def _record_voice(self, look: Look) -> bytes:
+        # Over a WebSocket: short, one way, and the same behind every firewall.
+        return await record_turn(OpenAISocketBrain(self._cloud_brain("")), look)
 
-        async def record(look: Look) -> bytes:
-            # Over a WebSocket: short, one way, and the same behind every firewall.
-            return await record_turn(OpenAISocketBrain(self._cloud_brain("")), look)
-
-        self._previews = VoicePreviews(cache_root() / "voices", record, self._offer.model)
-        return self._previews
-
-    def make_calls(self) -> calls.CallDesk | None:
-        """The desk for calls that pages make themselves; none where the brain is the local engine."""
-        if not self._settings.has_cloud_brain:
-            return None
-
-        async def open_call(browser_id: str, look: Look, offer: str) -> tuple[str, str]:
-            return await proxy.open_call(self._cloud_brain(browser_id), look, offer)
-
-        return calls.CallDesk(open_call, self._hang_up, self._records)
+    async def _open_call(self, browser_id: str, look: Look, offer: str) -> tuple[str, str]:
+        return await proxy.open_call(self._cloud_brain(browser_id), look, offer)
 
     async def _hang_up(self, call_id: str) -> None:
         await proxy.hang_up(self._cloud_brain(""), call_id)
@@ -259,7 +226,7 @@ class App:
         )
 
     async def _make_brain(self, browser_id: str, look: Look, time_zone: str) -> VoiceBrain:
-        if not self._offer.is_brain_local(look):
+        if not self.offer.is_brain_local(look):
             has_files = await self._files.has_any()
             if has_files:
                 self._warm_files()
@@ -363,48 +330,47 @@ def open_memory(settings: Settings) -> Memory:
     return Memory(folder, may_keep_talks=settings.history)
 
 
-def build_hub(settings: Settings, memory: Memory | None = None) -> SessionHub:
-    """The hub of an app with these settings, not yet started; its talks are remembered in ``memory``, which it closes."""
+def build_app(settings: Settings) -> App:
+    """The app with these settings; its hub is not yet started, and closes everything of it at its end."""
     logging.getLogger("kai").setLevel(settings.log_level)
-    app = App(settings, memory)
-    return SessionHub(
-        app.make_session,
-        app.open,
-        app.aclose,
-        app.services,
-        lambda: app.avatar_desk,
-        app.make_calls(),
-        app.preview_voice,
-        app.make_previews(),
-        app,
+    memory = open_memory(settings)
+    shared = SharedServices(settings, memory)
+    return App(
+        hub=SessionHub(shared.make_session, shared.open, shared.aclose, shared.calls.close_of),
+        memory=memory,
+        services=shared.services,
+        offer=shared.offer,
+        preview_voice=shared.preview_voice,
+        fetch_model=shared.fetch_model,
+        cancel_model=shared.cancel_model,
+        calls=shared.calls,
+        desk=shared.desk,
+        gallery=shared.gallery,
+        previews=shared.previews,
+        checks=build_checks(settings, memory, shared.services),
+        ice_servers=settings.ice_servers,
     )
 
 
-def build_gallery(settings: Settings) -> Gallery | None:
-    """The cloud avatars to choose from, where there is a key."""
-    if settings.liveavatar_api_key is None:
-        return None
-    account = Account(settings.liveavatar_api_key.get_secret_value(), settings.liveavatar_url or BASE_URL)
-    return Gallery(
-        account,
-        cache_root() / "avatar-previews",
-        defaults=AvatarConfig(
-            settings.liveavatar_avatar_id,
-            settings.liveavatar_quality,
-            settings.liveavatar_encoding,
-            settings.liveavatar_sandbox,
-        ),
-    )
+def _account(settings: Settings) -> Account | None:
+    """The account whose avatars are shown; none where there is no key."""
+    key = settings.liveavatar_api_key
+    return None if key is None else Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
+
+
+def _paid_sessions(settings: Settings) -> PaidSessions:
+    folder = settings.state_dir
+    return PaidSessions(None if folder is None else folder / "paid-sessions")
 
 
 def build_checks(
-    settings: Settings, memory: Memory, hub_services: Callable[[], Services]
+    settings: Settings, memory: Memory, read_services: Callable[[], Services]
 ) -> dict[str, Check]:
     """What can be looked at before a talk, in the order of interest. Each may be called from any thread."""
 
     def engine() -> services.EngineStatus:
-        now = hub_services()
-        stand_ins = tuple(stand_in.problem for stand_in in now.stand_ins)
+        now = read_services()
+        stand_ins = tuple(stand_in.problem for stand_in in now.engine.stand_ins)
         return services.EngineStatus(
             not settings.has_cloud_brain, now.is_ready, now.progress, now.problem, stand_ins
         )
@@ -415,7 +381,7 @@ def build_checks(
         return len(ALL_WEIGHTS)
 
     def model() -> services.ModelStatus:
-        now = hub_services().model
+        now = read_services().engine.model
 
         def check_whole() -> None:
             known = model_of(now.id)
@@ -427,9 +393,7 @@ def build_checks(
         )
 
     def orphans() -> int:
-        folder = settings.state_dir
-        records = PaidSessions(None if folder is None else folder / "paid-sessions")
-        return sum(record.is_orphan for record in records.all())
+        return sum(record.is_orphan for record in _paid_sessions(settings).all())
 
     return {
         "engine": lambda: services.check_engine(engine),

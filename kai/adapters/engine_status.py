@@ -23,18 +23,16 @@ PREVIEW_S = 30.0
 """The first preview of an extra voice loads its model."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+@dataclass(frozen=True, slots=True)
+class _Part:
     role: str
     name: str
     problem: str = ""
 
 
-class LocalVoice(BaseModel):
+@dataclass(frozen=True, slots=True)
+class LocalVoice:
     """A voice of the engine: ``sex`` is "woman" or "man", ``accent`` "American" or "British"."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
     name: str
@@ -43,11 +41,10 @@ class LocalVoice(BaseModel):
     is_installed: bool
 
 
-class ModelReport(BaseModel):
+@dataclass(frozen=True, slots=True)
+class ModelReport:
     """The engine's language model. ``state`` is "looking", "none", "fetching", "ready", "failed", "off" or "unsupported", and
     empty where no engine has told one; ``problem`` is for people."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     state: str = ""
     id: str = ""

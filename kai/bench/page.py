@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 from kai.adapters.browser import PageLink
 from kai.adapters.voice_only import VoiceOnly
+from kai.app import App, Offer
 from kai.bench.bars import Bar, at_most
 from kai.bench.driver import ROOT
 from kai.core.state import Look, Message, Role, SessionState
 from kai.ports import VoiceBrain
-from kai.runtime.hub import Offer, Page, Services, SessionHub
+from kai.records.memory import Memory
+from kai.runtime.hub import Page, SessionHub
 from kai.runtime.session import Session
 
 RUNS: Final = 40
@@ -38,14 +42,15 @@ def run() -> dict[str, Any]:
     from kai.ui import host
 
     logging.getLogger("streamlit").setLevel(logging.ERROR)
-    hub = _make_hub()
-    hub.start()
-    host.install(hub)
-    try:
-        return _measure(hub)
-    finally:
-        host.install(None)
-        hub.close()
+    with tempfile.TemporaryDirectory() as folder:
+        app = _make_app(Memory(Path(folder), may_keep_talks=False))
+        app.hub.start()
+        host.serve(app)
+        try:
+            return _measure(app.hub)
+        finally:
+            host.serve(None)
+            app.hub.close()
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
@@ -59,7 +64,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
     ]
 
 
-def _make_hub() -> SessionHub:
+def _make_app(memory: Memory) -> App:
     """Talks whose brain and face are for ever on their way: what the page shows of them is all there."""
 
     async def make_brain(_look: Look) -> VoiceBrain:
@@ -71,11 +76,11 @@ def _make_hub() -> SessionHub:
         session = Session(make_brain=make_brain, make_face=VoiceOnly, make_voice=VoiceOnly, browser=page)
         return session, page
 
-    async def nothing() -> None: ...
+    async def close() -> None:
+        await asyncio.to_thread(memory.close)
 
     offer = Offer(has_cloud_brain=True, tools=("current_time", "show_card"))
-    services = Services(is_ready=True, progress="", problem="", offer=offer)
-    return SessionHub(make_session, lambda: None, nothing, lambda: services)
+    return App(SessionHub(make_session, lambda: None, close), memory, offer=offer)
 
 
 def _measure(hub: SessionHub) -> dict[str, Any]:

@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import re
 import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import av
+from aiortc import MediaStreamTrack
+
 from kai.core.events import Event
-from kai.core.state import Look, SessionState, StandIn
+from kai.core.state import SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
-from kai.ports import BrowserLink
-from kai.runtime.calls import CallDesk, no_calls
+from kai.ports import BrowserLink, Pcm
 from kai.runtime.loop import LoopThread
 from kai.runtime.session import Session
 
@@ -42,9 +44,11 @@ MAX_TALKS = 64
 MAKE_S = 10.0
 CLOSE_S = 9.0
 
+_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
 
 class Page(BrowserLink, Protocol):
-    """What the hub needs of a browser link beyond the port."""
+    """What hub, pages and routes need of a browser link beyond the port."""
 
     def hears_page(self, within_s: float) -> bool:
         """Whether microphone packets came within that time."""
@@ -54,82 +58,33 @@ class Page(BrowserLink, Protocol):
         """0 to 1."""
         ...
 
+    def tracks(self) -> tuple[MediaStreamTrack, MediaStreamTrack]:
+        """Video and audio to send to the page; the same objects while they are live."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class VoiceOffer:
-    """A voice of the local brain: ``sex`` is "woman" or "man", ``accent`` "American" or "British"."""
+    def on_mic_frame(self, frame: av.AudioFrame) -> None:
+        """A frame of the page's microphone. Called on Streamlit's loop; never blocks."""
+        ...
 
-    id: str
-    name: str
-    sex: str
-    accent: str
-    is_installed: bool
+    def connection_changed(self, state: str) -> None:
+        """The page's connection is in a new state (WebRTC's words). Called on Streamlit's loop; never blocks."""
+        ...
 
+    def page_saw(self, pictures: int, dropped: int) -> None:
+        """The page's own count of the pictures that its video has shown and left out. Any thread."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the app's settings leave a person to choose from, and what holds where nothing is chosen."""
+    def page_plays(self, sound_ahead_ms: int) -> None:
+        """By how much the page's sound is ahead of its picture (negative: behind it), by the page's own word. Any thread."""
+        ...
 
-    has_cloud_brain: bool = False
-    has_cloud_face: bool = False
-    cloud_model: str = "gpt-realtime-2.1"
-    mind_url: str = ""
-    mind_model: str = ""
-    avatar_quality: str = "high"
-    avatar_sandbox: bool = False
-    tools: tuple[str, ...] = ()
+    def listen(self) -> asyncio.Queue[Pcm]:
+        """A queue of the sounding 20 ms blocks (``(960,)`` int16, 48 000 Hz) that no track plays; read without waiting."""
+        ...
 
-    def is_brain_local(self, look: Look) -> bool:
-        """Whether the local engine hears and speaks."""
-        return look.runs == "local" or not self.has_cloud_brain
-
-    def is_face_local(self, look: Look) -> bool:
-        """Whether the face is drawn on this computer."""
-        return look.face == "local" or not self.has_cloud_face
-
-    def model(self, look: Look) -> str:
-        """The model that a talk with this look gets."""
-        return "kai-local" if self.is_brain_local(look) else look.brain.model or self.cloud_model
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOffer:
-    """The local brain's language model. ``state`` is "looking", "none", "fetching", "ready", "failed", "off", "unsupported",
-    or empty, where there is no such brain; ``problem`` is for people. ``is_own`` for a person's own file."""
-
-    state: str = ""
-    id: str = ""
-    name: str = ""
-    bytes: int = 0
-    done_bytes: int = 0
-    licence: str = ""
-    problem: str = ""
-    is_own: bool = False
-    path: str = ""
-
-
-class ModelDesk(Protocol):
-    """Who fetches the local brain's language model. Kai's loop only; both raise ``KaiError``."""
-
-    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None: ...
-    async def cancel_model(self, model_id: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the page tells of what talks share: ``is_ready``, the newest line of the engine's start, or why it cannot run.
-
-    ``stand_ins`` is what the engine makes do with; ``voices`` are its own, ``voices_command`` installs those that lack.
-    """
-
-    is_ready: bool
-    progress: str
-    problem: str
-    offer: Offer = Offer()
-    stand_ins: tuple[StandIn, ...] = ()
-    voices: tuple[VoiceOffer, ...] = ()
-    voices_command: str = ""
-    model: ModelOffer = ModelOffer()
+    def unlisten(self, queue: asyncio.Queue[Pcm]) -> None:
+        """Give a queue of ``listen`` back."""
+        ...
 
 
 class Talk:
@@ -201,15 +156,14 @@ MakeSession = Callable[[str], tuple[Session, Page]]
 """Makes an unopened session of that browser, with its page. Called on Kai's loop."""
 
 
-PreviewVoice = Callable[[str, float], Coroutine[Any, Any, bytes]]
-"""A sentence by a voice of the local engine, by its id and at that speed, as a WAV file."""
+async def _nothing_more(_talk_id: str) -> None: ...
 
 
 class SessionHub:
-    """Owns Kai's loop thread, the services of the app and every talk. Methods may be called from any thread.
+    """Owns Kai's loop thread and every talk. Methods may be called from any thread.
 
-    ``open_services`` starts what all talks share (engine, warm face), ``close_services`` ends it, both on Kai's loop;
-    ``services`` tells how far it is; ``avatar_desk`` gives the cloud avatars' desk, once there is one.
+    ``open_services`` starts what all talks share (engine, warm face), ``close_services`` ends it, ``close_with`` ends what
+    else belongs to a talk; all on Kai's loop.
     """
 
     def __init__(
@@ -217,24 +171,12 @@ class SessionHub:
         make_session: MakeSession,
         open_services: Callable[[], None],
         close_services: Callable[[], Coroutine[Any, Any, None]],
-        services: Callable[[], Services],
-        avatar_desk: Callable[[], object | None] = lambda: None,
-        calls: CallDesk | None = None,
-        preview_voice: PreviewVoice | None = None,
-        previews: object | None = None,
-        models: ModelDesk | None = None,
+        close_with: Callable[[str], Coroutine[Any, Any, None]] = _nothing_more,
     ) -> None:
-        self._models = models
-        self._preview_voice = preview_voice
         self._make_session = make_session
-        self._avatar_desk = avatar_desk
         self._open_services = open_services
         self._close_services = close_services
-        self._services = services
-        self.calls = calls or no_calls()
-        """The calls that pages open themselves."""
-        self.previews = previews
-        """A sentence in each voice, for pages that offer voices."""
+        self._close_with = close_with
         self._thread = LoopThread()
         self._talks: dict[str, Talk] = {}
         self._lock = threading.Lock()
@@ -265,7 +207,7 @@ class SessionHub:
             self._lease.cancel()
         talks = self._drop(lambda _talk: True)
         await asyncio.gather(*(talk.session.aclose("Kai was switched off.") for talk in talks))
-        await asyncio.gather(*(self.calls.close_of(talk.id) for talk in talks))
+        await asyncio.gather(*(self._close_with(talk.id) for talk in talks))
         await self._close_services()
 
     def create(self, browser_id: str) -> Talk:
@@ -288,56 +230,25 @@ class SessionHub:
         return talk
 
     def find(self, talk_id: str, browser_id: str) -> Talk | None:
-        """The talk of that id, if it is that browser's."""
+        """The talk of that id, if it is that browser's. Both come from outside: what cannot be an id of ours finds none."""
+        if not (_ID.fullmatch(talk_id) and _ID.fullmatch(browser_id)):
+            return None
         with self._lock:
             talk = self._talks.get(talk_id)
         if talk is None or not secrets.compare_digest(talk.browser_id, browser_id):
             return None
         return talk
 
-    @property
-    def avatar_desk(self) -> object | None:
-        """The desk of the cloud avatars (for the page's routes; to be used on Kai's loop), where there is a key."""
-        return self._avatar_desk()
-
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run work on Kai's loop."""
         return self._thread.submit(work)
 
-    async def preview_voice(self, voice_id: str, speed: float) -> bytes:
-        """A sentence by a voice of the local engine, as a WAV file; on Kai's loop. Raises ``KaiError``."""
-        if self._preview_voice is None:
-            raise KaiError("There is no voice to listen to here.", code="engine-404")
-        return await self._preview_voice(voice_id, speed)
-
-    async def change_model(self, wish: str) -> None:
-        """Fetch the local brain's language model (``fetch``, or ``fetch-maker`` from its maker) or stop that (``cancel``); on
-        Kai's loop. Raises ``KaiError``."""
-        model_id = self._services().model.id
-        if self._models is None or not model_id:
-            raise KaiError("There is no language model to fetch here.", code="engine-404")
-        if wish == "cancel":
-            await self._models.cancel_model(model_id)
-        else:
-            await self._models.fetch_model(model_id, from_maker=wish == "fetch-maker")
-
-    def services(self) -> Services:
-        """How far the engine is."""
-        return self._services()
-
     def health(self) -> dict[str, object]:
-        """For ``GET /api/health``: nothing secret, nothing of anybody's talk."""
-        services = self._services()
+        """How many talks there are and go on, and how many tasks Kai's loop has."""
         with self._lock:
             active = sum(talk.snapshot().is_active for talk in self._talks.values())
             count = len(self._talks)
-        return {
-            "status": "ok" if services.is_ready else ("failed" if services.problem else "starting"),
-            "engine": services.is_ready,
-            "talks": count,
-            "active_talks": active,
-            "tasks": self._tasks,
-        }
+        return {"talks": count, "active_talks": active, "tasks": self._tasks}
 
     async def _watch_leases(self) -> None:
         while True:
@@ -347,7 +258,7 @@ class SessionHub:
             for talk in self._drop(lambda talk, now_s=now_s: not talk.is_held(now_s)):
                 log.info("talk ended, nobody is there")
                 await talk.session.aclose("Nobody was there any more.")
-                await self.calls.close_of(talk.id)
+                await self._close_with(talk.id)
 
     def _drop(self, is_over: Callable[[Talk], bool]) -> list[Talk]:
         with self._lock:

@@ -7,18 +7,22 @@ needs a ticket besides, which is good once and for a minute.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kai.errors import FaceError
-from kai.ui import address, host, texts
-from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import Refused, check_host, read_json
+from kai.ui import address, texts
+from kai.ui.routes import Refused, find_app, find_browser, read_json
+
+if TYPE_CHECKING:
+    from kai.adapters.liveavatar.desk import AvatarDesk
+    from kai.adapters.liveavatar.gallery import Gallery
+
+T = TypeVar("T")
 
 CALL_S: Final = 40.0
 _STATUS: Final = {
@@ -30,35 +34,18 @@ _STATUS: Final = {
 }
 
 
-class Desk(Protocol):
-    """What these routes need of `kai.adapters.liveavatar.desk.AvatarDesk`."""
-
-    def ticket(self, browser_id: str) -> str: ...
-    async def start(self, browser_id: str, ticket: str, avatar_id: str = "", talk_id: str = "") -> Any: ...
-    async def keep_alive(self, browser_id: str, session_id: str) -> None: ...
-    async def stop(self, browser_id: str, session_id: str) -> None: ...
-    async def page_left(self, browser_id: str, talk_id: str) -> None: ...
+Json = dict[str, object]
+Handler = Callable[[Request, str, "AvatarDesk"], Coroutine[Any, Any, Json]]
 
 
-class HubWithDesk(Protocol):
-    """A hub that can run work on Kai's loop and has a desk, if there is a key."""
-
-    @property
-    def avatar_desk(self) -> Desk | None: ...
-    def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]: ...
-
-
-Handler = Callable[[Request, str, Desk], Coroutine[Any, Any, dict[str, Any]]]
-
-
-async def _ticket(_request: Request, browser_id: str, desk: Desk) -> dict[str, Any]:
+async def _ticket(_request: Request, browser_id: str, desk: AvatarDesk) -> Json:
     return {"ticket": desk.ticket(browser_id)}
 
 
-async def _start(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]:
+async def _start(request: Request, browser_id: str, desk: AvatarDesk) -> Json:
     body = await read_json(request)
     ticket, avatar_id, talk_id = (str(body.get(name, "")) for name in ("ticket", "avatar_id", "talk_id"))
-    if talk_id and host.find_talk(talk_id, browser_id) is None:
+    if talk_id and find_app().hub.find(talk_id, browser_id) is None:
         raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
     grant = await _on_kais_loop(desk.start(browser_id, ticket, avatar_id, talk_id))
     return {
@@ -70,19 +57,19 @@ async def _start(request: Request, browser_id: str, desk: Desk) -> dict[str, Any
     }
 
 
-async def _keep_alive(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]:
+async def _keep_alive(request: Request, browser_id: str, desk: AvatarDesk) -> Json:
     body = await read_json(request)
     await _on_kais_loop(desk.keep_alive(browser_id, str(body.get("session_id", ""))))
     return {}
 
 
-async def _stop(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]:
+async def _stop(request: Request, browser_id: str, desk: AvatarDesk) -> Json:
     body = await read_json(request)
     if "talk_id" in body:
         # A page's last word: what it was lent is stopped, for no other page can show it; the avatar of its talk is stopped
         # unless a page, perhaps the same one reloaded, is there soon.
         talk_id = str(body["talk_id"])
-        talk = host.find_talk(talk_id, browser_id)
+        talk = find_app().hub.find(talk_id, browser_id)
         if talk is None:
             raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
         talk.page_left()
@@ -92,8 +79,8 @@ async def _stop(request: Request, browser_id: str, desk: Desk) -> dict[str, Any]
     return {}
 
 
-async def _gallery(_request: Request, _browser_id: str, _desk: Desk) -> dict[str, Any]:
-    shelf = _shelves().shelf()
+async def _gallery(_request: Request, _browser_id: str, _desk: AvatarDesk) -> Json:
+    shelf = _gallery_of_app().shelf()
     return {
         "avatars": [
             {
@@ -110,8 +97,8 @@ async def _gallery(_request: Request, _browser_id: str, _desk: Desk) -> dict[str
     }
 
 
-async def _account(_request: Request, _browser_id: str, _desk: Desk) -> dict[str, Any]:
-    shelf = _shelves().shelf()
+async def _account(_request: Request, _browser_id: str, _desk: AvatarDesk) -> Json:
+    shelf = _gallery_of_app().shelf()
     account = shelf.account
     if account is None:
         return {"is_loading": shelf.is_loading, "problem": shelf.problem}
@@ -127,11 +114,9 @@ async def _account(_request: Request, _browser_id: str, _desk: Desk) -> dict[str
 async def preview(request: Request) -> Response:
     """``GET /api/avatar/previews/{id}.jpg``: the picture of an avatar of the gallery, from disk or by way of us."""
     try:
-        check_host(request)
-        if not request.cookies.get(COOKIE_NAME):
-            raise Refused(403, "no-page", texts.ERROR_NO_PAGE)
+        find_browser(request)
         # Threads of the gallery's own: those of this loop encode the talks' pictures.
-        picture = await asyncio.wrap_future(_shelves().preview(str(request.path_params["avatar_id"])))
+        picture = await asyncio.wrap_future(_gallery_of_app().preview(str(request.path_params["avatar_id"])))
     except Refused as exc:
         return exc.response()
     if picture is None:
@@ -139,23 +124,16 @@ async def preview(request: Request) -> Response:
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
-def _shelves() -> host.Gallery:
-    gallery = host.gallery()
+def _gallery_of_app() -> Gallery:
+    gallery = find_app().gallery
     if gallery is None:
         raise Refused(404, "no-avatar", texts.ERROR_NO_AVATAR)
     return gallery
 
 
-def _hub() -> HubWithDesk:
-    hub = host.current_hub()
-    if hub is None:
-        raise Refused(503, "starting", texts.ERROR_STARTING)
-    return cast("HubWithDesk", hub)
-
-
-async def _on_kais_loop(work: Coroutine[Any, Any, Any]) -> Any:
+async def _on_kais_loop(work: Coroutine[Any, Any, T]) -> T:
     async with asyncio.timeout(CALL_S):
-        return await asyncio.wrap_future(_hub().submit(work))
+        return await asyncio.wrap_future(find_app().hub.submit(work))
 
 
 def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -163,11 +141,8 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
     async def answer(request: Request) -> Response:
         try:
-            check_host(request)
-            browser_id = request.cookies.get(COOKIE_NAME, "")
-            if not browser_id:
-                raise Refused(403, "no-page", texts.ERROR_NO_PAGE)
-            desk = getattr(_hub(), "avatar_desk", None)
+            browser_id = find_browser(request)
+            desk = find_app().desk
             if desk is None:
                 raise Refused(404, "no-avatar", texts.ERROR_NO_AVATAR)
             return JSONResponse(await handler(request, browser_id, desk))

@@ -30,8 +30,9 @@ from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionS
 from kai.errors import KaiError
 from kai.records.memory import Memory, owner_of
 from kai.records.preferences import preset_of, read_preset, with_preset, without_preset
+from kai.runtime.hub import SessionHub, Talk
 from kai.ui import compat, host, texts
-from kai.ui.host import COOKIE_NAME, Hub, Talk
+from kai.ui.host import COOKIE_NAME
 from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
 
 QUERY_NAME: Final = "talk"
@@ -95,7 +96,7 @@ def tell_time_zone(talk: Talk) -> None:
         talk.dispatch(TimeZoneTold(zone.key))
 
 
-def current_talk(hub: Hub) -> Talk:
+def current_talk(hub: SessionHub) -> Talk:
     """This tab's talk: the one of the last run, the one that its address names, or a new one.
 
     Raises ``NoCookieError``, and ``KaiError`` when there are too many talks.
@@ -103,9 +104,9 @@ def current_talk(hub: Hub) -> Talk:
     browser = browser_id()
     session = compat.session_id()
     known = st.session_state.get(_TALK)
-    talk = host.find_talk(known, browser) if known else None
+    talk = hub.find(known, browser) if known else None
     if talk is None:
-        talk = _take_over(browser) or cast("Talk", hub.create(browser))
+        talk = _take_over(hub, browser) or hub.create(browser)
         st.session_state[_TALK] = talk.id
         talk.attach_tab(session, compat.session_activity(session))
         if talk.snapshot().is_active:
@@ -115,9 +116,9 @@ def current_talk(hub: Hub) -> Talk:
     return talk
 
 
-def _take_over(browser: str) -> Talk | None:
+def _take_over(hub: SessionHub, browser: str) -> Talk | None:
     """The talk of this tab's address, once nobody else shows it."""
-    talk = host.find_talk(st.query_params.get(QUERY_NAME, ""), browser)
+    talk = hub.find(st.query_params.get(QUERY_NAME, ""), browser)
     if talk is None:
         return None
     return talk if _wait_until(lambda: not talk.is_attended(), OLD_TAB_PATIENCE_S) else None
@@ -149,8 +150,8 @@ def look(talk: Talk) -> Look:
     chosen = st.session_state.get(_LOOK)
     if isinstance(chosen, Look):
         return chosen
-    state, memory = talk.snapshot(), host.memory()
-    last = memory.preferences.value.last_look() if memory is not None and is_home() else None
+    state = talk.snapshot()
+    last = host.app().memory.preferences.value.last_look() if is_home() else None
     return last if last is not None and state.phase is Phase.IDLE else state.look
 
 
@@ -181,9 +182,8 @@ def _set_look(talk: Talk, changed: Look) -> None:
 
 def _remember_look(changed: Look) -> None:
     st.session_state[_LOOK] = changed
-    memory = host.memory()
-    if memory is not None and is_home():
-        _keep(lambda: memory.keep_look(changed))
+    if is_home():
+        _keep(lambda: host.app().memory.keep_look(changed))
 
 
 def take_look(talk: Talk, name: str, widget_key: str) -> None:
@@ -242,12 +242,12 @@ def take_gallery_request() -> bool:
 
 def record_voice(look: Look) -> bytes:
     """A sentence in that look's voice, recorded now (a wav file). Waits for it. Raises ``KaiError``."""
-    hub, previews = host.current_hub(), host.previews()
-    if hub is None or previews is None:
+    app = host.app()
+    if app.previews is None:
         raise KaiError(texts.NOT_STARTED)
-    work = cast("Any", hub).submit(previews.wav(look))
+    work = app.hub.submit(app.previews.wav(look))
     try:
-        return cast("bytes", work.result(RECORD_S))
+        return work.result(RECORD_S)
     except TimeoutError:
         work.cancel()
         raise KaiError(texts.VOICE_TOO_SLOW) from None
@@ -579,7 +579,7 @@ def _keep(change: Callable[[], None]) -> None:
 
 def begin_checkup() -> None:
     """The button was pressed: look at everything (again), from now on."""
-    st.session_state[_CHECKUP] = (checkup_run() + 1, Running(host.checks()), None)
+    st.session_state[_CHECKUP] = (checkup_run() + 1, Running(host.app().checks), None)
 
 
 def checkup_run() -> int:

@@ -7,40 +7,21 @@ ours, not the page's. Errors are JSON.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-from collections.abc import Coroutine
-from typing import Any, Final, Protocol, cast
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kai.runtime.calls import TOKEN_S, CallDesk, CallRefused
-from kai.ui import host
+from kai.runtime.calls import TOKEN_S, CallRefused
 from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import Refused, check_host, find_talk
+from kai.ui.routes import Refused, check_host, find_app, find_talk
 
 OFFER_LIMIT_BYTES: Final = 64 * 1024
 NOT_SDP: Final = "Send an SDP offer (application/sdp)."
 TOO_LARGE: Final = "The offer is too large."
 NO_ORIGIN: Final = "Only a page of Kai's own may do this."
-STARTING: Final = "Kai is starting. Try again in a moment."
 NO_TALK: Final = "This talk is over. Start a new one."
-
-
-class CallHub(Protocol):
-    """What these routes need of the hub."""
-
-    @property
-    def calls(self) -> CallDesk: ...
-    def submit(self, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]: ...
-
-
-def _hub() -> CallHub:
-    hub = host.current_hub()
-    if hub is None:
-        raise Refused(503, "starting", STARTING)
-    return cast("CallHub", hub)
 
 
 async def call_token(request: Request) -> Response:
@@ -48,9 +29,9 @@ async def call_token(request: Request) -> Response:
     try:
         _check_own_page(request)
         talk = find_talk(request)
+        token = find_app().calls.issue(talk.id, talk.browser_id)
     except Refused as refused:
         return refused.response()
-    token = _hub().calls.issue(talk.id, talk.browser_id)
     headers = {"Cache-Control": "no-store"}
     return JSONResponse({"token": token, "expiresInS": TOKEN_S}, 201, headers)
 
@@ -60,15 +41,15 @@ async def openai_call(request: Request) -> Response:
     try:
         _check_own_page(request)
         offer = await _offer(request)
-        hub = _hub()
+        app = find_app()
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         browser_id = request.cookies.get(COOKIE_NAME, "")
-        talk_id = hub.calls.spend(token.strip() if scheme.lower() == "bearer" else "", browser_id)
-        talk = host.find_talk(talk_id, browser_id)
+        talk_id = app.calls.spend(token.strip() if scheme.lower() == "bearer" else "", browser_id)
+        talk = app.hub.find(talk_id, browser_id)
         if talk is None:
             raise Refused(404, "no-talk", NO_TALK)
-        work = hub.calls.open(talk_id, browser_id, talk.snapshot().look, offer)
-        answer = await asyncio.wrap_future(hub.submit(work))
+        work = app.calls.open(talk_id, browser_id, talk.snapshot().look, offer)
+        answer = await asyncio.wrap_future(app.hub.submit(work))
     except Refused as refused:
         return refused.response()
     except CallRefused as refused:

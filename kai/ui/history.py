@@ -24,15 +24,15 @@ ROLES: Final = texts.ROLE_NAMES
 
 def draw() -> None:
     """Draw the page."""
-    memory = host.memory()
+    memory = host.app().memory
     with st.container(key="kai-history-head", horizontal=True, vertical_alignment="bottom"):
         with st.container():
             st.title(texts.HISTORY_TITLE, anchor=False)
             st.caption(texts.HISTORY_LEAD)
-        if memory is not None and memory.log is not None:
+        if memory.log is not None:
             _draw_keeping(memory)
-    if memory is None or memory.log is None:
-        st.warning(memory.problem if memory else texts.HISTORY_NOT_OPEN, icon=":material/warning:")
+    if memory.log is None:
+        st.warning(memory.problem, icon=":material/warning:")
         return
     draw_notes(memory)
     try:

@@ -24,10 +24,10 @@ MOST_TALKS: Final = 10_000
 
 def draw() -> None:
     """Draw the page."""
-    memory = host.memory()
-    if memory is None or memory.log is None:
+    memory = host.app().memory
+    if memory.log is None:
         st.title(texts.INSIGHTS_TITLE, anchor=False)
-        st.warning(memory.problem if memory else texts.HISTORY_NOT_OPEN, icon=":material/warning:")
+        st.warning(memory.problem, icon=":material/warning:")
         return
     memory.flush()
     with st.container(key="kai-insights-head", horizontal=True, vertical_alignment="bottom"):

@@ -7,8 +7,8 @@ import html
 import streamlit as st
 
 from kai.core.state import Phase, Role, SessionState
+from kai.runtime.hub import Talk
 from kai.ui import address, bridge, host, texts
-from kai.ui.host import Talk
 from kai.ui.view import elapsed_s
 
 
@@ -32,7 +32,7 @@ def _draw_picture(character: str, size: str = "") -> None:
 
 def _draw_first(talk: Talk) -> None:
     _draw_picture(bridge.look(talk).character)
-    offer, look = host.offer(), bridge.look(talk)
+    offer, look = host.app().offer, bridge.look(talk)
     is_local = offer.is_brain_local(look) and offer.is_face_local(look)
     told = texts.LANDING_FACTS if is_local else texts.LANDING_FACTS_CLOUD
     facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in told)
@@ -42,7 +42,7 @@ def _draw_first(talk: Talk) -> None:
     with st.container(key="kai-start", horizontal_alignment="center"):
         st.button(texts.START, type="primary", key="start", on_click=bridge.start, args=(talk,))
     st.html(f'<ul class="kai-facts">{facts}</ul><p class="kai-ai">{texts.AI_LINE}</p>')
-    problem = host.services_problem()
+    problem = host.app().services().problem
     if problem:
         st.warning(problem, icon=":material/warning:")
 

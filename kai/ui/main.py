@@ -25,15 +25,15 @@ page = st.navigation([talk_page, history_page, insights_page, help_page], positi
 is_on_stage = page is talk_page or page.url_path == talk_page.url_path
 
 stage.draw_styles(is_on_stage=is_on_stage)
-hub = host.current_hub()
-if hub is None:
-    if host.problem():
-        st.error(host.problem(), icon=":material/error:")
+try:
+    app = host.app()
+    talk = bridge.current_talk(app.hub)
+except host.NotServingError as error:
+    if error.message:
+        st.error(error.message, icon=":material/error:")
     else:
         st.info(texts.NOT_STARTED)
     st.stop()
-try:
-    talk = bridge.current_talk(hub)
 except bridge.NoCookieError:
     st.info(texts.NO_COOKIES)
     st.stop()
@@ -44,7 +44,7 @@ except KaiError as error:
 
 bridge.tell_time_zone(talk)
 state = talk.snapshot()
-stage.draw_media(talk, bridge.current_mount(state), host.ice_servers())
+stage.draw_media(talk, bridge.current_mount(state), app.ice_servers)
 desk.draw(talk, state, is_on_stage=is_on_stage)
 if state.is_active and not is_on_stage:
     with st.container(key="kai-back"):

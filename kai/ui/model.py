@@ -13,7 +13,7 @@ from typing import Any, Final
 import streamlit as st
 from streamlit.components.v2 import component
 
-from kai.runtime.hub import ModelOffer
+from kai.adapters.engine_status import ModelReport
 from kai.ui import address, texts
 
 CONTAINER: Final = "kai-model"
@@ -22,7 +22,7 @@ WISHES: Final = frozenset({"fetch", "fetch-maker", "cancel"})
 Json = dict[str, object]
 
 
-def strip(model: ModelOffer, *, is_home: bool) -> Json:
+def strip(model: ModelReport, *, is_home: bool) -> Json:
     """What the strip shows, as values for JSON; ``message`` is empty where there is nothing to tell.
 
     ``is_home``: whoever sees the page sits at this computer and may press.

@@ -16,9 +16,9 @@ from kai.records.exports import as_webvtt
 from kai.records.memory import Memory, owner_of
 from kai.records.recording import Stretch
 from kai.records.turns import TalkRecord
-from kai.ui import address, host, texts
+from kai.ui import address, texts
 from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import Refused, check_host
+from kai.ui.routes import Refused, check_host, find_app
 
 _PRIVATE = {"Cache-Control": "private, no-store"}
 
@@ -69,8 +69,8 @@ async def captions(request: Request) -> Response:
 
 def _find(request: Request) -> tuple[Memory, TalkRecord]:
     check_host(request)
-    memory = host.memory()
-    if memory is None or memory.log is None:
+    memory = find_app().memory
+    if memory.log is None:
         raise Refused(503, "starting", texts.ERROR_STARTING)
     me = owner_of(request.cookies.get(COOKIE_NAME, ""))
     owner = None if address.is_bound_to_loopback() else me

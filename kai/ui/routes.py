@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 import kai.avatar
+from kai.app import App
 from kai.core.events import (
     CardDismissed,
     Event,
@@ -42,9 +43,10 @@ from kai.core.events import (
 )
 from kai.core.state import LegName, Message, Microphone, SessionState
 from kai.ports import Pcm
+from kai.runtime.hub import Talk
 from kai.ui import host, texts
 from kai.ui.address import LOOPBACK_HOSTS, is_bound_to_loopback
-from kai.ui.host import COOKIE_NAME, Talk
+from kai.ui.host import COOKIE_NAME
 from kai.ui.network import MEASURE_S, Meter
 from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS, lines, view, wants_sound_in_page, without_clocks
 
@@ -87,12 +89,27 @@ def check_host(request: Request) -> None:
         raise Refused(403, "origin", texts.ERROR_ORIGIN)
 
 
+def find_app() -> App:
+    """The app that is served. Raises ``Refused``."""
+    try:
+        return host.app()
+    except host.NotServingError as error:
+        raise Refused(503, error.code, texts.ERROR_STARTING) from error
+
+
+def find_browser(request: Request) -> str:
+    """The id of the browser that has a page of ours. Raises ``Refused``."""
+    check_host(request)
+    browser_id = request.cookies.get(COOKIE_NAME, "")
+    if not browser_id:
+        raise Refused(403, "no-page", texts.ERROR_NO_PAGE)
+    return browser_id
+
+
 def find_talk(request: Request) -> Talk:
     """The talk that the address names, if the cookie is the one that made it. Raises ``Refused``."""
     check_host(request)
-    if host.current_hub() is None:
-        raise Refused(503, "starting", texts.ERROR_STARTING)
-    talk = host.find_talk(request.path_params["talk_id"], request.cookies.get(COOKIE_NAME, ""))
+    talk = find_app().hub.find(request.path_params["talk_id"], request.cookies.get(COOKIE_NAME, ""))
     if talk is None:
         raise Refused(404, "no-talk", texts.ERROR_NO_TALK)
     return talk
@@ -364,12 +381,11 @@ async def health(request: Request) -> Response:
     """``GET /api/health``."""
     try:
         check_host(request)
+        return JSONResponse(host.app().health())
     except Refused as refused:
         return refused.response()
-    hub = host.current_hub()
-    if hub is None:
-        return JSONResponse({"status": "failed" if host.problem() else "starting"}, 503)
-    return JSONResponse({"status": "ok", **hub.health()})
+    except host.NotServingError as error:
+        return JSONResponse({"status": "failed" if error.message else "starting"}, 503)
 
 
 @cache

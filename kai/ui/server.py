@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config as st_config
 
+from kai.app import App
 from kai.compat.text_files import read_text_file
 from kai.errors import ConfigError, KaiError
 from kai.settings import Settings
@@ -108,30 +109,24 @@ def lock_door() -> None:
     door.install(door.Door(hashed))
 
 
-def _build_hub() -> host.Hub:
+def _build_app() -> App:
     # The heavy half of the app; not needed for a test of the page.
-    from kai.compose import build_checks, build_gallery, build_hub, open_memory
+    from kai.compose import build_app
 
-    chosen = settings()
-    memory = open_memory(chosen)
-    host.install_memory(memory)
-    hub = build_hub(chosen, memory)
-    host.install_checks(build_checks(chosen, memory, hub.services))
-    host.install_gallery(build_gallery(chosen))
-    return hub
+    return build_app(settings())
 
 
-def _open_hub(build: Callable[[], host.Hub]) -> host.Hub | None:
-    """A started hub, installed; or none, and the page says why."""
+def _open(build: Callable[[], App]) -> App | None:
+    """An app with a started hub, which is served; or none, and the page says why."""
     try:
-        hub = build()
-        hub.start()
-        host.install(hub, settings().ice_servers)
+        app = build()
+        app.hub.start()
     except KaiError as error:
         _log.error("Kai could not start: %s", error.message)
-        host.install(None, problem=error.message)
+        host.serve(None, error.message)
         return None
-    return hub
+    host.serve(app)
+    return app
 
 
 @contextmanager
@@ -147,9 +142,9 @@ def _without_advice() -> Generator[None]:
 
 
 def make_lifespan(
-    build: Callable[[], host.Hub],
+    build: Callable[[], App],
 ) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any] | None]]:
-    """The app's life: hub up before the first visitor, down after the last."""
+    """The app's life: up before the first visitor, down after the last."""
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
@@ -162,7 +157,7 @@ def make_lifespan(
                 importlib.import_module(name)
         _is_ending = compat.server_exit()
         compat.install()
-        hub = await asyncio.to_thread(_open_hub, build)
+        app = await asyncio.to_thread(_open, build)
         # A full collection holds the interpreter for 53 to 105 ms, sound and picture with it: once, now, and never
         # again over what is here already.
         gc.collect()
@@ -170,21 +165,15 @@ def make_lifespan(
         try:
             yield
         finally:
-            host.install(None)
-            host.install_memory(None)
-            host.install_checks({})
+            host.serve(None)
             door.install(None)
-            gallery = host.gallery()
-            host.install_gallery(None)
-            if gallery is not None:
-                gallery.aclose()
-            if hub is not None:
-                await asyncio.to_thread(hub.close)
+            if app is not None:
+                await asyncio.to_thread(app.hub.close)
 
     return lifespan
 
 
-lifespan = make_lifespan(_build_hub)
+lifespan = make_lifespan(_build_app)
 
 
 def is_ending() -> bool:

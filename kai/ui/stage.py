@@ -9,9 +9,9 @@ from typing import Any, Final
 import streamlit as st
 from streamlit_webrtc import WebRtcMode, create_audio_sink_track, webrtc_streamer
 
+from kai.runtime.hub import Talk
 from kai.settings import IceServer
 from kai.ui import bridge, compat
-from kai.ui.host import Talk
 from kai.ui.view import Mount
 
 CONTAINER: Final = "kai-stage"

@@ -508,7 +508,6 @@ HISTORY_OFF: Final = (
     "next talk on."
 )
 HISTORY_OFF_BY_SETTING: Final = "Talks are not kept: KAI_HISTORY is false in Kai's settings."
-HISTORY_NOT_OPEN: Final = "Past talks cannot be shown now."
 HISTORY_SET_ASIDE: Final = (
     "A file of Kai's could not be read, so a new one was begun. The old one is still there: {path}"
 )

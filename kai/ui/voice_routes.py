@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import re
-from collections.abc import Coroutine
-from typing import Any, Final, Protocol, cast
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kai.errors import KaiError
-from kai.ui import host, texts
-from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import Refused, check_host
+from kai.ui import texts
+from kai.ui.routes import Refused, find_app, find_browser
 
 CALL_S: Final = 40.0
 _VOICE_ID: Final = re.compile(r"[a-z]{1,20}(:[+-][0-3]:[+-][0-3])?")
 _STATUS: Final = {"engine-404": 404, "engine-409": 409}
-
-
-class HubWithVoices(Protocol):
-    """A hub that can let a voice be heard."""
-
-    def preview_voice(self, voice_id: str, speed: float) -> Coroutine[Any, Any, bytes]: ...
-    def submit(self, work: Coroutine[Any, Any, bytes]) -> concurrent.futures.Future[bytes]: ...
 
 
 async def _preview(request: Request) -> Response:
@@ -37,12 +27,8 @@ async def _preview(request: Request) -> Response:
 
 
 async def _served(request: Request) -> Response:
-    check_host(request)
-    if not request.cookies.get(COOKIE_NAME):
-        raise Refused(403, "no-page", texts.ERROR_NO_TALK)
-    hub = host.current_hub()
-    if hub is None:
-        raise Refused(503, "starting", texts.ERROR_STARTING)
+    find_browser(request)
+    app = find_app()
     voice_id = request.path_params["voice_id"]
     if not _VOICE_ID.fullmatch(voice_id):
         raise Refused(404, "no-voice", texts.ERROR_NO_VOICE)
@@ -50,9 +36,8 @@ async def _served(request: Request) -> Response:
         speed = min(1.5, max(0.5, float(request.query_params.get("speed", "1"))))
     except ValueError:
         raise Refused(400, "speed", texts.ERROR_WISH) from None
-    voices = cast("HubWithVoices", hub)
     try:
-        future = voices.submit(voices.preview_voice(voice_id, speed))
+        future = app.hub.submit(app.preview_voice(voice_id, speed))
         async with asyncio.timeout(CALL_S):
             sound = await asyncio.wrap_future(future)
     except KaiError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from starlette.testclient import TestClient
 from kai.adapters.liveavatar import Account, LiveAvatarApi
 from kai.adapters.liveavatar.desk import KEEP_ALIVE_WITHIN_S, STARTS_A_MINUTE, AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice
+from kai.app import App
 from kai.engine.liveavatar.account import AVATARS
 from kai.errors import FaceError
+from kai.records.memory import Memory
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime.loop import LoopThread
 from kai.ui import host
@@ -125,10 +128,9 @@ class LeavingTalk:
 
 
 class Hub:
-    """What the routes need: a loop and a desk on it, and a talk of Ann's."""
+    """What the routes need: a loop, and a talk of Ann's."""
 
-    def __init__(self, desk: AvatarDesk | None, loop: LoopThread) -> None:
-        self.avatar_desk = desk
+    def __init__(self, loop: LoopThread) -> None:
         self.submit = loop.submit
         self.talk = LeavingTalk()
 
@@ -146,11 +148,13 @@ def client(liveavatar: RunningLiveAvatar, tmp_path: Path) -> Iterator[TestClient
         return api, AvatarDesk(api, CHOICE, PaidSessions(tmp_path), limit_s=1200)
 
     api, desk = loop.submit(make()).result(5)
-    host.install(Hub(desk, loop), ())  # pyright: ignore
+    memory = Memory(tmp_path / "memory", may_keep_talks=False)
+    host.serve(App(Hub(loop), memory, desk=desk))  # pyright: ignore
     with TestClient(Starlette(routes=routes()), base_url="http://127.0.0.1:8501") as client:
         client.cookies.set(COOKIE_NAME, ANN)
         yield client
-    host.install(None)
+    host.serve(None)
+    memory.close()
     loop.submit(desk.aclose()).result(10)
     loop.submit(api.aclose()).result(5)
     loop.stop()
@@ -195,14 +199,12 @@ def test_without_a_cookie_a_ticket_or_a_key_there_is_nothing(client: TestClient)
     assert client.post("/api/avatar/ticket").status_code == 403
     client.cookies.set(COOKIE_NAME, ANN)
     assert client.get("/api/avatar/gallery").json()["error"]["code"] == "no-avatar"
-    hub = host.current_hub()
-    assert hub is not None
-    hub.avatar_desk = None  # pyright: ignore
+    host.serve(replace(host.app(), desk=None))
     assert client.post("/api/avatar/ticket").json()["error"]["code"] == "no-avatar"
 
 
 def test_a_pages_last_word_is_for_its_own_talk(client: TestClient) -> None:
-    hub = host.current_hub()
+    hub = host.app().hub
     assert isinstance(hub, Hub)
     assert client.post("/api/avatar/stop", json={"talk_id": "talk-of-bob"}).status_code == 404
     assert not hub.talk.has_left

@@ -16,8 +16,10 @@ from starlette.testclient import TestClient
 
 from kai.adapters.liveavatar import Account
 from kai.adapters.liveavatar.gallery import AGAIN_S, LIST_S, PREVIEW_PX, Gallery, smaller
+from kai.app import App
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID
 from kai.errors import ProtocolError
+from kai.records.memory import Memory
 from kai.ui import host
 from kai.ui.avatar_routes import routes
 from kai.ui.host import COOKIE_NAME
@@ -135,21 +137,16 @@ def test_nothing_but_a_picture_becomes_one() -> None:
 # -- the routes --------------------------------------------------------------------------------------------------------
 
 
-class Hub:
-    """A hub with a desk that these routes do not use."""
-
-    avatar_desk = object()
-
-
 @pytest.fixture
-def client(gallery: Gallery) -> Iterator[TestClient]:
-    host.install(Hub(), ())  # pyright: ignore
-    host.install_gallery(gallery)
+def client(gallery: Gallery, tmp_path: Path) -> Iterator[TestClient]:
+    # These routes do not use the hub and the desk.
+    memory = Memory(tmp_path / "memory", may_keep_talks=False)
+    host.serve(App(None, memory, desk=object(), gallery=gallery))  # pyright: ignore
     with TestClient(Starlette(routes=routes()), base_url="http://127.0.0.1:8501") as client:
         client.cookies.set(COOKIE_NAME, "browser-ann")
         yield client
-    host.install(None)
-    host.install_gallery(None)
+    host.serve(None)
+    memory.close()
 
 
 def test_the_page_is_told_of_avatars_and_account_without_a_word_of_the_provider(

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kai.adapters.openai_realtime import brain as brain_module
-from kai.compose import App, safety_id
+from kai.compose import SharedServices, safety_id
 from kai.core.events import LookChanged, StartRequested, TextSubmitted, TurnKeyPressed
 from kai.core.state import Look, SessionState
 from kai.ports import AvatarFace
@@ -22,7 +22,7 @@ __all__ = ["engine", "validated"]
 TURNS = [[{"say": "One moment."}, {"tool": "current_time"}], [{"say": "It is noon."}]]
 
 
-def make_face(_app: App) -> AvatarFace:
+def make_face(_shared: SharedServices) -> AvatarFace:
     return FakeFace()
 
 
@@ -42,9 +42,9 @@ async def test_where_udp_is_blocked_a_talk_goes_on_over_a_websocket_and_says_so(
     engine: RunningEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(brain_module, "ICE_S", 1.0)
-    monkeypatch.setattr(App, "_make_face", make_face)
+    monkeypatch.setattr(SharedServices, "_make_face", make_face)
     endpoint = scripted(engine, connects=[{"has_no_udp": True}], turns=TURNS)
-    app = App(
+    app = SharedServices(
         Settings(
             OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, openai_model=endpoint.model, _env_file=None
         )

@@ -14,7 +14,7 @@ from kai.core.state import Look, Phase
 from kai.errors import KaiError
 from kai.ports import VoiceBrain
 from kai.runtime import hub as hub_module
-from kai.runtime.hub import MAX_ACTIVE_TALKS, Services, SessionHub
+from kai.runtime.hub import MAX_ACTIVE_TALKS, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain, FakeFace
 
@@ -37,7 +37,7 @@ async def nothing() -> None:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionHub]:
     monkeypatch.setattr(hub_module, "GRACE_S", 0.4)
     monkeypatch.setattr(hub_module, "POLL_S", 0.05)
-    hub = SessionHub(make_session, lambda: None, nothing, lambda: Services(True, "", ""))
+    hub = SessionHub(make_session, lambda: None, nothing)
     hub.start()
     yield hub
     hub.close()

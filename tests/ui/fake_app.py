@@ -12,28 +12,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kai.adapters.engine_status import ModelReport
+from kai.app import App, Offer
 from kai.records.files import data_folder
 from kai.records.memory import Memory
-from kai.runtime.hub import ModelOffer, Offer, SessionHub
-from kai.ui import host
 from kai.ui.server import make_lifespan, middleware, routes
-from tests.ui.fakes import FakeModels, make_hub
+from tests.ui.fakes import FakeModels, make_app
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def build() -> SessionHub:
-    """The hub of fakes, remembered like real ones."""
+def build() -> App:
+    """An app of fakes, remembered like real ones."""
     memory = Memory(data_folder(os.environ["KAI_DATA_DIR"]))
-    host.install_memory(memory)
     has_cloud = bool(os.environ.get("KAI_FAKE_CLOUD"))
     offer = Offer(has_cloud_brain=has_cloud, has_cloud_face=has_cloud, tools=("current_time", "show_card"))
     state = os.environ.get("KAI_FAKE_MODEL", "")
-    model = ModelOffer(
+    model = ModelReport(
         state, "tiny", "Tiny 1.5B", 1_117_320_768, 0, "Apache-2.0", os.environ.get("KAI_FAKE_PROBLEM", "")
     )
     models = FakeModels(model, rate_bytes_s=float(os.environ.get("KAI_FAKE_RATE", "1e8"))) if state else None
-    return make_hub(refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), memory=memory, offer=offer, models=models)
+    return make_app(memory, refuses=os.environ.get("KAI_FAKE_REFUSAL", ""), offer=offer, models=models)
 
 
 async def clear_caches(_request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""A hub whose talks have a brain and a face that answer at once, with a picture that moves. For the page's own tests."""
+"""An app whose talks have a brain and a face that answer at once, with a picture that moves. For the page's own tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from kai.adapters.browser import PageLink
+from kai.adapters.engine_status import EngineReport, ModelReport
 from kai.adapters.voice_only import VoiceOnly
+from kai.app import App, Services
 from kai.core.events import (
     BrainDescribed,
     CardShown,
@@ -27,7 +29,8 @@ from kai.core.state import BrainFacts, Card, LegName, Look, RateLimit, Tokens
 from kai.errors import BrainError
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
 from kai.records.memory import Memory, owner_of
-from kai.runtime.hub import ModelOffer, Offer, Page, Services, SessionHub
+from kai.runtime.calls import no_calls
+from kai.runtime.hub import Page, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain
 
@@ -128,13 +131,13 @@ class FakeFace(VoiceOnly):
 class FakeModels:
     """A language model that is fetched at a rate (twenty times as fast once that was stopped) or fails with ``problem``."""
 
-    model: ModelOffer
+    model: ModelReport
     rate_bytes_s: float = 0.0
     problem: str = ""
     wishes: list[str] = field(default_factory=list)
     _begun_s: float = 0.0
 
-    def now(self) -> ModelOffer:
+    def now(self) -> ModelReport:
         if self.model.state == "fetching":
             done_bytes = int(self.rate_bytes_s * (time.monotonic() - self._begun_s))
             self.model = replace(self.model, done_bytes=min(self.model.bytes, done_bytes))
@@ -142,7 +145,10 @@ class FakeModels:
                 self.model = replace(self.model, state="ready")
         return self.model
 
-    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None:
+    def services(self) -> Services:
+        return Services(engine=EngineReport(model=self.now()))
+
+    async def fetch_model(self, model_id: str, from_maker: bool) -> None:
         self.wishes.append(f"fetch {model_id}" + (" from its maker" if from_maker else ""))
         rate = max(1.0, self.rate_bytes_s)
         self._begun_s = time.monotonic() - self.model.done_bytes / rate
@@ -155,14 +161,9 @@ class FakeModels:
         self.rate_bytes_s *= 20
 
 
-def make_hub(
-    *,
-    refuses: str = "",
-    memory: Memory | None = None,
-    offer: Offer | None = None,
-    models: FakeModels | None = None,
-) -> SessionHub:
-    """A hub of fakes, not yet started. Its brain refuses with those words, if there are any; ``memory`` keeps."""
+def make_app(memory: Memory, *, refuses: str = "", models: FakeModels | None = None, **more: Any) -> App:
+    """An app of fakes, whose hub is not yet started and closes the memory. Its brain refuses with those words, if there are
+    any; ``more`` are further parts of ``App``."""
 
     async def make_brain(_look: Look) -> FakeBrain:
         error = BrainError(refuses, code="refused", is_retryable=False) if refuses else None
@@ -170,25 +171,25 @@ def make_hub(
 
     def make_session(browser_id: str) -> tuple[Session, Page]:
         page = PageLink()
-        follower = None if memory is None else memory.make_follower(owner_of(browser_id), page.media)
+        follower = memory.make_follower(owner_of(browser_id), page.media)
         session = Session(
             make_brain=make_brain,
             make_face=FakeFace,
             make_voice=VoiceOnly,
             browser=page,
-            recorder=None if memory is None or follower is None else memory.make_recorder(follower),
+            recorder=memory.make_recorder(follower),
         )
-        if memory is not None:
-            memory.follow(session, follower)
+        memory.follow(session, follower)
         return session, page
 
     async def close_services() -> None:
-        if memory is not None:
-            await asyncio.to_thread(memory.close)
+        await asyncio.to_thread(memory.close)
 
-    services = Services(is_ready=True, progress="", problem="", offer=offer or Offer())
-
-    def now() -> Services:
-        return services if models is None else replace(services, model=models.now())
-
-    return SessionHub(make_session, lambda: None, close_services, now, models=models)
+    calls = more.setdefault("calls", no_calls())
+    if models is not None:
+        more |= {
+            "services": models.services,
+            "fetch_model": models.fetch_model,
+            "cancel_model": models.cancel_model,
+        }
+    return App(SessionHub(make_session, lambda: None, close_services, calls.close_of), memory, **more)

@@ -16,11 +16,12 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kai.adapters.openai_realtime import proxy
-from kai.compose import App
+from kai.compose import SharedServices
 from kai.core.state import Look
 from kai.errors import BrainError
+from kai.records.memory import Memory
 from kai.records.paid_sessions import PaidSessions
-from kai.runtime.calls import CALLS_PER_MINUTE, KIND, TOKEN_S, CallDesk, CallRefused
+from kai.runtime.calls import CALLS_PER_MINUTE, KIND, TOKEN_S, CallDesk, CallRefused, no_calls
 from kai.runtime.hub import SessionHub
 from kai.settings import Settings
 from kai.ui.calls import OFFER_LIMIT_BYTES, routes
@@ -28,7 +29,8 @@ from kai.ui.host import COOKIE_NAME
 from tests.support.engine import RunningEngine, engine
 from tests.support.peer import Peer
 from tests.support.scripted import scripted
-from tests.ui.conftest import BROWSER_ID
+from tests.ui.conftest import BROWSER_ID, serve_with, serving
+from tests.ui.fakes import make_app
 
 __all__ = ["engine"]
 
@@ -72,16 +74,18 @@ def records(tmp_path: Path) -> PaidSessions:
 
 
 @pytest.fixture
-def desk(
-    provider: Provider, records: PaidSessions, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
-) -> CallDesk:
-    desk = CallDesk(provider.open_call, provider.hang_up, records)
-    monkeypatch.setattr(hub, "calls", desk)
-    return desk
+def desk(provider: Provider, records: PaidSessions) -> CallDesk:
+    return CallDesk(provider.open_call, provider.hang_up, records)
 
 
 @pytest.fixture
-def client(desk: CallDesk) -> Iterator[TestClient]:
+def hub(desk: CallDesk, tmp_path: Path) -> Iterator[SessionHub]:
+    with serving(make_app(Memory(tmp_path / "memory", may_keep_talks=False), calls=desk)) as app:
+        yield app.hub
+
+
+@pytest.fixture
+def client(hub: SessionHub) -> Iterator[TestClient]:
     with TestClient(Starlette(routes=routes()), base_url=BASE) as client:
         client.cookies.set(COOKIE_NAME, BROWSER_ID)
         yield client
@@ -242,7 +246,7 @@ async def test_the_next_start_of_the_app_hangs_up_what_a_killed_one_left(
         [sys.executable, "-c", code, str(folder), KIND, call_id], check=False, cwd=Path(__file__).parents[2]
     )
     assert [record.id for record in PaidSessions(folder).orphans(KIND)] == [call_id]
-    app = App(
+    app = SharedServices(
         Settings(OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, state_dir=tmp_path, _env_file=None)
     )
     app.open()
@@ -262,6 +266,7 @@ def test_calls_end_when_the_app_does_and_none_is_opened_where_the_brain_is_local
 
 
 def test_with_the_local_engine_no_page_calls_by_itself(hub: SessionHub) -> None:
+    serve_with(calls=no_calls())
     with TestClient(Starlette(routes=routes()), base_url=BASE) as client:
         client.cookies.set(COOKIE_NAME, BROWSER_ID)
         status, text = call(client, token_of(client, hub.create(BROWSER_ID).id))

@@ -20,16 +20,17 @@ from aioice import stun
 from streamlit.testing.v1 import AppTest
 
 from kai import compose
+from kai.app import Services
 from kai.checks import computer, services
 from kai.checks.run import LIMIT_S, Check, Finding, Level, run_checks, worst
 from kai.compose import build_checks
 from kai.core.faces import plan_words
 from kai.errors import WeightsError
 from kai.records.memory import Memory
-from kai.runtime.hub import Services, SessionHub
+from kai.runtime.hub import SessionHub
 from kai.settings import Settings
-from kai.ui import bridge, checkup, help_texts, host, texts
-from tests.ui.conftest import BROWSER_ID
+from kai.ui import bridge, checkup, help_texts, texts
+from tests.ui.conftest import BROWSER_ID, serve_with
 from tests.ui.test_pages import ROOT, words
 
 GOOD_PAGE = {
@@ -358,7 +359,7 @@ def test_all_of_it_takes_twenty_seconds_at_most() -> None:
 def test_without_a_key_no_provider_is_asked(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
     settings = Settings.model_construct(state_dir=tmp_path)
-    ready = Services(is_ready=True, progress="", problem="")
+    ready = Services()
     checks = build_checks(settings, memory, lambda: ready)
     for name in ("openai", "mind", "liveavatar", "avatar"):
         assert checks[name]().level is Level.UNUSED
@@ -403,14 +404,13 @@ def test_what_the_page_tells_is_judged_here(told_by_page: object, expected: Mapp
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, hub: SessionHub) -> Iterator[AppTest]:
+def app(monkeypatch: pytest.MonkeyPatch, hub: SessionHub) -> AppTest:
     monkeypatch.setattr("streamlit_webrtc.component.get_this_session_info", lambda: None)
     monkeypatch.setattr(bridge, "browser_id", lambda: BROWSER_ID)
     app = AppTest.from_file(str(ROOT / "kai/ui/main.py"), default_timeout=20)
     app.run()
     app.switch_page(str(ROOT / "pages/help.py")).run()
-    yield app
-    host.install_checks({})
+    return app
 
 
 def finding(name: str, level: Level, code: str, **facts: str) -> Check:
@@ -426,8 +426,8 @@ def test_before_the_press_there_is_the_button_and_the_help(app: AppTest, hub: Se
 
 
 def test_five_seeded_faults_are_told_with_their_fix(app: AppTest, hub: SessionHub) -> None:
-    host.install_checks(
-        {
+    serve_with(
+        checks={
             "engine": finding("engine", Level.RED, "broken", problem="A port is taken."),
             "weights": finding("weights", Level.RED, "wrong", problem="A file is wrong."),
             "udp": finding("udp", Level.AMBER, "no-interface"),
@@ -453,7 +453,7 @@ def test_five_seeded_faults_are_told_with_their_fix(app: AppTest, hub: SessionHu
 def test_with_what_the_page_found_there_is_a_verdict(
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host.install_checks({"engine": finding("engine", Level.GREEN, "up")})
+    serve_with(checks={"engine": finding("engine", Level.GREEN, "up")})
     app.button(key="check-now").click().run()
     begun_s = time.monotonic()
     monkeypatch.setattr(bridge, "findings", lambda: ([Finding("engine", Level.GREEN, "up")], GOOD_PAGE))

@@ -29,5 +29,5 @@ def test_the_local_face_wears_test_marks_when_the_setting_says_so(
                 Path(".env").write_text(f"KAI_TEST_MARKS={word}\n")
             case _:
                 secrets["KAI_TEST_MARKS"] = word
-    app = compose.App(Settings.load(secrets))
+    app = compose.SharedServices(Settings.load(secrets))
     assert app._spare._make_face()._has_marks is has_marks

@@ -19,9 +19,9 @@ from kai.records.recording import Recorder
 from kai.records.turn_log import RecordsError
 from kai.records.turns import Turn
 from kai.runtime.hub import SessionHub
-from kai.ui import bridge, compat, host, texts
-from tests.ui.conftest import BROWSER_ID
-from tests.ui.fakes import make_hub
+from kai.ui import bridge, compat, texts
+from tests.ui.conftest import BROWSER_ID, serve_with, serving
+from tests.ui.fakes import make_app
 from tests.ui.test_pages import ROOT, press_start, this_talk, words
 from tests.ui.test_routes import wait_for
 from tests.unit.test_turns_kept import RECORD
@@ -30,21 +30,15 @@ from tests.unit.test_turns_kept import RECORD
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Memory]:
     memory = Memory(tmp_path)
-    host.install_memory(memory)
     yield memory
-    host.install_memory(None)
     memory.close()
 
 
 @pytest.fixture
 def hub(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionHub]:
     monkeypatch.setattr("kai.compat.rtc.host_addresses", lambda: ["192.0.2.1"])
-    hub = make_hub(memory=memory)
-    hub.start()
-    host.install(hub)
-    yield hub
-    host.install(None)
-    hub.close()
+    with serving(make_app(memory)) as app:
+        yield app.hub
 
 
 @pytest.fixture
@@ -206,7 +200,7 @@ def test_a_broken_file_is_told_with_its_new_name(app: AppTest, tmp_path: Path) -
     folder.mkdir()
     (folder / "history.db").write_bytes(b"no database" * 100)
     broken = Memory(folder)
-    host.install_memory(broken)
+    serve_with(memory=broken)
     open_page(app, "history")
     assert broken.log is not None
     assert broken.log.aside is not None
@@ -220,7 +214,7 @@ def test_keeping_that_a_setting_forbids_says_so_and_cannot_be_switched_on(
     folder = tmp_path / "forbidden"
     folder.mkdir()
     forbidden = Memory(folder, may_keep_talks=False)
-    host.install_memory(forbidden)
+    serve_with(memory=forbidden)
     open_page(app, "history")
     assert texts.HISTORY_OFF_BY_SETTING in [info.value for info in app.info]
     assert app.toggle(key="history-keep").disabled
@@ -243,13 +237,6 @@ def test_a_disk_that_gives_nothing_back_is_told_on_the_page(
         "A talk could not be kept.",
         "Past talks cannot be read now. Look at the disk's free space.",
     ]
-
-
-@pytest.mark.parametrize("page", ["history", "insights"])
-def test_without_a_memory_the_page_says_so(app: AppTest, page: str) -> None:
-    host.install_memory(None)
-    open_page(app, page)
-    assert [warning.value for warning in app.warning] == [texts.HISTORY_NOT_OPEN]
 
 
 def test_another_browsers_talks_are_not_shown_off_this_computer(

@@ -10,16 +10,18 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from kai.adapters.engine_status import ModelReport
 from kai.checks import services
 from kai.checks.run import Level
 from kai.errors import WeightsError
-from kai.runtime.hub import ModelOffer
-from kai.ui import host, model_routes, texts
+from kai.records.memory import Memory
+from kai.ui import model_routes, texts
 from kai.ui.host import COOKIE_NAME
 from kai.ui.model import strip
-from tests.ui.fakes import FakeModels, make_hub
+from tests.ui.conftest import serving
+from tests.ui.fakes import FakeModels, make_app
 
-MODEL = ModelOffer("none", "tiny", "Tiny", 1_117_320_768, 0, "Apache-2.0")
+MODEL = ModelReport("none", "tiny", "Tiny", 1_117_320_768, 0, "Apache-2.0")
 
 
 def wishes(shown: dict[str, object]) -> list[str]:
@@ -55,7 +57,7 @@ def test_a_failure_says_why_and_offers_both_ways() -> None:
     assert shown["message"] == "The disk is full."
     assert wishes(shown) == ["fetch", "fetch-maker"]
     # A file of one's own that cannot be used is no reason to fetch ours.
-    assert wishes(strip(ModelOffer("failed", problem="KAI_MIND is wrong."), is_home=True)) == []
+    assert wishes(strip(ModelReport("failed", problem="KAI_MIND is wrong."), is_home=True)) == []
 
 
 @pytest.mark.parametrize("state", ["", "looking", "ready", "off"])
@@ -79,16 +81,14 @@ def models() -> FakeModels:
 
 
 @pytest.fixture
-def client(models: FakeModels) -> Iterator[TestClient]:
-    hub = make_hub(models=models)
-    hub.start()
-    host.install(hub)
+def client(models: FakeModels, tmp_path: Path) -> Iterator[TestClient]:
     app = Starlette(routes=model_routes.routes())
     cookies = {COOKIE_NAME: "browser-of-the-test"}
-    with TestClient(app, base_url="http://127.0.0.1", cookies=cookies) as client:
+    with (
+        serving(make_app(Memory(tmp_path), models=models)),
+        TestClient(app, base_url="http://127.0.0.1", cookies=cookies) as client,
+    ):
         yield client
-    host.install(None)
-    hub.close()
 
 
 def test_a_press_reaches_the_engine_and_the_answer_is_how_it_is_then(
@@ -130,7 +130,7 @@ def test_from_another_computer_nothing_is_fetched(
 
 
 def test_where_no_model_can_be_fetched_a_press_says_so(client: TestClient, models: FakeModels) -> None:
-    models.model = ModelOffer()
+    models.model = ModelReport()
     assert client.post("/api/model", json={"wish": "fetch"}).status_code == 404
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kai.adapters.engine_status import EngineReport, LocalVoice
+from kai.app import Offer, Services
 from kai.core.events import LegConnected, MicrophoneChanged, StopRequested, TextSubmitted
 from kai.core.state import LegName, Microphone, Phase
 from kai.errors import KaiError
-from kai.runtime.hub import Offer, Services, SessionHub, Talk, VoiceOffer
+from kai.runtime.hub import SessionHub, Talk
 from kai.ui import bridge, help_texts, host, texts
-from tests.ui.conftest import BROWSER_ID
+from tests.ui.conftest import BROWSER_ID, serve_with
 from tests.ui.test_routes import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +56,7 @@ def press_start(app: AppTest, label: str = texts.START) -> None:
 def test_the_landing_page_says_what_will_happen(app: AppTest, hub: SessionHub) -> None:
     app.run()
     assert not app.exception
-    assert [button.label for button in app.button] == [texts.START]
+    assert [button.label for button in app.main.button] == [texts.START]
     assert not app.button[0].disabled
     for line in (*texts.LANDING_FACTS, texts.AI_LINE):
         assert line in words(app)
@@ -77,7 +79,7 @@ def test_a_press_of_start_mounts_the_media_in_the_same_run(app: AppTest, hub: Se
         "video": False,
         "audio": {"echoCancellation": True, "noiseSuppression": True, "autoGainControl": True},
     }
-    assert not app.button
+    assert not app.main.button
     assert app.get("bidi_component")
 
 
@@ -166,12 +168,12 @@ def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_co
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = (
-        VoiceOffer("kai", "Kai", "man", "American", is_installed=True),
-        VoiceOffer("emma", "Emma", "woman", "British", is_installed=True),
-        VoiceOffer("george", "George", "man", "British", is_installed=False),
+        LocalVoice("kai", "Kai", "man", "American", is_installed=True),
+        LocalVoice("emma", "Emma", "woman", "British", is_installed=True),
+        LocalVoice("george", "George", "man", "British", is_installed=False),
     )
-    services = Services(is_ready=True, progress="", problem="", voices=voices, voices_command="pip install x")
-    monkeypatch.setattr(hub, "services", lambda: services)
+    services = Services(engine=EngineReport(voices=voices, voices_command="pip install x"))
+    serve_with(services=lambda: services)
     app.run()
     voice = app.sidebar.selectbox(key="look-voice-kai")
     assert voice.options == ["Kai, American man", "Emma, British woman"]
@@ -185,7 +187,7 @@ def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_co
 def test_with_a_key_the_page_does_not_say_that_all_stays_here(
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True))
+    serve_with(offer=Offer(has_cloud_brain=True))
     app.run()
     assert texts.LANDING_FACTS[0] not in words(app)
     assert texts.LANDING_FACTS_CLOUD[0] in words(app)
@@ -194,7 +196,7 @@ def test_with_a_key_the_page_does_not_say_that_all_stays_here(
 def test_the_sidebar_reaches_the_talk_and_its_values_stay(
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True))
+    serve_with(offer=Offer(has_cloud_brain=True))
     app.run()
     app.sidebar.selectbox(key="look-voice").set_value("cedar").run()
     app.sidebar.slider(key="look-speed").set_value(1.25).run()
@@ -244,23 +246,22 @@ def test_another_browsers_talk_is_not_found_by_its_id(app: AppTest, hub: Session
 
 
 def test_without_a_hub_the_page_says_why(app: AppTest) -> None:
-    host.install(None)
+    host.serve(None)
     app.run()
     assert [info.value for info in app.info] == [texts.NOT_STARTED]
-    host.install(None, problem="A setting is wrong. Correct it in .env.")
+    host.serve(None, "A setting is wrong. Correct it in .env.")
     app.run()
     assert [error.value for error in app.error] == ["A setting is wrong. Correct it in .env."]
-    host.install(None)
 
 
 def test_an_engine_that_cannot_run_is_told_before_the_first_press(
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = "A model file is not the one that Kai knows. Run `make install` again."
-    monkeypatch.setattr(hub, "services", lambda: Services(is_ready=False, progress="", problem=words))
+    serve_with(services=lambda: Services(is_ready=False, problem=words))
     app.run()
     assert [warning.value for warning in app.warning] == [words]
-    assert [button.label for button in app.button] == [texts.START]
+    assert [button.label for button in app.main.button] == [texts.START]
 
 
 def test_too_many_talks_are_told_and_can_be_tried_again(
@@ -273,7 +274,7 @@ def test_too_many_talks_are_told_and_can_be_tried_again(
     app.run()
     assert "too many people" in app.warning[0].value
     monkeypatch.undo()
-    assert [button.label for button in app.button] == [texts.TRY_AGAIN]
+    assert [button.label for button in app.main.button] == [texts.TRY_AGAIN]
 
 
 def test_without_a_cookie_the_page_says_what_to_do(

@@ -15,10 +15,11 @@ from kai.records import recording
 from kai.records.memory import Memory, owner_of
 from kai.records.recording import Recorder
 from kai.records.turns import Line
-from kai.ui import address, host
+from kai.ui import address
 from kai.ui.host import COOKIE_NAME
 from kai.ui.recordings import routes
-from tests.ui.conftest import BROWSER_ID
+from tests.ui.conftest import BROWSER_ID, serving
+from tests.ui.fakes import make_app
 from tests.unit.test_recording import TALK, alive, wait_for
 from tests.unit.test_turns_kept import RECORD
 
@@ -45,10 +46,8 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory]:
         recorder.say(np.zeros(960, np.int16))
     recorder.stop()
     wait_for(lambda: not alive("kai-recording"))
-    host.install_memory(memory)
-    yield memory
-    host.install_memory(None)
-    memory.close()
+    with serving(make_app(memory)):
+        yield memory
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_health_says_json(client: TestClient, hub: SessionHub) -> None:
 
 
 def test_health_of_a_server_that_is_still_starting_is_503(client: TestClient) -> None:
-    host.install(None)
+    host.serve(None)
     assert client.get("/api/health").status_code == 503
 
 

@@ -10,24 +10,30 @@ import streamlit as st
 from starlette.testclient import TestClient
 from streamlit.runtime import Runtime
 
+from kai.records.memory import Memory
 from kai.ui import host
 from kai.ui.host import COOKIE_NAME
 from kai.ui.server import make_lifespan, middleware, routes
-from tests.ui.fakes import make_hub
+from tests.ui.fakes import make_app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = {"accept": "text/html"}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[TestClient]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    memory = Memory(tmp_path_factory.mktemp("memory"))
     app = st.App(
-        ROOT / "kai/ui/main.py", routes=routes(), middleware=middleware(), lifespan=make_lifespan(make_hub)
+        ROOT / "kai/ui/main.py",
+        routes=routes(),
+        middleware=middleware(),
+        lifespan=make_lifespan(lambda: make_app(memory)),
     )
     with TestClient(app, base_url="http://127.0.0.1") as client:
         yield client
     Runtime._instance = None
-    assert host.current_hub() is None
+    with pytest.raises(host.NotServingError):
+        host.app()
 
 
 def test_the_first_page_brings_a_cookie_that_no_script_can_read(server: TestClient) -> None:

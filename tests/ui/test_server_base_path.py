@@ -13,13 +13,14 @@ from streamlit import config
 from streamlit.runtime import Runtime
 from streamlit.testing.v1 import AppTest
 
+from kai.records.memory import Memory
 from kai.runtime.hub import SessionHub
 from kai.ui import address, door, host
 from kai.ui.door import Door
 from kai.ui.host import COOKIE_NAME
 from kai.ui.password import make_hash
 from kai.ui.server import make_lifespan, middleware, routes
-from tests.ui.fakes import make_hub
+from tests.ui.fakes import make_app
 from tests.ui.test_pages import app, words
 
 __all__ = ["app"]
@@ -38,9 +39,13 @@ def base(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def server(base: str) -> Iterator[TestClient]:
+def server(base: str, tmp_path: Path) -> Iterator[TestClient]:
+    memory = Memory(tmp_path)
     app = st.App(
-        ROOT / "kai/ui/main.py", routes=routes(), middleware=middleware(), lifespan=make_lifespan(make_hub)
+        ROOT / "kai/ui/main.py",
+        routes=routes(),
+        middleware=middleware(),
+        lifespan=make_lifespan(lambda: make_app(memory)),
     )
     with TestClient(app, base_url="http://127.0.0.1") as client:
         yield client
@@ -59,9 +64,7 @@ def test_page_routes_events_and_cookie_are_served_below_the_path(server: TestCli
         server.get(f"{base}/component/streamlit_webrtc.component.webrtc_streamer/index.html").status_code
         == 200
     )
-    hub = host.current_hub()
-    assert hub is not None
-    talk = hub.create(server.cookies[COOKIE_NAME])
+    talk = host.app().hub.create(server.cookies[COOKIE_NAME])
     answer = server.post(f"{base}/api/talks/{talk.id}/wishes", json={"wish": "nonsense"})
     assert answer.status_code not in (404, 405)
     assert server.get(f"{base}/api/talks/nobody/events").json()["error"]["code"]

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kai.adapters.engine_status import EngineReport, ModelReport
 from kai.adapters.liveavatar.gallery import AvatarAccount, GalleryAvatar, Shelf
+from kai.app import Offer, Services
 from kai.core.capabilities import CLOUD_VOICES, LOCAL, MODELS, applies, engine_voice
 from kai.core.config import AvatarConfig, Eagerness, TurnTaking
 from kai.core.state import Look, StandIn
@@ -21,8 +23,9 @@ from kai.engine.speech.voices import CHOICES
 from kai.errors import BrainError
 from kai.records.memory import Memory
 from kai.records.personas import FIRST, PersonaError, Personas
-from kai.runtime.hub import Offer, SessionHub
-from kai.ui import compat, host, texts
+from kai.runtime.hub import SessionHub
+from kai.ui import compat, texts
+from tests.ui.conftest import serve_with
 from tests.ui.test_memory_pages import app, hub, memory, sidebar_key
 from tests.ui.test_pages import this_talk, words
 from tests.ui.test_routes import wait_for
@@ -53,16 +56,13 @@ class Avatars:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "offer", lambda: CLOUD)
+def cloud(hub: SessionHub) -> None:
+    serve_with(offer=CLOUD)
 
 
 @pytest.fixture
-def avatars(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True, has_cloud_face=True))
-    host.install_gallery(Avatars())
-    yield
-    host.install_gallery(None)
+def avatars(hub: SessionHub) -> None:
+    serve_with(offer=Offer(has_cloud_brain=True, has_cloud_face=True), gallery=Avatars())
 
 
 def chosen(app: AppTest, hub: SessionHub) -> Look:
@@ -140,7 +140,7 @@ def test_every_setting_of_the_brain_reaches_the_talk_as_what_it_is(
     hub: SessionHub,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(host, "offer", lambda: CLOUD)
+    serve_with(offer=CLOUD)
     app.run()
     widget(app, "segmented_control", "eagerness").set_value("high").run()
     widget(app, "toggle", "can_interrupt").set_value(False).run()
@@ -198,7 +198,8 @@ def test_what_stands_in_for_a_missing_part_of_the_engine_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = "Kai understands fixed phrases only."
-    monkeypatch.setattr(host, "stand_ins", lambda: (StandIn("mind", "plain", words),))
+    engine = EngineReport(stand_ins=(StandIn("mind", "plain", words),))
+    serve_with(services=lambda: Services(engine=engine))
     app.run()
     assert "Kai understands fixed phrases only." in [warning.value for warning in app.sidebar.warning]
 
@@ -237,7 +238,7 @@ def test_the_avatars_picture_and_sandbox_and_the_face_itself_can_be_changed(
 
 @pytest.mark.usefixtures("avatars")
 def test_a_gallery_that_cannot_be_had_says_why(app: AppTest) -> None:
-    host.install_gallery(Avatars(Shelf(is_loading=False, problem="LiveAvatar refused the key.")))
+    serve_with(gallery=Avatars(Shelf(is_loading=False, problem="LiveAvatar refused the key.")))
     app.run()
     assert "LiveAvatar refused the key." in words(app)
     assert app.button(key="avatar-choose").disabled
@@ -296,7 +297,7 @@ def test_a_broken_file_of_the_sidebar_is_set_aside_with_a_word(
     for name in names:
         (folder / f"{name}.json").write_text("{")
     broken = Memory(folder)
-    host.install_memory(broken)
+    serve_with(memory=broken)
     app.run()
     told = [warning.value for warning in app.sidebar.warning]
     assert len(told) == len(names)
@@ -383,7 +384,8 @@ def test_a_cloud_voice_is_recorded_once_and_its_cost_told_before(
     app: AppTest,
     hub: SessionHub,
 ) -> None:
-    hub.previews = voices = Voices()
+    voices = Voices()
+    serve_with(previews=voices)
     app.run()
     assert texts.VOICE_LISTEN_COSTS.format(cost="under 1 ¢") in words(app)
     app.sidebar.button(key="voice-listen").click().run()
@@ -397,7 +399,7 @@ def test_a_cloud_voice_is_recorded_once_and_its_cost_told_before(
 
 @pytest.mark.usefixtures("cloud")
 def test_a_voice_that_cannot_be_recorded_says_why(app: AppTest, hub: SessionHub) -> None:
-    hub.previews = Voices(BrainError("The account has no credit left.", code="quota"))
+    serve_with(previews=Voices(BrainError("The account has no credit left.", code="quota")))
     app.run()
     app.sidebar.button(key="voice-listen").click().run()
     assert [w.value for w in app.sidebar.warning] == ["The account has no credit left."]
@@ -426,7 +428,7 @@ def test_the_words_about_the_small_mind_show_only_while_it_is_alone(
 ) -> None:
     app.run()
     assert texts.INSTRUCTIONS_HELP_LOCAL.split(";")[0] in html.unescape(words(app))
-    monkeypatch.setattr(host, "has_language_model", lambda: True)
+    serve_with(services=lambda: Services(engine=EngineReport(model=ModelReport("ready"))))
     app.run()
     assert texts.INSTRUCTIONS_HELP_LOCAL.split(";")[0] not in html.unescape(words(app))
     assert texts.INSTRUCTIONS_HELP in html.unescape(words(app))

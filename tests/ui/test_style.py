@@ -7,12 +7,14 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from kai.adapters.engine_status import EngineReport, LocalVoice
+from kai.app import Offer, Services
 from kai.avatar.style import CHARACTERS
 from kai.core.capabilities import engine_voice
 from kai.core.config import FACE_COLOURS, FaceStyle
 from kai.records.memory import Memory
-from kai.runtime.hub import Offer, Services, SessionHub, VoiceOffer
-from kai.ui import host
+from kai.runtime.hub import SessionHub
+from tests.ui.conftest import serve_with
 from tests.ui.test_memory_pages import app, hub, memory, sidebar_key
 from tests.ui.test_pages import this_talk
 from tests.ui.test_routes import wait_for
@@ -88,16 +90,16 @@ def test_a_character_s_voice_is_made_deeper_and_livelier_saved_and_taken_back(
 
 
 def test_a_voice_that_is_no_character_s_cannot_be_moved_and_the_cloud_s_has_no_sliders(
-    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, hub: SessionHub
 ) -> None:
     app.run()
     assert not app.sidebar.slider(key=sidebar_key(app, "slider", "style-voice_higher")).disabled
-    offered = [VoiceOffer(name, name.title(), "man", "American", True) for name in ("kai", "george")]
-    services = Services(is_ready=True, progress="", problem="", voices=tuple(offered))
-    monkeypatch.setattr(hub, "services", lambda: services)
+    offered = [LocalVoice(name, name.title(), "man", "American", True) for name in ("kai", "george")]
+    services = Services(engine=EngineReport(voices=tuple(offered)))
+    serve_with(services=lambda: services)
     app.run()
     app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "look-voice")).set_value("george").run()
     assert app.sidebar.slider(key=sidebar_key(app, "slider", "style-voice_higher")).disabled
-    monkeypatch.setattr(host, "offer", lambda: Offer(has_cloud_brain=True))
+    serve_with(offer=Offer(has_cloud_brain=True))
     app.run()
     assert not [s for s in app.sidebar.slider if "style-voice" in str(s.key)]

@@ -12,19 +12,19 @@ from kai.errors import EngineError
 from kai.runtime.hub import SessionHub
 from kai.ui.host import COOKIE_NAME
 from kai.ui.voice_routes import routes
-from tests.ui.conftest import BROWSER_ID
+from tests.ui.conftest import BROWSER_ID, serve_with
 
 WAV = b"RIFF...."
 
 
 @pytest.fixture
-def client(hub: SessionHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+def client(hub: SessionHub) -> Iterator[TestClient]:
     async def preview(voice_id: str, speed: float) -> bytes:
         if voice_id == "george":
             raise EngineError("This voice is an extra.", code="engine-409")
         return WAV + f"{voice_id} {speed:g}".encode()
 
-    monkeypatch.setattr(hub, "preview_voice", preview)
+    serve_with(preview_voice=preview)
     with TestClient(Starlette(routes=routes()), base_url="http://127.0.0.1:8501") as client:
         client.cookies.set(COOKIE_NAME, BROWSER_ID)
         yield client

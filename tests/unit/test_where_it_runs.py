@@ -9,10 +9,10 @@ from pydantic import SecretStr
 from kai.adapters.engine_minds import Mind
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
-from kai.compose import App, _mind_of
+from kai.app import Offer
+from kai.compose import SharedServices, _mind_of
 from kai.core.config import BrainConfig
 from kai.core.state import Look
-from kai.runtime.hub import Offer
 from kai.settings import Settings
 from kai.wire import realtime as wire
 
@@ -53,8 +53,8 @@ def test_a_voice_of_the_local_engine_is_not_asked_of_openai() -> None:
 
 
 def test_a_brain_elsewhere_gets_the_tool_for_files_where_there_are_files() -> None:
-    app = App(Settings(_env_file=None, openai_api_key=SecretStr("k")))  # pyright: ignore[reportCallIssue]
+    app = SharedServices(Settings(_env_file=None, openai_api_key=SecretStr("k")))  # pyright: ignore[reportCallIssue]
     for has_files in (True, False):
         names = [tool["name"] for tool in app._cloud_brain("b", has_files=has_files).tools]
         assert ("search_files" in names) is has_files
-    assert "search_files" not in app._offer.tools
+    assert "search_files" not in app.offer.tools

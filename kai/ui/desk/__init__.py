@@ -14,8 +14,8 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from kai.core.state import SessionState
+from kai.runtime.hub import Talk
 from kai.ui import address, bridge, host, texts
-from kai.ui.host import Talk
 from kai.ui.view import TEXT_LIMIT_CHARS, structure
 
 CONTAINER: Final = "kai-desk"
@@ -87,7 +87,7 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
                 "base": address.base_path(),
                 "structure": structure(state),
                 "isOnStage": is_on_stage,
-                "hasAvatars": host.has_avatars(),
+                "hasAvatars": host.app().desk is not None,
                 "textLimit": TEXT_LIMIT_CHARS,
                 "words": _WORDS,
             },

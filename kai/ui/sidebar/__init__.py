@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from kai.runtime.hub import Talk
 from kai.ui import bridge, host
-from kai.ui.host import Talk
 from kai.ui.sidebar import documents, how, presets, what, when, where, who
 from kai.ui.sidebar.panel import Panel
 
@@ -17,10 +17,10 @@ def draw(talk: Talk) -> None:
         who.draw(panel)
         how.draw(panel)
         what.draw(panel)
-        memory = host.memory() if bridge.is_home() else None
-        if memory is not None:
+        memory = host.app().memory
+        if bridge.is_home():
             documents.draw(panel, memory.documents)
         when.draw(panel)
         where.draw(panel)
-        if memory is not None:
+        if bridge.is_home():
             presets.draw(talk, memory)

@@ -61,7 +61,7 @@ def _local_names() -> dict[str, str]:
     """The engine's voices that are installed; before it is up, the one that is always there."""
     found = {
         voice.id: texts.voice_name(voice.name, voice.sex, voice.accent)
-        for voice in host.voices()
+        for voice in host.app().services().engine.voices
         if voice.is_installed
     }
     return found or dict(texts.VOICE_NAMES_LOCAL)
@@ -69,7 +69,7 @@ def _local_names() -> dict[str, str]:
 
 def _draw_preview(voice_id: str, name: str, look: Look) -> None:
     """A player with a sentence by that voice as the style has it, fetched when it is played; and how to get more voices."""
-    known = {voice.id: voice for voice in host.voices()}
+    known = {voice.id: voice for voice in host.app().services().engine.voices}
     if voice_id in known:
         label = html.escape(texts.LISTEN_TO.format(voice=name))
         source = address.at(f"/api/voices/{engine_voice(look)}/preview?speed={look.speed:g}")
@@ -83,7 +83,7 @@ def _draw_preview(voice_id: str, name: str, look: Look) -> None:
         with st.expander(texts.MORE_VOICES_TITLE):
             words = texts.MORE_VOICES.format(voices=texts.listed(missing))
             st.html(f'<p class="kai-help">{html.escape(words)}</p>')
-            st.code(host.voices_command(), language="sh", wrap_lines=True)
+            st.code(host.app().services().engine.voices_command, language="sh", wrap_lines=True)
 
 
 def _draw_cloud(panel: Panel) -> None:
@@ -91,7 +91,7 @@ def _draw_cloud(panel: Panel) -> None:
     panel.choose("voice", texts.VOICE, texts.VOICE_NAMES, texts.VOICE_HELP)
     known = panel.look.voice in texts.VOICE_NAMES
     look = panel.look if known else replace(panel.look, voice=next(iter(texts.VOICE_NAMES)))
-    previews = host.previews()
+    previews = host.app().previews
     if previews is None:
         return
     kept = previews.kept(look)

@@ -12,8 +12,8 @@ from typing import Any, cast
 import streamlit as st
 
 from kai.core.capabilities import applies, family_of, relevant_settings
+from kai.runtime.hub import Talk
 from kai.ui import bridge, host, texts
-from kai.ui.host import Talk
 
 
 class Panel:
@@ -22,7 +22,7 @@ class Panel:
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
         self.look = bridge.look(talk)
-        self.offer = host.offer()
+        self.offer = host.app().offer
         self.model = self.offer.model(self.look)
         """The brain that is chosen, which a talk may not have yet."""
         self.is_brain_local = self.offer.is_brain_local(self.look)

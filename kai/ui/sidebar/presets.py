@@ -8,8 +8,8 @@ import streamlit as st
 
 from kai.records.memory import Memory
 from kai.records.preferences import NAME_LIMIT_CHARS, PRESET_LIMIT_BYTES, preset_of
+from kai.runtime.hub import Talk
 from kai.ui import bridge, texts
-from kai.ui.host import Talk
 from kai.ui.sidebar.panel import group
 
 

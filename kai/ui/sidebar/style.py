@@ -11,8 +11,8 @@ from kai.avatar.style import CHARACTERS, HAIRSTYLES
 from kai.core.config import FACE_COLOURS, VOICE_STEPS, FaceStyle
 from kai.records.memory import Memory
 from kai.records.preferences import NAME_LIMIT_CHARS
+from kai.runtime.hub import Talk
 from kai.ui import bridge, host, texts
-from kai.ui.host import Talk
 
 _COLOUR_WIDTH_PX: Final = 58
 _GRID_WIDTH_PX: Final = 284
@@ -49,11 +49,10 @@ def draw(talk: Talk) -> None:
             on_change=bridge.take_style,
             args=(talk, "hairstyle", f"style-hairstyle{suffix}"),
         )
-        if host.offer().is_brain_local(bridge.look(talk)):
+        if host.app().offer.is_brain_local(bridge.look(talk)):
             _draw_voice(talk, style, suffix)
-        memory = host.memory()
-        if memory is not None and bridge.is_home():
-            _draw_saved(talk, memory, style, suffix)
+        if bridge.is_home():
+            _draw_saved(talk, host.app().memory, style, suffix)
         if style != FaceStyle(character):
             st.button(
                 texts.STYLE_RESET,

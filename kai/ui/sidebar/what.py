@@ -15,9 +15,8 @@ from kai.ui.view import INSTRUCTIONS_LIMIT_CHARS
 def draw(panel: Panel) -> None:
     """Personas and instructions; greeting, effort, length and tools under More."""
     group(texts.SIDEBAR_WHAT)
-    memory = host.memory()
-    if memory is not None and bridge.is_home():
-        _draw_personas(panel, memory)
+    if bridge.is_home():
+        _draw_personas(panel, host.app().memory)
     st.text_area(
         texts.INSTRUCTIONS,
         value=panel.look.instructions,
@@ -27,7 +26,7 @@ def draw(panel: Panel) -> None:
         key=panel.key("instructions"),
         on_change=panel.take("instructions"),
     )
-    has_large = bool(panel.look.mind_url or panel.offer.mind_url) or host.has_language_model()
+    has_large = bool(panel.look.mind_url or panel.offer.mind_url) or _has_language_model()
     is_small = panel.is_brain_local and not has_large
     panel.explain("instructions", texts.INSTRUCTIONS_HELP_LOCAL if is_small else texts.INSTRUCTIONS_HELP)
     with st.expander(texts.MORE):
@@ -40,6 +39,11 @@ def draw(panel: Panel) -> None:
         if panel.offer.tools:
             tools = {name: texts.TOOL_NAMES.get(name, name.replace("_", " ")) for name in panel.offer.tools}
             panel.tick("tools", texts.TOOLS, tools, texts.TOOLS_HELP)
+
+
+def _has_language_model() -> bool:
+    """Whether the local engine has a language model beside its small mind."""
+    return host.app().services().engine.model.state == "ready"
 
 
 def _draw_personas(panel: Panel, memory: Memory) -> None:

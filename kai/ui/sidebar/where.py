@@ -28,7 +28,7 @@ def draw(panel: Panel) -> None:
     else:
         st.html(f'<p class="kai-help"><span>{texts.RUNS_HERE}</span></p>')
     if panel.is_brain_local:
-        for stand_in in host.stand_ins():
+        for stand_in in host.app().services().engine.stand_ins:
             st.warning(stand_in.problem, icon=":material/warning:")
         if bridge.is_home():
             _draw_mind(panel)
@@ -62,7 +62,7 @@ def _draw_mind(panel: Panel) -> None:
 
 
 def _draw_avatar(panel: Panel, state: SessionState) -> None:
-    gallery = host.gallery()
+    gallery = host.app().gallery
     if gallery is None:
         return
     chosen, talk = panel.look.avatar, panel.talk

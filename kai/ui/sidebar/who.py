@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from kai.runtime.hub import Talk
 from kai.ui import address, bridge, host, texts
-from kai.ui.host import Talk
 from kai.ui.sidebar import style
 from kai.ui.sidebar.panel import Panel, explain, group
+
+if TYPE_CHECKING:
+    from kai.adapters.liveavatar.gallery import GalleryAvatar
 
 SHOWN: int = 24
 """So many avatars at once; the search finds the others."""
@@ -61,7 +65,7 @@ def _draw_characters(panel: Panel) -> None:
 
 
 def _draw_avatar(panel: Panel) -> None:
-    gallery = host.gallery()
+    gallery = host.app().gallery
     if gallery is None:
         return
     shelf = gallery.shelf()
@@ -86,15 +90,15 @@ def _draw_avatar(panel: Panel) -> None:
         _draw_gallery(panel.talk, chosen)
 
 
-def _picture(avatar: object) -> str:
-    has_preview, avatar_id = bool(getattr(avatar, "has_preview", False)), str(getattr(avatar, "id", ""))
-    source = f"/api/avatar/previews/{html.escape(avatar_id)}.jpg" if has_preview else "/api/pictures/kai.jpg"
+def _picture(avatar: GalleryAvatar) -> str:
+    own = f"/api/avatar/previews/{html.escape(avatar.id)}.jpg"
+    source = own if avatar.has_preview else "/api/pictures/kai.jpg"
     return f'<img src="{address.at(source)}" alt="" loading="lazy">'
 
 
 @st.dialog(texts.AVATAR_CHOOSE, width="large")
 def _draw_gallery(talk: Talk, chosen: str) -> None:
-    gallery = host.gallery()
+    gallery = host.app().gallery
     if gallery is None:
         return
     wanted = st.text_input(
