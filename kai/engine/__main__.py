@@ -2,7 +2,8 @@
 
 Prints one line of JSON on standard output when it can be used: ``{"realtime": "http://127.0.0.1:N/v1", "liveavatar":
 "http://127.0.0.1:M"}``. What it is doing until then, and errors, go to standard error. Ends with 0 on SIGTERM and Ctrl+C;
-with 2 when the port is taken, and with 3 when a model is missing or is not the one that we know.
+with 2 when the port is taken, with 3 when a model is missing or is not the one that we know, and with 4 when
+``KAI_MIND_BASE_URL`` (with ``KAI_MIND_MODEL`` and ``KAI_MIND_API_KEY``: a mind in place of Kai's own) is no address.
 
 ``--child``: the first line of standard input is the key that every request must bring, and the engine ends when
 standard input closes, which it does when the parent is gone, however that died.
@@ -37,6 +38,7 @@ from kai.compat.child import child_environment
 HOST: Final = "127.0.0.1"
 EXIT_PORT_TAKEN: Final = 2
 EXIT_WEIGHTS: Final = 3
+EXIT_SETTING: Final = 4
 GRACEFUL_S: Final = 3
 LAST_S: Final = 10.0
 
@@ -162,9 +164,11 @@ def _serve(
     import uvicorn
 
     from kai.engine.models.keeper import FETCH_VARIABLE, ModelKeeper
+    from kai.engine.others.routes import endpoint_of_environment
     from kai.engine.server import MAX_WEBSOCKET_BYTES, Engine
     from kai.engine.speech.kit import SpeechKit
     from kai.errors import WeightsError
+    from kai.wire.realtime import ClientMistake
 
     try:
         speech = SpeechKit.load(lambda stage: _say(f"  {stage.name}: {stage.seconds:.1f} s"))
@@ -173,6 +177,11 @@ def _serve(
         return EXIT_WEIGHTS
     for problem in speech.problems:
         _say(problem)
+    try:
+        chosen = endpoint_of_environment()
+    except ClientMistake as mistake:
+        _say(mistake.message)
+        return EXIT_SETTING
     models = ModelKeeper(say=_say, is_fetching=is_fetching or os.environ.get(FETCH_VARIABLE) == "1")
     # The largest hiccup left is a garbage collection; what was loaded stays anyway.
     gc.collect()
@@ -195,7 +204,7 @@ def _serve(
                     _say(f"Ready: {addresses['realtime']} (any key). Ctrl+C ends it.")
 
     config = uvicorn.Config(
-        Engine(speech, run_key=run_key, models=models).application(),
+        Engine(speech, run_key=run_key, models=models, chosen=chosen).application(),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -207,7 +207,7 @@ class ChatThinker(Thinker):
         if text := unspoken.flush():
             has_said |= bool(text.strip())
             yield Said(text)
-        self._learn_opening(unspoken)
+        self._client.learn_opening(unspoken)
         names = {tool.get("name") for tool in question.tools}
         calls += [CalledTool("", call.name, call.arguments) for call in unspoken.calls if call.name in names]
         for thought in self._named_calls(calls, question, ended):
@@ -219,12 +219,6 @@ class ChatThinker(Thinker):
                 raise explain(AnswerFailed("content_filter"), self._endpoint)
             raise MindError("My language model gave an empty answer. Please ask again.", code="mind_empty")
         yield Finished(ended.reason, ended.completion_tokens, ended.tokens_per_s)
-
-    def _learn_opening(self, unspoken: Unspoken) -> None:
-        if unspoken.was_unopened:
-            self._client.habits.opening = Opening.THOUGHT
-        elif self._client.habits.opening is Opening.UNKNOWN:
-            self._client.habits.opening = Opening.ANSWER
 
     def _named_calls(self, calls: list[CalledTool], question: Question, ended: AnswerEnded) -> list[ToolCall]:
         """The calls, each by an id that no other call of the talk has; what the endpoint wants back with them is kept."""

@@ -24,7 +24,7 @@ import httpx
 from kai.compat import http
 from kai.engine.chat_history import SPOKEN_RULES, Manner, chat_messages
 from kai.engine.thinking import Question
-from kai.engine.unspoken import Opening
+from kai.engine.unspoken import Opening, Unspoken
 from kai.errors import ConfigError, KaiError
 from kai.wire.chat import GARBLED, AnswerFailed, ChatPiece, ChatReader, read_failure
 from kai.wire.realtime import JsonObject
@@ -205,6 +205,13 @@ class ChatClient:
             return False
         self.habits.room = ROOM_FOR_THOUGHT
         return True
+
+    def learn_opening(self, unspoken: Unspoken) -> None:
+        """What a whole answer, read by `unspoken`, began with."""
+        if unspoken.was_unopened:
+            self.habits.opening = Opening.THOUGHT
+        elif self.habits.opening is Opening.UNKNOWN:
+            self.habits.opening = Opening.ANSWER
 
     async def close(self) -> None:
         """Closes its connections."""

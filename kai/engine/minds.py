@@ -1,7 +1,8 @@
 """The minds that the app gave to this engine, by id: an endpoint of a language model, the person's own files, or both.
 
 They come by ``PUT /kai/minds/{id}``, which takes the key of the run only, and are forgotten with the process. A call chooses
-one by ``model="kai-<id>"``; every other model is Kai's own two minds.
+one by ``model="kai-<id>"``; every other model is Kai's own two minds, or in place of its own model the one that the person
+chose (`kai.engine.others.choice`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kai.engine.chat import ChatClient, ChatEndpoint, ChatThinker, client_of
 from kai.engine.llm.model import ModelHost
+from kai.engine.others.choice import Choice
+from kai.engine.others.routes import endpoint_of
+from kai.engine.others.thinker import ChosenOrOwn
 from kai.engine.script import Connect, Script
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import Mind
@@ -46,7 +49,10 @@ class _Entry:
 class Minds:
     """At most 64 minds; the oldest makes room. Event loop only."""
 
-    def __init__(self, mind: Mind, workers: Workers, host: ModelHost | None = None) -> None:
+    def __init__(
+        self, mind: Mind, workers: Workers, host: ModelHost | None = None, choice: Choice | None = None
+    ) -> None:
+        self._choice = choice or Choice()
         self._mind = mind
         self._workers = workers
         self._host = host or ModelHost()
@@ -148,8 +154,10 @@ class Minds:
         while self._retired:
             await self._retired.pop().close()
 
-    def _own(self, library: Library | None = None) -> TwoMinds:
-        return TwoMinds(LocalThinker(self._mind, self._workers, library), self._host, self._workers, library)
+    def _own(self, library: Library | None = None) -> Thinker:
+        reflex = LocalThinker(self._mind, self._workers, library)
+        two = TwoMinds(reflex, self._host, self._workers, library)
+        return ChosenOrOwn(two, reflex, self._choice, self._workers, library)
 
     def _retire(self, entry: _Entry) -> None:
         # A talk may still be using it; its idle connections are closed with the engine, or by the other side.
@@ -161,17 +169,7 @@ def _endpoint_of(body: JsonObject) -> ChatEndpoint | None:
     unknown = set(body) - _FIELDS
     if unknown:
         raise _mistake(f"Unknown parameter: '{min(unknown)[:40]}'.", min(unknown)[:40])
-    base_url, model = _text(body, "base_url"), _text(body, "model")
-    if not base_url and not model:
-        return None
-    address = urlsplit(base_url)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise _mistake(
-            "'base_url' is the address of a chat endpoint, such as http://127.0.0.1:11434/v1.", "base_url"
-        )
-    if not model:
-        raise _mistake("'model' is the name by which the endpoint knows its model.", "model")
-    return ChatEndpoint(base_url=base_url, model=model, api_key=_text(body, "api_key"))
+    return endpoint_of(body) if body.get("base_url") or body.get("model") else None
 
 
 def _documents_of(body: JsonObject) -> tuple[Document, ...]:

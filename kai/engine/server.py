@@ -29,10 +29,13 @@ from starlette.websockets import WebSocket
 from kai.engine import session
 from kai.engine.access import Guard, Keys, key_of, refusal
 from kai.engine.call import Call
+from kai.engine.chat_client import ChatEndpoint
 from kai.engine.items import new_id
 from kai.engine.llm.model import ModelHost
 from kai.engine.minds import Minds
 from kai.engine.models.keeper import ModelKeeper
+from kai.engine.others.choice import Choice
+from kai.engine.others.routes import mind_routes
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.clauses import SAMPLE_RATE_HZ
 from kai.engine.speech.kit import SpeechKit
@@ -79,7 +82,8 @@ class _Opening:
 class Engine:
     """All conversations of one engine process.
 
-    At most `max_conversations` at once, calls and WebSockets together; who comes then is told so by a 429.
+    At most `max_conversations` at once, calls and WebSockets together; who comes then is told so by a 429. ``chosen`` is the
+    mind to begin with in place of Kai's own.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Engine:
         max_conversations: int = MAX_CONVERSATIONS,
         longest_session_s: float = LONGEST_SESSION_S,
         models: ModelKeeper | None = None,
+        chosen: ChatEndpoint | None = None,
     ) -> None:
         self._speech = speech
         self._models_at_start = models is not None
@@ -97,7 +102,9 @@ class Engine:
         self._workers = Workers()
         self._keys = Keys(run_key)
         self._model = ModelHost()
-        self._minds = Minds(speech.mind, self._workers, self._model)
+        self._choice = Choice()
+        self._first_choice = chosen
+        self._minds = Minds(speech.mind, self._workers, self._model, self._choice)
         self._max_conversations = max_conversations
         self._longest_session_s = longest_session_s
         self._calls: dict[str, Call] = {}
@@ -115,6 +122,7 @@ class Engine:
                 Route("/kai/minds/{mind_id}", self._put_mind, methods=["PUT"]),
                 Route("/kai/minds/{mind_id}", self._remove_mind, methods=["DELETE"]),
                 Route("/kai/minds/{mind_id}/search", self._search_files, methods=["POST"]),
+                *mind_routes(self._choice, self._read_app_body),
                 Route("/kai/models/{model_id}/fetch", self._fetch_model, methods=["POST", "DELETE"]),
                 Route("/kai/voices/{voice_id}/preview", self._preview_voice, methods=["GET"]),
                 WebSocketRoute("/v1/realtime", self._connect),
@@ -146,11 +154,14 @@ class Engine:
                 loop = asyncio.get_running_loop()
                 if self._models_at_start:
                     self._models.start(lambda path: loop.call_soon_threadsafe(self._take_model, tasks, path))
+                if self._first_choice is not None:
+                    await self._choice.choose(self._first_choice)
                 yield
                 for call in self._calls.values():
                     call.hang_up()
         finally:
             self._tasks = None
+            await self._choice.aclose()
             await self._minds.aclose()
             await asyncio.to_thread(self._models.close)
             await self._model.aclose()
@@ -257,6 +268,7 @@ class Engine:
                 "conversations": len(self._calls) + self._socket_count,
                 "max_conversations": self._max_conversations,
                 "model": self._models.status.to_json(),
+                "chosen": self._choice.to_json(),
             }
         )
 
@@ -411,6 +423,10 @@ class Engine:
     def _admitted_app(self, request: Request) -> None:
         if not self._keys.is_run_key(key_of(request.headers)):
             raise Refused(_refuse_key())
+
+    async def _read_app_body(self, request: Request) -> wire.JsonObject:
+        self._admitted_app(request)
+        return await _json_object(request)
 
     def _refuse_full(self) -> Response | None:
         if len(self._calls) + self._socket_count < self._max_conversations:

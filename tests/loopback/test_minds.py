@@ -21,11 +21,11 @@ from kai.adapters.engine_minds import Mind, give_mind
 from kai.adapters.engine_process import EngineAddress
 from kai.engine import chat as chat_module
 from kai.engine.minds import Minds
+from kai.engine.others.thinker import ChosenOrOwn
 from kai.engine.server import Engine
 from kai.engine.speech.mind import MindTurn, Reply
 from kai.engine.speech.skills import CancelTimers, Effect, SetTimer
 from kai.engine.thinking import Finished, Question, Said, Thinker, Trouble
-from kai.engine.two_minds import TwoMinds
 from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError
 from kai.settings import Settings
@@ -350,8 +350,8 @@ async def test_a_mind_without_an_endpoint_is_the_small_one_and_the_oldest_of_man
             await minds.put(f"m{number}", {})
         with pytest.raises(ClientMistake):
             minds.thinker_of("kai-m0")
-        assert isinstance(minds.thinker_of("kai-m64"), TwoMinds)
-        assert isinstance(minds.thinker_of("gpt-realtime"), TwoMinds)
+        assert isinstance(minds.thinker_of("kai-m64"), ChosenOrOwn)
+        assert isinstance(minds.thinker_of("gpt-realtime"), ChosenOrOwn)
     finally:
         await minds.aclose()
         workers.close()

@@ -24,6 +24,8 @@ from tests.support.chat_providers import Provider
 
 HOLD = "\0"
 """In the pieces of an answer: wait until the test sets `ChatServer.go_on`."""
+CUT = "\1"
+"""In the pieces of an answer: the connection ends here, as that of a process that was killed."""
 
 
 @dataclass
@@ -73,6 +75,8 @@ class ChatServer:
                     self.held.set()
                     await self.go_on.wait()
                     continue
+                if piece == CUT:
+                    raise ConnectionAbortedError
                 delta = piece if isinstance(piece, dict) else {"role": "assistant", "content": piece}
                 yield self._event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
             yield self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})

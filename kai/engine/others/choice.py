@@ -1,0 +1,169 @@
+"""The mind that a person chose in place of Kai's own: made ready, kept ready, looked after when it is gone.
+
+The package's docstring has the states. One task has the charge of the chosen mind. A mind on this computer is kept loaded
+while it is chosen, and asked again soon when it was lost; a mind elsewhere may cost money, so it is asked by talks alone, and
+once a minute while it is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from kai.compat import http
+from kai.engine.chat_client import ChatClient, ChatEndpoint
+from kai.engine.others.servers import FoundServer
+from kai.engine.others.trial import Trial, describe, load_ahead, try_endpoint
+from kai.wire.realtime import JsonObject
+
+logger = logging.getLogger(__name__)
+
+RENEW_S: Final = 240.0
+"""Ollama lets a model go after five minutes."""
+RETRY_HERE_S: Final = 10.0
+RETRY_ELSEWHERE_S: Final = 60.0
+
+
+class ChoiceState(StrEnum):
+    """How the chosen mind is; `OWN` where none is chosen."""
+
+    OWN = "own"
+    LOADING = "loading"
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(slots=True)
+class Chosen:
+    """A mind that can be asked now. ``name`` is its model's, for people; ``used_at_s`` is when a talk last asked it."""
+
+    endpoint: ChatEndpoint
+    client: ChatClient = field(repr=False)
+    server: FoundServer | None = None
+    used_at_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The model's name, as its server has it."""
+        return self.endpoint.model
+
+
+class Choice:
+    """At most one mind in place of Kai's own, for all talks of this engine. Event loop only.
+
+    ``on_change`` is called after each change of the state.
+    """
+
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+        self._on_change = on_change
+        self._wanted: ChatEndpoint | None = None
+        self._chosen: Chosen | None = None
+        self._state = ChoiceState.OWN
+        self._trial = Trial()
+        self._task: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
+        self._clients: list[ChatClient] = []
+        """One for each mind that was chosen; a talk may still be reading what an old one says."""
+
+    @property
+    def ready(self) -> Chosen | None:
+        """The chosen mind, while it can be asked."""
+        return self._chosen if self._state is ChoiceState.UP else None
+
+    @property
+    def state(self) -> ChoiceState:
+        """How the chosen mind is."""
+        return self._state
+
+    def to_json(self) -> JsonObject:
+        """As the engine's status tells it. No key is in it."""
+        wanted, chosen = self._wanted, self._chosen
+        server = None if chosen is None else chosen.server
+        return {
+            "state": self._state.value,
+            "model": "" if wanted is None else wanted.model,
+            "place": "" if wanted is None else wanted.place,
+            "server": "" if server is None else server.name,
+            "is_here": wanted is not None and http.is_loopback(wanted.base_url),
+            "problem": self._trial.message if self._state is ChoiceState.DOWN else "",
+            "first_word_s": self._trial.first_word_s,
+            "thinks": self._trial.thinks,
+        }
+
+    async def choose(self, wanted: ChatEndpoint) -> None:
+        """Take that mind from the next turn on at which it is ready. The same one again changes nothing."""
+        if wanted == self._wanted:
+            return
+        await self._end()
+        self._wanted, self._trial = wanted, Trial()
+        self._set(ChoiceState.LOADING)
+        self._task = asyncio.create_task(self._keep(wanted), name="minds: keep the chosen one")
+
+    async def clear(self) -> None:
+        """Back to Kai's own."""
+        await self._end()
+        self._wanted, self._trial = None, Trial()
+        self._set(ChoiceState.OWN)
+
+    def report(self, chosen: Chosen, code: str, message: str) -> None:
+        """An answer of `chosen` failed in such a way that the next one would too."""
+        if chosen is self._chosen and self._state is ChoiceState.UP:
+            self._trial = Trial(code, message)
+            self._set(ChoiceState.DOWN)
+            self._lost.set()
+
+    async def aclose(self) -> None:
+        """End the work and close every connection."""
+        await self._end()
+        while self._clients:
+            await self._clients.pop().close()
+
+    async def _end(self) -> None:
+        task, self._task, self._chosen = self._task, None, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _set(self, state: ChoiceState) -> None:
+        self._state = state
+        self._on_change()
+
+    async def _keep(self, wanted: ChatEndpoint) -> None:
+        is_here = http.is_loopback(wanted.base_url)
+        while True:
+            endpoint, server = await describe(wanted)
+            chosen = self._chosen
+            if chosen is None or chosen.endpoint != endpoint:
+                chosen = Chosen(endpoint, ChatClient(endpoint), server)
+                self._clients.append(chosen.client)
+            # A server that was started again may have been replaced by another one at the same address.
+            chosen.server = server
+            self._chosen = chosen
+            self._trial = await try_endpoint(chosen.client, endpoint, server)
+            self._lost.clear()
+            self._set(ChoiceState.UP if self._trial.is_fine else ChoiceState.DOWN)
+            logger.info(
+                "the chosen mind was asked", extra={"state": self._state.value, "code": self._trial.code}
+            )
+            if self._trial.is_fine:
+                await self._hold(chosen, is_here=is_here)
+            await asyncio.sleep(RETRY_HERE_S if is_here else RETRY_ELSEWHERE_S)
+
+    async def _hold(self, chosen: Chosen, *, is_here: bool) -> None:
+        """Keep the model loaded until it is lost."""
+        loop = asyncio.get_running_loop()
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(RENEW_S if is_here else None):
+                    await self._lost.wait()
+            except TimeoutError:
+                if chosen.server is not None and chosen.server.kind == "ollama":
+                    await load_ahead(chosen.endpoint, chosen.server)
+                elif loop.time() - chosen.used_at_s > RENEW_S:
+                    trial = await try_endpoint(chosen.client, chosen.endpoint, chosen.server)
+                    if not trial.is_fine:
+                        self.report(chosen, trial.code, trial.message)
