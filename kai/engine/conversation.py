@@ -26,7 +26,7 @@ from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_back_channel
 from kai.engine.speech.reading import emoji_names
-from kai.engine.speech.skills import CancelTimers, Effect, Manner, SetTimer, manner_of, time_is_up
+from kai.engine.speech.skills import Manner, SetTimer, manner_of, time_is_up
 from kai.engine.speech.spoken import ClauseCutter, end_of, unread_script
 from kai.engine.thinking import (
     Finished,
@@ -42,6 +42,7 @@ from kai.engine.thinking import (
     Uttered,
     items_of,
 )
+from kai.engine.timers import Timers
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire
 
@@ -52,7 +53,6 @@ _NO_LIMITS: Final = tuple(
     wire.RateLimit(name=name, limit=1_000_000, remaining=1_000_000, reset_seconds=0.0)
     for name in ("requests", "tokens")
 )
-MAX_TIMERS: Final = 32
 ARE_YOU_THERE: Final = (
     "Are you still there? Ask me something small, or ask what I can do.",
     "I am still here, whenever you like to go on.",
@@ -148,7 +148,7 @@ class Conversation:
         self._answering: asyncio.Task[None] | None = None
         self._is_answer_due = False
         self._has_spoken = False
-        self._timers: set[asyncio.Task[None]] = set()
+        self._timers = Timers(tasks, self._ring)
         self._due_words: list[str] = []
         self._prompts = itertools.cycle(ARE_YOU_THERE)
         self._cached_tokens = 0
@@ -408,7 +408,7 @@ class Conversation:
                     case Trouble():
                         await self._tell_aside(speaking, self._tell_trouble(thought, answer))
                     case _:
-                        self._take_effect(thought)
+                        self._timers.take(thought)
         await self._close_message(speaking)
         if speaking.entries:
             self._transport.end_speech(answer.response_id)
@@ -464,6 +464,7 @@ class Conversation:
             tools=self._settings.tools if params.tools is None else params.tools,
             tool_choice=self._settings.tool_choice if params.tool_choice is None else params.tool_choice,
             max_tokens=limit if isinstance(limit, int) else None,
+            timers=self._timers.running,
         )
 
     async def _tell(self, speaking: _Speaking, text: str) -> None:
@@ -594,23 +595,8 @@ class Conversation:
     def _speed(self, params: wire.ResponseParams) -> float:
         return session.given(_output_of(params).speed, self._settings.speed)
 
-    def _take_effect(self, effect: Effect) -> None:
-        """Does what the person asked Kai to do besides speaking."""
-        match effect:
-            case SetTimer():
-                if len(self._timers) < MAX_TIMERS:
-                    timer = self._tasks.create_task(self._ring(effect), name=f"timer-{new_id('t')}")
-                    self._timers.add(timer)
-                    timer.add_done_callback(self._timers.discard)
-            case CancelTimers():
-                for timer in self._timers:
-                    timer.cancel()
-            case _:
-                assert_never(effect)
-
-    async def _ring(self, timer: SetTimer) -> None:
+    def _ring(self, timer: SetTimer) -> None:
         """Speaks up when the time is over, after whoever speaks then."""
-        await asyncio.sleep(timer.seconds)
         self._due_words.append(time_is_up(timer))
         self._give_due_answer()
 

@@ -16,7 +16,7 @@ from kai.engine.speech.clauses import Clause
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
 from kai.engine.speech.persona import facts_of, read_persona
-from kai.engine.speech.skills import Effect
+from kai.engine.speech.skills import Effect, RunningTimer
 from kai.engine.workers import Workers
 from kai.wire.realtime import Item, JsonObject, RateLimit
 
@@ -39,6 +39,8 @@ class Question:
     tools: tuple[JsonObject, ...] = ()
     tool_choice: str | JsonObject = "auto"
     max_tokens: int | None = None
+    timers: tuple[RunningTimer, ...] = ()
+    """Those that run, in the order in which they were set."""
 
     @property
     def turns(self) -> tuple[MindTurn, ...]:
@@ -160,7 +162,7 @@ class LocalThinker(Thinker):
         return await self._workers.speak(partial(self._reply, question))
 
     def _reply(self, question: Question) -> Reply:
-        reply = self._mind.reply(question.turns, question.instructions, question.now)
+        reply = self._mind.reply(question.turns, question.instructions, question.now, question.timers)
         heard = last_heard(question)
         if not heard or (reply.intent != UNKNOWN and reply.score >= SURE_SCORE):
             return reply

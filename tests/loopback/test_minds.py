@@ -24,7 +24,7 @@ from kai.engine.minds import Minds
 from kai.engine.others.thinker import ChosenOrOwn
 from kai.engine.server import Engine
 from kai.engine.speech.mind import MindTurn, Reply
-from kai.engine.speech.skills import CancelTimers, Effect, SetTimer
+from kai.engine.speech.skills import CancelTimers, Effect, RunningTimer, SetTimer
 from kai.engine.thinking import Finished, Question, Said, Thinker, Trouble
 from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError
@@ -426,8 +426,10 @@ class DoingMind:
     def __init__(self, *effects: Effect) -> None:
         self._effects = effects
 
-    def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
-        del turns, instructions, now
+    def reply(
+        self, turns: Sequence[MindTurn], instructions: str, now: datetime, timers: Sequence[RunningTimer] = ()
+    ) -> Reply:
+        del turns, instructions, now, timers
         return Reply("All right.", "done", 1.0, self._effects)
 
 

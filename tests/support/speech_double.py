@@ -16,6 +16,7 @@ from kai.engine.speech.endings import no_opinion
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.ladder import Part
 from kai.engine.speech.mind import MindTurn, Reply
+from kai.engine.speech.orders import RunningTimer
 from kai.engine.speech.recognition import Transcript
 
 WORD_MS = 500
@@ -86,8 +87,10 @@ class EchoingMind:
     def is_request(self, heard: str) -> bool:
         return heard.endswith("?")
 
-    def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
-        del now
+    def reply(
+        self, turns: Sequence[MindTurn], instructions: str, now: datetime, timers: Sequence[RunningTimer] = ()
+    ) -> Reply:
+        del now, timers
         self.asked.append((tuple(turns), instructions))
         heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
         return Reply(f"{self.prefix} {heard}. That is all I know about it.", "echo", 1.0)

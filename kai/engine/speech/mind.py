@@ -30,7 +30,7 @@ from kai.engine.speech.orders import is_courtesy, requests_of
 from kai.engine.speech.persona import Persona, read_persona
 from kai.engine.speech.recognition import sentences_of
 from kai.engine.speech.sessions import make_session, run_session
-from kai.engine.speech.skills import Effect
+from kai.engine.speech.skills import Effect, RunningTimer
 from kai.errors import WeightsError
 
 MIN_SCORE: Final = 0.5
@@ -183,23 +183,32 @@ class Mind:
         intents, _ = _load_intents()
         return cls(None, intents, np.zeros((0, 384), np.float32))
 
-    def reply(self, turns: Sequence[MindTurn], instructions: str, now: datetime) -> Reply:
+    def reply(
+        self,
+        turns: Sequence[MindTurn],
+        instructions: str,
+        now: datetime,
+        timers: Sequence[RunningTimer] = (),
+    ) -> Reply:
         """The answer to the last user turn of ``turns``.
 
-        ``now`` is the local time to tell. Of ``instructions`` it takes what `read_persona` understands.
+        ``now`` is the local time to tell, ``timers`` are those that run, in the order in which they
+        were set. Of ``instructions`` it takes what `read_persona` understands.
         """
         persona = read_persona(instructions)
-        reply = self._reply(turns, persona, now)
+        reply = self._reply(turns, persona, now, timers)
         is_first = all(turn.role != "assistant" for turn in turns)
         return replace(reply, text=persona.shape(reply.text, is_first=is_first))
 
-    def _reply(self, turns: Sequence[MindTurn], persona: Persona, now: datetime) -> Reply:
+    def _reply(
+        self, turns: Sequence[MindTurn], persona: Persona, now: datetime, timers: Sequence[RunningTimer]
+    ) -> Reply:
         heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "").strip()[:_MAX_CHARS]
         said = [turn.text for turn in turns if turn.role == "assistant" and turn.text.strip()]
         if not _plain(heard):
             return Reply("I did not catch that. Please say it again.", "unheard", 1.0, is_sure=True)
         earlier = [turn.text for turn in turns if turn.role == "user"][:-1]
-        if (done := skills.do(heard, earlier, now, persona.name)) is not None:
+        if (done := skills.do(heard, earlier, now, persona.name, timers)) is not None:
             return Reply(done.text, done.skill, 1.0, done.effects, is_sure=done.is_whole)
         if (several := self._several(heard, turns, said, persona, now)) is not None:
             return several

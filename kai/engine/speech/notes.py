@@ -44,16 +44,46 @@ _NO_FACT: Final = re.compile(
     r"(?:when|how|why|where|if|the (?:day|days|time|times|first|last|old|good))\b", re.IGNORECASE
 )
 _FORGET: Final = re.compile(
-    r"(?:please )?(?:forget|delete|remove|clear|erase|scratch)(?: about)? (?:"
+    r"(?:(?:you (?:can|may)|please) )*(?:forget|delete|remove|clear|erase|scratch|discard|drop)(?: about)? (?:"
     r"(?P<all>(?:all |all of |everything(?: |$)|every )(?:(?:the|my|of|those|these|them|it|notes?|i (?:told|said "
     r"to) you|"
     r"that i (?:told|said to|asked) you|i asked you|to remember)"
     r"(?: |$))*|(?:my|the|those|these) notes)|"
-    r"(?P<last>that|this|it|that note|the note|that one|the last (?:note|one|thing)|what i (?:just )?(?:said|told "
-    r"you))(?: again)?|"
-    r"(?:the note |what i (?:said|told you) )?(?:about |that |where |what )?(?P<about>.+))",
+    r"(?P<last>that|this|it|that note|the note|that one|what i (?:just )?(?:said|told you))(?: again)?|"
+    r"(?P<about>.+))",
     re.IGNORECASE,
 )
+_ALL_BUT: Final = re.compile(
+    r"(?:all|every)(?: of)?(?: the| my)? notes? (?:except|but|other than)(?: for)?(?: the| my)? (?P<what>.+)",
+    re.IGNORECASE,
+)
+_NUMBERED: Final = re.compile(
+    r"(?:the |my )?(?:(?P<place>first|second|third|fourth|fifth|last|latest|newest) (?:note|one|thing)|"
+    r"note (?:number )?(?P<number>\d|one|two|three|four|five))",
+    re.IGNORECASE,
+)
+_NAMED: Final = re.compile(
+    r"(?:the |my |that )?(?:(?P<label>[\w' ]+) )?(?:note|one)"
+    r"(?: (?:about|on|with|of|for|that|which|saying|where|to)(?: says| said)? (?P<what>.+))?",
+    re.IGNORECASE,
+)
+_TOLD: Final = re.compile(
+    r"(?:what i (?:said|told you|asked you to remember) )?(?:about |that |where |what |when |who )?",
+    re.IGNORECASE,
+)
+_PLACES: Final = {
+    word: place
+    for place, words in enumerate(
+        (
+            ("first", "one", "1"),
+            ("second", "two", "2"),
+            ("third", "three", "3"),
+            ("fourth", "four", "4"),
+            ("fifth", "five", "5"),
+        )
+    )
+    for word in words
+}
 _LISTS: Final = re.compile(
     r"(?:what|which)(?: things| notes)? (?:did i (?:ask|tell) you to (?:remember|note|keep in mind)|(?:do|did|"
     r"should|can) you "
@@ -82,12 +112,7 @@ def answer_note(sentence: str, said_before: Sequence[str]) -> Done | None:
         return Done(f"You asked me to remember: {'; '.join(for_you(note) for note in notes[-5:])}.", "note")
     forget = _FORGET.fullmatch(plain)
     if forget is not None:
-        kept = _without(notes, forget)
-        if not notes and not forget["all"]:
-            return None  # "forget it" is said of other things too
-        if kept == notes and not forget["all"]:
-            return None
-        return Done("Okay, I have forgotten that.", "note")
+        return _forgotten(forget, notes)
     return _recall(plain, notes)
 
 
@@ -97,12 +122,12 @@ def _recall(plain: str, notes: Sequence[str]) -> Done | None:
         r"\b(?:my|our|i|the)\b", plain.lower()
     ):
         return None
-    wanted = _content_words(plain)
-    shared = {note: len(wanted & _content_words(note)) for note in notes}
+    wanted = content_words(plain)
+    shared = {note: len(wanted & content_words(note)) for note in notes}
     best = max(reversed(notes), key=lambda note: shared[note], default="")
     if not best or not wanted or shared[best] * 2 < len(wanted):
         return None
-    return Done(f"You told me: {for_you(best)}.", "note", is_whole=wanted <= _content_words(best))
+    return Done(f"You told me: {for_you(best)}.", "note", is_whole=wanted <= content_words(best))
 
 
 def _noted(sentence: str) -> str | None:
@@ -139,17 +164,45 @@ def _notes(said_before: Sequence[str]) -> list[str]:
     return notes
 
 
+def _forgotten(forget: re.Match[str], notes: list[str]) -> Done | None:
+    """What Kai says to an order to forget; None where the words may be about anything else."""
+    about = forget["about"] or ""
+    is_of_notes = bool(forget["all"]) or "note" in about.lower().split()
+    if not notes:
+        # "Forget it" is said of other things too.
+        return Done("Okay, I have forgotten that.", "note") if forget["all"] else None
+    if _without(notes, forget) == notes:
+        return Done("I have no such note.", "note") if is_of_notes else None
+    return Done("Okay, I have forgotten that.", "note")
+
+
 def _without(notes: list[str], forget: re.Match[str]) -> list[str]:
-    """``notes`` without what is to be forgotten: all, the newest, or those about something."""
+    """``notes`` without what is to be forgotten: all, the newest, one by its place, or those about something."""
     if forget["all"]:
         return []
     if forget["last"]:
         return notes[:-1]
-    wanted = _content_words(forget["about"])
-    return [note for note in notes if not wanted or not wanted <= _content_words(note)]
+    about = forget["about"]
+    all_but = _ALL_BUT.fullmatch(about)
+    if all_but is not None:
+        return _about(notes, all_but["what"]) or notes
+    numbered = _NUMBERED.fullmatch(about)
+    if numbered is not None:
+        place = _PLACES.get((numbered["place"] or numbered["number"]).lower(), len(notes) - 1)
+        return notes[:place] + notes[place + 1 :]
+    found = _about(notes, about)
+    return [note for note in notes if note not in found]
 
 
-def _content_words(text: str) -> set[str]:
+def _about(notes: list[str], text: str) -> list[str]:
+    """Those of ``notes`` that ``text`` names: "the note about the car", "the car note", "where my car is"."""
+    named = _NAMED.fullmatch(text)
+    what = text if named is None else f"{named['label'] or ''} {named['what'] or ''}"
+    wanted = content_words(_TOLD.sub("", what.strip(), count=1))
+    return [note for note in notes if wanted and wanted <= content_words(note)]
+
+
+def content_words(text: str) -> set[str]:
     words = {
         word.removesuffix("'s").rstrip("s")
         for word in re.findall(r"[\w']+", text.lower())

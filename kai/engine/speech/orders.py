@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from kai.engine.speech.recognition import sentences_of
 
@@ -24,20 +24,50 @@ class Manner:
     gain_db: float = 0.0
 
 
+MAX_TIMERS: Final = 32
+"""Timers of one talk that may run at once."""
+TimerKind: TypeAlias = Literal["timer", "alarm", "reminder"]
+
+
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Say something of your own accord after `seconds`; `about` is what the person wanted to be reminded of, or ""."""
+    """Say something of your own accord after `seconds`; `about` is what the person wanted to be reminded of, or "".
+
+    ``kind`` is the person's word for it. It chooses words alone, so two wishes that differ in nothing else are equal.
+    """
 
     seconds: int
     about: str = ""
+    kind: TimerKind = field(default="timer", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CancelTimers:
-    """Forget every timer."""
+    """Forget the timers of these ids, or every timer where ``timer_ids`` is ``None``."""
+
+    timer_ids: tuple[str, ...] | None = None
 
 
-Effect: TypeAlias = SetTimer | CancelTimers
+@dataclass(frozen=True, slots=True)
+class MoveTimer:
+    """Let a running timer ring ``by_s`` seconds later, or earlier where it is negative."""
+
+    timer_id: str
+    by_s: int
+
+
+Effect: TypeAlias = SetTimer | CancelTimers | MoveTimer
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTimer:
+    """A timer that runs: how it was set, for ``seconds`` in all, and the ``left_s`` seconds until it rings."""
+
+    timer_id: str
+    seconds: int
+    about: str
+    kind: TimerKind
+    left_s: int
 
 
 @dataclass(frozen=True, slots=True)

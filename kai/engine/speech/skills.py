@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -21,32 +22,65 @@ from kai.engine.speech.notes import answer_note
 from kai.engine.speech.orders import (
     LINES_KNOWN,
     MAX_ORDER_CHARS,
+    MAX_TIMERS,
     CancelTimers,
     Done,
     Effect,
     Manner,
+    MoveTimer,
+    RunningTimer,
     SetTimer,
     requests_of,
     without_courtesy,
 )
 from kai.engine.speech.pace import answer_manner, changed
+from kai.engine.speech.running import answer_running
 from kai.engine.speech.spans import plain_words
 from kai.engine.speech.sums import answer_sum
-from kai.engine.speech.timers import answer_length, answer_timer, time_is_up
+from kai.engine.speech.timers import answer_length, answer_timer, sets_timer, time_is_up
 from kai.engine.speech.units import convert
 
-__all__ = ["CancelTimers", "Done", "Effect", "Manner", "SetTimer", "do", "manner_of", "name_of", "time_is_up"]
+__all__ = [
+    "CancelTimers",
+    "Done",
+    "Effect",
+    "Manner",
+    "MoveTimer",
+    "RunningTimer",
+    "SetTimer",
+    "do",
+    "manner_of",
+    "name_of",
+    "time_is_up",
+]
 
 _MAX_COUNT: Final = 100
 _MAX_JOINTS: Final = 3
 
 
-def do(heard: str, said_before: Sequence[str], now: datetime, name: str = "") -> Done | None:
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """What a sentence is said in: the person's earlier lines, oldest first, the time, Kai's other name, what runs."""
+
+    said_before: tuple[str, ...]
+    now: datetime
+    name: str = ""
+    timers: tuple[RunningTimer, ...] = ()
+
+
+def do(
+    heard: str,
+    said_before: Sequence[str],
+    now: datetime,
+    name: str = "",
+    timers: Sequence[RunningTimer] = (),
+) -> Done | None:
     """What the skills that understand ``heard`` do; None where none does, or a request is left that none understands.
 
-    ``said_before`` are the person's earlier lines, oldest first; ``name`` is how Kai is called besides its own name.
+    ``said_before`` are the person's earlier lines, oldest first; ``name`` is how Kai is called besides its own name;
+    ``timers`` are those that run, in the order in which they were set.
     """
-    found = _all_done(heard, said_before, now, name)
+    found = _all_done(heard, _Talk(tuple(said_before), now, name, tuple(timers)))
     if not found:
         return None
     text = " ".join(dict.fromkeys(done.text for done in found))
@@ -68,16 +102,16 @@ def manner_of(said: Iterable[str]) -> Manner:
 
 @lru_cache(maxsize=LINES_KNOWN)
 def _skills_of(line: str) -> tuple[str, ...]:
-    return tuple(done.skill for done in _all_done(line, (), datetime(2000, 1, 1), ""))  # noqa: DTZ001 - no pace turns on it
+    talk = _Talk((), datetime(2000, 1, 1))  # noqa: DTZ001 - no pace turns on it
+    return tuple(done.skill for done in _all_done(line, talk))
 
 
-def _all_done(heard: str, said_before: Sequence[str], now: datetime, name: str) -> list[Done]:
+def _all_done(heard: str, talk: _Talk) -> list[Done]:
     found: list[Done] = []
     left: list[str] = []
-    before: list[str] = []
-    for sentence in requests_of(heard, name):
-        done = _do_joined(sentence, [*said_before, *before], now, name)
-        before.append(sentence)
+    for sentence in requests_of(heard, talk.name):
+        done = _do_joined(sentence, talk)
+        talk = replace(talk, said_before=(*talk.said_before, sentence))
         if done:
             found += done
         else:
@@ -98,19 +132,19 @@ _IS_REQUEST: Final = re.compile(
 )
 
 
-def _do_joined(sentence: str, said_before: Sequence[str], now: datetime, name: str) -> list[Done]:
+def _do_joined(sentence: str, talk: _Talk) -> list[Done]:
     """What is done for one sentence, or for two orders that "and" joins in it; nothing unless all of it is understood."""
     if len(sentence) > MAX_ORDER_CHARS:
         return []
-    whole = _do_one(sentence, said_before, now)
+    whole = _do_one(sentence, talk)
     if whole is not None:
         return [whole]
     for joint in list(_JOINT.finditer(sentence))[:_MAX_JOINTS]:
-        first = _do_one(without_courtesy(sentence[: joint.start()], name), said_before, now)
-        rest = without_courtesy(sentence[joint.end() :], name)
+        first = _do_one(without_courtesy(sentence[: joint.start()], talk.name), talk)
+        rest = without_courtesy(sentence[joint.end() :], talk.name)
         if first is not None and first.effects:
             rest = _ANOTHER.sub("set one ", rest)
-        if first is not None and (others := _do_joined(rest, said_before, now, name)):
+        if first is not None and (others := _do_joined(rest, talk)):
             return [first, *others]
     return []
 
@@ -119,15 +153,15 @@ _ANOTHER: Final = re.compile(r"^(?:another )?one (?=for )", re.IGNORECASE)
 _JOINT: Final = re.compile(r",? (?:and then|and also|and|then|but) |[,;] ")
 
 
-def _do_one(sentence: str, said_before: Sequence[str], now: datetime) -> Done | None:
+def _do_one(sentence: str, talk: _Talk) -> Done | None:
     plain = plain_words(sentence)
     if not plain:
         return None
+    said_before, now = talk.said_before, talk.now
     before = next((line for line in reversed(said_before) if not is_follow_up(line)), "")
     earlier = next(iter(requests_of(before)), "")
     return (
-        answer_timer(sentence, now)
-        or answer_length(plain, said_before, now)
+        _timer(sentence, plain, talk)
         or answer_manner(plain)
         or convert(plain)
         or _time(sentence, earlier, now)
@@ -136,6 +170,17 @@ def _do_one(sentence: str, said_before: Sequence[str], now: datetime) -> Done | 
         or _count(plain)
         or _sum(sentence)
     )
+
+
+def _timer(sentence: str, plain: str, talk: _Talk) -> Done | None:
+    """ "Make the tea timer ten minutes" changes that timer if it runs, and sets it if not."""
+    running = answer_running(sentence, talk.said_before, talk.timers, talk.now, sets_timer)
+    if running is not None and talk.timers:
+        return running
+    done = answer_timer(sentence, talk.now) or answer_length(plain, talk.said_before, talk.now)
+    if done is not None and done.effects and len(talk.timers) >= MAX_TIMERS:
+        return Done(f"{MAX_TIMERS} timers are running already. Cancel one of them first.", "timer")
+    return done or running
 
 
 def _time(sentence: str, earlier: str, now: datetime) -> Done | None:

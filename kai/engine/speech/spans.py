@@ -165,7 +165,7 @@ def next_clock(text: str, now: datetime) -> datetime | None:
     day = _DAY_PART.search(plain)
     half = "" if day is None else _HALVES.get(day["part"] or day["word"], "")
     rest = plain if day is None else f"{plain[: day.start()]}{half}{plain[day.end() :]}".strip()
-    minutes = _minutes_of(rest)
+    minutes = minutes_of(rest)
     if not minutes:
         return None
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -174,7 +174,7 @@ def next_clock(text: str, now: datetime) -> datetime | None:
     return min((moment for moment in due if moment > now), default=None)
 
 
-def _minutes_of(text: str) -> tuple[int, ...]:
+def minutes_of(text: str) -> tuple[int, ...]:
     """The minutes after midnight that a time of day may be."""
     if text in ("noon", "midday", "midnight"):
         return (0,) if text == "midnight" else (12 * 60,)
@@ -183,7 +183,7 @@ def _minutes_of(text: str) -> tuple[int, ...]:
         part = past["part"].removeprefix("a ").split()[0]
         away = 30 if part == "half" else 15 if part == "quarter" else int(part)
         side = -1 if past["side"] in ("to", "before") else 1
-        return tuple((minute + side * away) % 1_440 for minute in _minutes_of(past["rest"]))
+        return tuple((minute + side * away) % 1_440 for minute in minutes_of(past["rest"]))
     clock = _CLOCK.fullmatch(text)
     if clock is None:
         return ()

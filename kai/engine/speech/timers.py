@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from kai.engine.speech.days import say_time
-from kai.engine.speech.orders import CancelTimers, Done, SetTimer, for_you, requests_of
+from kai.engine.speech.orders import Done, SetTimer, TimerKind, for_you, requests_of
 from kai.engine.speech.spans import next_clock, plain_words, read_span, say_span
 
 MAX_TIMER_S: Final = 24 * 3600
@@ -41,21 +41,10 @@ _NOT_LABELS: Final = frozenset(
     """oven phone kitchen microwave egg's no any every each that this his her their your our same right wrong old broken good
     bad best first last only of for and or not hear check see use like love hate what which whose""".split()  # noqa: SIM905
 )
-_CANCEL: Final = re.compile(
-    rf"(?:cancel|stop|delete|remove|clear|forget|end|kill|dismiss|silence|abort|drop|turn off|switch off|shut off|"
-    rf"get rid of)"
-    rf"(?: off)?(?: about)? (?:(?:all|every|the|my|that|this|any|of|both|running|active|current|those|these|last|1|"
-    rf"other) )*"
-    rf"(?:(?P<span>\d.*?|half an? hour|an hour|1 hour) )?(?:[a-z]+ )??{_KIND}s?(?: (?:again|off|for (?P<span2>.+)|"
-    rf"i set|"
-    r"you set|that (?:is|are) running|at once))?|"
-    rf"(?:turn|switch|shut) (?:the|my|that|all)(?: of)?(?: my| the)? {_KIND}s? off|no more {_KIND}s|"
-    rf"cancel (?:everything|all of them)|i (?:don't|do not) need (?:the|that|my) {_KIND} any ?more|never mind the "
-    rf"{_KIND}"
-)
 _HALVES: Final = re.compile(r" (?:to|for|about|that|called|named|so that i) ")
 _CLOCKWISE: Final = re.compile(r"(?P<first>\d{1,2}):(?P<second>\d\d)(?: minutes)?")
 _COUNTS_DOWN: Final = re.compile(r"\b(?:timer|countdown|count down)\b")
+_NAMES: Final = re.compile(r"alarm|wake|remind")
 _ASKS_LENGTH: Final = "For how long? Say, for example: five minutes."
 _SOME: Final = re.compile(
     r"(?:a few|some|several|a|an|a little|a short) (?:seconds|minutes|hours|while|bit|time|moment)"
@@ -63,12 +52,8 @@ _SOME: Final = re.compile(
 
 
 def answer_timer(sentence: str, now: datetime) -> Done | None:
-    """What is done for the order ``sentence`` about timers; None if it is anything else."""
+    """What is done for the order ``sentence`` to set a timer; None if it is anything else."""
     plain = plain_words(sentence).removesuffix(" from now")
-    cancel = _CANCEL.fullmatch(plain)
-    spans = [] if cancel is None else [span for span in cancel.groupdict().values() if span]
-    if cancel is not None and all(_is_moment(_with_article(span)) for span in spans):
-        return Done("Okay, no timer is running any more.", "timer", (CancelTimers(),))
     wish = _timer_wish(plain)
     if wish is None:
         return None
@@ -80,7 +65,21 @@ def answer_timer(sentence: str, now: datetime) -> Done | None:
         return Done(f"Do you mean {short}, or {long}?", "timer")
     if not when or _SOME.fullmatch(when) or (when.isdecimal() and _COUNTS_DOWN.search(plain)):
         return Done(_ASKS_LENGTH, "timer")
-    return _set_timer(when.removeprefix("at "), _as_written(about, sentence), now)
+    return _set_timer(when.removeprefix("at "), _as_written(about, sentence), _kind_of(plain), now)
+
+
+def sets_timer(line: str) -> bool:
+    """Whether the last sentence of a person's ``line`` asks for a timer."""
+    requests = requests_of(line)
+    return bool(requests) and _timer_wish(plain_words(requests[-1])) is not None
+
+
+def _kind_of(plain: str) -> TimerKind:
+    """What the person calls it: "wake me at six" wants an alarm."""
+    found = _NAMES.search(plain)
+    if found is None:
+        return "timer"
+    return "alarm" if found[0] in ("alarm", "wake") else "reminder"
 
 
 def _as_written(about: str, sentence: str) -> str:
@@ -167,7 +166,7 @@ def _split_reminder(rest: str, *, is_reminder: bool) -> tuple[str, str] | None:
     return None
 
 
-def _set_timer(when: str, about: str, now: datetime) -> Done | None:
+def _set_timer(when: str, about: str, kind: TimerKind, now: datetime) -> Done | None:
     seconds = read_span(when)
     if seconds is None:
         moment = next_clock(when, now)
@@ -179,7 +178,7 @@ def _set_timer(when: str, about: str, now: datetime) -> Done | None:
     if not 1 <= seconds <= MAX_TIMER_S:
         return Done("A timer can run for a second at least and a day at most.", "timer")
     what = f" I will remind you: {for_you(about)}." if about else ""
-    return Done(f"Okay, {said}.{what}", "timer", (SetTimer(seconds, about),))
+    return Done(f"Okay, {said}.{what}", "timer", (SetTimer(seconds, about, kind),))
 
 
 def answer_length(plain: str, said_before: Sequence[str], now: datetime) -> Done | None:
@@ -191,7 +190,7 @@ def answer_length(plain: str, said_before: Sequence[str], now: datetime) -> Done
     wish = _timer_wish(plain_words(requests[-1])) if requests else None
     if wish is None or (wish[0] and not _CLOCKWISE.fullmatch(wish[0]) and not _SOME.fullmatch(wish[0])):
         return None
-    return _set_timer(seconds_text, wish[1], now)
+    return _set_timer(seconds_text, wish[1], _kind_of(plain_words(requests[-1])), now)
 
 
 def time_is_up(timer: SetTimer) -> str:
