@@ -21,18 +21,16 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from kai.compat import rtc
+from kai.compat.format import BLOCK_S, SILENCE, VIDEO_HZ, Pcm, Picture
+from kai.compat.paced import PacedTrack, Pacer
 from kai.core.events import BrowserLeft, Event, LegConnected, LegFailed
 from kai.core.state import LegName
 from kai.errors import BrowserError
 from kai.media.pcm import mix_to_mono
-from kai.ports import Emit, MediaReading, Pcm, Picture
+from kai.ports import Emit, MediaReading
 
 log = logging.getLogger(__name__)
 
-AUDIO_HZ: Final = 48_000
-BLOCK_SAMPLES: Final = 960
-BLOCK_S: Final = BLOCK_SAMPLES / AUDIO_HZ
-VIDEO_HZ: Final = 90_000
 MIC_QUEUE_BLOCKS: Final = 100
 """2 s between the loops; beyond that the oldest is dropped and counted."""
 STILL_S: Final = 0.2
@@ -44,6 +42,8 @@ PAGE_TELLS_S: Final = 10.0
 ABANDONED_S: Final = 0.5
 """When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener. What it pulls nobody
 hears, so a track that is merely late, on a busy computer, has to be waited for."""
+MOST_LATE_S: Final = 1.0
+"""Sound that was missed in a longer stall is left out."""
 LOUDSPEAKER_S: Final = 0.015
 """A page's sound comes so much later than the browser reckons, at least: it has the loudspeaker's buffer before it. Without
 this ``python -m kai.bench avatar`` printed 8 to 51 ms (p5 to p95), and late sound is noticed less than early sound."""
@@ -53,8 +53,6 @@ WAIT_STEP_S: Final = 0.015
 let one overtake another."""
 LEVEL_FULL_SCALE: Final = 6000.0
 """RMS (int16) that fills the level meter: loud speech into a laptop."""
-
-_SILENCE: Final[Pcm] = np.zeros(BLOCK_SAMPLES, np.int16)
 
 
 class VideoTrack(MediaStreamTrack):
@@ -107,42 +105,15 @@ class VideoTrack(MediaStreamTrack):
         self.wake()
 
 
-class AudioTrack(MediaStreamTrack):
-    """The face's sound, 20 ms at a time on the monotonic clock."""
-
-    kind = "audio"
+class AudioTrack(PacedTrack):
+    """The face's sound. Its timestamps tell the time: by them the page keeps sound and picture together."""
 
     def __init__(self, link: PageLink) -> None:
-        super().__init__()
+        super().__init__(link.pull_for_page, most_late_s=MOST_LATE_S, keeps_time=True)
         self._link = link
-        self._count = 0
-        self._next_at_s: float | None = None
-        self.began_s: float | None = None
-        """The time of timestamp 0."""
 
-    async def recv(self) -> av.AudioFrame:
-        if self.readyState != "live":
-            raise MediaStreamError
-        now_s = time.monotonic()
-        if self._next_at_s is None:
-            self._link.page_pulls(self)
-        if self._next_at_s is None:
-            self._next_at_s = self.began_s = now_s
-        elif now_s - self._next_at_s > 1.0:
-            # What was missed is left out, in the timestamps as well: by them the page keeps sound and picture together.
-            missed = int((now_s - self._next_at_s) / BLOCK_S)
-            self._count += missed
-            self._next_at_s += missed * BLOCK_S
-        elif self._next_at_s > now_s:
-            await asyncio.sleep(self._next_at_s - now_s)
-        self._next_at_s += BLOCK_S
-        pcm = self._link.pull_for_page()
-        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate = AUDIO_HZ
-        frame.pts = self._count * BLOCK_SAMPLES
-        frame.time_base = Fraction(1, AUDIO_HZ)
-        self._count += 1
-        return frame
+    def first_asked(self) -> None:
+        self._link.page_pulls()
 
 
 class PageLink:
@@ -340,7 +311,7 @@ class PageLink:
             self._taken += 1
         return (picture, at_s) if now_s - at_s < STILL_S else (picture, now_s)
 
-    def page_pulls(self, track: AudioTrack) -> None:
+    def page_pulls(self) -> None:
         """The first pull of a track: only a connected page asks for sound."""
         self._report(LegConnected(LegName.BROWSER))
 
@@ -353,17 +324,13 @@ class PageLink:
 
     def _pull_block(self) -> Pcm:
         with self._pull_lock:
-            return self._pull() if self._pull is not None else _SILENCE
+            return self._pull() if self._pull is not None else SILENCE
 
     async def _pace(self) -> None:
         """Be the playout clock while no page is: answers end in time, and pages without WebRTC get their sound."""
-        next_at_s = time.monotonic()
+        pacer = Pacer(BLOCK_S, ABANDONED_S)
         while True:
-            next_at_s += BLOCK_S
-            now_s = time.monotonic()
-            if next_at_s < now_s - 0.5:
-                next_at_s = now_s
-            await asyncio.sleep(max(0.0, next_at_s - now_s))
+            await pacer.wait_step()
             if time.monotonic() - self._page_pulled_at_s < ABANDONED_S:
                 continue
             pcm = self._pull_block()

@@ -8,21 +8,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from fractions import Fraction
 from typing import Any, Final
 
-import av
 import numpy as np
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kai.compat import rtc
+from kai.compat.format import BLOCK_SAMPLES, HEARING_HZ, LIVE_HZ, SPEECH_HZ, Pcm
+from kai.compat.paced import PacedTrack
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.items import new_id
-from kai.engine.playout import CALL_HZ, FRAME_S, FRAME_SAMPLES, Playout
-from kai.engine.speech.clauses import SAMPLE_RATE_HZ as SPEECH_HZ
+from kai.engine.playout import Playout
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.thinking import Thinker
@@ -51,38 +50,24 @@ class HungUp(Exception):
     """Ends the task group of a call: no failure."""
 
 
-class SpokenTrack(MediaStreamTrack):
-    """Kai's sound as 20 ms frames on the monotonic clock, zeros when there is none; its pts never stands still."""
-
-    kind = "audio"
+class SpokenTrack(PacedTrack):
+    """Kai's sound as 20 ms frames on the monotonic clock, zeros when there is none; its pts never stand still."""
 
     def __init__(self, playout: Playout, echo: EchoGate) -> None:
-        super().__init__()
+        super().__init__(self._next, most_late_s=MAX_LATE_S)
         self._playout = playout
         self._echo = echo
-        self._next_at_s: float | None = None
         self.sender: RTCRtpSender | None = None
         self.rtp_origin: int | None = None
+        """The RTP time of the playout's first sample, known once a packet was sent."""
 
-    async def recv(self) -> av.AudioFrame:
-        """The next 20 ms, when they are due."""
-        if self.readyState != "live":
-            raise MediaStreamError
-        pts = self._playout.pulled_samples
-        if self.rtp_origin is None and pts and self.sender is not None:
-            self.rtp_origin = rtc.rtp_timestamp_sent(self.sender) - (pts - FRAME_SAMPLES)
-        now_s = time.monotonic()
-        if self._next_at_s is None or now_s - self._next_at_s > MAX_LATE_S:
-            self._next_at_s = now_s  # the first frame, or the computer slept: go on from here, do not race
-        await asyncio.sleep(max(0.0, self._next_at_s - now_s))
-        self._next_at_s += FRAME_S
+    def _next(self) -> Pcm:
+        pulled_samples = self._playout.pulled_samples
+        if self.rtp_origin is None and pulled_samples and self.sender is not None:
+            self.rtp_origin = rtc.rtp_timestamp_sent(self.sender) - (pulled_samples - BLOCK_SAMPLES)
         sound = self._playout.pull()
         self._echo.play(sound)
-        frame = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
-        frame.sample_rate = CALL_HZ
-        frame.pts = pts
-        frame.time_base = Fraction(1, CALL_HZ)
-        return frame
+        return sound
 
 
 class Call:
@@ -204,8 +189,8 @@ class Call:
     def speak(self, place: Place, clause: Clause) -> None:
         """Queues a clause, and tells its lip and word times."""
         position = self._playout.push(place.response_id, place.item_id, clause.pcm)
-        if not clause.visemes:
-            return  # a voice that does not know them: the lips come from the sound
+        if not (clause.visemes or clause.words):
+            return  # a voice that knows no times: the lips come from the sound
         channel, origin = self._marks, self._track.rtp_origin
         if position is None or origin is None or channel is None or channel.readyState != "open":
             return
@@ -300,7 +285,7 @@ class Call:
                 conversation.handle(event)
 
     async def _hear(self, track: MediaStreamTrack) -> None:
-        resampler = pcm.Resampler(CALL_HZ, 16_000)
+        resampler = pcm.Resampler(LIVE_HZ, HEARING_HZ)
         try:
             while True:
                 frame: Any = await track.recv()

@@ -8,82 +8,54 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kai.compat.format import BLOCK_SAMPLES, LIVE_HZ, Pcm
 from kai.engine.conversation import Dropped
-from kai.media.pcm import Resampler
+from kai.media.segments import Segment
 
-Int16 = NDArray[np.int16]
-
-SPEECH_HZ: Final = 24_000
-CALL_HZ: Final = 48_000
-FRAME_SAMPLES: Final = 960
-FRAME_S: Final = 0.02
-ECHO_TAIL_SAMPLES: Final = CALL_HZ * 7 // 10
+ECHO_TAIL_SAMPLES: Final = LIVE_HZ * 7 // 10
 """So long after it went out Kai's sound may still come in: two jitter buffers, a face, a room."""
 
 
 @dataclass(slots=True)
-class _Segment:
-    """The sound of one answer at 48 000 Hz; one resampler for all of it, so that its clauses join without a click.
-
-    `items` are its items in order, each with where its sound begins.
-    """
+class _Answer(Segment):
+    """The sound of one answer. `items` are its items in order, each with where its sound begins."""
 
     response_id: str
     items: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    resampler: Resampler = field(default_factory=lambda: Resampler(SPEECH_HZ, CALL_HZ))
-    queue: deque[Int16] = field(default_factory=deque[Int16])
-    queued_samples: int = 0
-    played_samples: int = 0
-    is_started: bool = False
-    is_ended: bool = False
 
-    def add(self, samples: Int16) -> None:
-        if len(samples):
-            self.queue.append(samples)
-            self.queued_samples += len(samples)
-
-    def add_speech(self, item_id: str, speech: Int16) -> None:
-        """More of the answer, ``(n,)`` int16 at 24 000 Hz."""
+    def add_speech(self, item_id: str, speech: Pcm) -> bool:
+        """More of the answer, ``(n,)`` int16 at 24 000 Hz; whether there was room for it."""
         if not self.items or self.items[-1][0] != item_id:
             self.items.append((item_id, self.played_samples + self.queued_samples))
-        self.add(self.resampler.push(speech))
+        return self.push(speech)
 
     def cut(self) -> Dropped:
         """What is lost when the answer ends here: of each item that was not heard to its end, how much of it was heard."""
         ends = [start for _, start in self.items[1:]]
         heard = [
-            (item_id, max(0, self.played_samples - start) * 1000 // CALL_HZ)
+            (item_id, max(0, self.played_samples - start) * 1000 // LIVE_HZ)
             for n, (item_id, start) in enumerate(self.items)
             if n == len(ends) or self.played_samples < ends[n]
         ]
-        return Dropped(self.response_id, self.played_samples * 1000 // CALL_HZ, tuple(heard))
-
-    def take(self, count: int) -> Int16:
-        """At most `count` samples of the queue's first piece."""
-        piece = self.queue.popleft()
-        taken, rest = piece[:count], piece[count:]
-        if len(rest):
-            self.queue.appendleft(rest)
-        self.queued_samples -= len(taken)
-        self.played_samples += len(taken)
-        return taken
+        return Dropped(self.response_id, self.played_samples * 1000 // LIVE_HZ, tuple(heard))
 
 
 class Playout:
     """Answers in their order, pulled by the call 20 ms at a time. Not thread-safe.
 
-    The queue holds whole answers, as fast as they are made; an answer is at most what the mind says in one go.
+    The queue holds whole answers, as fast as they are made. What one has beyond `kai.media.segments.MOST_QUEUED_S` is dropped
+    and counted.
     """
 
     def __init__(self, on_started: Callable[[str], None], on_stopped: Callable[[str], None]) -> None:
         self._on_started = on_started
         self._on_stopped = on_stopped
-        self._segments: deque[_Segment] = deque()
+        self._segments: deque[_Answer] = deque()
         self._dropped_id: str | None = None
         self._sounded_at = -ECHO_TAIL_SAMPLES
         self.pulled_samples = 0
+        self.dropped_samples = 0
 
     @property
     def is_sounding(self) -> bool:
@@ -95,7 +67,7 @@ class Playout:
         """Whether there is more to come of an answer that has begun."""
         return bool(self._segments)
 
-    def push(self, response_id: str, item_id: str, speech: Int16) -> int | None:
+    def push(self, response_id: str, item_id: str, speech: Pcm) -> int | None:
         """Queues `speech`, ``(n,)`` int16 at 24 000 Hz; where its first sample lies in the pulled sound, or ``None``.
 
         ``None``: the answer was dropped, and what still comes of it is dropped too. Whoever is first in the queue is
@@ -104,37 +76,35 @@ class Playout:
         if response_id == self._dropped_id:
             return None
         if not self._segments or self._segments[-1].response_id != response_id:
-            self._segments.append(_Segment(response_id))
+            self._segments.append(_Answer(response_id))
         segment = self._segments[-1]
         position = self.pulled_samples + sum(queued.queued_samples for queued in self._segments)
-        segment.add_speech(item_id, speech)
+        if not segment.add_speech(item_id, speech):
+            self.dropped_samples += len(speech)
         self._start_first()
         return position
 
     def end(self, response_id: str) -> None:
         """No more sound of that answer will come."""
         for segment in self._segments:
-            if segment.response_id == response_id and not segment.is_ended:
-                segment.is_ended = True
-                segment.add(segment.resampler.flush())
+            if segment.response_id == response_id:
+                segment.complete()
 
-    def pull(self) -> Int16:
+    def pull(self) -> Pcm:
         """The next 20 ms, ``(960,)`` int16 at 48 000 Hz; zeros where there is nothing to say."""
-        frame = np.zeros(FRAME_SAMPLES, np.int16)
+        frame = np.zeros(BLOCK_SAMPLES, np.int16)
         filled = 0
-        while self._segments and filled < FRAME_SAMPLES:
+        while self._segments and filled < BLOCK_SAMPLES:
             segment = self._segments[0]
-            if segment.queue:
-                taken = segment.take(FRAME_SAMPLES - filled)
-                frame[filled : filled + len(taken)] = taken
-                filled += len(taken)
-            elif segment.is_ended:
+            if segment.queued_samples:
+                filled += segment.take_into(frame, filled)
+            elif segment.is_complete:
                 self._segments.popleft()
                 self._on_stopped(segment.response_id)
                 self._start_first()
             else:
                 break
-        self.pulled_samples += FRAME_SAMPLES
+        self.pulled_samples += BLOCK_SAMPLES
         if filled:
             self._sounded_at = self.pulled_samples
         return frame

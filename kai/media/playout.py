@@ -9,21 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from kai.media.pcm import Resampler
-
-Pcm = npt.NDArray[np.int16]
-
-IN_HZ = 24_000
-OUT_HZ = 48_000
-BLOCK_SAMPLES = 960
-BLOCK_MS = 20
-MAX_SEGMENT_S = 600
-"""Bound of one segment's unplayed sound; what comes beyond it is dropped and counted."""
+from kai.compat.format import BLOCK_MS, SILENCE, Pcm
+from kai.media.segments import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +31,12 @@ class Block:
 
 
 @dataclass(slots=True)
-class _Segment:
+class _Waiting(Segment):
+    """A segment that waits for its lead, in blocks, before it starts."""
+
     id: str
-    resampler: Resampler = field(default_factory=lambda: Resampler(IN_HZ, OUT_HZ))
-    parts: deque[Pcm] = field(default_factory=deque[Pcm])
-    buffered: int = 0
-    played: int = 0
-    lead_blocks: int = 0
+    lead_blocks: int
     waited_blocks: int = 0
-    is_started: bool = False
-    is_complete: bool = False
 
 
 class Playout:
@@ -59,9 +44,8 @@ class Playout:
 
     def __init__(self, lead_ms: int) -> None:
         self._lead_blocks = max(0, round(lead_ms / BLOCK_MS))
-        self._segments: deque[_Segment] = deque()
+        self._segments: deque[_Waiting] = deque()
         self._lock = threading.Lock()
-        self._silence: Pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         self.dropped_samples = 0
 
     def write(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
@@ -70,36 +54,33 @@ class Playout:
         One that ``is_sounding`` elsewhere up to here goes on without its lead, which would be a hole in a word.
         """
         with self._lock:
-            segment = next((s for s in self._segments if s.id == segment_id), None)
+            segment = self._find(segment_id)
             if segment is None:
-                segment = _Segment(segment_id, lead_blocks=0 if is_sounding else self._lead_blocks)
+                segment = _Waiting(segment_id, lead_blocks=0 if is_sounding else self._lead_blocks)
                 self._segments.append(segment)
-            if segment.buffered > MAX_SEGMENT_S * OUT_HZ:
+            if not segment.push(pcm):
                 self.dropped_samples += len(pcm)
-                return
-            self._add(segment, segment.resampler.push(pcm))
 
     def shorten_lead(self, segment_id: str, lead_ms: int) -> None:
         """Let the segment start ``lead_ms`` after its first sound already; nothing where it is not known, or has started."""
         with self._lock:
-            for segment in self._segments:
-                if segment.id == segment_id:
-                    segment.lead_blocks = min(segment.lead_blocks, round(lead_ms / BLOCK_MS))
+            segment = self._find(segment_id)
+            if segment is not None:
+                segment.lead_blocks = min(segment.lead_blocks, round(lead_ms / BLOCK_MS))
 
     def end(self, segment_id: str) -> None:
         """The segment is complete. One of which nothing was written ends at once with the next block."""
         with self._lock:
-            segment = next((s for s in self._segments if s.id == segment_id), None)
-            if segment is not None and not segment.is_complete:
-                self._add(segment, segment.resampler.flush())
-                segment.is_complete = True
+            segment = self._find(segment_id)
+            if segment is not None:
+                segment.complete()
 
     def flush(self) -> tuple[str, int] | None:
         """Drop everything. Tells the segment that was sounding and its samples (24 000 Hz) played so far."""
         with self._lock:
             sounding = self._segments[0] if self._segments else None
             self._segments.clear()
-            return (sounding.id, sounding.played // 2) if sounding is not None else None
+            return (sounding.id, sounding.played_samples // 2) if sounding is not None else None
 
     def read(self) -> Block:
         """The next 20 ms."""
@@ -111,42 +92,24 @@ class Playout:
         """Whether nothing is waiting or sounding."""
         return not self._segments
 
-    def _add(self, segment: _Segment, pcm: Pcm) -> None:
-        if pcm.size:
-            segment.parts.append(pcm)
-            segment.buffered += pcm.size
+    def _find(self, segment_id: str) -> _Waiting | None:
+        return next((segment for segment in self._segments if segment.id == segment_id), None)
 
     def _read(self) -> Block:
         finished: list[str] = []
-        while self._segments and self._segments[0].is_complete and not self._segments[0].buffered:
+        while self._segments and self._segments[0].is_over:
             finished.append(self._segments.popleft().id)
         if not self._segments:
-            return Block(self._silence, finished=tuple(finished))
+            return Block(SILENCE, finished=tuple(finished))
         segment = self._segments[0]
         if not segment.is_started and not segment.is_complete and segment.waited_blocks < segment.lead_blocks:
             segment.waited_blocks += 1
-            return Block(self._silence, finished=tuple(finished))
+            return Block(SILENCE, finished=tuple(finished))
         started = None if segment.is_started else segment.id
         segment.is_started = True
-        start = segment.played // 2
-        pcm = self._take(segment)
-        if segment.is_complete and not segment.buffered:
+        start = segment.played_samples // 2
+        pcm = segment.take_block()
+        if segment.is_over:
             self._segments.popleft()
             finished.append(segment.id)
         return Block(pcm, segment.id, start, started, tuple(finished))
-
-    def _take(self, segment: _Segment) -> Pcm:
-        block = np.zeros(BLOCK_SAMPLES, np.int16)
-        filled = 0
-        while filled < BLOCK_SAMPLES and segment.parts:
-            part = segment.parts[0]
-            count = min(BLOCK_SAMPLES - filled, part.size)
-            block[filled : filled + count] = part[:count]
-            filled += count
-            if count == part.size:
-                segment.parts.popleft()
-            else:
-                segment.parts[0] = part[count:]
-        segment.buffered -= filled
-        segment.played += filled
-        return block

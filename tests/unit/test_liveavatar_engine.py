@@ -9,12 +9,13 @@ from starlette.testclient import TestClient
 from kai.avatar.animate import Mood
 from kai.avatar.hearing import VisemeNet, load_net
 from kai.avatar.style import CHARACTERS
+from kai.compat.format import BLOCK_SAMPLES
 from kai.engine.liveavatar.account import AVATARS, SESSIONS_KEPT, Account
 from kai.engine.liveavatar.faults import ACTS, Faults, Step, drawn, script_of
 from kai.engine.liveavatar.painter import PlainPainter
 from kai.engine.liveavatar.server import LiveAvatarServer
 from kai.engine.liveavatar.tokens import Tokens
-from kai.engine.liveavatar.voice import BLOCK_SAMPLES, STARVING_BLOCKS, Voice
+from kai.engine.liveavatar.voice import STARVING_BLOCKS, Voice
 from kai.errors import ConfigError
 from kai.wire import liveavatar as wire
 from tests.support.fakes import tone

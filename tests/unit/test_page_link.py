@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
-from kai.adapters.browser import BLOCK_SAMPLES, PageLink
+from kai.adapters.browser import PageLink
 from kai.compat import rtc
+from kai.compat.format import BLOCK_SAMPLES
 from kai.core.events import BrowserLeft, Event, LegConnected
 from kai.core.state import LegName
 from kai.errors import BrowserError

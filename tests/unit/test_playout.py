@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kai.media.playout import BLOCK_MS, Block, Playout
+from kai.compat.format import BLOCK_MS
+from kai.media.playout import Block, Playout
 
 
 def tone(ms: int, level: int = 3000) -> np.ndarray:

@@ -13,19 +13,16 @@ from typing import Any, Final
 import av
 import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from numpy.typing import NDArray
 
 from kai.avatar.animate import Mood
+from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, VIDEO_HZ, Array, Picture
+from kai.compat.paced import Pacer
 from kai.engine.liveavatar.faults import Faults
 from kai.engine.liveavatar.painter import Painter
-from kai.engine.liveavatar.voice import BLOCK_S, BLOCK_SAMPLES, ROOM_HZ, Moment, Voice
+from kai.engine.liveavatar.voice import Moment, Voice
 from kai.media import stamp
 
-Array = NDArray[Any]
-Picture = NDArray[np.uint8]
-
 FRAME_S: Final = 0.04
-VIDEO_HZ: Final = 90_000
 TRACK_BLOCKS: Final = 10
 """Bound of what waits for a track, 200 ms; the oldest is dropped."""
 TRACK_FRAMES: Final = 2
@@ -68,9 +65,9 @@ class SoundTrack(MediaStreamTrack):
         index, self.age.captured_s, pcm = block
         # Both channels by ourselves: aiortc's Opus is stereo, and its own way there takes 3 dB off.
         frame = av.AudioFrame.from_ndarray(np.repeat(pcm, 2)[None], format="s16", layout="stereo")
-        frame.sample_rate = ROOM_HZ
+        frame.sample_rate = LIVE_HZ
         frame.pts = index * BLOCK_SAMPLES
-        frame.time_base = Fraction(1, ROOM_HZ)
+        frame.time_base = Fraction(1, LIVE_HZ)
         return frame
 
     def stop(self) -> None:
@@ -161,16 +158,11 @@ class Stage:
 
     async def run(self) -> None:
         """Until cancelled."""
-        next_s, index, frame_due_s = time.monotonic(), 0, 0.0
+        pacer, frame_due_s = Pacer(BLOCK_S, MAX_LATE_S), 0.0
+        index = round((time.monotonic() - self.began_s) / BLOCK_S) - 1
         try:
             while True:
-                now_s = time.monotonic()
-                if now_s < next_s:
-                    await asyncio.sleep(next_s - now_s)
-                elif now_s - next_s > MAX_LATE_S:
-                    next_s = now_s
-                next_s += BLOCK_S
-                index = max(index + 1, round((next_s - BLOCK_S - self.began_s) / BLOCK_S))
+                index += 1 + await pacer.wait_step()
                 self._sound(index, self._voice.pull())
                 is_seen = time.monotonic() >= self.began_s + PAST_S + self.faults.picture_after_s
                 if time.monotonic() >= frame_due_s and self._viewers and is_seen and not self.is_stalled:
@@ -189,7 +181,7 @@ class Stage:
         pcm = moment.pcm
         if self.faults.has_test_marks:
             pcm = pcm.copy()
-            stamp.add_click(pcm, at_s, ROOM_HZ)
+            stamp.add_click(pcm, at_s, LIVE_HZ)
         for track in self._viewers:
             track.put(index, at_s, pcm)
 

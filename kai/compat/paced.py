@@ -1,0 +1,86 @@
+"""A steady pulse on the monotonic clock, and tracks of sound that are pulled by one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+import av
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, Pcm
+
+TIME_BASE: Final = Fraction(1, LIVE_HZ)
+
+
+class Pacer:
+    """Steps of equal length that do not drift: a step that came late does not move the next one.
+
+    After a stall the steps that were missed are made up as fast as they are asked for, unless the stall was longer than
+    ``most_late_s``: then they are left out.
+    """
+
+    def __init__(self, step_s: float, most_late_s: float) -> None:
+        self._step_s = step_s
+        self._most_late_s = most_late_s
+        self.due_s: float | None = None
+        """The time (monotonic) at which the newest step was due; ``None`` before the first."""
+
+    async def wait_step(self) -> int:
+        """Wait until the next step is due; the first one is due at once. How many steps were left out before it."""
+        now_s = time.monotonic()
+        if self.due_s is None:
+            self.due_s = now_s
+            return 0
+        self.due_s += self._step_s
+        left_out = 0
+        if now_s - self.due_s > self._most_late_s:
+            left_out = int((now_s - self.due_s) / self._step_s)
+            self.due_s += left_out * self._step_s
+        await asyncio.sleep(max(0.0, self.due_s - now_s))
+        return left_out
+
+
+class PacedTrack(MediaStreamTrack):
+    """Sound as a track: 20 ms at 48 000 Hz, mono, pulled when they are due.
+
+    ``pull`` gives the next block, ``(960,)`` int16, and is called on the loop of the connection. ``pts`` count blocks. With
+    ``keeps_time`` they count blocks that a stall of more than ``most_late_s`` left out as well, so that they tell the time;
+    without it they never jump.
+    """
+
+    kind = "audio"
+
+    def __init__(self, pull: Callable[[], Pcm], *, most_late_s: float, keeps_time: bool = False) -> None:
+        super().__init__()
+        self._pull = pull
+        self._pacer = Pacer(BLOCK_S, most_late_s)
+        self._keeps_time = keeps_time
+        self._index = 0
+        self.began_s: float | None = None
+        """The time (monotonic) of timestamp 0, once the first block was asked for."""
+
+    def first_asked(self) -> None:
+        """Called when the first block is asked for: somebody is connected."""
+
+    async def recv(self) -> av.AudioFrame:
+        """The next 20 ms. Raises ``MediaStreamError`` after `stop`."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        if self.began_s is None:
+            self.first_asked()
+        left_out = await self._pacer.wait_step()
+        if self.began_s is None:
+            self.began_s = self._pacer.due_s
+        if self._keeps_time:
+            self._index += left_out
+        frame = av.AudioFrame.from_ndarray(self._pull()[None], format="s16", layout="mono")
+        frame.sample_rate = LIVE_HZ
+        frame.pts = self._index * BLOCK_SAMPLES
+        frame.time_base = TIME_BASE
+        self._index += 1
+        return frame
