@@ -13,18 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from kai.compat.format import Pcm as Pcm
+from kai.compat.format import Picture as Picture
 from kai.core.events import Event
 from kai.core.state import AgentState, BrainFacts, Card, Look
 from kai.errors import KaiError
-
-Pcm = npt.NDArray[np.int16]
-"""``(samples,)`` int16, mono. The rate is told where it is used: 24 000 Hz towards a face, 48 000 Hz at the browser."""
-
-Picture = npt.NDArray[np.uint8]
-"""``(height * 3 // 2, width)`` uint8, planar I420 (BT.601, limited range), as ``av.VideoFrame.from_ndarray`` takes it."""
 
 Emit = Callable[[Event], None]
 """Hands an event to the store. May be called from Kai's loop only."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import re
-import wave
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from kai.adapters.openai_realtime.prices import cost_usd
+from kai.compat.files import write_private
+from kai.compat.format import SPEECH_HZ
 from kai.core.config import BrainConfig, TurnTaking
 from kai.core.events import Event, LegFailed, ResponseDone
 from kai.core.state import Look, Tokens
 from kai.errors import BrainError
+from kai.media.pcm import to_wav
 from kai.ports import Marks, Pcm, VoiceBrain
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ SENTENCE: Final = "Hello, I am Kai. This is how I sound when I talk with you."
 INSTRUCTIONS: Final = f"Say exactly this sentence and nothing else: {SENTENCE}"
 OPEN_S: Final = 20.0
 SPEAK_S: Final = 20.0
-SOUND_HZ: Final = 24_000
 USUAL_TOKENS: Final = Tokens(text_in=120, text_out=25, audio_out=100)
 """What such a turn uses: a sentence of five seconds is 100 tokens of sound."""
 
@@ -135,25 +135,12 @@ async def record_turn(brain: VoiceBrain, look: Look) -> bytes:
         raise BrainError("The voice did not answer in time. Try again.", code="timeout") from exc
     finally:
         await brain.aclose()
-    return as_wav(np.concatenate([np.zeros(0, np.int16), *take.parts]))
-
-
-def as_wav(pcm: Pcm) -> bytes:
-    """``(samples,)`` int16 at 24 000 Hz as a wav file."""
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SOUND_HZ)
-        file.writeframes(pcm.tobytes())
-    return content.getvalue()
+    return to_wav(np.concatenate([np.zeros(0, np.int16), *take.parts]), SPEECH_HZ)
 
 
 def _keep(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(content)
-        fresh.replace(path)
+        write_private(path, content)
     except OSError:
         log.warning("a recorded voice could not be kept")

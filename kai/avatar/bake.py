@@ -7,9 +7,6 @@ Both take over what the face before has in common with the next one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
 
 from kai.avatar.bake_cloth import LitGarment, Stage, bake_stages, light_garment, make_garment
 from kai.avatar.bake_eyes import Eyeball, bake_eyeball
@@ -21,8 +18,7 @@ from kai.avatar.colour import make_tone_table
 from kai.avatar.lights import Lights, make_lights
 from kai.avatar.rig import Rig, load_rig
 from kai.avatar.style import Hairstyle, Style
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 
 @dataclass(frozen=True, slots=True)

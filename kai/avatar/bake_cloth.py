@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import raster, shadow
 from kai.avatar.camera import DISTANCE, Camera
@@ -15,8 +13,7 @@ from kai.avatar.colour import linear_bgr, make_tone_table, smoothstep, tone_map
 from kai.avatar.lights import Lights
 from kai.avatar.rig import SKIN, Rig, compact, triangulate
 from kai.avatar.style import Style
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 BREATH_PHASES = 6
 _RING = 96

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar.colour import linear_bgr, smoothstep
 from kai.avatar.style import Style
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 _TEXTURE_PX = 512
 _SPOKES, _RINGS = 36, 40

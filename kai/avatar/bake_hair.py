@@ -7,11 +7,9 @@ accent comes from it. So another colour needs no drawing; see `colour_hair`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import hair_growth, lights, raster
 from kai.avatar.bake_cloth import Garment
@@ -21,8 +19,7 @@ from kai.avatar.hair_growth import CUTS, SKULL_CENTRE, SKULL_RADII, Cut, Strands
 from kai.avatar.lights import Lights
 from kai.avatar.rig import SKIN, Rig, triangulate
 from kai.avatar.style import Hairstyle, Style
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 _ZOOM = 2
 """Strands are drawn this much larger than the fine picture."""

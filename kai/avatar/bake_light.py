@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import raster, shadow
 from kai.avatar.colour import smoothstep
 from kai.avatar.rig import LASHES, LOWER_TEETH, SKIN, TONGUE, UPPER_TEETH, Rig, triangulate
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import raster
 from kai.avatar.camera import DISTANCE, Camera
 from kai.avatar.colour import linear_bgr, smoothstep
 from kai.avatar.rig import LASHES, LOWER_TEETH, SKIN, TEXTURE_X, TEXTURE_Y, UPPER_TEETH, Rig, hairline_y
 from kai.avatar.style import Style
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 DRAWN_PX = 1024
 """Widths of lines and blurs are told for a sheet this wide."""

@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -29,6 +27,7 @@ from kai.avatar.bake import Baked, Made, Shape, bake_colours, bake_shape
 from kai.avatar.jit_cache import cache_root
 from kai.avatar.rig import SHA256, Rig, load_rig
 from kai.avatar.style import CHARACTERS, Hairstyle, Style
+from kai.compat.files import replacing
 
 MIXED_KEPT = 6
 OTHER_BUILDS_KEPT_S = 14 * 86_400.0
@@ -182,14 +181,8 @@ def store(made: Baked | Shape, path: Path) -> None:
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     description = json.dumps(_describe(made, arrays)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, description=np.frombuffer(description, np.uint8), **arrays)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, description=np.frombuffer(description, np.uint8), **arrays)
 
 
 def load(path: Path) -> Baked:

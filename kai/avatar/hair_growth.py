@@ -6,17 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import raster
 from kai.avatar.colour import smoothstep
 from kai.avatar.rig import SKIN, Rig, hairline_y, triangulate
 from kai.avatar.style import Hairstyle
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 SKULL_CENTRE = np.array([0, 0.28, 0.45])
 SKULL_RADII = np.array([0.76, 0.83, 0.99])

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from kai.avatar.lipsync import ROW_SAMPLES
 from kai.avatar.rig import DATA_DIR, load_data
 from kai.avatar.visemes import INDEX, VISEMES
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 WINDOW_SAMPLES = 600
 _HALF_WINDOW = WINDOW_SAMPLES // 2

@@ -7,16 +7,13 @@ the sound itself (`kai.avatar.hearing`). `mouth_rows` turns shares into ARKit we
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar.visemes import INDEX, MOUTH_MATRIX, MOUTH_SHAPES, VISEMES
+from kai.compat.format import Array
 
 __all__ = ["MOUTH_SHAPES", "ROW_SAMPLES", "VISEMES", "mouth_row", "mouth_rows", "shares_from_marks"]
-
-Array = NDArray[Any]
 
 ROW_SAMPLES = 240
 """Samples at 24 000 Hz from one row to the next: 10 ms."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,8 +20,8 @@ from kai.avatar.camera import DISTANCE
 from kai.avatar.colour import smoothstep
 from kai.avatar.rig import LASHES, LOWER_TEETH, PIVOT, SKIN, TONGUE, UPPER_TEETH
 from kai.avatar.sway import lay_swayed
+from kai.compat.format import Array
 
-Array = NDArray[Any]
 Params = Mapping[str, float]
 
 POSE_NAMES = frozenset({"headYaw", "headPitch", "headRoll", "headX", "headY", "gazeX", "gazeY", "breath"})

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar.colour import smoothstep
+from kai.compat.format import Array
 from kai.errors import WeightsError
-
-Array = NDArray[Any]
 
 DATA_DIR = Path(__file__).parent / "data"
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import lights, raster
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 _PROBES = ((0, 0), (0.7, 0.3), (-0.4, 0.7), (-0.6, -0.5), (0.4, -0.7))
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import raster
 from kai.avatar.bake_hair import CELL_PX, Sprite
 from kai.avatar.camera import DISTANCE
-
-Array = NDArray[Any]
+from kai.compat.format import Array
 
 
 def lay_swayed(

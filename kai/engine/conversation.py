@@ -16,8 +16,8 @@ from functools import partial
 from typing import Final, Protocol, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kai.compat.format import Float32
 from kai.engine import session
 from kai.engine.answer import CONTENT_INDEX, Answer, Place
 from kai.engine.items import Aside, Entry, Items, new_id, usage_of
@@ -45,8 +45,6 @@ from kai.engine.thinking import (
 from kai.engine.timers import Timers
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire
-
-Float32 = NDArray[np.float32]
 
 MAX_ITEMS: Final = 4_000
 _NO_LIMITS: Final = tuple(

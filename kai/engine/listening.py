@@ -13,8 +13,8 @@ from functools import partial
 from typing import Final, Protocol, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kai.compat.format import HEARING_HZ, Float32
 from kai.engine.answer import CONTENT_INDEX
 from kai.engine.items import Entry, Items, new_id
 from kai.engine.overlap import Overlap
@@ -26,9 +26,6 @@ from kai.engine.speech.recognition import Transcript
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire
 
-Float32 = NDArray[np.float32]
-
-SAMPLE_RATE_HZ: Final = 16_000
 MIN_COMMIT_MS: Final = 100
 MAX_COMMIT_MS: Final = 300_000
 DOUBTFUL_SCORE: Final = -1.6
@@ -169,7 +166,7 @@ class Listener:
             return
         self._uncommitted.append(samples)
         self._uncommitted_samples += len(samples)
-        while self._uncommitted_samples > MAX_COMMIT_MS * SAMPLE_RATE_HZ // 1000:
+        while self._uncommitted_samples > MAX_COMMIT_MS * HEARING_HZ // 1000:
             self._uncommitted_samples -= len(self._uncommitted.pop(0))
 
     def wait_for_person(self, *, in_ms: int = 0) -> None:
@@ -186,7 +183,7 @@ class Listener:
             self._commit_detected(self._detector)
             return
         audio = np.concatenate(self._uncommitted) if self._uncommitted else np.zeros(0, np.float32)
-        duration_ms = len(audio) * 1000 // SAMPLE_RATE_HZ
+        duration_ms = len(audio) * 1000 // HEARING_HZ
         if duration_ms < MIN_COMMIT_MS:
             raise wire.ClientMistake(
                 f"Error committing input audio buffer: buffer too small. Expected at least {MIN_COMMIT_MS}ms of "
@@ -409,7 +406,7 @@ class Listener:
 
     def _commit_turn(self, turn: Hearing, audio: Float32 | None, *, does_answer: bool) -> None:
         """Makes an item of what the person said; `audio` is ``None`` when that was no speech after all."""
-        audio_ms = 0 if audio is None else len(audio) * 1000 // SAMPLE_RATE_HZ
+        audio_ms = 0 if audio is None else len(audio) * 1000 // HEARING_HZ
         self._reports.send(
             wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id)
         )

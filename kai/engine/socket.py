@@ -13,6 +13,7 @@ from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from kai.compat.format import HEARING_HZ, SPEECH_HZ
 from kai.engine.answer import CONTENT_INDEX, Place
 from kai.engine.call import Call, HungUp
 from kai.engine.conversation import Conversation, Dropped
@@ -30,7 +31,6 @@ MAX_AUDIO_BYTES: Final = 15 * 1024 * 1024
 MAX_UNSENT_EVENTS: Final = 2_000
 DELTA_SAMPLES: Final = 4_800
 SLICE_SAMPLES: Final = 24_000
-INPUT_HZ: Final = 24_000
 GOING_AWAY: Final = 1001
 INTERNAL_ERROR: Final = 1011
 CLOSE_S: Final = 5.0
@@ -142,7 +142,7 @@ class _Hearing:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._resampler = pcm.Resampler(INPUT_HZ, 16_000)
+        self._resampler = pcm.Resampler(SPEECH_HZ, HEARING_HZ)
         self._odd = b""
 
     async def append(self, event: wire.InputAudioAppend) -> None:

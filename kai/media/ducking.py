@@ -10,12 +10,10 @@ import threading
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from kai.compat.format import Pcm
 from kai.media.echo import MIN_FOREIGN_SHARE, EchoGate, thinned
 from kai.media.pcm import level_dbfs
-
-Pcm = npt.NDArray[np.int16]
 
 DUCKED_GAIN: Final = 0.25
 """12 dB softer: still understood, and no longer in the person's way."""

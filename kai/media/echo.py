@@ -13,12 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.compat.format import HEARING_HZ, LIVE_HZ, Float32
 from kai.media.pcm import to_float32
 
-Float32 = NDArray[np.float32]
-
-SAMPLE_RATE_HZ: Final = 16_000
-PLAYED_HZ: Final = 48_000
 WINDOW_MS: Final = 480
 MAX_DELAY_MS: Final = 900
 EARLY_MS: Final = 120
@@ -37,8 +34,8 @@ class EchoGate:
 
     def __init__(self) -> None:
         keep_ms = WINDOW_MS + MAX_DELAY_MS + EARLY_MS
-        self._played = np.zeros(keep_ms * SAMPLE_RATE_HZ // 1000, np.float32)
-        self._heard = np.zeros(WINDOW_MS * SAMPLE_RATE_HZ // 1000, np.float32)
+        self._played = np.zeros(keep_ms * HEARING_HZ // 1000, np.float32)
+        self._heard = np.zeros(WINDOW_MS * HEARING_HZ // 1000, np.float32)
         # The newest played sound is not heard yet: the microphone's window lies EARLY_MS behind the end at least.
         self._band = _band()
 
@@ -55,7 +52,7 @@ class EchoGate:
 
         About 1.5 ms of a core. 1.0 when nothing was played, 0.0 when nothing was heard.
         """
-        count = min(window_ms, WINDOW_MS) * SAMPLE_RATE_HZ // 1000
+        count = min(window_ms, WINDOW_MS) * HEARING_HZ // 1000
         heard = self._heard[-count:]
         if float(np.dot(heard, heard)) < _QUIET * count:
             return 0.0
@@ -68,7 +65,7 @@ class EchoGate:
         """The stretch of what was played that fits ``heard`` best, as long as it."""
         played = self._played
         size = 1 << (len(played) + len(heard) - 1).bit_length()
-        frequencies_hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)
+        frequencies_hz = np.fft.rfftfreq(size, 1 / HEARING_HZ)
         spectrum = np.fft.rfft(played, size) * np.conj(np.fft.rfft(heard, size))
         # Half whitened: speech is too tonal for a plain correlation, and noise too loud for a white one.
         spectrum /= np.sqrt(np.abs(spectrum)) + 1e-12
@@ -84,11 +81,11 @@ def thinned(samples: NDArray[np.int16]) -> Float32:
     The plainest filter will do: to what is asked here any filter of the sound is as good as the sound, and of speech there
     is next to nothing above 12 000 Hz, which folds into the band.
     """
-    return to_float32(samples).reshape(-1, PLAYED_HZ // SAMPLE_RATE_HZ).mean(axis=1)
+    return to_float32(samples).reshape(-1, LIVE_HZ // HEARING_HZ).mean(axis=1)
 
 
 def _band() -> NDArray[np.bool_]:
-    frequencies_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1 / SAMPLE_RATE_HZ)
+    frequencies_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1 / HEARING_HZ)
     return (frequencies_hz >= _LOW_HZ) & (frequencies_hz <= _HIGH_HZ)
 
 

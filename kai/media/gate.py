@@ -12,9 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Pcm = npt.NDArray[np.int16]
+from kai.compat.format import Pcm
 
 FRAME_MS = 20
 PREROLL_FRAMES = 10

@@ -13,13 +13,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Pcm = npt.NDArray[np.int16]
+from kai.compat.format import LIVE_HZ, SPEECH_HZ, Pcm
+
 Wave = npt.NDArray[np.float32]
 
-ROOM_HZ: Final = 48_000
-SENT_HZ: Final = 24_000
 _COARSE_HZ: Final = 8_000
-_ROOM_STEP, _SENT_STEP = ROOM_HZ // _COARSE_HZ, SENT_HZ // _COARSE_HZ
+_ROOM_STEP, _SENT_STEP = LIVE_HZ // _COARSE_HZ, SPEECH_HZ // _COARSE_HZ
 
 SOUNDING_PEAK: Final = 90
 """Below this int16 peak a room is silent: coded silence has peaks of a few units."""
@@ -79,7 +78,7 @@ class _Sent:
     rest: Pcm = field(default_factory=lambda: np.zeros(0, np.int16))
 
     def add(self, pcm: Pcm) -> None:
-        if self.samples > MOST_SENT_S * SENT_HZ:
+        if self.samples > MOST_SENT_S * SPEECH_HZ:
             return
         if self.first_loud is None:
             loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > SOUNDING_PEAK)
@@ -135,7 +134,7 @@ class Matcher:
         """Everything that was sent is forgotten; what of it is still on its way is not heard."""
         self._queue.clear()
         self._current = None
-        self._deaf_until = self._at + round(DEAF_S * ROOM_HZ)
+        self._deaf_until = self._at + round(DEAF_S * LIVE_HZ)
 
     def push(self, pcm: Pcm) -> list[Finding]:
         """The room's next sound, ``(samples,)`` int16, 48 000 Hz, a multiple of 6 samples."""
@@ -180,7 +179,7 @@ class Matcher:
         self._current = self._queue.popleft()
         sample = self._current.first_loud or 0
         self._origin = at - 2 * sample
-        self._next_match = at + round(WINDOW_S * ROOM_HZ)
+        self._next_match = at + round(WINDOW_S * LIVE_HZ)
         self._quiet_since, self._is_ending = None, False
         return [Begun(at, self._current.id, sample)]
 
@@ -195,17 +194,17 @@ class Matcher:
         assert current is not None
         findings: list[Finding] = []
         if self._at >= self._next_match and self._quiet_since is None:
-            self._next_match = self._at + round(REMATCH_S * ROOM_HZ)
+            self._next_match = self._at + round(REMATCH_S * LIVE_HZ)
             better = self._match(current)
             if better is not None:
                 self._origin = better
                 findings.append(Moved(self._at, current.id, (self._at - better) // 2))
         place = (self._at - self._origin) // 2
-        quiet_s = 0.0 if self._quiet_since is None else (self._at - self._quiet_since) / ROOM_HZ
-        is_near = place >= current.samples - round(SEARCH_S * SENT_HZ)
-        is_through = place >= current.samples and (quiet_s > 0 or place >= current.samples + SENT_HZ // 2)
+        quiet_s = 0.0 if self._quiet_since is None else (self._at - self._quiet_since) / LIVE_HZ
+        is_near = place >= current.samples - round(SEARCH_S * SPEECH_HZ)
+        is_through = place >= current.samples and (quiet_s > 0 or place >= current.samples + SPEECH_HZ // 2)
         is_given_up = quiet_s >= QUIET_END_S and (is_near or self._is_ending)
-        is_followed = place >= current.samples + FOLLOWED_S * SENT_HZ and self._has_loud_next
+        is_followed = place >= current.samples + FOLLOWED_S * SPEECH_HZ and self._has_loud_next
         if current.is_complete and (is_through or is_given_up or is_followed):
             self._current = None
             at = min(self._at, self._origin + 2 * current.samples)
@@ -243,4 +242,4 @@ class Matcher:
         if fits[best] < GOOD_FIT:
             return None
         origin = self._at - (low + best + width) * _ROOM_STEP
-        return origin if abs(origin - self._origin) > MOVE_S * ROOM_HZ else None
+        return origin if abs(origin - self._origin) > MOVE_S * LIVE_HZ else None

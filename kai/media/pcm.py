@@ -13,22 +13,20 @@ from typing import Final
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
-from numpy.typing import NDArray
 
-Int16 = NDArray[np.int16]
-Float32 = NDArray[np.float32]
+from kai.compat.format import Float32, Pcm
 
 _INT16_SCALE: Final = 32768.0
 
 
-def to_float32(samples: Int16) -> Float32:
+def to_float32(samples: Pcm) -> Float32:
     """``samples`` (int16) as float32 in [-1, 1)."""
     if samples.dtype != np.int16:
         raise TypeError(f"expected int16 samples, got {samples.dtype}")
     return samples.astype(np.float32) / np.float32(_INT16_SCALE)
 
 
-def to_int16(samples: Float32) -> Int16:
+def to_int16(samples: Float32) -> Pcm:
     """``samples`` (float32, full scale 1.0) as int16, rounded; what is louder than full scale is clipped, not wrapped."""
     if samples.dtype != np.float32:
         raise TypeError(f"expected float32 samples, got {samples.dtype}")
@@ -36,21 +34,21 @@ def to_int16(samples: Float32) -> Int16:
     return np.clip(scaled, -32768, 32767).astype(np.int16)
 
 
-def from_bytes(data: bytes) -> Int16:
+def from_bytes(data: bytes) -> Pcm:
     """Little-endian 16-bit PCM as int16 samples. Raises ValueError for half a sample."""
     if len(data) % 2:
         raise ValueError(f"16-bit PCM has an even number of bytes, got {len(data)}")
     return np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
 
 
-def to_bytes(samples: Int16) -> bytes:
+def to_bytes(samples: Pcm) -> bytes:
     """int16 samples as little-endian 16-bit PCM."""
     if samples.dtype != np.int16:
         raise TypeError(f"expected int16 samples, got {samples.dtype}")
     return samples.astype("<i2", copy=False).tobytes()
 
 
-def to_wav(samples: Int16, rate_hz: int) -> bytes:
+def to_wav(samples: Pcm, rate_hz: int) -> bytes:
     """``samples``, ``(n,)`` int16 mono, as a whole WAV file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
@@ -61,7 +59,7 @@ def to_wav(samples: Int16, rate_hz: int) -> bytes:
     return buffer.getvalue()
 
 
-def mix_to_mono(interleaved: Int16, channels: int) -> Int16:
+def mix_to_mono(interleaved: Pcm, channels: int) -> Pcm:
     """The mean of ``channels`` interleaved channels: ``(samples * channels,)`` in, ``(samples,)`` out."""
     if channels < 1 or len(interleaved) % channels:
         raise ValueError(f"{len(interleaved)} samples do not divide into {channels} channels")
@@ -91,7 +89,7 @@ class Resampler:
             return None
         return AudioResampler(format="s16", layout="mono", rate=self.target_hz)
 
-    def push(self, samples: Int16) -> Int16:
+    def push(self, samples: Pcm) -> Pcm:
         """What of the stream at ``target_hz`` is ready after ``samples`` (int16 mono at ``source_hz``)."""
         if samples.dtype != np.int16 or samples.ndim != 1:
             raise TypeError(f"expected (samples,) int16, got {samples.shape} {samples.dtype}")
@@ -107,7 +105,7 @@ class Resampler:
         self._pushed_samples += len(samples)
         return self._gather(self._resampler, frame)
 
-    def flush(self) -> Int16:
+    def flush(self) -> Pcm:
         """The samples held back by the filter. The stream is over: the next push begins a new one."""
         if self._resampler is None or not self._pushed_samples:
             return np.zeros(0, np.int16)
@@ -117,7 +115,7 @@ class Resampler:
         return tail
 
     @staticmethod
-    def _gather(resampler: AudioResampler, frame: av.AudioFrame | None) -> Int16:
+    def _gather(resampler: AudioResampler, frame: av.AudioFrame | None) -> Pcm:
         parts = [out.to_ndarray().reshape(-1) for out in resampler.resample(frame)]
         return np.concatenate(parts).astype(np.int16, copy=False) if parts else np.zeros(0, np.int16)
 

@@ -18,16 +18,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, Pcm, Picture
 from kai.media.heard import Begun, Finding, Moved, Over
 
-Pcm = npt.NDArray[np.int16]
-Picture = npt.NDArray[np.uint8]
-
-HZ: Final = 48_000
-BLOCK_SAMPLES: Final = 960
-BLOCK_S: Final = BLOCK_SAMPLES / HZ
 MARGIN_MS: Final = 60
 """Sound and pictures wait at least so long: they arrive in bursts."""
 MOST_MS: Final = 4_000
@@ -182,18 +176,18 @@ class SoundHold:
     @property
     def held_ms(self) -> float:
         """How much is held now."""
-        return len(self._buffer) * 1000 / HZ
+        return len(self._buffer) * 1000 / LIVE_HZ
 
     def push(self, pcm: Pcm, findings: list[Finding], now_s: float) -> None:
         """The room's next sound, ``(samples,)`` int16, and what was found in it."""
         with self._lock:
-            lasts_s = len(pcm) / HZ
+            lasts_s = len(pcm) / LIVE_HZ
             # It comes when its last sample is there.
             began_s = self._arrivals.tick(now_s, lasts_s) - lasts_s
             self._arrived.append((self._head + len(self._buffer), began_s))
             self._buffer = np.concatenate([self._buffer, pcm])
             self._place.findings.extend(findings)
-            over = len(self._buffer) - (MOST_MS + 500) * HZ // 1000
+            over = len(self._buffer) - (MOST_MS + 500) * LIVE_HZ // 1000
             if over > 0:
                 self.dropped_samples += over
                 self._skip(over)
@@ -228,7 +222,7 @@ class SoundHold:
             self._on = (at_s, wanted_s)
             return HeldBlock(self._starved())
         captured_s = self._captured_s()
-        off = round((wanted_s - captured_s) * HZ)
+        off = round((wanted_s - captured_s) * LIVE_HZ)
         if self._is_waiting and off <= -BLOCK_SAMPLES:
             self._on = (at_s, wanted_s)
             return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
@@ -247,7 +241,7 @@ class SoundHold:
     def _captured_s(self) -> float:
         """When the sample at the read head was captured."""
         first, arrived_s = self._arrived[0]
-        return self._timeline.sound_captured_s(arrived_s) + (self._head - first) / HZ
+        return self._timeline.sound_captured_s(arrived_s) + (self._head - first) / LIVE_HZ
 
     def _settle(self) -> list[Begun | Over]:
         """Take the findings up to the read head."""
@@ -276,7 +270,7 @@ class SoundHold:
             or _peak(self._buffer[: BLOCK_SAMPLES * 2]) < QUIET_PEAK
         )
         self._is_waiting = False
-        if abs(off) > TOLERANCE_MS * HZ // 1000:
+        if abs(off) > TOLERANCE_MS * LIVE_HZ // 1000:
             if is_quiet:
                 return self._in_silence(off)
             has_room = len(self._buffer) >= BLOCK_SAMPLES + _LONGEST + _FADE

@@ -6,9 +6,9 @@ import re
 from pathlib import Path, PurePath
 from typing import Final
 
+from kai.compat.files import write_private
 from kai.compat.text_files import decode_text
 from kai.errors import ConfigError, KaiError
-from kai.records.files import write_private
 
 SUFFIXES: Final = (".md", ".markdown", ".txt")
 MAX_FILE_BYTES: Final = 1 << 20

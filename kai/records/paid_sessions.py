@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from typing import Final
 import platformdirs
 import psutil
 
+from kai.compat.files import write_private
 from kai.errors import KaiError
 
 log = logging.getLogger(__name__)
@@ -65,13 +65,8 @@ class PaidSessions:
             )
         record = PaidSession(kind, session_id, os.getpid(), psutil.Process().create_time(), time.time())
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # mkstemp makes the file 0600; moved into its place it is there whole or not at all.
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(record), file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(self._path(kind, session_id))
+        content = json.dumps(asdict(record)).encode()
+        write_private(self._path(kind, session_id), content, is_durable=True)
 
     def forget(self, kind: str, session_id: str) -> None:
         """The session was stopped at the provider."""

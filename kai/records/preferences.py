@@ -13,11 +13,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from kai.compat.files import write_private
 from kai.compat.text_files import decode_text
 from kai.core.config import FaceStyle
 from kai.core.state import Look
 from kai.errors import ConfigError, KaiError
-from kai.records.files import set_aside, write_private
+from kai.records.files import set_aside
 
 MAX_PRESETS: Final = 50
 PRESET_LIMIT_BYTES: Final = 65_536

@@ -25,12 +25,10 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.error import FFmpegError
 
+from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, SILENCE
 from kai.errors import KaiError
 from kai.ports import Pcm
 
-HZ: Final = 48_000
-BLOCK_SAMPLES: Final = 960
-BLOCK_S: Final = BLOCK_SAMPLES / HZ
 BITRATE_BPS: Final = 48_000
 PAGE_US: Final = 200_000
 """Sound in one page of Ogg: what a crash can take."""
@@ -47,7 +45,6 @@ LEAST_FREE_BYTES: Final = 200_000_000
 CLOSE_S: Final = 3.0
 
 _NAME: Final = re.compile(r"([0-9a-f]{16})-(\d{1,9})\.ogg")
-_SILENCE: Final[Pcm] = np.zeros(BLOCK_SAMPLES, np.int16)
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +125,7 @@ class RecordingFile:
         while self._waiting:
             index, person, kai = self._waiting.popleft()
             while self._written_blocks < index:
-                self._encode(_SILENCE, _SILENCE)
+                self._encode(SILENCE, SILENCE)
             self._encode(person, kai)
 
     def _encode(self, person: Pcm, kai: Pcm) -> None:
@@ -137,7 +134,7 @@ class RecordingFile:
         both[0::2], both[1::2] = one + ACROSS * two, two + ACROSS * one
         pcm = np.clip(np.rint(both), -32768, 32767).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="stereo")
-        frame.sample_rate = HZ
+        frame.sample_rate = LIVE_HZ
         frame.pts = self._written_blocks * BLOCK_SAMPLES
         self._written_blocks += 1
         for packet in self._stream.encode(frame):
@@ -147,7 +144,9 @@ class RecordingFile:
 def _open(path: Path) -> tuple[Any, AudioStream]:
     options = {"flush_packets": "1", "page_duration": str(PAGE_US)}
     container = av.open(str(path), "w", format="ogg", options=options)
-    stream = container.add_stream("libopus", rate=HZ, layout="stereo", options={"compression_level": "5"})
+    stream = container.add_stream(
+        "libopus", rate=LIVE_HZ, layout="stereo", options={"compression_level": "5"}
+    )
     assert isinstance(stream, AudioStream)
     stream.bit_rate = BITRATE_BPS
     return container, stream
@@ -213,7 +212,7 @@ class Recorder:
         try:
             person = self._mic.popleft()
         except IndexError:
-            person = _SILENCE
+            person = SILENCE
         file.push(self._next, person, pcm)
         self._next += 1
 

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol, assert_never
 
-import numpy as np
-
+from kai.compat.format import SILENCE
 from kai.compat.tasks import Tasks
 from kai.core import faces as policy
 from kai.core.events import (
@@ -35,8 +34,6 @@ log = logging.getLogger(__name__)
 
 OPEN_S: Final = 60.0
 CLOSE_S: Final = 4.8
-
-_SILENCE: Final[Pcm] = np.zeros(960, np.int16)
 
 
 class PaidFace(AvatarFace, Protocol):
@@ -172,7 +169,7 @@ class FaceStack:
 
     def pull_sound(self) -> Pcm:
         shown = self._shown
-        return shown.pull_sound() if shown is not None else _SILENCE.copy()
+        return shown.pull_sound() if shown is not None else SILENCE.copy()
 
     async def aclose(self) -> None:
         if self._is_closing:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
-import numpy as np
-
+from kai.compat.format import SILENCE
 from kai.media.ducking import Ducker
 from kai.ports import Pcm, SoundRecorder
 
-_SILENCE: Final[Pcm] = np.zeros(960, np.int16)
-
 
 def _silence() -> Pcm:
-    return _SILENCE
+    return SILENCE
 
 
 class Outlet:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kai.compat.format import SPEECH_HZ
 from kai.ports import Heard, Marks, Pcm, Timed
 
 SAMPLES_PER_MS = 24
-MAX_SAMPLES = 600 * 24_000
+MAX_SAMPLES = 600 * SPEECH_HZ
 """Ten minutes of one answer; what comes beyond is not kept (it still is played)."""
 
 

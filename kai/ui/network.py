@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+from kai.compat.format import LIVE_HZ
 from kai.ui import texts
 
 MEASURE_S: Final = 2.0
 """Both sides report about once a second."""
-
-AUDIO_HZ: Final = 48_000
 
 
 class Quality(IntEnum):
@@ -68,10 +67,10 @@ class Meter:
                     lost = max(lost, entry.fractionLost / 256)
                     round_trip_ms = max(round_trip_ms, (entry.roundTripTime or 0.0) * 1000)
                     if entry.kind == "audio":
-                        jitter_ms = max(jitter_ms, entry.jitter / AUDIO_HZ * 1000)
+                        jitter_ms = max(jitter_ms, entry.jitter / LIVE_HZ * 1000)
                 case "inbound-rtp" if entry.kind == "audio":
                     lost = max(lost, self._lost_since(entry.packetsReceived, entry.packetsLost))
-                    jitter_ms = max(jitter_ms, entry.jitter / AUDIO_HZ * 1000)
+                    jitter_ms = max(jitter_ms, entry.jitter / LIVE_HZ * 1000)
                 case _:
                     pass
         return Network(lost, jitter_ms, round_trip_ms)

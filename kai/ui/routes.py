@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 import kai.avatar
 from kai.app import App
+from kai.compat.format import LIVE_HZ
 from kai.core.events import (
     CardDismissed,
     Event,
@@ -55,7 +56,6 @@ VIEW_INTERVAL_S: Final = 0.05
 TICK_S: Final = 0.1
 """The microphone's level goes out ten times a second."""
 SOUND_TICK_S: Final = 0.04
-SOUND_HZ: Final = 48_000
 HEARTBEAT_S: Final = 10.0
 """A line at least this often, so that a dead page is noticed."""
 BODY_LIMIT_BYTES: Final = 16_384
@@ -351,7 +351,7 @@ class PageSound:
             blocks.append(self._queue.get_nowait())
         if blocks:
             pcm = base64.b64encode(np.concatenate(blocks).tobytes()).decode("ascii")
-            yield sse("sound", {"pcm": pcm, "rate": SOUND_HZ})
+            yield sse("sound", {"pcm": pcm, "rate": LIVE_HZ})
 
     def close(self) -> None:
         """Listen no more."""

@@ -20,8 +20,9 @@ from aiortc import RTCPeerConnection
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.openai_realtime import brain as brain_module
 from kai.adapters.openai_realtime import talk as talk_module
-from kai.adapters.openai_realtime.mic import FRAME_SAMPLES, MicTrack
+from kai.adapters.openai_realtime.mic import MicTrack
 from kai.compat import rtc
+from kai.compat.format import BLOCK_SAMPLES
 from kai.core.config import BrainConfig, Effort, TurnTaking
 from kai.core.events import (
     AssistantTranscriptChanged,
@@ -407,7 +408,7 @@ async def test_trap_7_mute_sends_silence_and_time_goes_on() -> None:
     third = await track.recv()
     track.stop()
     assert not muted.to_ndarray().any()
-    assert [f.pts for f in (first, muted, third)] == [0, FRAME_SAMPLES, 2 * FRAME_SAMPLES]
+    assert [f.pts for f in (first, muted, third)] == [0, BLOCK_SAMPLES, 2 * BLOCK_SAMPLES]
 
 
 async def test_trap_7_a_push_to_talk_key_that_is_up_sends_silence(talk: Open) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kai.compat.format import LIVE_HZ
 from kai.records.memory import DAY_S, Memory
-from kai.records.recording import HZ, RecordingFile
+from kai.records.recording import RecordingFile
 from kai.records.turns import Line, TalkRecord, Turn
 
 SAYINGS = (
@@ -105,7 +106,7 @@ def fill(folder: Path, now_wall_s: float, count: int = 16, *, with_sound: bool =
         newest = replace(talk(count - 1, now_wall_s))
         file = RecordingFile(memory.recordings.new_path(newest.id, 0), lambda error: None)
         for block in range(min(1400, round(newest.lasted_s * 50))):
-            at = (np.arange(960) + block * 960) / HZ
+            at = (np.arange(960) + block * 960) / LIVE_HZ
             hum = (2000 * np.sin(2 * np.pi * 220 * at)).astype(np.int16)
             file.push(block, hum, hum)
         file.close()

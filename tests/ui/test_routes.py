@@ -13,6 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from kai.compat.format import LIVE_HZ
 from kai.core.events import (
     CardDismissed,
     Event,
@@ -29,7 +30,7 @@ from kai.core.state import LegName, Look, Microphone, Phase, SessionState
 from kai.runtime.hub import SessionHub, Talk
 from kai.ui import host, texts
 from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import BODY_LIMIT_BYTES, SOUND_HZ, Feed, event_of, routes, stream
+from kai.ui.routes import BODY_LIMIT_BYTES, Feed, event_of, routes, stream
 from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS
 from tests.support.talk import talking
 from tests.ui.conftest import BROWSER_ID
@@ -302,7 +303,7 @@ async def test_answers_go_to_a_page_without_webrtc_as_sound(talk: Talk) -> None:
             if len(sounds) >= 3:
                 break
     pcm = np.frombuffer(base64.b64decode(str(sounds[-1]["pcm"])), np.int16)
-    assert sounds[-1]["rate"] == SOUND_HZ
+    assert sounds[-1]["rate"] == LIVE_HZ
     assert np.abs(pcm).max() > 1000
 
 

@@ -17,6 +17,8 @@ import av
 import numpy as np
 import pytest
 
+from kai.compat.format import BLOCK_S, BLOCK_SAMPLES
+from kai.compat.format import LIVE_HZ as HZ
 from kai.core.events import RecordingFailed, RecordingWished, StartRequested, StopRequested, TextSubmitted
 from kai.core.state import Look
 from kai.core.store import Store
@@ -24,7 +26,7 @@ from kai.errors import KaiError
 from kai.ports import Pcm
 from kai.records import recording
 from kai.records.memory import Memory
-from kai.records.recording import BLOCK_S, BLOCK_SAMPLES, HZ, Recorder, RecordingError, Recordings
+from kai.records.recording import Recorder, RecordingError, Recordings
 from kai.records.turns import Follower
 from tests.support.talk import talking
 from tests.unit.test_turns_kept import RECORD

@@ -7,12 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from kai.compat.format import BLOCK_S, BLOCK_SAMPLES
+from kai.compat.format import LIVE_HZ as HZ
 from kai.media.heard import Begun, Finding, Matcher, Moved, Over
 from kai.media.pcm import Resampler
 from kai.media.sync import (
-    BLOCK_S,
-    BLOCK_SAMPLES,
-    HZ,
     MARGIN_MS,
     HeldBlock,
     Pace,

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kai.adapters.voice_previews import INSTRUCTIONS, SOUND_HZ, VoicePreviews, as_wav, record_turn
+from kai.adapters.voice_previews import INSTRUCTIONS, VoicePreviews, record_turn
+from kai.compat.format import SPEECH_HZ
 from kai.core.config import TurnTaking
 from kai.core.state import Look
 from kai.errors import BrainError
+from kai.media.pcm import to_wav
 from tests.support.fakes import FakeBrain
 
 CEDAR = Look(voice="cedar", instructions="a secret manner")
@@ -32,9 +34,9 @@ async def test_a_voice_says_one_sentence_in_a_turn_of_its_own_and_is_hung_up() -
     assert brain.look.brain.turn_taking is TurnTaking.PUSH_TO_TALK
     assert brain.look.brain.tools == ()
     with wave.open(io.BytesIO(content)) as file:
-        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SOUND_HZ, 1, 2)
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SPEECH_HZ, 1, 2)
         sound = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-    assert len(sound) > SOUND_HZ
+    assert len(sound) > SPEECH_HZ
     assert np.abs(sound).max() > 1000
 
 
@@ -51,7 +53,7 @@ async def test_a_recording_is_made_once_for_all_who_ask_and_kept(tmp_path: Path)
     async def record(look: Look) -> bytes:
         made.append(look.voice)
         await asyncio.sleep(0)
-        return as_wav(np.ones(480, np.int16))
+        return to_wav(np.ones(480, np.int16), SPEECH_HZ)
 
     voices = VoicePreviews(tmp_path / "voices", record, model_of)
     assert voices.kept(CEDAR) is None

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +25,7 @@ import numpy as np
 
 from kai.adapters.liveavatar.rest import Account, LiveAvatarApi
 from kai.compat import http
+from kai.compat.files import write_private
 from kai.core.config import AvatarConfig
 from kai.errors import ConfigError, FaceError, ProtocolError
 from kai.wire import liveavatar as wire
@@ -246,10 +245,7 @@ class Gallery:
     def _keep(self, path: Path, picture: bytes) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self._folder)
-            with os.fdopen(handle, "wb") as file:
-                file.write(picture)
-            Path(name).replace(path)
+            write_private(path, picture)
             kept = sorted(self._folder.glob(f"*{KEPT_SUFFIX}"), key=lambda p: p.stat().st_mtime)
             for old in kept[:-MOST_PREVIEWS]:
                 old.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,8 @@ from numpy.typing import NDArray
 from kai.avatar.feeling import CALM, Feeling
 from kai.avatar.hearing import Hearing, VisemeNet
 from kai.avatar.lipsync import MOUTH_SHAPES, ROW_SAMPLES, VISEMES, mouth_row, shares_from_marks
+from kai.compat.format import SPEECH_HZ, Array
 
-Array = NDArray[Any]
-
-RATE_HZ = 24_000
 CLOSE_S = 0.10
 """A mouth whose sound is gone is shut after this time."""
 STALLED_S = 0.12
@@ -148,7 +145,7 @@ class Speaking:
 
         The app is called by a timer that jitters by some milliseconds, so its reports steer a steady clock.
         """
-        start_s = at_s - sample / RATE_HZ
+        start_s = at_s - sample / SPEECH_HZ
         old = self._anchor
         if old is not None and old.segment == segment and abs(start_s - old.start_s) < _CLOCK_JUMP_S:
             start_s = old.start_s + (start_s - old.start_s) * _CLOCK_PULL
@@ -161,7 +158,7 @@ class Speaking:
         anchor = self._anchor
         track = None if anchor is None else self._tracks.get(anchor.segment)
         if anchor is not None and track is not None and track.rows:
-            row = (at_s - anchor.start_s) * RATE_HZ / ROW_SAMPLES
+            row = (at_s - anchor.start_s) * SPEECH_HZ / ROW_SAMPLES
             over = track.is_complete and row > track.rows + _TAIL_ROWS
             if at_s - anchor.told_s < STALLED_S and not over:
                 mouth, loudness = track.mouth(row)
@@ -178,7 +175,7 @@ class Speaking:
         track = None if anchor is None else self._tracks.get(anchor.segment)
         if anchor is not None and track is not None and at_s - anchor.told_s < STALLED_S:
             self._last_felt_s = at_s
-            self._last_feeling = track.feeling((at_s + _FEEL_AHEAD_S - anchor.start_s) * RATE_HZ)
+            self._last_feeling = track.feeling((at_s + _FEEL_AHEAD_S - anchor.start_s) * SPEECH_HZ)
         return self._last_feeling if at_s - self._last_felt_s < _FEELING_LASTS_S else CALM
 
     def _track(self, segment: int) -> _Track:

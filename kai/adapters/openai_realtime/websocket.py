@@ -23,6 +23,7 @@ from kai.adapters.openai_realtime.client import client_of, socket_proxy
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.talk import CALL_S, CONNECT_S, RealtimeTalk, as_message, new_event_id
+from kai.compat.format import LIVE_HZ, SPEECH_HZ
 from kai.core.events import AudioCleared, AudioStarted, AudioStopped
 from kai.media import pcm
 from kai.ports import BrainSink
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 _HANDSHAKE_LOG = logging.getLogger("kai.websocket")
 _HANDSHAKE_LOG.setLevel(logging.WARNING)
 
-SOUND_HZ = 24_000
 UNSENT_KEPT = 500
 """Ten seconds of microphone. A connection that is further behind is no use for a talk, and is given up."""
 EXPIRED = "maximum duration"
@@ -63,7 +63,7 @@ class OpenAISocketBrain(RealtimeTalk):
         """The server's memory of a cut answer ends where the person's does; each item of it by its own count."""
         left_ms = heard_ms
         for item_id, samples in self._items.pop(response_id, []):
-            length_ms = samples * 1000 // SOUND_HZ
+            length_ms = samples * 1000 // SPEECH_HZ
             if left_ms < length_ms:
                 self._send(
                     wire.ItemTruncate(
@@ -145,7 +145,7 @@ class OpenAISocketBrain(RealtimeTalk):
 
     async def _speak_up(self) -> None:
         """The microphone, or silence in its place, 20 ms at a time, without a gap."""
-        resampler = pcm.Resampler(48_000, SOUND_HZ)
+        resampler = pcm.Resampler(LIVE_HZ, SPEECH_HZ)
         while True:
             frame = await self._mic.recv()
             sound = resampler.push(frame.to_ndarray().reshape(-1).astype(np.int16, copy=False))
@@ -217,7 +217,7 @@ class OpenAISocketBrain(RealtimeTalk):
         sink.end_segment(response.id)
         sink.emit(AudioStopped(response.id))
         samples = sum(count for _, count in self._items.get(response.id, []))
-        self._compare_written(response.id, samples * 1000 // SOUND_HZ, sink)
+        self._compare_written(response.id, samples * 1000 // SPEECH_HZ, sink)
 
     def _take_back(self, sink: BrainSink) -> None:
         """The person speaks: the server stops making the answer, and its sound is ours to forget."""

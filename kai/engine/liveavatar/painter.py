@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from kai.avatar import animate, render
 from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
 from kai.avatar.cache import load_or_bake
 from kai.avatar.style import character
-
-Array = NDArray[Any]
-Picture = NDArray[np.uint8]
+from kai.compat.format import Array, Picture
 
 FACE_PX: Final = 512
 CLOSE_S: Final = 0.1

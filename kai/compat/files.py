@@ -1,0 +1,35 @@
+"""Files that are replaced in one step: a reader sees the old file or the whole new one, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Generator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, is_durable: bool = False) -> Generator[BinaryIO]:
+    """A new file, readable by this user alone, that takes the place of ``path`` when the block ends.
+
+    Where the block raises, or the disk does (``OSError``), the old file stays. ``is_durable`` waits for the disk, so that the
+    new file outlives a power cut. The folder must exist.
+    """
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_private(path: Path, content: bytes, *, is_durable: bool = False) -> None:
+    """Replace the whole file by ``content``. See `replacing`."""
+    with replacing(path, is_durable=is_durable) as file:
+        file.write(content)
