@@ -9,10 +9,10 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from kai.adapters.engine_status import EngineReport, ModelReport, cancel_model, fetch_model, read_report
-from kai.compat.child import child_environment
+from kai.compat.child import Child
+from kai.compat.tasks import Tasks
 from kai.errors import EngineError, KaiError, WeightsError
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ MODEL_LINE = "Language model"
 FETCH_VARIABLE = "KAI_FETCH_MODEL"
 EXIT_PORT_TAKEN = 2
 EXIT_WEIGHTS = 3
-
-PROJECT = Path(__file__).parents[2]
 
 Progress = Callable[[str], None]
 
@@ -58,7 +56,7 @@ class EngineProcess:
         self._is_up = asyncio.Event()
         self._gone: asyncio.Future[KaiError] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._fatal: KaiError | None = None
         self.starts = 0
         self.report = EngineReport()
@@ -71,7 +69,7 @@ class EngineProcess:
     @property
     def pid(self) -> int | None:
         """The process id of the running engine."""
-        return self._process.pid if self._process is not None and self._process.returncode is None else None
+        return None if self._child is None else self._child.pid
 
     @property
     def is_up(self) -> bool:
@@ -136,7 +134,7 @@ class EngineProcess:
         return await asyncio.shield(self._gone)
 
     async def aclose(self) -> None:
-        """End the engine and its supervision, within ``STOP_S``."""
+        """End the engine and its supervision, within ``STOP_S`` and a second."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -168,48 +166,31 @@ class EngineProcess:
         key = secrets.token_urlsafe(24)
         self._gone = asyncio.get_running_loop().create_future()
         self.starts += 1
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        child = self._child = await Child.start(
             "kai.engine",
             "--child",
             "--json",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            # Wherever the app was started from, `-m kai.engine` is ours.
-            cwd=PROJECT,
-            env=child_environment(
-                {"OMP_NUM_THREADS": "1"} | self._environment | self._again(), goes_online=True
-            ),
+            added={"OMP_NUM_THREADS": "1"} | self._environment | self._again(),
+            goes_online=True,
+            on_line=self._hear_line,
         )
-        self._process = process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        last_words: list[str] = []
-        reader = asyncio.create_task(self._read_progress(process.stderr, last_words), name="engine: stderr")
-        watcher: asyncio.Task[None] | None = None
+        watching = Tasks("engine")
         try:
-            process.stdin.write(key.encode() + b"\n")
-            await process.stdin.drain()
-            line = await process.stdout.readline()
+            await child.tell(key)
+            line = await child.read_line()
             if line:
                 urls = json.loads(line)
                 address = EngineAddress(str(urls["realtime"]), key)
                 self.report = await read_report(address)
                 self._address = address
                 self._is_up.set()
-                watcher = asyncio.create_task(self._watch_model(), name="engine: model")
-                log.info("engine up", extra={"engine_pid": process.pid})
-            code = await process.wait()
+                watching.spawn(self._watch_model(), "model")
+                log.info("engine up", extra={"engine_pid": child.pid})
+            code = await child.wait_ended()
         except (ConnectionError, json.JSONDecodeError, KeyError):
-            code = await process.wait()
+            code = await child.wait_ended()
         finally:
-            helpers = [task for task in (reader, watcher) if task is not None]
-            for task in helpers:
-                task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await watching.aclose()
             was_up, self._address = self._address is not None, None
             self._is_up.clear()
             if not self._gone.done():
@@ -217,12 +198,8 @@ class EngineProcess:
                     EngineError("The local engine stopped. It is being started again.", code="engine-lost")
                 )
         if code == EXIT_WEIGHTS:
-            words = (
-                last_words[-1]
-                if last_words
-                else "A model file is missing or damaged. Run `make install` again."
-            )
-            self._fatal = WeightsError(words)
+            words = child.last_words or ("A model file is missing or damaged. Run `make install` again.",)
+            self._fatal = WeightsError(words[-1])
         log.warning("engine ended", extra={"exit_code": code})
         return was_up
 
@@ -231,26 +208,13 @@ class EngineProcess:
         was = self.report.model
         return {FETCH_VARIABLE: "1" if was.state == "fetching" else "0"} if was != ModelReport() else {}
 
-    async def _read_progress(self, stream: asyncio.StreamReader, last_words: list[str]) -> None:
-        while line := await stream.readline():
-            text = line.decode(errors="replace").strip()
-            if text:
-                last_words[:] = [*last_words[-4:], text]
-                if text.startswith(MODEL_LINE):
-                    print(text, file=sys.stderr, flush=True)
-                self._on_progress(text)
-                log.debug("engine says", extra={"line": text})
+    def _hear_line(self, line: str) -> None:
+        if line.startswith(MODEL_LINE):
+            print(line, file=sys.stderr, flush=True)
+        self._on_progress(line)
+        log.debug("engine says", extra={"line": line})
 
     async def _stop_process(self) -> None:
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        child, self._child = self._child, None
+        if child is not None:
+            await child.end(within_s=STOP_S)

@@ -1,17 +1,39 @@
-"""What a child process is told of our environment: a list of names that may pass, everything else stays here.
+"""Child processes of ours: what they are told of our environment, how they start, and how they end.
 
-The app's environment holds keys of providers, and on a developer's computer everything else that a shell collects: tokens
-of code hosts, passwords of databases. A child needs none of them, and each copy is readable in ``/proc/<pid>/environ``. A
-list of names to keep out would never be whole, so there is a list of names to let in: what an interpreter, its libraries and
-the operating system need to start, to find their folders, to speak the person's language and to know the time zone.
+A child runs a module of this project. The language model's process, the engine, the face and the avatar's room are `Child`;
+the face's baker and the engine's avatar, whose parents have no event loop, are a ``Popen``. Both kinds end by one ladder: the
+child is asked, its standard input is closed, it is terminated, it is killed, each after a deadline.
+
+The environment that a child gets is made by a list of names that may pass. Ours holds keys of providers, and on a developer's
+computer everything else that a shell collects: tokens of code hosts, passwords of databases. A child needs none of them, and
+each copy is readable in ``/proc/<pid>/environ``. A list of names to keep out would never be whole, so there is a list of
+names to let in: what an interpreter, its libraries and the operating system need to start, to find their folders, to speak
+the person's language and to know the time zone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
-from collections.abc import Mapping
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
+
+from kai.compat.tasks import Tasks
+
+PROJECT: Final = Path(__file__).parents[2]
+"""Children run here: wherever the app was started from, ``-m kai.engine`` is ours."""
+TERMINATED_S: Final = 1.0
+"""What a child has left when it was terminated before it is killed."""
+LAST_WORDS: Final = 20
+"""Lines of a child's standard error that are kept."""
+ENDED_S: Final = 0.5
+"""Standard error is read for so long after a child's end: a child of its own may hold it open."""
 
 _OF_THE_SYSTEM: Final = """
 PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TMP TEMP LD_LIBRARY_PATH DYLD_LIBRARY_PATH DYLD_FALLBACK_LIBRARY_PATH
@@ -55,3 +77,182 @@ def _may_pass(name: str, goes_online: bool) -> bool:
     if name in _PASSED_ON or _PASSED_ON_KINDS.fullmatch(name) is not None:
         return True
     return goes_online and (name in PROXIES or _SOURCES.fullmatch(name) is not None)
+
+
+def _nothing() -> None: ...
+
+
+class Child:
+    """A process that runs a module of this project. One event loop only.
+
+    Whoever starts one ends it, in a ``finally``. Its lines on standard error, where that is a pipe, go to ``on_line`` as they
+    come, and the last of them are kept.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, on_line: Callable[[str], None] | None) -> None:
+        """Use `start` or `start_linked`."""
+        self._process = process
+        self._on_line = on_line
+        self._tasks = Tasks(f"child {process.pid}")
+        self.last_words: deque[str] = deque(maxlen=LAST_WORDS)
+        if process.stderr is not None:
+            self._tasks.spawn(self._listen(process.stderr), "standard error")
+
+    @classmethod
+    async def start(
+        cls,
+        module: str,
+        *arguments: str,
+        added: Mapping[str, str] | None = None,
+        goes_online: bool = False,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Child:
+        """Start a child that is told and that tells lines: its standard input, output and error are pipes.
+
+        ``added`` and ``goes_online`` are those of `child_environment`. Raises ``OSError``.
+        """
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *_command(module, *arguments),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            cwd=PROJECT,
+            env=child_environment(added, goes_online=goes_online),
+        )
+        return cls(process, on_line)
+
+    @classmethod
+    async def start_linked(
+        cls,
+        module: str,
+        *arguments: str,
+        descriptors: tuple[int, ...] = (),
+        added: Mapping[str, str] | None = None,
+        goes_online: bool = False,
+    ) -> tuple[Child, socket.socket]:
+        """Start a child that inherits one end of a socket pair, told by ``--socket FD``. Gives our end too.
+
+        ``descriptors`` are inherited as well. It has no standard input or output. Raises ``OSError``.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *_command(module, "--socket", str(theirs.fileno()), *arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), *descriptors),
+                cwd=PROJECT,
+                env=child_environment(added, goes_online=goes_online),
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(process, None), ours
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while it runs."""
+        return self._process.pid if self._process.returncode is None else None
+
+    async def tell(self, line: str) -> None:
+        """Write a line to its standard input. Raises ``ConnectionError`` when it is gone."""
+        stdin = self._process.stdin
+        assert stdin is not None
+        stdin.write(line.encode() + b"\n")
+        await stdin.drain()
+
+    async def read_line(self) -> str:
+        """The next line of its standard output; nothing when that has ended."""
+        assert self._process.stdout is not None
+        return (await self._process.stdout.readline()).decode(errors="replace").strip()
+
+    async def wait_ended(self) -> int:
+        """Wait for its end and for its last words. Gives its exit code."""
+        code = await self._process.wait()
+        try:
+            async with asyncio.timeout(ENDED_S):
+                await self._tasks.wait_ended()
+        except TimeoutError:
+            pass
+        await self._tasks.aclose()
+        return code
+
+    async def end(self, ask: Callable[[], None] = _nothing, *, within_s: float) -> int:
+        """End it: ``ask`` it and close its standard input, terminate it after ``within_s``, kill it `TERMINATED_S` later.
+
+        One that has ended already only gives its exit code. Whoever is cancelled here leaves no process.
+        """
+        process = self._process
+        try:
+            if process.returncode is None:
+                ask()
+                if process.stdin is not None:
+                    process.stdin.close()
+                if not await self._has_ended(within_s):
+                    process.terminate()
+                    await self._has_ended(TERMINATED_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+        return await self.wait_ended()
+
+    async def _has_ended(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _listen(self, stream: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:
+                continue  # longer than the stream's limit: it is dropped, and a full pipe would stop the child
+            if not line:
+                return
+            if text := line.decode(errors="replace").strip():
+                self.last_words.append(text)
+                if self._on_line is not None:
+                    self._on_line(text)
+
+
+def start_blocking(module: str, *arguments: str, is_silent: bool = False) -> subprocess.Popen[bytes]:
+    """A child whose standard input and output are pipes, for a parent without an event loop. Raises ``OSError``.
+
+    Its standard error is ours, or nobody's where it ``is_silent``. End it with `end_blocking`.
+    """
+    return subprocess.Popen(
+        _command(module, *arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if is_silent else None,
+        cwd=PROJECT,
+        env=child_environment(),
+    )
+
+
+def end_blocking(process: subprocess.Popen[bytes], *, within_s: float) -> None:
+    """End a child of `start_blocking` as `Child.end` does: its standard input is closed, which asks it."""
+    if process.stdin is not None:
+        try:
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it is gone, and something was not written yet
+    for push, wait_s in ((_nothing, within_s), (process.terminate, TERMINATED_S), (process.kill, None)):
+        push()
+        try:
+            process.wait(wait_s)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _command(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)

@@ -33,7 +33,7 @@ from collections.abc import Generator
 from types import FrameType
 from typing import Final
 
-from kai.compat.child import child_environment
+from kai.compat.child import end_blocking, start_blocking
 
 HOST: Final = "127.0.0.1"
 EXIT_PORT_TAKEN: Final = 2
@@ -94,21 +94,14 @@ def _avatar(is_wanted: bool, run_key: str | None) -> Generator[subprocess.Popen[
     if not is_wanted:
         yield None
         return
-    command = [sys.executable, "-m", "kai.engine.liveavatar", "--child"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=child_environment()
-    ) as process:
-        assert process.stdin is not None
-        try:
-            process.stdin.write((run_key or "").encode() + b"\n")
-            process.stdin.flush()
-            yield process
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(LAST_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    process = start_blocking("kai.engine.liveavatar", "--child")
+    assert process.stdin is not None
+    try:
+        process.stdin.write((run_key or "").encode() + b"\n")
+        process.stdin.flush()
+        yield process
+    finally:
+        end_blocking(process, within_s=LAST_S)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import socket
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import numpy as np
 
 from kai.adapters.liveavatar.room_messages import HEAD_BYTES, Head, Kind, decode
 from kai.adapters.liveavatar.troubles import trouble
-from kai.compat.child import child_environment
+from kai.compat.child import Child
 from kai.errors import FaceError
 from kai.ports import Picture
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PROGRAM: Final = "kai.adapters.liveavatar.room_process"
 JOIN_S: Final = 20.0
 CLOSE_S: Final = 2.5
 MOST_VISITS: Final = 4
@@ -111,7 +111,7 @@ class _Visit:
         self._sink = sink
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._connection: socket.socket | None = None
         self._reader: threading.Thread | None = None
         self._joined: asyncio.Future[FaceError | None] = self._loop.create_future()
@@ -125,27 +125,16 @@ class _Visit:
 
     @property
     def process_id(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
 
     async def start(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._connection = ours
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "kai.adapters.liveavatar.room_process",
-                "--socket",
-                str(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env=child_environment({"OMP_NUM_THREADS": "1"}, goes_online=True),
+            self._child, ours = await Child.start_linked(
+                PROGRAM, added={"OMP_NUM_THREADS": "1"}, goes_online=True
             )
         except OSError as exc:
-            ours.close()
             raise trouble("avatar-room-broken") from exc
-        finally:
-            theirs.close()
+        self._connection = ours
         self._reader = threading.Thread(
             target=self._read, args=(ours,), name="avatar room reader", daemon=True
         )
@@ -170,26 +159,22 @@ class _Visit:
         self._is_closing = True
         if not self._joined.done():
             self._joined.set_result(trouble("avatar-no-room"))  # whoever waits for it waits no longer
-        process, connection = self._process, self._connection
-        if connection is not None:
-            # The other end leaves the room when it sees this; the reader ends with the process.
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_WR)
-        if process is not None:
-            if not self._is_in_room and process.returncode is None:
-                process.kill()  # it has nothing to leave
-            try:
-                async with asyncio.timeout(CLOSE_S):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        connection = self._connection
+        if self._child is not None:
+            # One that is in no room has nothing to leave. The reader ends with the process.
+            await self._child.end(self._leave, within_s=CLOSE_S if self._is_in_room else 0.0)
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             if self._reader is not None:
                 await asyncio.to_thread(self._reader.join, CLOSE_S)
             connection.close()
+
+    def _leave(self) -> None:
+        """The other end leaves the room when it sees this."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
 
     # The reader's thread
 

@@ -15,18 +15,16 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from kai.avatar.style import Style, style_from_mapping
-from kai.compat.child import child_environment
+from kai.compat.child import end_blocking, start_blocking
 from kai.errors import FaceError, KaiError
 
 log = logging.getLogger(__name__)
 
 NICENESS = 5
 PROGRAM = "kai.adapters.local_face.baker"
-_PROJECT = Path(__file__).parents[3]
 
 
 class Baker:
@@ -45,14 +43,7 @@ class Baker:
         if self._process is not None and self._process.poll() is None:
             return
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", PROGRAM],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd=_PROJECT,
-                env=child_environment(),
-            )
+            self._process = start_blocking(PROGRAM, is_silent=True)
         except OSError as exc:
             raise FaceError(
                 "The new look could not be made. Close other programs and choose it again.", code="face-bake"
@@ -94,13 +85,8 @@ class Baker:
     def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        process.kill()
-        process.wait()
+        if process is not None:
+            end_blocking(process, within_s=0.0)
 
 
 def main() -> int:

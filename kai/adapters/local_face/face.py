@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import socket
-import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
 from kai.adapters.local_face import messages as m
@@ -18,7 +14,8 @@ from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
 from kai.avatar.feeling import feeling_of
 from kai.avatar.style import CHANGEABLE, Style, character, restyled
-from kai.compat.child import child_environment
+from kai.compat.child import Child
+from kai.compat.format import LIVE_HZ
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import ConfigError, FaceError, KaiError, WeightsError
@@ -28,9 +25,8 @@ from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm
 log = logging.getLogger(__name__)
 
 LEAD_MS: Final = 80
-"""From the first sound of a segment to its playout. Lips need 72.5 ms of the sound that follows a moment, and a frame
-is drawn for
-10 ms after its time; the sound at hand reaches 80 to 100 ms ahead, for it arrives 20 ms at a time."""
+"""From the first sound of a segment to its playout. Lips need 72.5 ms of the sound that follows a moment, and a
+frame is drawn for 10 ms after its time; the sound at hand reaches 80 to 100 ms ahead, for it arrives 20 ms at a time."""
 MARKED_LEAD_MS: Final = 40
 """Lead of a segment whose lip times are told: lips need no sound then, and what is left absorbs the jitter of its way."""
 SIZE_PX: Final = 512
@@ -45,7 +41,6 @@ MESSAGE_SAMPLES: Final = 2_400
 PROGRAM = "kai.adapters.local_face.start"
 _LASTING = frozenset({WeightsError.code, ConfigError.code, "face-import", "face-slow"})
 """Failures that trying again at once would only repeat: a file or a package is missing, the machine is taken."""
-_PROJECT = Path(__file__).parents[3]
 _TUNING = {
     "OMP_NUM_THREADS": "1",
     # glibc gives large arrays back to the kernel and asks for them anew, thousands of page faults a frame.
@@ -83,7 +78,7 @@ class LocalFace:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sink: FaceSink | None = None
         self._ring: FrameRing | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reader_task: asyncio.Task[None] | None = None
         self._is_started: asyncio.Future[None] | None = None
@@ -101,7 +96,7 @@ class LocalFace:
     @property
     def pid(self) -> int | None:
         """The process id of the drawing process, while it runs."""
-        return self._process.pid if self._process is not None and self._process.returncode is None else None
+        return None if self._child is None else self._child.pid
 
     async def prepare(self, look: Look) -> None:
         """Have the process run and the face baked, at rest, before anybody wants it: `open` is done at once then.
@@ -129,7 +124,7 @@ class LocalFace:
 
     async def open(self, look: Look, sink: FaceSink) -> None:
         style = _style(look)
-        if self._process is None:
+        if self._child is None:
             await self.prepare(look)
         self._sink = sink
         assert self._reader_task is not None
@@ -188,7 +183,7 @@ class LocalFace:
             loop.call_soon_threadsafe(self._tell_playing, block.segment_id, block.start, at_s)
         if self._has_marks:
             clicking = block.pcm.copy()
-            stamp.add_click(clicking, at_s, 48_000)
+            stamp.add_click(clicking, at_s, LIVE_HZ)
             return clicking
         return block.pcm
 
@@ -201,36 +196,28 @@ class LocalFace:
             self._reader_task.cancel()
             await asyncio.gather(self._reader_task, return_exceptions=True)
             self._reader_task = None
-        await self._end_process()
+        child, self._child = self._child, None
+        if child is not None:
+            await child.end(within_s=CLOSE_S)
         if self._ring is not None:
             self._ring.close()
             self._ring = None
 
     async def _spawn(self) -> asyncio.StreamReader:
-        ours, theirs = socket.socketpair()
         memory = open_memory(*self._size)
         try:
             self._ring = FrameRing(memory, *self._size)
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
+            self._child, link = await Child.start_linked(
                 PROGRAM,
-                *("--socket", str(theirs.fileno()), "--memory", str(memory)),
+                *("--memory", str(memory)),
                 *("--width", str(self._size[0]), "--height", str(self._size[1])),
                 *(("--test-marks",) if self._has_marks else ()),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), memory),
-                cwd=_PROJECT,
-                env=child_environment(_TUNING),
+                descriptors=(memory,),
+                added=_TUNING,
             )
-        except BaseException:
-            ours.close()
-            raise
         finally:
-            theirs.close()
             os.close(memory)
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+        reader, self._writer = await asyncio.open_connection(sock=link)
         return reader
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -305,18 +292,6 @@ class LocalFace:
     def _send(self, message: m.Message) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(m.encode(message))
-
-    async def _end_process(self) -> None:
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
 
 def feel_message(number: int, marks: Marks) -> m.Feel:

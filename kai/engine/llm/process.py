@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import secrets
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Final
 
 import psutil
 
-from kai.compat.child import child_environment
+from kai.compat.child import Child
 from kai.engine.llm.__main__ import EXIT_NO_MODEL
 
 logger = logging.getLogger(__name__)
@@ -32,9 +31,6 @@ RESTART_DELAY_S: Final = 1.0
 STEADY_S: Final = 60.0
 """A process that ran for so long had no fault from its start on: the next death counts as the first."""
 STOP_S: Final = 2.0
-KEPT_WORDS: Final = 20
-
-PROJECT: Final = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ class ModelProcess:
     def __init__(self, path: Path, on_change: Callable[[], None] = lambda: None) -> None:
         self._path = path
         self._on_change = on_change
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self.served: Served | None = None
         self.problem = ""
         self.is_too_slow = False
@@ -65,11 +61,10 @@ class ModelProcess:
     @property
     def pid(self) -> int | None:
         """The process id, while there is a process."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
+        return None if self._child is None else self._child.pid
 
     async def aclose(self) -> None:
-        """Ends the process and its supervision, within `STOP_S`."""
+        """Ends the process and its supervision, within `STOP_S` and a second."""
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -94,21 +89,7 @@ class ModelProcess:
         """One life of the process; its last words on standard error."""
         self.starts += 1
         key = secrets.token_urlsafe(24)
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "kai.engine.llm",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=PROJECT,
-            env=child_environment({"OMP_NUM_THREADS": "1"}),
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        words: list[str] = []
-        reading = asyncio.create_task(_keep_last(process.stderr, words), name="language model: stderr")
+        child = self._child = await Child.start("kai.engine.llm", added={"OMP_NUM_THREADS": "1"})
         try:
             given = {
                 "path": str(self._path),
@@ -117,27 +98,23 @@ class ModelProcess:
                 "context_tokens": CONTEXT_TOKENS,
                 "threads": threads(),
             }
-            with contextlib.suppress(ConnectionError):
-                process.stdin.write(json.dumps(given).encode() + b"\n")
-                await process.stdin.drain()
-            line = b""
-            with contextlib.suppress(TimeoutError):
+            line = ""
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                await child.tell(json.dumps(given))
                 async with asyncio.timeout(LOAD_S):
-                    line = await process.stdout.readline()
+                    line = await child.read_line()
             if line:
                 told = json.loads(line)
                 self._take(Served(str(told["base_url"]), float(told["tokens_per_s"]), key))
                 if self.problem:
                     return ""
-                code = await process.wait()
+                code = await child.wait_ended()
             else:
-                await self._stop()
-                code = process.returncode
+                code = await child.end(within_s=STOP_S)
         finally:
             self.served = None
-            reading.cancel()
-            await asyncio.wait([reading])
             self._on_change()
+        words = child.last_words
         if code == EXIT_NO_MODEL:
             self.problem = words[-1] if words else "The package xllamacpp cannot be loaded."
         return words[-1] if words else ""
@@ -155,17 +132,9 @@ class ModelProcess:
         self._on_change()
 
     async def _stop(self) -> None:
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        child, self._child = self._child, None
+        if child is not None:
+            await child.end(within_s=STOP_S)
 
 
 def threads() -> int:
@@ -179,9 +148,3 @@ def threads() -> int:
 
 def _because(words: str) -> str:
     return f" ({words[:200]})" if words else ""
-
-
-async def _keep_last(stream: asyncio.StreamReader, words: list[str]) -> None:
-    while line := await stream.readline():
-        if text := line.decode(errors="replace").strip():
-            words[:] = [*words[-KEPT_WORDS:], text]
