@@ -646,7 +646,7 @@ async def test_any_event_after_a_committed_turn_is_an_answer(
     while "response.create" not in talk.channel.kinds():
         await asyncio.sleep(0)
     talk.hear("input_audio_buffer.committed", item_id="i1", previous_item_id=None)
-    (watch,) = [task for task in talk.brain._tasks if task.get_name() == "brain: commit a turn"]
+    (watch,) = [task for task in asyncio.all_tasks() if task.get_name() == "brain: commit a turn"]
     await watch
     assert talk.log.of(LegFailed) == []
 
