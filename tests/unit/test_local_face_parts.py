@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import threading
 from dataclasses import asdict
@@ -63,6 +64,32 @@ def test_messages_survive_the_wire_in_pieces_of_any_length() -> None:
 def test_a_broken_stream_is_an_error_and_no_hang(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         m.Decoder().feed(data)
+
+
+def global_pickle(module: str, name: str) -> bytes:
+    """A pickle that asks for a name of a module, and calls it."""
+    return (
+        b"\x80\x04"
+        + b"".join(pickle.SHORT_BINUNICODE + bytes([len(n)]) + n.encode() for n in (module, name))
+        + (pickle.STACK_GLOBAL + pickle.EMPTY_TUPLE + pickle.REDUCE + b".")
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps(Path("/")),
+        pickle.dumps(os.getcwd),
+        pickle.dumps({"segment": 1}),
+        global_pickle("os", "getpid"),
+        global_pickle(m.__name__, "ProtocolError"),
+        global_pickle(m.__name__, "pickle.Unpickler"),
+        global_pickle(m.__name__, "Speak.__init__"),
+    ],
+)
+def test_nothing_but_a_message_is_made_of_what_comes_in(content: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        m.Decoder().feed(len(content).to_bytes(4, "little") + content)
 
 
 def test_a_frame_passes_the_ring_until_a_later_one_takes_its_place() -> None:

@@ -1,23 +1,26 @@
 """What the app and the face's process say to each other over a socket pair, as bytes.
 
-A message is its length (4 bytes, of what follows the kind), its kind (1 byte) and its content, little-endian. Both ends
-are of one build, so there are no versions. Segments are counted, their names stay with the app. Positions are samples
-at 24 000 Hz from the start of their segment; times are seconds of CLOCK_MONOTONIC, which processes share.
+A message is the length of its content (4 bytes, little-endian) and the content: a pickle of one of the values below. Both
+ends are of one build, so there are no versions, and nothing but these values is made of what comes in. Segments are counted,
+their names stay with the app. Positions are samples at 24 000 Hz from the start of their segment; times are seconds of
+CLOCK_MONOTONIC, which processes share.
 """
 
 from __future__ import annotations
 
-import json
+import io
+import pickle
 import struct
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, get_args
 
 from kai.errors import ProtocolError
 
 MOST_BYTES = 4_000_000
 """A message longer than this is a broken stream."""
 
-_HEAD = struct.Struct("<IB")
+_HEAD = struct.Struct("<I")
+_BROKEN = "The face's process sent something unreadable. Restart Kai."
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,103 +148,45 @@ Message = (
     | Pace
 )
 
-_SEGMENT = struct.Struct("<I")
-_FEEL = struct.Struct("<IQf")
-_PLAYING = struct.Struct("<IQd")
-_FRAME = struct.Struct("<Qd")
-_PACE = struct.Struct("<ffffI")
-
 
 def encode(message: Message) -> bytes:
     """The message as bytes."""
-    match message:
-        case Speak():
-            kind, content = 1, _SEGMENT.pack(message.segment) + message.pcm
-        case Mark():
-            kind, content = 2, _SEGMENT.pack(message.segment) + json.dumps(message.visemes).encode()
-        case EndSegment():
-            kind, content = 3, _SEGMENT.pack(message.segment)
-        case StopSpeaking():
-            kind, content = 4, b""
-        case Playing():
-            kind, content = 5, _PLAYING.pack(message.segment, message.sample, message.at_s)
-        case SetMood():
-            kind, content = 6, message.mood.encode()
-        case SetLook():
-            kind, content = 7, json.dumps(message.style).encode()
-        case WantFrames():
-            kind, content = 8, bytes([message.wanted])
-        case Feel():
-            place = _FEEL.pack(message.segment, message.sample, message.strength)
-            kind, content = 9, place + message.emotion.encode()
-        case Started():
-            kind, content = 20, b""
-        case Live():
-            kind, content = 21, json.dumps([message.mesh, message.after_s]).encode()
-        case FrameReady():
-            kind, content = 22, _FRAME.pack(message.sequence, message.at_s)
-        case Failed():
-            kind, content = 23, json.dumps([message.code, message.message]).encode()
-        case Pace():
-            kind, content = (
-                24,
-                _PACE.pack(
-                    message.supersample,
-                    message.frames_per_s,
-                    message.wall_p50_ms,
-                    message.wall_p95_ms,
-                    message.late_frames,
-                ),
-            )
-        case _:
-            assert_never(message)
-    return _HEAD.pack(len(content), kind) + content
+    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return _HEAD.pack(len(content)) + content
 
 
-def decode(kind: int, content: bytes) -> Message:
-    """The message of a kind and its content; raises `ProtocolError`."""
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes the values of this module and no others."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if module_name != __name__ or global_name not in _KINDS:
+            raise pickle.UnpicklingError(f"{module_name}.{global_name} is no message")
+        return _KINDS[global_name]
+
+
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    EOFError,
+    struct.error,
+)
+"""What the standard library raises for bytes that are no pickle."""
+
+
+def _decode(content: bytes) -> Message:
     try:
-        return _decode(kind, content)
-    except (struct.error, ValueError, TypeError) as exc:
-        raise ProtocolError("The face's process sent something unreadable. Restart Kai.") from exc
-
-
-def _decode(kind: int, content: bytes) -> Message:
-    match kind:
-        case 1:
-            return Speak(_SEGMENT.unpack_from(content)[0], content[4:])
-        case 2:
-            visemes = tuple((str(v), int(a), int(b)) for v, a, b in json.loads(content[4:]))
-            return Mark(_SEGMENT.unpack_from(content)[0], visemes)
-        case 3:
-            return EndSegment(*_SEGMENT.unpack(content))
-        case 4:
-            return StopSpeaking()
-        case 5:
-            return Playing(*_PLAYING.unpack(content))
-        case 6:
-            return SetMood(content.decode())
-        case 7:
-            return SetLook(dict(json.loads(content)))
-        case 8:
-            return WantFrames(content == b"\x01")
-        case 9:
-            segment, sample, strength = _FEEL.unpack_from(content)
-            return Feel(segment, sample, content[_FEEL.size :].decode(), strength)
-        case 20:
-            return Started()
-        case 21:
-            mesh, after_s = json.loads(content)
-            return Live(str(mesh), float(after_s))
-        case 22:
-            return FrameReady(*_FRAME.unpack(content))
-        case 23:
-            code, message = json.loads(content)
-            return Failed(str(code), str(message))
-        case 24:
-            return Pace(*_PACE.unpack(content))
-        case _:
-            raise ValueError(f"unknown kind {kind}")
+        message = _Unpickler(io.BytesIO(content)).load()
+    except _UNREADABLE as exc:
+        raise ProtocolError(_BROKEN) from exc
+    if not isinstance(message, Message):
+        raise ProtocolError(_BROKEN)
+    return message
 
 
 class Decoder:
@@ -256,13 +201,13 @@ class Decoder:
         messages: list[Message] = []
         start = 0
         while len(self._rest) - start >= _HEAD.size:
-            length, kind = _HEAD.unpack_from(self._rest, start)
+            (length,) = _HEAD.unpack_from(self._rest, start)
             if length > MOST_BYTES:
-                raise ProtocolError("The face's process sent something unreadable. Restart Kai.")
+                raise ProtocolError(_BROKEN)
             end = start + _HEAD.size + length
             if len(self._rest) < end:
                 break
-            messages.append(decode(kind, bytes(self._rest[start + _HEAD.size : end])))
+            messages.append(_decode(bytes(self._rest[start + _HEAD.size : end])))
             start = end
         del self._rest[:start]
         return messages
