@@ -1,8 +1,9 @@
 """Every reliance of Kai on a private part or a default of aiortc and aioice.
 
-Each function here touches something that these packages do not promise, so the versions are pinned and checked when
-this module is imported, and `tests/unit/test_compat_rtc.py` springs each trap. Nothing here changes how other
-connections of the process behave, except `set_vp8_bitrate`, which says so.
+Each function here touches something that these packages do not promise. So their minor versions are checked when this module
+is imported (a newer patch is used with a warning, another minor version is refused), `PRIVATE` names every use, and
+`tests/unit/test_compat_rtc.py` springs each trap. Nothing here changes how other connections of the process behave, except
+`set_vp8_bitrate`, which says so.
 """
 
 # The private parts are the whole point of this module.
@@ -11,8 +12,10 @@ connections of the process behave, except `set_vp8_bitrate`, which says so.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import aiortc.codecs.vpx
@@ -26,16 +29,49 @@ from kai.errors import ConfigError
 PINS: Final = {"aiortc": "1.16.0", "aioice": "0.13.0"}
 
 
-def assert_pins(pins: dict[str, str] = PINS) -> None:
-    """Nothing, when the installed versions are those whose private parts we know. Raises `ConfigError`."""
-    for package, wanted in pins.items():
-        found = importlib.metadata.version(package)
-        if found != wanted:
+PRIVATE: Final = {
+    "_RTCPeerConnection__createDtlsTransport": "aiortc",
+    "_RTCDtlsTransport__rx_packets": "aiortc",
+    "_RTCRtpReceiver__jitter_buffer": "aiortc",
+    "_RTCRtpReceiver__kind": "aiortc",
+    "_RTCRtpReceiver__timestamp_mapper": "aiortc",
+    "_RTCRtpSender__rtp_timestamp": "aiortc",
+    "_connection": "aiortc",
+    "_next_encoded_frame": "aiortc",
+    "_origin": "aiortc",
+    "_send_rtcp": "aiortc",
+    "_stream_id": "aiortc",
+    "_track_id": "aiortc",
+}
+"""Every private name that this module uses, and the package that it belongs to."""
+
+_log = logging.getLogger(__name__)
+
+
+def assert_pins(
+    pins: Mapping[str, str] = PINS, version_of: Callable[[str], str] = importlib.metadata.version
+) -> None:
+    """Nothing, when the installed versions are of the minor versions whose private parts we know.
+
+    A newer patch of one, which may mend a weakness, is used with a warning. Any other version raises `ConfigError`.
+    """
+    for package, known in pins.items():
+        found = version_of(package)
+        if found == known:
+            continue
+        if _numbers(found)[:2] != _numbers(known)[:2] or _numbers(found) < _numbers(known):
             raise ConfigError(
-                f"Kai needs {package} {wanted}, but {found} is installed. Run `make install` (or "
+                f"Kai needs {package} {known}, but {found} is installed. Run `make install` (or "
                 f"`pip install -r requirements.txt`).",
                 code="wrong_version",
             )
+        _log.warning(
+            "a newer patch than was tested", extra={"package": package, "known": known, "found": found}
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 assert_pins()

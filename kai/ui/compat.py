@@ -1,8 +1,8 @@
 """Every reliance of Kai on a private part or a default of Streamlit and streamlit-webrtc.
 
 Each entry says which trap it answers; ``tests/ui/test_compat.py`` springs them. What runs in the browser cannot stand here:
-`IN_THE_COMPONENT` and `STREAMLIT_NAMES` list it, and tests hold scripts and styles to these lists. The versions are
-pinned and checked when this module is imported, since none of this is promised by the packages.
+`IN_THE_COMPONENT` and `STREAMLIT_NAMES` list it, and tests hold scripts and styles to these lists. The minor
+versions are pinned and checked when this module is imported, since none of this is promised by the packages.
 """
 
 # The private parts are the whole point of this module.
@@ -30,6 +30,13 @@ from kai.compat import rtc
 from kai.ui.address import is_bound_to_loopback as is_bound_to_loopback
 
 PINS: Final = {"streamlit": "1.67.0", "streamlit-webrtc": "0.79.0"}
+
+PRIVATE: Final = {
+    "_component_func": "streamlit_webrtc",
+    "_resolve_initial_page_script_hash": "streamlit_webrtc",
+    "_source": "aiortc",
+}
+"""Every private name that this module uses, and the package that it belongs to."""
 
 MICROPHONE_JITTER_PACKETS: Final = 4
 """Capacity of the jitter buffer of the page's microphone, in packets of 20 ms; 1 of them is waited for."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import aioice.ice
@@ -22,6 +24,10 @@ from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
 
 from kai.compat import rtc
 from kai.errors import ConfigError
+from kai.ui import compat as page
+from tests.support.privates import private_names, stands_in
+
+ROOT = Path(__file__).resolve().parents[2]
 
 LOOPBACK = ["127.0.0.1"]
 
@@ -76,6 +82,34 @@ def addresses(sdp: str) -> set[str]:
 def test_other_versions_are_refused_with_the_way_out() -> None:
     with pytest.raises(ConfigError, match=r"aiortc 0\.0\.1.*make install"):
         rtc.assert_pins({"aiortc": "0.0.1"})
+
+
+@pytest.mark.parametrize("found", ["1.16.0", "1.16.1", "1.16.12"])
+def test_the_minor_version_that_we_know_is_taken_and_a_newer_patch_of_it_warned_of(
+    found: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        rtc.assert_pins({"aiortc": "1.16.0"}, lambda _package: found)
+    warned = [record.__dict__["found"] for record in caplog.records if record.name == "kai.compat.rtc"]
+    assert warned == ([found] if found != "1.16.0" else [])
+
+
+@pytest.mark.parametrize("found", ["1.15.9", "1.17.0", "2.16.1", "1.16.0", "0.16.2"])
+def test_an_older_patch_and_every_other_minor_version_are_refused(found: str) -> None:
+    with pytest.raises(ConfigError, match=rf"aiortc 1\.16\.1, but {re.escape(found)} is installed"):
+        rtc.assert_pins({"aiortc": "1.16.1"}, lambda _package: found)
+
+
+@pytest.mark.parametrize("path", ["kai/compat/rtc.py", "kai/ui/compat.py"])
+def test_every_private_name_in_use_is_listed_and_stands_in_its_package(path: str) -> None:
+    listed = {"kai/compat/rtc.py": rtc.PRIVATE, "kai/ui/compat.py": page.PRIVATE}[path]
+    assert private_names(ROOT / path) == set(listed)
+    assert [name for name, package in listed.items() if not stands_in(package, name)] == []
+
+
+def test_a_private_name_that_is_gone_is_seen() -> None:
+    assert not stands_in("aiortc", "_RTCRtpReceiver__rtp_timestamp")
+    assert not stands_in("aiortc", "_no_such_name")
 
 
 async def test_two_peers_connect_by_the_loopback_alone() -> None:
