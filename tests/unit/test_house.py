@@ -212,9 +212,14 @@ def test_one_place_makes_the_clients_of_http_and_names_the_proxy() -> None:
     assert strays == set()
 
 
-def test_every_child_process_is_given_an_environment_of_its_own() -> None:
-    strays = {
-        f"{path.relative_to(ROOT)}:{line}"
+CHILDREN = "kai/compat/child.py"
+OTHER_PROGRAMS = {"kai/engine/models/fetching.py", "kai/engine/speech/stand_ins.py"}
+"""Who starts programs that are not ours: pip, and a computer's own voice."""
+
+
+def test_one_place_starts_children_and_each_is_given_an_environment_of_its_own() -> None:
+    starts = [
+        (path.relative_to(ROOT).as_posix(), line, "env" in keywords)
         for path in sources("kai")
         if "bench" not in path.parts
         for line, owner, name, keywords in calls_in(path)
@@ -223,9 +228,85 @@ def test_every_child_process_is_given_an_environment_of_its_own() -> None:
         and "args" not in keywords
         if owner or name in {"Popen", "create_subprocess_exec"}
         if (owner, name) not in {("asyncio", "run")}
-        if "env" not in keywords or "child_environment" not in path.read_text(encoding="utf-8")
+    ]
+    assert {name for name, _, _ in starts} == {CHILDREN} | OTHER_PROGRAMS
+    assert [(name, line) for name, line, has_environment in starts if not has_environment] == []
+    for name in {name for name, _, _ in starts}:
+        assert "child_environment" in (ROOT / name).read_text(encoding="utf-8")
+
+
+MOST_LINES = 700
+LONG = {
+    "kai/ui/texts.py": 983,
+    "kai/wire/realtime.py": 856,
+    "kai/engine/conversation.py": 746,
+    "tests/unit/test_reducer.py": 1041,
+}
+"""Files that are longer than a file may be, and how long each may be until it is split. This list only shrinks."""
+
+MOST_ATTRIBUTES = 16
+WIDE = {
+    "kai/adapters/browser.py:PageLink": 28,
+    "kai/adapters/liveavatar/control.py:ControlSocket": 17,
+    "kai/adapters/liveavatar/face.py:LiveAvatarFace": 35,
+    "kai/adapters/local_face/process.py:Face": 23,
+    "kai/adapters/openai_realtime/talk.py:RealtimeTalk": 30,
+    "kai/compose.py:SharedServices": 20,
+    "kai/engine/call.py:Call": 18,
+    "kai/engine/conversation.py:Conversation": 20,
+    "kai/engine/speech/turns.py:TurnDetector": 21,
+    "kai/records/memory.py:Memory": 21,
+    "kai/runtime/faces.py:FaceStack": 20,
+    "kai/runtime/session.py:Session": 21,
+    "kai/wire/chat.py:ChatReader": 18,
+}
+"""Classes that hold more than a class may hold, and how much each may hold until it is split. This list only shrinks."""
+
+
+def attributes_of(node: ast.ClassDef) -> set[str]:
+    """What an object of the class holds: its fields, and the names that its methods set on ``self``."""
+    found = {
+        part.target.id
+        for part in node.body
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
     }
-    assert strays == set()
+    for part in ast.walk(node):
+        match part:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store()):
+                found.add(name)
+            case _:
+                pass
+    return found
+
+
+def is_value(node: ast.ClassDef) -> bool:
+    """Whether the class is a frozen value, which is as wide as what it describes."""
+    is_frozen = any("frozen=True" in ast.unparse(decorator) for decorator in node.decorator_list)
+    return is_frozen or any(ast.unparse(base) == "BaseSettings" for base in node.bases)
+
+
+def test_no_file_is_too_long_to_be_read_at_a_sitting() -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in [*sources("kai", "pages", "tools", "tests"), *ROOT.glob("*.py")]
+    }
+    too_long = {name: lines for name, lines in lengths.items() if lines > LONG.get(name, MOST_LINES)}
+    assert too_long == {}
+    assert {name for name in LONG if lengths.get(name, 0) <= MOST_LINES} == set(), "take these off the list"
+
+
+def test_no_object_holds_too_much() -> None:
+    widths = {
+        f"{path.relative_to(ROOT).as_posix()}:{node.name}": len(attributes_of(node))
+        for path in sources("kai")
+        if "bench" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not is_value(node)
+    }
+    assert {name: width for name, width in widths.items() if width > WIDE.get(name, MOST_ATTRIBUTES)} == {}
+    assert {name for name in WIDE if widths.get(name, 0) <= MOST_ATTRIBUTES} == set(), (
+        "take these off the list"
+    )
 
 
 # -- pins and licences -------------------------------------------------------------------------------------------------
