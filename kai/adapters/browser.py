@@ -23,6 +23,7 @@ from aiortc.mediastreams import MediaStreamError
 from kai.compat import rtc
 from kai.compat.format import BLOCK_S, SILENCE, VIDEO_HZ, Pcm, Picture
 from kai.compat.paced import PacedTrack, Pacer
+from kai.compat.tasks import Tasks
 from kai.core.events import BrowserLeft, Event, LegConnected, LegFailed
 from kai.core.state import LegName
 from kai.errors import BrowserError
@@ -134,7 +135,7 @@ class PageLink:
         self._level = 0.0
         self._mic_at_s = float("-inf")
         self._listeners: set[asyncio.Queue[Pcm]] = set()
-        self._pacer: asyncio.Task[None] | None = None
+        self._tasks = Tasks("page")
         self._is_closed = False
         self.dropped_mic_blocks = 0
         self.shown_pictures = 0
@@ -155,7 +156,7 @@ class PageLink:
         """See ``BrowserLink.connect``."""
         self._loop = asyncio.get_running_loop()
         self._emit, self._on_mic = emit, on_mic
-        self._pacer = asyncio.create_task(self._pace(), name="page: pacer")
+        self._tasks.spawn(self._pace(), "pacer")
 
     def expect_page(self) -> None:
         if not rtc.host_addresses():
@@ -198,9 +199,7 @@ class PageLink:
         if self._is_closed:
             return
         self._is_closed = True
-        if self._pacer is not None:
-            self._pacer.cancel()
-            await asyncio.gather(self._pacer, return_exceptions=True)
+        await self._tasks.aclose()
         self.close_page()
         self._pull = None
 

@@ -55,7 +55,7 @@ class EngineProcess:
         self._address: EngineAddress | None = None
         self._is_up = asyncio.Event()
         self._gone: asyncio.Future[KaiError] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks("engine")
         self._child: Child | None = None
         self._fatal: KaiError | None = None
         self.starts = 0
@@ -64,7 +64,7 @@ class EngineProcess:
 
     def start(self) -> None:
         """Begin to run the engine and keep it running."""
-        self._task = asyncio.create_task(self._supervise(), name="engine: supervisor")
+        self._tasks.spawn(self._supervise(), "supervisor")
 
     @property
     def pid(self) -> int | None:
@@ -135,10 +135,7 @@ class EngineProcess:
 
     async def aclose(self) -> None:
         """End the engine and its supervision, within ``STOP_S`` and a second."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._tasks.aclose()
 
     async def _supervise(self) -> None:
         failures = 0

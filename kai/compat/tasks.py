@@ -35,6 +35,11 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of them runs."""
+        return all(task.done() for task in self._running)
+
     def names(self) -> list[str]:
         """The names of the tasks that run, for a log."""
         return sorted(task.get_name() for task in self._running)

@@ -18,6 +18,7 @@ from typing import Final
 
 from kai.adapters.liveavatar.face import KIND, AvatarChoice, Records
 from kai.adapters.liveavatar.rest import LiveAvatarApi
+from kai.compat.tasks import Tasks
 from kai.errors import FaceError
 from kai.wire import liveavatar as wire
 
@@ -63,11 +64,11 @@ class AvatarDesk:
         self._tickets: dict[str, tuple[str, float]] = {}
         self._lent: dict[str, _Lent] = {}
         self._starts: deque[float] = deque(maxlen=STARTS_A_MINUTE)
-        self._watch: asyncio.Task[None] | None = None
+        self._tasks = Tasks("avatar desk")
 
     def open(self) -> None:
         """Begin to watch over what is lent."""
-        self._watch = asyncio.create_task(self._watch_lent(), name="avatar desk: watch")
+        self._tasks.spawn(self._watch_lent(), "watch")
 
     def ticket(self, browser_id: str) -> str:
         """Good for one start by that browser within a minute."""
@@ -178,9 +179,7 @@ class AvatarDesk:
 
     async def aclose(self) -> None:
         """Stop everything that was lent."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._tasks.aclose()
         stopping = [
             self._stop(session_id, wire.EndReason.USER_DISCONNECTED) for session_id in list(self._lent)
         ]

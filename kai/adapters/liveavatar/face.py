@@ -20,6 +20,7 @@ from kai.adapters.liveavatar.control import ControlSocket
 from kai.adapters.liveavatar.rest import LiveAvatarApi
 from kai.adapters.liveavatar.room_link import RoomLink
 from kai.adapters.liveavatar.troubles import trouble
+from kai.compat.tasks import Tasks
 from kai.core.config import AvatarConfig
 from kai.core.events import CreditsReported, FaceResumed, LegFailed, PlayoutFinished, PlayoutStarted
 from kai.core.state import AgentState, LegName, Look
@@ -133,8 +134,7 @@ class LiveAvatarFace:
         self._is_open = False
         self._is_closing = False
         self._failure: FaceError | None = None
-        self._watchdog: asyncio.Task[None] | None = None
-        self._billing: asyncio.Task[None] | None = None
+        self._tasks = Tasks("avatar")
         self._stopping: asyncio.Task[None] | None = None
         self.pictures = 0
 
@@ -185,8 +185,8 @@ class LiveAvatarFace:
             raise
         self._is_open = True
         self._moved_s = time.monotonic()
-        self._watchdog = asyncio.create_task(self._watch(), name="avatar: watchdog")
-        self._billing = asyncio.create_task(self._tell_credits(), name="avatar: credits")
+        self._tasks.spawn(self._watch(), "watchdog")
+        self._tasks.spawn(self._tell_credits(), "credits")
 
     async def _come_up(self, grant: wire.StartGrant, ws_url: str, room: Room) -> None:
         """Control line and picture, in whichever order they come, within one patience. Raises `FaceError`."""
@@ -273,13 +273,9 @@ class LiveAvatarFace:
         if self._showing is not None:
             self._showing.cancel()
         self._stopping = asyncio.create_task(self._stop_session(), name="avatar: stop")
-        releasing = [self._control.aclose()]
+        releasing = [self._control.aclose(), self._tasks.aclose()]
         if self._room is not None:
             releasing.append(self._room.aclose())
-        for task in (self._watchdog, self._billing):
-            if task is not None:
-                task.cancel()
-                releasing.append(_ended(task))
         try:
             async with asyncio.timeout(CLOSE_S):
                 await asyncio.gather(self._stopping, *releasing, return_exceptions=True)
@@ -497,7 +493,3 @@ class LiveAvatarFace:
         if self._is_open and self._sink is not None:
             self._is_open = False
             self._sink.emit(LegFailed(LegName.FACE, error.code, error.message, error.is_retryable))
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    await asyncio.gather(task, return_exceptions=True)

@@ -17,6 +17,7 @@ import numpy as np
 from kai.adapters.liveavatar.room_messages import HEAD_BYTES, Head, Kind, decode
 from kai.adapters.liveavatar.troubles import trouble
 from kai.compat.child import Child
+from kai.compat.tasks import Tasks
 from kai.errors import FaceError
 from kai.ports import Picture
 
@@ -42,7 +43,7 @@ class RoomLink:
         self._visit: _Visit | None = None
         self._visits = 0
         self._where: tuple[str, str] | None = None
-        self._returning: asyncio.Task[None] | None = None
+        self._tasks = Tasks("avatar's room")
         self._is_closing = False
 
     @property
@@ -81,8 +82,8 @@ class RoomLink:
         self._sink.fresh()
         if self._visits >= MOST_VISITS:
             self._sink.gone(trouble("avatar-room-broken"))
-        elif self._returning is None or self._returning.done():
-            self._returning = asyncio.create_task(self._return(), name="avatar: return to the room")
+        elif self._tasks.is_idle:
+            self._tasks.spawn(self._return(), "return")
 
     async def _return(self) -> None:
         former, self._visit = self._visit, _Visit(self._sink, self._lost)
@@ -97,9 +98,7 @@ class RoomLink:
     async def aclose(self) -> None:
         """Leave."""
         self._is_closing = True
-        if self._returning is not None:
-            self._returning.cancel()
-            await asyncio.gather(self._returning, return_exceptions=True)
+        await self._tasks.aclose()
         if self._visit is not None:
             await self._visit.aclose()
 

@@ -16,6 +16,7 @@ from kai.avatar.feeling import feeling_of
 from kai.avatar.style import CHANGEABLE, Style, character, restyled
 from kai.compat.child import Child
 from kai.compat.format import LIVE_HZ
+from kai.compat.tasks import Tasks
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import ConfigError, FaceError, KaiError, WeightsError
@@ -80,7 +81,7 @@ class LocalFace:
         self._ring: FrameRing | None = None
         self._child: Child | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._reader_task: asyncio.Task[None] | None = None
+        self._tasks = Tasks("local face")
         self._is_started: asyncio.Future[None] | None = None
         self._is_closing = False
         self._numbers: dict[str, int] = {}
@@ -109,7 +110,7 @@ class LocalFace:
         try:
             async with asyncio.timeout(OPEN_S):
                 reader = await self._spawn()
-                self._reader_task = asyncio.create_task(self._read(reader), name="local face: reader")
+                self._tasks.spawn(self._read(reader), "reader")
                 self._send(m.WantFrames(False))
                 self._send(m.SetLook(asdict(style)))
                 await self._is_started
@@ -127,8 +128,7 @@ class LocalFace:
         if self._child is None:
             await self.prepare(look)
         self._sink = sink
-        assert self._reader_task is not None
-        if self._reader_task.done():
+        if self._tasks.is_idle:
             await self.aclose()
             raise FaceError("The face stopped while it waited. Try again.", code="face-start")
         self._send(m.SetLook(asdict(style)))
@@ -192,10 +192,7 @@ class LocalFace:
         self._clock.stop()
         if self._writer is not None:
             self._writer.close()
-        if self._reader_task is not None:
-            self._reader_task.cancel()
-            await asyncio.gather(self._reader_task, return_exceptions=True)
-            self._reader_task = None
+        await self._tasks.aclose()
         child, self._child = self._child, None
         if child is not None:
             await child.end(within_s=CLOSE_S)

@@ -16,6 +16,7 @@ from typing import Final
 import psutil
 
 from kai.compat.child import Child
+from kai.compat.tasks import Tasks
 from kai.engine.llm.__main__ import EXIT_NO_MODEL
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class ModelProcess:
         self.problem = ""
         self.is_too_slow = False
         self.starts = 0
-        self._task = asyncio.create_task(self._supervise(), name="language model: supervisor")
+        self._tasks = Tasks("language model")
+        self._tasks.spawn(self._supervise(), "supervisor")
 
     @property
     def pid(self) -> int | None:
@@ -65,8 +67,7 @@ class ModelProcess:
 
     async def aclose(self) -> None:
         """Ends the process and its supervision, within `STOP_S` and a second."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await self._tasks.aclose()
 
     async def _supervise(self) -> None:
         deaths = 0
