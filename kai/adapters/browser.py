@@ -24,7 +24,7 @@ from kai.compat import rtc
 from kai.compat.format import BLOCK_S, SILENCE, VIDEO_HZ, Pcm, Picture
 from kai.compat.paced import PacedTrack, Pacer
 from kai.compat.tasks import Tasks
-from kai.core.events import BrowserLeft, Event, LegConnected, LegFailed
+from kai.core.events import BrowserLeft, Event, LegConnected
 from kai.core.state import LegName
 from kai.errors import BrowserError
 from kai.media.pcm import mix_to_mono
@@ -233,10 +233,6 @@ class PageLink:
             self._page_pulled_at_s = 0.0
             self.close_page()
             self._report(BrowserLeft())
-
-    def page_failed(self, code: str, message: str, *, is_retryable: bool) -> None:
-        """The page said that it cannot connect. Any thread."""
-        self._report(LegFailed(LegName.BROWSER, code, message, is_retryable))
 
     def mic_level(self) -> float:
         """0 to 1, of the last 100 ms or so; 0 when no microphone sends. Any thread."""

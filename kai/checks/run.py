@@ -53,11 +53,6 @@ class Running:
         return [_finding(name, future, self._deadline_s) for name, future in self._running.items()]
 
 
-def run_checks(checks: Mapping[str, Check], limit_s: float = LIMIT_S) -> list[Finding]:
-    """Begin all checks and wait for what they find."""
-    return Running(checks, limit_s).findings()
-
-
 def _finding(name: str, future: Future[Finding], deadline_s: float) -> Finding:
     try:
         return future.result(max(0.0, deadline_s - time.monotonic()))

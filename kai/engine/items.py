@@ -124,10 +124,6 @@ class Items:
     def last_id(self) -> str | None:
         return self._entries[-1].item_id if self._entries else None
 
-    @property
-    def has_kais_speech(self) -> bool:
-        return any(entry.is_kais_speech for entry in self._entries)
-
     def get(self, item_id: str) -> Entry | None:
         """The entry, if there is one."""
         return next((entry for entry in self._entries if entry.item_id == item_id), None)

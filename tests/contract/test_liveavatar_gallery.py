@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kai.adapters.liveavatar import Account
-from kai.adapters.liveavatar.gallery import AGAIN_S, LIST_S, PREVIEW_PX, Gallery, smaller
+from kai.adapters.liveavatar.gallery import AGAIN_S, LIST_S, PREVIEW_PX, Gallery, Shelf, smaller
 from kai.app import App
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID
 from kai.errors import ProtocolError
@@ -49,6 +49,15 @@ def gallery(liveavatar: RunningLiveAvatar, tmp_path: Path, clock: Clock) -> Iter
     gallery.aclose()
 
 
+def known_shelf(gallery: Gallery) -> Shelf:
+    """The shelf, once the first answer has come."""
+    until_s = time.monotonic() + WAIT_S
+    while (shelf := gallery.shelf()).is_loading:
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+    return shelf
+
+
 def pixels(picture: bytes | None) -> Any:
     assert picture is not None
     return cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
@@ -58,7 +67,7 @@ def test_the_first_look_waits_for_nothing_and_the_next_has_what_can_be_used(gall
     began_s = time.monotonic()
     assert gallery.shelf().is_loading
     assert time.monotonic() - began_s < 1.0
-    shelf = gallery.wait_shelf(WAIT_S)
+    shelf = known_shelf(gallery)
     assert {avatar.name for avatar in shelf.avatars} == {
         "Kai",
         "Mara",
@@ -78,7 +87,7 @@ def test_the_first_look_waits_for_nothing_and_the_next_has_what_can_be_used(gall
 def test_the_account_tells_what_is_left_what_that_buys_and_what_was_used(
     gallery: Gallery, liveavatar: RunningLiveAvatar, clock: Clock
 ) -> None:
-    gallery.wait_shelf(WAIT_S)
+    known_shelf(gallery)
     wait_for(lambda: gallery.shelf().account is not None)
     before = gallery.shelf().account
     assert before is not None
@@ -96,7 +105,7 @@ def test_the_account_tells_what_is_left_what_that_buys_and_what_was_used(
 def test_a_list_that_cannot_be_had_says_so_stays_as_it_was_and_comes_later(
     gallery: Gallery, liveavatar: RunningLiveAvatar, clock: Clock
 ) -> None:
-    known = gallery.wait_shelf(WAIT_S).avatars
+    known = known_shelf(gallery).avatars
     wait_for(lambda: gallery.shelf().account is not None)
     liveavatar.faults(refuse="credits", refuse_status=500)
     clock.now_s += LIST_S + 1
@@ -108,7 +117,7 @@ def test_a_list_that_cannot_be_had_says_so_stays_as_it_was_and_comes_later(
 
 def test_a_wrong_key_is_told_in_words(liveavatar: RunningLiveAvatar, tmp_path: Path) -> None:
     gallery = Gallery(Account("bad-key", liveavatar.url), tmp_path)
-    shelf = gallery.wait_shelf(WAIT_S)
+    shelf = known_shelf(gallery)
     gallery.aclose()
     assert "LIVEAVATAR_API_KEY" in shelf.problem
     assert shelf.avatars == ()
@@ -117,7 +126,7 @@ def test_a_wrong_key_is_told_in_words(liveavatar: RunningLiveAvatar, tmp_path: P
 def test_a_preview_is_small_and_comes_from_disk_the_next_time(
     gallery: Gallery, liveavatar: RunningLiveAvatar, tmp_path: Path
 ) -> None:
-    shelf = gallery.wait_shelf(WAIT_S)
+    shelf = known_shelf(gallery)
     picture = gallery.preview(shelf.avatars[0].id).result(WAIT_S)
     assert max(pixels(picture).shape) <= PREVIEW_PX
     (kept,) = (tmp_path / "previews").iterdir()
@@ -152,7 +161,7 @@ def client(gallery: Gallery, tmp_path: Path) -> Iterator[TestClient]:
 def test_the_page_is_told_of_avatars_and_account_without_a_word_of_the_provider(
     client: TestClient, gallery: Gallery, liveavatar: RunningLiveAvatar
 ) -> None:
-    gallery.wait_shelf(WAIT_S)
+    known_shelf(gallery)
     wait_for(lambda: gallery.shelf().account is not None)
     told = client.get("/api/avatar/gallery").json()
     assert {avatar["name"] for avatar in told["avatars"]} == {
@@ -175,7 +184,7 @@ def test_the_page_is_told_of_avatars_and_account_without_a_word_of_the_provider(
 
 
 def test_a_preview_is_for_a_browser_with_a_page_of_ours(client: TestClient, gallery: Gallery) -> None:
-    url = f"/api/avatar/previews/{gallery.wait_shelf(WAIT_S).avatars[0].id}.jpg"
+    url = f"/api/avatar/previews/{known_shelf(gallery).avatars[0].id}.jpg"
     assert client.get(url, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     client.cookies.clear()
     assert client.get(url).status_code == 403
@@ -189,7 +198,7 @@ def wait_for(is_so: Any, within_s: float = WAIT_S) -> None:
 
 
 def test_a_closed_gallery_begins_nothing(gallery: Gallery) -> None:
-    shelf = gallery.wait_shelf(WAIT_S)
+    shelf = known_shelf(gallery)
     gallery.aclose()
     found: Future[bytes | None] = gallery.preview(shelf.avatars[0].id)
     assert found.result(0) is None

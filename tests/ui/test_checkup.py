@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 from kai import compose
 from kai.app import Services
 from kai.checks import computer, services
-from kai.checks.run import LIMIT_S, Check, Finding, Level, run_checks, worst
+from kai.checks.run import LIMIT_S, Check, Finding, Level, Running, worst
 from kai.compose import build_checks
 from kai.core.faces import plan_words
 from kai.errors import WeightsError
@@ -63,7 +63,7 @@ def test_one_that_is_late_and_one_that_is_at_fault_stop_no_other() -> None:
         raise RuntimeError("a bug")
 
     good = Finding("engine", Level.GREEN, "up")
-    found = run_checks({"slow": late, "faulty": faulty, "engine": lambda: good}, limit_s=0.3)
+    found = Running({"slow": late, "faulty": faulty, "engine": lambda: good}, limit_s=0.3).findings()
     release.set()
     assert [(f.name, f.code) for f in found] == [("slow", "late"), ("faulty", "fault"), ("engine", "up")]
     assert worst(found) is Level.AMBER

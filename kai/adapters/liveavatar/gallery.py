@@ -111,13 +111,6 @@ class Gallery:
         self._refresh()
         return self._shelf
 
-    def wait_shelf(self, timeout_s: float) -> Shelf:
-        """The same, once the first answer has come or the time is up. Blocks: for threads that may."""
-        until_s = time.monotonic() + timeout_s
-        while self.shelf().is_loading and time.monotonic() < until_s:
-            time.sleep(0.02)
-        return self._shelf
-
     def preview(self, avatar_id: str) -> Future[bytes | None]:
         """The avatar's picture as a JPEG of at most `PREVIEW_PX`, from disk or from the provider; ``None``: there is none."""
         with self._lock:

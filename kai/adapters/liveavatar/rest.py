@@ -89,10 +89,6 @@ class LiveAvatarApi:
         body = wire.encode_body(wire.SessionRequest(session_id=session_id))
         await self._call("POST", "/v1/sessions/keep-alive", self._key, body)
 
-    async def active_sessions(self) -> tuple[wire.SessionEntry, ...]:
-        """The account's running sessions, whoever started them."""
-        return await self._pages(wire.SessionEntry, "/v1/sessions?type=active", self._key)
-
     async def session(self, session_id: str) -> wire.SessionEntry:
         """One session: why it ended, what it cost."""
         return _read(wire.SessionEntry, await self._call("GET", f"/v1/sessions/{session_id}", self._key))

@@ -65,12 +65,6 @@ class KokoroVoice(PhonemeVoice):
         return wave.ravel(), durations.ravel().astype(np.int64)
 
 
-def check_kokoro() -> None:
-    """Nothing, if the model is there whole. Raises `WeightsError` (``weights_missing`` when the extra is not installed)."""
-    for part in weights.KOKORO_PARTS:
-        weights.load_weights(part)
-
-
 def load_kokoro(pronouncers: Mapping[str, Pronouncer]) -> dict[str, KokoroVoice]:
     """The voices by their ids, each with its pronouncer of ``pronouncers``. Some seconds, 600 MB. Raises `WeightsError`."""
     model = b"".join(weights.load_weights(part) for part in weights.KOKORO_PARTS)

@@ -184,11 +184,6 @@ class TurnDetector:
         """The sound of the turn that is going on, ``(samples,)``."""
         return self._audio() if self._is_in_turn else np.zeros(0, np.float32)
 
-    @property
-    def voiced_ms(self) -> int:
-        """How much voice the turn that is going on has had."""
-        return self._voiced_frames * FRAME_MS if self._is_in_turn else 0
-
     def settle(self) -> None:
         """Words of the turn that is going on are shown: what follows may come at leisure."""
         self._has_words = True
