@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from kai.adapters.engine_status import EngineReport
 from kai.core.state import Look
 from kai.errors import KaiError
-from kai.runtime.calls import CallDesk, no_calls
+from kai.lending.calls import CallDesk, no_calls
 
 if TYPE_CHECKING:
     # Only their types are used here: a page starts without what stands behind it.
-    from kai.adapters.liveavatar.desk import AvatarDesk
     from kai.adapters.liveavatar.gallery import Gallery
     from kai.adapters.voice_previews import VoicePreviews
     from kai.checks.run import Check
+    from kai.lending.avatars import AvatarDesk
     from kai.records.memory import Memory
     from kai.runtime.hub import SessionHub
     from kai.settings import IceServer

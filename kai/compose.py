@@ -20,13 +20,12 @@ from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
 from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
-from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.gallery import Gallery
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.liveavatar.troubles import trouble
 from kai.adapters.local_face import LocalFace, SpareFace
-from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain, proxy
+from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.voice_only import VoiceOnly
 from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.app import App, Offer, Services
@@ -42,11 +41,12 @@ from kai.engine.models.catalogue import model_of
 from kai.engine.models.places import check_file, models_folder
 from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError
+from kai.lending import brain_calls, calls
+from kai.lending.avatars import AvatarDesk
 from kai.ports import AvatarFace, VoiceBrain
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
-from kai.runtime import calls
 from kai.runtime.faces import FaceStack
 from kai.runtime.hub import SessionHub
 from kai.runtime.session import Session
@@ -202,10 +202,10 @@ class SharedServices:
         return await record_turn(OpenAISocketBrain(self._cloud_brain("")), look)
 
     async def _open_call(self, browser_id: str, look: Look, offer: str) -> tuple[str, str]:
-        return await proxy.open_call(self._cloud_brain(browser_id), look, offer)
+        return await brain_calls.open_call(self._cloud_brain(browser_id), look, offer)
 
     async def _hang_up(self, call_id: str) -> None:
-        await proxy.hang_up(self._cloud_brain(""), call_id)
+        await brain_calls.hang_up(self._cloud_brain(""), call_id)
 
     def _reap(self, kind: str, stop: Callable[[str], Awaitable[None]]) -> None:
         work = self._records.reap(kind, stop)

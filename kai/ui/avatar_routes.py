@@ -19,8 +19,8 @@ from kai.ui import address, texts
 from kai.ui.routes import Refused, find_app, find_browser, read_json
 
 if TYPE_CHECKING:
-    from kai.adapters.liveavatar.desk import AvatarDesk
     from kai.adapters.liveavatar.gallery import Gallery
+    from kai.lending.avatars import AvatarDesk
 
 T = TypeVar("T")
 

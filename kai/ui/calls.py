@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kai.runtime.calls import TOKEN_S, CallRefused
+from kai.lending.calls import TOKEN_S, CallRefused
 from kai.ui.host import COOKIE_NAME
 from kai.ui.routes import Refused, check_host, find_app, find_talk
 

@@ -13,11 +13,11 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kai.adapters.liveavatar import Account, LiveAvatarApi
-from kai.adapters.liveavatar.desk import KEEP_ALIVE_WITHIN_S, STARTS_A_MINUTE, AvatarDesk
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.app import App
 from kai.engine.liveavatar.account import AVATARS
 from kai.errors import FaceError
+from kai.lending.avatars import KEEP_ALIVE_WITHIN_S, STARTS_A_MINUTE, AvatarDesk
 from kai.records.memory import Memory
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime.loop import LoopThread

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from kai.adapters.liveavatar.desk import AvatarDesk
 from kai.adapters.liveavatar.face import KIND, LiveAvatarFace
 from kai.adapters.liveavatar.rest import Account, LiveAvatarApi
 from kai.core.state import Look
 from kai.errors import FaceError
+from kai.lending.avatars import AvatarDesk
+from kai.lending.calls import CallDesk
 from kai.records.paid_sessions import PaidSession, PaidSessions
-from kai.runtime.calls import CallDesk
 from tests.contract.test_liveavatar_face import CHOICE
 from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
 

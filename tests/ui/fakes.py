@@ -27,9 +27,9 @@ from kai.core.events import (
 )
 from kai.core.state import BrainFacts, Card, LegName, Look, RateLimit, Tokens
 from kai.errors import BrainError
+from kai.lending.calls import no_calls
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
 from kai.records.memory import Memory, owner_of
-from kai.runtime.calls import no_calls
 from kai.runtime.hub import Page, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain

@@ -15,13 +15,13 @@ from aiortc import RTCSessionDescription
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from kai.adapters.openai_realtime import proxy
 from kai.compose import SharedServices
 from kai.core.state import Look
 from kai.errors import BrainError
+from kai.lending import brain_calls
+from kai.lending.calls import CALLS_PER_MINUTE, KIND, TOKEN_S, CallDesk, CallRefused, no_calls
 from kai.records.memory import Memory
 from kai.records.paid_sessions import PaidSessions
-from kai.runtime.calls import CALLS_PER_MINUTE, KIND, TOKEN_S, CallDesk, CallRefused, no_calls
 from kai.runtime.hub import SessionHub
 from kai.settings import Settings
 from kai.ui.calls import OFFER_LIMIT_BYTES, routes
@@ -233,7 +233,7 @@ async def test_the_next_start_of_the_app_hangs_up_what_a_killed_one_left(
 ) -> None:
     endpoint = scripted(engine)
     peer = Peer()
-    call_id, answer = await proxy.open_call(endpoint, Look(), await peer.offer())
+    call_id, answer = await brain_calls.open_call(endpoint, Look(), await peer.offer())
     await peer.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
     await peer.wait("session.created")
     # What the killed app had noted: its own process is gone.
@@ -276,13 +276,15 @@ def test_with_the_local_engine_no_page_calls_by_itself(hub: SessionHub) -> None:
 async def test_the_engine_answers_such_a_call_and_the_session_is_ours(engine: RunningEngine) -> None:
     endpoint = scripted(engine)
     peer = Peer()
-    call_id, answer = await proxy.open_call(endpoint, Look(instructions="Be brief."), await peer.offer())
+    call_id, answer = await brain_calls.open_call(
+        endpoint, Look(instructions="Be brief."), await peer.offer()
+    )
     assert call_id.startswith("rtc_")
     await peer.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
     created = await peer.wait("session.created")
     assert (created["session"]["instructions"], created["session"]["tools"]) == ("Be brief.", [])
-    await proxy.hang_up(endpoint, call_id)
+    await brain_calls.hang_up(endpoint, call_id)
     await peer.wait_until(lambda: peer.connection.connectionState == "closed", timeout_s=5)
-    await proxy.hang_up(endpoint, call_id)
+    await brain_calls.hang_up(endpoint, call_id)
     await peer.close()
     await asyncio.sleep(0)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {
     "errors.py",
     "live.py", "settings.py", "ports.py", "app.py", "compose.py", "core", "wire", "media", "avatar", "compat",
-    "adapters", "records", "runtime", "engine", "checks", "bench", "ui",
+    "adapters", "records", "runtime", "engine", "lending", "checks", "bench", "ui",
 }  # fmt: skip
 """What stands directly under kai/; a new room is a decision, not an accident."""
 
