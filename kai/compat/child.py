@@ -53,9 +53,7 @@ OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 _OF_THE_MODEL: Final = """
 KAI_MIND KAI_MIND_TEMPERATURE KAI_MIND_SEED KAI_FETCH_MODEL OLLAMA_MODELS HF_HOME HF_HUB_CACHE HUGGINGFACE_HUB_CACHE
 """
-_PASSED_ON: Final = frozenset(
-    f"{_OF_THE_SYSTEM} {_OF_WINDOWS} {_OF_PYTHON} {_OF_THE_MODEL} KAI_TEST_MARKS".split()
-)
+_PASSED_ON: Final = frozenset(f"{_OF_THE_SYSTEM} {_OF_WINDOWS} {_OF_PYTHON} {_OF_THE_MODEL}".split())
 _PASSED_ON_KINDS: Final = re.compile(r"LC_\w+|XDG_\w+|NUMBA_\w+|KAI_\w+_DIR")
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 """The variables that name a proxy; each is read in small letters, too."""

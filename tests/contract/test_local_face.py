@@ -19,11 +19,13 @@ import pytest_asyncio
 
 from kai.adapters.local_face import LocalFace
 from kai.adapters.local_face import face as local_face
+from kai.compose import SharedServices
 from kai.core.events import LegFailed, PlayoutFinished
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
 from kai.media import stamp
 from kai.ports import AvatarFace, Marks, Picture, Timed
+from kai.settings import Settings
 from tests.contract.suite_face import FaceContract, Lose, MakeFace
 from tests.support.fakes import FaceLog, tone
 
@@ -172,8 +174,13 @@ async def test_an_unknown_character_is_refused_before_anything_starts(log: FaceL
     assert face.pid is None
 
 
-async def test_frames_carry_the_time_that_they_show(log: FaceLog) -> None:
-    face = LocalFace(has_test_marks=True)
+async def test_frames_carry_the_time_that_they_show_when_the_settings_file_asks_for_test_marks(
+    log: FaceLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KAI_TEST_MARKS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("KAI_TEST_MARKS=1\n")
+    face = SharedServices(Settings.load())._spare._make_face()
     await face.open(Look(), log)
     await log.wait(lambda: len(log.pictures) > 5, WITHIN_S)
     sound = np.concatenate([face.pull_sound() for _ in range(60)])
