@@ -18,16 +18,26 @@ RUNGS = (Rung(1.5, 26), Rung(1.0, 26), Rung(1.0, 20))
 SUPERSAMPLES = (1.5, 1.0)
 
 WINDOW_S = 2.0
-_SLOW_P95_MS = (25.0, 45.0)
-_LATE_FRAMES = (3, 10)
-"""What is too slow on the first rung, and on the second: fewer frames are worse to look at than coarser ones."""
-_ROOMY_P95_MS = 11.0
-"""A frame at 1.0x that takes no longer than this would take less than 25 ms at 1.5x."""
+_SLOW_P95_MS = 25.0
+_LATE_FRAMES = 3
+"""What is too slow for the finer face."""
+_FEW_FRAMES_PER_S = 18
+"""Fewer frames are worse to look at than coarser ones: they are asked for only where there are fewer anyway, since then
+they at least come evenly."""
+_BUSY_P95_MS = 50.0
+"""A machine that takes so long for a frame is busy on the lowest rung too."""
+_ROOMY_P95_MS = (11.0, 30.0)
+"""What is quick enough to climb to the first rung, and to the second. A frame at 1.0x that takes 11 ms would take less than
+25 ms at 1.5x; a frame in time at 20 a second is mostly in time at 26."""
+_MOST_LATE_FRAMES = (0, 3)
+"""And how many frames of a window may be late then."""
 _HOPELESS_P95_MS = 120.0
 _HOPELESS_WINDOWS = 5
 """Under eight frames a second on the lowest rung, for so long, a face is worse to look at than a still picture."""
 _CALM_WINDOWS = 5
 _MOST_CALM_WINDOWS = 80
+_CALM_WINDOWS_TO_MORE_FRAMES = 2
+"""More frames are tried again soon: that costs no other bake, and a person sees that they are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +62,25 @@ class Ladder:
 def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
     """The ladder after a window (`WINDOW_S`) of frames: how long each took on the wall's clock, and how many came late.
 
-    Down at once: to the coarser face when the 95th percentile is over 25 ms or three frames were late, to fewer frames
-    over 45 ms or when ten were late. Up after five calm windows; each step down doubles how many it takes (at most 80),
-    so that a busy machine is not tried again and again. On the lowest rung five windows of frames over 120 ms are too slow.
+    Down at once: to the coarser face when the 95th percentile is over 25 ms or three frames were late, to fewer frames when
+    fewer than 18 a second were drawn. Back to more frames after two calm windows; to the finer face after five, and each
+    step down from it doubles how many it takes (at most 80), so that a busy machine is not tried again and again. On the
+    lowest rung five windows of frames over 120 ms are too slow.
     """
     if not wall_ms:
         return ladder
     p95_ms = sorted(wall_ms)[min(len(wall_ms) - 1, int(0.95 * len(wall_ms)))]
-    lowest = len(RUNGS) - 1
-    step = min(ladder.rung_index, lowest - 1)
-    if p95_ms > _SLOW_P95_MS[step] or late_frames >= _LATE_FRAMES[step]:
-        if ladder.rung_index == lowest:
-            hopeless = ladder.hopeless_windows + 1 if p95_ms > _HOPELESS_P95_MS else 0
-            return replace(ladder, calm_windows=0, hopeless_windows=hopeless)
-        longer = min(ladder.wanted_calm_windows * 2, _MOST_CALM_WINDOWS)
-        return Ladder(ladder.rung_index + 1, 0, longer)
-    if ladder.rung_index == 0 or p95_ms > _ROOMY_P95_MS or late_frames:
+    index, lowest = ladder.rung_index, len(RUNGS) - 1
+    if index == lowest and p95_ms > _BUSY_P95_MS:
+        hopeless = ladder.hopeless_windows + 1 if p95_ms > _HOPELESS_P95_MS else 0
+        return replace(ladder, calm_windows=0, hopeless_windows=hopeless)
+    if index == 0 and (p95_ms > _SLOW_P95_MS or late_frames >= _LATE_FRAMES):
+        return Ladder(1, 0, min(ladder.wanted_calm_windows * 2, _MOST_CALM_WINDOWS))
+    if index == 1 and len(wall_ms) < _FEW_FRAMES_PER_S * WINDOW_S:
+        return Ladder(2, 0, ladder.wanted_calm_windows)
+    if index == 0 or p95_ms > _ROOMY_P95_MS[index - 1] or late_frames > _MOST_LATE_FRAMES[index - 1]:
         return replace(ladder, calm_windows=0, hopeless_windows=0)
-    if ladder.calm_windows + 1 < ladder.wanted_calm_windows:
+    wanted = ladder.wanted_calm_windows if index == 1 else _CALM_WINDOWS_TO_MORE_FRAMES
+    if ladder.calm_windows + 1 < wanted:
         return replace(ladder, calm_windows=ladder.calm_windows + 1, hopeless_windows=0)
-    return Ladder(ladder.rung_index - 1, 0, ladder.wanted_calm_windows)
+    return Ladder(index - 1, 0, ladder.wanted_calm_windows)

@@ -418,14 +418,18 @@ class Visitor:
             return VideoState(*found) if found else None
         return None
 
-    def wait(self, is_so: Callable[[], Any], timeout_s: float, what: str) -> Any:
-        """The first true answer of ``is_so``; fails with ``what`` in words."""
+    def wait(self, is_so: Callable[[], Any], timeout_s: float, what: str, every_ms: float = 30) -> Any:
+        """The first true answer of ``is_so``; fails with ``what`` in words.
+
+        Each question costs browser and bench a few milliseconds of a core: where a talk is timed, ask seldom, and let the
+        page note the times.
+        """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             answer = is_so()
             if answer:
                 return answer
-            self.page.wait_for_timeout(30)
+            self.page.wait_for_timeout(every_ms)
         raise TimeoutError(f"{what} did not come within {timeout_s:.0f} s\n" + "\n".join(self.console[-12:]))
 
     def wait_picture(self, timeout_s: float = 25) -> VideoState:
@@ -483,6 +487,14 @@ class Visitor:
         frame = self.media_frame()
         assert frame is not None
         return frame.evaluate("() => window.__kaiMeasured")
+
+    def heard(self) -> dict[str, Any]:
+        """The newest of what ``measured`` tells of sound: ``sound`` and ``mic`` as [on|off, ms]."""
+        frame = self.media_frame()
+        assert frame is not None
+        return frame.evaluate(
+            "() => ({ sound: window.__kaiMeasured.sound.slice(-200), mic: window.__kaiMeasured.mic.slice(-20) })"
+        )
 
     def stats(self) -> dict[str, Any]:
         """WebRTC's inbound statistics by kind."""

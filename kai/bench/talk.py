@@ -24,6 +24,8 @@ BREATH_S = 1.2
 """So long after Kai's last word the person speaks again."""
 ANSWER_BEGINS_S = 10.0
 ANSWER_ENDS_S = 60.0
+ASKED_EVERY_MS = 250.0
+"""So often the page is asked for the times that it has noted. Each question takes time of a core from the talk."""
 WINDOW_S = 5.0
 IDLE_S = 8.0
 REST_S = 20.0
@@ -143,15 +145,18 @@ def answered_after_ms(person: Visitor, question: Path) -> float | None:
     person.speak(question)
 
     def since_the_end() -> list[tuple[float, list[list[Any]]]]:
-        seen = person.measured()
+        seen = person.heard()
         ends = [at for kind, at in seen["mic"] if kind == "off" and at > begun_ms]
         return [(ends[-1], [each for each in seen["sound"] if each[1] > ends[-1]])] if ends else []
 
     begun_ms = float(person.page.evaluate("() => Date.now()")) - 1000
-    ended_ms, _ = person.wait(since_the_end, 10, "the end of the person's speech")[0]
+    ended_ms, _ = person.wait(since_the_end, 10, "the end of the person's speech", ASKED_EVERY_MS)[0]
     try:
         sound = person.wait(
-            lambda: [at for kind, at in since_the_end()[0][1] if kind == "on"], ANSWER_BEGINS_S, "an answer"
+            lambda: [at for kind, at in since_the_end()[0][1] if kind == "on"],
+            ANSWER_BEGINS_S,
+            "an answer",
+            ASKED_EVERY_MS,
         )
     except TimeoutError:
         return None
@@ -159,6 +164,7 @@ def answered_after_ms(person: Visitor, question: Path) -> float | None:
         lambda: since_the_end()[0][1][-1][0] == "off" and "listening" in person.state_word().lower(),
         ANSWER_ENDS_S,
         "the end of the answer",
+        ASKED_EVERY_MS,
     )
     person.page.wait_for_timeout(BREATH_S * 1000)
     return sound[0] - ended_ms

@@ -134,18 +134,37 @@ def test_a_mouth_lies_over_the_smile_of_the_mood() -> None:
     assert talking["mouthSmileLeft"] < resting["mouthSmileLeft"]
 
 
+def windows_until(ladder: Ladder, rung_index: int) -> tuple[Ladder, int]:
+    """The ladder once it has climbed to a rung by calm windows, and how many that took."""
+    windows = 0
+    while ladder.rung_index != rung_index:
+        ladder = judge(ladder, [6.0] * 50, 0)
+        windows += 1
+    return ladder, windows
+
+
 def test_a_slow_machine_steps_down_and_a_calm_one_up_again() -> None:
     ladder = judge(Ladder(), [30.0] * 50, 0)
     assert ladder.rung == RUNGS[1]
-    assert judge(ladder, [30.0] * 50, 3).rung == RUNGS[1]
-    ladder = judge(ladder, [8.0] * 50, 10)
+    assert judge(ladder, [45.0] * 37, 20).rung == RUNGS[1]
+    ladder = judge(ladder, [45.0] * 35, 20)
     assert ladder.rung == RUNGS[2]
     assert judge(ladder, [50.0] * 40, 9).rung == RUNGS[2]
-    windows = 0
-    while ladder.rung != RUNGS[0]:
-        ladder = judge(ladder, [6.0] * 50, 0)
-        windows += 1
-    assert windows == 40
+    ladder, windows = windows_until(ladder, 1)
+    assert windows == 2
+    ladder, windows = windows_until(ladder, 0)
+    assert windows == 10
+    _, windows = windows_until(judge(ladder, [30.0] * 50, 0), 0)
+    assert windows == 20
+
+
+def test_frames_come_back_as_soon_each_time_however_often_they_were_missing() -> None:
+    ladder = Ladder(1)
+    for _ in range(20):
+        ladder = judge(ladder, [60.0] * 30, 20)
+        assert ladder.rung == RUNGS[2]
+        ladder, windows = windows_until(ladder, 1)
+        assert windows == 2
 
 
 def test_a_machine_that_cannot_draw_at_all_is_told_so_after_a_while() -> None:

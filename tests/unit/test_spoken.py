@@ -86,7 +86,10 @@ def test_any_text_is_cut_into_pieces_of_bounded_length_that_all_have_a_sound(tex
     [
         ("You could make a simple dish like a", ["You could make a simple dish "]),
         ("A lake is a body of water that is", ["A lake is a body of water "]),
-        ("I like it and", []),  # too few words to be spoken by themselves
+        ("The largest ocean in the", ["The largest ocean "]),
+        ("The sky is blue because of", ["The sky is blue "]),
+        ("I like it and", []),  # too short to be spoken by itself
+        ("Photosynthesis happens in the", []),  # too few words
         ("You could make a simple dish li", []),  # the next word is not whole
         (
             "It is a simple dish with eggs. It is",

@@ -47,20 +47,31 @@ _STARTERS: Final = frozenset(
 _CONJUNCTIONS: Final = frozenset(
     ("and", "but", "or", "because", "which", "that", "so", "while", "when", "if", "although", "since")
 )
-_EARLY_WORDS: Final = 5
+_EARLY_WORDS: Final = 3
+_EARLY_CHARS: Final = 14
+"""A part of this length takes a second to say, in which a slow model writes the next ten words."""
 _EARLY_ENDS: Final = _CONJUNCTIONS | {
-    "with",
-    "like",
-    "from",
-    "for",
-    "by",
-    "who",
-    "where",
+    "about",
+    "after",
     "as",
-    "to",
+    "at",
+    "before",
+    "between",
+    "by",
+    "during",
+    "for",
+    "from",
     "in",
+    "into",
+    "like",
     "on",
     "through",
+    "to",
+    "using",
+    "where",
+    "who",
+    "with",
+    "without",
 }
 _END: Final = re.compile(r"[.!?…]+[\"'”’)\]]*$")
 _CLAUSE_END: Final = re.compile(r"[,;:—–][\"'”’)\]]*$")
@@ -211,7 +222,9 @@ class ClauseCutter:
         """Where a first sentence that is still being made may be spoken up to: before a word that begins a new part of it."""
         for gap in re.finditer(r"\s+", masked):
             following = re.match(r"(\w+)\s", masked[gap.end() :])
-            if following is None or len(masked[: gap.start()].split()) < _EARLY_WORDS:
+            if following is None or gap.start() < _EARLY_CHARS:
+                continue
+            if len(masked[: gap.start()].split()) < _EARLY_WORDS:
                 continue
             if following[1].lower() in _EARLY_ENDS and not _is_open(self._rest[: gap.start()]):
                 return gap.end()
