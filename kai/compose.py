@@ -35,7 +35,7 @@ from kai.checks.run import Check, Finding, Level
 from kai.compat import http
 from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
-from kai.core.faces import plan_words
+from kai.core.policy.face_facts import plan_words
 from kai.core.state import Look
 from kai.engine.models.catalogue import model_of
 from kai.engine.models.places import check_file, models_folder
@@ -43,11 +43,10 @@ from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError
 from kai.lending import brain_calls, calls
 from kai.lending.avatars import AvatarDesk
-from kai.ports import AvatarFace, VoiceBrain
+from kai.ports import VoiceBrain
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
-from kai.runtime.faces import FaceStack
 from kai.runtime.hub import SessionHub
 from kai.runtime.session import Session
 from kai.runtime.tools import SEARCH_FILES, first_tools, search_tool
@@ -187,7 +186,9 @@ class SharedServices:
         follower = None if memory is None else memory.make_follower(owner_of(browser_id), page.media)
         session = Session(
             make_brain=make_brain,
-            make_face=self._make_face,
+            make_face=self._spare.take,
+            make_cloud=self._make_cloud_face if self._avatars is not None else None,
+            cloud_limit_s=self._settings.liveavatar_minutes * 60,
             make_voice=VoiceOnly,
             browser=page,
             tools=self._tools,
@@ -248,16 +249,6 @@ class SharedServices:
                 wait_lost=engine.wait_gone,
                 stand_ins=engine.report.stand_ins,
             )
-        )
-
-    def _make_face(self) -> AvatarFace:
-        if self._avatars is None:
-            return self._spare.take()
-        settings = self._settings
-        return FaceStack(
-            self._make_cloud_face,
-            self._spare.take,
-            limit_s=settings.liveavatar_minutes * 60,
         )
 
     def _make_cloud_face(self) -> LiveAvatarFace:

@@ -11,6 +11,7 @@ from kai.core.state import (
     AgentState,
     BrainFacts,
     Card,
+    Face,
     LegName,
     Look,
     Microphone,
@@ -73,6 +74,11 @@ class LookChanged:
     """A person changed the sidebar."""
 
     look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRecalled:
+    """A person wants the cloud's avatar back, after the face of this computer stood in for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,28 +356,42 @@ class PlayoutInterrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceReported:
-    """Which face is on (``local``, ``liveavatar``), and why where that is worth a word: a code, and a sentence. ``detail`` is
-    the provider's own text."""
+class CloudOpened:
+    """The paid face that was prepared can be shown. ``longest_s`` from now, where it is known; ``is_sandbox``: a free session
+    of a minute."""
 
-    face: str
-    code: str = ""
-    message: str = ""
+    longest_s: float | None
+    is_sandbox: bool = False
+    is_billed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CloudFailed:
+    """The paid face could not be opened, or was lost before it was shown. ``retry_after_s``: the pause that the provider
+    asked for, 0 where it asked for none. ``is_billed``: it was started, and paid. ``detail``: the provider's own text."""
+
+    code: str
+    message: str
+    is_retryable: bool
+    retry_after_s: float = 0.0
+    is_billed: bool = False
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudLost:
+    """The paid face that is shown was lost. ``is_billed``: it cost something."""
+
+    code: str
+    message: str
+    is_retryable: bool
+    is_billed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FaceResumed:
     """A face lost its line for a moment; some of the sound that it was given may be missing. Whoever has that sound gives
     what was not heard once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaceMetered:
-    """Whether the face that is on costs money, and how long it may stay (``None``: as long as the talk)."""
-
-    is_billed: bool
-    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +430,7 @@ Event = (
     | MessagesCleared
     | ResetRequested
     | LookChanged
+    | FaceRecalled
     | RetryRequested
     | ProblemDismissed
     | TurnKeyPressed
@@ -444,9 +465,10 @@ Event = (
     | PlayoutStarted
     | PlayoutFinished
     | PlayoutInterrupted
-    | FaceReported
+    | CloudOpened
+    | CloudFailed
+    | CloudLost
     | FaceResumed
-    | FaceMetered
     | CreditsReported
     | RecordingFailed
     | TimerFired
@@ -457,7 +479,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
-    """Try once to open a leg; answer with ``LegConnected`` or ``LegFailed``."""
+    """Try once to open a leg; answer with ``LegConnected`` or ``LegFailed``. The face's leg is the face of this computer."""
 
     leg: LegName
     attempt: int
@@ -546,6 +568,23 @@ class StopSpeaking:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareFace:
+    """Open a paid face beside what is shown; answer with ``CloudOpened`` or ``CloudFailed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropFace:
+    """Stop the paid face that is being prepared, opened or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowFace:
+    """Let the paid face that was prepared, or the one of this computer, take over; stop the paid one that was shown."""
+
+    face: Face
+
+
+@dataclass(frozen=True, slots=True)
 class SetMood:
     """Tell the face what Kai is doing."""
 
@@ -602,6 +641,9 @@ Command = (
     | OpenSpareBrain
     | SwapBrain
     | StopSpeaking
+    | PrepareFace
+    | DropFace
+    | ShowFace
     | SetMood
     | SetMuted
     | SetRecording

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import assert_never
 
 from kai.core.events import (
-    ApplyLook,
     ArmTimer,
     AssistantTranscriptChanged,
     AudioCleared,
@@ -26,10 +25,12 @@ from kai.core.events import (
     BrowserLeft,
     CardDismissed,
     CardShown,
+    CloudFailed,
+    CloudLost,
+    CloudOpened,
     CreditsReported,
     Event,
-    FaceMetered,
-    FaceReported,
+    FaceRecalled,
     FaceResumed,
     HandOverRequested,
     InterruptRequested,
@@ -71,9 +72,11 @@ from kai.core.events import (
     UserTranscriptChanged,
 )
 from kai.core.policy import brains, costs, legs, lines, turns
-from kai.core.state import HandOver, Leg, LegStatus, Phase, Problem, SessionState, Span
+from kai.core.policy.face_facts import LocalLost, LocalOpened
+from kai.core.state import HandOver, Leg, LegName, LegStatus, Phase, Problem, SessionState, Span
 from kai.core.timers import (
     AnswerOverdue,
+    FaceTimer,
     HandOverDue,
     PageOverdue,
     PlayoutOverdue,
@@ -107,6 +110,8 @@ def step(state: SessionState, event: Event, at: float) -> Step:
     if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns:
         new, swap = brains.swap(new)
         commands = (*commands, *swap)
+    new, faces_follow = legs.follow_talk(state, new, at)
+    commands = (*commands, *faces_follow)
     if new.is_active and new.agent is not state.agent:
         commands = (*commands, SetMood(new.agent))
     return new, commands
@@ -151,12 +156,10 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return turns.follow(state, segment_id, "playout", Span.PAST)
         case PlayoutInterrupted(segment_id):
             return turns.follow(lines.cut_message(state, event), segment_id, "playout", Span.PAST)
-        case FaceReported():
-            return legs.face_reported(state, event), ()
+        case CloudOpened() | CloudFailed() | CloudLost():
+            return legs.tell_faces(state, event, at)
         case FaceResumed():
             return state, ()  # the stack of faces, which has the sound, has answered it
-        case FaceMetered():
-            return costs.face_metered(state, event, at), ()
         case CreditsReported():
             return replace(state, credits=costs.with_credits(state.credits, event)), ()
         case StartRequested():
@@ -166,7 +169,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case ResetRequested():
             if state.phase is not Phase.CLOSED:
                 return state, ()
-            return SessionState(look=state.look, time_zone=state.time_zone), ()
+            kept = state.look, state.time_zone, state.cloud_limit_s
+            return SessionState(look=kept[0], time_zone=kept[1], cloud_limit_s=kept[2]), ()
         case MuteToggled(is_muted):
             if is_muted == state.is_muted:
                 return state, ()
@@ -190,11 +194,11 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             kept = tuple(m for m in state.messages if not m.is_final or m.id in unsent)
             return replace(state, messages=kept), ()
         case LookChanged(look):
-            if look == state.look:
-                return state, ()
-            return replace(state, look=look), ((ApplyLook(look),) if state.is_active else ())
+            return legs.look_changed(state, look, at)
+        case FaceRecalled():
+            return legs.recall_face(state, at)
         case RetryRequested(leg):
-            return legs.retry_now(state, leg)
+            return legs.retry_now(state, leg, at)
         case ProblemDismissed():
             return replace(state, problem=None), ()
         case TurnKeyPressed():
@@ -222,8 +226,12 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return replace(state, card=card), ()
         case CardDismissed():
             return replace(state, card=None), ()
+        case LegConnected(LegName.FACE):
+            return legs.tell_faces(state, LocalOpened(), at)
         case LegConnected(leg):
             return legs.connected(state, leg, at)
+        case LegFailed(LegName.FACE, code, message, is_retryable, retry_after_s):
+            return legs.tell_faces(state, LocalLost(code, message, is_retryable, retry_after_s), at)
         case LegFailed():
             return legs.failed(state, event, at)
         case BrowserLeft():
@@ -245,7 +253,7 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
 def _time_came(state: SessionState, timer: Timer, at: float) -> Step:
     match timer:
         case RetryDue(leg):
-            return legs.retry_due(state, leg)
+            return legs.retry_due(state, leg, at)
         case PageOverdue():
             return legs.page_overdue(state, at)
         case TranscriptOverdue(item_id):
@@ -264,6 +272,8 @@ def _time_came(state: SessionState, timer: Timer, at: float) -> Step:
             return turns.playout_overdue(state, response_id)
         case HandOverDue():
             return brains.open_spare(state)
+        case FaceTimer():
+            return legs.tell_faces(state, timer, at)
         case _:
             assert_never(timer)
 

@@ -145,6 +145,11 @@ class Response:
         return self.playout is Span.ON
 
     @property
+    def is_sounding(self) -> bool:
+        """Whether a face has sound of it, or is being given it."""
+        return self.is_playing or (self.audio_out is not Span.AHEAD and self.playout is Span.AHEAD)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing of it goes on. A done answer without sound is over, and lives again when sound comes."""
         return not (self.is_at_brain or self.is_due or self.is_playing)
@@ -288,6 +293,82 @@ class Card:
     text: str
 
 
+LIMIT_S = 1200.0
+"""A paid face is on for no longer in one go, unless it is set otherwise."""
+
+
+class Face(StrEnum):
+    """The faces by name."""
+
+    CLOUD = "liveavatar"
+    LOCAL = "local"
+
+
+class Next(StrEnum):
+    """The paid session that is being prepared."""
+
+    NONE = "none"
+    OPENING = "opening"
+    READY = "ready"
+
+
+class Standby(StrEnum):
+    """The local face behind the scenes."""
+
+    OFF = "off"
+    OPENING = "opening"
+    READY = "ready"
+
+
+class Why(StrEnum):
+    """Why a face takes over, or soon will: the code of what a person is told."""
+
+    COMING = "avatar-coming"
+    SILENCE_SOON = "avatar-silence-soon"
+    RESTING = "avatar-resting"
+    SANDBOX_OVER = "avatar-sandbox-over"
+    TIME_UP = "avatar-time-up"
+    LIMIT = "avatar-limit"
+    FAILED_STARTS = "avatar-failed-starts"
+    MUTE = "avatar-mute"
+    ROTATING = "avatar-rotating"
+    PLAN = "avatar-plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """What is true of the faces while the face's leg is being opened or up (``is_open``).
+
+    ``next_longest_s`` belongs to the session in ``next``. ``limit_at_s`` and ``deadline_at_s`` are when
+    those timers run out, 0 while they are not armed.
+    """
+
+    is_open: bool = False
+    on: Face | None = None
+    next: Next = Next.NONE
+    local: Standby = Standby.OFF
+    wants_cloud: bool = True
+    is_speaking: bool = False
+    is_paused: bool = False
+    is_over_limit: bool = False
+    leaves: Why | None = None
+    """Why the cloud face leaves with the next pause, where it does."""
+    next_longest_s: float | None = None
+    is_billed: bool = True
+    is_sandbox: bool = False
+    is_warned: bool = False
+    failures: int = 0
+    failed_starts: int = 0
+    """Paid starts in a row that failed, or brought a session that was lost within its first minute."""
+    mutes: int = 0
+    """Sessions in a row that never spoke."""
+    is_plan_told: bool = False
+    up_since_s: float = 0.0
+    limit_s: float = LIMIT_S
+    limit_at_s: float = 0.0
+    deadline_at_s: float = 0.0
+
+
 class HandOver(StrEnum):
     """How far the talk's move to a fresh brain is: nothing planned, a spare is being opened, the spare waits for a pause."""
 
@@ -321,7 +402,8 @@ class SessionState:
     is what the brain was opened with: where ``look`` differs in what needs a connection, a change waits. ``is_change_wished``
     while a hand-over is under way that a person asked for. ``face_until_s`` is when the face that is on must go, 0 for never;
     ``face_paid_s`` counts its paid time up to ``face_paid_from_s``, which is 0 while nothing is paid. ``time_zone`` is the
-    IANA name of the person's, empty where the browser did not tell.
+    IANA name of the person's, empty where the browser did not tell. ``cloud_limit_s`` is how long a paid face may be on in
+    one go; 0 where the talk has none, and then ``face_name`` is empty.
     """
 
     phase: Phase = Phase.IDLE
@@ -341,6 +423,8 @@ class SessionState:
     pending_text: tuple[tuple[str, str], ...] = ()
     look: Look = field(default_factory=Look)
     problem: Problem | None = None
+    faces: Faces = Faces()
+    cloud_limit_s: float = 0.0
     face_name: str = ""
     credits: Credits = Credits()
     face_until_s: float = 0.0

@@ -6,6 +6,7 @@ Two timers are the same when they are equal: arming one again replaces it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from kai.core.state import LegName
 
@@ -46,4 +47,18 @@ class HandOverDue:
     """A spare brain is opened, before the present one's time is up."""
 
 
-Timer = RetryDue | PageOverdue | TranscriptOverdue | AnswerOverdue | PlayoutOverdue | HandOverDue
+class FaceTimer(StrEnum):
+    """The timers of the faces; `kai.core.policy.faces` says what each is for."""
+
+    COVER = "cover"
+    AGAIN = "again"
+    LOCAL = "local"
+    ROTATE = "rotate"
+    DEADLINE = "deadline"
+    STEADY = "steady"
+    SILENCE_SOON = "silence-soon"
+    SILENCE = "silence"
+    LIMIT = "limit"
+
+
+Timer = RetryDue | PageOverdue | TranscriptOverdue | AnswerOverdue | PlayoutOverdue | HandOverDue | FaceTimer

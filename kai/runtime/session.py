@@ -21,6 +21,7 @@ from kai.core.events import (
     CardShown,
     CloseLeg,
     Command,
+    DropFace,
     EndTurn,
     Event,
     Greet,
@@ -29,6 +30,7 @@ from kai.core.events import (
     OpenLeg,
     OpenSpareBrain,
     PlayoutInterrupted,
+    PrepareFace,
     RecordingFailed,
     RunTool,
     SeedHistory,
@@ -37,6 +39,7 @@ from kai.core.events import (
     SetMood,
     SetMuted,
     SetRecording,
+    ShowFace,
     SpareBrainFailed,
     SpareBrainReady,
     StopRequested,
@@ -45,23 +48,21 @@ from kai.core.events import (
     TimerFired,
     ToolFinished,
 )
-from kai.core.state import LegName, LegStatus, Look, SessionState
+from kai.core.state import LIMIT_S, LegName, LegStatus, Look, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
 from kai.core.timers import Timer
 from kai.errors import KaiError
 from kai.ports import (
     AvatarFace,
     BrowserLink,
-    Heard,
     Marks,
     Pcm,
-    Picture,
     SoundRecorder,
     ToolBox,
     VoiceBrain,
 )
+from kai.runtime.faces import FaceStack, PaidFace
 from kai.runtime.outlet import Outlet
-from kai.runtime.tape import Tape
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class Session:
     """A talk from its first event to its last task. Made and closed on Kai's loop.
 
     ``make_brain`` may wait (for the local engine to be ready) and may raise ``KaiError``; ``make_face`` gives a fresh
-    face, and ``make_voice`` the face without a picture that speaks while no other can.
+    face of this computer, ``make_cloud`` a fresh paid one, which may be on for ``cloud_limit_s`` in one go, and
+    ``make_voice`` the face without a picture that speaks while no other can.
     """
 
     def __init__(
@@ -88,28 +90,36 @@ class Session:
         make_face: FaceFactory,
         make_voice: FaceFactory,
         browser: BrowserLink,
+        make_cloud: Callable[[], PaidFace] | None = None,
+        cloud_limit_s: float = LIMIT_S,
         tools: ToolBox | None = None,
         recorder: SoundRecorder | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._make_brain = make_brain
-        self._make_face = make_face
-        self._make_voice = make_voice
         self._browser = browser
         self._tools = tools
         self._recorder = recorder
-        self._store = Store(self._run)
+        self._store = Store(
+            self._run, state=SessionState(cloud_limit_s=cloud_limit_s if make_cloud is not None else 0.0)
+        )
         self._brain: VoiceBrain | None = None
         self._spare: VoiceBrain | None = None
         self._spare_look: Look | None = None
         self._spare_opening: asyncio.Task[None] | None = None
-        self._face: AvatarFace | None = None
-        self._speaker: AvatarFace | None = None
-        self._tape = Tape()
         self._outlet = Outlet(recorder)
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._tasks = Tasks("talk")
-        self._openings: dict[LegName, asyncio.Task[None]] = {}
+        self._brain_opening: asyncio.Task[None] | None = None
+        self._faces = FaceStack(
+            make_local=make_face,
+            make_cloud=make_cloud,
+            voice=make_voice(),
+            emit=self._take,
+            show=browser.show,
+            play_from=self._outlet.play_from,
+            tasks=self._tasks,
+        )
         self._is_closed = False
 
     # -------------------------------------------------------------- for everybody (any thread)
@@ -126,17 +136,18 @@ class Session:
         """Call ``listener`` on Kai's loop after each change."""
         return self._store.subscribe(listener)
 
+    def journal(self) -> tuple[SessionState, tuple[tuple[float, Event], ...]]:
+        """The state before the first event that is kept, and the kept events with their times."""
+        return self._store.journal()
+
     # -------------------------------------------------------------- life (Kai's loop)
 
     async def open(self) -> None:
         """Make the talk ready for its first event: sound can be pulled from now on."""
         self._browser.connect(self._take, self._on_mic)
-        voice = self._make_voice()
-        await voice.open(self.snapshot().look, _FaceSink(self, voice))
-        self._speaker = self._voice = voice
-        self._outlet.play_from(voice.pull_sound)
+        await self._faces.open(self.snapshot().look)
         self._browser.play_from(self._outlet.pull)
-        self._store.subscribe_to(_wants_pictures, self._want_frames)
+        self._store.subscribe_to(_wants_pictures, self._faces.want_frames)
 
     async def aclose(self, reason: str = "stopped") -> None:
         """End the talk and everything of it, within ``CLOSE_S``. May be called twice."""
@@ -151,7 +162,7 @@ class Session:
             async with asyncio.timeout(CLOSE_S):
                 await self._tasks.wait_ended()
                 await self._browser.aclose()
-                await self._voice.aclose()
+                await self._faces.aclose()
         except TimeoutError:
             log.error("a talk did not close in time", extra={"tasks": self._tasks.names()})
             self._tasks.cancel()
@@ -198,9 +209,14 @@ class Session:
                 self._swap_brain()
             case StopSpeaking(segment_id):
                 self._stop_speaking(segment_id)
+            case PrepareFace():
+                self._faces.prepare(self.snapshot().look)
+            case DropFace():
+                self._faces.drop()
+            case ShowFace(face):
+                self._faces.show(face)
             case SetMood(mood):
-                if self._face is not None:
-                    self._face.set_mood(mood)
+                self._faces.set_mood(mood)
             case SetMuted(is_muted):
                 if self._brain is not None:
                     self._brain.set_muted(is_muted)
@@ -209,8 +225,7 @@ class Session:
             case ApplyLook(look):
                 if self._brain is not None:
                     self._brain.update(look)
-                if self._face is not None:
-                    self._face.set_look(look)
+                self._faces.set_look(look)
             case ArmTimer(timer, delay_s):
                 self._disarm(timer)
                 self._timers[timer] = self._loop.call_later(delay_s, self._fire, timer)
@@ -233,13 +248,11 @@ class Session:
     def _open_leg(self, leg: LegName) -> None:
         match leg:
             case LegName.BRAIN:
-                self._openings[leg] = self._tasks.spawn(
+                self._brain_opening = self._tasks.spawn(
                     self._supervise(leg, self._open_brain()), "open the brain"
                 )
             case LegName.FACE:
-                self._openings[leg] = self._tasks.spawn(
-                    self._supervise(leg, self._open_face()), "open the face"
-                )
+                self._faces.open_local(self.snapshot().look)
             case LegName.BROWSER:
                 self._expect_page()
 
@@ -327,32 +340,17 @@ class Session:
             self._take(CardShown(result.card))
         self._take(ToolFinished(call_id, result.output, result.problem))
 
-    async def _open_face(self) -> None:
-        face = self._make_face()
-        try:
-            await face.open(self.snapshot().look, _FaceSink(self, face))
-        except BaseException:
-            await face.aclose()
-            raise
-        self._face = face
-        face.want_frames(_wants_pictures(self.snapshot()))
-        self._speak_with(face)
-
     def _close_leg(self, leg: LegName) -> None:
-        opening = self._openings.pop(leg, None)
-        if opening is not None and not opening.done():
-            opening.cancel()
         match leg:
             case LegName.BRAIN:
+                if self._brain_opening is not None and not self._brain_opening.done():
+                    self._brain_opening.cancel()
                 self._drop_spare()
                 brain, self._brain = self._brain, None
                 if brain is not None:
                     self._tasks.spawn(brain.aclose(), "close the brain")
             case LegName.FACE:
-                face, self._face = self._face, None
-                if face is not None:
-                    self._speak_with(self._voice)
-                    self._tasks.spawn(face.aclose(), "close the face")
+                self._faces.close()
             case LegName.BROWSER:
                 self._browser.close_page()
 
@@ -380,61 +378,27 @@ class Session:
         if not self._loop.is_closed():
             self.dispatch(RecordingFailed(error.code, error.message))
 
-    def _speak_with(self, speaker: AvatarFace) -> None:
-        """Let another face speak from now on; an answer goes on at the sample that was heard last."""
-        before, self._speaker = self._speaker, speaker
-        if before is speaker:
-            return
-        heard = before.stop_speaking() if before is not None else None
-        self._outlet.play_from(speaker.pull_sound)
-        rest = self._tape.rest(heard)
-        if rest is not None:
-            for marks in rest.marks:
-                speaker.mark(rest.segment_id, marks)
-            speaker.speak(rest.segment_id, rest.pcm, is_sounding=heard is not None and heard.samples > 0)
-            if rest.is_complete:
-                speaker.end_segment(rest.segment_id)
-
     def _stop_speaking(self, segment_id: str) -> None:
-        heard = self._speaker.stop_speaking() if self._speaker is not None else None
-        told = self._tape.heard(heard or Heard(segment_id, 0))
-        self._tape.forget()
+        told = self._faces.stop_speaking(segment_id)
         if told is not None:
             if self._brain is not None:
                 self._brain.tell_heard(told.segment_id, told.heard_ms)
             self._store.dispatch(PlayoutInterrupted(told.segment_id, told.heard_ms, told.text))
 
-    def on_sound(self, segment_id: str, pcm: Pcm) -> None:
-        self._tape.record(segment_id, pcm)
-        if self._speaker is not None:
-            self._speaker.speak(segment_id, pcm)
+    def is_current(self, brain: VoiceBrain) -> bool:
+        """Whether that brain is the talk's; what an old one still says is not heard."""
+        return brain is self._brain
 
-    def on_marks(self, segment_id: str, marks: Marks) -> None:
-        self._tape.mark(segment_id, marks)
-        if self._speaker is not None:
-            self._speaker.mark(segment_id, self._tape.shifted(segment_id, marks))
+    @property
+    def faces(self) -> FaceStack:
+        """Where the sound of answers goes."""
+        return self._faces
 
-    def on_segment_end(self, segment_id: str) -> None:
-        self._tape.complete(segment_id)
-        if self._speaker is not None:
-            self._speaker.end_segment(segment_id)
-
-    def on_picture(self, face: AvatarFace, picture: Picture, at_s: float) -> None:
-        if face is self._face or self.snapshot().face.status is not LegStatus.CONNECTED:
-            self._browser.show(picture, at_s)
-
-    def _want_frames(self, wanted: bool) -> None:
-        if self._face is not None:
-            self._face.want_frames(wanted)
-
-    def is_current(self, leg: VoiceBrain | AvatarFace) -> bool:
-        """Whether that leg is the talk's; what an old one still says is not heard."""
-        return leg is self._brain or leg is self._face or leg is self._voice
-
-    def on_leg_event(self, leg: VoiceBrain | AvatarFace, event: Event) -> None:
-        if self.is_current(leg):
+    def on_brain_event(self, brain: VoiceBrain, event: Event) -> None:
+        """What a brain reports, the talk's own or the spare one."""
+        if brain is self._brain:
             self._take(event)
-        elif leg is self._spare and isinstance(event, LegFailed):
+        elif brain is self._spare and isinstance(event, LegFailed):
             self._drop_spare()
             self._take(SpareBrainFailed(event.code, event.is_retryable))
 
@@ -457,29 +421,16 @@ class _BrainSink:
         self._session, self._brain = session, brain
 
     def emit(self, event: Event) -> None:
-        self._session.on_leg_event(self._brain, event)
+        self._session.on_brain_event(self._brain, event)
 
     def sound(self, segment_id: str, pcm: Pcm) -> None:
         if self._session.is_current(self._brain):
-            self._session.on_sound(segment_id, pcm)
+            self._session.faces.speak(segment_id, pcm)
 
     def marks(self, segment_id: str, marks: Marks) -> None:
         if self._session.is_current(self._brain):
-            self._session.on_marks(segment_id, marks)
+            self._session.faces.mark(segment_id, marks)
 
     def end_segment(self, segment_id: str) -> None:
         if self._session.is_current(self._brain):
-            self._session.on_segment_end(segment_id)
-
-
-class _FaceSink:
-    """What one face says and shows, as long as it is the talk's face."""
-
-    def __init__(self, session: Session, face: AvatarFace) -> None:
-        self._session, self._face = session, face
-
-    def emit(self, event: Event) -> None:
-        self._session.on_leg_event(self._face, event)
-
-    def picture(self, picture: Picture, at_s: float) -> None:
-        self._session.on_picture(self._face, picture, at_s)
+            self._session.faces.end_segment(segment_id)

@@ -18,6 +18,7 @@ from kai.checks.run import Finding, Running
 from kai.core.capabilities import engine_voice
 from kai.core.config import AvatarConfig, BrainConfig, FaceStyle
 from kai.core.events import (
+    FaceRecalled,
     LookChanged,
     MicrophoneChanged,
     ResetRequested,
@@ -26,7 +27,7 @@ from kai.core.events import (
     StopRequested,
     TimeZoneTold,
 )
-from kai.core.state import LegName, LegStatus, Look, Microphone, Phase, SessionState
+from kai.core.state import Face, LegName, LegStatus, Look, Microphone, Phase, SessionState
 from kai.errors import KaiError
 from kai.records.memory import Memory, owner_of
 from kai.records.preferences import preset_of, read_preset, with_preset, without_preset
@@ -168,11 +169,10 @@ def change_look(talk: Talk, **changes: str | float | AvatarConfig | BrainConfig 
 
 
 def recall_face(talk: Talk) -> None:
-    """Have the cloud's avatar again, after the face of this computer stood in for it.
-
-    Either word asks for it; that it is another one than before says that it is asked for anew.
-    """
-    change_look(talk, face="" if look(talk).face == "liveavatar" else "liveavatar")
+    """Have the cloud's avatar again, after the face of this computer stood in for it."""
+    if look(talk).face == Face.LOCAL:
+        change_look(talk, face="")
+    talk.dispatch(FaceRecalled())
 
 
 def _set_look(talk: Talk, changed: Look) -> None:

@@ -20,8 +20,9 @@ from kai.core.state import (
     Role,
     SessionState,
     Span,
+    Why,
 )
-from kai.ui import facts, texts
+from kai.ui import facts, problems, texts
 
 Json = dict[str, object]
 
@@ -343,15 +344,15 @@ def _banner(state: SessionState) -> Json | None:
 
 
 def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
-    tone = "stopped" if problem.is_fatal else "warn"
+    tone, words = "stopped" if problem.is_fatal else "warn", problems.words(problem)
     if problem.leg is not None and state.leg(problem.leg).status is LegStatus.FAILED:
-        return _banner_of(problem.code, problem.message, tone, "retry", problem.leg.value, problem.detail)
-    if problem.code == "avatar-plan":
-        return _banner_of(problem.code, problem.message, "quiet", "dismiss")
+        return _banner_of(problem.code, words, tone, "retry", problem.leg.value, problem.detail)
+    if problem.code == Why.PLAN:
+        return _banner_of(problem.code, words, "quiet", "dismiss")
     if problem.leg is LegName.BRAIN:
         # It is being tried again already; there is nothing to press.
-        return {**_banner_of(problem.code, problem.message, tone, ""), "button": ""}
-    return _banner_of(problem.code, problem.message, tone, "dismiss", detail=problem.detail)
+        return {**_banner_of(problem.code, words, tone, ""), "button": ""}
+    return _banner_of(problem.code, words, tone, "dismiss", detail=problem.detail)
 
 
 def _banner_of(code: str, message: str, tone: str, wish: str, leg: str = "", detail: str = "") -> Json:

@@ -10,12 +10,12 @@ import pytest
 
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar.face import AvatarChoice
-from kai.core import faces as policy
-from kai.core.events import FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.policy import faces as policy
 from kai.core.state import Look
 from kai.engine.liveavatar.account import AVATARS
 from kai.records.paid_sessions import PaidSessions
-from kai.runtime.faces import FaceStack
+from tests.support.faces import FaceReported, StackedFaces
 from tests.support.fakes import FaceLog, FakeFace, tone
 from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
 
@@ -25,7 +25,7 @@ CHOICE = AvatarChoice(avatar_id=next(iter(AVATARS)), quality="low", encoding="VP
 TAKEN_OVER_S = 2.0
 
 
-async def play(stack: FaceStack, until: Any, within_s: float = 40.0) -> None:
+async def play(stack: StackedFaces, until: Any, within_s: float = 40.0) -> None:
     async with asyncio.timeout(within_s):
         while not until():
             stack.pull_sound()
@@ -36,7 +36,7 @@ async def talk(liveavatar: RunningLiveAvatar, folder: Path, script: dict[str, An
     """Three answers of 3 s while the script runs; then everything is closed."""
     log, records = FaceLog(), PaidSessions(folder)
     api = LiveAvatarApi(Account(KEY, liveavatar.url))
-    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
+    stack = StackedFaces(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
     await stack.open(Look(), log)
     try:
         assert liveavatar.call("POST", "/kai/script", script).status_code == 200
@@ -71,7 +71,7 @@ async def test_the_local_face_speaks_on_within_two_seconds_of_the_loss(
     liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0)
     log, records = FaceLog(), PaidSessions(tmp_path)
     api = LiveAvatarApi(Account(KEY, liveavatar.url))
-    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
+    stack = StackedFaces(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
     await stack.open(Look(), log)
     try:
         stack.speak("a", tone(6000))
@@ -99,7 +99,7 @@ async def test_a_session_is_left_for_a_fresh_one_before_it_falls_silent_at_its_l
     liveavatar.faults(speak_after_s=0.2, picture_delay_s=0.0, max_session_s=10)
     log, records = FaceLog(), PaidSessions(tmp_path)
     api = LiveAvatarApi(Account(KEY, liveavatar.url))
-    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
+    stack = StackedFaces(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace)
     await stack.open(Look(), log)
     quiet_s, longest_quiet_s = 0.0, 0.0
     try:
@@ -149,7 +149,7 @@ async def test_silence_and_the_limit_end_in_a_stop_at_the_provider_and_a_person_
     monkeypatch.setattr(policy, "WARN_BEFORE_S", 1.0)
     log, records = FaceLog(), PaidSessions(tmp_path)
     api = LiveAvatarApi(Account(KEY, liveavatar.url))
-    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace, limit_s=limit_s)
+    stack = StackedFaces(lambda: LiveAvatarFace(api, CHOICE, records), FakeFace, limit_s=limit_s)
     await stack.open(Look(), log)
     try:
         await play(stack, lambda: stack.on == "liveavatar")

@@ -21,15 +21,15 @@ from kai.adapters.liveavatar.control import CHUNK_SAMPLES, FIRST_CHUNK_SAMPLES, 
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.adapters.liveavatar.room import RoomClient
 from kai.compose import _check_avatar
-from kai.core import faces as policy
-from kai.core.events import FaceReported, LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.events import LegFailed, PlayoutFinished, PlayoutStarted
+from kai.core.policy import faces as policy
 from kai.core.state import AgentState, Look
 from kai.engine.liveavatar.account import AVATARS
 from kai.errors import FaceError
 from kai.records.paid_sessions import PaidSessions
-from kai.runtime.faces import FaceStack
 from kai.settings import Settings
 from kai.wire import liveavatar as wire
+from tests.support.faces import FaceReported, StackedFaces
 from tests.support.fakes import FaceLog, FakeFace, tone
 from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
 
@@ -70,9 +70,9 @@ async def opened(api: LiveAvatarApi, records: PaidSessions, log: FaceLog) -> Liv
     return face
 
 
-async def stacked(api: LiveAvatarApi, records: PaidSessions, log: FaceLog) -> FaceStack:
+async def stacked(api: LiveAvatarApi, records: PaidSessions, log: FaceLog) -> StackedFaces:
     """A stack that shows the cloud face."""
-    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records, RoomClient), FakeFace)
+    stack = StackedFaces(lambda: LiveAvatarFace(api, CHOICE, records, RoomClient), FakeFace)
     await stack.open(Look(), log)
     await play(stack, lambda: stack.on == "liveavatar")
     return stack
@@ -229,7 +229,7 @@ async def test_no_third_start_is_paid_without_a_persons_word(
     monkeypatch.setattr(face_module, "PATIENCE_S", 1.0)
     liveavatar.faults(**QUICK, **switches)
     started = len(liveavatar.bill()["sessions"])
-    stack = FaceStack(lambda: LiveAvatarFace(api, CHOICE, records, RoomClient), FakeFace)
+    stack = StackedFaces(lambda: LiveAvatarFace(api, CHOICE, records, RoomClient), FakeFace)
     await stack.open(Look(), log)
     try:
         if "is_speechless" in switches:

@@ -10,7 +10,6 @@ from kai.adapters.openai_realtime import brain as brain_module
 from kai.compose import SharedServices, safety_id
 from kai.core.events import LookChanged, StartRequested, TextSubmitted, TurnKeyPressed
 from kai.core.state import Look, SessionState
-from kai.ports import AvatarFace
 from kai.runtime.session import Session
 from kai.settings import Settings
 from tests.support.engine import RunningEngine, engine
@@ -20,10 +19,6 @@ from tests.support.scripted import scripted, validated
 __all__ = ["engine", "validated"]
 
 TURNS = [[{"say": "One moment."}, {"tool": "current_time"}], [{"say": "It is noon."}]]
-
-
-def make_face(_shared: SharedServices) -> AvatarFace:
-    return FakeFace()
 
 
 def is_told(state: SessionState) -> bool:
@@ -42,13 +37,13 @@ async def test_where_udp_is_blocked_a_talk_goes_on_over_a_websocket_and_says_so(
     engine: RunningEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(brain_module, "ICE_S", 1.0)
-    monkeypatch.setattr(SharedServices, "_make_face", make_face)
     endpoint = scripted(engine, connects=[{"has_no_udp": True}], turns=TURNS)
     app = SharedServices(
         Settings(
             OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, openai_model=endpoint.model, _env_file=None
         )
     )
+    monkeypatch.setattr(app._spare, "take", FakeFace)
     session, _ = app.make_session("browser-1")
     await session.open()
     said: list[str] = []

@@ -121,7 +121,7 @@ async def test_a_machine_too_slow_for_the_face_leaves_a_still_picture_and_a_whol
     await world.until(lambda _s: world.faces[0].counters.live_after_s is not None, "the live face")
     world.session.dispatch(TextSubmitted("t1", "Tell me a story."))
     state = await world.until(lambda s: s.live_answers, "an answer")
-    world.session.on_marks(state.live_answers[0].id, WIDE_OPEN)
+    world.session.faces.mark(state.live_answers[0].id, WIDE_OPEN)
 
     state = await world.until(lambda s: s.face.status is LegStatus.FAILED, "the verdict")
     gave_up_s = time.monotonic()

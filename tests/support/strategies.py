@@ -15,6 +15,7 @@ from kai.core.config import BrainConfig, TurnTaking
 from kai.core.state import BrainFacts, LegName, Look, Microphone, Tokens
 from kai.core.timers import (
     AnswerOverdue,
+    FaceTimer,
     HandOverDue,
     PageOverdue,
     PlayoutOverdue,
@@ -48,6 +49,7 @@ timers = st.sampled_from(
         *(TranscriptOverdue(f"u{n}") for n in range(1, 4)),
         *(PlayoutOverdue(f"r{n}") for n in range(1, 5)),
         HandOverDue(),
+        *FaceTimer,
     ]
 )
 
@@ -89,8 +91,11 @@ user_reports = st.one_of(
             ev.BrainRemarked("new"),
             ev.SpareBrainReady(),
             ev.SpareBrainFailed("timeout", message="Too long."),
-            ev.FaceMetered(is_billed=True, left_s=60.0),
-            ev.FaceMetered(is_billed=False),
+            ev.CloudOpened(60.0),
+            ev.CloudOpened(600.0),
+            ev.CloudFailed("avatar-server", "No.", is_retryable=True, is_billed=True),
+            ev.CloudLost("avatar-lost", "Lost.", is_retryable=True),
+            ev.FaceRecalled(),
         ]
     ),
     st.builds(ev.ToolRequested, calls, st.just("current_time"), st.just("{}")),

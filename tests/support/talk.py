@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kai.core.events import (
     AssistantTranscriptChanged,
     AudioStarted,
     AudioStopped,
+    CloudLost,
+    CloudOpened,
     Command,
     Event,
     LegConnected,
@@ -17,7 +19,7 @@ from kai.core.events import (
     StartRequested,
 )
 from kai.core.reducer import step
-from kai.core.state import LegName, Look, Message, SessionState
+from kai.core.state import LIMIT_S, Face, Faces, LegName, Look, Message, Next, SessionState, Standby
 
 WALL_S = 1_800_000_000.0
 START = StartRequested(WALL_S, Look())
@@ -63,6 +65,20 @@ def talking() -> Talk:
     talk.do(*(LegConnected(leg) for leg in LegName))
     talk.wait(60)
     return talk
+
+
+def show_avatar(talk: Talk, limit_s: float = LIMIT_S) -> None:
+    """A paid face takes the place of the one of this computer; it may stay so long."""
+    faces = Faces(
+        True, Face.LOCAL, Next.OPENING, Standby.READY, limit_s=limit_s, limit_at_s=talk.at_s + 0.01 + limit_s
+    )
+    talk.state = replace(talk.state, cloud_limit_s=limit_s, faces=faces)
+    talk.do(CloudOpened(None))
+
+
+def lose_avatar(talk: Talk) -> None:
+    """The face of this computer stands in for the paid one."""
+    talk.do(CloudLost("avatar-lost", "The avatar was lost.", is_retryable=False))
 
 
 def speaking(response_id: str = "r1", text: str = "I am Kai.") -> Talk:

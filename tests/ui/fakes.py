@@ -17,10 +17,10 @@ from kai.app import App, Services
 from kai.core.events import (
     BrainDescribed,
     CardShown,
+    CloudLost,
     CreditsReported,
     Event,
-    FaceMetered,
-    FaceReported,
+    FaceRecalled,
     LegFailed,
     RateLimitsReported,
     UsageReported,
@@ -42,6 +42,8 @@ def long_answer(text: str) -> str:
     return f"You said: {text} I am a stand-in, and I speak for a while, so that a person can look at me and cut me off."
 
 
+SHOW_AVATAR = "Show me the avatar."
+
 STAGED: dict[str, tuple[Event, ...]] = {
     "Spell it on a card, please.": (
         CardShown(Card("Train to Bristol", "Platform 4, 14:32\nChange at Reading\nArrives 16:05")),
@@ -51,18 +53,13 @@ STAGED: dict[str, tuple[Event, ...]] = {
         UsageReported(Tokens(audio_in=600, audio_out=900), 0.04),
         RateLimitsReported((RateLimit("requests", 100, 3, 40.0),)),
     ),
-    "Show me the avatar.": (
-        FaceReported("liveavatar"),
-        FaceMetered(is_billed=True, left_s=1180.0),
-        CreditsReported("s1", 2, 40.0),
-    ),
+    SHOW_AVATAR: (FaceRecalled(), CreditsReported("s1", 2, 40.0)),
     "Lose the avatar.": (
-        FaceReported(
-            "local",
+        CloudLost(
             "avatar-lost",
             "The avatar was lost. The face of this computer goes on; press to have it back.",
+            is_retryable=False,
         ),
-        FaceMetered(is_billed=False),
     ),
     "Fail, please.": (
         LegFailed(
@@ -88,7 +85,16 @@ class DeafBrain(FakeBrain):
 
     def push_mic(self, pcm: Pcm) -> None: ...
 
+    def grant_avatar(self) -> None:
+        """From now on the talk has a paid face to offer."""
+        session: Session = self._sink._session  # type: ignore[union-attr]
+        state = session.snapshot()
+        faces = replace(state.faces, limit_s=1180.0)
+        session._store._state = replace(state, cloud_limit_s=1180.0, faces=faces)
+
     def send_text(self, item_id: str, text: str) -> None:
+        if text == SHOW_AVATAR:
+            self.grant_avatar()
         for event in STAGED.get(text, ()):
             assert self._sink is not None
             self._sink.emit(event)
@@ -125,6 +131,15 @@ class FakeFace(VoiceOnly):
         self._painter.cancel()
         await asyncio.gather(self._painter, return_exceptions=True)
         await super().aclose()
+
+
+class FakeCloud(FakeFace):
+    """The same as a paid one."""
+
+    capability = replace(FakeFace.capability, is_billed=True)
+    longest_s: float | None = None
+    is_sandbox = False
+    is_start_billed = True
 
 
 @dataclass
@@ -177,6 +192,8 @@ def make_app(memory: Memory, *, refuses: str = "", models: FakeModels | None = N
             make_face=FakeFace,
             make_voice=VoiceOnly,
             browser=page,
+            make_cloud=FakeCloud,
+            cloud_limit_s=0.0,
             recorder=memory.make_recorder(follower),
         )
         memory.follow(session, follower)

@@ -24,7 +24,7 @@ from kai.app import Services
 from kai.checks import computer, services
 from kai.checks.run import LIMIT_S, Check, Finding, Level, Running, worst
 from kai.compose import build_checks
-from kai.core.faces import plan_words
+from kai.core.policy.face_facts import plan_words
 from kai.errors import WeightsError
 from kai.records.memory import Memory
 from kai.runtime.hub import SessionHub

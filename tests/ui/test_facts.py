@@ -26,7 +26,7 @@ from kai.ui import texts
 from kai.ui.facts import left_s
 from kai.ui.network import Meter, Network, Quality, grade
 from kai.ui.view import view, without_clocks
-from tests.support.talk import Talk, started, talking
+from tests.support.talk import Talk, lose_avatar, show_avatar, started, talking
 
 CLOUD = BrainFacts("websocket", "gpt-realtime-2.1", 3600.0, is_billed=True)
 PTT = Look(brain=BrainConfig(turn_taking=TurnTaking.PUSH_TO_TALK))
@@ -78,10 +78,10 @@ def test_the_voice_says_which_mind_answered_last_and_how_fast() -> None:
 def test_the_face_says_whether_it_is_an_avatar_or_stands_in_and_can_be_recalled() -> None:
     talk = listening()
     assert row(talk.state, "face")["word"] == "Kai"
-    talk.do(ev.FaceReported("liveavatar"))
+    show_avatar(talk)
     assert row(talk.state, "face")["word"] == texts.FACE_CLOUD
     assert shown(talk.state)["recall"] == ""
-    talk.do(ev.FaceReported("local", "avatar-lost", "The avatar was lost."))
+    lose_avatar(talk)
     assert (row(talk.state, "face")["word"], row(talk.state, "face")["tone"]) == (
         texts.FACE_STANDING_IN,
         "warn",
@@ -98,20 +98,20 @@ def test_the_face_says_whether_it_is_an_avatar_or_stands_in_and_can_be_recalled(
 def test_the_avatars_time_runs_down_until_it_goes() -> None:
     talk = listening()
     assert left_s(talk.state, talk.at_s) is None
-    talk.do(ev.FaceReported("liveavatar"), ev.FaceMetered(is_billed=True, left_s=1200.0))
+    show_avatar(talk, limit_s=1200.0)
     talk.wait(60)
     assert left_s(talk.state, talk.at_s) == pytest.approx(1140)
-    talk.do(ev.FaceReported("local"), ev.FaceMetered(is_billed=False))
+    lose_avatar(talk)
     assert left_s(talk.state, talk.at_s) is None
 
 
 def test_a_paid_faces_time_is_counted_until_it_goes_or_the_talk_ends() -> None:
     talk = listening()
-    talk.do(ev.FaceMetered(is_billed=True))
+    show_avatar(talk)
     talk.wait(60)
-    talk.do(ev.FaceMetered(is_billed=False))
+    lose_avatar(talk)
     talk.wait(60)
-    talk.do(ev.FaceMetered(is_billed=True))
+    show_avatar(talk)
     talk.wait(30)
     talk.do(ev.StopRequested())
     assert (talk.state.face_paid_s, talk.state.face_paid_from_s) == (pytest.approx(90, abs=0.1), 0.0)
@@ -164,7 +164,7 @@ def test_a_limit_is_told_when_it_is_near() -> None:
 
 def test_what_runs_by_itself_is_no_reason_to_tell_a_page() -> None:
     talk = listening()
-    talk.do(ev.FaceReported("liveavatar"), ev.FaceMetered(is_billed=True, left_s=100.0))
+    show_avatar(talk, limit_s=100.0)
     now, later = shown(talk.state, talk.at_s), shown(talk.state, talk.at_s + 5)
     assert now != later
     assert without_clocks(now) == without_clocks(later)

@@ -13,18 +13,18 @@ import pytest_asyncio
 from kai.core.config import AvatarConfig
 from kai.core.events import (
     CreditsReported,
-    FaceReported,
     FaceResumed,
     LegFailed,
     PlayoutFinished,
     PlayoutStarted,
+    TimerFired,
 )
-from kai.core.faces import Face, Next, TimeCame
-from kai.core.state import AgentState, Look
+from kai.core.state import AgentState, Face, Look, Next
+from kai.core.timers import FaceTimer
 from kai.errors import FaceError
 from kai.ports import AvatarFace
-from kai.runtime.faces import FaceStack
 from tests.contract.suite_face import FaceContract, Lose, MakeFace
+from tests.support.faces import FaceReported, StackedFaces
 from tests.support.fakes import FaceLog, FakeFace, tone
 
 
@@ -51,7 +51,7 @@ class Stand:
         self.clouds: list[FakeCloud] = []
         self.locals: list[FakeFace] = []
         self._make_cloud = make_cloud
-        self.stack = FaceStack(self._cloud, self._local)
+        self.stack = StackedFaces(self._cloud, self._local)
 
     def _cloud(self) -> FakeCloud:
         self.clouds.append(self._make_cloud())
@@ -88,12 +88,12 @@ async def play(face: AvatarFace, blocks: int) -> Any:
 class TestFaceStack(FaceContract):
     @pytest.fixture
     def make_face(self) -> MakeFace:
-        return lambda: FaceStack(FakeCloud, FakeFace)
+        return lambda: StackedFaces(FakeCloud, FakeFace)
 
     @pytest.fixture
     def broken_face(self) -> AvatarFace:
         error = FaceError("No.", code="no", is_retryable=False)
-        return FaceStack(lambda: FakeCloud(open_error=error), lambda: FakeFace(open_error=error))
+        return StackedFaces(lambda: FakeCloud(open_error=error), lambda: FakeFace(open_error=error))
 
     async def test_a_face_that_cannot_be_opened_says_why(self, broken_face: AvatarFace, log: FaceLog) -> None:
         with pytest.raises(FaceError):
@@ -104,8 +104,8 @@ class TestFaceStack(FaceContract):
     @pytest.fixture
     def lose(self) -> Lose:
         async def lose(face: AvatarFace) -> None:
-            assert isinstance(face, FaceStack)
-            for child in (face._local, face._cloud):
+            assert isinstance(face, StackedFaces)
+            for child in (face.stack._local, face.stack._cloud):
                 assert isinstance(child, FakeFace)
                 child.fail()
 
@@ -120,13 +120,13 @@ async def test_what_was_not_heard_is_said_again_by_a_face_whose_line_was_gone(
     stack.speak("a", said)
     stack.end_segment("a")
     before = await play(stack, 50)
-    stack.on_event(cloud, FaceResumed())
+    stack.stack.on_event(cloud, FaceResumed())
     after = await play(stack, 60)
     assert stack.on is Face.CLOUD
     assert np.array_equal(np.concatenate([before, after])[: 2 * len(said) : 2], said)
     await log.wait_for(PlayoutFinished("a"))
     assert log.of(PlayoutStarted, PlayoutFinished) == [PlayoutStarted("a"), PlayoutFinished("a")]
-    stack.on_event(cloud, FaceResumed())
+    stack.stack.on_event(cloud, FaceResumed())
     assert not (await play(stack, 10)).any()
 
 
@@ -165,7 +165,7 @@ async def test_after_a_change_of_face_what_was_heard_counts_from_the_answers_beg
 async def test_a_lost_cloud_face_is_closed_and_a_fresh_one_is_shown_between_turns(
     stand: Stand, log: FaceLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kai.core.faces.AGAIN_AFTER_S", (0.01,))
+    monkeypatch.setattr("kai.core.policy.faces.AGAIN_AFTER_S", (0.01,))
     stack = stand.stack
     stand.clouds[0].fail()
     await log.wait(lambda: len(stand.clouds) == 2 and stack.on is Face.CLOUD)
@@ -242,7 +242,7 @@ async def test_a_fault_of_the_local_face_is_a_clear_failure_at_once(
             raise fault
         return FaultyFace(fault)
 
-    stack = FaceStack(FakeCloud, make)
+    stack = StackedFaces(FakeCloud, make)
     with pytest.raises(FaceError) as failed:
         async with asyncio.timeout(2):
             await stack.open(Look(face="local"), log)
@@ -257,11 +257,11 @@ async def test_a_faulty_local_face_leaves_the_cloud_face_alone_and_is_tried_agai
         made.append(FakeFace() if made else FaultyFace(RuntimeError("once")))
         return made[-1]
 
-    stack = FaceStack(FakeCloud, make)
+    stack = StackedFaces(FakeCloud, make)
     await stack.open(Look(), log)
     await log.wait(lambda: made and made[0].is_closed)
     assert stack.on is Face.CLOUD
-    stack._take(TimeCame("local"))
+    stack.take(TimerFired(FaceTimer.LOCAL))
     await log.wait(lambda: len(made) == 2 and made[1].looks)
     await stack.aclose()
 
@@ -275,8 +275,8 @@ async def test_nothing_is_kept_of_answers_that_were_interrupted(
         await play(stand.stack, 4)
         assert PlayoutStarted(f"answer {number}") in log.events
         stand.stack.stop_speaking()
-        assert stand.stack._started == set()
-        assert stand.stack._live == set()
+        assert stand.stack.stack._started == set()
+        assert stand.stack.stack._live == set()
 
 
 async def test_the_mood_and_the_wish_for_frames_go_with_the_face(stand: Stand) -> None:
@@ -315,11 +315,11 @@ async def test_a_session_that_takes_over_in_mid_sentence_goes_on_at_the_heard_sa
     stack.speak("a", said)
     stack.end_segment("a")
     before = await play(stack, 40)
-    stack._take(TimeCame("rotate"))
-    await log.wait(lambda: stack._state.next is Next.READY)
-    assert stack._cloud is stand.clouds[0]
-    stack._take(TimeCame("deadline"))
-    assert stack._cloud is stand.clouds[1]
+    stack.take(TimerFired(FaceTimer.ROTATE))
+    await log.wait(lambda: stack.store.snapshot().faces.next is Next.READY)
+    assert stack.stack._cloud is stand.clouds[0]
+    stack.take(TimerFired(FaceTimer.DEADLINE))
+    assert stack.stack._cloud is stand.clouds[1]
     after = await play(stack, 70)
     whole = np.concatenate([before, after])[: 2 * len(said)]
     assert np.array_equal(whole[::2], said)

@@ -9,42 +9,41 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from kai.core.faces import (
-    AGAIN_AFTER_S,
-    COVER_AFTER_S,
-    LIMIT_S,
+from kai.core.events import (
+    ArmTimer,
+    CancelTimer,
+    CloudFailed,
+    CloudLost,
+    CloudOpened,
+    DropFace,
+    PrepareFace,
+    ShowFace,
+)
+from kai.core.policy.face_facts import (
     ROTATE_BEFORE_S,
     SANDBOX_LEAVES_BEFORE_S,
-    SILENCE_S,
-    WARN_BEFORE_S,
-    Arm,
     Began,
     ChoiceChanged,
-    CloudLost,
     CloudWished,
-    Disarm,
-    DropNext,
-    Face,
-    Faces,
     FacesEvent,
     GiveUp,
     LocalLost,
     LocalOpened,
-    Next,
-    NextFailed,
-    NextOpened,
     OpenLocal,
     Order,
-    PrepareCloud,
     Report,
-    ShowLocal,
-    ShowNext,
     SpeakingChanged,
-    Standby,
     Stirred,
-    TimeCame,
+)
+from kai.core.policy.faces import (
+    AGAIN_AFTER_S,
+    COVER_AFTER_S,
+    SILENCE_S,
+    WARN_BEFORE_S,
     step,
 )
+from kai.core.state import LIMIT_S, Face, Faces, Next, Standby
+from kai.core.timers import FaceTimer
 
 LOST = CloudLost("avatar-stalled", "It stopped.", is_retryable=True)
 
@@ -67,7 +66,7 @@ class Story:
 
 def on_cloud(longest_s: float | None = 600.0, **facts: bool) -> Story:
     story = Story()
-    story.do(Began(), LocalOpened(), NextOpened(longest_s, **facts))
+    story.do(Began(), LocalOpened(), CloudOpened(longest_s, **facts))
     assert story.state.on is Face.CLOUD
     return story
 
@@ -77,7 +76,7 @@ def reports(orders: tuple[Order, ...]) -> list[tuple[Face, str]]:
 
 
 def delays(orders: tuple[Order, ...]) -> dict[str, float]:
-    return {order.name: order.delay_s for order in orders if isinstance(order, Arm)}
+    return {str(order.timer): order.delay_s for order in orders if isinstance(order, ArmTimer)}
 
 
 # -- start -------------------------------------------------------------------------------------------------------------
@@ -86,25 +85,25 @@ def delays(orders: tuple[Order, ...]) -> dict[str, float]:
 def test_a_talk_prepares_both_faces_and_shows_the_cloud_face_when_it_comes() -> None:
     story = Story()
     orders = story.do(Began())
-    assert {OpenLocal(), PrepareCloud()} <= set(orders)
+    assert {OpenLocal(), PrepareFace()} <= set(orders)
     assert story.do(LocalOpened()) == ()
-    assert ShowNext() in story.do(NextOpened(600.0))
+    assert ShowFace(Face.CLOUD) in story.do(CloudOpened(600.0))
 
 
 def test_a_slow_cloud_face_is_covered_by_the_local_one() -> None:
     story = Story()
     assert delays(story.do(Began()))["cover"] == COVER_AFTER_S
     story.do(LocalOpened())
-    orders = story.do(TimeCame("cover"))
-    assert ShowLocal() in orders
+    orders = story.do(FaceTimer.COVER)
+    assert ShowFace(Face.LOCAL) in orders
     assert reports(orders) == [(Face.LOCAL, "avatar-coming")]
-    assert reports(story.do(NextOpened(600.0))) == [(Face.CLOUD, "")]
+    assert reports(story.do(CloudOpened(600.0))) == [(Face.CLOUD, "")]
 
 
 @pytest.mark.parametrize("is_local_first", [True, False])
 def test_a_refused_cloud_face_means_the_local_one_and_says_why(is_local_first: bool) -> None:
     story = Story()
-    refused = NextFailed("avatar-wrong-key", "No.", is_retryable=False)
+    refused = CloudFailed("avatar-wrong-key", "No.", is_retryable=False)
     events = (LocalOpened(), refused) if is_local_first else (refused, LocalOpened())
     orders = story.do(Began(), *events)
     assert story.state.on is Face.LOCAL
@@ -115,7 +114,7 @@ def test_a_refused_cloud_face_means_the_local_one_and_says_why(is_local_first: b
 def test_without_any_face_the_leg_fails() -> None:
     story = Story()
     orders = story.do(
-        Began(), NextFailed("avatar-server", "Oops.", is_retryable=True), LocalLost("face-start", "No.")
+        Began(), CloudFailed("avatar-server", "Oops.", is_retryable=True), LocalLost("face-start", "No.")
     )
     assert [order for order in orders if isinstance(order, GiveUp)] == [GiveUp("face-start", "No.")]
 
@@ -127,7 +126,7 @@ def test_a_lost_face_is_replaced_in_mid_sentence() -> None:
     story = on_cloud()
     story.do(SpeakingChanged(True))
     orders = story.do(LOST)
-    assert orders[0] == ShowLocal()
+    assert orders[0] == ShowFace(Face.LOCAL)
     assert reports(orders) == [(Face.LOCAL, "avatar-stalled")]
     assert delays(orders)["again"] == AGAIN_AFTER_S[0]
 
@@ -135,9 +134,9 @@ def test_a_lost_face_is_replaced_in_mid_sentence() -> None:
 def test_the_cloud_face_comes_back_between_turns() -> None:
     story = on_cloud()
     story.do(SpeakingChanged(True), LOST)
-    assert PrepareCloud() in story.do(TimeCame("again"))
-    assert ShowNext() not in story.do(NextOpened(600.0))
-    assert ShowNext() in story.do(SpeakingChanged(False))
+    assert PrepareFace() in story.do(FaceTimer.AGAIN)
+    assert ShowFace(Face.CLOUD) not in story.do(CloudOpened(600.0))
+    assert ShowFace(Face.CLOUD) in story.do(SpeakingChanged(False))
     assert story.state.on is Face.CLOUD
 
 
@@ -146,7 +145,7 @@ def test_each_loss_of_what_costs_nothing_waits_longer_before_the_next_try() -> N
     waits: list[float] = []
     for _ in range(5):
         waits.append(delays(story.do(replace(LOST, is_billed=False)))["again"])
-        story.do(TimeCame("again"), NextOpened(600.0))
+        story.do(FaceTimer.AGAIN, CloudOpened(600.0))
     assert waits == [*AGAIN_AFTER_S, AGAIN_AFTER_S[-1]]
 
 
@@ -161,68 +160,68 @@ def test_each_loss_of_what_costs_nothing_waits_longer_before_the_next_try() -> N
     ],
 )
 def test_after_two_paid_starts_in_a_row_that_failed_a_person_is_asked(failures: tuple[str, ...]) -> None:
-    failed = NextFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
+    failed = CloudFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
     story = Story()
     story.do(Began(), LocalOpened())
     orders: tuple[Order, ...] = ()
     for n, what in enumerate(failures):
         if n:
-            assert PrepareCloud() in story.do(TimeCame("again"))
+            assert PrepareFace() in story.do(FaceTimer.AGAIN)
         is_lost = what == "lose"
-        now = (NextOpened(600.0), LOST) if is_lost else (replace(failed, is_billed=what == "fail"),)
+        now = (CloudOpened(600.0), LOST) if is_lost else (replace(failed, is_billed=what == "fail"),)
         orders = story.do(*now)
     assert reports(orders)[-1] == (Face.LOCAL, "avatar-failed-starts")
     assert "again" not in delays(orders)
-    assert PrepareCloud() not in story.do(TimeCame("again"), Stirred(), TimeCame("rotate"))
-    assert PrepareCloud() in story.do(CloudWished(True))
+    assert PrepareFace() not in story.do(FaceTimer.AGAIN, Stirred(), FaceTimer.ROTATE)
+    assert PrepareFace() in story.do(CloudWished(True))
     assert delays(story.do(failed))["again"] == AGAIN_AFTER_S[0]
 
 
 def test_a_session_that_was_steady_and_an_exchange_are_no_failed_starts() -> None:
-    failed = NextFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
+    failed = CloudFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
     story = Story()
-    assert "steady" in delays(story.do(Began(), LocalOpened(), failed, TimeCame("again"), NextOpened(90.0)))
-    story.do(TimeCame("steady"))
+    assert "steady" in delays(story.do(Began(), LocalOpened(), failed, FaceTimer.AGAIN, CloudOpened(90.0)))
+    story.do(FaceTimer.STEADY)
     assert story.state.failed_starts == 0
     for _ in range(5):
-        assert PrepareCloud() in story.do(TimeCame("rotate"))
-        assert ShowNext() in story.do(NextOpened(90.0))
+        assert PrepareFace() in story.do(FaceTimer.ROTATE)
+        assert ShowFace(Face.CLOUD) in story.do(CloudOpened(90.0))
     assert story.state.failed_starts == 0
 
 
 def test_an_exchange_that_fails_twice_ends_on_the_local_face_at_the_deadline_and_asks() -> None:
-    failed = NextFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
+    failed = CloudFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
     story = on_cloud(90.0)
-    assert delays(story.do(TimeCame("rotate"), failed)) == {"rotate": AGAIN_AFTER_S[0]}
-    assert delays(story.do(TimeCame("rotate"), failed)) == {}
-    orders = story.do(TimeCame("deadline"))
+    assert delays(story.do(FaceTimer.ROTATE, failed)) == {"rotate": AGAIN_AFTER_S[0]}
+    assert delays(story.do(FaceTimer.ROTATE, failed)) == {}
+    orders = story.do(FaceTimer.DEADLINE)
     assert reports(orders) == [(Face.LOCAL, "avatar-failed-starts")]
-    assert PrepareCloud() not in orders
+    assert PrepareFace() not in orders
 
 
 def test_an_avatar_that_never_spoke_twice_is_not_fetched_again_however_long_it_was_there() -> None:
     never = CloudLost("avatar-never-spoke", "It said nothing.", is_retryable=True)
     story = on_cloud()
-    story.do(TimeCame("steady"))
+    story.do(FaceTimer.STEADY)
     story.at_s += 100
     assert "again" in delays(story.do(never))
-    story.do(TimeCame("again"), NextOpened(600.0), TimeCame("steady"))
+    story.do(FaceTimer.AGAIN, CloudOpened(600.0), FaceTimer.STEADY)
     story.at_s += 100
     orders = story.do(never)
     assert reports(orders) == [(Face.LOCAL, "avatar-mute")]
-    assert PrepareCloud() not in story.do(TimeCame("again"))
-    assert PrepareCloud() in story.do(ChoiceChanged())
+    assert PrepareFace() not in story.do(FaceTimer.AGAIN)
+    assert PrepareFace() in story.do(ChoiceChanged())
 
 
 def test_the_length_of_a_short_plans_sessions_is_told_once() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), NextOpened(120.0))
+    orders = story.do(Began(), LocalOpened(), CloudOpened(120.0))
     (told,) = [order for order in orders if isinstance(order, Report) and order.code]
     assert told.code == "avatar-plan"
     assert "last 2 minutes" in told.message
     assert "every 90 seconds" in told.message
-    assert reports(story.do(TimeCame("rotate"), NextOpened(120.0))) == [(Face.CLOUD, "")]
-    assert reports(Story().do(Began(), LocalOpened(), NextOpened(60.0, is_sandbox=True)))[-1] == (
+    assert reports(story.do(FaceTimer.ROTATE, CloudOpened(120.0))) == [(Face.CLOUD, "")]
+    assert reports(Story().do(Began(), LocalOpened(), CloudOpened(60.0, is_sandbox=True)))[-1] == (
         Face.CLOUD,
         "",
     )
@@ -232,14 +231,14 @@ def test_what_trying_again_cannot_mend_waits_for_a_person() -> None:
     story = on_cloud()
     orders = story.do(replace(LOST, code="avatar-no-credits", is_retryable=False))
     assert "again" not in delays(orders)
-    assert PrepareCloud() in story.do(CloudWished(True))
+    assert PrepareFace() in story.do(CloudWished(True))
 
 
 def test_late_news_of_what_was_given_up_changes_nothing() -> None:
     story = on_cloud()
     story.do(CloudWished(False))
     before = story.state
-    assert story.do(LOST, NextOpened(600.0), NextFailed("x", "y", is_retryable=True), TimeCame("again")) == ()
+    assert story.do(LOST, CloudOpened(600.0), CloudFailed("x", "y", is_retryable=True), FaceTimer.AGAIN) == ()
     assert story.state == before
 
 
@@ -249,18 +248,18 @@ def test_late_news_of_what_was_given_up_changes_nothing() -> None:
 def test_a_person_may_choose_the_local_face_and_go_back() -> None:
     story = on_cloud()
     orders = story.do(CloudWished(False))
-    assert ShowLocal() in orders
+    assert ShowFace(Face.LOCAL) in orders
     assert reports(orders) == [(Face.LOCAL, "")]
-    assert PrepareCloud() in story.do(CloudWished(True))
-    assert ShowNext() in story.do(NextOpened(600.0))
+    assert PrepareFace() in story.do(CloudWished(True))
+    assert ShowFace(Face.CLOUD) in story.do(CloudOpened(600.0))
 
 
 def test_a_wish_for_the_local_face_stops_what_is_being_prepared() -> None:
     story = Story()
     story.do(Began(), LocalOpened())
     orders = story.do(CloudWished(False))
-    assert DropNext() in orders
-    assert ShowLocal() in orders
+    assert DropFace() in orders
+    assert ShowFace(Face.LOCAL) in orders
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
@@ -268,87 +267,87 @@ def test_a_wish_for_the_local_face_stops_what_is_being_prepared() -> None:
 
 def test_a_session_is_exchanged_before_its_end_between_turns() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), NextOpened(600.0))
+    orders = story.do(Began(), LocalOpened(), CloudOpened(600.0))
     assert delays(orders)["rotate"] == 600.0 - ROTATE_BEFORE_S
     story.do(SpeakingChanged(True))
-    assert PrepareCloud() in story.do(TimeCame("rotate"))
-    assert ShowNext() not in story.do(NextOpened(600.0))
-    assert ShowNext() in story.do(SpeakingChanged(False))
-    assert ShowLocal() not in story.do(TimeCame("deadline"), SpeakingChanged(False))[:0]
+    assert PrepareFace() in story.do(FaceTimer.ROTATE)
+    assert ShowFace(Face.CLOUD) not in story.do(CloudOpened(600.0))
+    assert ShowFace(Face.CLOUD) in story.do(SpeakingChanged(False))
+    assert ShowFace(Face.LOCAL) not in story.do(FaceTimer.DEADLINE, SpeakingChanged(False))[:0]
 
 
 def test_where_one_session_is_allowed_the_local_face_covers_the_exchange() -> None:
     story = on_cloud()
-    story.do(SpeakingChanged(True), TimeCame("rotate"))
-    assert ShowLocal() not in story.do(NextFailed("avatar-concurrency", "Full.", is_retryable=True))
+    story.do(SpeakingChanged(True), FaceTimer.ROTATE)
+    assert ShowFace(Face.LOCAL) not in story.do(CloudFailed("avatar-concurrency", "Full.", is_retryable=True))
     orders = story.do(SpeakingChanged(False))
-    assert orders.index(ShowLocal()) < orders.index(PrepareCloud())
-    assert ShowNext() in story.do(NextOpened(600.0))
+    assert orders.index(ShowFace(Face.LOCAL)) < orders.index(PrepareFace())
+    assert ShowFace(Face.CLOUD) in story.do(CloudOpened(600.0))
 
 
 def test_a_session_is_left_before_it_falls_silent_even_in_mid_sentence() -> None:
     story = on_cloud()
-    story.do(SpeakingChanged(True), TimeCame("rotate"), NextOpened(600.0))
-    assert ShowNext() in story.do(TimeCame("deadline"))
-    story.do(TimeCame("rotate"))
-    orders = story.do(TimeCame("deadline"))
-    assert ShowLocal() in orders
+    story.do(SpeakingChanged(True), FaceTimer.ROTATE, CloudOpened(600.0))
+    assert ShowFace(Face.CLOUD) in story.do(FaceTimer.DEADLINE)
+    story.do(FaceTimer.ROTATE)
+    orders = story.do(FaceTimer.DEADLINE)
+    assert ShowFace(Face.LOCAL) in orders
     assert story.state.next is Next.OPENING
 
 
 def test_the_sandbox_minute_ends_on_the_local_face_without_another() -> None:
     story = on_cloud(60.0, is_sandbox=True)
-    orders = story.do(TimeCame("rotate"))
+    orders = story.do(FaceTimer.ROTATE)
     assert reports(orders) == [(Face.LOCAL, "avatar-sandbox-over")]
-    assert PrepareCloud() not in orders
-    assert story.do(TimeCame("deadline"), TimeCame("again")) in ((), (PrepareCloud(),))
+    assert PrepareFace() not in orders
+    assert story.do(FaceTimer.DEADLINE, FaceTimer.AGAIN) in ((), (PrepareFace(),))
 
 
 def test_silence_is_warned_of_then_the_avatar_rests_until_somebody_speaks() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), NextOpened(600.0))
+    orders = story.do(Began(), LocalOpened(), CloudOpened(600.0))
     assert delays(orders)["silence-soon"] == SILENCE_S - WARN_BEFORE_S
-    orders = story.do(TimeCame("silence-soon"))
+    orders = story.do(FaceTimer.SILENCE_SOON)
     assert reports(orders) == [(Face.CLOUD, "avatar-silence-soon")]
     assert delays(orders) == {"silence": WARN_BEFORE_S}
-    orders = story.do(TimeCame("silence"))
-    assert ShowLocal() in orders
+    orders = story.do(FaceTimer.SILENCE)
+    assert ShowFace(Face.LOCAL) in orders
     assert reports(orders) == [(Face.LOCAL, "avatar-resting")]
-    assert PrepareCloud() in story.do(Stirred())
+    assert PrepareFace() in story.do(Stirred())
 
 
 def test_the_warning_of_silence_is_taken_back_once_when_somebody_stirs() -> None:
     story = on_cloud()
-    story.do(TimeCame("silence-soon"))
+    story.do(FaceTimer.SILENCE_SOON)
     assert reports(story.do(Stirred())) == [(Face.CLOUD, "")]
     assert reports(story.do(Stirred())) == []
 
 
 def test_the_sandbox_minute_is_used_to_its_last_seconds() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), NextOpened(60.0, is_sandbox=True))
+    orders = story.do(Began(), LocalOpened(), CloudOpened(60.0, is_sandbox=True))
     assert delays(orders)["rotate"] == 60.0 - SANDBOX_LEAVES_BEFORE_S
 
 
 def test_another_choice_brings_a_fresh_session_unless_none_is_wanted() -> None:
     story = on_cloud()
-    assert PrepareCloud() in story.do(ChoiceChanged())
+    assert PrepareFace() in story.do(ChoiceChanged())
     orders = story.do(ChoiceChanged())
-    assert (DropNext() in orders, PrepareCloud() in orders) == (True, True)
-    assert ShowNext() in story.do(NextOpened(600.0))
-    story.do(TimeCame("silence"))
+    assert (DropFace() in orders, PrepareFace() in orders) == (True, True)
+    assert ShowFace(Face.CLOUD) in story.do(CloudOpened(600.0))
+    story.do(FaceTimer.SILENCE)
     assert story.do(ChoiceChanged()) == ()
     story.do(CloudWished(False))
     assert story.do(ChoiceChanged()) == ()
 
 
 def test_a_pause_that_the_provider_asks_for_is_given() -> None:
-    busy = NextFailed("avatar-rate-limit", "Too many.", is_retryable=True, retry_after_s=33.0)
+    busy = CloudFailed("avatar-rate-limit", "Too many.", is_retryable=True, retry_after_s=33.0)
     story = Story()
     story.do(Began(), LocalOpened())
     assert delays(story.do(busy))["again"] == 33.0
     story = on_cloud()
-    story.do(TimeCame("rotate"))
+    story.do(FaceTimer.ROTATE)
     assert delays(story.do(busy))["rotate"] == 33.0
     story = Story()
     story.do(Began(), LocalOpened())
@@ -358,22 +357,22 @@ def test_a_pause_that_the_provider_asks_for_is_given() -> None:
 def test_a_stir_puts_silence_off() -> None:
     orders = on_cloud().do(Stirred())
     assert delays(orders)["silence-soon"] == SILENCE_S - WARN_BEFORE_S
-    assert Disarm("silence") in orders
+    assert CancelTimer(FaceTimer.SILENCE) in orders
 
 
 def test_at_its_limit_the_avatar_goes_between_turns_until_a_person_asks() -> None:
     story = Story()
     assert delays(story.do(Began()))["limit"] == LIMIT_S
-    story.do(LocalOpened(), NextOpened(None), SpeakingChanged(True))
-    assert ShowLocal() not in story.do(TimeCame("limit"))
+    story.do(LocalOpened(), CloudOpened(None), SpeakingChanged(True))
+    assert ShowFace(Face.LOCAL) not in story.do(FaceTimer.LIMIT)
     assert reports(story.do(SpeakingChanged(False))) == [(Face.LOCAL, "avatar-limit")]
-    assert story.do(TimeCame("again")) == ()
-    assert PrepareCloud() in story.do(CloudWished(True))
+    assert story.do(FaceTimer.AGAIN) == ()
+    assert PrepareFace() in story.do(CloudWished(True))
 
 
 def test_a_face_that_this_machine_cannot_draw_is_not_tried_again_by_itself_nor_is_the_paid_one() -> None:
     story = Story()
-    story.do(Began(), LocalOpened(), NextFailed("avatar-no-credits", "None left.", is_retryable=False))
+    story.do(Began(), LocalOpened(), CloudFailed("avatar-no-credits", "None left.", is_retryable=False))
     assert story.state.on is Face.LOCAL
     orders = story.do(LocalLost("face-slow", "Too busy.", is_retryable=False))
     assert orders == (GiveUp("face-slow", "Too busy.", is_retryable=False),)
@@ -382,7 +381,7 @@ def test_a_face_that_this_machine_cannot_draw_is_not_tried_again_by_itself_nor_i
 def test_a_lost_standby_is_opened_again() -> None:
     story = on_cloud()
     assert delays(story.do(LocalLost("face-lost", "Gone."))) == {"local": AGAIN_AFTER_S[0]}
-    assert story.do(TimeCame("local")) == (OpenLocal(),)
+    assert story.do(FaceTimer.LOCAL) == (OpenLocal(),)
     assert story.state.local is Standby.OPENING
 
 
@@ -427,36 +426,38 @@ class World:
 
     def obey(self, order: Order) -> None:
         match order:
-            case PrepareCloud():
+            case PrepareFace():
                 assert not self._next
                 is_full = self.one_only and self.running >= 1
                 roll = self.chance.random()
                 self._next_opened = False
                 if is_full or roll < 0.15:
                     code = "avatar-concurrency" if is_full else "avatar-server"
-                    self._next = self.later(0.5, NextFailed(code, "No.", is_retryable=True))
+                    self._next = self.later(0.5, CloudFailed(code, "No.", is_retryable=True))
                 else:
                     self.running += 1
                     longest_s = self.chance.choice([45.0, 120.0, 600.0, None])
-                    self._next = self.later(self.chance.uniform(0.5, 12.0), NextOpened(longest_s))
-            case DropNext():
+                    self._next = self.later(self.chance.uniform(0.5, 12.0), CloudOpened(longest_s))
+            case DropFace():
                 self.drop_next()
-            case ShowNext():
+            case ShowFace(Face.CLOUD):
                 assert self._next_opened
                 self.running -= self._has_cloud
                 self._has_cloud, self._next, self._next_opened = True, 0, False
                 self.shown = "cloud"
-            case ShowLocal():
+            case ShowFace(Face.LOCAL):
                 assert self.state.local is Standby.READY
                 self.running -= self._has_cloud
                 self._has_cloud = False
                 self.shown = "local"
             case OpenLocal():
                 self.later(self.chance.uniform(0.2, 2.0), LocalOpened())
-            case Arm(name, delay_s):
-                self._armed[name] = self.later(delay_s, TimeCame(name))
-            case Disarm(name):
-                self._armed.pop(name, None)
+            case ArmTimer(FaceTimer() as timer, delay_s):
+                self._armed[timer] = self.later(delay_s, timer)
+            case CancelTimer(timer):
+                self._armed.pop(str(timer), None)
+            case ArmTimer():
+                raise AssertionError(order)
             case GiveUp():
                 self.shown = ""
             case Report():
@@ -464,7 +465,7 @@ class World:
 
     def drop_next(self) -> None:
         was_opening = self._next and any(
-            number == self._next and isinstance(what, NextOpened) for _, number, what in self._queue
+            number == self._next and isinstance(what, CloudOpened) for _, number, what in self._queue
         )
         if was_opening or self._next_opened:
             self.running -= 1
@@ -488,19 +489,19 @@ class World:
             if not self.shown and at_s > 15.0:
                 self.faceless_s += at_s - self.now_s
             self.now_s = at_s
-            if isinstance(what, TimeCame) and self._armed.get(what.name) != number:
+            if isinstance(what, FaceTimer) and self._armed.get(what) != number:
                 continue
-            if isinstance(what, NextOpened) and number == self._next:
+            if isinstance(what, CloudOpened) and number == self._next:
                 self._next_opened = True
-            elif isinstance(what, NextFailed) and number == self._next:
+            elif isinstance(what, CloudFailed) and number == self._next:
                 self._next = 0
-            if isinstance(what, str):
+            if what == "lose the cloud face":
                 if not self._has_cloud:
                     continue
                 self.running -= 1
                 self._has_cloud = False
                 self.take(LOST)
-            else:
+            elif not isinstance(what, str) or isinstance(what, FaceTimer):
                 self.take(what)
 
 

@@ -37,6 +37,7 @@ from kai.core.events import (
     SendText,
     SetMood,
     SetMuted,
+    ShowFace,
     StartRequested,
     StopRequested,
     StopSpeaking,
@@ -52,6 +53,7 @@ from kai.core.policy.lines import TRANSCRIPT_PATIENCE_S
 from kai.core.policy.turns import ANSWER_PATIENCE_S, CANCELLED_KEPT, PLAYOUT_PATIENCE_S
 from kai.core.state import (
     AgentState,
+    Face,
     Leg,
     LegName,
     LegStatus,
@@ -88,9 +90,6 @@ def whole_answer(response_id: str, text: str) -> tuple[Event, ...]:
         AudioStopped(response_id),
         PlayoutFinished(response_id),
     )
-
-
-# ------------------------------------------------------------------ start, stop, reset
 
 
 def test_start_opens_every_leg_once_and_watches_the_browser() -> None:
@@ -203,9 +202,6 @@ def test_reset_of_a_running_talk_changes_nothing() -> None:
     before = talk.state
     assert talk.do(ResetRequested()) == ()
     assert talk.state is before
-
-
-# ------------------------------------------------------------------ legs
 
 
 def test_a_leg_that_does_not_open_is_tried_three_times_with_growing_waits_then_has_failed() -> None:
@@ -351,10 +347,7 @@ def test_a_timer_of_no_leg_changes_nothing() -> None:
 def test_the_face_learns_the_mood_when_it_comes_up() -> None:
     talk = started()
     talk.do(LegConnected(BRAIN))
-    assert talk.do(LegConnected(FACE)) == (SetMood(AgentState.LISTENING),)
-
-
-# ------------------------------------------------------------------ the browser leg
+    assert talk.do(LegConnected(FACE)) == (ShowFace(Face.LOCAL), SetMood(AgentState.LISTENING))
 
 
 def test_a_browser_that_hangs_is_mounted_anew_twice_then_text_is_offered() -> None:
@@ -426,9 +419,6 @@ def test_the_microphones_fate_is_kept() -> None:
     assert talk.state.microphone is Microphone.REFUSED
 
 
-# ------------------------------------------------------------------ mute, look, problems
-
-
 def test_mute_reaches_the_brain_once() -> None:
     talk = talking()
     assert talk.do(MuteToggled(True), MuteToggled(True)) == (SetMuted(True),)
@@ -461,9 +451,6 @@ def test_a_complaint_before_an_answer_ends_the_thinking() -> None:
     talk = talking()
     talk.do(TextSubmitted("t1", "hello"), BrainComplained("rate", "Kai is busy."))
     assert talk.state.agent is AgentState.LISTENING
-
-
-# ------------------------------------------------------------------ typed lines
 
 
 def test_a_typed_line_goes_to_the_brain_and_into_the_chat() -> None:
@@ -550,9 +537,6 @@ def test_a_fresh_brain_is_not_told_our_own_notices() -> None:
     notice = Message("n1", Role.NOTICE, "Local face.", WALL_S, is_final=True)
     talk = Talk(SessionState(phase=Phase.ACTIVE, brain=Leg(LegStatus.CONNECTING, 1), messages=(notice,)))
     assert not any(isinstance(c, SeedHistory) for c in talk.do(LegConnected(BRAIN)))
-
-
-# ------------------------------------------------------------------ the person speaks
 
 
 def test_a_spoken_turn_goes_from_listening_to_thinking_to_speaking_and_back() -> None:
@@ -657,9 +641,6 @@ def test_an_answer_that_was_begun_before_the_end_of_speech_was_told_is_the_answe
     talk.do(UserSpeechStarted("u1"), ResponseCreated("r1"), UserSpeechStopped("u1"))
     talk.do(*whole_answer("r1", "Yes."))
     assert talk.state.agent is AgentState.LISTENING
-
-
-# ------------------------------------------------------------------ Kai answers
 
 
 def test_an_answer_of_several_items_has_a_line_each() -> None:
@@ -784,9 +765,6 @@ def test_an_answer_without_sound_is_over_when_it_is_done() -> None:
     talk.do(TextSubmitted("t1", "hi"), ResponseCreated("r1"), ResponseDone("r1", "incomplete"))
     assert talk.state.live_answers == ()
     assert talk.state.agent is AgentState.LISTENING
-
-
-# ------------------------------------------------------------------ interruptions
 
 
 def test_interrupt_by_button_cancels_and_silences() -> None:
@@ -916,9 +894,6 @@ def test_a_playout_that_was_cut_without_our_asking_is_over() -> None:
     assert talk.lines == ["I am"]
 
 
-# ------------------------------------------------------------------ legs lost in mid-talk
-
-
 def test_a_brain_lost_in_mid_answer_ends_the_answer_and_keeps_what_was_heard() -> None:
     talk = speaking(text="one two three")
     assert talk.do(lost(BRAIN)) == (
@@ -1001,9 +976,6 @@ def test_a_face_that_does_not_come_back_does_not_end_the_voice_that_speaks_for_i
     talk.do(lost(FACE), ResponseCreated("r1"), AudioStarted("r1"), PlayoutStarted("r1"))
     talk.do(TimerFired(RetryDue(FACE)), lost(FACE))
     assert talk.state.agent is AgentState.SPEAKING
-
-
-# ------------------------------------------------------------------ the chat, the mood
 
 
 def test_clear_takes_finished_lines_and_leaves_the_one_that_grows() -> None:

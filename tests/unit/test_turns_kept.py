@@ -15,8 +15,7 @@ from kai.core.events import (
     AssistantTranscriptChanged,
     AudioStarted,
     BrainDescribed,
-    FaceMetered,
-    FaceReported,
+    CloudLost,
     InterruptRequested,
     LookChanged,
     PlayoutFinished,
@@ -32,7 +31,7 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.state import BrainFacts, Look, Tokens
+from kai.core.state import BrainFacts, Face, Look, Tokens
 from kai.ports import MediaReading
 from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, talks_as_csv, turns_as_csv
 from kai.records.statistics import (
@@ -51,7 +50,7 @@ from kai.records.statistics import (
 from kai.records.turn_log import Summary
 from kai.records.turns import Follower, Line, TalkRecord, Turn
 from kai.ui import texts
-from tests.support.talk import START, WALL_S, Talk, talking
+from tests.support.talk import START, WALL_S, Talk, show_avatar, talking
 
 NAMES = {"user": "You", "assistant": "Kai", "notice": "Note"}
 
@@ -197,8 +196,9 @@ def test_a_talk_knows_what_it_has_cost_and_for_how_long_a_paid_face_was_on() -> 
     assert followed.record.is_cost_exact
     followed.do(UsageReported(Tokens(), None))
     assert not followed.record.is_cost_exact
-    followed.do(FaceMetered(is_billed=True), after_s=10)
-    followed.do(FaceMetered(is_billed=False), after_s=30)
+    followed.talk.wait(10)
+    show_avatar(followed.talk)
+    followed.do(CloudLost("avatar-lost", "Lost.", is_retryable=False), after_s=30)
     followed.do(StopRequested(), after_s=100)
     assert followed.record.avatar_s == pytest.approx(30, abs=0.1)
     assert spoken_turn().record.cost_usd is None
@@ -211,7 +211,9 @@ def watched_turn(face: str, before: MediaReading, after: MediaReading) -> Turn:
     readings = [first, first, before, after]
     followed = Followed()
     followed.follower = Follower(read_media=lambda: readings.pop(0))
-    followed.do(FaceReported(face), TextSubmitted("i1", "Hello"))
+    if face == Face.CLOUD:
+        show_avatar(followed.talk)
+    followed.do(TextSubmitted("i1", "Hello"))
     followed.answer("r1", "Hi.")
     return followed.record.turns[0]
 

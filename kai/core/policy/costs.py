@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kai.core.events import CreditsReported, FaceMetered, UsageReported
-from kai.core.state import Credits, SessionState, Spending
+from kai.core.events import CreditsReported, UsageReported
+from kai.core.state import Credits, Face, SessionState, Spending
 
 
 def spent(before: Spending, event: UsageReported) -> Spending:
@@ -26,11 +26,15 @@ def with_credits(credits: Credits, event: CreditsReported) -> Credits:
     return Credits(left, (*others, (event.session_id, event.used)))
 
 
-def face_metered(state: SessionState, event: FaceMetered, at: float) -> SessionState:
-    paid_s = state.face_paid_s + (at - state.face_paid_from_s if state.face_paid_from_s else 0.0)
+def metered(state: SessionState, at: float) -> SessionState:
+    """The meter of the face that is on: whether it costs money, and when it must go, by the limit that was set and in the
+    sandbox by its own."""
+    faces, is_cloud = state.faces, state.faces.on is Face.CLOUD
+    ends = [faces.limit_at_s, faces.deadline_at_s if faces.is_sandbox else 0.0] if is_cloud else []
+    paid_s = at - state.face_paid_from_s if state.face_paid_from_s else 0.0
     return replace(
         state,
-        face_until_s=0.0 if event.left_s is None else at + event.left_s,
-        face_paid_s=paid_s,
-        face_paid_from_s=at if event.is_billed else 0.0,
+        face_until_s=min((end_s for end_s in ends if end_s), default=0.0),
+        face_paid_s=state.face_paid_s + paid_s,
+        face_paid_from_s=at if is_cloud and faces.is_billed else 0.0,
     )

@@ -13,25 +13,40 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kai.core.events import (
+    ApplyLook,
     ArmTimer,
     CancelTimer,
     CloseLeg,
     Command,
-    FaceMetered,
-    FaceReported,
     LegFailed,
     OpenLeg,
     SetMood,
     SetRecording,
+    ShowFace,
     StartRequested,
     Step,
     StopRequested,
 )
-from kai.core.policy import brains
-from kai.core.policy.costs import face_metered
+from kai.core.policy import brains, faces
+from kai.core.policy import face_facts as facts
+from kai.core.policy.costs import metered
 from kai.core.policy.turns import cut_each, with_answers
-from kai.core.state import HandOver, Leg, LegName, LegStatus, Microphone, Phase, Problem, SessionState, Span
-from kai.core.timers import PageOverdue, RetryDue
+from kai.core.state import (
+    AgentState,
+    Face,
+    Faces,
+    HandOver,
+    Leg,
+    LegName,
+    LegStatus,
+    Look,
+    Microphone,
+    Phase,
+    Problem,
+    SessionState,
+    Span,
+)
+from kai.core.timers import FaceTimer, PageOverdue, RetryDue
 
 RETRY_DELAYS_S = (0.5, 1.5)
 """Waits before the second and the third try of a leg; after that it has failed."""
@@ -57,11 +72,13 @@ def start(state: SessionState, event: StartRequested, at: float) -> Step:
         browser=Leg(LegStatus.CONNECTING, 1),
         look=event.look,
         time_zone=state.time_zone,
+        cloud_limit_s=state.cloud_limit_s,
         started_at_s=at,
         started_wall_s=event.wall_s,
     )
+    fresh, faces_open = _open_faces(fresh, at)
     return fresh, (
-        OpenLeg(LegName.FACE, 1),
+        *faces_open,
         OpenLeg(LegName.BRAIN, 1),
         OpenLeg(LegName.BROWSER, 1),
         ArmTimer(PageOverdue(), BROWSER_CONNECT_S),
@@ -89,11 +106,11 @@ def stop(state: SessionState, event: StopRequested, at: float) -> Step:
         is_recording=False,
         closed_at_s=at,
     )
-    closed = face_metered(closed, FaceMetered(is_billed=False), at)
+    closed, faces_close = _close_faces(closed, at)
     silence = (*silence, SetRecording(False)) if state.is_recording else silence
     if event.reason != "stopped":
         closed = replace(closed, problem=Problem("ended", event.reason))
-    return closed, (*silence, *(CloseLeg(leg) for leg in LegName))
+    return closed, (*silence, *(CloseLeg(leg) for leg in LegName), *faces_close)
 
 
 def connected(state: SessionState, name: LegName, at: float) -> Step:
@@ -125,11 +142,12 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
         case LegName.BRAIN:
             state, more = brains.lost(state)
             commands += more
-        case LegName.FACE if was.is_up:
-            state, more = _face_lost(state)
-            commands += more
         case LegName.FACE:
-            pass
+            state, more = _close_faces(state, at)
+            commands += more
+            if was.is_up:
+                state, more = _face_lost(state)
+                commands += more
         case LegName.BROWSER:
             commands.append(CancelTimer(PageOverdue()))
     attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
@@ -153,30 +171,27 @@ def _face_lost(state: SessionState) -> Step:
     return with_answers(state, answers)
 
 
-def face_reported(state: SessionState, event: FaceReported) -> SessionState:
-    """Another face is on, or has something to say. All is well again when the avatar is back."""
-    state = replace(state, face_name=event.face)
-    if event.message:
-        return state.with_problem(Problem(event.code, event.message, detail=event.detail, leg=LegName.FACE))
-    is_mended = event.face != "local" and state.problem is not None and state.problem.leg is LegName.FACE
-    return replace(state, problem=None) if is_mended else state
-
-
-def retry_now(state: SessionState, name: LegName) -> Step:
+def retry_now(state: SessionState, name: LegName, at: float) -> Step:
     if state.leg(name).status is not LegStatus.FAILED:
         return state, ()
-    state = state.without_problem_of(name).with_leg(name, Leg(LegStatus.CONNECTING, 1))
-    watch = (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
-    return state, (OpenLeg(name, 1), *watch)
+    return _open_again(state.without_problem_of(name).with_leg(name, Leg(LegStatus.CONNECTING, 1)), name, at)
 
 
-def retry_due(state: SessionState, name: LegName) -> Step:
+def retry_due(state: SessionState, name: LegName, at: float) -> Step:
     leg = state.leg(name)
     if leg.status is not LegStatus.RECONNECTING:
         return state, ()
-    attempt = leg.attempt + 1
-    watch = (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),) if name is LegName.BROWSER else ()
-    return state.with_leg(name, replace(leg, attempt=attempt)), (OpenLeg(name, attempt), *watch)
+    return _open_again(state.with_leg(name, replace(leg, attempt=leg.attempt + 1)), name, at)
+
+
+def _open_again(state: SessionState, name: LegName, at: float) -> Step:
+    match name:
+        case LegName.FACE:
+            return _open_faces(state, at)
+        case LegName.BRAIN:
+            return state, (OpenLeg(name, state.brain.attempt),)
+        case LegName.BROWSER:
+            return state, (OpenLeg(name, state.browser.attempt), ArmTimer(PageOverdue(), BROWSER_CONNECT_S))
 
 
 def microphone_changed(state: SessionState, microphone: Microphone) -> Step:
@@ -197,3 +212,89 @@ def page_overdue(state: SessionState, at: float) -> Step:
         return state, (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
     message = "The picture and the microphone could not be connected to this page. You can type below."
     return failed(state, LegFailed(LegName.BROWSER, "browser-timeout", message), at)
+
+
+def _open_faces(state: SessionState, at: float) -> Step:
+    """The face's leg is up as soon as one of the faces is shown."""
+    has_cloud = bool(state.cloud_limit_s)
+    wants_cloud = has_cloud and state.look.face != Face.LOCAL
+    state = replace(state, faces=Faces(wants_cloud=wants_cloud, limit_s=state.cloud_limit_s))
+    return tell_faces(state, facts.Began(), at)
+
+
+def _close_faces(state: SessionState, at: float) -> Step:
+    """Nothing of the faces is left, their timers included, and nothing is paid for any more."""
+    timers = tuple(CancelTimer(timer) for timer in FaceTimer) if state.cloud_limit_s else ()
+    return metered(replace(state, faces=Faces(limit_s=state.cloud_limit_s)), at), timers
+
+
+def tell_faces(state: SessionState, event: facts.FacesEvent, at: float) -> Step:
+    """What happened, for the policy of the faces; the leg and the problem that is shown follow what it decides."""
+    if not (state.faces.is_open or isinstance(event, facts.Began)):
+        return state, ()
+    told, orders = faces.step(state.faces, event, at)
+    state = state if told is state.faces else replace(state, faces=told)
+    commands: list[Command] = []
+    for order in orders:
+        match order:
+            case facts.OpenLocal():
+                commands.append(OpenLeg(LegName.FACE, state.face.attempt))
+            case facts.Report():
+                state = _reported(state, order, at)
+            case ShowFace():
+                state, more = connected(state, LegName.FACE, at)
+                commands += [order, *more]
+            case facts.GiveUp(code, message, is_retryable, retry_after_s):
+                no_face = LegFailed(LegName.FACE, code or "face", message, is_retryable, retry_after_s)
+                state, more = failed(state, no_face, at)
+                return state, (*commands, *more)
+            case _:
+                commands.append(order)
+    return state, tuple(commands)
+
+
+def _reported(state: SessionState, report: facts.Report, at: float) -> SessionState:
+    """Another face is on, or has something to say. All is well again when the avatar is back."""
+    if not state.cloud_limit_s:
+        return state
+    state = metered(replace(state, face_name=report.face.value), at)
+    if report.code:
+        return state.with_problem(
+            Problem(report.code, report.message, detail=report.detail, leg=LegName.FACE)
+        )
+    return state if report.face is Face.LOCAL else state.without_problem_of(LegName.FACE)
+
+
+def follow_talk(before: SessionState, state: SessionState, at: float) -> Step:
+    """The faces learn whether an answer is being spoken, and that somebody stirs: nobody pays for silence."""
+    if not (state.cloud_limit_s and state.faces.is_open):
+        return state, ()
+    commands: tuple[Command, ...] = ()
+    speaking = {answer.id for answer in state.answers if answer.is_sounding}
+    is_moved = state.agent is not before.agent and state.agent in (AgentState.THINKING, AgentState.SPEAKING)
+    if is_moved or speaking - {answer.id for answer in before.answers if answer.is_sounding}:
+        state, commands = tell_faces(state, facts.Stirred(), at)
+    if state.faces.is_speaking != bool(speaking):
+        state, more = tell_faces(state, facts.SpeakingChanged(bool(speaking)), at)
+        commands = (*commands, *more)
+    return state, commands
+
+
+def look_changed(state: SessionState, look: Look, at: float) -> Step:
+    before, state = state.look, replace(state, look=look)
+    if look == before or not state.is_active:
+        return state, ()
+    commands: tuple[Command, ...] = ()
+    if state.cloud_limit_s:
+        if look.face != before.face:
+            state, commands = tell_faces(state, facts.CloudWished(look.face != Face.LOCAL), at)
+        elif look.avatar != before.avatar:
+            state, commands = tell_faces(state, facts.ChoiceChanged(), at)
+    return state, (*commands, ApplyLook(look))
+
+
+def recall_face(state: SessionState, at: float) -> Step:
+    """The avatar shall be back: what kept it away until a person asks does so no more."""
+    if not state.cloud_limit_s or state.look.face == Face.LOCAL:
+        return state, ()
+    return tell_faces(state, facts.CloudWished(True), at)

@@ -1,0 +1,35 @@
+"""What a person is told of a problem whose code says all; the machine and the adapters bring the words of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kai.core.state import Problem, Why
+
+NO_FACE: Final = "No face could be opened."
+
+WORDS: Final[Mapping[str, str]] = {
+    Why.COMING: "The avatar takes a moment longer. Until then you see the face of this computer.",
+    Why.SILENCE_SOON: (
+        "Nobody has spoken for a while. In 30 s the avatar rests, to save credits; say or type something."
+    ),
+    Why.RESTING: "The avatar rests to save credits. It comes back when you speak or type.",
+    Why.SANDBOX_OVER: "The avatar's free minute is over. The face of this computer goes on.",
+    Why.TIME_UP: "The avatar's session came to its end. A fresh one is on its way.",
+    Why.LIMIT: "The avatar was on for as long as you allow. Choose it again to go on with it.",
+    Why.FAILED_STARTS: (
+        "The avatar failed twice in a row, and each start costs a credit. Kai does not try again by itself: choose the "
+        "avatar again when you want to."
+    ),
+    Why.MUTE: (
+        "This avatar was given words twice and never spoke. Some custom avatars do not speak in live talks: choose "
+        "another avatar."
+    ),
+    Why.ROTATING: "The avatar is exchanged for a fresh one; it is back in a moment.",
+}
+
+
+def words(problem: Problem) -> str:
+    """What happened and what to do."""
+    return problem.message or WORDS.get(problem.code, NO_FACE)
