@@ -1,1 +1,3 @@
 """Kai: talk with a lip-synced video avatar."""
+
+__version__ = "0.1.0"

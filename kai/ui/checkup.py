@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import html
-import platform
 from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, cast
 
 import streamlit as st
 from streamlit.components.v2 import component
 
+import kai
 from kai.checks.run import Finding, Level, worst
+from kai.records import report
 from kai.ui import bridge, texts
 
 _LOOKING: Final = '<p class="kai-looking" role="status"></p>'
@@ -63,19 +63,8 @@ def draw() -> None:
 
 def versions() -> str:
     """What Kai runs on, in one line."""
-    named = (
-        "streamlit",
-        "streamlit-webrtc",
-        "aiortc",
-        "openai",
-        "livekit",
-        "ctranslate2",
-        "onnxruntime",
-        "sqlalchemy",
-    )
-    rows = [("Python", platform.python_version()), ("System", f"{platform.system()} {platform.release()}")]
-    rows += [(name, metadata.version(name)) for name in named]
-    return " · ".join(f"{name} {version}" for name, version in rows)
+    rows = {"Kai": kai.__version__} | report.versions()
+    return " · ".join(f"{name} {version}" for name, version in rows.items())
 
 
 def _nothing() -> None:

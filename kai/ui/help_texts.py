@@ -77,3 +77,12 @@ TROUBLE: Final = (
         "Kai's settings if a firewall is between the two.",
     ),
 )
+
+REPORT_HEADING: Final = "Report of this talk"
+REPORT_LEAD: Final = (
+    "If something went wrong, this file tells what happened and when: connections, turns, answers, timers, settings, and the "
+    "versions of what runs here. There is no sound in it, no key and no address of a server. In place of each word that was "
+    "said or typed stands an x. `python -m kai.replay kai-talk.jsonl` prints what is in it."
+)
+REPORT_WORDS: Final = "Keep the words, too"
+REPORT_SAVE: Final = "Save a report of this talk"

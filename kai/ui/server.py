@@ -45,6 +45,7 @@ _WARM: Final = (
     "kai.ui.insights",
     "kai.ui.replay",
     "kai.ui.checkup",
+    "kai.ui.report",
     "kai.ui.model",
     "altair",
     "pandas",
