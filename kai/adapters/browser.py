@@ -10,16 +10,15 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
 import av
-import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from kai.adapters.page_media import STILL_S, Microphone, NewestPicture
 from kai.compat import rtc
 from kai.compat.format import BLOCK_S, SILENCE, VIDEO_HZ, Pcm, Picture
 from kai.compat.paced import PacedTrack, Pacer
@@ -27,19 +26,10 @@ from kai.compat.tasks import Tasks
 from kai.core.events import BrowserLeft, Event, LegConnected
 from kai.core.state import LegName
 from kai.errors import BrowserError
-from kai.media.pcm import mix_to_mono
 from kai.ports import Emit, MediaReading
 
 log = logging.getLogger(__name__)
 
-MIC_QUEUE_BLOCKS: Final = 100
-"""2 s between the loops; beyond that the oldest is dropped and counted."""
-STILL_S: Final = 0.2
-"""Without a new picture the last one is sent again this often, so that the page never shows an empty frame."""
-WATCHED_S: Final = 1.0
-"""A page that fetched a picture within this time watches: what it then leaves out counts as dropped."""
-PAGE_TELLS_S: Final = 10.0
-"""Counts of the page that lie farther apart tell nothing about the time between them."""
 ABANDONED_S: Final = 0.5
 """When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener. What it pulls nobody
 hears, so a track that is merely late, on a busy computer, has to be waited for."""
@@ -52,8 +42,6 @@ MOST_WAIT_S: Final = 0.08
 WAIT_STEP_S: Final = 0.015
 """Pictures wait at most so long for the page's sound, and change that by so much with each word of the page: more would
 let one overtake another."""
-LEVEL_FULL_SCALE: Final = 6000.0
-"""RMS (int16) that fills the level meter: loud speech into a laptop."""
 
 
 class VideoTrack(MediaStreamTrack):
@@ -123,39 +111,25 @@ class PageLink:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._emit: Emit | None = None
-        self._on_mic: Callable[[Pcm], None] | None = None
         self._pull: Callable[[], Pcm] | None = None
         self._pull_lock = threading.Lock()
         self._page_pulled_at_s = 0.0
-        self._picture: tuple[Picture, float] | None = None
         self._tracks: tuple[VideoTrack, AudioTrack] | None = None
         self._tracks_lock = threading.Lock()
-        self._mic: deque[Pcm] = deque(maxlen=MIC_QUEUE_BLOCKS)
-        self._mic_wakes = False
-        self._level = 0.0
-        self._mic_at_s = float("-inf")
+        self._newest = NewestPicture()
+        self._microphone = Microphone()
         self._listeners: set[asyncio.Queue[Pcm]] = set()
         self._tasks = Tasks("page")
         self._is_closed = False
-        self.dropped_mic_blocks = 0
-        self.shown_pictures = 0
         self._wait_s = 0.0
-        self._is_taken = True
-        self._taken_at_s = float("-inf")
-        self._taken = 0
-        self._late_ms = 0.0
-        self._replaced = 0
-        self._page_s = 0.0
-        self._page_pictures = 0
-        self._page_dropped = 0
-        self._page_told: tuple[float, int, int] | None = None
 
     # -------------------------------------------------------------- the port (Kai's loop)
 
     def connect(self, emit: Emit, on_mic: Callable[[Pcm], None]) -> None:
         """See ``BrowserLink.connect``."""
         self._loop = asyncio.get_running_loop()
-        self._emit, self._on_mic = emit, on_mic
+        self._emit = emit
+        self._microphone.connect(on_mic)
         self._tasks.spawn(self._pace(), "pacer")
 
     def expect_page(self) -> None:
@@ -175,11 +149,7 @@ class PageLink:
 
     def _show_now(self, picture: Picture, at_s: float) -> None:
         tracks = self._tracks
-        is_watched = tracks is not None and time.monotonic() - self._taken_at_s < WATCHED_S
-        if not self._is_taken and is_watched:
-            self._replaced += 1
-        self._picture, self._is_taken = (picture, at_s), False
-        self.shown_pictures += 1
+        self._newest.put(picture, at_s, has_page=tracks is not None)
         if tracks is not None:
             tracks[0].wake()
 
@@ -193,13 +163,14 @@ class PageLink:
             tracks, self._tracks = self._tracks, None
         for track in tracks or ():
             track.stop()
-        self._level = 0.0
+        self._microphone.calm()
 
     async def aclose(self) -> None:
         if self._is_closed:
             return
         self._is_closed = True
         await self._tasks.aclose()
+        self._microphone.connect(None)
         self.close_page()
         self._pull = None
 
@@ -214,18 +185,7 @@ class PageLink:
 
     def on_mic_frame(self, frame: av.AudioFrame) -> None:
         """Sink callback of streamlit-webrtc, on its loop: 20 ms of s16 at 48 000 Hz. Copies and returns."""
-        pcm = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-        mono = mix_to_mono(pcm, len(frame.layout.channels))
-        rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if mono.size else 0.0
-        self._level = max(min(1.0, rms / LEVEL_FULL_SCALE), self._level * 0.8)
-        self._mic_at_s = time.monotonic()
-        if len(self._mic) == MIC_QUEUE_BLOCKS:
-            self.dropped_mic_blocks += 1
-        self._mic.append(mono)
-        loop = self._loop
-        if not self._mic_wakes and loop is not None and not loop.is_closed():
-            self._mic_wakes = True
-            loop.call_soon_threadsafe(self._drain_mic)
+        self._microphone.push(frame)
 
     def connection_changed(self, state: str) -> None:
         """The page's peer connection has become "connected", "disconnected", "failed" or "closed". Any thread."""
@@ -236,24 +196,17 @@ class PageLink:
 
     def mic_level(self) -> float:
         """0 to 1, of the last 100 ms or so; 0 when no microphone sends. Any thread."""
-        return self._level if self.hears_page(0.5) else 0.0
+        return self._microphone.level()
 
     def hears_page(self, within_s: float) -> bool:
         """Whether microphone packets came within that time. Any thread."""
-        return time.monotonic() - self._mic_at_s < within_s
+        return self._microphone.was_heard(within_s)
 
     # -------------------------------------------------------------- sound for pages without WebRTC (any thread)
 
     def page_saw(self, pictures: int, dropped: int) -> None:
         """The page's own count of what its video has shown and left out since it is there. Any thread."""
-        now_s = time.monotonic()
-        before, self._page_told = self._page_told, (now_s, pictures, dropped)
-        # Another video counts from zero again; and after a long silence nobody knows what was between.
-        if before is None or pictures < before[1] or dropped < before[2] or now_s - before[0] > PAGE_TELLS_S:
-            return
-        self._page_s += now_s - before[0]
-        self._page_pictures += pictures - before[1]
-        self._page_dropped += dropped - before[2]
+        self._newest.page_counted(pictures, dropped)
 
     def page_plays(self, sound_ahead_ms: int) -> None:
         """By how much the page's sound is ahead of its picture (less than nothing: behind it), by the page's own word. Any
@@ -268,14 +221,15 @@ class PageLink:
 
     def media(self) -> MediaReading:
         """The counters of now. Any thread."""
+        newest = self._newest
         return MediaReading(
-            self._taken,
-            self._late_ms,
-            self._replaced,
-            self._page_s,
-            self._page_pictures,
-            self._page_dropped,
-            round(self.dropped_mic_blocks * BLOCK_S * 1000),
+            newest.taken_count,
+            newest.late_ms,
+            newest.replaced_count,
+            newest.page_s,
+            newest.page_pictures,
+            newest.page_dropped,
+            round(self._microphone.dropped_blocks * BLOCK_S * 1000),
         )
 
     def listen(self) -> asyncio.Queue[Pcm]:
@@ -295,16 +249,7 @@ class PageLink:
 
     def take_picture(self) -> tuple[Picture, float] | None:
         """The newest picture with its time; a picture shown before counts as of now."""
-        shot = self._picture
-        if shot is None:
-            return None
-        picture, at_s = shot
-        now_s = time.monotonic()
-        if not self._is_taken:
-            self._is_taken, self._taken_at_s = True, now_s
-            self._late_ms += (now_s - at_s) * 1000
-            self._taken += 1
-        return (picture, at_s) if now_s - at_s < STILL_S else (picture, now_s)
+        return self._newest.take()
 
     def page_pulls(self) -> None:
         """The first pull of a track: only a connected page asks for sound."""
@@ -333,13 +278,6 @@ class PageLink:
                 for queue in tuple(self._listeners):
                     if not queue.full():
                         queue.put_nowait(pcm)
-
-    def _drain_mic(self) -> None:
-        self._mic_wakes = False
-        while self._mic:
-            pcm = self._mic.popleft()
-            if self._on_mic is not None and not self._is_closed:
-                self._on_mic(pcm)
 
     def _report(self, event: Event) -> None:
         loop, emit = self._loop, self._emit
