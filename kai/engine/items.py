@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kai.compat.format import SPEECH_HZ
 from kai.engine.answer import assistant_part
-from kai.engine.speech.clauses import SAMPLE_RATE_HZ, Clause
+from kai.engine.speech.clauses import Clause
 from kai.wire.realtime import ClientMistake, ContentPart, InputTokenDetails, Item, OutputTokenDetails, Usage
 
 _USER_AUDIO_MS_PER_TOKEN: Final = 100
@@ -74,10 +75,8 @@ class Entry:
         if self.is_cut:
             return
         start_ms = self.audio_ms
-        self.words += [
-            (span.word, start_ms + span.end_sample * 1000 // SAMPLE_RATE_HZ) for span in clause.words
-        ]
-        self.audio_ms += len(clause.pcm) * 1000 // SAMPLE_RATE_HZ
+        self.words += [(span.word, start_ms + span.end_sample * 1000 // SPEECH_HZ) for span in clause.words]
+        self.audio_ms += len(clause.pcm) * 1000 // SPEECH_HZ
 
     def finish(self, item: Item) -> None:
         """Kai's message is made; of one that was cut meanwhile only what was kept stays."""

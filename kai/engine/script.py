@@ -29,8 +29,8 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from kai.compat.format import SPEECH_HZ
 from kai.engine.speech.clauses import Clause, WordSpan
-from kai.engine.speech.synthesise import SAMPLE_RATE_HZ as SPEECH_HZ
 from kai.engine.thinking import NextItem, Question, Said, Staged, Thinker, Thought, ToolCall, Uttered
 from kai.wire.realtime import ClientMistake, JsonObject, RateLimit
 

@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from kai.compat.format import SPEECH_HZ
 from kai.engine import session
 from kai.engine.access import Guard, Keys, key_of, refusal
 from kai.engine.call import Call
@@ -37,7 +38,6 @@ from kai.engine.models.keeper import ModelKeeper
 from kai.engine.others.choice import Choice
 from kai.engine.others.routes import mind_routes
 from kai.engine.socket import converse, join_call
-from kai.engine.speech.clauses import SAMPLE_RATE_HZ
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.voices import CHOICES, INSTALL_COMMAND, PREVIEW_WORDS, parse_voice
 from kai.engine.thinking import Thinker
@@ -291,7 +291,7 @@ class Engine:
         except ValueError:
             return refusal(400, "The speed is a number.", code="invalid_value", param="speed")
         sound = await self._workers.preview(partial(self._say_preview, wish, speed))
-        return Response(pcm.to_wav(sound, SAMPLE_RATE_HZ), media_type="audio/wav")
+        return Response(pcm.to_wav(sound, SPEECH_HZ), media_type="audio/wav")
 
     def _say_preview(self, voice_id: str, speed: float) -> NDArray[np.int16]:
         clauses = self._speech.voice.stream(PREVIEW_WORDS, speed, voice_id)

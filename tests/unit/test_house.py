@@ -212,6 +212,27 @@ def test_one_place_makes_the_clients_of_http_and_names_the_proxy() -> None:
     assert strays == set()
 
 
+RATES = {48_000, 24_000, 16_000, 90_000}
+FORMATS = {"Array", "Pcm", "Int16", "Float32", "Picture"}
+
+
+def test_rates_blocks_and_kinds_of_arrays_are_named_in_one_module() -> None:
+    """But for the codecs, which need the standard library alone and state their protocol's rates."""
+    strays = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources("kai")
+        if not {"bench", "wire"} & set(path.parts) and path != ROOT / "kai/compat/format.py"
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+        if (target.id.endswith("HZ") and isinstance(node.value, ast.Constant) and node.value.value in RATES)
+        or (target.id == "BLOCK_SAMPLES")
+        or target.id in FORMATS
+    }
+    assert strays == set()
+
+
 CHILDREN = "kai/compat/child.py"
 OTHER_PROGRAMS = {"kai/engine/models/fetching.py", "kai/engine/speech/stand_ins.py"}
 """Who starts programs that are not ours: pip, and a computer's own voice."""

@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.compat.format import SPEECH_HZ
 from kai.engine.speech.spoken import Phrase
-
-SAMPLE_RATE_HZ: Final = 24_000
 
 SILENCE: Final = "sil"
 VISEMES: Final = ("sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "I", "O", "U")
@@ -150,7 +149,7 @@ def viseme_spans(spans: Sequence[PhonemeSpan]) -> tuple[VisemeSpan, ...]:
     return tuple(visemes)
 
 
-_SHORT_GAP_SAMPLES: Final = 75 * SAMPLE_RATE_HZ // 1000
+_SHORT_GAP_SAMPLES: Final = 75 * SPEECH_HZ // 1000
 
 
 def word_spans(

@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.engine.speech.features import SAMPLE_RATE_HZ, log_mel
+from kai.compat.format import HEARING_HZ
+from kai.engine.speech.features import log_mel
 from kai.engine.speech.sessions import make_session, run_session
 from kai.engine.speech.weights import SMART_TURN, load_weights
 
-WINDOW_SAMPLES: Final = 8 * SAMPLE_RATE_HZ
+WINDOW_SAMPLES: Final = 8 * HEARING_HZ
 
 JudgeEnding = Callable[[NDArray[np.float32]], float]
 """How likely ``(samples,)`` float32 at 16 kHz, a turn so far with the pause after it, is a whole turn: 0 to 1."""

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE_HZ: Final = 16_000
+from kai.compat.format import HEARING_HZ
+
 _HOP_SAMPLES: Final = 160
 _FFT_SAMPLES: Final = 400
 _MEL_BANDS: Final = 80
@@ -17,7 +18,7 @@ _MEL_BANDS: Final = 80
 @lru_cache(maxsize=1)
 def _mel_filters() -> NDArray[np.float32]:
     """The 80 triangular Slaney filters on 201 bins that Whisper was trained with: ``(80, 201)``."""
-    bin_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
+    bin_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1.0 / HEARING_HZ)
     mels = np.linspace(0.0, 45.245640471924965, _MEL_BANDS + 2)
     edge_hz = np.where(mels < 15.0, mels * 200.0 / 3.0, 1000.0 * np.exp(np.log(6.4) / 27.0 * (mels - 15.0)))
     width_hz = np.diff(edge_hz)

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from kai.compat.format import HEARING_HZ, SPEECH_HZ
 from kai.engine.speech import weights
 from kai.engine.speech.endings import JudgeEnding, load_smart_turn, no_opinion
 from kai.engine.speech.ladder import Part, Role, Rung, climb
@@ -123,7 +124,7 @@ class SpeechKit:
         self.judge_ending(np.zeros(FRAME_SAMPLES, np.float32))
         sound = [clause.pcm for clause in self.voice.stream(_WARM_UP_SENTENCE)]
         if sound:
-            resampler = pcm.Resampler(24_000, 16_000)
+            resampler = pcm.Resampler(SPEECH_HZ, HEARING_HZ)
             self.recogniser.transcribe(pcm.to_float32(resampler.push(np.concatenate(sound))))
         self.mind.reply((MindTurn("user", "Hello, who are you?"),), "", datetime(2000, 1, 1))  # noqa: DTZ001
 

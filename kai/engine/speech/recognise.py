@@ -22,17 +22,18 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
+from kai.compat.format import HEARING_HZ
 from kai.engine.speech import weights
-from kai.engine.speech.features import SAMPLE_RATE_HZ, log_mel
+from kai.engine.speech.features import log_mel
 from kai.engine.speech.recognition import NOTHING, Transcript, words_of
 from kai.errors import WeightsError
 from kai.media import pcm
 
-_WINDOW_SAMPLES: Final = 15 * SAMPLE_RATE_HZ
-_FULL_WINDOW_SAMPLES: Final = 30 * SAMPLE_RATE_HZ
-_MAX_PIECE_SAMPLES: Final = 29 * SAMPLE_RATE_HZ
-_CUT_FROM_SAMPLES: Final = 20 * SAMPLE_RATE_HZ
-_CUT_TO_SAMPLES: Final = 28 * SAMPLE_RATE_HZ
+_WINDOW_SAMPLES: Final = 15 * HEARING_HZ
+_FULL_WINDOW_SAMPLES: Final = 30 * HEARING_HZ
+_MAX_PIECE_SAMPLES: Final = 29 * HEARING_HZ
+_CUT_FROM_SAMPLES: Final = 20 * HEARING_HZ
+_CUT_TO_SAMPLES: Final = 28 * HEARING_HZ
 _MAX_TOKENS: Final = 220
 _REMEMBERED_PIECES: Final = 8
 _CAREFUL_BEAM: Final = 5
@@ -165,7 +166,7 @@ class Recogniser:
         found: list[tuple[Transcript, int]] = []
         rest = audio
         while len(rest) > _MAX_PIECE_SAMPLES:
-            cut = pcm.quietest_sample(rest, SAMPLE_RATE_HZ, start=_CUT_FROM_SAMPLES, end=_CUT_TO_SAMPLES)
+            cut = pcm.quietest_sample(rest, HEARING_HZ, start=_CUT_FROM_SAMPLES, end=_CUT_TO_SAMPLES)
             found.append((self._transcribe_remembered(rest[:cut]), cut))
             rest = rest[cut:]
         last = self._transcribe_surely(rest, beam)
@@ -199,7 +200,7 @@ class Recogniser:
         heard = self._transcribe_piece(audio, beam)
         if self._second is None or beam < _CAREFUL_BEAM or heard.score == NOTHING.score:
             return heard
-        if heard.is_sure and pcm.level_range_db(audio, SAMPLE_RATE_HZ) > NOISY_RANGE_DB:
+        if heard.is_sure and pcm.level_range_db(audio, HEARING_HZ) > NOISY_RANGE_DB:
             return heard
         return max(heard, self._second._transcribe_piece(audio, beam), key=lambda each: each.score)
 
@@ -213,14 +214,14 @@ class Recogniser:
         return Transcript(text=text, score=score, is_speech=score > MIN_SCORE and bool(words_of(text)))
 
     def _decode(self, audio: NDArray[np.float32], beam: int, *, min_window_samples: int) -> tuple[str, float]:
-        window_samples = min(_FULL_WINDOW_SAMPLES, max(min_window_samples, len(audio) + SAMPLE_RATE_HZ))
+        window_samples = min(_FULL_WINDOW_SAMPLES, max(min_window_samples, len(audio) + HEARING_HZ))
         features = log_mel(audio, window_samples)
         result = self._model.generate(
             ctranslate2.StorageView.from_array(features[None]),
             [self._prompt],
             beam_size=beam,
             # A person says 3 words a second; without a cap the decoder fills silence with inventions.
-            max_length=min(_MAX_TOKENS, 14 + 9 * len(audio) // SAMPLE_RATE_HZ),
+            max_length=min(_MAX_TOKENS, 14 + 9 * len(audio) // HEARING_HZ),
             return_scores=True,
         )[0]
         text = self._tokenizer.decode(result.sequences_ids[0]).strip()

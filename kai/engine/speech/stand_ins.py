@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.compat.child import child_environment
+from kai.compat.format import HEARING_HZ, SPEECH_HZ, Float32
 from kai.engine.speech import weights
-from kai.engine.speech.clauses import SAMPLE_RATE_HZ, Clause, WordSpan
+from kai.engine.speech.clauses import Clause, WordSpan
 from kai.engine.speech.recognition import NOTHING, Transcript, words_of
 from kai.engine.speech.spoken import phrases
 from kai.errors import WeightsError
 from kai.media import pcm
-
-Float32 = NDArray[np.float32]
 
 # -- detectors ---------------------------------------------------------------------------------------------------------
 
@@ -80,7 +79,7 @@ class CommandRecogniser:
         """A recogniser of those of ``sayings`` whose words it knows. Raises ``ImportError`` without ``pocketsphinx``."""
         import pocketsphinx  # pyright: ignore[reportMissingImports]
 
-        self._decoder: Any = pocketsphinx.Decoder(samprate=16_000, lm=None, loglevel="FATAL")
+        self._decoder: Any = pocketsphinx.Decoder(samprate=HEARING_HZ, lm=None, loglevel="FATAL")
         known = sorted(
             {
                 " ".join(words)
@@ -104,7 +103,7 @@ class CommandRecogniser:
         found = self._decoder.hyp()
         if found is None or not found.hypstr:
             return NOTHING
-        is_plausible = len(audio) / 16_000 >= self.MIN_WORDS_S * len(found.hypstr.split())
+        is_plausible = len(audio) / HEARING_HZ >= self.MIN_WORDS_S * len(found.hypstr.split())
         return Transcript(f"{found.hypstr.capitalize()}.", -0.5, is_plausible)
 
 
@@ -173,7 +172,7 @@ class ProgramVoice:
             )
             if done.returncode or not sound.is_file():
                 return np.zeros(0, np.int16)
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=SPEECH_HZ)
             with av.open(str(sound)) as file:
                 frames = [part for frame in file.decode(audio=0) for part in resampler.resample(frame)]
             parts = [part.to_ndarray().reshape(-1) for part in (*frames, *resampler.resample(None))]

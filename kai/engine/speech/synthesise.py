@@ -16,9 +16,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from kai.compat.format import SPEECH_HZ
 from kai.engine.speech import weights
 from kai.engine.speech.clauses import (
-    SAMPLE_RATE_HZ,
     Clause,
     Sound,
     phoneme_spans,
@@ -124,8 +124,8 @@ class PhonemeVoice(ABC):
         first, end = pcm.loud_span(wave, threshold=0.01)
         if first == end:
             return None
-        start = max(0, first - _HEAD_MS * SAMPLE_RATE_HZ // 1000)
-        length = end + pause_ms * SAMPLE_RATE_HZ // 1000 - start
+        start = max(0, first - _HEAD_MS * SPEECH_HZ // 1000)
+        length = end + pause_ms * SPEECH_HZ // 1000 - start
         sound = wave[start : start + length]
         samples = pcm.to_int16(np.pad(sound, (0, length - len(sound))).astype(np.float32, copy=False))
 

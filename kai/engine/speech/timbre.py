@@ -27,7 +27,7 @@ import numpy as np
 from hibari import dsp
 from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
+from kai.compat.format import Float32
 
 BIN_HZ: Final = dsp.SR / dsp.N_FFT
 _VOICED_HZ: Final = 40.0

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kai.compat.format import HEARING_HZ, Float32
 from kai.engine.speech.nearness import Nearness
-from kai.engine.speech.vad import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from kai.engine.speech.vad import FRAME_MS, FRAME_SAMPLES
 from kai.media import pcm
-
-Float32 = NDArray[np.float32]
 
 DEFAULT_THRESHOLD: Final = 0.5
 DEFAULT_PREFIX_PADDING_MS: Final = 300
@@ -112,7 +110,7 @@ class TurnDetector:
         max_turn_ms: int = MAX_TURN_MS,
     ) -> None:
         self._vad = vad
-        self._max_turn_samples = max_turn_ms * SAMPLE_RATE_HZ // 1000
+        self._max_turn_samples = max_turn_ms * HEARING_HZ // 1000
         self._pending: Float32 = np.zeros(0, np.float32)
         self._heard_samples = 0
         self._version = 0
@@ -136,7 +134,7 @@ class TurnDetector:
     @property
     def time_ms(self) -> int:
         """How much sound was pushed so far."""
-        return (self._heard_samples + len(self._pending)) * 1000 // SAMPLE_RATE_HZ
+        return (self._heard_samples + len(self._pending)) * 1000 // HEARING_HZ
 
     @property
     def is_speaking(self) -> bool:
@@ -225,7 +223,7 @@ class TurnDetector:
         self._hasty_frames = 0
 
     def _ms(self, samples: int) -> int:
-        return samples * 1000 // SAMPLE_RATE_HZ
+        return samples * 1000 // HEARING_HZ
 
     def _wait_for_voice(self, frame: Float32, is_voiced: bool, events: list[TurnEvent]) -> None:
         self._before.append(frame.copy())
@@ -281,7 +279,7 @@ class TurnDetector:
         share_ms = int(_PARTIAL_SHARE * self._ms(self._turn_samples))
         is_young = not self._has_words and self._ms(self._turn_samples) < _YOUNG_MS
         wait_ms = _FIRST_PARTIALS_MS if is_young else max(_PARTIAL_INTERVAL_MS, share_ms)
-        self._next_partial_samples = self._turn_samples + wait_ms * SAMPLE_RATE_HZ // 1000
+        self._next_partial_samples = self._turn_samples + wait_ms * HEARING_HZ // 1000
 
     def _speculate(self, events: list[TurnEvent]) -> None:
         self._version += 1
@@ -303,8 +301,8 @@ class TurnDetector:
     def _cut_turn(self, events: list[TurnEvent]) -> None:
         """End a turn that has become too long at its quietest late spot; the rest begins the next one at once."""
         audio = self._audio()
-        first = max(len(audio) // 2, len(audio) - _CUT_RANGE_MS * SAMPLE_RATE_HZ // 1000)
-        spot = pcm.quietest_sample(audio, SAMPLE_RATE_HZ, start=first, end=len(audio))
+        first = max(len(audio) // 2, len(audio) - _CUT_RANGE_MS * HEARING_HZ // 1000)
+        spot = pcm.quietest_sample(audio, HEARING_HZ, start=first, end=len(audio))
         cut = max(1, spot // FRAME_SAMPLES) * FRAME_SAMPLES
         if self._is_speculating:
             events.append(SpeechResumed())

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from kai.engine.speech.sessions import make_session, run_session
 from kai.engine.speech.weights import SILERO_VAD, load_weights
 
-SAMPLE_RATE_HZ: Final = 16_000
 FRAME_SAMPLES: Final = 512
 FRAME_MS: Final = 32
 _CONTEXT_SAMPLES: Final = 64
