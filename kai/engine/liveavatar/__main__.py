@@ -16,16 +16,12 @@ import contextlib
 import gc
 import json
 import logging
-import signal
 import socket
 import sys
-import threading
 from typing import Any, Final
 
-HOST: Final = "127.0.0.1"
-EXIT_PORT_TAKEN: Final = 2
-GRACEFUL_S: Final = 3
-LAST_S: Final = 10.0
+from kai.engine import serving
+
 PICTURE_BPS: Final = 1_500_000
 
 
@@ -36,32 +32,19 @@ def main() -> int:
     parser.add_argument("--faults", default="{}", help="fault switches as a JSON object")
     parser.add_argument("--child", action="store_true", help="key from standard input, end when that closes")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-    run_key = sys.stdin.readline().strip() or None if options.child else None
-    if options.child:
-        threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+    serving.prepare_to_leave()
+    run_key = serving.read_run_key(may_be_empty=True) or None if options.child else None
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = serving.listen(options.port)
+    if listener is None:
+        return serving.EXIT_PORT_TAKEN
     with contextlib.closing(listener):
-        try:
-            if os.name == "posix":
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, options.port))
-            listener.listen(64)
-        except OSError as exc:
-            print(
-                f"Port {options.port} cannot be used ({exc.strerror}). Give another with --port, or none.",
-                file=sys.stderr,
-            )
-            return EXIT_PORT_TAKEN
         return _serve(listener, run_key, json.loads(options.faults))
 
 
 def _serve(listener: socket.socket, run_key: str | None, switches: dict[str, Any]) -> int:
-    import uvicorn
-
     from kai.compat import rtc
     from kai.engine.liveavatar.faults import Faults
     from kai.engine.liveavatar.pongs import protocol_with_pongs
@@ -76,38 +59,17 @@ def _serve(listener: socket.socket, run_key: str | None, switches: dict[str, Any
     rtc.set_vp8_bitrate(PICTURE_BPS)
     gc.collect()
     gc.freeze()
-    address = {"liveavatar": f"http://{HOST}:{listener.getsockname()[1]}"}
+    address = {"liveavatar": f"http://{serving.HOST}:{listener.getsockname()[1]}"}
 
-    class AnnouncingServer(uvicorn.Server):
-        """Says where it is once it listens."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                print(json.dumps(address), flush=True)
-
-    config = uvicorn.Config(
+    serving.serve(
         server.application(),
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        listener,
+        address,
         ws=protocol_with_pongs(lambda: not server.faults.has_no_pongs),
         ws_max_size=4 << 20,
         timeout_keep_alive=2,
-        timeout_graceful_shutdown=GRACEFUL_S,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: None)  # uvicorn's own handler does the work
-    AnnouncingServer(config).run(sockets=[listener])
     return 0
-
-
-def _end_with_parent() -> None:
-    while sys.stdin.read(1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(LAST_S)
-    os._exit(1)
 
 
 if __name__ == "__main__":
