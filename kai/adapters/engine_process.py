@@ -28,7 +28,6 @@ REST_S = 15.0
 MODEL_LINE = "Language model"
 """How the engine's lines begin that the terminal shall show."""
 FETCH_VARIABLE = "KAI_FETCH_MODEL"
-EXIT_PORT_TAKEN = 2
 EXIT_WEIGHTS = 3
 
 Progress = Callable[[str], None]
