@@ -304,7 +304,6 @@ MOST_ATTRIBUTES = 16
 WIDE = {
     "kai/adapters/liveavatar/control.py:ControlSocket": 17,
     "kai/adapters/liveavatar/face.py:LiveAvatarFace": 35,
-    "kai/adapters/local_face/process.py:Face": 23,
     "kai/adapters/openai_realtime/talk.py:RealtimeTalk": 30,
     "kai/compose.py:SharedServices": 20,
     "kai/engine/call.py:Call": 18,

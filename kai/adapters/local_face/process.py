@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -24,16 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.adapters.local_face import messages as m
+from kai.adapters.local_face.acting import Acting
 from kai.adapters.local_face.baker import Baker
 from kai.adapters.local_face.idle_loop import IdleLoop
 from kai.adapters.local_face.ring import FrameRing
-from kai.adapters.local_face.speaking import Speaking
 from kai.avatar import animate, render
 from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
 from kai.avatar.cache import baked_path, load_or_bake
-from kai.avatar.feeling import Emotion, Feeling
-from kai.avatar.hearing import load_net
 from kai.avatar.ladder import WINDOW_S, Ladder, judge
 from kai.avatar.style import Style, style_from_mapping
 from kai.errors import FaceError, KaiError, ProtocolError
@@ -137,6 +135,23 @@ class Reader(threading.Thread):
         self._inbox.put(None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Fade:
+    """The picture of the look before, which the new one is blended over from ``began_s`` on."""
+
+    picture: NDArray[np.uint8]
+    began_s: float
+
+
+@dataclass(slots=True)
+class _Window:
+    """How drawing went in the last seconds."""
+
+    began_s: float
+    wall_ms: list[float] = field(default_factory=list[float])
+    late_frames: int = 0
+
+
 class Face:
     """Draws. All methods run in the main thread."""
 
@@ -154,24 +169,17 @@ class Face:
         self._size = (width_px, height_px)
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._loader = Loader(self._inbox, width_px, height_px)
-        self._started_s = time.monotonic()
-        self._speaking = Speaking(load_net())
-        self._life = animate.begin(int.from_bytes(os.urandom(4), "little"), 0.0)
-        self._mood = Mood.IDLE
+        self._acting = Acting()
         self._wanted = True
         self._idle: IdleLoop | None = None
         self._style: Style | None = None
         self._baked: Baked | None = None
         self._shown_style: Style | None = None
         self._ladder = Ladder()
-        self._asked_supersample = self._ladder.rung.supersample
-        self._fade_from: NDArray[np.uint8] | None = None
-        self._fade_s = 0.0
+        self._fade: _Fade | None = None
         self._sequence = 0
         self._has_marks = has_test_marks
-        self._wall_ms: list[float] = []
-        self._late_frames = 0
-        self._window_s = self._started_s
+        self._window = _Window(time.monotonic())
 
     def run(self) -> None:
         """Until the socket ends."""
@@ -211,24 +219,6 @@ class Face:
 
     def _handle(self, message: Any) -> None:
         match message:
-            case m.Speak():
-                self._speaking.hear(message.segment, np.frombuffer(message.pcm, "<i2"))
-            case m.Playing():
-                self._speaking.playing(message.segment, message.sample, message.at_s)
-            case m.Mark():
-                self._speaking.mark(message.segment, message.visemes)
-            case m.Feel():
-                feeling = Feeling(Emotion(message.emotion), min(1.0, message.strength))
-                self._speaking.feel(message.segment, message.sample, feeling)
-            case m.EndSegment():
-                self._speaking.end(message.segment)
-            case m.StopSpeaking():
-                now_s = time.monotonic()
-                if self._speaking.mouth_at(now_s)[2]:
-                    self._life = animate.interrupt(self._life, now_s - self._started_s)
-                self._speaking.stop()
-            case m.SetMood():
-                self._mood = Mood(message.mood)
             case m.SetLook():
                 self._set_look(style_from_mapping(message.style))
             case m.WantFrames():
@@ -240,7 +230,7 @@ class Face:
             case m.Failed():
                 self._send(message)  # the new look cannot be made; the old one stays
             case _:
-                raise ProtocolError("The face was told something that it does not know. Restart Kai.")
+                self._acting.handle(message)
 
     def _set_look(self, style: Style) -> None:
         if self._style is None:
@@ -248,16 +238,16 @@ class Face:
             self._idle.next_frame()
             self._send(m.Started())
         self._style = style
-        self._loader.ask(style, self._asked_supersample)
+        self._loader.ask(style, self._ladder.rung.supersample)
 
     def _take(self, loaded: Loaded) -> None:
-        if loaded.style != self._style or loaded.supersample != self._asked_supersample:
+        if loaded.style != self._style or loaded.supersample != self._ladder.rung.supersample:
             return
         is_first = self._baked is None
         is_new_look = is_first or loaded.style != self._shown_style
         if is_new_look and self._sequence:
-            self._fade_from = self._ring.read(self._sequence)
-            self._fade_s = time.monotonic()
+            before = self._ring.read(self._sequence)
+            self._fade = _Fade(before, time.monotonic()) if before is not None else None
         self._baked, self._shown_style = loaded.baked, loaded.style
         if self._idle is not None:
             self._idle.close()
@@ -267,7 +257,7 @@ class Face:
             gc.collect()
             gc.freeze()
         if is_new_look:
-            self._send(m.Live(loaded.style.mesh, time.monotonic() - self._started_s))
+            self._send(m.Live(loaded.style.mesh, time.monotonic() - self._acting.began_s))
         self._start_window()
 
     def _draw_next(self, due_s: float) -> float:
@@ -282,18 +272,18 @@ class Face:
             stamp.put_stamp(slot[: self._size[1]], round(shown_s * 1000))
         self._ring.end_write(self._sequence)
         if self._sequence == LAY_OUT_AFTER_FRAMES and self._style is not None:
-            self._loader.lay_out(self._style, self._asked_supersample)
+            self._loader.lay_out(self._style, self._ladder.rung.supersample)
         self._send(m.FrameReady(self._sequence, now_s))
         done_s = time.monotonic()
-        self._wall_ms.append((done_s - now_s) * 1000)
+        self._window.wall_ms.append((done_s - now_s) * 1000)
         period_s = 1 / frames_per_s
         next_s = due_s + period_s
         if done_s > next_s:
-            self._late_frames += 1
+            self._window.late_frames += 1
             # What was missed is left out: frames drawn in a burst would only replace each other.
             next_s += (done_s - next_s) // period_s * period_s
-        if done_s - self._window_s >= WINDOW_S:
-            self._judge(done_s - self._window_s)
+        if done_s - self._window.began_s >= WINDOW_S:
+            self._judge(done_s - self._window.began_s)
         return next_s
 
     def _paint(self, slot: NDArray[np.uint8], now_s: float, shown_s: float) -> None:
@@ -301,29 +291,23 @@ class Face:
             assert self._idle is not None
             slot[:] = self._idle.next_frame()
             return
-        mouth, loudness, is_sounding = self._speaking.mouth_at(shown_s)
-        mood = Mood.SPEAKING if is_sounding else self._mood
-        feeling = self._speaking.feeling_at(shown_s)
-        self._life, params = animate.advance(
-            self._life, now_s - self._started_s, mood, mouth, loudness, feeling
-        )
-        if self._fade_from is None:
+        params, fade = self._acting.advance(now_s, shown_s), self._fade
+        if fade is None:
             render.frame(self._baked, params, out=slot)
             return
-        share = min(1.0, (now_s - self._fade_s) / FADE_S)
+        share = min(1.0, (now_s - fade.began_s) / FADE_S)
         live = render.frame(self._baked, params)
-        cv2.addWeighted(live, share, self._fade_from, 1 - share, 0, dst=slot)
+        cv2.addWeighted(live, share, fade.picture, 1 - share, 0, dst=slot)
         if share >= 1:
-            self._fade_from = None
+            self._fade = None
 
     def _judge(self, seconds: float) -> None:
-        wall_ms = sorted(self._wall_ms)
-        frames_per_s = len(wall_ms) / seconds
+        window, rung = self._window, self._ladder.rung
+        wall_ms = sorted(window.wall_ms)
         p50_ms, p95_ms = wall_ms[len(wall_ms) // 2], wall_ms[int(0.95 * (len(wall_ms) - 1))]
-        rung = self._ladder.rung
-        self._send(m.Pace(rung.supersample, frames_per_s, p50_ms, p95_ms, self._late_frames))
+        self._send(m.Pace(rung.supersample, len(wall_ms) / seconds, p50_ms, p95_ms, window.late_frames))
         if self._baked is not None:
-            self._ladder = judge(self._ladder, self._wall_ms, self._late_frames)
+            self._ladder = judge(self._ladder, window.wall_ms, window.late_frames)
             if self._ladder.is_too_slow:
                 self._draw_still(self._baked)
                 raise FaceError(
@@ -332,8 +316,7 @@ class Face:
                     code="face-slow",
                 )
             wanted = self._ladder.rung.supersample
-            if wanted != self._asked_supersample and self._style is not None:
-                self._asked_supersample = wanted
+            if wanted != rung.supersample and self._style is not None:
                 self._loader.ask(self._style, wanted)
         self._start_window()
 
@@ -346,9 +329,7 @@ class Face:
         self._send(m.FrameReady(self._sequence, time.monotonic()))
 
     def _start_window(self) -> None:
-        self._wall_ms.clear()
-        self._late_frames = 0
-        self._window_s = time.monotonic()
+        self._window = _Window(time.monotonic())
 
     def _send(self, message: m.Message) -> None:
         self._connection.sendall(m.encode(message))

@@ -1,0 +1,58 @@
+"""How the face is at a moment: what it says, what it does, what it feels, and its life meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from kai.adapters.local_face import messages as m
+from kai.adapters.local_face.speaking import Speaking
+from kai.avatar import animate
+from kai.avatar.animate import Mood
+from kai.avatar.feeling import Emotion, Feeling
+from kai.avatar.hearing import load_net
+from kai.errors import ProtocolError
+
+
+class Acting:
+    """From what the app tells to the parameters of a frame. Not thread-safe. Times are of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.began_s = time.monotonic()
+        self._speaking = Speaking(load_net())
+        self._life = animate.begin(int.from_bytes(os.urandom(4), "little"), 0.0)
+        self._mood = Mood.IDLE
+
+    def handle(self, message: m.Message) -> None:
+        """Take what the app says of sound, lips, feeling and mood. Raises `ProtocolError` for anything else."""
+        match message:
+            case m.Speak():
+                self._speaking.hear(message.segment, np.frombuffer(message.pcm, "<i2"))
+            case m.Playing():
+                self._speaking.playing(message.segment, message.sample, message.at_s)
+            case m.Mark():
+                self._speaking.mark(message.segment, message.visemes)
+            case m.Feel():
+                feeling = Feeling(Emotion(message.emotion), min(1.0, message.strength))
+                self._speaking.feel(message.segment, message.sample, feeling)
+            case m.EndSegment():
+                self._speaking.end(message.segment)
+            case m.StopSpeaking():
+                now_s = time.monotonic()
+                if self._speaking.mouth_at(now_s)[2]:
+                    self._life = animate.interrupt(self._life, now_s - self.began_s)
+                self._speaking.stop()
+            case m.SetMood():
+                self._mood = Mood(message.mood)
+            case _:
+                raise ProtocolError("The face was told something that it does not know. Restart Kai.")
+
+    def advance(self, now_s: float, shown_s: float) -> dict[str, float]:
+        """The parameters of the frame that is drawn now, with the mouth and the feeling of the moment when it is shown."""
+        mouth, loudness, is_sounding = self._speaking.mouth_at(shown_s)
+        mood = Mood.SPEAKING if is_sounding else self._mood
+        feeling = self._speaking.feeling_at(shown_s)
+        self._life, params = animate.advance(self._life, now_s - self.began_s, mood, mouth, loudness, feeling)
+        return params
