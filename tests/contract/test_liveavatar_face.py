@@ -396,7 +396,7 @@ async def test_an_avatar_that_says_nothing_is_silent(
         liveavatar.act("mute_sound")
         face.speak("a", tone(1000))
         face.end_segment("a")
-        assert (await log.wait_for_a(LegFailed, 9)).code == "avatar-silent"
+        assert (await log.wait_for_a(LegFailed, 9)).code == "avatar-never-spoke"
     finally:
         await face.aclose()
 
