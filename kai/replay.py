@@ -75,6 +75,9 @@ SAYS: Final[dict[type, str]] = {
 """Every kind of event, in words."""
 
 _LONGEST: Final = 60
+_ID_CHARS: Final = 6
+"""An id is told apart by so many of its last characters."""
+_UNTOLD: Final = frozenset({"look", "lines", "wall_s"})
 _LEGS: Final = {LegName.BRAIN: "voice", LegName.FACE: "face", LegName.BROWSER: "page"}
 
 
@@ -105,22 +108,35 @@ def _changes(before: SessionState, after: SessionState) -> Iterable[str]:
 
 def _details(value: object) -> str:
     """The plain parts of an event or a command, in brackets; what is a value of its own is left to its name."""
-    parts: list[str] = []
-    for f in fields(value) if is_dataclass(value) else ():
-        part = getattr(value, f.name)
-        if part in ("", None, ()) or f.name in ("look", "lines", "wall_s"):
-            continue
-        if is_dataclass(part) or isinstance(part, tuple):
-            parts.append(f"{type(part).__name__}{_details(part)}" if f.name == "timer" else f.name)
-        elif (
-            isinstance(part, str)
-            and not isinstance(part, Enum)
-            and f.name in ("text", "heard_text", "message")
-        ):
-            parts.append(f'"{part if len(part) <= _LONGEST else part[:_LONGEST] + "..."}"')
-        else:
-            parts.append(f"{f.name}={part}")
+    if not is_dataclass(value):
+        return f" ({value})"
+    named = ((f.name, getattr(value, f.name)) for f in fields(value))
+    parts = [
+        _detail(name, part) for name, part in named if part not in ("", None, ()) and name not in _UNTOLD
+    ]
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _detail(name: str, part: object) -> str:
+    words = name.replace("_", " ")
+    match part:
+        case bool():
+            word = words.partition(" ")[2]
+            return word if part else f"not {word}"
+        case Enum():
+            return str(part.value)
+        case str() if name.endswith("_id"):
+            return f"{words[:-3]} {part[-_ID_CHARS:]}"
+        case str() if name in ("text", "heard_text", "message"):
+            return f'"{part if len(part) <= _LONGEST else part[:_LONGEST] + "..."}"'
+        case float():
+            return f"{words} {part:.6g}"
+        case str() | int():
+            return f"{words} {part}"
+        case _ if name == "timer":
+            return f"{type(part).__name__}{_details(part)}"
+        case _:
+            return words
 
 
 def main(argv: list[str] | None = None) -> int:

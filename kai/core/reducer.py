@@ -266,8 +266,7 @@ def _time_came(state: SessionState, timer: Timer, at: float) -> Step:
         case AnswerOverdue():
             if not state.is_waiting:
                 return state, ()
-            problem = Problem("no-answer", "Kai did not answer. Say it again, or type it below.")
-            return replace(state, is_waiting=False).with_problem(problem), ()
+            return replace(state, is_waiting=False).with_problem(Problem("no-answer", "")), ()
         case PlayoutOverdue(response_id):
             return turns.playout_overdue(state, response_id)
         case HandOverDue():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kai.core.capabilities import family_of, needs_restart
 from kai.core.state import HandOver, Leg, LegName, LegStatus, Microphone, SessionState
-from kai.ui import texts
+from kai.ui import problems, texts
 
 Json = dict[str, object]
 
@@ -34,7 +34,7 @@ def _row(name: str, label: str, word: str, tone: str, why: str = "", note: str =
 
 def _leg(name: LegName, leg: Leg) -> Json:
     words = texts.LEG_WORDS[leg.status.value]
-    return _row(name.value, texts.LEG_LABELS[name.value], words, _TONES[leg.status], leg.message)
+    return _row(name.value, texts.LEG_LABELS[name.value], words, _TONES[leg.status], problems.words(leg))
 
 
 def _voice(state: SessionState) -> Json:

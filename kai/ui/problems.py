@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kai.core.state import Problem, Why
-
-NO_FACE: Final = "No face could be opened."
+from kai.core.state import Leg, Problem, Why
 
 WORDS: Final[Mapping[str, str]] = {
     Why.COMING: "The avatar takes a moment longer. Until then you see the face of this computer.",
@@ -27,9 +25,15 @@ WORDS: Final[Mapping[str, str]] = {
         "another avatar."
     ),
     Why.ROTATING: "The avatar is exchanged for a fresh one; it is back in a moment.",
+    "browser-timeout": (
+        "The picture and the microphone could not be connected to this page. You can type below."
+    ),
+    "no-answer": "Kai did not answer. Say it again, or type it below.",
+    "response-failed": "Kai's answer could not be made. Ask again.",
+    "face": "No face could be opened.",
 }
 
 
-def words(problem: Problem) -> str:
-    """What happened and what to do."""
-    return problem.message or WORDS.get(problem.code, NO_FACE)
+def words(told: Problem | Leg) -> str:
+    """What happened and what to do; of a leg, why it is not up, if it is not."""
+    return told.message or WORDS.get(told.code, "")

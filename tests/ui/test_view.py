@@ -19,15 +19,16 @@ from kai.core.events import (
     RecordingWished,
     RetryRequested,
     StopRequested,
+    TextSubmitted,
     TimerFired,
     TurnKeyPressed,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.state import LegName, Look, Microphone, Role, SessionState
-from kai.core.timers import PageOverdue, RetryDue
-from kai.ui import texts
+from kai.core.state import LegName, Look, Microphone, Role, SessionState, Why
+from kai.core.timers import AnswerOverdue, PageOverdue, RetryDue
+from kai.ui import problems, texts
 from kai.ui.view import (
     NO_NETWORK,
     elapsed_s,
@@ -335,3 +336,13 @@ def test_the_page_is_built_anew_only_when_its_structure_changes() -> None:
     assert structure(talk.state) != before
     talk.do(StopRequested())
     assert structure(talk.state) == "closed"
+
+
+def test_what_the_machine_tells_by_a_code_alone_has_words() -> None:
+    assert set(Why) - {Why.PLAN} <= problems.WORDS.keys()
+    talk = talking()
+    talk.do(TextSubmitted("t1", "Hello"), TimerFired(AnswerOverdue()))
+    assert talk.state.problem is not None
+    shown = banner(talk.state)
+    assert shown is not None
+    assert shown["message"] == problems.WORDS["no-answer"]

@@ -42,8 +42,8 @@ def assert_sound(state: SessionState) -> None:
     assert state.response is None or not state.response.is_over
     for leg in map(state.leg, LegName):
         assert 0 <= leg.attempt <= TRIES
-        assert leg.status is not LegStatus.FAILED or leg.message
-        assert not leg.is_up or not leg.message
+        assert leg.status is not LegStatus.FAILED or leg.code
+        assert not leg.is_up or not (leg.code or leg.message)
     if not state.is_active:
         assert {state.leg(leg) for leg in LegName} == {Leg()}
         assert (state.answers, state.pending_text, state.agent) == ((), (), AgentState.IDLE)

@@ -66,6 +66,7 @@ from kai.core.state import (
     SessionState,
 )
 from kai.core.timers import AnswerOverdue, PageOverdue, PlayoutOverdue, RetryDue, TranscriptOverdue
+from kai.ui import problems
 from tests.support.talk import START, WALL_S, Talk, saying_last_words, speaking, started, talking
 
 BRAIN, FACE, BROWSER = LegName.BRAIN, LegName.FACE, LegName.BROWSER
@@ -361,7 +362,7 @@ def test_a_browser_that_hangs_is_mounted_anew_twice_then_text_is_offered() -> No
     assert mounts == [OpenLeg(BROWSER, 2), watch, OpenLeg(BROWSER, 3), watch]
     assert talk.state.browser.status is LegStatus.FAILED
     assert talk.state.problem is not None
-    assert "type below" in talk.state.problem.message
+    assert "type below" in problems.words(talk.state.problem)
 
 
 def test_a_browsers_time_runs_only_once_the_microphones_question_is_answered() -> None:
@@ -756,7 +757,7 @@ def test_a_failed_answer_is_told_in_its_own_words_or_ours() -> None:
     assert talk.state.agent is AgentState.LISTENING
     talk.do(TextSubmitted("t2", "hi"), ResponseDone("r2", "failed"))
     assert talk.state.problem is not None
-    assert "Ask again" in talk.state.problem.message
+    assert "Ask again" in problems.words(talk.state.problem)
     assert talk.state.agent is AgentState.LISTENING
 
 

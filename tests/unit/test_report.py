@@ -182,7 +182,7 @@ def test_the_replay_prints_each_event_with_its_time_and_what_changed(
     assert out[0].startswith("Kai 0.1.0 · Python ")
     assert out[1].startswith(f"{len(TOLD) + 1} events")
     assert out[2] == "  0:00.000  Start was pressed"
-    assert any(re.match(r" +0:00\.500  connected \(leg=face\)", line) for line in out)
+    assert any(re.match(r" +0:00\.500  connected \(face\)", line) for line in out)
     assert any(line.strip() == "face: connecting -> connected" for line in out)
     assert any(line.strip() == "problem: quota" for line in out)
     assert any(line.strip().startswith("-> SendText") for line in out)

@@ -210,8 +210,7 @@ def page_overdue(state: SessionState, at: float) -> Step:
     if state.microphone is Microphone.UNKNOWN:
         # The page waits for the person to answer the browser's question, and that may take long.
         return state, (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
-    message = "The picture and the microphone could not be connected to this page. You can type below."
-    return failed(state, LegFailed(LegName.BROWSER, "browser-timeout", message), at)
+    return failed(state, LegFailed(LegName.BROWSER, "browser-timeout", ""), at)
 
 
 def _open_faces(state: SessionState, at: float) -> Step:

@@ -208,8 +208,7 @@ def response_done(state: SessionState, event: ResponseDone) -> Step:
         return cleared(state, event.response_id)
     state = finish_lines(state, event.response_id)
     if event.status == "failed":
-        text = event.message or "Kai's answer could not be made. Ask again."
-        state = state.with_problem(Problem("response-failed", text))
+        state = state.with_problem(Problem("response-failed", event.message))
     return follow(state, event.response_id, "generating", Span.PAST)
 
 
