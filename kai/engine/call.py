@@ -22,6 +22,7 @@ from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.items import new_id
 from kai.engine.playout import Playout
+from kai.engine.replaying import make_conversation
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.thinking import Thinker
@@ -116,7 +117,7 @@ class Call:
         connection = rtc.peer_connection(host_addresses=HOST_ADDRESSES)
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._conversation = Conversation(
+                self._conversation = make_conversation(
                     transport=self,
                     speech=self._speech,
                     workers=self._workers,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,7 +27,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from kai.compat.format import SPEECH_HZ
+from kai.compat.format import HEARING_HZ, SPEECH_HZ
 from kai.engine import session
 from kai.engine.access import Guard, Keys, key_of, refusal
 from kai.engine.call import Call
@@ -37,6 +38,7 @@ from kai.engine.minds import Minds
 from kai.engine.models.keeper import ModelKeeper
 from kai.engine.others.choice import Choice
 from kai.engine.others.routes import mind_routes
+from kai.engine.replaying import RecordedCall, read_calls
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.voices import CHOICES, INSTALL_COMMAND, PREVIEW_WORDS, parse_voice
@@ -52,6 +54,7 @@ logger = logging.getLogger(__name__)
 MAX_CONVERSATIONS: Final = 8
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_MIND_BYTES: Final = 8 << 20
+MAX_SOUND_BYTES: Final = 12 << 20
 MAX_WEBSOCKET_BYTES: Final = 24 << 20
 LONGEST_SESSION_S: Final = 3600.0
 NEGOTIATE_S: Final = 10.0
@@ -108,6 +111,7 @@ class Engine:
         self._max_conversations = max_conversations
         self._longest_session_s = longest_session_s
         self._calls: dict[str, Call] = {}
+        self._recorded_calls: deque[RecordedCall] = deque()
         self._socket_count = 0
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -123,6 +127,8 @@ class Engine:
                 Route("/kai/minds/{mind_id}", self._remove_mind, methods=["DELETE"]),
                 Route("/kai/minds/{mind_id}/search", self._search_files, methods=["POST"]),
                 *mind_routes(self._choice, self._read_app_body),
+                Route("/kai/replay", self._set_replay, methods=["PUT"]),
+                Route("/kai/transcripts", self._transcribe, methods=["POST"]),
                 Route("/kai/models/{model_id}/fetch", self._fetch_model, methods=["POST", "DELETE"]),
                 Route("/kai/voices/{voice_id}/preview", self._preview_voice, methods=["GET"]),
                 WebSocketRoute("/v1/realtime", self._connect),
@@ -310,6 +316,29 @@ class Engine:
         mind_id = cast("str", request.path_params["mind_id"])
         return JSONResponse({"passages": await self._minds.search(mind_id, body)})
 
+    async def _set_replay(self, request: Request) -> Response:
+        """Answer the next sessions, whatever their model, as the calls of the recording in the body were answered."""
+        self._admitted_app(request)
+        data = await _body(request, max_bytes=MAX_SOUND_BYTES)
+        self._recorded_calls = read_calls(_text(data, "recording"))
+        return Response(status_code=204)
+
+    async def _transcribe(self, request: Request) -> Response:
+        """The words of a sound, 24 000 Hz mono int16, least byte first, of at most `MAX_SOUND_BYTES`, for a brain that is
+        elsewhere and writes less than it says."""
+        self._admitted_app(request)
+        data = await _body(request, max_bytes=MAX_SOUND_BYTES)
+        if len(data) % 2:
+            return refusal(400, "The sound ends within a sample.", code="invalid_value", param="body")
+        heard = await self._workers.preview(partial(self._hear_whole, pcm.from_bytes(data)))
+        return JSONResponse({"text": heard})
+
+    def _hear_whole(self, sound: NDArray[np.int16]) -> str:
+        resampler = pcm.Resampler(SPEECH_HZ, HEARING_HZ)
+        audio = np.concatenate([resampler.push(sound), resampler.flush()])
+        heard = self._speech.recogniser.transcribe(pcm.to_float32(audio))
+        return heard.text if heard.is_speech else ""
+
     async def _remove_mind(self, request: Request) -> Response:
         self._admitted_app(request)
         if not self._minds.remove(cast("str", request.path_params["mind_id"])):
@@ -389,6 +418,9 @@ class Engine:
         refused = self._refuse_full()
         if refused is not None:
             raise Refused(refused)
+        if self._recorded_calls:
+            recorded, now = self._recorded_calls.popleft(), self._minds.clock_of("kai-local")
+            return _Opening(config, recorded, now, self._longest_session_s, has_no_udp=False)
         thinker = self._minds.thinker_of(str(config.model))
         staged = self._minds.next_connect(str(config.model))
         await asyncio.sleep(staged.wait_s)

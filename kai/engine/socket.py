@@ -18,6 +18,7 @@ from kai.engine.answer import CONTENT_INDEX, Place
 from kai.engine.call import Call, HungUp
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.items import new_id
+from kai.engine.replaying import make_conversation
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.thinking import Thinker
@@ -184,7 +185,7 @@ async def converse(
         async with asyncio.TaskGroup() as tasks:
             pump = tasks.create_task(outbox.pump(websocket), name="ws-pump")
             tasks.create_task(outbox.leave_when_overflowed(), name="ws-overflow")
-            conversation = Conversation(
+            conversation = make_conversation(
                 transport=SocketTransport(outbox),
                 speech=speech,
                 workers=workers,

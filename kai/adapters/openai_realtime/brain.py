@@ -250,6 +250,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                 if segment_id not in self._segment_start:
                     self._segment_start = {segment_id: output.pts}
                     self._flush_marks()
+                self._answers.sounded(segment_id, output.pcm)
                 self._sink.sound(segment_id, output.pcm)
             else:
                 self._sink.end_segment(segment_id)

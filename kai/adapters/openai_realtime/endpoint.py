@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from kai.adapters.openai_realtime.kept_turn import KeptTurn
 from kai.core.config import BrainConfig
 from kai.core.state import StandIn
 from kai.errors import KaiError
+from kai.ports import Pcm
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class Endpoint:
     whichever a person chose. ``safety_id`` is a stable hash of
     who talks, told to the provider. ``on_udp_blocked`` hears that this network lets no WebRTC through. ``stand_ins`` is what
     the local engine makes do with. ``can_truncate``: whether an answer in its memory can be cut where the person stopped
-    hearing it; without that it is told of the cut in words.
+    hearing it; without that it is told of the cut in words. ``kept_turn`` is where a brain of the talk leaves a spoken turn
+    that was not answered, for the next one. ``hear`` gives the words of a sound, 24 000 Hz, where somebody else can hear it:
+    of an answer that says more than it writes. It may raise ``KaiError``.
     """
 
     api_key: str = field(repr=False)
@@ -38,6 +42,8 @@ class Endpoint:
     on_udp_blocked: Callable[[], None] | None = None
     stand_ins: tuple[StandIn, ...] = ()
     can_truncate: bool = True
+    kept_turn: KeptTurn = field(default_factory=KeptTurn)
+    hear: Callable[[Pcm], Awaitable[str]] | None = None
 
     def model_of(self, config: BrainConfig) -> str:
         """The model that a talk with this configuration gets. A model of the local engine is not the person's to choose."""

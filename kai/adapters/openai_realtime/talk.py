@@ -17,10 +17,13 @@ from dataclasses import replace
 from typing import Any
 
 from kai.adapters.openai_realtime import faults, optional, prices
+from kai.adapters.openai_realtime.answers import Answers, says_more
 from kai.adapters.openai_realtime.config import instructions_of, session_change
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.faults import Fault
+from kai.adapters.openai_realtime.kept_turn import SpokenTurn
 from kai.adapters.openai_realtime.mic import MicTrack
+from kai.compat.format import BLOCK_S
 from kai.compat.tasks import Tasks
 from kai.core.capabilities import LOCAL, LONGEST_SESSION_S, family_of, speaks_live
 from kai.core.config import TurnTaking
@@ -53,12 +56,10 @@ IDS_KEPT = 256
 IN_FLIGHT_S = 0.25
 """After a push-to-talk key was let go, the last word is still on its way; the turn is committed behind it."""
 ANSWERED_S = 10.0
-"""After a turn was committed the service says something at once; a channel that stays silent is dead."""
+"""After a turn was committed the service says something at once; a channel that stays silent is dead, and the turn is said
+again to the next brain (see `kept_turn`)."""
 MORE_SAID = "[more was said than is written here]"
-SLOW_WORD_MS = 800
-"""Speech that needs longer for each written word, `MORE_SAID_MS` beyond that, said words that were not written."""
-MORE_SAID_MS = 2_500
-LINES_KEPT = 16
+HEARD_HERE = "[as this computer heard it: less was written]"
 UNKNOWN_KINDS_KEPT = 64
 MOST_PROMPTS = 2
 """So often Kai speaks up to somebody who says nothing."""
@@ -74,6 +75,8 @@ class RealtimeTalk(ABC):
     def __init__(self, endpoint: Endpoint, transport: str) -> None:
         self._endpoint = endpoint
         self._transport = transport
+        self._turn = SpokenTurn(endpoint.kept_turn)
+        self._answers = Answers(keeps_sound=endpoint.hear is not None)
         self._mic = MicTrack()
         self._sink: BrainSink | None = None
         self._look = Look()
@@ -97,13 +100,10 @@ class RealtimeTalk(ABC):
         self._response_of_item: dict[str, str] = {}
         self._open_calls: set[str] = set()
         self._is_muted = False
-        self._is_key_down = False
         self._prompts = 0
         self._idle_due: asyncio.TimerHandle | None = None
         """Until then the session is not told of its idle time-out."""
         self._heard_events = 0
-        self._written: dict[str, tuple[str, str]] = {}
-        """The response and the final text of the newest items, by item."""
         self.unknown_events: Counter[str] = Counter()
         """Telemetry: how often each kind of event came that we do not know."""
         self.opened_in_s = 0.0
@@ -148,11 +148,16 @@ class RealtimeTalk(ABC):
             self._tasks.spawn(self._watch(), "watch the endpoint")
 
     def push_mic(self, pcm: Pcm) -> None:
-        self._mic.push(pcm)
+        if self._turn.takes(pcm):
+            self._mic.push(pcm)
 
     def set_muted(self, is_muted: bool) -> None:
+        """Also the first thing that a brain is told once the talk is its own; what was said before follows in the same step.
+        A turn that the brain before it got no answer to is said again after that."""
         self._is_muted = is_muted
         self._apply_mute()
+        if self._is_open and self._look.brain.is_push_to_talk and self._turn.begin_again():
+            self._tasks.spawn(self._say_again(), "say a turn again")
 
     def seed(self, lines: tuple[tuple[str, str], ...]) -> None:
         for role, text in lines:
@@ -174,15 +179,20 @@ class RealtimeTalk(ABC):
 
     def begin_turn(self) -> None:
         self._person_is_there()
-        self._send(wire.InputAudioClear())
-        self._is_key_down = True
-        self._apply_mute()
+        self._turn.is_held = True
+        if not self._turn.is_repeated:
+            self._turn.begin()
+            self._send(wire.InputAudioClear())
+            self._apply_mute()
 
     def end_turn(self, is_kept: bool) -> None:
+        self._turn.is_held = False
+        if self._turn.is_repeated:
+            return
         if is_kept:
             self._tasks.spawn(self._commit_turn(), "commit a turn")
             return
-        self._is_key_down = False
+        self._turn.is_open = False
         self._apply_mute()
         self._send(wire.InputAudioClear())
 
@@ -246,6 +256,7 @@ class RealtimeTalk(ABC):
         """The call is over from the other side: fail the opening, or report the leg once."""
         if self._is_closing or self._failure is not None:
             return
+        self._turn.leave()
         self._failure = BrainError(fault.message, code=fault.code, is_retryable=fault.is_retryable)
         self._ready.set()
         if self._is_open and self._sink is not None:
@@ -328,9 +339,10 @@ class RealtimeTalk(ABC):
 
     async def _commit_turn(self) -> None:
         await asyncio.sleep(IN_FLIGHT_S)
-        self._is_key_down = False
+        self._turn.is_open = False
         self._apply_mute()
         before = self._heard_events
+        self._turn.is_unanswered = True
         self._send(wire.InputAudioCommit(event_id=new_event_id()))
         self._ask_for_response()
         await asyncio.sleep(ANSWERED_S)
@@ -338,9 +350,24 @@ class RealtimeTalk(ABC):
             log.warning("a committed turn was not answered")
             self._lose(faults.LOST)
 
+    async def _say_again(self) -> None:
+        """Say a turn that the brain before this one got no answer to, at the pace of speech."""
+        log.info("a turn is said again")
+        self._send(wire.InputAudioClear())
+        self._apply_mute()
+        loop = asyncio.get_running_loop()
+        next_s = loop.time()
+        while not self._turn.is_said:
+            if (block := self._turn.next_block()) is not None:
+                self._mic.push(block)
+            next_s += BLOCK_S
+            await asyncio.sleep(max(0.0, next_s - loop.time()))
+        self._turn.end_again()
+        await self._commit_turn()
+
     def _apply_mute(self) -> None:
         """Silence is sent in place of the microphone, never nothing: a server whose packets stop hears no end of a turn."""
-        is_key_up = self._look.brain.is_push_to_talk and not self._is_key_down
+        is_key_up = self._look.brain.is_push_to_talk and not self._turn.is_open
         self._mic.is_muted = self._is_muted or is_key_up
 
     # -------------------------------------------------------------- in
@@ -353,6 +380,7 @@ class RealtimeTalk(ABC):
             log.warning("an event that cannot be read", extra={"code": exc.code})
             return
         self._heard_events += 1
+        self._turn.is_unanswered = False
         sink = self._sink
         if sink is not None and not self._is_closing:
             self._on_event(event, sink)
@@ -406,9 +434,7 @@ class RealtimeTalk(ABC):
                 | wire.OutputTextDone(response_id=response_id, item_id=item_id, text=text)
             ):
                 self._answer_text.pop(item_id, None)
-                self._written[item_id] = (response_id, text)
-                while len(self._written) > LINES_KEPT:
-                    del self._written[next(iter(self._written))]
+                self._answers.wrote(response_id, item_id, text)
                 sink.emit(AssistantTranscriptChanged(response_id, item_id, text, is_final=True))
             case wire.ResponseDone(response=response):
                 self._response_done(response, sink)
@@ -496,27 +522,36 @@ class RealtimeTalk(ABC):
         write. The local engine writes what it says, and pauses where it thinks."""
         if family_of(self._endpoint.model_of(self._look.brain)) is LOCAL:
             return
-        lines = {item: text for item, (of, text) in self._written.items() if of == response_id}
-        if not lines:
+        lines = self._answers.lines_of(response_id)
+        if not lines or not says_more(lines, sound_ms, self._look.speed):
             return
-        words = sum(_word_count(text) for text in lines.values())
-        longest_ms = MORE_SAID_MS + words * SLOW_WORD_MS / min(self._look.speed, 1.0)
-        if sound_ms > longest_ms:
-            item_id, text = list(lines.items())[-1]
-            log.info("more was said than written", extra={"sound_ms": sound_ms, "words": words})
-            sink.emit(AssistantTranscriptChanged(response_id, item_id, f"{text} {MORE_SAID}".strip(), True))
+        item_id, text = list(lines.items())[-1]
+        log.info("more was said than written", extra={"sound_ms": sound_ms})
+        sink.emit(AssistantTranscriptChanged(response_id, item_id, f"{text} {MORE_SAID}".strip(), True))
+        if (sound := self._answers.take_sound(response_id)) is not None:
+            before = " ".join(list(lines.values())[:-1])
+            filling = self._fill_in(response_id, item_id, before, text, sound)
+            self._tasks.spawn(filling, "hear what was not written")
+
+    async def _fill_in(self, response_id: str, item_id: str, before: str, text: str, sound: Pcm) -> None:
+        """Put what was heard in place of an answer's last line, where that is more than what was written. ``before`` are the
+        answer's other lines, which are in the sound, too."""
+        assert self._endpoint.hear is not None
+        try:
+            heard = await self._endpoint.hear(sound)
+        except KaiError as exc:
+            log.info("an answer could not be heard here", extra={"code": exc.code})
+            return
+        words = heard.split()[len(before.split()) :]
+        if len(words) > len(text.split()) and self._sink is not None and not self._is_closing:
+            line = f"{' '.join(words)} {HEARD_HERE}"
+            self._sink.emit(AssistantTranscriptChanged(response_id, item_id, line, True))
 
     def _forget_answer(self, response_id: str) -> None:
         """Whatever still comes of that answer is not heard."""
         self._cancelled[response_id] = None
         while len(self._cancelled) > IDS_KEPT:
             del self._cancelled[next(iter(self._cancelled))]
-
-
-def _word_count(text: str) -> float:
-    """Words of a text; of scripts without spaces two characters count as one."""
-    dense = sum("\u3040" <= char <= "\u30ff" or "\u4e00" <= char <= "\u9fff" for char in text)
-    return len(text.split()) + dense / 2
 
 
 def _said_plainly(code: str, error: wire.ErrorDetail) -> str:

@@ -201,6 +201,7 @@ class OpenAISocketBrain(RealtimeTalk):
         if response_id not in self._sounding:
             self._sounding[response_id] = None
             sink.emit(AudioStarted(response_id))
+        self._answers.sounded(response_id, sound)
         sink.sound(response_id, sound)
 
     def _end_sound(self, response: wire.Response, sink: BrainSink) -> None:

@@ -1,0 +1,43 @@
+"""The local engine's recogniser, for a brain that is elsewhere: the words of an answer whose sound is here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from kai.adapters.engine_process import EngineAddress
+from kai.compat import http
+from kai.errors import BrainError
+from kai.media import pcm
+from kai.ports import Pcm
+
+READY_S = 60.0
+"""An engine that has to start first takes some seconds, and nobody waits for these words."""
+HEAR_S = 30.0
+
+
+class EngineEars:
+    """Kai's loop only. ``wait_up`` gives the engine's address once it is up."""
+
+    def __init__(self, wait_up: Callable[[], Awaitable[EngineAddress]]) -> None:
+        self._wait_up = wait_up
+
+    async def hear(self, sound: Pcm) -> str:
+        """The words of a sound, ``(samples,)`` int16, 24 000 Hz; empty where none is understood. Raises ``KaiError``."""
+        try:
+            async with asyncio.timeout(READY_S):
+                address = await self._wait_up()
+        except TimeoutError as exc:
+            raise BrainError("The local engine is not up, so nothing can be heard here.") from exc
+        url = f"{address.realtime_url.removesuffix('/v1')}/kai/transcripts"
+        headers = {"Authorization": f"Bearer {address.key}", "Content-Type": "audio/pcm"}
+        try:
+            async with http.async_client(url, timeout=HEAR_S) as client:
+                answer = await client.post(url, content=pcm.to_bytes(sound), headers=headers)
+        except httpx.HTTPError as exc:
+            raise BrainError("The local engine does not answer, so nothing can be heard here.") from exc
+        if answer.is_error:
+            raise BrainError("The local engine could not hear that.", code="hearing-refused")
+        return str(answer.json()["text"])

@@ -1,0 +1,165 @@
+"""A recorded call, answered again: a call of the real service becomes a test.
+
+A recording (`kai.wire.recorded`; the file of ``python -m kai.live``) holds the events of both sides, in order. Each call of
+it is answered by a session of ours that says what the service said: the events before the client's first when the session
+opens, the others after the client's event that they followed, as much later as they did. Sound is not in a recording, so an
+answer is a tone for as long as it sounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import numpy as np
+
+from kai.compat.format import SPEECH_HZ
+from kai.engine.answer import Place
+from kai.engine.conversation import Conversation
+from kai.engine.speech.clauses import Clause
+from kai.engine.thinking import Question, Thinker, Thought
+from kai.errors import ProtocolError
+from kai.wire import realtime as wire
+from kai.wire import recorded
+
+TONE_HZ: Final = 220.0
+TONE_PEAK: Final = 9_000
+LONGEST_SOUND_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class Group:
+    """What the service sent after one event of the client, or at the beginning, each with its delay in seconds."""
+
+    kind: str
+    event_id: str
+    began_ms: int
+    events: list[tuple[float, dict[str, Any]]] = field(default_factory=list[tuple[float, dict[str, Any]]])
+
+
+class RecordedCall(Thinker):
+    """One call of a recording, on its way. It thinks nothing: what is said stands in the recording."""
+
+    def __init__(self) -> None:
+        self.groups: deque[Group] = deque()
+
+    async def think(self, question: Question) -> AsyncGenerator[Thought]:
+        """See `Thinker.think`."""
+        del question
+        for thought in cast("tuple[Thought, ...]", ()):
+            yield thought
+
+    def next_group(self, kind: str) -> Group | None:
+        """What followed the client's next event of that type."""
+        while self.groups:
+            group = self.groups.popleft()
+            if group.kind == kind:
+                return group
+        return None
+
+
+def read_calls(text: str) -> deque[RecordedCall]:
+    """The calls of a recording, in order. Raises `ClientMistake` for a file that is none."""
+    try:
+        entries = recorded.entries_of(text)
+    except ProtocolError as exc:
+        raise wire.ClientMistake(exc.message, code="invalid_value", param="recording") from exc
+    calls: deque[RecordedCall] = deque()
+    for entry in entries:
+        match entry:
+            case {"where": "call", "what": {"model": str()}, "at_ms": int(at_ms)}:
+                calls.append(RecordedCall())
+                calls[-1].groups.append(Group("", "", at_ms))
+            case {"where": "events, ours", "what": {"type": str(kind), **more}, "at_ms": int(at_ms)} if calls:
+                calls[-1].groups.append(Group(kind, str(more.get("event_id") or ""), at_ms))
+            case {"where": "events, theirs", "what": dict() as event, "at_ms": int(at_ms)} if calls:
+                group = calls[-1].groups[-1]
+                # How long a connection took to come up is not the service's doing.
+                after_s = (at_ms - group.began_ms) / 1000 if group.kind else 0.0
+                group.events.append((after_s, cast("dict[str, Any]", event)))
+            case _:
+                pass
+    return calls
+
+
+class ReplayedConversation(Conversation):
+    """The server's side of a recorded session."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._recorded = cast("RecordedCall", parts["thinker"])
+        self._ids: dict[str, str] = {}
+        self._due_events: list[asyncio.TimerHandle] = []
+        self._item_id = ""
+
+    def open(self) -> None:
+        """Greet the client as the service did."""
+        self._follow("", "")
+
+    def handle(self, event: wire.ClientEvent) -> None:
+        """Say what the service said after an event of this type."""
+        self._follow(event.TYPE, event.event_id or "")
+
+    def hear(self, samples: Any) -> None:
+        """What was heard stands in the recording."""
+
+    def _follow(self, kind: str, event_id: str) -> None:
+        group = self._recorded.next_group(kind)
+        if group is None:
+            return
+        if group.event_id and event_id:
+            self._ids[group.event_id] = event_id
+        loop = asyncio.get_running_loop()
+        for after_s, event in group.events:
+            self._due_events.append(loop.call_later(after_s, self._say_again, event))
+
+    def _say_again(self, event: Mapping[str, Any]) -> None:
+        payload = cast("dict[str, Any]", _renamed(dict(event), self._ids))
+        match payload:
+            case {"type": "response.output_item.added", "item": {"id": str(item_id)}}:
+                self._item_id = item_id
+            case {"type": "output_audio_buffer.started", "response_id": str(response_id)}:
+                # The transport tells of it, with the sound.
+                self._play_tone(response_id, LONGEST_SOUND_S)
+                return
+            case {"type": "output_audio_buffer.stopped" | "output_audio_buffer.cleared"}:
+                self._transport.drop_speech()
+            case {
+                "type": "response.output_audio.delta",
+                "response_id": str(response_id),
+                "delta": str(delta),
+            }:
+                base64_chars = recorded.hidden_length(delta) or 0
+                self._play_tone(response_id, base64_chars * 3 / 4 / 2 / SPEECH_HZ)
+                return
+            case _:
+                pass
+        self._transport.send(wire.UnknownEvent(type=str(payload.get("type")), payload=payload))
+
+    def _play_tone(self, response_id: str, for_s: float) -> None:
+        """A tone in place of the sound that is not in the recording."""
+        time_s = np.arange(round(for_s * SPEECH_HZ)) / SPEECH_HZ
+        tone = (TONE_PEAK * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
+        self._transport.speak(Place(response_id, self._item_id, 0), Clause("", tone, (), (), ()))
+
+
+def make_conversation(**parts: Any) -> Conversation:
+    """The server's side of a session: recorded where its thinker is a `RecordedCall`. Takes what `Conversation` takes."""
+    is_recorded = isinstance(parts["thinker"], RecordedCall)
+    return ReplayedConversation(**parts) if is_recorded else Conversation(**parts)
+
+
+def _renamed(value: object, ids: Mapping[str, str]) -> object:
+    """The same with the client's ids of now in place of the recorded ones, wherever they stand."""
+    match value:
+        case str():
+            return ids.get(value, value)
+        case dict():
+            return {name: _renamed(part, ids) for name, part in cast("dict[str, object]", value).items()}
+        case list():
+            return [_renamed(part, ids) for part in cast("list[object]", value)]
+        case _:
+            return value
