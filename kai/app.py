@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kai.adapters.voice_previews import VoicePreviews
     from kai.checks.run import Check
     from kai.lending.avatars import AvatarDesk
+    from kai.live.session import FirstSession
     from kai.records.memory import Memory
     from kai.runtime.hub import SessionHub
     from kai.settings import IceServer
@@ -88,6 +89,8 @@ class App:
     """A sentence in each voice of the cloud, where voices can be recorded."""
     checks: Mapping[str, Check] = field(default_factory=dict[str, "Check"])
     """What can be looked at before a talk, in the order of interest. Each may be called from any thread."""
+    first_session: FirstSession | None = None
+    """The look at the services themselves that the Check page begins."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers for the pages' connections; none on this computer."""
 

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_files import EngineFiles
+from kai.adapters.engine_hearing import EngineEars
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
 from kai.adapters.engine_status import read_preview
@@ -26,6 +28,7 @@ from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
 from kai.adapters.liveavatar.troubles import trouble
 from kai.adapters.local_face import LocalFace, SpareFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.adapters.openai_realtime.kept_turn import KeptTurn
 from kai.adapters.voice_only import VoiceOnly
 from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.app import App, Offer, Services
@@ -43,6 +46,7 @@ from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError
 from kai.lending import brain_calls, calls
 from kai.lending.avatars import AvatarDesk
+from kai.live.session import FirstSession
 from kai.ports import VoiceBrain
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
@@ -179,8 +183,10 @@ class SharedServices:
             self._loop.call_soon_threadsafe(self._spare.warm, last or Look())
         page = PageLink()
 
+        kept_turn = KeptTurn()
+
         async def make_brain(look: Look) -> VoiceBrain:
-            return await self._make_brain(browser_id, look, session.snapshot().time_zone)
+            return await self._make_brain(browser_id, look, session.snapshot().time_zone, kept_turn)
 
         memory = self._memory
         follower = None if memory is None else memory.make_follower(owner_of(browser_id), page.media)
@@ -224,14 +230,17 @@ class SharedServices:
             needed_tools=(SEARCH_FILES,),
             safety_id=safety_id(browser_id),
             on_udp_blocked=self._on_udp_blocked,
+            hear=EngineEars(lambda: self._start_engine(for_files=True).wait_up()).hear,
         )
 
-    async def _make_brain(self, browser_id: str, look: Look, time_zone: str) -> VoiceBrain:
+    async def _make_brain(
+        self, browser_id: str, look: Look, time_zone: str, kept_turn: KeptTurn
+    ) -> VoiceBrain:
         if not self.offer.is_brain_local(look):
             has_files = await self._files.has_any()
             if has_files:
                 self._warm_files()
-            endpoint = self._cloud_brain(browser_id, has_files=has_files)
+            endpoint = replace(self._cloud_brain(browser_id, has_files=has_files), kept_turn=kept_turn)
             if time.monotonic() < self._udp_blocked_until_s:
                 return OpenAISocketBrain(endpoint)
             return OpenAIRealtimeBrain(endpoint)
@@ -326,8 +335,14 @@ def build_app(settings: Settings) -> App:
     logging.getLogger("kai").setLevel(settings.log_level)
     memory = open_memory(settings)
     shared = SharedServices(settings, memory)
+    first_session = FirstSession(settings)
+
+    async def aclose() -> None:
+        await asyncio.to_thread(first_session.close)
+        await shared.aclose()
+
     return App(
-        hub=SessionHub(shared.make_session, shared.open, shared.aclose, shared.calls.close_of),
+        hub=SessionHub(shared.make_session, shared.open, aclose, shared.calls.close_of),
         memory=memory,
         services=shared.services,
         offer=shared.offer,
@@ -339,6 +354,7 @@ def build_app(settings: Settings) -> App:
         gallery=shared.gallery,
         previews=shared.previews,
         checks=build_checks(settings, memory, shared.services),
+        first_session=first_session,
         ice_servers=settings.ice_servers,
     )
 

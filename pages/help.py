@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from kai.ui import checkup, help_texts, report, texts
+from kai.ui import checkup, first_session, help_texts, report, texts
 
 st.title(help_texts.TITLE)
 st.markdown(help_texts.LEAD)
 checkup.draw()
+first_session.draw()
 report.draw()
 for heading, body in help_texts.SECTIONS:
     st.header(heading, anchor=False)

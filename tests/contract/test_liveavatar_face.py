@@ -38,6 +38,7 @@ from kai.wire import liveavatar as wire
 from tests.contract.suite_face import FaceContract, MakeFace
 from tests.contract.suite_face import Lose as LoseFace
 from tests.support.fakes import FaceLog, tone
+from tests.support.live import live_account
 from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
 from tests.support.recordings import recordings
 
@@ -92,10 +93,7 @@ class TestLive(FaceContract):
 
     @pytest.fixture
     def make_face(self, request: pytest.FixtureRequest, tmp_path: Path) -> MakeFace:
-        key = os.environ.get("LIVEAVATAR_API_KEY") or os.environ.get("HEYGEN_API_KEY")
-        if not request.config.getoption("--live", default=False) or not key:
-            pytest.skip("asks for --live and LIVEAVATAR_API_KEY")
-        api = LiveAvatarApi(Account(key))
+        api = LiveAvatarApi(live_account(request))
         return lambda: LiveAvatarFace(api, replace(CHOICE, is_sandbox=True), PaidSessions(tmp_path))
 
 

@@ -20,6 +20,7 @@ from kai.ports import Pcm, VoiceBrain
 from tests.contract.suite_brain import BrainContract, Lose, MakeBrain
 from tests.support.engine import KEY, RunningEngine
 from tests.support.fakes import BrainLog
+from tests.support.live import live_endpoint
 
 SPEECH = Path(__file__).parents[1] / "support" / "speech" / "LJ001-0002.wav"
 
@@ -93,11 +94,8 @@ class TestLive(BrainContract):
 
     @pytest.fixture(params=[OpenAIRealtimeBrain, OpenAISocketBrain], ids=["webrtc", "websocket"])
     def make_brain(self, request: pytest.FixtureRequest) -> MakeBrain:
-        key = os.environ.get("OPENAI_API_KEY", "")
-        if not request.config.getoption("--live") or not key:
-            pytest.skip("needs --live and OPENAI_API_KEY")
-        model = os.environ.get("KAI_OPENAI_MODEL", "gpt-realtime-2.1-mini")
-        return lambda: request.param(Endpoint(api_key=key, model=model, is_billed=True))
+        endpoint = live_endpoint(request, os.environ.get("KAI_OPENAI_MODEL", "gpt-realtime-2.1-mini"))
+        return lambda: request.param(endpoint)
 
     @pytest.fixture
     def speech(self) -> Pcm:

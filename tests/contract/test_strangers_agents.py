@@ -143,7 +143,7 @@ def test_agents_realtime_in_a_browser_talks_interrupts_and_calls_its_tool_withou
             person.wait(lambda: seen("kinds").count(kind) >= count, 30, f"{kind} number {count}")
 
         wait_for("output_audio_buffer.stopped")
-        assert page.evaluate(LOUDNESS) > 0.01
+        assert page.evaluate(LOUDNESS) > 0.001  # silence has none at all
         page.evaluate("() => window.session.sendMessage('Tell me a story.')")
         wait_for("output_audio_buffer.started", 2)
         person.page.wait_for_timeout(700)

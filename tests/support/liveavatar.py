@@ -51,6 +51,13 @@ class RunningLiveAvatar:
     def act(self, act: str) -> None:
         assert self.call("POST", "/kai/act", {"act": act}).status_code == 200
 
+    def replay(self, recording: str) -> None:
+        """Answer as that recording says, from its beginning; an empty one ends that."""
+        answer = httpx.put(
+            f"{self.url}/kai/replay", content=recording, headers={"X-API-KEY": KEY}, trust_env=False
+        )
+        assert answer.status_code == 200, answer.text
+
     def bill(self) -> dict[str, Any]:
         return self.call("GET", "/kai/bill").json()["data"]
 
@@ -122,6 +129,7 @@ def liveavatar(liveavatar_process: RunningLiveAvatar) -> Iterator[RunningLiveAva
     """That process with its switches as new; what a test leaves running is stopped. Import ``liveavatar_process`` too."""
     server = liveavatar_process
     server.faults()
+    server.replay("")
     yield server
     for entry in server.call("GET", "/v1/sessions?type=active&page_size=100").json()["data"]["results"]:
         server.call("POST", "/v1/sessions/stop", {"session_id": entry["id"]})

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from aioice import stun
+from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
 from kai import compose
@@ -26,10 +27,11 @@ from kai.checks.run import LIMIT_S, Check, Finding, Level, Running, worst
 from kai.compose import build_checks
 from kai.core.policy.face_facts import plan_words
 from kai.errors import WeightsError
+from kai.live.session import FirstSession
 from kai.records.memory import Memory
 from kai.runtime.hub import SessionHub
 from kai.settings import Settings
-from kai.ui import bridge, checkup, help_texts, texts
+from kai.ui import bridge, checkup, first_texts, help_texts, texts
 from tests.ui.conftest import BROWSER_ID, serve_with
 from tests.ui.test_pages import ROOT, words
 
@@ -423,6 +425,43 @@ def test_before_the_press_there_is_the_button_and_the_help(app: AppTest, hub: Se
     assert [expander.label for expander in app.expander] == [symptom for symptom, _ in help_texts.TROUBLE]
     assert '<ul class="kai-checks"' not in words(app)
     assert any("streamlit 1." in markdown.value for markdown in app.markdown)
+
+
+def test_without_a_key_there_is_nothing_to_look_at_and_no_button_for_it(app: AppTest) -> None:
+    serve_with(first_session=FirstSession(Settings(_env_file=None)))  # pyright: ignore[reportCallIssue]
+    app.run()
+    assert not app.exception
+    assert first_texts.FIRST_BEGIN not in [button.label for button in app.button]
+
+
+def test_a_look_at_the_services_tells_its_cost_first_and_then_what_was_seen(
+    app: AppTest, tmp_path: Path
+) -> None:
+    settings = Settings(
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        openai_api_key=SecretStr("sk-me"),
+        openai_base_url="http://127.0.0.1:9/v1",
+        liveavatar_api_key=SecretStr("me"),
+        liveavatar_url="http://127.0.0.1:9",
+        state_dir=tmp_path,
+    )
+    session = FirstSession(settings)
+    serve_with(first_session=session)
+    app.run()
+    assert not app.exception
+    free, paid = session.cost(is_sandbox=True), session.cost(is_sandbox=False)
+    assert free in [markdown.value for markdown in app.markdown]
+    app.toggle(key="first-own-avatar").set_value(True).run()
+    assert paid in [markdown.value for markdown in app.markdown]
+    app.button(key="first-begin").click().run()
+    until_s = time.monotonic() + 10
+    while session.progress().is_running:
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+    app.run()
+    assert not app.exception
+    assert session.progress().problem in [warning.value for warning in app.warning]
+    assert "It cost $0.00." in " ".join(markdown.value for markdown in app.markdown)
 
 
 def test_five_seeded_faults_are_told_with_their_fix(app: AppTest, hub: SessionHub) -> None:

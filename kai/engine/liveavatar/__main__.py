@@ -18,6 +18,7 @@ import json
 import logging
 import socket
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from kai.engine import serving
@@ -30,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m kai.engine.liveavatar", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; a free one if not given")
     parser.add_argument("--faults", default="{}", help="fault switches as a JSON object")
+    parser.add_argument("--replay", type=Path, help="a recording of python -m kai.live to answer with")
     parser.add_argument("--child", action="store_true", help="key from standard input, end when that closes")
     options = parser.parse_args()
     serving.prepare_to_leave()
@@ -41,19 +43,28 @@ def main() -> int:
     if listener is None:
         return serving.EXIT_PORT_TAKEN
     with contextlib.closing(listener):
-        return _serve(listener, run_key, json.loads(options.faults))
+        return _serve(listener, run_key, json.loads(options.faults), options.replay)
 
 
-def _serve(listener: socket.socket, run_key: str | None, switches: dict[str, Any]) -> int:
+def _serve(
+    listener: socket.socket, run_key: str | None, switches: dict[str, Any], recording: Path | None
+) -> int:
     from kai.compat import rtc
     from kai.engine.liveavatar.faults import Faults
     from kai.engine.liveavatar.pongs import protocol_with_pongs
+    from kai.engine.liveavatar.replaying import Replay
     from kai.engine.liveavatar.server import LiveAvatarServer
-    from kai.errors import ConfigError
+    from kai.errors import ConfigError, ProtocolError
 
     try:
-        server = LiveAvatarServer(run_key=run_key, faults=Faults().with_changes(switches))
-    except ConfigError as exc:
+        replay = None if recording is None else Replay(recording.read_text("utf-8"))
+        told = {} if replay is None else replay.switches
+        faults = Faults().with_changes(told).with_changes(switches)
+        server = LiveAvatarServer(run_key=run_key, faults=faults, replay=replay)
+    except OSError as exc:
+        print(f"{recording} cannot be read ({exc.strerror}).", file=sys.stderr)
+        return 1
+    except (ConfigError, ProtocolError) as exc:
         print(exc.message, file=sys.stderr)
         return 1
     rtc.set_vp8_bitrate(PICTURE_BPS)

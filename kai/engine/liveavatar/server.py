@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -24,6 +25,7 @@ from kai.avatar.hearing import VisemeNet, load_net
 from kai.engine.access import Guard
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID, Account, Paid
 from kai.engine.liveavatar.faults import Faults, script_of
+from kai.engine.liveavatar.replaying import Replay, shaped
 from kai.engine.liveavatar.room import joiner_of
 from kai.engine.liveavatar.session import Session
 from kai.engine.liveavatar.tokens import Tokens
@@ -51,8 +53,11 @@ class Refused(Exception):
 class LiveAvatarServer:
     """All sessions of one process. ``run_key``: the only key that opens it; without one any does that is not ``bad...``."""
 
-    def __init__(self, *, run_key: str | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self, *, run_key: str | None = None, faults: Faults | None = None, replay: Replay | None = None
+    ) -> None:
         self._run_key = run_key
+        self._replay = replay
         self.faults = faults or Faults()
         self._tokens = Tokens()
         self._account = Account(self.faults.credits, time.time)
@@ -82,6 +87,7 @@ class LiveAvatarServer:
                 Route("/rtc/validate", self._validate),
                 Route("/rtc/v1/validate", self._validate),
                 Route("/kai/faults", self._set_faults, methods=["PUT"]),
+                Route("/kai/replay", self._set_replay, methods=["PUT"]),
                 Route("/kai/act", self._act, methods=["POST"]),
                 Route("/kai/script", self._play, methods=["POST"]),
                 Route("/kai/bill", self._bill),
@@ -114,6 +120,7 @@ class LiveAvatarServer:
     # Sessions
 
     async def _mint(self, request: Request) -> Response:
+        recorded = self._recorded("/v1/sessions/token")
         self._admit(request)
         await self._refuse_if_told("token")
         body = await _body(request)
@@ -121,6 +128,10 @@ class LiveAvatarServer:
             wanted = wire.decode_request(wire.TokenRequest, body)
         except ProtocolError as exc:
             return _unprocessable(exc.message)
+        if recorded is not None:
+            # The service took it; its avatars and its plan are others than ours.
+            ours = wire.SANDBOX_AVATAR_ID if wanted.is_sandbox else OWN_AVATAR_ID
+            wanted = replace(wanted, avatar_id=ours, max_session_duration=None)
         if wanted.mode != "LITE":
             return _unprocessable("mode: only LITE is served here")
         if wanted.avatar_id not in AVATARS:
@@ -137,13 +148,15 @@ class LiveAvatarServer:
         except ValueError as exc:
             raise Refused(400, 4000, str(exc)) from exc
         paid.token = self._tokens.sign({"sub": paid.id, "start_session_data": {"mode": "LITE"}})
-        return _ok(wire.encode_body(wire.TokenGrant(session_id=paid.id, session_token=paid.token)))
+        grant = wire.encode_body(wire.TokenGrant(session_id=paid.id, session_token=paid.token))
+        return _as_recorded(grant, recorded) or _ok(grant)
 
     async def _start(self, request: Request) -> Response:
         paid = self._account.by_token(_bearer(request))
         if paid is None or self._tokens.read(paid.token) is None:
             raise Refused(401, 4001, "Unauthorized")
         await self._refuse_if_told("start")
+        recorded = self._recorded("/v1/sessions/start")
         if paid.started_at_s is not None:
             raise Refused(400, 4002, "Session was started already")
         if len(self._account.running()) >= self.faults.max_concurrent:
@@ -153,7 +166,9 @@ class LiveAvatarServer:
         self._account.start(paid)
         if self._net is None:
             self._net = await asyncio.to_thread(load_net)
-        session = Session(paid, self._account, self.faults, net=self._net, drawing=self._drawing)
+        session = Session(
+            paid, self._account, self.faults, net=self._net, drawing=self._drawing, replay=self._replay
+        )
         self._sessions[paid.id] = session
         session.begin()
         base = f"ws://{request.headers['host']}"
@@ -171,7 +186,7 @@ class LiveAvatarServer:
         if self.faults.shapes == "loose":
             del body["session_id"]
             body["max_session_duration"] = float(paid.longest_s)
-        return _ok(body, status=201)
+        return _as_recorded(body, recorded) or _ok(body, status=201)
 
     def _room_token(self, paid: Paid, identity: str) -> str:
         grants = {"room": f"room-{paid.id}", "roomJoin": True, "canPublish": True, "canSubscribe": True}
@@ -276,6 +291,9 @@ class LiveAvatarServer:
         ):
             await websocket.send_denial_response(PlainTextResponse("no such session", status_code=403))
             return
+        if self._replay is not None and self._replay.refuses_socket():
+            await websocket.send_denial_response(PlainTextResponse("as recorded", status_code=403))
+            return
         await websocket.accept()
         await session.converse(websocket)
 
@@ -336,6 +354,18 @@ class LiveAvatarServer:
             session.change_faults(self.faults)
         return _ok(None)
 
+    async def _set_replay(self, request: Request) -> Response:
+        """Answer as the recording in the body says, from its beginning; an empty body ends that."""
+        self._admit(request)
+        text = (await request.body()).decode()
+        try:
+            self._replay = Replay(text) if text else None
+            switches = {} if self._replay is None else self._replay.switches
+            self.faults = self.faults.with_changes(switches)
+        except (ConfigError, ProtocolError) as exc:
+            return _unprocessable(exc.message)
+        return _ok(None)
+
     async def _act(self, request: Request) -> Response:
         self._admit(request)
         try:
@@ -378,6 +408,18 @@ class LiveAvatarServer:
 
     # Inside
 
+    def _recorded(self, path: str) -> dict[str, Any] | None:
+        """The recorded answer to this call, where one is replayed. Raises `Refused` with a recorded refusal."""
+        answer = None if self._replay is None else self._replay.answer(path)
+        if answer is None:
+            return None
+        status, body = answer
+        if status >= 400:
+            refusal = Refused(status, 0, "")
+            refusal.response = JSONResponse(body, status_code=status)
+            raise refusal
+        return {"status": status, "body": body}
+
     def _running(self) -> list[Session]:
         return [session for session in self._sessions.values() if session.paid.is_running]
 
@@ -398,6 +440,13 @@ class LiveAvatarServer:
             raise Refused(
                 faults.refuse_status, faults.refuse_number, faults.refuse_message, faults.refuse_retry_after_s
             )
+
+
+def _as_recorded(own: Mapping[str, Any], recorded: dict[str, Any] | None) -> Response | None:
+    """Our answer in the shape of the recorded one."""
+    if recorded is None:
+        return None
+    return JSONResponse(shaped(wire.envelope(own), recorded["body"]), status_code=recorded["status"])
 
 
 def _ok(data: object, *, status: int = 200) -> Response:

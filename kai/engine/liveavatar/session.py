@@ -19,6 +19,7 @@ from kai.compat.tasks import Tasks
 from kai.engine.liveavatar.account import AVATARS, Account, Paid
 from kai.engine.liveavatar.faults import Act, Faults, Step
 from kai.engine.liveavatar.painter import FacePainter, PlainPainter
+from kai.engine.liveavatar.replaying import Replay, SessionReplay
 from kai.engine.liveavatar.room import Room
 from kai.engine.liveavatar.stage import Stage
 from kai.engine.liveavatar.voice import Voice
@@ -49,10 +50,12 @@ class Session:
         *,
         net: VisemeNet,
         drawing: ThreadPoolExecutor,
+        replay: Replay | None = None,
     ) -> None:
         self.paid = paid
         self.faults = faults
         self._account = account
+        self._replay = SessionReplay(replay)
         self._began_s = time.monotonic()
         self._voice = Voice(self, net, time.monotonic)
         self._voice.is_mute = faults.is_speechless
@@ -118,6 +121,7 @@ class Session:
         await self._close_socket(1000)
         self._socket = websocket
         outbox = self._outbox = asyncio.Queue[str](EVENTS_WAITING)
+        self._replay.begin(outbox, self._close_soon)
         sender = asyncio.create_task(self._write(websocket, outbox), name="session: events")
         greeter = asyncio.create_task(self._greet(), name="session: greet")
         try:
@@ -130,6 +134,7 @@ class Session:
         except (WebSocketDisconnect, RuntimeError):
             pass
         finally:
+            self._replay.end()
             for task in (sender, greeter):
                 task.cancel()
             await asyncio.gather(sender, greeter, return_exceptions=True)
@@ -152,6 +157,9 @@ class Session:
         if self.faults.connected == "each" or (self.faults.connected == "once" and is_first):
             self._send(wire.SessionStateUpdated(state="connected"))
 
+    def _close_soon(self) -> None:
+        self._tasks.spawn(self._close_socket(1000), "close the socket")
+
     async def _close_socket(self, code: int) -> None:
         socket, self._socket = self._socket, None
         if socket is not None:
@@ -160,14 +168,20 @@ class Session:
 
     def _send(self, event: wire.KnownEvent) -> None:
         outbox = self._outbox
-        if outbox is None or self.faults.is_deaf or outbox.full() or self._socket is self._half_open:
+        if (
+            self._replay.is_on
+            or outbox is None
+            or self.faults.is_deaf
+            or outbox.full()
+            or self._socket is self._half_open
+        ):
             return
         text = wire.encode(event)
         outbox.put_nowait(_loosened(text) if self.faults.shapes == "loose" else text)
 
     def _hear(self, text: str) -> None:
         is_up = self._hears_from_s is not None and time.monotonic() >= self._hears_from_s
-        if not is_up or self.faults.is_deaf:
+        if not (is_up or self._replay.is_on) or self.faults.is_deaf:
             return  # as the real service: what comes before the session is up vanishes
         self._account.touch(self.paid)
         try:
@@ -178,6 +192,7 @@ class Session:
         if command is None:
             return
         self.commands.append(command.TYPE)
+        self._replay.follow(command.TYPE, command.event_id or "")
         match command:
             case wire.Speak(audio=audio, event_id=event_id):
                 self._speak(audio, event_id)
