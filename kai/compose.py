@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_files import EngineFiles
@@ -24,17 +23,17 @@ from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.gallery import Gallery
-from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi
-from kai.adapters.liveavatar.troubles import trouble
+from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi, ask_account
 from kai.adapters.local_face import LocalFace, SpareFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.adapters.openai_realtime.account import ask_of_model
 from kai.adapters.openai_realtime.kept_turn import KeptTurn
 from kai.adapters.voice_only import VoiceOnly
 from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.app import App, Offer, Services
 from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
-from kai.checks.run import Check, Finding, Level
+from kai.checks.run import Check, Finding
 from kai.compat import http
 from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig
@@ -55,7 +54,6 @@ from kai.runtime.hub import SessionHub
 from kai.runtime.session import Session
 from kai.runtime.tools import SEARCH_FILES, first_tools, search_tool
 from kai.settings import Settings
-from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +63,6 @@ LOCAL_MODEL = "kai-local"
 FACE_SIZES_PX = {"standard": (512, 512), "high": (1280, 720)}
 AVATARS_S = 6.0
 """The check of the avatar reads every page of the account's lists; it gives up before the checks' common limit."""
-LONGER_THAN_ANY_PLAN_S = 86_400
 UDP_BLOCKED_S = 600.0
 """So long a network that let no UDP through is not asked again: people carry their computers to other networks."""
 
@@ -426,75 +423,60 @@ def _relay_urls(settings: Settings) -> list[str]:
     return [url for urls in every for url in ((urls,) if isinstance(urls, str) else urls)]
 
 
-def _bearer(key: SecretStr | None) -> dict[str, str]:
-    return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
-
-
 def _check_openai(settings: Settings) -> Finding:
     if settings.openai_api_key is None:
         return services.unused("openai")
-    base = (settings.openai_base_url or "https://api.openai.com/v1").rstrip("/")
-    url = f"{base}/models/{settings.openai_model}"
-    provider = services.Provider("openai", url, _bearer(settings.openai_api_key), services.read_shutdown)
-    return services.with_shutdown(services.check_provider(provider), datetime.now(UTC).date())
+    endpoint = Endpoint(
+        settings.openai_api_key.get_secret_value(), settings.openai_model, settings.openai_base_url
+    )
+
+    def ask() -> dict[str, str]:
+        return services.read_shutdown(ask_of_model(endpoint, endpoint.model, within_s=services.CALL_S))
+
+    found = services.check_provider("openai", endpoint.base_url or http.OPENAI_URL, ask)
+    return services.with_shutdown(found, datetime.now(UTC).date())
 
 
 def _check_mind(settings: Settings) -> Finding:
     if settings.mind_base_url is None or settings.has_cloud_brain:
         return services.unused("mind")
-    url = f"{settings.mind_base_url.rstrip('/')}/models"
-    return services.check_provider(services.Provider("mind", url, _bearer(settings.mind_api_key)))
+    key = "" if settings.mind_api_key is None else settings.mind_api_key.get_secret_value()
+    endpoint = Endpoint(key, "", settings.mind_base_url)
+
+    def ask() -> dict[str, str]:
+        ask_of_model(endpoint, "", within_s=services.CALL_S)
+        return {}
+
+    return services.check_provider("mind", settings.mind_base_url, ask)
 
 
 def _check_liveavatar(settings: Settings) -> Finding:
-    if settings.liveavatar_api_key is None:
+    if (account := _account(settings)) is None:
         return services.unused("liveavatar")
-    url = f"{(settings.liveavatar_url or BASE_URL).rstrip('/')}/v1/users/credits"
-    headers = {"X-API-KEY": settings.liveavatar_api_key.get_secret_value()}
-    found = services.check_provider(services.Provider("liveavatar", url, headers, services.read_credits))
-    left = found.facts.get("credits")
-    if found.level is not Level.GREEN or left is None or settings.liveavatar_sandbox:
-        return found
-    if float(left) < settings.liveavatar_minutes:
-        # A minute costs one credit.
-        facts = {**found.facts, "minutes": f"{settings.liveavatar_minutes:g}"}
-        return Finding("liveavatar", Level.AMBER, "few", facts)
-    return found
+
+    def ask() -> dict[str, str]:
+        left = ask_account(account, LiveAvatarApi.credits_left, within_s=services.CALL_S)
+        return {"credits": f"{float(left):g}"}
+
+    found = services.check_provider("liveavatar", account.base_url, ask)
+    return services.with_credits(found, 0.0 if settings.liveavatar_sandbox else settings.liveavatar_minutes)
 
 
 def _check_avatar(settings: Settings) -> Finding:
-    key = settings.liveavatar_api_key
-    if key is None or settings.liveavatar_sandbox:
+    account = _account(settings)
+    if account is None or settings.liveavatar_sandbox:
         return services.unused("avatar")
-    account = Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
-    begun_s = time.monotonic()
+    until_s = time.monotonic() + AVATARS_S
 
-    async def all_avatars() -> list[tuple[str, str, bool]]:
-        api = LiveAvatarApi(account)
-        try:
-            async with asyncio.timeout(AVATARS_S):
-                found = await asyncio.gather(api.own_avatars(), api.public_avatars())
-        except TimeoutError as exc:
-            raise trouble("avatar-unreachable") from exc
-        finally:
-            await api.aclose()
+    async def all_avatars(api: LiveAvatarApi) -> list[tuple[str, str, bool]]:
+        found = await asyncio.gather(api.own_avatars(), api.public_avatars())
         return [(avatar.id, avatar.name, avatar.is_usable) for avatars in found for avatar in avatars]
 
-    def list_avatars() -> list[tuple[str, str, bool]]:
-        # A check has a thread of its own, without a loop.
-        return asyncio.run(all_avatars())
-
     def plan_of(avatar_id: str) -> str:
-        """A token is free. One for a session longer than any plan has is refused in words that name the plan's length."""
-        wanted = wire.TokenRequest(avatar_id=avatar_id, max_session_duration=LONGER_THAN_ANY_PLAN_S)
-        url = f"{account.base_url.rstrip('/')}/v1/sessions/token"
-        left_s = max(0.5, AVATARS_S - (time.monotonic() - begun_s))
-        with http.client(url, timeout=left_s) as client:
-            reply = client.post(url, json=wire.encode_body(wanted), headers={"X-API-KEY": account.api_key})
-        try:
-            wire.open_envelope(reply.status_code, reply.content)
-        except wire.Refusal as refusal:
-            return plan_words(refusal.longest_s) if refusal.longest_s else ""
-        return ""
+        left_s = max(0.5, until_s - time.monotonic())
+        longest_s = ask_account(account, lambda api: api.plan_length_s(avatar_id), within_s=left_s)
+        return plan_words(longest_s) if longest_s else ""
 
-    return services.check_avatar(list_avatars, settings.liveavatar_avatar_id, plan_of)
+    return services.check_avatar(
+        lambda: ask_account(account, all_avatars, within_s=AVATARS_S), settings.liveavatar_avatar_id, plan_of
+    )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import cast
-
-import httpx
+from typing import Final, cast
 
 from kai.checks.run import Finding, Level
 from kai.compat import http
-from kai.errors import ConfigError, KaiError
+from kai.errors import KaiError
 
 CALL_S = 5.0
 SHUTDOWN_WARNING_DAYS = 60
@@ -99,52 +97,46 @@ def check_model(status: Callable[[], ModelStatus]) -> Finding:
             return Finding("model", Level.AMBER, "broken", facts)
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A provider to ask with one free request: its name in the findings, the address, and the headers with the key."""
+_TROUBLES: Final[Mapping[str, tuple[Level, str]]] = {
+    "wrong-key": (Level.RED, "key"),
+    "avatar-wrong-key": (Level.RED, "key"),
+    "no-model": (Level.RED, "missing"),
+    "rate-limit": (Level.AMBER, "limit"),
+    "avatar-rate-limit": (Level.AMBER, "limit"),
+    "timeout": (Level.RED, "slow"),
+    "unreachable": (Level.RED, "unreachable"),
+    "avatar-unreachable": (Level.RED, "unreachable"),
+    "avatar-tls": (Level.RED, "unreachable"),
+    "proxy": (Level.RED, "proxy"),
+    "address": (Level.RED, "address"),
+}
+"""What the errors of providers mean to a check, by their codes; any other is trouble of the provider's own."""
 
-    name: str
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    read: Callable[[object], dict[str, str]] = lambda _body: {}
 
+def check_provider(name: str, url: str, ask: Callable[[], Mapping[str, str]]) -> Finding:
+    """Whether the key is good, what was asked for is there, and how far away the provider at ``url`` is.
 
-def check_provider(provider: Provider, client: httpx.Client | None = None) -> Finding:
-    """Whether the key is good, what was asked for is there, and how far away the provider is."""
-    try:
-        own = client or http.client(provider.url, timeout=CALL_S)
-    except ConfigError:
-        return Finding(provider.name, Level.RED, "proxy")
+    ``ask`` makes one free request by the adapter's own client and gives facts for the words; it may raise ``KaiError``.
+    """
     begun_s = time.monotonic()
     try:
-        reply = own.get(provider.url, headers=dict(provider.headers))
-    except httpx.TimeoutException:
-        return Finding(provider.name, Level.RED, "slow")
-    except httpx.TransportError:
-        behind = "proxy" if http.advice_on_proxy(provider.url) else "unreachable"
-        return Finding(provider.name, Level.RED, behind)
-    except httpx.InvalidURL:
-        return Finding(provider.name, Level.RED, "address")
-    finally:
-        if client is None:
-            own.close()
+        told = ask()
+    except KaiError as error:
+        level, code = _TROUBLES.get(error.code, (Level.AMBER, "trouble"))
+        if code == "unreachable" and http.advice_on_proxy(url):
+            code = "proxy"
+        return Finding(name, level, code, {"status": error.detail or error.code})
     took_ms = (time.monotonic() - begun_s) * 1000
-    facts = {"ms": f"{took_ms:.0f}"}
-    if reply.status_code in (401, 403):
-        return Finding(provider.name, Level.RED, "key", facts)
-    if reply.status_code == 404:
-        return Finding(provider.name, Level.RED, "missing", facts)
-    if reply.status_code == 429:
-        return Finding(provider.name, Level.AMBER, "limit", facts)
-    if reply.status_code >= 400:
-        return Finding(provider.name, Level.AMBER, "trouble", {**facts, "status": str(reply.status_code)})
-    try:
-        facts |= provider.read(reply.json())
-    except ValueError:
-        return Finding(provider.name, Level.AMBER, "trouble", {**facts, "status": str(reply.status_code)})
-    if took_ms > FAR_MS:
-        return Finding(provider.name, Level.AMBER, "far", facts)
-    return Finding(provider.name, Level.GREEN, "good", facts)
+    facts = {**told, "ms": f"{took_ms:.0f}"}
+    return Finding(name, *((Level.AMBER, "far") if took_ms > FAR_MS else (Level.GREEN, "good")), facts)
+
+
+def with_credits(found: Finding, needed: float) -> Finding:
+    """The same finding, or a warning where the credits left are fewer than the ``needed`` ones. A minute costs one."""
+    left = found.facts.get("credits")
+    if found.level is not Level.GREEN or left is None or float(left) >= needed:
+        return found
+    return Finding(found.name, Level.AMBER, "few", {**found.facts, "minutes": f"{needed:g}"})
 
 
 def check_avatar(
@@ -154,10 +146,10 @@ def check_avatar(
 ) -> Finding:
     """Whether the avatar can be used: ``wanted``, an id, or where that is empty any. ``list_avatars`` gives id, name and
     usability of each, ``plan_of`` how long a session with that avatar may last, in words, empty where that is not known; both
-    may raise ``httpx.HTTPError`` or ``KaiError``."""
+    may raise ``KaiError``."""
     try:
         avatars = list_avatars()
-    except (httpx.HTTPError, KaiError):
+    except KaiError:
         return Finding("avatar", Level.AMBER, "unknown")
     if not wanted:
         first = next((avatar for avatar in avatars if avatar[2]), None)
@@ -175,7 +167,7 @@ def check_avatar(
 def _usable(avatar_id: str, name: str, plan_of: Callable[[str], str]) -> Finding:
     try:
         plan = plan_of(avatar_id)
-    except (httpx.HTTPError, KaiError):
+    except KaiError:
         plan = ""
     if plan:
         return Finding("avatar", Level.GREEN, "plan", {"name": name, "plan": plan})
@@ -222,13 +214,6 @@ def with_shutdown(found: Finding, today: date) -> Finding:
     if left > SHUTDOWN_WARNING_DAYS:
         return found
     return Finding(found.name, Level.AMBER, "retiring", {**found.facts, "days": str(max(0, left))})
-
-
-def read_credits(body: object) -> dict[str, str]:
-    """What is left of a LiveAvatar account's credits. Raises ``ValueError`` where that is no number."""
-    data = cast("dict[str, object]", body).get("data") if isinstance(body, dict) else None
-    left = cast("dict[str, object]", data).get("credits_left") if isinstance(data, dict) else None
-    return {} if left is None else {"credits": f"{float(str(left)):g}"}
 
 
 def check_orphans(count: Callable[[], int]) -> Finding:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,8 @@ from kai.adapters.engine_process import EngineAddress
 from kai.adapters.engine_status import read_report
 from kai.adapters.liveavatar.rest import Account, LiveAvatarApi
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
-from kai.checks.services import Provider, check_provider
+from kai.adapters.openai_realtime.account import ask_of_model
+from kai.checks.services import check_provider
 from kai.compat import http
 from kai.core.state import Look
 from kai.engine.chat import ChatClient, ChatEndpoint, ChatThinker
@@ -122,7 +124,8 @@ async def test_nothing_that_is_meant_for_this_computer_arrives_at_a_proxy(
         api = LiveAvatarApi(Account("key", liveavatar.url))
         assert await api.public_avatars()
         await api.aclose()
-        found = check_provider(Provider("mind", f"{engine.url}/models", {"Authorization": f"Bearer {KEY}"}))
+        ask = partial(ask_of_model, Endpoint(KEY, "", engine.url), "", within_s=5.0)
+        found = await asyncio.to_thread(check_provider, "mind", engine.url, told_nothing(ask))
         assert found.code not in ("unreachable", "proxy")
         assert not listener.heard
 
@@ -144,6 +147,11 @@ async def test_a_talk_with_the_local_engine_goes_by_no_proxy(
         await talk.open(Look(), BrainLog())
         await talk.aclose()
         assert not listener.heard
+
+
+def told_nothing(ask: Callable[[], object]) -> Callable[[], dict[str, str]]:
+    """The same request, of whose answer nothing is told."""
+    return lambda: {} if ask() else {}
 
 
 CLOUD = "http://cloud.invalid/v1"
@@ -187,7 +195,8 @@ async def test_a_proxy_that_does_not_work_is_named_by_the_mind_and_the_face(
     for message in (trouble.message, caught.value.message):
         assert closed_port in message
         assert "HTTP_PROXY" in message
-    found = check_provider(Provider("openai", f"{CLOUD}/models", {}))
+    ask = partial(ask_of_model, Endpoint("", "", CLOUD), "", within_s=5.0)
+    found = await asyncio.to_thread(check_provider, "openai", CLOUD, told_nothing(ask))
     assert found.code == "proxy"
 
 

@@ -10,23 +10,26 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from aioice import stun
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
 from kai import compose
+from kai.adapters.openai_realtime import Endpoint
+from kai.adapters.openai_realtime.account import ask_of_model
 from kai.app import Services
 from kai.checks import computer, services
 from kai.checks.run import LIMIT_S, Check, Finding, Level, Running, worst
 from kai.compose import build_checks
 from kai.core.policy.face_facts import plan_words
-from kai.errors import WeightsError
+from kai.errors import FaceError, WeightsError
 from kai.live.session import FirstSession
 from kai.records.memory import Memory
 from kai.runtime.hub import SessionHub
@@ -132,45 +135,85 @@ def test_wrong_model_files_are_told_in_the_words_of_their_error_and_as_bad_as_th
     assert told(found)[0] == "The model file x is missing."
 
 
-def provider_says(reply: httpx.Response | Exception) -> Finding:
-    def answer(_request: httpx.Request) -> httpx.Response:
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+class Saying(BaseHTTPRequestHandler):
+    """Answers every request in the one way of its server; not at all with status 0."""
 
-    provider = services.Provider("openai", "https://api.example/v1/models/m", {"Authorization": "Bearer k"})
-    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
-        return services.check_provider(provider, client)
+    server: SayingServer
+
+    def do_GET(self) -> None:
+        if not self.server.status:
+            self.server.is_over.wait(10)
+            return
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json" if self.server.body else "text/html")
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+class SayingServer(ThreadingHTTPServer):
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Saying)
+        self.status, self.body, self.is_over = status, body, threading.Event()
+
+
+def provider_says(status: int, body: bytes = b"{}", address: str = "", key: str = "seeded-key") -> Finding:
+    """What the check finds where the provider answers so, or where its address is another one."""
+    with SayingServer(status, body) as server:
+        threading.Thread(target=server.serve_forever, name="provider").start()
+        url = address or f"http://127.0.0.1:{server.server_port}/v1"
+        ask = partial(ask_of_model, Endpoint(key, "m", url), "m", within_s=1.0)
+        try:
+            return services.check_provider("openai", url, lambda: services.read_shutdown(ask()))
+        finally:
+            server.is_over.set()
+            server.shutdown()
 
 
 @pytest.mark.parametrize(
-    ("reply", "level", "code"),
+    ("said", "level", "code"),
     [
-        (httpx.Response(200, json={}), Level.GREEN, "good"),
-        (httpx.Response(401), Level.RED, "key"),
-        (httpx.Response(404), Level.RED, "missing"),
-        (httpx.Response(429), Level.AMBER, "limit"),
-        (httpx.Response(503), Level.AMBER, "trouble"),
-        (httpx.Response(200, text="<html>"), Level.AMBER, "trouble"),
-        (httpx.ConnectError("no network"), Level.RED, "unreachable"),
-        (httpx.ReadTimeout("slow"), Level.RED, "slow"),
+        ((200,), Level.GREEN, "good"),
+        ((200, b'{"id": "m"}', "", ""), Level.GREEN, "good"),
+        ((401,), Level.RED, "key"),
+        ((403,), Level.RED, "key"),
+        ((404,), Level.RED, "missing"),
+        ((429,), Level.AMBER, "limit"),
+        ((503,), Level.AMBER, "trouble"),
+        ((200, b""), Level.AMBER, "trouble"),
+        ((200, b"{"), Level.AMBER, "trouble"),
+        ((200, b"{}", "http://127.0.0.1:9/v1"), Level.RED, "unreachable"),
+        ((200, b"{}", "http://[:::/v1"), Level.RED, "address"),
+        ((0,), Level.RED, "slow"),
     ],
 )
 def test_each_trouble_of_a_provider_has_its_words_and_its_fix(
-    reply: httpx.Response | Exception, level: Level, code: str
+    said: tuple[Any, ...], level: Level, code: str
 ) -> None:
-    found = provider_says(reply)
+    found = provider_says(*said)
     assert (found.level, found.code) == (level, code)
     says, fix = told(found)
     assert says
     assert bool(fix) is (level is not Level.GREEN)
-    assert "Bearer" not in str(found)
+    assert "seeded-key" not in str(found)
+    assert found.facts.get("status", "503") in ("503", "200") or code != "trouble"
 
 
-def test_credits_are_read_as_the_provider_writes_them() -> None:
-    assert services.read_credits({"code": 100, "data": {"credits_left": "12.5"}}) == {"credits": "12.5"}
-    assert services.read_credits({"data": None}) == {}
-    assert services.read_credits([]) == {}
+@pytest.mark.parametrize(
+    ("left", "code", "words"),
+    [("25.5", "good", "25.5 credits left"), ("3.25", "few", "3.25 credits are left")],
+)
+def test_credits_are_told_as_the_account_has_them(left: str, code: str, words: str) -> None:
+    body = json.dumps({"code": 1000, "data": {"credits_left": left}}).encode()
+    with SayingServer(200, body) as server:
+        threading.Thread(target=server.serve_forever, name="account").start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        found = compose._check_liveavatar(Settings(LIVEAVATAR_API_KEY="key", liveavatar_url=url))
+        server.shutdown()
+    assert found.code == code
+    assert words in told(found)[0]
 
 
 @pytest.fixture
@@ -283,7 +326,7 @@ def test_how_long_the_plans_sessions_last_is_told_with_the_avatar() -> None:
 
 def test_an_avatar_that_cannot_be_looked_up_is_no_certain_fault() -> None:
     def unreachable() -> list[tuple[str, str, bool]]:
-        raise httpx.ConnectError("no network")
+        raise FaceError("LiveAvatar cannot be reached.", code="avatar-unreachable")
 
     assert services.check_avatar(unreachable, "").code == "unknown"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeVar
 
 import httpx
 
-from kai.adapters.liveavatar.troubles import explain, trouble
+from kai.adapters.liveavatar.troubles import ADVICE, explain, trouble
 from kai.compat import http
 from kai.errors import ConfigError, FaceError, ProtocolError
 from kai.wire import liveavatar as wire
@@ -27,6 +27,7 @@ STOP_S: Final = 5.0
 OWN_STOP_S: Final = 3.0
 PAGE_SIZE: Final = 100
 MOST_PAGES: Final = 20
+LONGER_THAN_ANY_PLAN_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,20 @@ class LiveAvatarApi:
         except ProtocolError as exc:
             raise trouble("avatar-server") from exc
 
+    async def plan_length_s(self, avatar_id: str) -> float | None:
+        """How long a session with that avatar may last by the account's plan; ``None`` where the service does not say.
+
+        A token is free. One for a session longer than any plan has is refused in words that name the plan's length.
+        """
+        wanted = wire.TokenRequest(avatar_id=avatar_id, max_session_duration=LONGER_THAN_ANY_PLAN_S)
+        try:
+            await self._mint(wanted)
+        except FaceError as exc:
+            if isinstance(exc.__cause__, wire.Refusal):
+                return exc.__cause__.longest_s
+            raise
+        return None
+
     async def aclose(self) -> None:
         if self._http is not None:
             await self._http.aclose()
@@ -174,6 +189,22 @@ class LiveAvatarApi:
             except ConfigError as exc:
                 raise FaceError(exc.message, code="avatar-unreachable", is_retryable=False) from exc
         return self._http
+
+
+def ask_account(account: Account, question: Callable[[LiveAvatarApi], Awaitable[T]], *, within_s: float) -> T:
+    """The answer to one question, by a client of its own. For threads without a loop. Raises `FaceError`."""
+
+    async def ask() -> T:
+        api = LiveAvatarApi(account)
+        try:
+            async with asyncio.timeout(within_s):
+                return await question(api)
+        except TimeoutError as exc:
+            raise FaceError(ADVICE["avatar-unreachable"][0], code="timeout") from exc
+        finally:
+            await api.aclose()
+
+    return asyncio.run(ask())
 
 
 def _read(cls: type[T], data: object) -> T:
