@@ -8,21 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from kai.core.config import BrainConfig, Effort, FaceStyle, TurnTaking
-from kai.core.state import Look
-
-
-class Applies(StrEnum):
-    """When a changed setting is in force. ``RESTART``: with the next connection; a hand-over makes one between turns."""
-
-    NOW = "now"
-    NEXT_TURN = "next turn"
-    RESTART = "restart"
+from kai.core.config import SETTINGS, BrainConfig, Effort, FaceStyle, Look, value_of, with_values
+from kai.core.config import Applies as Applies
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +34,6 @@ class Family:
 LONGEST_SESSION_S: Final = 3600.0
 """The provider's hard limit of one session."""
 
-SPEED_RANGE: Final = (0.25, 1.5)
-
 CLOUD_VOICES: Final = (
     "marin",
     "cedar",
@@ -59,81 +48,32 @@ CLOUD_VOICES: Final = (
 )
 """The recommended two first."""
 
-_COMMON: Final[dict[str, Applies]] = {
-    "character": Applies.NOW,
-    "face": Applies.NOW,
-    "style": Applies.NOW,
-    "avatar": Applies.NEXT_TURN,
-    "runs": Applies.RESTART,
-    "model": Applies.RESTART,
-    "voice": Applies.RESTART,
-    "speed": Applies.NEXT_TURN,
-    "instructions": Applies.NEXT_TURN,
-    "turn_taking": Applies.NOW,
-    "threshold": Applies.NOW,
-    "prefix_padding_ms": Applies.NOW,
-    "silence_duration_ms": Applies.NOW,
-    "idle_timeout_ms": Applies.NOW,
-    "eagerness": Applies.NOW,
-    "can_interrupt": Applies.NOW,
-    "noise_reduction": Applies.NOW,
-    "transcription_model": Applies.NEXT_TURN,
-    "transcription_language": Applies.NEXT_TURN,
-    "transcription_prompt": Applies.NEXT_TURN,
-    "max_output_tokens": Applies.NEXT_TURN,
-    "truncation": Applies.NEXT_TURN,
-    "retention_ratio": Applies.NEXT_TURN,
-    "tools": Applies.NEXT_TURN,
-    "tool_choice": Applies.NEXT_TURN,
-    "greeting": Applies.RESTART,
-    "wants_confidence": Applies.NEXT_TURN,
-    # Once a trace is on, the provider changes nothing of it.
-    "is_traced": Applies.RESTART,
-}
 
-_LOCAL_HAS_NOT: Final = frozenset(
-    # The engine takes these and does nothing with them, or has no such thing.
-    {
-        "model",
-        "noise_reduction",
-        "transcription_model",
-        "transcription_language",
-        "transcription_prompt",
-        "truncation",
-        "retention_ratio",
-        "wants_confidence",
-        "is_traced",
-    }
-)
+def _of_cloud(*, reasons: bool) -> Mapping[str, Applies]:
+    """What the cloud's models have, with what only those have that reason, or without."""
+    return MappingProxyType(
+        {
+            n: row.cloud
+            for n, row in SETTINGS.items()
+            if row.cloud is not None and (reasons or not row.reasons)
+        }
+    )
+
 
 REASONING: Final = Family(
-    "GPT Realtime 2",
-    MappingProxyType({**_COMMON, "effort": Applies.NEXT_TURN}),
-    tuple(Effort),
-    CLOUD_VOICES,
-    128_000,
+    "GPT Realtime 2", _of_cloud(reasons=True), tuple(Effort), CLOUD_VOICES, context_tokens=128_000
 )
-REASONING_MINI: Final = Family(
-    "GPT Realtime 2 mini", REASONING.settings, tuple(Effort), CLOUD_VOICES, 128_000
-)
-CLASSIC: Final = Family("GPT Realtime 1.5", MappingProxyType({**_COMMON}), (), CLOUD_VOICES, 32_000)
-RETIRING: Final = Family("GPT Realtime", CLASSIC.settings, (), CLOUD_VOICES, 32_000, is_retiring=True)
+REASONING_MINI: Final = replace(REASONING, name="GPT Realtime 2 mini")
+CLASSIC: Final = Family("GPT Realtime 1.5", _of_cloud(reasons=False), (), CLOUD_VOICES, context_tokens=32_000)
+RETIRING: Final = replace(CLASSIC, name="GPT Realtime", is_retiring=True)
+OTHER: Final = replace(CLASSIC, name="another model")
 LOCAL: Final = Family(
     "Kai's own engine",
-    MappingProxyType(
-        {
-            **{name: when for name, when in _COMMON.items() if name not in _LOCAL_HAS_NOT},
-            "voice": Applies.NEXT_TURN,
-            "keeps_voice": Applies.NEXT_TURN,
-            "mind_url": Applies.RESTART,
-            "mind_model": Applies.RESTART,
-        }
-    ),
+    MappingProxyType({name: row.local for name, row in SETTINGS.items() if row.local is not None}),
     (),
     (),
-    128_000,
+    context_tokens=128_000,
 )
-OTHER: Final = Family("another model", CLASSIC.settings, (), CLOUD_VOICES, 32_000)
 
 MODELS: Final[Mapping[str, Family]] = MappingProxyType(
     {
@@ -196,12 +136,14 @@ def applies(model: str, setting: str) -> Applies | None:
 
 def changed_settings(before: Look, after: Look) -> frozenset[str]:
     """The names of the settings that differ, those of ``Look`` and of its ``BrainConfig`` alike."""
-    of_look = {f.name for f in fields(Look) if f.name != "brain"}
-    of_brain = {f.name for f in fields(BrainConfig)}
-    return frozenset(
-        {name for name in of_look if getattr(before, name) != getattr(after, name)}
-        | {name for name in of_brain if getattr(before.brain, name) != getattr(after.brain, name)}
-    )
+    return frozenset(name for name in SETTINGS if value_of(before, name) != value_of(after, name))
+
+
+def as_far_as_running(model: str, before: Look, after: Look) -> Look:
+    """The look that a running connection of that model can take on: what only another one could change, or the model has
+    not, stays as it was."""
+    kept = {n: value_of(before, n) for n in SETTINGS if applies(model, n) in (None, Applies.RESTART)}
+    return with_values(after, kept)
 
 
 def needs_restart(model: str, before: Look, after: Look) -> bool:
@@ -212,11 +154,4 @@ def needs_restart(model: str, before: Look, after: Look) -> bool:
 
 def relevant_settings(model: str, config: BrainConfig) -> frozenset[str]:
     """The settings that matter with this model and this way of taking turns: what a page should offer."""
-    names = set(family_of(model).settings)
-    if config.turn_taking is not TurnTaking.SERVER_VAD:
-        names -= {"threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"}
-    if config.turn_taking is not TurnTaking.SEMANTIC_VAD:
-        names -= {"eagerness"}
-    if config.is_push_to_talk:
-        names -= {"can_interrupt"}
-    return frozenset(names)
+    return frozenset(name for name in family_of(model).settings if config.turn_taking in SETTINGS[name].turns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
-from kai.core.config import AvatarConfig, BrainConfig, FaceStyle
+from kai.core.config import Look as Look
 
 
 class LegName(StrEnum):
@@ -153,27 +153,6 @@ class Response:
     def is_over(self) -> bool:
         """Whether nothing of it goes on. A done answer without sound is over, and lives again when sound comes."""
         return not (self.is_at_brain or self.is_due or self.is_playing)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a person chose in the sidebar. ``speed`` is a factor, 0.25 to 1.5 (the protocol's range). ``face`` is ``local``
-    for the one of this computer, ``liveavatar`` or empty for the best that there is; ``runs`` likewise where Kai thinks and
-    speaks: ``local``, ``openai`` or empty. ``mind_url`` and ``mind_model`` name a chat endpoint for the local engine.
-    The voice there comes with the character unless ``keeps_voice``."""
-
-    character: str = "kai"
-    voice: str = "marin"
-    speed: float = 1.0
-    instructions: str = ""
-    brain: BrainConfig = BrainConfig()
-    face: str = ""
-    avatar: AvatarConfig = AvatarConfig()
-    runs: str = ""
-    mind_url: str = ""
-    mind_model: str = ""
-    style: FaceStyle = FaceStyle()
-    keeps_voice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

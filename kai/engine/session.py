@@ -24,8 +24,8 @@ from kai.wire.realtime import (
     SessionConfig,
     TurnDetection,
     Unset,
-    merge_session,
 )
+from kai.wire.session_updates import merge_session
 
 T = TypeVar("T")
 

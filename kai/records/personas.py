@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from kai.errors import KaiError
-from kai.records.preferences import INSTRUCTIONS_LIMIT_CHARS, NAME_LIMIT_CHARS
+from kai.core.config import SETTINGS
+from kai.records.named import Named, NamedList
 
-MAX_PERSONAS: Final = 50
-
-
-class PersonaError(KaiError):
-    """A persona cannot be kept. The code says why: ``no-name``, ``too-many``."""
-
-    code = "no-name"
+INSTRUCTIONS_LIMIT_CHARS: Final = SETTINGS["instructions"].limit_chars
 
 
-class Persona(BaseModel):
+class Persona(Named):
     """Who Kai shall be, under a name."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str = Field(min_length=1, max_length=NAME_LIMIT_CHARS)
     instructions: str = Field(max_length=INSTRUCTIONS_LIMIT_CHARS)
+
+    @property
+    def value(self) -> str:
+        """The instructions."""
+        return self.instructions
+
+    @classmethod
+    def of(cls, name: str, value: str) -> Self:
+        """Those instructions under that name."""
+        return cls(name=name, instructions=value[:INSTRUCTIONS_LIMIT_CHARS])
 
 
 FIRST: Final = (
@@ -54,41 +55,10 @@ FIRST: Final = (
 """To begin with; they can be changed and deleted like one's own."""
 
 
-class Personas(BaseModel):
-    """Every persona, in the order in which they were made; names are different."""
+class Personas(NamedList[Persona]):
+    """Every persona."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    WORD: ClassVar = "persona"
+    KIND: ClassVar = Persona
 
-    personas: tuple[Persona, ...] = FIRST
-
-    def named(self, name: str) -> Persona | None:
-        """The one of that name."""
-        return next((p for p in self.personas if p.name == name), None)
-
-    def saying(self, instructions: str) -> Persona | None:
-        """The one with exactly these instructions."""
-        return next((p for p in self.personas if p.instructions == instructions), None)
-
-    def with_one(self, name: str, instructions: str) -> Personas:
-        """With these instructions under that name, new or changed. Raises ``PersonaError``."""
-        name = " ".join(name.split())[:NAME_LIMIT_CHARS].strip()
-        if not name:
-            raise PersonaError("A persona needs a name.")
-        one = Persona(name=name, instructions=instructions[:INSTRUCTIONS_LIMIT_CHARS])
-        if self.named(name) is not None:
-            return Personas(personas=tuple(one if p.name == name else p for p in self.personas))
-        if len(self.personas) >= MAX_PERSONAS:
-            raise PersonaError("There are too many personas. Delete one first.", code="too-many")
-        return Personas(personas=(*self.personas, one))
-
-    def without(self, name: str) -> Personas:
-        """Without the one of that name."""
-        return Personas(personas=tuple(p for p in self.personas if p.name != name))
-
-    def free_name(self, name: str) -> str:
-        """A name like that one which none has yet: ``Brief 2``."""
-        stem = name[: NAME_LIMIT_CHARS - 3].strip()
-        return next(
-            (free for n in range(2, MAX_PERSONAS + 3) if self.named(free := f"{stem} {n}") is None),
-            stem,
-        )
+    entries: tuple[Persona, ...] = Field(default=FIRST, alias="personas")

@@ -7,43 +7,33 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kai.compat.files import write_private
 from kai.compat.text_files import decode_text
-from kai.core.config import FaceStyle
+from kai.core.config import FaceStyle, within_bounds
 from kai.core.state import Look
 from kai.errors import ConfigError, KaiError
 from kai.records.files import set_aside
+from kai.records.named import Named, NamedError, NamedList, tidy
 
-MAX_PRESETS: Final = 50
 PRESET_LIMIT_BYTES: Final = 65_536
-NAME_LIMIT_CHARS: Final = 40
-INSTRUCTIONS_LIMIT_CHARS: Final = 2000
-SPEED_RANGE: Final = (0.25, 1.5)
 
 _look = TypeAdapter(Look)
 _log = logging.getLogger(__name__)
 
 
-class PresetError(KaiError):
-    """A preset cannot be taken or kept. The code says why: ``not-a-preset``, ``too-large``, ``no-name``, ``too-many``."""
-
-    code = "not-a-preset"
-
-
 def look_from(value: object) -> Look:
-    """A look from plain values. Raises ``PresetError``."""
+    """A look from plain values. Raises ``NamedError``."""
     try:
         look = _look.validate_python(value)
     except ValidationError as exc:
-        raise PresetError("That is not a preset of Kai's.") from exc
-    speed = min(SPEED_RANGE[1], max(SPEED_RANGE[0], look.speed))
-    return replace(look, speed=speed, instructions=look.instructions[:INSTRUCTIONS_LIMIT_CHARS])
+        raise NamedError("That is not a preset of Kai's.", code="not-a-preset") from exc
+    return within_bounds(look)
 
 
 class Preferences(BaseModel):
@@ -59,88 +49,77 @@ class Preferences(BaseModel):
         """What the sidebar said last, if it was kept and still makes sense."""
         try:
             return None if self.look is None else look_from(self.look)
-        except PresetError:
+        except NamedError:
             return None
 
 
-class Preset(BaseModel):
+class Preset(Named):
     """All settings under a name; what an exported file holds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     kai_preset: int = Field(default=1, ge=1, le=1)
-    name: str = Field(min_length=1, max_length=NAME_LIMIT_CHARS)
     look: dict[str, Any]
 
-    def to_look(self) -> Look:
-        """The settings. Raises ``PresetError``."""
+    @property
+    def value(self) -> Look:
+        """The settings. Raises ``NamedError``."""
         return look_from(self.look)
 
-
-class Presets(BaseModel):
-    """Every preset, oldest first; names are different."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    presets: tuple[Preset, ...] = ()
+    @classmethod
+    def of(cls, name: str, value: Look) -> Self:
+        """Those settings under that name."""
+        return cls(name=name, look=asdict(value))
 
 
-class SavedStyle(BaseModel):
+class Presets(NamedList[Preset]):
+    """Every preset."""
+
+    WORD: ClassVar = "preset"
+    KIND: ClassVar = Preset
+
+    entries: tuple[Preset, ...] = Field(default=(), alias="presets")
+
+
+class SavedStyle(Named):
     """How a character was made to look, under a name."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str = Field(min_length=1, max_length=NAME_LIMIT_CHARS)
     style: FaceStyle
 
+    @property
+    def value(self) -> FaceStyle:
+        """The style."""
+        return self.style
 
-class Styles(BaseModel):
-    """Every saved style, oldest first; names are different."""
+    @classmethod
+    def of(cls, name: str, value: FaceStyle) -> Self:
+        """That style under that name."""
+        return cls(name=name, style=value)
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
-    styles: tuple[SavedStyle, ...] = ()
+class Styles(NamedList[SavedStyle]):
+    """Every saved style, of all characters."""
 
-    def of(self, character: str) -> tuple[SavedStyle, ...]:
-        """Those of one character."""
-        return tuple(saved for saved in self.styles if saved.style.character == character)
+    WORD: ClassVar = "style"
+    KIND: ClassVar = SavedStyle
 
-    def with_style(self, name: str, style: FaceStyle) -> Styles:
-        """With that one added, or changed where its name is there already. Raises ``PresetError``."""
-        name = " ".join(name.split())[:NAME_LIMIT_CHARS].strip()
-        if not name:
-            raise PresetError("A style needs a name.", code="no-name")
-        saved = SavedStyle(name=name, style=style)
-        if any(s.name == name for s in self.styles):
-            return Styles(styles=tuple(saved if s.name == name else s for s in self.styles))
-        if len(self.styles) >= MAX_PRESETS:
-            raise PresetError("There are too many styles. Delete one first.", code="too-many")
-        return Styles(styles=(*self.styles, saved))
-
-    def without_style(self, name: str) -> Styles:
-        """Without the one of that name."""
-        return Styles(styles=tuple(s for s in self.styles if s.name != name))
+    entries: tuple[SavedStyle, ...] = Field(default=(), alias="styles")
 
 
 def preset_of(name: str, look: Look) -> Preset:
-    """Those settings under that name. Raises ``PresetError`` when the name is none."""
-    name = " ".join(name.split())[:NAME_LIMIT_CHARS].strip()
-    if not name:
-        raise PresetError("A preset needs a name.", code="no-name")
-    return Preset(name=name, look=asdict(look))
+    """Those settings under that name. Raises ``NamedError`` when the name is none."""
+    return Preset.of(tidy(name, Presets.WORD), look)
 
 
 def read_preset(content: bytes) -> Preset:
-    """A preset from an exported file. Raises ``PresetError``."""
+    """A preset from an exported file. Raises ``NamedError``."""
     if len(content) > PRESET_LIMIT_BYTES:
-        raise PresetError("That file is too large for a preset.", code="too-large")
+        raise NamedError("That file is too large for a preset.", code="too-large")
     try:
         preset = Preset.model_validate_json(decode_text(content, "That file"))
     except ConfigError as exc:
-        raise PresetError(exc.message) from exc
+        raise NamedError(exc.message, code="not-a-preset") from exc
     except ValidationError as exc:
-        raise PresetError("That is not a preset of Kai's.") from exc
-    return preset_of(preset.name, preset.to_look())
+        raise NamedError("That is not a preset of Kai's.", code="not-a-preset") from exc
+    return preset_of(preset.name, preset.value)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -185,25 +164,9 @@ class JsonFile(Generic[M]):
                 return
             self._value = value
             try:
-                write_private(self.path, value.model_dump_json(indent=1).encode() + b"\n")
+                write_private(self.path, value.model_dump_json(indent=1, by_alias=True).encode() + b"\n")
             except OSError as exc:
                 raise KaiError(
                     f"Settings cannot be kept in {self.path.parent}. Look at that folder's rights and free space.",
                     code="settings-write",
                 ) from exc
-
-
-def with_preset(presets: Presets, preset: Preset) -> Presets:
-    """With that one added, or changed where its name is there already. Raises ``PresetError`` when there are too many."""
-    names = [p.name for p in presets.presets]
-    if preset.name in names:
-        changed = tuple(preset if p.name == preset.name else p for p in presets.presets)
-        return Presets(presets=changed)
-    if len(names) >= MAX_PRESETS:
-        raise PresetError("There are too many presets. Delete one first.", code="too-many")
-    return Presets(presets=(*presets.presets, preset))
-
-
-def without_preset(presets: Presets, name: str) -> Presets:
-    """Without the one of that name."""
-    return Presets(presets=tuple(p for p in presets.presets if p.name != name))

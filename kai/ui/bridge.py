@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,7 +16,7 @@ import streamlit as st
 
 from kai.checks.run import Finding, Running
 from kai.core.capabilities import engine_voice
-from kai.core.config import AvatarConfig, BrainConfig, FaceStyle
+from kai.core.config import FaceStyle, value_of, with_values
 from kai.core.events import (
     FaceRecalled,
     LookChanged,
@@ -30,7 +30,8 @@ from kai.core.events import (
 from kai.core.state import Face, LegName, LegStatus, Look, Microphone, Phase, SessionState
 from kai.errors import KaiError
 from kai.records.memory import Memory, owner_of
-from kai.records.preferences import preset_of, read_preset, with_preset, without_preset
+from kai.records.named import Named
+from kai.records.preferences import JsonFile, read_preset
 from kai.runtime.hub import SessionHub, Talk
 from kai.ui import compat, host, texts
 from kai.ui.host import COOKIE_NAME
@@ -48,25 +49,14 @@ RECORD_S: Final = 60.0
 """The local engine may have to start first."""
 
 _TALK: Final = "kai.talk"
-_LOOK: Final = "kai.look"
 _MOUNT: Final = "kai.mount"
 _SERIAL: Final = "kai.mount_serial"
 _SEARCH: Final = "kai.history_search"
 _READING: Final = "kai.history_reading"
 _CHECKUP: Final = "kai.checkup"
-_LOOK_VERSION: Final = "kai.look_version"
-_STYLE_VERSION: Final = "kai.style_version"
-_PRESET: Final = "kai.preset"
-_IS_PRESET: Final = "kai.preset_is_picked"
-_PRESET_VERSION: Final = "kai.preset_version"
 _UPLOAD_VERSION: Final = "kai.upload_version"
-_PERSONA: Final = "kai.persona"
-_PERSONA_VERSION: Final = "kai.persona_version"
 _GALLERY: Final = "kai.gallery"
 _SHOWN: Final = "kai.history_shown"
-
-
-_OF_BRAIN: Final = frozenset(f.name for f in fields(BrainConfig))
 
 
 class NoCookieError(Exception):
@@ -107,7 +97,10 @@ def current_talk(hub: SessionHub) -> Talk:
     known = st.session_state.get(_TALK)
     talk = hub.find(known, browser) if known else None
     if talk is None:
-        talk = _take_over(hub, browser) or hub.create(browser)
+        talk = _take_over(hub, browser)
+        if talk is None:
+            talk = hub.create(browser)
+            _recall_look(talk)
         st.session_state[_TALK] = talk.id
         talk.attach_tab(session, compat.session_activity(session))
         if talk.snapshot().is_active:
@@ -147,25 +140,36 @@ def _wait_until(is_so: Callable[[], bool], timeout_s: float = SETTLE_S) -> bool:
 
 
 def look(talk: Talk) -> Look:
-    """What the sidebar says, in this tab."""
-    chosen = st.session_state.get(_LOOK)
-    if isinstance(chosen, Look):
-        return chosen
-    state = talk.snapshot()
+    """What the sidebar shows: the talk's own."""
+    return talk.snapshot().look
+
+
+def change_look(talk: Talk, **changes: Any) -> None:
+    """Give settings, by their names, other values."""
+    set_look(talk, with_values(look(talk), changes))
+
+
+def set_look(talk: Talk, wanted: Look) -> None:
+    """Give the talk that look and keep it for the next start. Returns once the talk has it."""
+    if is_home():
+        _keep(lambda: host.app().memory.keep_look(wanted))
+    talk.dispatch(LookChanged(wanted))
+    _wait_until(lambda: talk.snapshot().look == wanted)
+
+
+def _recall_look(talk: Talk) -> None:
+    """Give a new talk what the sidebar said last."""
     last = host.app().memory.preferences.value.last_look() if is_home() else None
-    return last if last is not None and state.phase is Phase.IDLE else state.look
+    if last is not None:
+        talk.dispatch(LookChanged(last))
+        _wait_until(lambda: talk.snapshot().look == last)
 
 
-def change_look(talk: Talk, **changes: str | float | AvatarConfig | BrainConfig | FaceStyle) -> None:
-    """Keep a change of the sidebar and tell the talk."""
-    changed = replace(look(talk), **changes)  # pyright: ignore[reportArgumentType]
-    _set_look(talk, changed)
-    if "instructions" in changes:
-        st.session_state[_PERSONA_VERSION] = int(st.session_state.get(_PERSONA_VERSION, 0)) + 1
-    if st.session_state.get(_IS_PRESET):
-        # Changed by hand: it is that preset no more, and can be picked again.
-        st.session_state[_IS_PRESET] = False
-        st.session_state[_PRESET_VERSION] = int(st.session_state.get(_PRESET_VERSION, 0)) + 1
+def show(key: str, value: object) -> None:
+    """Have the widget of that key, which is drawn next, show the value, whatever it held. Not where it shows it already: what
+    somebody is just typing into it must stay."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
 
 
 def recall_face(talk: Talk) -> None:
@@ -175,31 +179,14 @@ def recall_face(talk: Talk) -> None:
     talk.dispatch(FaceRecalled())
 
 
-def _set_look(talk: Talk, changed: Look) -> None:
-    _remember_look(changed)
-    talk.dispatch(LookChanged(changed))
-
-
-def _remember_look(changed: Look) -> None:
-    st.session_state[_LOOK] = changed
-    if is_home():
-        _keep(lambda: host.app().memory.keep_look(changed))
-
-
 def take_look(talk: Talk, name: str, widget_key: str) -> None:
-    """Take what the widget of that key says for that field of the look or of its ``BrainConfig``; a deselection of all
-    changes nothing."""
+    """Take what the widget of that key says for the setting of that name; a deselection of all changes nothing."""
     value = st.session_state[widget_key]
     if value is None:
         return
-    now = look(talk)
-    if name not in _OF_BRAIN:
-        change_look(talk, **{name: value})
-        return
     # A widget holds plain values: words of an enum, lists.
-    before = getattr(now.brain, name)
-    kind = tuple if isinstance(value, list) else type(before)
-    change_look(talk, brain=replace(now.brain, **{name: kind(cast("Any", value))}))
+    kind: Callable[[Any], Any] = tuple if isinstance(value, list) else type(value_of(look(talk), name))
+    change_look(talk, **{name: kind(value)})
 
 
 def local_voice(talk: Talk) -> str:
@@ -253,55 +240,110 @@ def record_voice(look: Look) -> bytes:
         raise KaiError(texts.VOICE_TOO_SLOW) from None
 
 
-# ------------------------------------------------------------------ personas
+def follow(key: str, value: str) -> None:
+    """Have the field of that key, which is drawn next, show the value when it is another than at the last drawing; what
+    somebody types meanwhile stays."""
+    seen = f"{key}.seen"
+    if key not in st.session_state or st.session_state.get(seen) != value:
+        st.session_state[key] = st.session_state[seen] = value
 
 
-def persona_suffix() -> str:
-    """What the keys of the personas' widgets end with."""
-    version = int(st.session_state.get(_PERSONA_VERSION, 0))
-    return f"{look_suffix()}-p{version}" if version else look_suffix()
+# ------------------------------------------------------------------ presets, personas, styles
 
 
-def named_persona() -> str:
-    """The persona that was picked or saved last in this tab, or nothing."""
-    return str(st.session_state.get(_PERSONA, ""))
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One list of named things as the sidebar offers it. ``present`` is what is set now, ``take`` sets what was picked."""
+
+    key: str
+    file: JsonFile[Any]
+    present: Callable[[], Any]
+    take: Callable[[Any], None]
+
+    @property
+    def named_key(self) -> str:
+        return f"kai.named-{self.key}"
+
+    @property
+    def pick_key(self) -> str:
+        return f"{self.key}-saved"
+
+    @property
+    def name_key(self) -> str:
+        return f"{self.key}-name"
 
 
-def _show_persona(name: str) -> None:
-    st.session_state[_PERSONA] = name
-    st.session_state[_PERSONA_VERSION] = int(st.session_state.get(_PERSONA_VERSION, 0)) + 1
+def names_on(
+    shelf: Shelf, belongs: Callable[[Named], bool] = lambda _one: True
+) -> tuple[list[str], str, str]:
+    """The names on the shelf; the one whose value is set now, or nothing; and the one that was picked or saved last in this
+    tab, or else that one."""
+    entries = [one for one in shelf.file.value.entries if belongs(one)]
+    last, present = str(st.session_state.get(shelf.named_key, "")), shelf.present()
+    set_now = [one.name for one in entries if _is_value(one, present)]
+    picked = last if last in set_now else next(iter(set_now), "")
+    names = [one.name for one in entries]
+    return names, picked, last if last in names else picked
 
 
-def pick_persona(talk: Talk, memory: Memory, widget_key: str) -> None:
-    """Take the instructions of the persona that the widget names."""
-    persona = memory.personas.value.named(str(st.session_state.get(widget_key) or ""))
-    if persona is None:
+def _is_value(one: Named, present: object) -> bool:
+    try:
+        return bool(one.value == present)
+    except KaiError:
+        return False
+
+
+def pick_named(shelf: Shelf) -> None:
+    """Set what stands under the name that was picked."""
+    one = shelf.file.value.named(str(st.session_state.get(shelf.pick_key) or ""))
+    if one is not None:
+        _keep(lambda: shelf.take(one.value))
+        _call(shelf, one.name)
+
+
+def save_named(shelf: Shelf) -> None:
+    """Keep what is set now under the name that was typed; a name that is there already is changed."""
+    save_as(shelf, str(st.session_state.get(shelf.name_key) or ""), shelf.present())
+
+
+def save_as(shelf: Shelf, name: str, value: object) -> None:
+    """Keep a value under a name; what cannot be kept is told."""
+
+    def save() -> None:
+        shelf.file.write(shelf.file.value.with_one(name, value))
+        _call(shelf, " ".join(name.split()))
+
+    _keep(save)
+
+
+def duplicate_named(shelf: Shelf, name: str) -> None:
+    """Keep what is set now once more, under a name of its own."""
+    save_as(shelf, shelf.file.value.free_name(name), shelf.present())
+
+
+def delete_named(shelf: Shelf, name: str) -> None:
+    """Forget the one of that name; what is set stays as it is."""
+    _keep(lambda: shelf.file.write(shelf.file.value.without(name)))
+    _call(shelf, "")
+
+
+def _call(shelf: Shelf, name: str) -> None:
+    st.session_state[shelf.named_key] = name
+
+
+def import_preset(shelf: Shelf, widget_key: str) -> None:
+    """Keep and take the preset of the file that was given."""
+    given = st.session_state.get(widget_key)
+    if given is None:
         return
-    change_look(talk, instructions=persona.instructions)
-    # The field of the instructions shall show them instead of what it held.
-    st.session_state[_LOOK_VERSION] = int(st.session_state.get(_LOOK_VERSION, 0)) + 1
-    _show_persona(persona.name)
 
+    def take() -> None:
+        preset = read_preset(given.getvalue())
+        save_as(shelf, preset.name, preset.value)
+        shelf.take(preset.value)
 
-def save_persona(talk: Talk, memory: Memory, widget_key: str) -> None:
-    """Keep the instructions under the name that the widget holds; a persona of that name is changed."""
-    name = " ".join(str(st.session_state.get(widget_key) or "").split())
-    _keep(lambda: memory.personas.write(memory.personas.value.with_one(name, look(talk).instructions)))
-    _show_persona(name)
-
-
-def duplicate_persona(talk: Talk, memory: Memory) -> None:
-    """Keep the instructions once more, under a name of their own."""
-    kept = memory.personas.value
-    name = kept.free_name(named_persona())
-    _keep(lambda: memory.personas.write(kept.with_one(name, look(talk).instructions)))
-    _show_persona(name)
-
-
-def delete_persona(memory: Memory) -> None:
-    """Forget the persona that was picked; the instructions stay as they are."""
-    _keep(lambda: memory.personas.write(memory.personas.value.without(named_persona())))
-    _show_persona("")
+    _keep(take)
+    renew_upload()
 
 
 # ------------------------------------------------------------------ the style of the face
@@ -321,63 +363,16 @@ def take_style(talk: Talk, name: str, widget_key: str) -> None:
 
 
 def show_style(talk: Talk, wanted: FaceStyle) -> None:
-    """Take a whole style; the widgets show it."""
+    """Take a whole style."""
     change_look(talk, character=wanted.character or look(talk).character, style=wanted)
-    _forget_style_widgets()
 
 
-def pick_style(talk: Talk, memory: Memory, widget_key: str) -> None:
-    """Take the saved style that the widget names."""
-    name = st.session_state.get(widget_key)
-    saved = next((s for s in memory.styles.value.styles if s.name == name), None)
-    if saved is not None:
-        show_style(talk, saved.style)
-
-
-def save_style(talk: Talk, memory: Memory, widget_key: str) -> None:
-    """Keep the style under the name that the widget holds; a name that is there already is changed."""
-
-    def save() -> None:
-        name = str(st.session_state.get(widget_key) or "")
-        memory.styles.write(memory.styles.value.with_style(name, style(talk)))
-        _forget_style_widgets()
-
-    _keep(save)
-
-
-def delete_style(memory: Memory, name: str) -> None:
-    """Forget that saved style; the face stays as it is."""
-    _keep(lambda: memory.styles.write(memory.styles.value.without_style(name)))
-    _forget_style_widgets()
-
-
-def style_suffix() -> str:
-    """What the keys of the style's widgets end with, so that they show a style that was picked."""
-    return f"{look_suffix()}-{int(st.session_state.get(_STYLE_VERSION, 0))}"
-
-
-def _forget_style_widgets() -> None:
-    st.session_state[_STYLE_VERSION] = int(st.session_state.get(_STYLE_VERSION, 0)) + 1
-
-
-# ------------------------------------------------------------------ presets
+# ------------------------------------------------------------------ the rest of the sidebar
 
 
 def is_home() -> bool:
     """Whether everybody who sees this page sits at this computer, so that its preferences and presets are theirs."""
     return compat.is_bound_to_loopback()
-
-
-def look_suffix() -> str:
-    """What the sidebar's keys end with. Another one makes fresh widgets, which show the look instead of what they held."""
-    version = int(st.session_state.get(_LOOK_VERSION, 0))
-    return f"-{version}" if version else ""
-
-
-def preset_suffix() -> str:
-    """What the keys of the presets' widgets end with, for the same reason."""
-    version = int(st.session_state.get(_PRESET_VERSION, 0))
-    return f"-{version}" if version else ""
 
 
 def upload_suffix() -> str:
@@ -390,71 +385,15 @@ def renew_upload() -> None:
     st.session_state[_UPLOAD_VERSION] = int(st.session_state.get(_UPLOAD_VERSION, 0)) + 1
 
 
-def named_preset() -> str:
-    """The preset that was picked or saved last in this tab, or nothing."""
-    return str(st.session_state.get(_PRESET, ""))
-
-
-def picked_preset() -> str:
-    """The preset whose settings the sidebar still shows unchanged, or nothing."""
-    return named_preset() if st.session_state.get(_IS_PRESET) else ""
-
-
-def _show_preset(name: str) -> None:
-    st.session_state[_PRESET], st.session_state[_IS_PRESET] = name, bool(name)
-    st.session_state[_PRESET_VERSION] = int(st.session_state.get(_PRESET_VERSION, 0)) + 1
-    st.session_state[_LOOK_VERSION] = int(st.session_state.get(_LOOK_VERSION, 0)) + 1
-
-
-def pick_preset(talk: Talk, memory: Memory, widget_key: str) -> None:
-    """Take every setting of the preset that the widget names."""
-    name = st.session_state.get(widget_key)
-    preset = next((p for p in memory.presets.value.presets if p.name == name), None)
-    if preset is not None:
-        _keep(lambda: _set_look(talk, preset.to_look()))
-        _show_preset(preset.name)
-
-
-def save_preset(talk: Talk, memory: Memory, widget_key: str) -> None:
-    """Keep the sidebar's settings under the name that the widget holds; a name that is there already is changed."""
-
-    def save() -> None:
-        preset = preset_of(str(st.session_state.get(widget_key) or ""), look(talk))
-        memory.presets.write(with_preset(memory.presets.value, preset))
-        _show_preset(preset.name)
-
-    _keep(save)
-
-
-def delete_preset(memory: Memory) -> None:
-    """Forget the picked preset; the settings stay as they are."""
-    _keep(lambda: memory.presets.write(without_preset(memory.presets.value, named_preset())))
-    _show_preset("")
-
-
-def import_preset(talk: Talk, memory: Memory, widget_key: str) -> None:
-    """Keep and take the preset of the file that was given."""
-    given = st.session_state.get(widget_key)
-    if given is None:
-        return
-
-    def take() -> None:
-        preset = read_preset(given.getvalue())
-        memory.presets.write(with_preset(memory.presets.value, preset))
-        _set_look(talk, preset.to_look())
-        _show_preset(preset.name)
-
-    _keep(take)
-
-
 # ------------------------------------------------------------------ start and stop
 
 
 def start(talk: Talk) -> None:
     """Begin the talk (again). Returns once its state says so."""
+    wanted = look(talk)
     if talk.snapshot().phase is Phase.CLOSED:
         talk.dispatch(ResetRequested())
-    talk.dispatch(StartRequested(wall_s=time.time(), look=look(talk)))
+    talk.dispatch(StartRequested(wall_s=time.time(), look=wanted))
     _wait_until(lambda: talk.snapshot().is_active)
 
 

@@ -185,14 +185,6 @@ SIDEBAR_WHAT: Final = "What"
 SIDEBAR_WHEN: Final = "When"
 SIDEBAR_WHERE: Final = "Where it runs"
 SIDEBAR_PRESETS: Final = "All of it"
-PRESET: Final = "Preset"
-PRESET_PICK: Final = "Pick a preset"
-PRESET_NONE: Final = "No presets yet"
-PRESET_KEEP: Final = "Save, export, import"
-PRESET_NAME: Final = "Name"
-PRESET_NAME_EXAMPLE: Final = "For example: Trade fair"
-PRESET_SAVE: Final = "Save these settings"
-PRESET_DELETE: Final = "Delete {name}"
 PRESET_UNNAMED: Final = "My settings"
 PRESET_EXPORT: Final = "Export as a file"
 PRESET_IMPORT: Final = "Import a file"
@@ -219,11 +211,6 @@ AVATAR_NOT_FOUND: Final = "None has that name."
 AVATAR_OWN: Final = "yours"
 AVATAR_MORE: Final = "{count} more. Type a part of the name to find them."
 SETTING_MISSING: Final = "{brain} has no such setting."
-SETTING_IDLE: Final = {
-    "threshold": "Counts only when silence ends a turn.",
-    "eagerness": "Counts only when meaning ends a turn.",
-    "can_interrupt": "With push to talk, pressing the key interrupts Kai.",
-}
 CHARACTER_NAMES: Final = {
     "kai": "Kai",
     "mara": "Mara",
@@ -255,15 +242,7 @@ HAIRSTYLE_NAMES: Final = {
 STYLE_VOICE_HIGHER: Final = "Deeper, higher voice"
 STYLE_VOICE_LIVELIER: Final = "Calmer, livelier voice"
 STYLE_VOICE_FIXED: Final = "The voice that you keep cannot be changed. Choose one of a character."
-STYLE_SAVED: Final = "Saved styles"
-STYLE_PICK: Final = "Choose one"
-STYLE_NAME: Final = "Name of this style"
-STYLE_NAME_EXAMPLE: Final = "For example: evening"
-STYLE_SAVE: Final = "Save style"
-STYLE_DELETE: Final = "Delete \u201c{name}\u201d"
 STYLE_RESET: Final = "As it was"
-VOICE: Final = "Voice"
-VOICE_HELP: Final = "The voice that you hear."
 VOICE_LISTEN: Final = "Listen"
 VOICE_LISTEN_KEPT: Final = "Recorded before, so it costs nothing."
 VOICE_LISTEN_COSTS: Final = "Records one sentence, once: about {cost}."
@@ -285,22 +264,6 @@ VOICE_COMES_HELP: Final = "The voice comes with the face."
 LISTEN_TO: Final = "Listen to {voice}"
 MORE_VOICES_TITLE: Final = "More voices"
 MORE_VOICES: Final = "{voices} are an extra, 63 MB. Run this in Kai's folder, then start Kai again:"
-VOICE_NAMES: Final = {
-    "marin": "Marin",
-    "cedar": "Cedar",
-    "alloy": "Alloy",
-    "ash": "Ash",
-    "ballad": "Ballad",
-    "coral": "Coral",
-    "echo": "Echo",
-    "sage": "Sage",
-    "shimmer": "Shimmer",
-    "verse": "Verse",
-}
-SPEED: Final = "Speaking speed"
-SPEED_HELP: Final = "1 is Kai's own pace."
-INSTRUCTIONS: Final = "Instructions"
-INSTRUCTIONS_HELP: Final = "Who Kai shall be and how it shall answer."
 INSTRUCTIONS_HELP_LOCAL: Final = (
     "A larger mind follows this; the small one here takes names, brevity and plain facts from it ('Breakfast is from "
     "seven to ten'), and speaks English only."
@@ -311,76 +274,9 @@ DOCUMENTS_HELP: Final = (
     "only the passages that it asks for."
 )
 DOCUMENT_REMOVE: Final = "Remove {name}"
-INSTRUCTIONS_PLACEHOLDER: Final = "For example: be brief and cheerful."
-PERSONA: Final = "Persona"
-PERSONA_PICK: Final = "Your own words"
-PERSONA_NONE: Final = "No personas yet"
-PERSONA_KEEP: Final = "Save, duplicate"
-PERSONA_NAME: Final = "Name"
-PERSONA_EXAMPLE: Final = "For example: Museum guide"
-PERSONA_SAVE: Final = "Save the instructions"
-PERSONA_DUPLICATE: Final = "Duplicate {name}"
-PERSONA_DELETE: Final = "Delete {name}"
 MORE: Final = "More"
-GREETING: Final = "First words"
-GREETING_HELP: Final = "What Kai does first when a talk begins. Empty: he waits for you."
-GREETING_EXAMPLE: Final = "For example: greet me, and say that you are an AI."
-EFFORT: Final = "Thinking before speaking"
-EFFORT_HELP: Final = "More of it is slower and costs more."
-EFFORT_NAMES: Final = {
-    "minimal": "hardly any",
-    "low": "little",
-    "medium": "some",
-    "high": "much",
-    "xhigh": "most",
-}
-LONGEST: Final = "Longest answer, in tokens"
-LONGEST_HELP: Final = "0 is no limit; a second of speech is 20 tokens."
-TRUNCATION: Final = "When the talk grows too long"
-TRUNCATION_HELP: Final = "What the model forgets first."
-TRUNCATION_NAMES: Final = {
-    "auto": "forget the oldest",
-    "retention_ratio": "forget a larger part at once",
-    "disabled": "forget nothing, then stop",
-}
-TOOLS: Final = "Tools"
-TOOLS_HELP: Final = "What Kai may use while he talks."
-TOOL_NAMES: Final = {"current_time": "tell the time", "show_card": "show a card"}
-TURN_TAKING: Final = "Your turn ends"
-TURN_TAKING_HELP: Final = "By meaning, by silence, or when you let the talk key go: push to talk."
-TURN_TAKING_NAMES: Final = {
-    "semantic_vad": "Meaning",
-    "server_vad": "Silence",
-    "push_to_talk": "Key",
-}
-PATIENCE: Final = "Patience"
-PATIENCE_HELP: Final = "How long Kai waits at a pause."
-PATIENCE_NAMES: Final = {"low": "Patient", "auto": "Normal", "high": "Quick"}
-INTERRUPTIONS: Final = "You may interrupt by speaking"
-INTERRUPTIONS_HELP: Final = "Off: only the Interrupt button stops Kai."
 VAD_NUMBERS: Final = "Numbers of silence"
-THRESHOLD: Final = "How loud speech must be"
-THRESHOLD_HELP: Final = "Raise it in a noisy room."
-SILENCE: Final = "Silence that ends your turn"
-SILENCE_HELP: Final = "Longer is more patient, and slower."
-PREFIX: Final = "Sound kept from before your first word"
-PREFIX_HELP: Final = "Raise it when first syllables get lost."
-IDLE: Final = "Kai speaks up after"
-IDLE_HELP: Final = "When nobody says anything. Twice, then Kai waits. 0 is never."
 HEARING: Final = "Hearing"
-NOISE: Final = "Microphone"
-NOISE_HELP: Final = "What kind the noise reduction cleans up after."
-NOISE_NAMES: Final = {"near_field": "headset or near", "far_field": "laptop or room", "off": "no reduction"}
-TRANSCRIPTION: Final = "Your words are written by"
-TRANSCRIPTION_HELP: Final = "For the chat; Kai himself hears the sound."
-SPOKEN_LANGUAGE: Final = "Language"
-SPOKEN_LANGUAGE_HELP: Final = (
-    "Two letters. Your words are written in it and Kai speaks it. Empty: Kai finds out by itself."
-)
-SPOKEN_LANGUAGE_EXAMPLE: Final = "en"
-RARE_WORDS: Final = "Rare words and names"
-RARE_WORDS_HELP: Final = "Helps to spell them right in the chat."
-RARE_WORDS_EXAMPLE: Final = "For example: Aylesbury, Kokoro"
 RUNS: Final = "Kai thinks and speaks"
 RUNS_NAMES: Final = {"openai": "OpenAI", "local": "This computer"}
 RUNS_HERE: Final = (
@@ -388,16 +284,8 @@ RUNS_HERE: Final = (
 )
 RUNS_HELP_LOCAL: Final = "No word leaves this computer."
 RUNS_HELP_OPENAI: Final = "What you say goes to OpenAI, and costs money."
-MODEL: Final = "Model"
-MODEL_HELP: Final = "The smaller ones are cheaper. Any other name may be typed."
 MODEL_HELP_RETIRING: Final = "This one is being retired. Choose a newer one."
 MIND: Final = "Another language model"
-MIND_URL: Final = "Address"
-MIND_URL_HELP: Final = "Of an OpenAI-compatible chat endpoint. Its key comes from .env alone."
-MIND_URL_EXAMPLE: Final = "http://127.0.0.1:11434/v1"
-MIND_MODEL: Final = "Name of the model"
-MIND_MODEL_HELP: Final = "As that endpoint calls it."
-MIND_MODEL_EXAMPLE: Final = "For example: llama3.2"
 MIND_NEEDS_MODEL: Final = "Name the model, too."
 MIND_NEEDS_ADDRESS: Final = "The address begins with http:// or https://."
 QUALITY: Final = "Picture of the avatar"

@@ -32,7 +32,6 @@ NO_NETWORK = "no-network"
 TEXT_LIMIT_CHARS = 2000
 """Longest line that a person can type."""
 
-INSTRUCTIONS_LIMIT_CHARS = 2000
 """Longest instructions in the sidebar."""
 
 

@@ -11,8 +11,8 @@ protocol never breaks us: extra fields are dropped and unknown server events arr
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Final, TypeAlias, cast
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, TypeAlias
 
 from kai.errors import ProtocolError
 from kai.wire import _shape
@@ -831,26 +831,3 @@ def decode_session(value: object, *, path: str = "session") -> SessionConfig:
         return _shape.from_json(SessionConfig, value, path=path)
     except _shape.ShapeError as exc:
         raise ClientMistake(exc.message, code=exc.code, param=exc.param) from exc
-
-
-def merge_session(base: SessionConfig, update: SessionConfig) -> SessionConfig:
-    """`base` with all that is present in `update`; a turn detection of another type replaces the old one whole."""
-    return cast("SessionConfig", _merge(base, update))
-
-
-_MERGED = (AudioConfig, AudioInputConfig, AudioOutputConfig, TranscriptionConfig, TurnDetection)
-
-
-def _merge(base: Any, update: Any) -> Any:
-    changes: dict[str, object] = {}
-    for spec in fields(update):
-        new = getattr(update, spec.name)
-        old = getattr(base, spec.name)
-        if new is UNSET:
-            continue
-        is_same_kind = isinstance(new, _MERGED) and type(new) is type(old)
-        if is_same_kind and not (isinstance(new, TurnDetection) and new.type != old.type):
-            changes[spec.name] = _merge(old, new)
-        else:
-            changes[spec.name] = new
-    return replace(base, **changes)

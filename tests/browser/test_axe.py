@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import texts
+from kai.ui import setting_words, texts
 from tests.browser.test_desk import ARTIFACTS, ROOT
 
 
@@ -30,8 +30,8 @@ def test_no_page_has_a_serious_issue(app: AppProcess, chromium: Path) -> None:
     with visitor(chromium) as person:
         person.open(app.url)
         person.page.get_by_role("button", name=texts.START).wait_for()
-        person.press(texts.PRESET_KEEP)
-        person.page.get_by_text(texts.PRESET_SAVE).wait_for()
+        person.press(setting_words.PRESETS.keep)
+        person.page.get_by_text(setting_words.PRESETS.save).wait_for()
         found["landing"] = issues(person)
         person.page.keyboard.press("Escape")
         pages = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import texts
+from kai.ui import setting_words, texts
 from tests.browser.test_desk import ROOT, banner, begin
 from tests.browser.test_presenter import key
 
@@ -70,7 +70,7 @@ def test_a_face_that_stands_in_says_so_and_the_avatar_is_asked_back(person: Visi
 
 
 def push_to_talk(person: Visitor) -> None:
-    key = texts.TURN_TAKING_NAMES["push_to_talk"]
+    key = setting_words.SETTINGS["turn_taking"].options["push_to_talk"]
     person.page.get_by_test_id("stSidebar").get_by_text(key, exact=True).click()
     person.wait_state(texts.HOLD_TO_TALK)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import texts
+from kai.ui import setting_words, texts
 from tests.browser.test_axe import issues
 from tests.browser.test_desk import ARTIFACTS, MICROPHONE_ANSWERS_JS, ROOT
 from tests.browser.test_presenter import key, say_unseen
@@ -116,7 +116,7 @@ def test_every_state_looks_as_it_should(app: AppProcess, chromium: Path, size: t
             person.page.locator(".shut").click()
         open_sidebar(person)
         person.page.get_by_test_id("stSidebar").get_by_text(
-            texts.TURN_TAKING_NAMES["push_to_talk"], exact=True
+            setting_words.SETTINGS["turn_taking"].options["push_to_talk"], exact=True
         ).click()
         person.wait(lambda: person.page.locator(".hold:not([hidden])").count(), 10, "the talk key")
         person.page.wait_for_timeout(500)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from kai.bench.driver import CHROMIUM_FLAGS, AppProcess, Visitor, visitor
-from kai.ui import texts
+from kai.ui import setting_words, texts
 from tests.browser.test_desk import ROOT, banner, begin
 from tests.browser.test_presenter import key
 
@@ -68,13 +68,13 @@ def test_voice_and_character_are_changed_in_mid_talk_and_the_talk_goes_on(
     said = person.lines()
     before = person.wait_picture().current_time_s
     person.page.get_by_test_id("stSidebar").get_by_text("Mara", exact=True).click()
-    choose(person, texts.VOICE, "Cedar")
+    choose(person, setting_words.SETTINGS["voice"].label, "Cedar")
     person.wait(lambda: banner(person) == texts.CHANGE_WAITING, 15, "the offer")
     person.press(texts.CHANGE_LATER)
     person.wait(lambda: banner(person) == "", 10, "quiet")
-    choose(person, texts.VOICE, "Marin")
+    choose(person, setting_words.SETTINGS["voice"].label, "Marin")
     person.page.wait_for_timeout(1500)
-    choose(person, texts.VOICE, "Ash")
+    choose(person, setting_words.SETTINGS["voice"].label, "Ash")
     person.wait(lambda: banner(person) == texts.CHANGE_WAITING, 15, "the offer again")
     person.press(texts.CHANGE_NOW)
     person.wait(lambda: banner(person) == "", 15, "the change")
@@ -87,11 +87,11 @@ def test_a_preset_is_back_after_a_restart_of_the_app(data: Path, chromium: Path)
     with make_app(data) as first, visitor(chromium) as person:
         person.open(first.url)
         person.page.get_by_test_id("stSidebar").get_by_text("Ade", exact=True).click()
-        person.page.get_by_role("button", name=texts.PRESET_KEEP).click()
-        name = person.page.get_by_placeholder(texts.PRESET_NAME_EXAMPLE)
+        person.page.get_by_role("button", name=setting_words.PRESETS.keep).click()
+        name = person.page.get_by_placeholder(setting_words.PRESETS.example)
         name.fill("Trade fair")
         name.press("Enter")
-        person.press(texts.PRESET_SAVE)
+        person.press(setting_words.PRESETS.save)
         person.page.get_by_test_id("stToast").or_(
             person.page.get_by_text("Trade fair").first
         ).first.wait_for()
@@ -103,7 +103,7 @@ def test_a_preset_is_back_after_a_restart_of_the_app(data: Path, chromium: Path)
         )
         person.page.get_by_test_id("stSidebar").get_by_text("Kai", exact=True).click()
         person.wait(lambda: "kai.jpg" in str(chosen.get_attribute("src")), 15, "another face")
-        choose(person, texts.PRESET, "Trade fair")
+        choose(person, setting_words.PRESETS.label, "Trade fair")
         person.wait(lambda: "ade" in str(chosen.get_attribute("src")), 15, "the preset's face")
 
 

@@ -321,8 +321,8 @@ def test_a_preset_is_saved_picked_and_back_after_a_restart(
     assert not app.exception
     app.sidebar.slider(key=sidebar_key(app, "slider", "look-speed")).set_value(0.75).run()
     restarted = Memory(tmp_path)
-    (preset,) = restarted.presets.value.presets
-    assert (preset.name, preset.to_look().speed) == ("Fair", 1.25)
+    (preset,) = restarted.presets.value.entries
+    assert (preset.name, preset.value.speed) == ("Fair", 1.25)
     again = restarted.preferences.value.last_look()
     assert again is not None
     assert again.speed == 0.75
@@ -332,7 +332,7 @@ def test_a_preset_is_saved_picked_and_back_after_a_restart(
     assert app.sidebar.slider(key=sidebar_key(app, "slider", "look-speed")).value == 1.25
     wait_for(lambda: talk.snapshot().look.speed == 1.25)
     app.sidebar.button(key="preset-delete").click().run()
-    assert memory.presets.value.presets == ()
+    assert memory.presets.value.entries == ()
 
 
 def test_the_last_settings_come_back_at_the_next_start(app: AppTest, memory: Memory) -> None:
@@ -345,5 +345,5 @@ def test_the_last_settings_come_back_at_the_next_start(app: AppTest, memory: Mem
 def test_a_preset_without_a_name_is_refused_with_a_word(app: AppTest, memory: Memory) -> None:
     app.run()
     app.sidebar.button(key="preset-save").click().run()
-    assert memory.presets.value.presets == ()
+    assert memory.presets.value.entries == ()
     assert [toast.value for toast in app.toast] == ["A preset needs a name."]

@@ -158,7 +158,7 @@ def bridge_say(talk: Talk, text: str) -> None:
 
 def test_without_a_key_the_page_promises_no_more_than_the_engine_has(app: AppTest, hub: SessionHub) -> None:
     app.run()
-    voice = app.sidebar.selectbox(key="look-voice-kai")
+    voice = app.sidebar.selectbox(key="look-voice")
     assert voice.options == list(texts.VOICE_NAMES_LOCAL.values())
     assert 'class="kai-preview"' not in words(app)
     assert texts.LANDING_FACTS[0] in words(app)
@@ -175,7 +175,7 @@ def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_co
     services = Services(engine=EngineReport(voices=voices, voices_command="pip install x"))
     serve_with(services=lambda: services)
     app.run()
-    voice = app.sidebar.selectbox(key="look-voice-kai")
+    voice = app.sidebar.selectbox(key="look-voice")
     assert voice.options == ["Kai, American man", "Emma, British woman"]
     assert "/api/voices/kai/preview?speed=1" in words(app)
     assert html.escape(texts.MORE_VOICES.format(voices="George")) in words(app)

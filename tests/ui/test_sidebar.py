@@ -22,13 +22,15 @@ from kai.core.state import Look, StandIn
 from kai.engine.speech.voices import CHOICES
 from kai.errors import BrainError
 from kai.records.memory import Memory
-from kai.records.personas import FIRST, PersonaError, Personas
+from kai.records.named import NamedError
+from kai.records.personas import FIRST, Personas
 from kai.runtime.hub import SessionHub
-from kai.ui import compat, texts
+from kai.ui import compat, setting_words, texts
 from tests.ui.conftest import serve_with
 from tests.ui.test_memory_pages import app, hub, memory, sidebar_key
-from tests.ui.test_pages import this_talk, words
+from tests.ui.test_pages import ROOT, this_talk, words
 from tests.ui.test_routes import wait_for
+from tests.ui.test_style import pick
 
 CLOUD = Offer(has_cloud_brain=True, tools=("current_time", "show_card"))
 
@@ -97,10 +99,10 @@ def test_each_setting_says_when_it_holds_by_the_table(app: AppTest) -> None:
     app.run()
     lines = [str(node.proto.body) for node in app.get("html")]
     for setting, label in (
-        ("speed", texts.SPEED_HELP),
-        ("voice", texts.VOICE_HELP),
-        ("turn_taking", texts.TURN_TAKING_HELP),
-        ("model", texts.MODEL_HELP),
+        ("speed", setting_words.SETTINGS["speed"].help),
+        ("voice", setting_words.SETTINGS["voice"].help),
+        ("turn_taking", setting_words.SETTINGS["turn_taking"].help),
+        ("model", setting_words.SETTINGS["model"].help),
     ):
         (line,) = (line for line in lines if html.escape(label) in line)
         when = applies("gpt-realtime-2.1", setting)
@@ -166,7 +168,9 @@ def test_with_a_key_one_chooses_where_kai_runs_and_the_controls_follow(
     hub: SessionHub,
 ) -> None:
     app.run()
-    assert widget(app, "selectbox", "voice").options == [texts.VOICE_NAMES[v] for v in CLOUD_VOICES]
+    assert widget(app, "selectbox", "voice").options == [
+        setting_words.SETTINGS["voice"].options[v] for v in CLOUD_VOICES
+    ]
     assert set(MODELS) <= set(widget(app, "selectbox", "model").options)
     widget(app, "segmented_control", "runs").set_value("local").run()
     wait_for(lambda: chosen(app, hub).runs == "local")
@@ -254,7 +258,7 @@ def test_a_persona_is_picked_edited_saved_duplicated_and_deleted(
     tmp_path: Path,
 ) -> None:
     app.run()
-    app.sidebar.selectbox(key="persona").set_value("Brief").run()
+    app.sidebar.selectbox(key="persona-saved").set_value("Brief").run()
     wait_for(lambda: chosen(app, hub).instructions == FIRST[0].instructions)
     field = widget(app, "text_area", "instructions")
     assert field.value == FIRST[0].instructions
@@ -274,13 +278,13 @@ def test_a_persona_is_picked_edited_saved_duplicated_and_deleted(
 
 
 def test_personas_have_names_of_their_own_and_a_bound() -> None:
-    kept = Personas(personas=())
-    with pytest.raises(PersonaError):
+    kept = Personas(entries=())
+    with pytest.raises(NamedError):
         kept.with_one("  ", "x")
     for n in range(50):
         kept = kept.with_one(f"P {n}", "x")
     assert kept.with_one("P  1", "y").named("P 1") == kept.with_one("P 1", "y").named("P 1")
-    with pytest.raises(PersonaError) as refused:
+    with pytest.raises(NamedError) as refused:
         kept.with_one("one more", "x")
     assert refused.value.code == "too-many"
 
@@ -303,7 +307,7 @@ def test_a_broken_file_of_the_sidebar_is_set_aside_with_a_word(
     assert len(told) == len(names)
     for name, warning in zip(names, told, strict=True):
         assert f"{name}.broken-" in warning
-    assert app.sidebar.selectbox(key="persona").options == [p.name for p in FIRST]
+    assert app.sidebar.selectbox(key="persona-saved").options == [p.name for p in FIRST]
     broken.close()
 
 
@@ -414,8 +418,8 @@ def test_a_preset_brings_back_every_setting(app: AppTest, hub: SessionHub, memor
     widget(app, "text_input", "mind_url").set_value("http://127.0.0.1:1/v1").run()
     app.sidebar.text_input(key="preset-name").set_value("Fair").run()
     app.sidebar.button(key="preset-save").click().run()
-    (preset,) = memory.presets.value.presets
-    look = preset.to_look()
+    (preset,) = memory.presets.value.entries
+    look = preset.value
     assert (look.brain.turn_taking, look.mind_url) == (TurnTaking.PUSH_TO_TALK, "http://127.0.0.1:1/v1")
     widget(app, "segmented_control", "turn_taking").set_value("semantic_vad").run()
     app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "preset")).set_value("Fair").run()
@@ -431,4 +435,50 @@ def test_the_words_about_the_small_mind_show_only_while_it_is_alone(
     serve_with(services=lambda: Services(engine=EngineReport(model=ModelReport("ready"))))
     app.run()
     assert texts.INSTRUCTIONS_HELP_LOCAL.split(";")[0] not in html.unescape(words(app))
-    assert texts.INSTRUCTIONS_HELP in html.unescape(words(app))
+    assert setting_words.SETTINGS["instructions"].help in html.unescape(words(app))
+
+
+# ------------------------------------------------------------------ the sidebar shows the talk's own settings
+
+
+def test_a_tab_that_comes_to_a_talk_sees_and_changes_the_same_settings(
+    app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else the second tab would wait for the first one to go, and begin a talk of its own.
+    monkeypatch.setattr(compat, "session_activity", lambda _session: lambda: False)
+    app.run()
+    widget(app, "slider", "speed").set_value(1.25).run()
+    widget(app, "segmented_control", "turn_taking").set_value("server_vad").run()
+    other = AppTest.from_file(str(ROOT / "kai/ui/main.py"), default_timeout=20)
+    other.query_params["talk"] = this_talk(app, hub).id
+    other.run()
+    assert this_talk(other, hub) is this_talk(app, hub)
+    assert widget(other, "slider", "speed").value == 1.25
+    assert widget(other, "segmented_control", "turn_taking").value == "server_vad"
+    widget(other, "slider", "speed").set_value(0.75).run()
+    widget(other, "text_area", "instructions").set_value("Be brief.").run()
+    widget(other, "toggle", "can_interrupt").set_value(False).run()
+    app.run()
+    assert widget(app, "slider", "speed").value == 0.75
+    assert widget(app, "text_area", "instructions").value == "Be brief."
+    assert not widget(app, "toggle", "can_interrupt").value
+
+
+def test_what_is_typed_for_a_name_stays_while_something_else_is_changed(app: AppTest) -> None:
+    app.run()
+    app.sidebar.text_input(key="preset-name").set_value("Fair").run()
+    widget(app, "slider", "speed").set_value(1.25).run()
+    assert app.sidebar.text_input(key="preset-name").value == "Fair"
+
+
+def test_the_name_of_one_characters_style_is_not_offered_for_anothers(app: AppTest, memory: Memory) -> None:
+    app.run()
+    pick(app, "cloth", "#aa1122")
+    app.sidebar.text_input(key="style-name").set_value("Fair").run()
+    app.sidebar.button(key="style-save").click().run()
+    widget(app, "segmented_control", "character").set_value("emil").run()
+    pick(app, "cloth", "#001122")
+    assert app.sidebar.text_input(key="style-name").value == ""
+    app.sidebar.button(key="style-save").click().run()
+    assert [toast.value for toast in app.toast] == ["A style needs a name."]
+    assert [one.style.character for one in memory.styles.value.entries] == ["kai"]

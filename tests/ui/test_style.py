@@ -56,7 +56,7 @@ def test_a_style_is_saved_under_a_name_taken_back_and_picked_again(
     pick(app, "hair", "#c0a060")
     app.sidebar.text_input(key=sidebar_key(app, "text_input", "style-name")).set_value("Fair").run()
     app.sidebar.button(key="style-save").click().run()
-    (saved,) = memory.styles.value.styles
+    (saved,) = memory.styles.value.entries
     assert (saved.name, saved.style) == ("Fair", FaceStyle("kai", hair="#c0a060"))
     app.sidebar.button(key="style-reset").click().run()
     assert shown(app, "hair") == CHARACTERS["kai"].hair
@@ -66,7 +66,7 @@ def test_a_style_is_saved_under_a_name_taken_back_and_picked_again(
     assert shown(app, "hair") == "#c0a060"
     wait_for(lambda: this_talk(app, hub).snapshot().look.style.hair == "#c0a060")
     app.sidebar.button(key="style-delete").click().run()
-    assert memory.styles.value.styles == ()
+    assert memory.styles.value.entries == ()
 
 
 def test_a_character_s_voice_is_made_deeper_and_livelier_saved_and_taken_back(
@@ -81,7 +81,7 @@ def test_a_character_s_voice_is_made_deeper_and_livelier_saved_and_taken_back(
     wait_for(lambda: engine_voice(this_talk(app, hub).snapshot().look) == "kai:-2:+3")
     app.sidebar.text_input(key=sidebar_key(app, "text_input", "style-name")).set_value("Deep").run()
     app.sidebar.button(key="style-save").click().run()
-    assert [s.style for s in memory.styles.value.styles] == [
+    assert [s.style for s in memory.styles.value.entries] == [
         FaceStyle("kai", voice_higher=-2, voice_livelier=3)
     ]
     app.sidebar.button(key="style-reset").click().run()

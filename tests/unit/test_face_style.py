@@ -13,7 +13,8 @@ from kai.core.config import FACE_COLOURS, FaceStyle
 from kai.core.state import Look
 from kai.errors import ConfigError
 from kai.records.memory import Memory
-from kai.records.preferences import MAX_PRESETS, PresetError, SavedStyle, Styles, look_from
+from kai.records.named import MOST, NamedError
+from kai.records.preferences import SavedStyle, Styles, look_from
 from kai.ui import texts
 
 
@@ -50,7 +51,7 @@ def test_what_a_face_does_not_have_is_named(changes: dict[str, str], words: str)
 def test_a_colour_that_is_none_is_refused_before_it_gets_anywhere() -> None:
     with pytest.raises(ValueError, match="iris is no colour"):
         FaceStyle(iris="sky")
-    with pytest.raises(PresetError):
+    with pytest.raises(NamedError):
         look_from({"style": {"character": "kai", "iris": "sky"}})
 
 
@@ -58,7 +59,7 @@ def test_a_step_of_the_voice_that_is_none_is_refused_likewise() -> None:
     for name in ("voice_higher", "voice_livelier"):
         with pytest.raises(ValueError, match=f"{name} is not between"):
             FaceStyle("kai", **{name: 4})
-        with pytest.raises(PresetError):
+        with pytest.raises(NamedError):
             look_from({"style": {"character": "kai", name: -4}})
 
 
@@ -72,24 +73,28 @@ def test_a_look_with_a_style_survives_the_disk() -> None:
     assert look_from(asdict(look)) == look
 
 
+def of(styles: Styles, character: str) -> tuple[SavedStyle, ...]:
+    return tuple(one for one in styles.entries if one.value.character == character)
+
+
 def test_styles_are_kept_by_name_for_their_character(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
     evening, day = FaceStyle("kai", cloth="#111111"), FaceStyle("emil", cloth="#eeeeee")
-    memory.styles.write(memory.styles.value.with_style("  evening ", evening).with_style("day", day))
+    memory.styles.write(memory.styles.value.with_one("  evening ", evening).with_one("day", day))
     memory.close()
     again = Memory(tmp_path).styles.value
-    assert again.of("kai") == (SavedStyle(name="evening", style=evening),)
-    assert again.of("emil") == (SavedStyle(name="day", style=day),)
-    changed = again.with_style("evening", replace(evening, lip="#aa0000"))
-    assert [s.style.lip for s in changed.of("kai")] == ["#aa0000"]
-    assert changed.without_style("evening").of("kai") == ()
+    assert of(again, "kai") == (SavedStyle(name="evening", style=evening),)
+    assert of(again, "emil") == (SavedStyle(name="day", style=day),)
+    changed = again.with_one("evening", replace(evening, lip="#aa0000"))
+    assert [s.style.lip for s in of(changed, "kai")] == ["#aa0000"]
+    assert of(changed.without("evening"), "kai") == ()
 
 
 def test_a_style_without_a_name_or_one_too_many_is_refused() -> None:
-    with pytest.raises(PresetError, match="needs a name"):
-        Styles().with_style(" ", FaceStyle("kai"))
+    with pytest.raises(NamedError, match="needs a name"):
+        Styles().with_one(" ", FaceStyle("kai"))
     full = Styles()
-    for i in range(MAX_PRESETS):
-        full = full.with_style(f"style {i}", FaceStyle("kai"))
-    with pytest.raises(PresetError, match="too many"):
-        full.with_style("one more", FaceStyle("kai"))
+    for i in range(MOST):
+        full = full.with_one(f"style {i}", FaceStyle("kai"))
+    with pytest.raises(NamedError, match="too many"):
+        full.with_one("one more", FaceStyle("kai"))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kai.core.config import BrainConfig, FaceStyle, TurnTaking
 from kai.core.events import (
     LegConnected,
     MessagesCleared,
@@ -25,15 +26,8 @@ from kai.core.state import LegName, Look
 from kai.core.store import Store
 from kai.errors import KaiError
 from kai.records.memory import DAY_S, FORGET_INTERVAL_S, Memory, owner_of
-from kai.records.preferences import (
-    MAX_PRESETS,
-    PresetError,
-    Presets,
-    preset_of,
-    read_preset,
-    with_preset,
-    without_preset,
-)
+from kai.records.named import MOST, NamedError
+from kai.records.preferences import Presets, preset_of, read_preset
 from kai.records.turn_log import RecordsError, TurnLog
 from kai.records.turns import Follower
 from tests.unit.test_turns_kept import RECORD
@@ -373,14 +367,14 @@ def test_a_look_that_makes_no_sense_any_more_is_forgotten(tmp_path: Path) -> Non
 
 def test_presets_are_saved_changed_and_deleted(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
-    memory.presets.write(with_preset(memory.presets.value, preset_of("  The   host ", Look(voice="cedar"))))
-    memory.presets.write(with_preset(memory.presets.value, preset_of("The host", Look(voice="ash"))))
+    memory.presets.write(memory.presets.value.with_one("  The   host ", Look(voice="cedar")))
+    memory.presets.write(memory.presets.value.with_one("The host", Look(voice="ash")))
     memory.close()
     again = Memory(tmp_path)
-    (preset,) = again.presets.value.presets
-    assert (preset.name, preset.to_look().voice) == ("The host", "ash")
-    again.presets.write(without_preset(again.presets.value, "The host"))
-    assert again.presets.value.presets == ()
+    (preset,) = again.presets.value.entries
+    assert (preset.name, preset.value.voice) == ("The host", "ash")
+    again.presets.write(again.presets.value.without("The host"))
+    assert again.presets.value.entries == ()
     again.close()
 
 
@@ -401,22 +395,63 @@ def test_an_exported_preset_is_imported_as_it_was() -> None:
     ],
 )
 def test_what_is_no_preset_is_refused(content: bytes, code: str) -> None:
-    with pytest.raises(PresetError) as caught:
+    with pytest.raises(NamedError) as caught:
         read_preset(content)
     assert caught.value.code == code
 
 
 def test_a_preset_from_outside_is_brought_into_range() -> None:
     content = json.dumps({"kai_preset": 1, "name": "x", "look": {"speed": 99, "instructions": "a" * 9000}})
-    look = read_preset(content.encode()).to_look()
+    look = read_preset(content.encode()).value
     assert look.speed == 1.5
     assert len(look.instructions) == 2000
 
 
 def test_there_is_an_end_to_presets() -> None:
     presets = Presets()
-    for i in range(MAX_PRESETS):
-        presets = with_preset(presets, preset_of(f"p{i}", Look()))
-    with pytest.raises(PresetError) as caught:
-        with_preset(presets, preset_of("one more", Look()))
+    for i in range(MOST):
+        presets = presets.with_one(f"p{i}", Look())
+    with pytest.raises(NamedError) as caught:
+        presets.with_one("one more", Look())
     assert caught.value.code == "too-many"
+
+
+FILES = {
+    "presets.json": """{"presets": [{"kai_preset": 1, "name": "Fair", "look": {"character": "mara", "voice": "marin",
+        "speed": 1.25, "instructions": "Be brief.", "brain": {"turn_taking": "server_vad", "silence_duration_ms": 900,
+        "tools": ["current_time"], "greeting": ""}, "face": "", "runs": "", "a_setting_of_later": 1}}]}""",
+    "personas.json": """{"personas": [{"name": "Guide", "instructions": "You are a guide."}]}""",
+    "styles.json": """{"styles": [{"name": "Evening", "style": {"character": "kai", "cloth": "#111111"}}]}""",
+}
+"""Such as Kai has written them since it keeps them."""
+
+
+def test_files_of_presets_personas_and_styles_are_read_and_written_as_they_always_were(
+    tmp_path: Path,
+) -> None:
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
+    memory = Memory(tmp_path)
+    assert memory.asides_of_settings == ()
+    brain = BrainConfig(turn_taking=TurnTaking.SERVER_VAD, silence_duration_ms=900, tools=("current_time",))
+    look = Look("mara", "marin", 1.25, "Be brief.", brain)
+    assert [(one.name, one.value) for one in memory.presets.value.entries] == [("Fair", look)]
+    assert [(one.name, one.value) for one in memory.personas.value.entries] == [("Guide", "You are a guide.")]
+    style = FaceStyle("kai", cloth="#111111")
+    assert [(one.name, one.value) for one in memory.styles.value.entries] == [("Evening", style)]
+    memory.presets.write(memory.presets.value.with_one("Stand", look))
+    memory.personas.write(memory.personas.value.with_one("Host", "You host."))
+    memory.styles.write(memory.styles.value.with_one("Day", style))
+    for name in FILES:
+        kept = json.loads((tmp_path / name).read_text())
+        (word,) = kept
+        assert f"{word}.json" == name
+        assert len(kept[word]) == 2
+    memory.close()
+    again = Memory(tmp_path)
+    for before, after in ((memory.presets, again.presets), (memory.personas, again.personas)):
+        assert [(one.name, one.value) for one in after.value.entries] == [
+            (one.name, one.value) for one in before.value.entries
+        ]
+    assert again.styles.value == memory.styles.value
+    again.close()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kai.errors import ProtocolError
 from kai.wire import marks
 from kai.wire import realtime as wire
+from kai.wire.session_updates import merge_session
 
 IDS = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
 ITEM = {"type": "message", "id": "i", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
@@ -264,7 +265,7 @@ def test_merging_changes_what_is_present_and_null_clears() -> None:
             "audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 0.7}}},
         }
     )
-    merged = wire.encode_session(wire.merge_session(base, update))
+    merged = wire.encode_session(merge_session(base, update))
     assert merged == {
         "type": "realtime",
         "instructions": "a",
@@ -279,7 +280,7 @@ def test_merging_changes_what_is_present_and_null_clears() -> None:
         {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}
     )
     for change, wanted in ((cleared, None), (other, {"type": "semantic_vad"})):
-        audio: Any = wire.encode_session(wire.merge_session(base, change))["audio"]
+        audio: Any = wire.encode_session(merge_session(base, change))["audio"]
         assert audio["input"]["turn_detection"] == wanted
 
 

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from dataclasses import replace
+from typing import cast
 
 from kai.adapters.openai_realtime import optional
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.core.capabilities import (
     LOCAL,
-    SPEED_RANGE,
-    Applies,
-    changed_settings,
+    as_far_as_running,
     engine_voice,
     family_of,
     takes_keywords,
     takes_prompt,
 )
-from kai.core.config import BrainConfig, NoiseReduction, Truncation, TurnTaking
+from kai.core.config import SETTINGS, BrainConfig, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
 from kai.wire import realtime as wire
 from kai.wire.realtime import JsonObject
+from kai.wire.session_updates import diff_session
 
 CUSTOM_VOICE = "voice_"
 """How the id of a voice that somebody made begins; such a one goes over the wire as an object."""
@@ -38,8 +39,6 @@ LANGUAGES = {
     "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
 """Names by ISO 639-1 code, for the sentence that keeps the voice in a language."""
-MAX_OUTPUT_TOKENS = 4096
-"""The largest number that the session takes; above it there is only "inf"."""
 
 
 def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset()) -> wire.SessionConfig:
@@ -69,7 +68,7 @@ def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset())
         max_output_tokens=_max_tokens(config) if config.max_output_tokens else wire.UNSET,
         truncation=_truncation(config) if "truncation" in has else wire.UNSET,
         tracing=TRACE if config.is_traced and "is_traced" in has else wire.UNSET,
-        include=(LOGPROBS,) if config.wants_confidence and "wants_confidence" in has else wire.UNSET,
+        include=_included(config) or wire.UNSET if "wants_confidence" in has else wire.UNSET,
     )
 
 
@@ -79,62 +78,36 @@ def session_change(
     """What a running call is told of a change; ``None`` where there is nothing that it could take. ``without``: the parts
     that the service refused, of `optional`."""
     model = endpoint.model_of(before.brain)
-    family = family_of(model)
-    config = after.brain
-    changed = {
-        name
-        for name in changed_settings(before, after)
-        if name != "character" and family.settings.get(name, Applies.RESTART) is not Applies.RESTART
-    }
-
-    def if_changed(*names: str) -> bool:
-        return not changed.isdisjoint(names)
-
-    heard = wire.AudioInputConfig(
-        noise_reduction=_noise_reduction(config) if if_changed("noise_reduction") else wire.UNSET,
-        transcription=_transcription(config, endpoint, without)
-        if if_changed("transcription_model", "transcription_language", "transcription_prompt")
-        else wire.UNSET,
-        turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in family.settings)
-        if if_changed(
-            "turn_taking",
-            "threshold",
-            "prefix_padding_ms",
-            "silence_duration_ms",
-            "idle_timeout_ms",
-            "eagerness",
-            "can_interrupt",
-        )
-        else wire.UNSET,
-    )
-    is_other_voice = family is LOCAL and engine_voice(after) != engine_voice(before)
-    spoken = wire.AudioOutputConfig(
-        speed=_speed(after) if if_changed("speed") else wire.UNSET,
-        kai_voice=engine_voice(after) if is_other_voice else wire.UNSET,
-    )
-    has_heard, has_spoken = heard != wire.AudioInputConfig(), spoken != wire.AudioOutputConfig()
-    update = wire.SessionConfig(
-        type="realtime",
-        instructions=instructions_of(after, model)
-        if if_changed("instructions", "transcription_language")
-        else wire.UNSET,
-        audio=wire.AudioConfig(
-            input=heard if has_heard else wire.UNSET, output=spoken if has_spoken else wire.UNSET
-        )
-        if has_heard or has_spoken
-        else wire.UNSET,
-        tools=_tools(config, endpoint) if if_changed("tools") else wire.UNSET,
-        tool_choice=config.tool_choice.value if if_changed("tool_choice") else wire.UNSET,
-        reasoning={"effort": config.effort.value}
-        if if_changed("effort") and optional.REASONING not in without
-        else wire.UNSET,
-        max_output_tokens=_max_tokens(config) if if_changed("max_output_tokens") else wire.UNSET,
-        truncation=_truncation(config) if if_changed("truncation", "retention_ratio") else wire.UNSET,
-        include=((LOGPROBS,) if config.wants_confidence else ())
-        if if_changed("wants_confidence")
-        else wire.UNSET,
+    reached = as_far_as_running(model, before, after)
+    update = diff_session(
+        _running_session(before, model, endpoint, without),
+        _running_session(reached, model, endpoint, without),
     )
     return None if update == wire.SessionConfig(type="realtime") else update
+
+
+def _running_session(look: Look, model: str, endpoint: Endpoint, without: Set[str]) -> wire.SessionConfig:
+    """The session as a running call is told of it: what a new call leaves out is said aloud, so that an update can take it
+    back; and our own engine's voice goes by the name under which it may change."""
+    opened = session_for(look, endpoint, without)
+    config, family = look.brain, family_of(model)
+    audio = cast("wire.AudioConfig", opened.audio)
+    spoken = wire.AudioOutputConfig(
+        speed=_speed(look), kai_voice=engine_voice(look) if family is LOCAL else wire.UNSET
+    )
+    return replace(
+        opened,
+        instructions=instructions_of(look, model),
+        audio=replace(audio, output=spoken),
+        tools=_tools(config, endpoint),
+        tool_choice=config.tool_choice.value,
+        max_output_tokens=_max_tokens(config),
+        include=_included(config) if "wants_confidence" in family.settings else wire.UNSET,
+    )
+
+
+def _included(config: BrainConfig) -> tuple[str, ...]:
+    return (LOGPROBS,) if config.wants_confidence else ()
 
 
 def _voice(look: Look, model: str) -> str | JsonObject:
@@ -147,8 +120,13 @@ def _voice(look: Look, model: str) -> str | JsonObject:
     return look.voice if look.voice in known or not known else known[0]
 
 
+def _held(name: str, value: float) -> float:
+    bounds = SETTINGS[name].bounds
+    return value if bounds is None else bounds.hold(value)
+
+
 def _speed(look: Look) -> float:
-    return min(max(look.speed, SPEED_RANGE[0]), SPEED_RANGE[1])
+    return _held("speed", look.speed)
 
 
 def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
@@ -158,17 +136,21 @@ def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
 
 
 def instructions_of(look: Look, model: str) -> str:
-    """What the model is told to be, and, where a person set a language, to stay in it: a short or accented word is enough to
-    make a model go on in another one."""
+    """What the model is told to be, and, where a person set a language, to stay in it: a short or accented
+    word is enough to make a model go on in another one."""
+    parts = [look.instructions, _one_language(look, model)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _one_language(look: Look, model: str) -> str:
     language = look.brain.transcription_language
     if not language or "transcription_language" not in family_of(model).settings:
-        return look.instructions
+        return ""
     name = LANGUAGES.get(language.partition("-")[0].lower(), f"the language with the code {language}")
-    stay = (
+    return (
         f"Speak and answer in {name}, whatever language a short or unclear word seems to be in. Change to another language "
         "only when the person asks for it."
     )
-    return f"{look.instructions}\n\n{stay}" if look.instructions else stay
 
 
 def _transcription(
@@ -210,7 +192,7 @@ def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetectio
         case TurnTaking.SERVER_VAD:
             return wire.TurnDetection(
                 type="server_vad",
-                threshold=min(max(config.threshold, 0.0), 1.0),
+                threshold=_held("threshold", config.threshold),
                 prefix_padding_ms=config.prefix_padding_ms,
                 silence_duration_ms=config.silence_duration_ms,
                 idle_timeout_ms=_idle_timeout_ms(config) if has_idle else wire.UNSET,
@@ -231,10 +213,15 @@ def _tools(config: BrainConfig, endpoint: Endpoint) -> tuple[JsonObject, ...]:
 
 
 def _max_tokens(config: BrainConfig) -> int | str:
-    return config.max_output_tokens if 0 < config.max_output_tokens <= MAX_OUTPUT_TOKENS else "inf"
+    """Above the largest number that a session takes there is only "inf"."""
+    wished = config.max_output_tokens
+    return wished if 0 < wished == _held("max_output_tokens", wished) else "inf"
 
 
 def _truncation(config: BrainConfig) -> str | JsonObject:
     if config.truncation is Truncation.RETENTION_RATIO:
-        return {"type": "retention_ratio", "retention_ratio": min(max(config.retention_ratio, 0.0), 1.0)}
+        return {
+            "type": "retention_ratio",
+            "retention_ratio": _held("retention_ratio", config.retention_ratio),
+        }
     return config.truncation.value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from dataclasses import replace
-from typing import Final
 
 import streamlit as st
 
@@ -12,10 +11,8 @@ from kai.core.capabilities import engine_voice
 from kai.core.state import Look
 from kai.errors import KaiError
 from kai.ui import address, bridge, host, texts
+from kai.ui.setting_words import SETTINGS as WORDS
 from kai.ui.sidebar.panel import Panel, explain, group
-
-MIN_SPEED: Final = 0.5
-MAX_SPEED: Final = 1.5
 
 
 def draw(panel: Panel) -> None:
@@ -25,7 +22,7 @@ def draw(panel: Panel) -> None:
         _draw_local(panel)
     else:
         _draw_cloud(panel)
-    panel.slide("speed", texts.SPEED, (MIN_SPEED, MAX_SPEED, 0.05), texts.SPEED_HELP, "%.2f ×")
+    panel.slide("speed")
 
 
 def _draw_local(panel: Panel) -> None:
@@ -33,22 +30,21 @@ def _draw_local(panel: Panel) -> None:
     names = _local_names()
     voice = bridge.local_voice(panel.talk)
     chosen = voice if voice in names else next(iter(names))
-    # A key of its own for each voice: the widget shall show the voice that came with another face.
-    key = f"{panel.key('voice')}-{chosen}"
+    key = panel.key("voice")
+    bridge.show(key, chosen)
     st.selectbox(
-        texts.VOICE,
+        WORDS["voice"].label,
         list(names),
-        index=list(names).index(chosen),
         format_func=lambda name: names[name],
         key=key,
         on_change=bridge.take_local_voice,
         args=(panel.talk, key),
     )
     is_kept = panel.look.keeps_voice
-    keep_key = f"{panel.key('keeps_voice')}-{chosen}-{is_kept}"
+    keep_key = panel.key("keeps_voice")
+    bridge.show(keep_key, is_kept)
     st.toggle(
         texts.VOICE_KEEP,
-        value=is_kept,
         key=keep_key,
         on_change=bridge.keep_local_voice,
         args=(panel.talk, keep_key),
@@ -88,9 +84,9 @@ def _draw_preview(voice_id: str, name: str, look: Look) -> None:
 
 def _draw_cloud(panel: Panel) -> None:
     """The cloud's voices. A press plays a sentence by the chosen one; what its recording costs stands there before."""
-    panel.choose("voice", texts.VOICE, texts.VOICE_NAMES, texts.VOICE_HELP)
-    known = panel.look.voice in texts.VOICE_NAMES
-    look = panel.look if known else replace(panel.look, voice=next(iter(texts.VOICE_NAMES)))
+    panel.choose("voice")
+    names = WORDS["voice"].options
+    look = panel.look if panel.look.voice in names else replace(panel.look, voice=next(iter(names)))
     previews = host.app().previews
     if previews is None:
         return

@@ -6,18 +6,20 @@ When it holds, and whether the brain that is chosen has it at all, is asked of `
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
-from kai.core.capabilities import applies, family_of, relevant_settings
+from kai.core.capabilities import TRANSCRIPTION_MODELS, applies, family_of, relevant_settings
+from kai.core.config import SETTINGS, value_of
 from kai.runtime.hub import Talk
 from kai.ui import bridge, host, texts
+from kai.ui.setting_words import SETTINGS as WORDS
 
 
 class Panel:
-    """One drawing of the sidebar. Settings go by their names in ``Look`` and ``BrainConfig``."""
+    """One drawing of the sidebar. Settings go by their names in the table; each widget shows what the talk has."""
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
@@ -27,22 +29,16 @@ class Panel:
         """The brain that is chosen, which a talk may not have yet."""
         self.is_brain_local = self.offer.is_brain_local(self.look)
         self._relevant = relevant_settings(self.model, self.look.brain)
-        self._suffix = bridge.look_suffix()
 
-    # -------------------------------------------------------------- one setting
+    # One setting
 
     def key(self, name: str) -> str:
         """The widget key of the setting of that name."""
-        return f"look-{name}{self._suffix}"
+        return f"look-{name}"
 
     def take(self, name: str) -> Callable[[], None]:
         """What a widget does when it was changed."""
         return lambda: bridge.take_look(self.talk, name, self.key(name))
-
-    def value(self, name: str) -> Any:
-        """What is chosen; an enum's word."""
-        owner = self.look if hasattr(self.look, name) else self.look.brain
-        return getattr(owner, name)
 
     def reason(self, name: str) -> str:
         """Why the chosen brain does nothing with this setting; empty when it does."""
@@ -50,117 +46,115 @@ class Panel:
             return ""
         if applies(self.model, name) is None:
             return texts.SETTING_MISSING.format(brain=family_of(self.model).name)
-        return texts.SETTING_IDLE.get(name, texts.SETTING_IDLE["threshold"])
+        return WORDS[name].idle
 
-    def explain(self, name: str, words: str) -> None:
+    def explain(self, name: str, words: str = "") -> None:
         """The line under a control: what it is and when a change holds; or why it cannot be used."""
         reason, when = self.reason(name), applies(self.model, name)
-        explain(reason or words, "" if reason or when is None else when.value)
+        explain(reason or words or WORDS[name].help, "" if reason or when is None else when.value)
 
-    # -------------------------------------------------------------- widgets
+    # Widgets
 
-    def pick(self, name: str, label: str, options: Mapping[str, str], words: str) -> None:
+    def draw_group(self, group: str) -> None:
+        """Every setting of that group of the table, each by the widget that its kind of value wants."""
+        for name, row in SETTINGS.items():
+            if row.group == group:
+                self.draw(name)
+
+    def draw(self, name: str) -> None:
+        """The setting of that name, by the widget that its kind of value wants."""
+        if name == "tools":
+            self.tick(name, self.offer.tools)
+        elif name == "transcription_model":
+            self.choose_or_type(name, TRANSCRIPTION_MODELS, TRANSCRIPTION_MODELS[0])
+        elif WORDS[name].options:
+            self.choose(name)
+        elif SETTINGS[name].bounds is not None:
+            self.slide(name)
+        elif isinstance(value_of(self.look, name), bool):
+            self.switch(name)
+        else:
+            self.write(name)
+
+    def _options(self, name: str) -> list[str]:
+        """What can be chosen; of efforts, those that the chosen model has."""
+        efforts = [effort.value for effort in family_of(self.model).efforts] if name == "effort" else []
+        return efforts or list(WORDS[name].options)
+
+    def _widget(self, name: str, shown: object) -> dict[str, Any]:
+        """What every widget of a setting is given; it shows that value."""
+        bridge.show(self.key(name), shown)
+        return {
+            "label": WORDS[name].label,
+            "key": self.key(name),
+            "on_change": self.take(name),
+            "disabled": bool(self.reason(name)),
+        }
+
+    def _one_of(self, name: str, options: list[str]) -> dict[str, Any]:
+        chosen = str(value_of(self.look, name))
+        shown = chosen if chosen in options else options[0]
+        words = WORDS[name].options
+        return {**self._widget(name, shown), "options": options, "format_func": lambda option: words[option]}
+
+    def pick(self, name: str) -> None:
         """One of a few, side by side."""
-        chosen = str(self.value(name))
-        st.segmented_control(
-            label,
-            list(options),
-            default=chosen if chosen in options else next(iter(options)),
-            format_func=lambda option: options[option],
-            key=self.key(name),
-            on_change=self.take(name),
-            disabled=bool(self.reason(name)),
-            width="stretch",
-        )
-        self.explain(name, words)
+        st.segmented_control(**self._one_of(name, self._options(name)), width="stretch")
+        self.explain(name)
 
-    def choose(self, name: str, label: str, options: Mapping[str, str], words: str) -> None:
+    def choose(self, name: str) -> None:
         """One of a list."""
-        chosen, names = str(self.value(name)), list(options)
-        st.selectbox(
-            label,
-            names,
-            index=names.index(chosen) if chosen in options else 0,
-            format_func=lambda option: options[option],
-            key=self.key(name),
-            on_change=self.take(name),
-            disabled=bool(self.reason(name)),
-        )
-        self.explain(name, words)
+        st.selectbox(**self._one_of(name, self._options(name)))
+        self.explain(name)
 
-    def choose_or_type(self, name: str, label: str, options: Sequence[str], default: str, words: str) -> None:
+    def choose_or_type(self, name: str, options: Sequence[str], default: str, words: str = "") -> None:
         """One of a list, or any other name."""
-        chosen = str(self.value(name) or default)
+        chosen = str(value_of(self.look, name) or default)
         names = list(dict.fromkeys((*options, chosen)))
-        st.selectbox(
-            label,
-            names,
-            index=names.index(chosen),
-            key=self.key(name),
-            on_change=self.take(name),
-            accept_new_options=True,
-            disabled=bool(self.reason(name)),
-        )
+        st.selectbox(**self._widget(name, chosen), options=names, accept_new_options=True)
         self.explain(name, words)
 
-    def slide(
-        self, name: str, label: str, bounds: tuple[float, float, float], words: str, unit: str = "%g"
-    ) -> None:
-        """A number between two bounds, in steps: (least, most, step)."""
-        least, most, step = bounds
+    def slide(self, name: str) -> None:
+        """A number between its bounds, in steps."""
+        bounds, value = SETTINGS[name].bounds, value_of(self.look, name)
+        assert bounds is not None, "only a number has a slider"
         # Streamlit wants all four of one kind.
-        kind = type(step)
+        kind = type(value)
         st.slider(
-            label,
-            kind(least),
-            kind(most),
-            value=kind(min(most, max(least, self.value(name)))),
-            step=step,
-            format=unit,
-            key=self.key(name),
-            on_change=self.take(name),
-            disabled=bool(self.reason(name)),
+            **self._widget(name, bounds.hold(value)),
+            min_value=kind(bounds.least),
+            max_value=kind(bounds.most),
+            step=kind(bounds.step),
+            format=WORDS[name].unit,
         )
-        self.explain(name, words)
+        self.explain(name)
 
-    def switch(self, name: str, label: str, words: str) -> None:
+    def switch(self, name: str) -> None:
         """On or off."""
-        st.toggle(
-            label,
-            value=bool(self.value(name)),
-            key=self.key(name),
-            on_change=self.take(name),
-            disabled=bool(self.reason(name)),
-        )
-        self.explain(name, words)
+        st.toggle(**self._widget(name, bool(value_of(self.look, name))))
+        self.explain(name)
 
-    def write(self, name: str, label: str, words: str, *, example: str = "", limit_chars: int = 200) -> None:
+    def write(self, name: str, *, example: str = "") -> None:
         """A line of text."""
         st.text_input(
-            label,
-            value=str(self.value(name)),
-            max_chars=limit_chars,
-            placeholder=example,
-            key=self.key(name),
-            on_change=self.take(name),
-            disabled=bool(self.reason(name)),
+            **self._widget(name, str(value_of(self.look, name))),
+            max_chars=SETTINGS[name].limit_chars,
+            placeholder=example or WORDS[name].example,
         )
-        self.explain(name, words)
+        self.explain(name)
 
-    def tick(self, name: str, label: str, options: Mapping[str, str], words: str) -> None:
-        """Any of a few; all of them where nothing was chosen."""
-        chosen = cast("tuple[str, ...] | None", self.value(name))
+    def tick(self, name: str, options: Sequence[str]) -> None:
+        """Any of a few; all of them where nothing was chosen. Where there are none, nothing."""
+        if not options:
+            return
+        chosen, words = value_of(self.look, name), WORDS[name].options
         st.pills(
-            label,
-            list(options),
+            **self._widget(name, [o for o in options if chosen is None or o in chosen]),
+            options=options,
             selection_mode="multi",
-            default=[o for o in options if chosen is None or o in chosen],
-            format_func=lambda option: options[option],
-            key=self.key(name),
-            on_change=self.take(name),
-            disabled=bool(self.reason(name)),
+            format_func=lambda option: words.get(option, option.replace("_", " ")),
         )
-        self.explain(name, words)
+        self.explain(name)
 
 
 def group(words: str) -> None:

@@ -1,4 +1,4 @@
-"""Presets in the sidebar: pick, save, duplicate under another name, delete, export and import."""
+"""Presets in the sidebar: pick, save, delete, export and import."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 import streamlit as st
 
 from kai.records.memory import Memory
-from kai.records.preferences import NAME_LIMIT_CHARS, PRESET_LIMIT_BYTES, preset_of
+from kai.records.preferences import PRESET_LIMIT_BYTES, preset_of
 from kai.runtime.hub import Talk
 from kai.ui import bridge, texts
+from kai.ui.bridge import Shelf
+from kai.ui.setting_words import PRESETS
+from kai.ui.sidebar import named
 from kai.ui.sidebar.panel import group
 
 
@@ -18,44 +21,12 @@ def draw(talk: Talk, memory: Memory) -> None:
     group(texts.SIDEBAR_PRESETS)
     for aside in memory.asides_of_settings:
         st.warning(texts.HISTORY_SET_ASIDE.format(path=aside), icon=":material/warning:")
-    names = [preset.name for preset in memory.presets.value.presets]
-    suffix, picked, named = bridge.preset_suffix(), bridge.picked_preset(), bridge.named_preset()
-    st.selectbox(
-        texts.PRESET,
-        names,
-        index=names.index(picked) if picked in names else None,
-        placeholder=texts.PRESET_PICK if names else texts.PRESET_NONE,
-        key=f"preset{suffix}",
-        disabled=not names,
-        on_change=bridge.pick_preset,
-        args=(talk, memory, f"preset{suffix}"),
-        label_visibility="collapsed",
+    shelf = Shelf(
+        "preset", memory.presets, lambda: bridge.look(talk), lambda look: bridge.set_look(talk, look)
     )
-    with st.popover(texts.PRESET_KEEP, icon=":material/bookmark:", width="stretch"):
-        st.text_input(
-            texts.PRESET_NAME,
-            value=named,
-            max_chars=NAME_LIMIT_CHARS,
-            key=f"preset-name{suffix}",
-            placeholder=texts.PRESET_NAME_EXAMPLE,
-        )
-        st.button(
-            texts.PRESET_SAVE,
-            key="preset-save",
-            type="primary",
-            width="stretch",
-            on_click=bridge.save_preset,
-            args=(talk, memory, f"preset-name{suffix}"),
-        )
-        if named in names:
-            st.button(
-                texts.PRESET_DELETE.format(name=named),
-                key="preset-delete",
-                width="stretch",
-                on_click=bridge.delete_preset,
-                args=(memory,),
-            )
-        name = named or texts.PRESET_UNNAMED
+
+    def draw_files(last: str) -> None:
+        name = last or texts.PRESET_UNNAMED
         st.download_button(
             texts.PRESET_EXPORT,
             preset_of(name, bridge.look(talk)).model_dump_json(indent=1),
@@ -65,11 +36,14 @@ def draw(talk: Talk, memory: Memory) -> None:
             width="stretch",
             on_click="ignore",
         )
+        key = f"preset-import{bridge.upload_suffix()}"
         st.file_uploader(
             texts.PRESET_IMPORT,
             type="json",
-            key=f"preset-import{suffix}",
+            key=key,
             max_upload_size=max(1, PRESET_LIMIT_BYTES // 1_000_000),
             on_change=bridge.import_preset,
-            args=(talk, memory, f"preset-import{suffix}"),
+            args=(shelf, key),
         )
+
+    named.draw(shelf, PRESETS, draw_files)

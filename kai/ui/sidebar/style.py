@@ -10,9 +10,12 @@ import streamlit as st
 from kai.avatar.style import CHARACTERS, HAIRSTYLES
 from kai.core.config import FACE_COLOURS, VOICE_STEPS, FaceStyle
 from kai.records.memory import Memory
-from kai.records.preferences import NAME_LIMIT_CHARS
+from kai.records.named import Named
 from kai.runtime.hub import Talk
 from kai.ui import bridge, host, texts
+from kai.ui.bridge import Shelf
+from kai.ui.setting_words import STYLES
+from kai.ui.sidebar import named
 
 _COLOUR_WIDTH_PX: Final = 58
 _GRID_WIDTH_PX: Final = 284
@@ -28,22 +31,23 @@ def draw(talk: Talk) -> None:
     own = CHARACTERS.get(character)
     if own is None:
         return
-    style, suffix = bridge.style(talk), f"-{character}{bridge.style_suffix()}"
+    style, suffix = bridge.style(talk), f"-{character}"
     with st.popover(texts.STYLE, icon=":material/palette:", width="stretch"):
         with st.container(horizontal=True, gap="small", width=_GRID_WIDTH_PX):
             for name in FACE_COLOURS:
+                shown = getattr(style, name) or getattr(own, _OWN_COLOUR.get(name, name))
+                bridge.show(f"style-{name}{suffix}", shown)
                 st.color_picker(
                     texts.STYLE_COLOURS[name],
-                    value=getattr(style, name) or getattr(own, _OWN_COLOUR.get(name, name)),
                     key=f"style-{name}{suffix}",
                     on_change=bridge.take_style,
                     args=(talk, name, f"style-{name}{suffix}"),
                     width=_COLOUR_WIDTH_PX,
                 )
+        bridge.show(f"style-hairstyle{suffix}", style.hairstyle or own.hairstyle)
         st.selectbox(
             texts.STYLE_HAIR,
             HAIRSTYLES,
-            index=HAIRSTYLES.index(style.hairstyle or own.hairstyle),
             format_func=lambda name: texts.HAIRSTYLE_NAMES[name],
             key=f"style-hairstyle{suffix}",
             on_change=bridge.take_style,
@@ -52,7 +56,7 @@ def draw(talk: Talk) -> None:
         if host.app().offer.is_brain_local(bridge.look(talk)):
             _draw_voice(talk, style, suffix)
         if bridge.is_home():
-            _draw_saved(talk, host.app().memory, style, suffix)
+            _draw_saved(talk, host.app().memory, style)
         if style != FaceStyle(character):
             st.button(
                 texts.STYLE_RESET,
@@ -72,11 +76,11 @@ def _draw_voice(talk: Talk, style: FaceStyle, suffix: str) -> None:
             ("voice_higher", texts.STYLE_VOICE_HIGHER),
             ("voice_livelier", texts.STYLE_VOICE_LIVELIER),
         ):
+            bridge.show(f"style-{name}{suffix}", int(getattr(style, name)))
             st.slider(
                 label,
                 -VOICE_STEPS,
                 VOICE_STEPS,
-                value=int(getattr(style, name)),
                 key=f"style-{name}{suffix}",
                 on_change=bridge.take_style,
                 args=(talk, name, f"style-{name}{suffix}"),
@@ -87,42 +91,11 @@ def _draw_voice(talk: Talk, style: FaceStyle, suffix: str) -> None:
         st.html(f'<p class="kai-help is-idle"><span>{html.escape(texts.STYLE_VOICE_FIXED)}</span></p>')
 
 
-def _draw_saved(talk: Talk, memory: Memory, style: FaceStyle, suffix: str) -> None:
-    saved = memory.styles.value.of(style.character)
-    names = [one.name for one in saved]
-    worn = next((one.name for one in saved if one.style == style), None)
-    if names:
-        st.selectbox(
-            texts.STYLE_SAVED,
-            names,
-            index=names.index(worn) if worn else None,
-            placeholder=texts.STYLE_PICK,
-            key=f"style-saved{suffix}",
-            on_change=bridge.pick_style,
-            args=(talk, memory, f"style-saved{suffix}"),
-        )
-    if style == FaceStyle(style.character):
-        return
-    st.text_input(
-        texts.STYLE_NAME,
-        value=worn or "",
-        max_chars=NAME_LIMIT_CHARS,
-        key=f"style-name{suffix}",
-        placeholder=texts.STYLE_NAME_EXAMPLE,
+def _draw_saved(talk: Talk, memory: Memory, style: FaceStyle) -> None:
+    def is_of_character(one: Named) -> bool:
+        return one.value.character == style.character
+
+    shelf = Shelf(
+        "style", memory.styles, lambda: bridge.style(talk), lambda style: bridge.show_style(talk, style)
     )
-    st.button(
-        texts.STYLE_SAVE,
-        key="style-save",
-        type="primary",
-        width="stretch",
-        on_click=bridge.save_style,
-        args=(talk, memory, f"style-name{suffix}"),
-    )
-    if worn:
-        st.button(
-            texts.STYLE_DELETE.format(name=worn),
-            key="style-delete",
-            width="stretch",
-            on_click=bridge.delete_style,
-            args=(memory, worn),
-        )
+    named.draw(shelf, STYLES, belongs=is_of_character, may_save=style != FaceStyle(style.character))

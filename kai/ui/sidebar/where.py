@@ -15,10 +15,10 @@ def draw(panel: Panel) -> None:
     group(texts.SIDEBAR_WHERE)
     offer = panel.offer
     if offer.has_cloud_brain:
+        bridge.show(panel.key("runs"), "local" if panel.is_brain_local else "openai")
         st.segmented_control(
             texts.RUNS,
             list(texts.RUNS_NAMES),
-            default="local" if panel.is_brain_local else "openai",
             format_func=lambda name: texts.RUNS_NAMES[name],
             key=panel.key("runs"),
             on_change=panel.take("runs"),
@@ -39,22 +39,15 @@ def draw(panel: Panel) -> None:
 
 
 def _draw_model(panel: Panel) -> None:
-    words = texts.MODEL_HELP_RETIRING if family_of(panel.model).is_retiring else texts.MODEL_HELP
-    panel.choose_or_type("model", texts.MODEL, tuple(MODELS), panel.offer.cloud_model, words)
+    words = texts.MODEL_HELP_RETIRING if family_of(panel.model).is_retiring else ""
+    panel.choose_or_type("model", tuple(MODELS), panel.offer.cloud_model, words)
 
 
 def _draw_mind(panel: Panel) -> None:
     own = panel.offer.mind_model
     with st.expander(texts.MIND, expanded=bool(panel.look.mind_url)):
-        panel.write(
-            "mind_url",
-            texts.MIND_URL,
-            texts.MIND_URL_HELP,
-            example=panel.offer.mind_url or texts.MIND_URL_EXAMPLE,
-        )
-        panel.write(
-            "mind_model", texts.MIND_MODEL, texts.MIND_MODEL_HELP, example=own or texts.MIND_MODEL_EXAMPLE
-        )
+        panel.write("mind_url", example=panel.offer.mind_url)
+        panel.write("mind_model", example=own)
         if panel.look.mind_url and not (panel.look.mind_model or own):
             explain(texts.MIND_NEEDS_MODEL, "")
         elif panel.look.mind_url and not panel.look.mind_url.startswith(("http://", "https://")):
@@ -68,10 +61,10 @@ def _draw_avatar(panel: Panel, state: SessionState) -> None:
     chosen, talk = panel.look.avatar, panel.talk
     qualities = list(texts.QUALITY_NAMES)
     quality = chosen.quality or gallery.defaults.quality
+    bridge.show(panel.key("quality"), quality if quality in qualities else qualities[0])
     st.selectbox(
         texts.QUALITY,
         qualities,
-        index=qualities.index(quality) if quality in qualities else 0,
         format_func=lambda name: texts.QUALITY_NAMES[name],
         key=panel.key("quality"),
         on_change=bridge.take_avatar,
@@ -79,9 +72,9 @@ def _draw_avatar(panel: Panel, state: SessionState) -> None:
     )
     panel.explain("avatar", texts.QUALITY_HELP)
     is_sandbox = gallery.defaults.is_sandbox if chosen.is_sandbox is None else chosen.is_sandbox
+    bridge.show(panel.key("is_sandbox"), bool(is_sandbox))
     st.toggle(
         texts.SANDBOX,
-        value=bool(is_sandbox),
         key=panel.key("is_sandbox"),
         on_change=bridge.take_avatar,
         args=(talk, "is_sandbox", panel.key("is_sandbox")),

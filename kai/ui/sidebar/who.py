@@ -24,10 +24,10 @@ def draw(panel: Panel) -> None:
     group(texts.SIDEBAR_WHO)
     if panel.offer.has_cloud_face:
         is_local = panel.offer.is_face_local(panel.look)
+        bridge.show(panel.key("face"), "local" if is_local else "liveavatar")
         st.segmented_control(
             texts.FACE,
             list(texts.FACE_NAMES),
-            default="local" if is_local else "liveavatar",
             format_func=lambda name: texts.FACE_NAMES[name],
             key=panel.key("face"),
             on_change=panel.take("face"),
@@ -46,10 +46,10 @@ def _draw_characters(panel: Panel) -> None:
         for name in texts.CHARACTER_NAMES
     )
     st.html(f'<div class="kai-faces" aria-hidden="true">{faces}</div>')
+    bridge.show(panel.key("character"), chosen if chosen in texts.CHARACTER_NAMES else "kai")
     st.segmented_control(
         texts.CHARACTER,
         list(texts.CHARACTER_NAMES),
-        default=chosen if chosen in texts.CHARACTER_NAMES else "kai",
         format_func=lambda name: texts.CHARACTER_NAMES[name],
         key=panel.key("character"),
         on_change=panel.take("character"),

@@ -1,0 +1,54 @@
+"""A session and its updates: `merge_session` puts an update into a session, `diff_session` finds the update between two."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any, cast
+
+from kai.wire.realtime import (
+    UNSET,
+    AudioConfig,
+    AudioInputConfig,
+    AudioOutputConfig,
+    SessionConfig,
+    TranscriptionConfig,
+    TurnDetection,
+)
+
+_AUDIO = (AudioConfig, AudioInputConfig, AudioOutputConfig)
+_MERGED = (*_AUDIO, TranscriptionConfig, TurnDetection)
+
+
+def merge_session(base: SessionConfig, update: SessionConfig) -> SessionConfig:
+    """`base` with all that is present in `update`; a turn detection of another type replaces the old one whole."""
+    return cast("SessionConfig", _merge(base, update))
+
+
+def _merge(base: Any, update: Any) -> Any:
+    changes: dict[str, object] = {}
+    for spec in fields(update):
+        new = getattr(update, spec.name)
+        old = getattr(base, spec.name)
+        if new is UNSET:
+            continue
+        is_same_kind = isinstance(new, _MERGED) and type(new) is type(old)
+        if is_same_kind and not (isinstance(new, TurnDetection) and new.type != old.type):
+            changes[spec.name] = _merge(old, new)
+        else:
+            changes[spec.name] = new
+    return replace(base, **changes)
+
+
+def diff_session(base: SessionConfig, wanted: SessionConfig) -> SessionConfig:
+    """The least update that makes `wanted` of `base`, the inverse of `merge_session`: what differs, a transcription and a
+    turn detection whole. What `base` has and `wanted` leaves unset stays, since no update takes a field away."""
+    return cast("SessionConfig", _diff(base, wanted))
+
+
+def _diff(base: Any, wanted: Any) -> Any:
+    changes: dict[str, Any] = {"type": wanted.type} if isinstance(wanted, SessionConfig) else {}
+    for spec in fields(wanted):
+        old, new = getattr(base, spec.name), getattr(wanted, spec.name)
+        if new != old and new is not UNSET:
+            changes[spec.name] = _diff(old, new) if isinstance(new, _AUDIO) and old is not UNSET else new
+    return type(wanted)(**changes)
