@@ -222,7 +222,7 @@ class Look:
     """What a person chose in the sidebar. ``speed`` is a factor. ``face`` is ``local`` for the one of this computer,
     ``liveavatar`` or empty for the best that there is; ``runs`` likewise where Kai thinks and speaks: ``local``, ``openai``
     or empty. ``mind_url`` and ``mind_model`` name a chat endpoint for the local engine. The voice there comes with the
-    character unless ``keeps_voice``."""
+    character unless ``keeps_voice``. ``person_name`` is what Kai calls the person by."""
 
     character: str = field(default="kai", metadata=_set(_NOW, _NOW))
     voice: str = field(default="marin", metadata=_set(_RESTART, _NEXT))
@@ -236,6 +236,7 @@ class Look:
     mind_model: str = field(default="", metadata=_set(None, _RESTART))
     style: FaceStyle = field(default=FaceStyle(), metadata=_set(_NOW, _NOW))
     keeps_voice: bool = field(default=False, metadata=_set(None, _NEXT))
+    person_name: str = field(default="", metadata=_set(_NEXT, _NEXT, limit_chars=40, group="more"))
 
 
 OF_BRAIN: Final[Mapping[str, Setting]] = {f.name: f.metadata["setting"] for f in fields(BrainConfig)}

@@ -44,6 +44,7 @@ SETTINGS: Final[Mapping[str, Words]] = {
         "Who Kai shall be and how it shall answer.",
         example="For example: be brief and cheerful.",
     ),
+    "person_name": Words("Your name", "Kai calls you by it.", example="For example: Ann"),
     "turn_taking": Words(
         "Your turn ends",
         "By meaning, by silence, or when you let the talk key go: push to talk.",

@@ -15,6 +15,7 @@ from kai.core import capabilities as cap
 from kai.core.capabilities import Applies
 from kai.core.config import BrainConfig, Eagerness, Effort, FaceStyle, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
+from kai.engine.speech.persona import Persona, read_persona
 from kai.runtime.tools import first_tools
 from kai.wire import realtime as wire
 
@@ -311,3 +312,14 @@ def test_the_local_engine_keeps_its_own_model() -> None:
     session = dict(wire.encode_session(session_for(with_brain(model="gpt-realtime-2.1"), local)))
     assert session["model"] == "kai-local"
     assert "reasoning" not in session
+
+
+@pytest.mark.parametrize("endpoint", [CLOUD, LOCAL])
+def test_the_persons_name_is_told_to_every_mind_and_a_running_call_learns_it(endpoint: Endpoint) -> None:
+    named = Look(instructions="Be brief.", person_name="  Ann  Marie ")
+    told = session_for(named, endpoint).instructions
+    assert told == "Be brief.\n\nThe user's name is Ann Marie."
+    assert read_persona(str(told)) == Persona(their_name="Ann Marie", is_brief=True)
+    change = session_change(replace(named, person_name=""), named, endpoint)
+    assert change is not None
+    assert wire.encode_session(change) == {"type": "realtime", "instructions": told}

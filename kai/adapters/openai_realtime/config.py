@@ -136,9 +136,10 @@ def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
 
 
 def instructions_of(look: Look, model: str) -> str:
-    """What the model is told to be, and, where a person set a language, to stay in it: a short or accented
+    """What the model is told to be, the person's name, and, where a person set a language, to stay in it: a short or accented
     word is enough to make a model go on in another one."""
-    parts = [look.instructions, _one_language(look, model)]
+    name = " ".join(look.person_name.split())
+    parts = [look.instructions, f"The user's name is {name}." if name else "", _one_language(look, model)]
     return "\n\n".join(part for part in parts if part)
 
 
