@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from kai.ui.texts import CHARACTER_NAMES
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -22,6 +24,17 @@ class Words:
 
 
 SETTINGS: Final[Mapping[str, Words]] = {
+    "character": Words("Character", "The face that you see.", options=CHARACTER_NAMES),
+    "face": Words(
+        "Face",
+        "An avatar costs a credit a minute; the face of this computer is free.",
+        options={"liveavatar": "Avatar", "local": "This computer"},
+    ),
+    "runs": Words(
+        "Kai thinks and speaks",
+        "What you say goes to OpenAI, and costs money.",
+        options={"openai": "OpenAI", "local": "This computer"},
+    ),
     "speed": Words("Speaking speed", "1 is Kai's own pace.", unit="%.2f ×"),
     "voice": Words(
         "Voice",

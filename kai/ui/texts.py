@@ -196,12 +196,7 @@ TAG_WORDS: Final = {
     TAG_NEXT_TURN: "takes effect with the next turn",
     TAG_RESTART: "takes effect with a new connection, which is offered in mid-talk",
 }
-CHARACTER: Final = "Character"
-CHARACTER_HELP: Final = "The face that you see."
 CHARACTER_HELP_STANDBY: Final = "Stands by, and takes over when the avatar is lost."
-FACE: Final = "Face"
-FACE_HELP: Final = "An avatar costs a credit a minute; the face of this computer is free."
-FACE_NAMES: Final = {"liveavatar": "Avatar", "local": "This computer"}
 AVATAR_CHOOSE: Final = "Choose an avatar"
 AVATAR_HELP: Final = "Of your account, or of the public list."
 AVATAR_LOADING: Final = "Asking LiveAvatar which there are."
@@ -277,13 +272,10 @@ DOCUMENT_REMOVE: Final = "Remove {name}"
 MORE: Final = "More"
 VAD_NUMBERS: Final = "Numbers of silence"
 HEARING: Final = "Hearing"
-RUNS: Final = "Kai thinks and speaks"
-RUNS_NAMES: Final = {"openai": "OpenAI", "local": "This computer"}
 RUNS_HERE: Final = (
     "Kai thinks and speaks on this computer. With OPENAI_API_KEY in .env he can do so at OpenAI."
 )
 RUNS_HELP_LOCAL: Final = "No word leaves this computer."
-RUNS_HELP_OPENAI: Final = "What you say goes to OpenAI, and costs money."
 MODEL_HELP_RETIRING: Final = "This one is being retired. Choose a newer one."
 MIND: Final = "Another language model"
 MIND_NEEDS_MODEL: Final = "Name the model, too."

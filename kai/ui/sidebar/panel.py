@@ -91,20 +91,22 @@ class Panel:
             "disabled": bool(self.reason(name)),
         }
 
-    def _one_of(self, name: str, options: list[str]) -> dict[str, Any]:
-        chosen = str(value_of(self.look, name))
+    def _one_of(self, name: str, chosen: str = "") -> dict[str, Any]:
+        """What a widget of options is given; it shows the one that is set, or ``chosen`` where something else decides."""
+        options, words = self._options(name), WORDS[name].options
+        chosen = chosen or str(value_of(self.look, name))
         shown = chosen if chosen in options else options[0]
-        words = WORDS[name].options
         return {**self._widget(name, shown), "options": options, "format_func": lambda option: words[option]}
 
-    def pick(self, name: str) -> None:
+    def pick(self, name: str, chosen: str = "", words: str = "", *, is_label_hidden: bool = False) -> None:
         """One of a few, side by side."""
-        st.segmented_control(**self._one_of(name, self._options(name)), width="stretch")
-        self.explain(name)
+        visibility = "collapsed" if is_label_hidden else "visible"
+        st.segmented_control(**self._one_of(name, chosen), label_visibility=visibility, width="stretch")
+        self.explain(name, words)
 
     def choose(self, name: str) -> None:
         """One of a list."""
-        st.selectbox(**self._one_of(name, self._options(name)))
+        st.selectbox(**self._one_of(name))
         self.explain(name)
 
     def choose_or_type(self, name: str, options: Sequence[str], default: str, words: str = "") -> None:

@@ -15,16 +15,10 @@ def draw(panel: Panel) -> None:
     group(texts.SIDEBAR_WHERE)
     offer = panel.offer
     if offer.has_cloud_brain:
-        bridge.show(panel.key("runs"), "local" if panel.is_brain_local else "openai")
-        st.segmented_control(
-            texts.RUNS,
-            list(texts.RUNS_NAMES),
-            format_func=lambda name: texts.RUNS_NAMES[name],
-            key=panel.key("runs"),
-            on_change=panel.take("runs"),
-            width="stretch",
-        )
-        panel.explain("runs", texts.RUNS_HELP_LOCAL if panel.is_brain_local else texts.RUNS_HELP_OPENAI)
+        if panel.is_brain_local:
+            panel.pick("runs", "local", texts.RUNS_HELP_LOCAL)
+        else:
+            panel.pick("runs", "openai")
     else:
         st.html(f'<p class="kai-help"><span>{texts.RUNS_HERE}</span></p>')
     if panel.is_brain_local:

@@ -24,16 +24,7 @@ def draw(panel: Panel) -> None:
     group(texts.SIDEBAR_WHO)
     if panel.offer.has_cloud_face:
         is_local = panel.offer.is_face_local(panel.look)
-        bridge.show(panel.key("face"), "local" if is_local else "liveavatar")
-        st.segmented_control(
-            texts.FACE,
-            list(texts.FACE_NAMES),
-            format_func=lambda name: texts.FACE_NAMES[name],
-            key=panel.key("face"),
-            on_change=panel.take("face"),
-            width="stretch",
-        )
-        panel.explain("face", texts.FACE_HELP)
+        panel.pick("face", "local" if is_local else "liveavatar")
         if not is_local:
             _draw_avatar(panel)
     _draw_characters(panel)
@@ -46,18 +37,10 @@ def _draw_characters(panel: Panel) -> None:
         for name in texts.CHARACTER_NAMES
     )
     st.html(f'<div class="kai-faces" aria-hidden="true">{faces}</div>')
-    bridge.show(panel.key("character"), chosen if chosen in texts.CHARACTER_NAMES else "kai")
-    st.segmented_control(
-        texts.CHARACTER,
-        list(texts.CHARACTER_NAMES),
-        format_func=lambda name: texts.CHARACTER_NAMES[name],
-        key=panel.key("character"),
-        on_change=panel.take("character"),
-        width="stretch",
-        label_visibility="collapsed",
-    )
     is_standing_by = panel.offer.has_cloud_face and not panel.offer.is_face_local(panel.look)
-    panel.explain("character", texts.CHARACTER_HELP_STANDBY if is_standing_by else texts.CHARACTER_HELP)
+    panel.pick(
+        "character", words=texts.CHARACTER_HELP_STANDBY if is_standing_by else "", is_label_hidden=True
+    )
     style.draw(panel.talk)
 
 
