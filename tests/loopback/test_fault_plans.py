@@ -40,12 +40,13 @@ __all__ = ["engine", "liveavatar", "liveavatar_process"]
 CHOICE = AvatarChoice(avatar_id=next(iter(AVATARS)), quality="low", encoding="VP8")
 QUESTIONS = 3
 WITHIN_S = 60.0
-HALF = "Half of it"
+HALF = "Half of it."
+SAID_HALF = {"say": HALF, "at_ms": [[0, 200], [250, 400], [450, 600]]}
 TURNS: tuple[list[dict[str, Any]], ...] = (
     [],
     [{"drop": True}],
     [{"expire": True}],
-    [{"say": HALF}, {"wait_ms": 800}, {"drop": True}],
+    [SAID_HALF, {"wait_ms": 800}, {"drop": True}],
 )
 """What may become of the first try of an answer. The question is put again where nothing of the answer came; half an answer
 stays, and is not asked for again."""
@@ -148,7 +149,7 @@ async def test_under_any_plan_no_line_is_lost_and_nothing_paid_for_is_left(
     answers: list[str] = []
     for number in range(QUESTIONS):
         failed = chance.choice(TURNS)
-        answers.append(HALF if {"say": HALF} in failed else f"Answer {number}.")
+        answers.append(HALF if SAID_HALF in failed else f"Answer {number}.")
         turns += [failed] if failed else []
         turns += [] if answers[-1] == HALF else [[{"say": answers[-1]}]]
     connects = [chance.choice(CONNECTS) for _ in range(2)]

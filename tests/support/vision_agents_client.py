@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from getstream.video.rtc.track_util import AudioFormat, PcmData
-from vision_agents.core.agents.inference import AudioOutputChunk, AudioOutputFlush
+from vision_agents.core.agents.inference import AudioOutputChunk, AudioOutputFlush, AudioOutputStream
 from vision_agents.plugins.liveavatar import Avatar as LiveAvatar
 
 TONE_S = 4
@@ -36,14 +36,16 @@ async def main(url: str, avatar_id: str) -> None:
         await play(pcm)
 
     avatar._rtc_manager._on_video, avatar._rtc_manager._on_audio = on_picture, on_sound
+    said = AudioOutputStream()
+    avatar.attach_audio_input(said)
     await avatar.start()
     try:
         await asyncio.sleep(1.5)
         tone = (12_000 * np.sin(np.arange(24_000 * TONE_S) * 2 * np.pi * 220 / 24_000)).astype(np.int16)
         pcm = PcmData.from_bytes(tone.tobytes(), sample_rate=24_000, format=AudioFormat.S16, channels=1)
-        await avatar.input_audio_stream.send(AudioOutputChunk(data=pcm, final=True))
+        await said.send(AudioOutputChunk(data=pcm, final=True))
         await asyncio.sleep(2)
-        await avatar.input_audio_stream.send(AudioOutputFlush())
+        await said.send(AudioOutputFlush())
         await asyncio.sleep(1)
         seen["peak_before"], seen["peak"] = seen["peak"], 0
         await asyncio.sleep(0.5)
