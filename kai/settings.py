@@ -210,6 +210,7 @@ _EXAMPLES = {
     "liveavatar_url": "https://api.liveavatar.com",
 }
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2039\u203a"
+_NO_KEY = re.compile(r"[,;`'\"\\()]")
 _PLACEHOLDER = re.compile(
     r"(sk-)?(your|my|the|insert|paste|enter|put|add|replace|change|example|dummy)[-_ ].*"
     r"|.*(your|my)[-_]?(api|secret|openai|heygen|liveavatar)?[-_]?(key|token)([-_]?here)?"
@@ -242,6 +243,19 @@ def checked(name: str, text: str) -> str:
         raise ValueError("is still the example's text: put your own key there, or leave it empty")
     if any(sign.isspace() for sign in text):
         raise ValueError("has a space in it: copy it again")
+    if name in _KEYS and _NO_KEY.search(text):
+        raise ValueError(
+            "has a mark in it that no key has, such as a comma or a quotation mark: leave it out"
+        )
+    if name in _KEYS - {"mind_api_key"} and text.lower() in (
+        "null",
+        "none",
+        "undefined",
+        "nil",
+        "true",
+        "false",
+    ):
+        raise ValueError("is a word that stands for no key: leave the setting empty")
     if name in _KEYS and "=" in text and text.partition("=")[0].isupper():
         raise ValueError("has the setting's own name in it: leave that out")
     if name in _URLS and text:

@@ -8,9 +8,12 @@ is never reached by a proxy, everything else is where one is named. A proxy that
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import importlib.util
 import ipaddress
 import os
+import re
 import ssl
 import urllib.request
 from dataclasses import dataclass, field
@@ -62,7 +65,7 @@ def proxy_for(url: str, socks_package: str = "socksio") -> Proxy | None:
     """
     parts = urlsplit(url)
     scheme = _WIRE_SCHEMES.get(parts.scheme, "http")
-    if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
+    if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or "") or _is_exempt(url):
         return None
     named = urllib.request.getproxies()
     kind = next((kind for kind in (scheme, "all") if named.get(kind)), None)
@@ -92,6 +95,41 @@ def proxy_for(url: str, socks_package: str = "socksio") -> Proxy | None:
             code="proxy",
         )
     return Proxy(variable, place, given)
+
+
+def _is_exempt(url: str) -> bool:
+    """Whether ``NO_PROXY`` names the place of ``url`` in a form that the standard library does not know.
+
+    It compares the ends of names alone. People also write networks (``192.168.0.0/16``), stars, ports, brackets round IPv6,
+    whole addresses, and Windows' ``<local>``: each program reads them in a way of its own, and a talk with a server of the
+    house must not go to the proxy for that.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    port = parts.port or {"http": 80, "https": 443}[_WIRE_SCHEMES.get(parts.scheme, "http")]
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    return any(_is_meant(entry.lower(), host, port) for entry in re.split(r"[\s,;|]+", named) if entry)
+
+
+def _is_meant(entry: str, host: str, port: int) -> bool:
+    entry = entry.rpartition("://")[2].rstrip("./")
+    if entry == "<local>":
+        return "." not in host and ":" not in host
+    with contextlib.suppress(ValueError):
+        network = ipaddress.ip_network(entry.strip("[]"), strict=False)
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(host) in network
+        return False
+    at_port = _AT_PORT.fullmatch(entry)
+    if at_port is not None:
+        return int(at_port["port"]) == port and _is_meant(at_port["place"], host, port)
+    if entry.endswith(".*"):
+        return fnmatch.fnmatchcase(host, entry)
+    suffix = entry.removeprefix("*").lstrip(".")
+    return bool(suffix) and (host == suffix or host.endswith(f".{suffix}"))
+
+
+_AT_PORT: Final = re.compile(r"(?P<place>[^:]+|\[.*\]):(?P<port>\d{1,5})")
 
 
 def advice_on_proxy(url: str) -> str:

@@ -220,7 +220,9 @@ class ChatReader:
         return []
 
     def _take_data(self, text: str) -> list[ChatPiece]:
-        if text.startswith("[DONE"):
+        while text.startswith("data:"):  # a gateway that wraps what is wrapped
+            text = text.removeprefix("data:").strip()
+        if text[:5].upper() == "[DONE":
             self.is_done = True
             return []
         self._has_bytes = True
@@ -353,7 +355,8 @@ class ChatReader:
         index = _int(part.get("index"))
         slot = self._slots.get(index) if index is not None else (self._calls[-1] if self._calls else None)
         if slot is not None:
-            is_another_id = bool(call_id and slot.call_id)
+            # OCI gives every piece of one call an id of its own, but its name to the first alone.
+            is_another_id = bool(call_id and slot.call_id and name)
             is_second = bool(name and arguments and slot.is_whole and arguments != slot.arguments)
             if not is_another_id and not is_second:
                 return slot

@@ -261,6 +261,47 @@ def test_one_rule_says_which_proxy_is_meant(
 
 
 @pytest.mark.parametrize(
+    ("no_proxy", "url", "is_straight"),
+    [
+        ("192.168.0.0/16", "http://192.168.1.20:11434/v1", True),
+        ("10.0.0.0/8, 172.16.0.0/12", "http://172.20.3.4/v1", True),
+        ("10.0.0.0/8", "http://11.0.0.1/v1", False),
+        ("192.168.0.0/16", "http://llm.corp.example/v1", False),
+        ("fd00::/8", "http://[fd00::5]:8080/v1", True),
+        ("[fd00::5]", "http://[fd00::5]/v1", True),
+        ("[fd00::5]:8080", "http://[fd00::5]:8080/v1", True),
+        ("[fd00::5]:8080", "http://[fd00::5]:9090/v1", False),
+        ("*.corp.example", "https://llm.corp.example/v1", True),
+        ("*.corp.example", "https://llm.corp.other/v1", False),
+        ("*corp.example", "https://llm.corp.example/v1", True),
+        (".corp.example", "wss://a.b.corp.example/v1", True),
+        ("corp.example", "https://notcorp.example/v1", False),
+        ("192.168.*", "http://192.168.7.7/v1", True),
+        ("192.168.*", "http://192.169.7.7/v1", False),
+        ("llm.corp:8080", "http://llm.corp:8080/v1", True),
+        ("llm.corp:8080", "http://llm.corp:9090/v1", False),
+        ("llm.corp:443", "https://llm.corp/v1", True),
+        ("http://llm.corp/", "http://llm.corp/v1", True),
+        ("LLM.Corp.", "http://llm.corp/v1", True),
+        ("llm.corp", "http://llm.corp./v1", True),
+        ("a.example;llm.corp", "http://llm.corp/v1", True),
+        ("a.example llm.corp", "http://llm.corp/v1", True),
+        ("<local>", "http://nas:11434/v1", True),
+        ("<local>", "http://nas.example/v1", False),
+        ("other,", "http://llm.corp/v1", False),
+        (":,/,[,::,x:y", "http://llm.corp/v1", False),
+    ],
+)
+def test_a_place_that_no_proxy_names_in_any_form_is_called_straight(
+    no_proxy: str, url: str, is_straight: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://p:1")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert (http.proxy_for(url) is None) == is_straight
+
+
+@pytest.mark.parametrize(
     "value", ["socks4://p:1", "socks5://p", "ftp://p:1", "http://p:port", "http://", "http://[::1"]
 )
 def test_a_proxy_that_cannot_be_is_refused_in_words(value: str, monkeypatch: pytest.MonkeyPatch) -> None:

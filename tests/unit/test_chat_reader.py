@@ -219,6 +219,29 @@ def test_a_character_whose_halves_come_in_two_chunks_is_whole() -> None:
     assert words(read(*sse(chunk({"content": "a\ud83d"}), chunk({"content": "b\0"})))) == "a\ufffdb"
 
 
+def test_pieces_of_one_call_that_each_have_an_id_of_their_own_are_one_call() -> None:
+    parts = [("a", "weather", ""), ("b", "", '{"city": "'), ("c", None, 'Paris"}')]
+    chunks = [
+        chunk({"tool_calls": [{"index": 0, "id": each, "function": {"name": name, "arguments": text}}]})
+        for each, name, text in parts
+    ]
+    assert calls(read(*sse(*chunks))) == [("a", "weather", '{"city": "Paris"}')]
+    named = [("a", "weather", "{}"), ("b", "time", "{}")]
+    chunks = [
+        chunk({"tool_calls": [{"index": 0, "id": each, "function": {"name": name, "arguments": text}}]})
+        for each, name, text in named
+    ]
+    assert calls(read(*sse(*chunks))) == named
+
+
+@pytest.mark.parametrize("end", ["data: [done]\n\n", "data: [DONE]\n\n", "data:[Done]\n\n", ""])
+@pytest.mark.parametrize("head", ["data: data: ", "data:data:", "data:", "data:  "])
+def test_a_stream_that_a_gateway_wrapped_once_more_is_read(head: str, end: str) -> None:
+    pings = "event: ping\ndata: {}\n\n: keep-alive\n\n:\n\n"
+    body = f"{pings}{head}{json.dumps(chunk({'content': 'Hello.'}))}\n\n{end}"
+    assert words(read(body)) == "Hello."
+
+
 def test_another_choice_than_the_first_is_left_out() -> None:
     both = {"choices": [{"index": 0, "delta": {"content": "A"}}, {"index": 1, "delta": {"content": "B"}}]}
     other = {"choices": [{"index": 1, "delta": {"content": "B"}}]}

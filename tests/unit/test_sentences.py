@@ -231,6 +231,22 @@ def test_timers_are_set_in_many_words_and_never_when_they_are_denied_or_told_of(
         ("Set a timer for five.", ()),
         ("Alarm at 16:00.", (SetTimer(55 * 60),)),
         ("Set an alarm for tomorrow at seven.", (SetTimer(15 * 3600 + 55 * 60),)),
+        ("Remind me tomorrow at nine to call Bob.", (SetTimer(64_500, "call Bob"),)),
+        ("Remind me tonight at eight to take my pills.", (SetTimer(17_700, "take my pills"),)),
+        ("Remind me tomorrow morning at nine about the rent.", (SetTimer(64_500, "the rent"),)),
+        ("Set a timer for five minutes, no, ten minutes.", (SetTimer(600),)),
+        ("Set a timer for five, I mean ten minutes.", (SetTimer(600),)),
+        ("Set a timer for five minutes, actually make it ten.", (SetTimer(600),)),
+        ("Set a timer for five minutes, sorry, for an hour.", (SetTimer(3600),)),
+        ("Wake me at six, no wait, seven in the morning.", (SetTimer(57_300),)),
+        ("I was wondering if you could set a timer for ten minutes.", (SetTimer(600),)),
+        ("Do you think you could set a timer for ten minutes?", (SetTimer(600),)),
+        ("Set a timer for 5 mins pls.", (SetTimer(300),)),
+        ("Set a timer for zero minutes.", ()),
+        ("Set a timer for minus five minutes.", ()),
+        ("Set a timer for five minutes ago.", ()),
+        ("I was wondering if you set a timer for ten minutes.", ()),
+        ("I had a timer for five minutes, no, ten minutes.", ()),
     ],
 )
 def test_what_is_set_and_cancelled_is_what_was_said(said: str, effects: tuple[object, ...]) -> None:
@@ -329,6 +345,18 @@ def test_the_time_elsewhere_is_the_zone_s(place: str, zone: str) -> None:
         done = skills.do(form.format(place), (), NOW)
         assert done is not None
         assert say_time(there) in done.text
+
+
+@pytest.mark.parametrize("asked", ["What time is it there?", "What's the time over there right now?"])
+def test_there_is_another_place_than_here(mind: Mind, asked: str) -> None:
+    assert not talk(mind, [asked]).is_sure
+
+
+def test_the_week_of_the_year_is_told() -> None:
+    for asked in ("What week is it?", "Which calendar week are we in?", "What week number is it?"):
+        told = skills.do(asked, (), NOW)
+        assert told is not None
+        assert told.text == "It is week 47 of 2026."
 
 
 def test_every_zone_of_a_place_is_one_that_there_is() -> None:

@@ -140,7 +140,17 @@ BAD_KEYS = {
     "change-me": "change-me",
     "insert": "insert-your-key",
     "[key]": "[OPENAI_API_KEY]",
+    "a comma": f"{KEY},",
+    "a semicolon": f"{KEY};",
+    "a written line break": f"{KEY}\\n",
+    "back quotes": f"`{KEY}`",
+    "one quotation mark": f'{KEY}"',
+    "brackets": f"({KEY})",
+    "another scheme": f"Basic {KEY}",
+    "export": f"export OPENAI_API_KEY={KEY}",
+    "a remark": f"{KEY} # mine",
 }
+NO_KEYS = ["null", "None", "undefined", "nil", "true", "FALSE"]
 
 
 @pytest.mark.parametrize("bad", BAD_KEYS)
@@ -154,6 +164,13 @@ def test_a_key_that_cannot_be_one_is_refused_by_name_and_never_quoted(name: str,
     for part in (BAD_KEYS[bad], KEY, "Ab12"):
         assert part not in message.replace("OPENAI_API_KEY", "") or part in ("your key", name)
     assert "Value error" not in message
+
+
+@pytest.mark.parametrize("word", NO_KEYS)
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "LIVEAVATAR_API_KEY"])
+def test_a_program_s_word_for_nothing_is_no_key_of_a_provider(name: str, word: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is a word that stands for no key"):
+        Settings.load({name: word})
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ def do(heard: str, *before: str) -> skills.Done | None:
             "100 degrees Fahrenheit are about 37.78 degrees Celsius.",
         ),
         ("how many minutes are in two hours", "2 hours are 120 minutes."),
+        ("Convert 72 F to C.", "72 degrees Fahrenheit are about 22.22 degrees Celsius."),
+        ("What's 20 C in F?", "20 degrees Celsius are 68 degrees Fahrenheit."),
         ("How many feet in a mile?", "1 mile is 5280 feet."),
         ("What is 3 feet in inches?", "3 feet are 36 inches."),
         ("How many liters in 2 kilograms?", "I cannot turn kilograms into liters."),

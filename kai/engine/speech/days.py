@@ -252,7 +252,7 @@ def say_time(now: datetime) -> str:
 # -- what is asked -----------------------------------------------------------------------------------------------------
 
 _TELL: Final = r"(?:(?:tell|give) me |say |do you (?:happen to )?know |i (?:want|need|would like|'d like) to know |and |so )*"
-_NOW: Final = r"(?: (?:now|right now|just now|currently|at the moment|today|there|exactly|here|over there))*"
+_NOW: Final = r"(?: (?:now|right now|just now|currently|at the moment|today|exactly|here))*"
 _CLOCK: Final = (
     r"(?:what(?:'s|s| is) the (?:current |local |exact )?time(?: is it)?|what(?: the)? (?:current |local |exact )?time"
     r"(?: is it| it is| is| do (?:you|we) have| have (?:you|we) got)|(?:the )?(?:current |local |exact )?time|"
@@ -277,6 +277,10 @@ _PART: Final = re.compile(
     rf"{_TELL}(?:what|which)(?:'s|s| is)? (?:the )?(?:current )?(?P<part>month|year)"
     r"(?: is it| is this| are we in| do we have| it is)?(?: (?:now|today|right now|currently))?|what month and "
     r"year is it"
+)
+_WEEK: Final = re.compile(
+    rf"{_TELL}(?:what|which) (?:calendar )?week(?: number)?(?: of the year)?(?: is it| is this| are we in| do we have)"
+    r"(?: of the year)?(?: (?:now|today|right now|currently))?"
 )
 _IS_IT: Final = re.compile(rf"(?:is it|is today|isn't it) (?P<day>{_WEEKDAY})(?: today)?")
 _ASKS_DAY: Final = re.compile(
@@ -328,6 +332,8 @@ def _answer(plain: str, now: datetime) -> Told | None:
         if part["part"] is None:
             return Told(f"It is {month} {today.year}.", "date")
         return Told(f"It is {month if part['part'] == 'month' else today.year}.", "date")
+    if _WEEK.fullmatch(plain):
+        return Told(f"It is week {today.isocalendar().week} of {today.isocalendar().year}.", "date")
     is_it = _IS_IT.fullmatch(plain)
     if is_it is not None:
         is_so = WEEKDAYS[today.weekday()].lower() == is_it["weekday"]

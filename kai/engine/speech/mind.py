@@ -61,7 +61,7 @@ _SURE_SCORE: Final = 0.7
 _JOINT: Final = re.compile(r",?\s+and\s+", re.IGNORECASE)
 _FILLERS: Final = frozenset(
     """a an the please kai hey hi hello so well and but ok okay um uh can could would will tell me do know is are it that
-    this to of in on at for now just then actually really right exactly here there say what's sir""".split()  # noqa: SIM905
+    this to of in on at for now just then actually really right exactly here say what's sir""".split()  # noqa: SIM905
 )
 """Words that do not turn a sentence's meaning."""
 _SMALL_TALK: Final = frozenset(

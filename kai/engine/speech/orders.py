@@ -90,11 +90,12 @@ _BEFORE: Final = (
     r"by the way|now|then|please|kindly|yes|yeah|sure|sorry|excuse me|great|thanks|thank you|actually|listen|also|just|"
     r"quickly|"
     r"(?:can|could|would|will) you(?: please| maybe| possibly| kindly| just| quickly| also)*(?! (?:hear|see|speak \w+an)\b)|"
+    r"i (?:was wondering|wonder) if you (?:can|could|would)|do you think you (?:can|could)|(?:is it|would it be) possible to|"
     r"(?:i would|i'd) (?:like|love) (?:you )?to(?! know)|i (?:want|need) you to|be so kind (?:as to|and)|"
     r"(?:go ahead|go on) and|let's|maybe|perhaps"
 )
 _AFTER: Final = (
-    r"please|thanks|thank you(?: very much| so much)?|thanks a lot|for me|will you|would you|could you|can you|"
+    r"please|pls|plz|thanks|thank you(?: very much| so much)?|thanks a lot|for me|will you|would you|could you|can you|"
     r"if you (?:can|could|would|please|like|don't mind)|if possible|okay|ok|right now|now|then|real quick|quickly|darling|sir"
 )
 _ONLY_COURTESY: Final = re.compile(
@@ -125,7 +126,10 @@ def is_courtesy(sentence: str) -> bool:
     return len(plain.split()) <= _MAX_COURTESY_WORDS and _ONLY_COURTESY.fullmatch(plain) is not None
 
 
-_ASKS_TO: Final = re.compile(r"(?:can|could|would|will) you\b", re.IGNORECASE)
+_ASKS_TO: Final = re.compile(
+    r"(?:can|could|would|will) you\b|i (?:was wondering|wonder) if|do you think|(?:is it|would it be) possible",
+    re.IGNORECASE,
+)
 
 
 @lru_cache(maxsize=16)

@@ -7,6 +7,7 @@ an emoji behind a sentence. Nothing whose absence would turn the meaning is left
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from typing import Final
@@ -34,12 +35,23 @@ _STAGE_WORDS: Final = (
 _STAGE: Final = re.compile(rf"\*{_STAGE_WORDS}\*|\({_STAGE_WORDS}\)|\[{_STAGE_WORDS}\]", re.IGNORECASE)
 _FENCE: Final = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
 _TAG: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>", re.DOTALL)
-_LINK: Final = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+_LINK: Final = re.compile(r"!?\[([^\]\n]*)\](?:\([^)\n]*\)|\[[^\]\n]{1,40}\])")
+_GROUPED: Final = re.compile(r"(?<![\w.,+-])[1-9]\d{0,2}(?:[ \u00a0\u202f]\d{3})*[ \u00a0\u202f]000(?!\w)")
+"""Thousands with spaces between them. Groups of other digits may be a telephone number as well."""
 _PHONE: Final = re.compile(
-    r"(?<![\w.])(?:(?:\+\d|0\d)[\d ()/-]{4,18}\d(?![\w.]*\d)|\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4})(?!\d)"
+    r"(?<![\w.])(?!\d{1,2}/\d{1,2}/\d{2,4}(?!\d))(?:(?:\+\d|0\d)[\d ()/-]{4,18}\d(?![\w.]*\d)|"
+    r"\(\d{3}\) ?\d{3}-\d{4}|(?:1-)?\d{3}-\d{3}-\d{4})(?!\d)"
 )
-_FORMULA: Final = re.compile(r"\\\(.+?\\\)|\\\[.+?\\\]|\\[a-zA-Z]+(?:\{[^{}\n]*\})+", re.DOTALL)
-HOLDS_SPACE: Final = (_FENCE, _TAG, _LINK, _STAGE, _FORMULA, _PHONE)
+_SPELT: Final = re.compile(
+    r"(?<![\w-])(?:[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?|97[89][ -]?\d(?:[ -]?\d){9}|"
+    r"\d{4}(?:[ -]\d{4}){3})(?![\w-])"
+)
+"""Numbers of accounts, cards and books: nobody reads them as amounts."""
+_FORMULA: Final = re.compile(
+    r"\\\(.+?\\\)|\\\[.+?\\\]|\\[a-zA-Z]+(?:\{[^{}\n]*\})+|\$\$[^$]+\$\$|\$(?=[^$\s\d])[^$\n]*[\\^_=+][^$\n]*(?<=\S)\$",
+    re.DOTALL,
+)
+HOLDS_SPACE: Final = (_FENCE, _TAG, _LINK, _STAGE, _FORMULA, _GROUPED, _SPELT, _PHONE)
 """What is one token though it may hold spaces."""
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -110,6 +122,7 @@ _UNITS: Final = {
     "MB/s": "megabytes per second", "GB/s": "gigabytes per second", "fps": "frames per second",
     "rpm": "revolutions per minute",
     "lb": "pound", "lbs": "pounds", "oz": "ounce", "ft": "foot", "ft²": "square foot", "sq.ft": "square feet",
+    "tsp": "teaspoon", "tbsp": "tablespoon", "gal": "gallon", "yd": "yard", "mi": "mile",
     "px": "pixel", "°C": "degrees Celsius",
     "°F": "degrees Fahrenheit", "°": "degree", "%": "percent", "‰": "per mille", "K": "kelvin", "mol": "mole",
     "kbps": "kilobits per second", "Mbps": "megabits per second", "Gbps": "gigabits per second",
@@ -123,6 +136,7 @@ _SPECIAL: Final = {
     "c#": "C sharp", "f#": "F sharp", "g#": "G sharp", "d#": "D sharp", "a#": "A sharp", "j#": "J sharp",
     "c++": "C plus plus",
     "g++": "G plus plus", "notepad++": "Notepad plus plus", "24/7": "twenty-four seven", "50/50": "fifty-fifty",
+    "50-50": "fifty-fifty",
     "and/or": "and or",
     "he/she": "he or she", "she/he": "she or he",
     "his/her": "his or her", "him/her": "him or her", "s/he": "she or he", "w/o": "without", "w/": "with",
@@ -168,7 +182,7 @@ _EDGES: Final = re.compile(
     r"(?P<head>[\"'“”‘’(\[{*_]*)(?P<core>.*?)(?P<tail>[\"'“”‘’)\]}*_,;:.!?…]*)", re.DOTALL
 )
 _RULE: Final = re.compile(r"([=\-_*~#+.–—|:])\1{2,}|[|:\-+=]{3,}|\|+")
-_URL: Final = re.compile(r"<?(?:https?://|www\.)(?P<host>[^/\s?#:>]+)\S*", re.IGNORECASE)
+_URL: Final = re.compile(r"<?(?:https?://(?:[^/\s@]*@)?|www\.)(?P<host>[^/\s?#:>]+)\S*", re.IGNORECASE)
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _DOMAIN: Final = re.compile(
     r"(?:[a-z0-9-]+\.)+(?:com|org|net|io|ai|dev|de|uk|fr|es|it|eu|edu|gov|info|app|co|ch|at|nl|us|me|tv|ca|"
@@ -214,6 +228,36 @@ _FILE_DOT: Final = re.compile(
 )
 
 
+_ENTITY: Final = re.compile(r"&(?:#\d{1,6}|#x[\da-f]{1,5}|[a-z]{2,8});", re.IGNORECASE)
+_CITED: Final = re.compile(r"【[^】]*】|(?:\[\d{1,3}(?:[,–-] ?\d{1,3})*\])+(?=\W*$)")
+"""A mark that leads to a source: nobody reads it aloud."""
+_SHORTCODE: Final = re.compile(r"(?<!\w):[a-z][a-z_]+:(?!\w)")
+_BOX: Final = re.compile(r"\[([xX]?)\]")
+_WRITTEN_BREAK: Final = re.compile(r"(?:\\[nr])+(?=[A-Z\d*#-]|\s|$)")
+"""The end of a line that a program has written as two characters."""
+_FOOTNOTE: Final = re.compile(r"(?<=[^\W\d_]{3})(?<!sin)(?<!cos)(?<!tan)(?<!log)[¹²³⁰⁴-⁹]+(?!\w)")
+_STARS: Final = re.compile(r"(?P<full>[★⭐]*)(?P<empty>☆*)")
+_DURATION: Final = re.compile(r"(?:(?P<h>\d{1,3})h)?(?:(?P<m>\d{1,3})m(?:in)?)?(?:(?P<s>\d{1,3})s)?")
+_AFTER_HOURS: Final = re.compile(r"\d+ ?(?:h|hrs?|hours?)")
+_RATIO: Final = re.compile(r"(?P<first>\d{1,3}):(?P<last>\d|[6-9]\d|\d{3})")
+_SCIENTIFIC: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)[eE](?P<sign>[+-]?)0*(?P<power>\d{1,3})")
+_DOTTED_DATE: Final = re.compile(
+    r"0?(?P<day>[1-9]|[12]\d|3[01])\.0?(?P<month>[1-9]|1[0-2])\.(?P<year>(?:19|20)\d\d)"
+)
+_IDENTIFIER: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_CLOCK: Final = r"\d{1,2}(?::\d\d)?(?:[ap]m)?"
+_CLOCKS: Final = re.compile(rf"(?P<first>{_CLOCK})[-–—](?P<last>{_CLOCK})", re.IGNORECASE)
+_SHORT_NAMES: Final = {
+    name[:3].lower(): name
+    for name in (
+        *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+        *("January", "February", "March", "April", "June", "July", "August", "September", "October"),
+        *("November", "December"),
+    )
+}
+_NAMED_SPAN: Final = re.compile(r"(?P<first>[A-Z][a-z]{2})\.?[-–—](?P<last>[A-Z][a-z]{2})\.?")
+
+
 def speak_token(written: str, before: str = "", after: str = "") -> str:
     """How the token ``written`` is read; ``before`` and ``after`` are its neighbours in the sentence.
 
@@ -222,10 +266,16 @@ def speak_token(written: str, before: str = "", after: str = "") -> str:
     if _FENCE.fullmatch(written):
         return CODE_WORDS
     text = _STAGE.sub("", _TAG.sub(" ", _FENCE.sub(f" {CODE_WORDS} ", written)))
+    text = html.unescape(text).replace("\xa0", " ") if _ENTITY.search(text) else text
+    text = _FOOTNOTE.sub("", _SHORTCODE.sub("", _CITED.sub("", text)))
+    text = text if _DRIVE.match(text) else _WRITTEN_BREAK.sub(" ", text)
     text = _LINK.sub(r"\1", text).strip()
     if not text or _RULE.fullmatch(text):
         return "—" if text in {"--", "---"} and before else ""
-    if " " in text and not _PHONE.match(text) and not _FORMULA.search(text):
+    grouped = _GROUPED.match(text)
+    if grouped is not None:
+        return re.sub(r"\s", ",", grouped[0]) + text[grouped.end() :]
+    if " " in text and not _PHONE.match(text) and not _SPELT.match(text) and not _FORMULA.search(text):
         return _short(" ".join(filter(None, (speak_token(part) for part in text.split()))))
     return _short(_with_edges(text, before, after))
 
@@ -234,6 +284,11 @@ def _with_edges(text: str, before: str, after: str) -> str:
     """The token with the marks at its edges kept where they make a pause or tell the voice a tone."""
     if (special := _SPECIAL.get(text.lower())) is not None:
         return special
+    if (box := _BOX.fullmatch(text)) is not None and before in {"-", "*", "+", "•"}:
+        return "done:" if box[1] else ""
+    if (stars := _STARS.fullmatch(text)) is not None and len(text) > 1:
+        all_of = f" of {len(text)}" if stars["empty"] else ""
+        return f"{len(stars['full'])}{all_of} stars"
     if text in {"-", "*", "•", ">"} and not before:
         return ""  # the mark of an item or a quotation
     if text == "*":
@@ -244,6 +299,10 @@ def _with_edges(text: str, before: str, after: str) -> str:
         return f"{feet['feet']} feet" + (f" {feet['inches']} inches" if feet["inches"] else "")
     if (inches := _INCHES.fullmatch(text)) is not None and _FEET.fullmatch(before):
         return f"{inches[1]} inches{inches[2]}"
+    spelt = _SPELT.match(text)
+    if spelt is not None:
+        signs = ", ".join(" ".join(group) for group in re.findall(r"[A-Z0-9]+", spelt[0]))
+        return signs + _plain(text[spelt.end() :])
     phone = _PHONE.match(text)
     if phone is not None:
         digits = ", ".join(" ".join(group) for group in re.findall(r"\d+", phone[0]))
@@ -264,6 +323,9 @@ def _with_edges(text: str, before: str, after: str) -> str:
 
 def _read_address(core: str, before: str) -> str | None:
     del before
+    core = core.removeprefix("mailto:")
+    if _IDENTIFIER.fullmatch(core):
+        return "an identifier"
     url = _URL.fullmatch(core)
     if url is not None:
         return _plain(" dot ".join(url["host"].removeprefix("www.").split(".")))
@@ -282,7 +344,9 @@ def _read_address(core: str, before: str) -> str | None:
 def _read_number(core: str, before: str) -> str | None:
     if core in _UNITS and core in _ALONE and _COUNTS.fullmatch(before):
         return _unit(core, before)
-    if core in _UNITS and ("²" in core or "³" in core):
+    if (clock := _read_clock(core, before)) is not None:
+        return clock
+    if core in _UNITS and ("²" in core or "³" in core or "/" in core):
         return _unit(core, "")
     if core in _PARTS and before.isdigit():
         return f"and {_PARTS[core]}"
@@ -345,6 +409,33 @@ def _read_number(core: str, before: str) -> str | None:
         return f"number {core[1:]}"
     if _ZEROS.fullmatch(core):
         return " ".join(core)
+    return None
+
+
+def _read_clock(core: str, before: str) -> str | None:
+    """What tells a time, a date or a proportion: "2h30m", "9am-5pm", "Mon-Fri", "31.12.2024", "16:9", "1.5e9"."""
+    duration = _DURATION.fullmatch(core)
+    is_minutes = _AFTER_HOURS.fullmatch(before) is not None
+    if duration is not None and (sum(part is not None for part in duration.groups()) > 1 or is_minutes):
+        named = zip(("hour", "minute", "second"), duration.groups(), strict=True)
+        return " ".join(f"{part} {name}{'' if part == '1' else 's'}" for name, part in named if part)
+    clocks = _CLOCKS.fullmatch(core)
+    if clocks is not None and re.search(r"[:m]", core, re.IGNORECASE):
+        return f"{clocks['first']} to {clocks['last']}"
+    span = _NAMED_SPAN.fullmatch(core)
+    if span is not None and span["first"].lower() in _SHORT_NAMES and span["last"].lower() in _SHORT_NAMES:
+        return f"{_SHORT_NAMES[span['first'].lower()]} to {_SHORT_NAMES[span['last'].lower()]}"
+    date = _DOTTED_DATE.fullmatch(core)
+    if date is not None:
+        # As the voice's own rules know a date.
+        return f"{date['year']}-{int(date['month']):02d}-{int(date['day']):02d}"
+    ratio = _RATIO.fullmatch(core)
+    if ratio is not None:
+        return f"{ratio['first']} to {ratio['last']}"
+    scientific = _SCIENTIFIC.fullmatch(core)
+    if scientific is not None:
+        sign = "minus " if scientific["sign"] == "-" else ""
+        return f"{scientific['number']} times 10 to the power of {sign}{scientific['power']}"
     return None
 
 

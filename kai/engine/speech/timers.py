@@ -28,6 +28,15 @@ _SET_TIMER: Final = re.compile(
 _SET_ONE: Final = re.compile(
     rf"(?:set|start|make)(?: me)? (?:{_SPECIFIC}|1 |it )(?:1 )?(?:for|to|of) (?P<rest>.+)"
 )
+_CORRECTED: Final = re.compile(
+    r"(?P<head>.*?\b(?:for|in|at)) (?P<first>.+?),? (?:no|sorry|wait|i mean|i meant|or rather|rather|actually)"
+    r"(?:,? (?:no|sorry|wait|i mean|i meant|rather|actually))*(?:,? (?:make (?:it|that)|for|in|at))?,? (?P<second>.+)"
+)
+"""The speaker takes a word back: "for five, no, ten minutes"."""
+_ON_A_DAY: Final = re.compile(
+    r"(?P<verb>remind me|wake me(?: up)?) (?P<day>tomorrow|today|tonight|this (?:morning|afternoon|evening))"
+    r"(?P<part> morning| afternoon| evening| night)? at (?P<rest>.+)"
+)
 _REMIND: Final = re.compile(
     r"(?:(?:in|after|at) (?P<first>.+?),? )?(?P<verb>remind me|wake me(?: up)?|ping me|alert me|nudge me|notify "
     r"me|tell me|"
@@ -45,6 +54,8 @@ _HALVES: Final = re.compile(r" (?:to|for|about|that|called|named|so that i) ")
 _CLOCKWISE: Final = re.compile(r"(?P<first>\d{1,2}):(?P<second>\d\d)(?: minutes)?")
 _COUNTS_DOWN: Final = re.compile(r"\b(?:timer|countdown|count down)\b")
 _NAMES: Final = re.compile(r"alarm|wake|remind")
+_BOUNDS: Final = "A timer can run for a second at least and a day at most."
+_NO_LENGTH: Final = re.compile(r"(?:0|minus \d+) (?:seconds?|minutes?|hours?)")
 _ASKS_LENGTH: Final = "For how long? Say, for example: five minutes."
 _SOME: Final = re.compile(
     r"(?:a few|some|several|a|an|a little|a short) (?:seconds|minutes|hours|while|bit|time|moment)"
@@ -53,7 +64,7 @@ _SOME: Final = re.compile(
 
 def answer_timer(sentence: str, now: datetime) -> Done | None:
     """What is done for the order ``sentence`` to set a timer; None if it is anything else."""
-    plain = plain_words(sentence).removesuffix(" from now")
+    plain = _as_meant(plain_words(sentence).removesuffix(" from now"))
     wish = _timer_wish(plain)
     if wish is None:
         return None
@@ -65,6 +76,8 @@ def answer_timer(sentence: str, now: datetime) -> Done | None:
         return Done(f"Do you mean {short}, or {long}?", "timer")
     if not when or _SOME.fullmatch(when) or (when.isdecimal() and _COUNTS_DOWN.search(plain)):
         return Done(_ASKS_LENGTH, "timer")
+    if _NO_LENGTH.fullmatch(when):
+        return Done(_BOUNDS, "timer")
     return _set_timer(when.removeprefix("at "), _as_written(about, sentence), _kind_of(plain), now)
 
 
@@ -80,6 +93,27 @@ def _kind_of(plain: str) -> TimerKind:
     if found is None:
         return "timer"
     return "alarm" if found[0] in ("alarm", "wake") else "reminder"
+
+
+def _as_meant(plain: str) -> str:
+    """``plain`` without what the speaker took back, and with a reminder's day behind its time."""
+    corrected = _CORRECTED.fullmatch(plain)
+    if corrected is not None:
+        first, second = corrected["first"], corrected["second"]
+        if second.isdecimal() and " " in first:
+            second = f"{second} {first.rpartition(' ')[2]}"  # "five minutes, no, ten"
+        if not _is_moment(second):
+            return plain
+        if first.isdecimal() or _is_moment(first) or _CLOCKWISE.fullmatch(first):
+            plain = f"{corrected['head']} {second}"
+    on_a_day = _ON_A_DAY.fullmatch(plain)
+    if on_a_day is not None:
+        rest, link, about = on_a_day["rest"].partition(" to ")
+        if not link:
+            rest, link, about = on_a_day["rest"].partition(" about ")
+        when = f"{rest} {on_a_day['day']}{on_a_day['part'] or ''}"
+        plain = f"{on_a_day['verb']} at {when}{link}{about}"
+    return plain
 
 
 def _as_written(about: str, sentence: str) -> str:
@@ -142,7 +176,7 @@ def _is_moment(text: str) -> bool:
 
 def _split_wish(rest: str, label: str) -> tuple[str, str] | None:
     """``rest`` behind "a timer for" as its moment and its topic: "5 minutes for the eggs"."""
-    if _is_moment(rest) or _CLOCKWISE.fullmatch(rest) or _SOME.fullmatch(rest):
+    if _is_moment(rest) or any(each.fullmatch(rest) for each in (_CLOCKWISE, _SOME, _NO_LENGTH)):
         return rest, label
     for link in _HALVES.finditer(rest):
         if _is_moment(rest[: link.start()]) and not _is_moment(rest[link.end() :]):
@@ -176,7 +210,7 @@ def _set_timer(when: str, about: str, kind: TimerKind, now: datetime) -> Done | 
     else:
         said = f"{say_span(seconds)} from now"
     if not 1 <= seconds <= MAX_TIMER_S:
-        return Done("A timer can run for a second at least and a day at most.", "timer")
+        return Done(_BOUNDS, "timer")
     what = f" I will remind you: {for_you(about)}." if about else ""
     return Done(f"Okay, {said}.{what}", "timer", (SetTimer(seconds, about, kind),))
 

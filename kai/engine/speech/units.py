@@ -39,8 +39,8 @@ _UNITS: Final = {
     "hour": ("time", 3_600.0, "hours"),
     "day": ("time", 86_400.0, "days"),
     "week": ("time", 604_800.0, "weeks"),
-    **dict.fromkeys(("celsius", "centigrade"), ("heat", 1.0, "degrees Celsius")),
-    "fahrenheit": ("heat", 5 / 9, "degrees Fahrenheit"),
+    **dict.fromkeys(("celsius", "centigrade", "c"), ("heat", 1.0, "degrees Celsius")),
+    **dict.fromkeys(("fahrenheit", "f"), ("heat", 5 / 9, "degrees Fahrenheit")),
 }
 _UNIT: Final = rf"(?:degrees? )?({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?:e?s)?"
 _ASK_UNITS: Final = (
@@ -85,8 +85,8 @@ def _converted(amount: Fraction, source: str, target: str) -> Done:
         return Done(f"I cannot turn {source_name} into {target_name}.", "units")
     given = float(amount)
     if kind == "heat":
-        celsius = given if source != "fahrenheit" else (given - 32) * 5 / 9
-        value = celsius if target != "fahrenheit" else celsius * 9 / 5 + 32
+        celsius = given if source_name != "degrees Fahrenheit" else (given - 32) * 5 / 9
+        value = celsius if target_name != "degrees Fahrenheit" else celsius * 9 / 5 + 32
     else:
         value = given * size / target_size
     exact = f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
