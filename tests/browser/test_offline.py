@@ -25,8 +25,10 @@ def namespace() -> list[str] | None:
     return command
 
 
+# That a spoken talk needs no way out is walked by test_conversation.py each time, with the model.
+@pytest.mark.long
 @pytest.mark.timeout(WALK_S + 40)
-@pytest.mark.parametrize("kind", ["link-local", pytest.param("nothing", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", ["link-local", "nothing"])
 def test_a_talk_without_a_way_out(kind: str) -> None:
     command = namespace()
     if command is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import psutil
 import pytest
 
 from kai.adapters.engine_process import EngineProcess
-from kai.engine.speech.weights import SILERO_VAD, find_weights
+from kai.engine.speech.weights import HIBARI_MODEL, SILERO_VAD, find_weights
 from kai.errors import WeightsError
 
 ROOT = Path(__file__).parents[2]
@@ -55,41 +54,36 @@ async def test_a_killed_engine_is_started_again_with_another_key() -> None:
         assert engine.starts == 2
 
 
-async def test_closing_ends_the_process() -> None:
+async def test_no_key_stands_in_a_command_line_or_a_representation_and_closing_ends_the_process() -> None:
     async with running() as engine:
-        await engine.wait_up()
+        address = await engine.wait_up()
         pid = engine.pid
         assert pid is not None
+        process = psutil.Process(pid)
+        assert address.key not in " ".join(process.cmdline())
+        assert address.key not in str(process.environ())
+        assert address.key not in repr(address)
         await engine.aclose()
         assert not psutil.pid_exists(pid)
         assert engine.pid is None
 
 
-async def test_no_key_stands_in_a_command_line_or_a_representation() -> None:
-    async with running() as engine:
-        address = await engine.wait_up()
-        assert engine.pid is not None
-        process = psutil.Process(engine.pid)
-        assert address.key not in " ".join(process.cmdline())
-        assert address.key not in str(process.environ())
-        assert address.key not in repr(address)
-
-
-@pytest.mark.parametrize("harm", ["truncated", "altered"])
-async def test_of_a_damaged_model_the_app_is_told_what_stands_in_and_what_to_do(
-    harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_of_damaged_models_the_app_is_told_what_stands_in_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = find_weights(SILERO_VAD)
-    damaged = tmp_path / SILERO_VAD.name
-    shutil.copy(source, damaged)
-    data = bytearray(damaged.read_bytes())
-    damaged.write_bytes(data[: len(data) // 2] if harm == "truncated" else bytes([data[0] ^ 1]) + data[1:])
+    data = bytearray(find_weights(SILERO_VAD).read_bytes())
+    (tmp_path / SILERO_VAD.name).write_bytes(data[: len(data) // 2])
+    data = bytearray(find_weights(HIBARI_MODEL).read_bytes())
+    (tmp_path / HIBARI_MODEL.name).write_bytes(bytes([data[0] ^ 1]) + data[1:])
     monkeypatch.setenv("KAI_WEIGHTS_DIR", str(tmp_path))
     async with running() as engine:
         await engine.wait_up()
-        (told,) = [part for part in engine.report.stand_ins if part.role == "detector"]
-    assert told.name != "silero"
-    assert "install" in told.problem
+        told = {part.role: part for part in engine.report.stand_ins}
+    assert told.keys() == {"detector", "voice"}
+    for role, file in (("detector", SILERO_VAD), ("voice", HIBARI_MODEL)):
+        assert told[role].name not in ("silero", "hibari")
+        assert file.name in told[role].problem
+        assert "install" in told[role].problem
 
 
 async def test_a_setting_that_cannot_be_is_refused_for_good_and_says_what_to_do(
