@@ -17,6 +17,7 @@ from kai.lending.calls import CallDesk, no_calls
 if TYPE_CHECKING:
     # Only their types are used here: a page starts without what stands behind it.
     from kai.adapters.liveavatar.gallery import Gallery
+    from kai.adapters.other_minds import MindDesk
     from kai.adapters.voice_previews import VoicePreviews
     from kai.checks.run import Check
     from kai.lending.avatars import AvatarDesk
@@ -33,8 +34,6 @@ class Offer:
     has_cloud_brain: bool = False
     has_cloud_face: bool = False
     cloud_model: str = "gpt-realtime-2.1"
-    mind_url: str = ""
-    mind_model: str = ""
     tools: tuple[str, ...] = ()
 
     def is_brain_local(self, look: Look) -> bool:
@@ -73,6 +72,8 @@ class App:
     memory: Memory
     services: Callable[[], Services] = Services
     offer: Offer = Offer()
+    minds: MindDesk | None = None
+    """Other minds for the local engine. Kai's loop only."""
     preview_voice: Callable[[str, float], Coroutine[Any, Any, bytes]] = _no_preview
     """A sentence by a voice of the local engine, by its id and at that speed, as a WAV file. Raises ``KaiError``."""
     fetch_model: Callable[[str, bool], Coroutine[Any, Any, None]] | None = None

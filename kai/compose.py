@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_files import EngineFiles
 from kai.adapters.engine_hearing import EngineEars
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
-from kai.adapters.engine_process import EngineProcess
+from kai.adapters.engine_process import EngineAddress, EngineProcess
 from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
@@ -28,6 +29,7 @@ from kai.adapters.local_face import LocalFace, SpareFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.openai_realtime.account import ask_of_model
 from kai.adapters.openai_realtime.kept_turn import KeptTurn
+from kai.adapters.other_minds import MindDesk, OtherMind
 from kai.adapters.voice_only import VoiceOnly
 from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.app import App, Offer, Services
@@ -41,12 +43,14 @@ from kai.core.policy.face_facts import plan_words
 from kai.core.state import Look
 from kai.engine.models.catalogue import model_of
 from kai.engine.models.places import check_file, models_folder
+from kai.engine.others.servers import PORTS, find_servers
 from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError
 from kai.lending import brain_calls, calls
 from kai.lending.avatars import AvatarDesk
 from kai.live.session import FirstSession
 from kai.ports import VoiceBrain
+from kai.records.chosen_mind import ChosenMind, KeptMind
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
@@ -75,11 +79,13 @@ class SharedServices:
         self._memory = memory
         self._engine = EngineProcess(self._on_progress, _engine_environment(settings))
         self._is_engine_wanted = False
-        self._is_engine_started = False
         self._warming: asyncio.Task[None] | None = None
         self._progress = ""
         self._files = EngineFiles(
             lambda: self._start_engine(for_files=True).wait_up(), lambda: _documents_of(settings, memory)
+        )
+        self.minds = _mind_desk(
+            settings, memory, lambda: self._start_engine(for_files=True).wait_up(), self._engine.wait_gone
         )
         self._tools = first_tools(search_tool(self._files.search))
         self._udp_blocked_until_s = 0.0
@@ -87,15 +93,13 @@ class SharedServices:
             has_cloud_brain=settings.has_cloud_brain,
             has_cloud_face=settings.has_cloud_face,
             cloud_model=settings.openai_model,
-            mind_url=settings.mind_base_url or "",
-            mind_model=settings.mind_model or "",
             tools=tuple(name for name in self._tools.names() if name != SEARCH_FILES),
         )
         self._records = _paid_sessions(settings)
         size_px = FACE_SIZES_PX[settings.face_quality]
         self._spare = SpareFace(lambda: LocalFace(*size_px, has_test_marks=settings.test_marks))
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._reaping: list[asyncio.Task[int]] = []
+        self._tasks: list[asyncio.Task[Any]] = []
         self.previews = VoicePreviews(cache_root() / "voices", self._record_voice, self.offer.model)
         self.calls = (
             calls.CallDesk(self._open_call, self._hang_up, self._records)
@@ -127,9 +131,10 @@ class SharedServices:
         """The local engine, running or on its way. With a cloud brain it is started when somebody first asks for it; an
         engine that only looks into files holds up no talk while it starts."""
         self._is_engine_wanted = self._is_engine_wanted or not for_files
-        if not self._is_engine_started:
-            self._is_engine_started = True
+        if not self._engine.is_started:
             self._engine.start()
+            keeping = self.minds.keep()
+            self._tasks.append(asyncio.create_task(keeping, name="app: tell the engine of the chosen mind"))
         return self._engine
 
     def _warm_files(self) -> None:
@@ -138,7 +143,7 @@ class SharedServices:
             self._warming = asyncio.create_task(self._files.warm(), name="app: read the files")
 
     async def aclose(self) -> None:
-        tasks: list[asyncio.Task[Any]] = [*self._reaping, *([] if self._warming is None else [self._warming])]
+        tasks = [*self._tasks, *([] if self._warming is None else [self._warming])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -213,7 +218,7 @@ class SharedServices:
 
     def _reap(self, kind: str, stop: Callable[[str], Awaitable[None]]) -> None:
         work = self._records.reap(kind, stop)
-        self._reaping.append(asyncio.create_task(work, name=f"app: reap sessions of {kind}"))
+        self._tasks.append(asyncio.create_task(work, name=f"app: reap sessions of {kind}"))
 
     def _cloud_brain(self, browser_id: str, *, has_files: bool = False) -> Endpoint:
         settings = self._settings
@@ -243,7 +248,7 @@ class SharedServices:
             return OpenAIRealtimeBrain(endpoint)
         engine = self._start_engine()
         address = await engine.wait_up()
-        mind = await asyncio.to_thread(_mind_of, self._settings, self._memory, look, time_zone)
+        mind = await asyncio.to_thread(_mind_of, self._settings, self._memory, time_zone)
         model = LOCAL_MODEL if mind == Mind() else await give_mind(address, mind)
         return OpenAIRealtimeBrain(
             Endpoint(
@@ -284,6 +289,27 @@ def _engine_environment(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in chosen.items() if value}
 
 
+def _mind_desk(
+    settings: Settings,
+    memory: Memory | None,
+    wait_up: Callable[[], Awaitable[EngineAddress]],
+    wait_gone: Callable[[], Awaitable[object]],
+) -> MindDesk:
+    """Other minds: a person's choice of an earlier run before the settings'."""
+    own = OtherMind(
+        settings.mind_base_url or "", settings.mind_model or "", settings.mind_api_key or SecretStr("")
+    )
+    kept = None if memory is None else KeptMind(memory.folder)
+    last = None if kept is None else kept.load()
+    chosen = own if last is None else OtherMind(last.base_url, last.model, last.api_key)
+
+    def keep(mind: OtherMind) -> None:
+        if kept is not None:
+            kept.save(ChosenMind(base_url=mind.base_url, model=mind.model, api_key=mind.api_key))
+
+    return MindDesk(wait_up, wait_gone, chosen, keep, own, settings.mind_ports)
+
+
 def safety_id(browser_id: str) -> str:
     """A stable name of a browser that tells nothing about it, for the provider's abuse detection."""
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
@@ -296,18 +322,9 @@ def _documents_of(settings: Settings, memory: Memory | None) -> tuple[tuple[str,
     return tuple(document for folder in folders for document in read_documents(folder))
 
 
-def _mind_of(settings: Settings, memory: Memory | None, look: Look, time_zone: str = "") -> Mind:
-    """What the local engine shall think with: a person's choice before the settings'. Reads the documents: blocks."""
-    documents = _documents_of(settings, memory)
-    own_url = settings.mind_base_url or ""
-    url = look.mind_url or own_url
-    # The key belongs to the address that it was set for, and is sent to no other.
-    is_ours = settings.mind_api_key is not None and url == own_url
-    key = settings.mind_api_key.get_secret_value() if is_ours and settings.mind_api_key is not None else ""
-    model = look.mind_model or settings.mind_model or ""
-    if url and model:
-        return Mind(url, model, key, documents, time_zone)
-    return Mind(documents=documents, time_zone=time_zone)
+def _mind_of(settings: Settings, memory: Memory | None, time_zone: str = "") -> Mind:
+    """What the local engine shall know in a talk. Reads the documents: blocks."""
+    return Mind(_documents_of(settings, memory), time_zone)
 
 
 def open_memory(settings: Settings) -> Memory:
@@ -343,6 +360,7 @@ def build_app(settings: Settings) -> App:
         memory=memory,
         services=shared.services,
         offer=shared.offer,
+        minds=shared.minds,
         preview_voice=shared.preview_voice,
         fetch_model=shared.fetch_model,
         cancel_model=shared.cancel_model,
@@ -411,6 +429,7 @@ def build_checks(
         "disk": lambda: computer.check_disk(memory.folder),
         "memory": computer.check_memory,
         "openai": lambda: _check_openai(settings),
+        "servers": lambda: services.check_servers(lambda: _server_names(settings)),
         "mind": lambda: _check_mind(settings),
         "liveavatar": lambda: _check_liveavatar(settings),
         "avatar": lambda: _check_avatar(settings),
@@ -435,6 +454,12 @@ def _check_openai(settings: Settings) -> Finding:
 
     found = services.check_provider("openai", endpoint.base_url or http.OPENAI_URL, ask)
     return services.with_shutdown(found, datetime.now(UTC).date())
+
+
+def _server_names(settings: Settings) -> list[str]:
+    """The model servers of this computer that answer now. Blocks; the thread of a check has no loop of its own."""
+    further = dict.fromkeys(settings.mind_ports, "")
+    return [server.name for server in asyncio.run(find_servers({**further, **PORTS}))]
 
 
 def _check_mind(settings: Settings) -> Finding:

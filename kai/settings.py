@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """The address of an OpenAI-compatible chat endpoint (Ollama, llama.cpp, vLLM, LM Studio): the local engine's mind."""
     mind_model: str | None = None
     mind_api_key: SecretStr | None = None
+    mind_ports: Annotated[tuple[int, ...], NoDecode] = ()
+    """Further ports of this computer at which to look for model servers, as JSON."""
     documents: Path | None = None
     """A folder of text and Markdown files in which the local engine may look for answers."""
     liveavatar_api_key: SecretStr | None = Field(
@@ -203,7 +205,7 @@ _KEYS = frozenset({"openai_api_key", "mind_api_key", "liveavatar_api_key"})
 _URLS = frozenset({"openai_base_url", "mind_base_url", "liveavatar_url"})
 _PLAIN = _KEYS | _URLS | {"openai_model", "liveavatar_avatar_id", "password_hash"}
 """What goes into addresses and headers: plain characters, and no space among them."""
-_JSON = frozenset({"ice_servers"})
+_JSON = frozenset({"ice_servers", "mind_ports"})
 _EXAMPLES = {
     "openai_base_url": "https://api.openai.com/v1",
     "mind_base_url": "http://127.0.0.1:11434/v1",

@@ -25,11 +25,8 @@ MAX_TOTAL_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Mind:
-    """A language model behind an OpenAI-compatible chat endpoint (both empty: the small mind), and files to answer from."""
+    """Files to answer from, and where the person is."""
 
-    base_url: str = ""
-    model: str = ""
-    api_key: str = field(default="", repr=False)
     documents: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     time_zone: str = ""
     """Of the person, by its IANA name; empty means where the engine runs."""
@@ -58,7 +55,7 @@ def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
 
 def _id_of(mind: Mind) -> str:
     """Talks may have different minds at the same time; equal ones share what the engine keeps of them."""
-    told = "\n".join((mind.base_url, mind.model, mind.time_zone, *(name for name, _ in mind.documents)))
+    told = "\n".join((mind.time_zone, *(name for name, _ in mind.documents)))
     return f"mind-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
@@ -68,9 +65,6 @@ async def give_mind(address: EngineAddress, mind: Mind) -> str:
     mind_id = _id_of(mind)
     url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{mind_id}"
     body = {
-        "base_url": mind.base_url,
-        "model": mind.model,
-        "api_key": mind.api_key,
         "documents": [{"name": name, "text": text} for name, text in mind.documents],
         "time_zone": mind.time_zone,
     }
@@ -82,12 +76,6 @@ async def give_mind(address: EngineAddress, mind: Mind) -> str:
         raise BrainError(
             "The local engine does not answer. It is being started again.", code="engine-lost"
         ) from exc
-    if answer.status_code == 400:
-        raise BrainError(
-            "The language model's address or name cannot be used. Check KAI_MIND_BASE_URL and KAI_MIND_MODEL.",
-            code="mind-wrong",
-            is_retryable=False,
-        )
     if answer.is_error:
         raise BrainError(f"The local engine refused its mind ({answer.status_code}).", code="mind-refused")
     return f"kai-{mind_id}"

@@ -57,12 +57,14 @@ class EngineProcess:
         self._tasks = Tasks("engine")
         self._child: Child | None = None
         self._fatal: KaiError | None = None
+        self.is_started = False
         self.starts = 0
         self.report = EngineReport()
         """What the engine that runs now, or ran last, said of itself."""
 
     def start(self) -> None:
         """Begin to run the engine and keep it running."""
+        self.is_started = True
         self._tasks.spawn(self._supervise(), "supervisor")
 
     @property

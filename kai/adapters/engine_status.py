@@ -58,6 +58,16 @@ class ModelReport:
     is_known: bool = True
 
 
+class ChosenReport(BaseModel):
+    """The mind in place of the engine's own. ``state`` is "own" where there is none, else "loading", "up" or "down"."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: str = "own"
+    model: str = ""
+    problem: str = ""
+
+
 class _Status(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -65,6 +75,7 @@ class _Status(BaseModel):
     voices: tuple[LocalVoice, ...] = ()
     voices_command: str = ""
     model: ModelReport = ModelReport()
+    chosen: ChosenReport = ChosenReport()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ class EngineReport:
     voices: tuple[LocalVoice, ...] = ()
     voices_command: str = ""
     model: ModelReport = ModelReport()
+    chosen: ChosenReport = ChosenReport()
 
 
 async def read_report(address: EngineAddress) -> EngineReport:
@@ -85,7 +97,7 @@ async def read_report(address: EngineAddress) -> EngineReport:
         log.warning("the engine does not tell its status")
         return EngineReport()
     stand_ins = tuple(StandIn(p.role, p.name, p.problem) for p in status.parts if p.problem)
-    return EngineReport(stand_ins, status.voices, status.voices_command, status.model)
+    return EngineReport(stand_ins, status.voices, status.voices_command, status.model, status.chosen)
 
 
 async def fetch_model(address: EngineAddress, model_id: str, *, from_maker: bool = False) -> None:

@@ -97,6 +97,14 @@ def check_model(status: Callable[[], ModelStatus]) -> Finding:
             return Finding("model", Level.AMBER, "broken", facts)
 
 
+def check_servers(find: Callable[[], Sequence[str]]) -> Finding:
+    """Which model servers run on this computer, by their names. Kai needs none."""
+    names = find()
+    if not names:
+        return Finding("servers", Level.UNUSED, "none")
+    return Finding("servers", Level.GREEN, "found", {"names": ", ".join(names)})
+
+
 _TROUBLES: Final[Mapping[str, tuple[Level, str]]] = {
     "wrong-key": (Level.RED, "key"),
     "avatar-wrong-key": (Level.RED, "key"),

@@ -221,7 +221,7 @@ class FaceStyle:
 class Look:
     """What a person chose in the sidebar. ``speed`` is a factor. ``face`` is ``local`` for the one of this computer,
     ``liveavatar`` or empty for the best that there is; ``runs`` likewise where Kai thinks and speaks: ``local``, ``openai``
-    or empty. ``mind_url`` and ``mind_model`` name a chat endpoint for the local engine. The voice there comes with the
+    or empty. The voice there comes with the
     character unless ``keeps_voice``. ``person_name`` is what Kai calls the person by."""
 
     character: str = field(default="kai", metadata=_set(_NOW, _NOW))
@@ -232,8 +232,6 @@ class Look:
     face: str = field(default="", metadata=_set(_NOW, _NOW))
     avatar: AvatarConfig = field(default=AvatarConfig(), metadata=_set(_NEXT, _NEXT))
     runs: str = field(default="", metadata=_set(_RESTART, _RESTART))
-    mind_url: str = field(default="", metadata=_set(None, _RESTART))
-    mind_model: str = field(default="", metadata=_set(None, _RESTART))
     style: FaceStyle = field(default=FaceStyle(), metadata=_set(_NOW, _NOW))
     keeps_voice: bool = field(default=False, metadata=_set(None, _NEXT))
     person_name: str = field(default="", metadata=_set(_NEXT, _NEXT, limit_chars=40, group="more"))

@@ -35,7 +35,9 @@ from kai.engine.chat_client import ChatEndpoint
 from kai.engine.items import new_id
 from kai.engine.llm.model import ModelHost
 from kai.engine.minds import Minds
+from kai.engine.models.desk import FileDesk, file_routes
 from kai.engine.models.keeper import ModelKeeper
+from kai.engine.models.shelf import Shelf
 from kai.engine.others.choice import Choice
 from kai.engine.others.routes import mind_routes
 from kai.engine.replaying import RecordedCall, read_calls
@@ -105,6 +107,8 @@ class Engine:
         self._workers = Workers()
         self._keys = Keys(run_key)
         self._model = ModelHost()
+        self._shelf = Shelf()
+        self._files = FileDesk(self._shelf, self.use_model, lambda: self._models.status, self._model_speed)
         self._choice = Choice()
         self._first_choice = chosen
         self._minds = Minds(speech.mind, self._workers, self._model, self._choice)
@@ -129,6 +133,7 @@ class Engine:
                 *mind_routes(self._choice, self._read_app_body),
                 Route("/kai/replay", self._set_replay, methods=["PUT"]),
                 Route("/kai/transcripts", self._transcribe, methods=["POST"]),
+                *file_routes(self._files, self._read_app_body),
                 Route("/kai/models/{model_id}/fetch", self._fetch_model, methods=["POST", "DELETE"]),
                 Route("/kai/voices/{voice_id}/preview", self._preview_voice, methods=["GET"]),
                 WebSocketRoute("/v1/realtime", self._connect),
@@ -170,6 +175,7 @@ class Engine:
             await self._choice.aclose()
             await self._minds.aclose()
             await asyncio.to_thread(self._models.close)
+            await asyncio.to_thread(self._shelf.close)
             await self._model.aclose()
             await asyncio.to_thread(self._workers.close)
 
@@ -178,12 +184,19 @@ class Engine:
         name for people. It takes seconds to load, and the small mind answers meanwhile."""
         await self._model.run(path, name, self._tell_model_problem)
 
+    def _model_speed(self) -> float | None:
+        return None if self._model.model is None else self._model.model.tokens_per_s
+
     def _take_model(self, tasks: asyncio.TaskGroup, path: Path) -> None:
-        if self._tasks is tasks:
+        if self._tasks is tasks and not self._files.on:
             tasks.create_task(self.use_model(path, self._models.status.name), name="language model: begin")
 
     def _tell_model_problem(self) -> None:
-        if self._model.is_too_slow:
+        if self._files.on:
+            if self._model.problem and self._tasks is not None:
+                taking = self._files.take_off(self._model.problem)
+                self._tasks.create_task(taking, name="language model: back to Kai's own")
+        elif self._model.is_too_slow:
             self._models.step_down(self._model.problem)
         elif self._model.problem:
             self._models.fail(self._model.problem)

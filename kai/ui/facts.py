@@ -43,9 +43,8 @@ def _voice(state: SessionState) -> Json:
         return row
     way = texts.TRANSPORTS.get(facts.transport, facts.transport)
     if family_of(facts.model).name == family_of("kai-").name:
-        mind = "" if state.brain_look is None else state.brain_look.mind_model
         last = state.thoughts[-1] if state.thoughts else None
-        note = mind if last is None else texts.mind(last.mind, last.tokens_per_s)
+        note = "" if last is None else texts.mind(last.mind, last.tokens_per_s)
         return {**row, "word": texts.OWN_ENGINE, "note": note, "why": f"{texts.OWN_ENGINE}, {way}"}
     return {**row, "word": facts.model, "note": way, "why": f"{facts.model}, {way}"}
 

@@ -29,6 +29,7 @@ from kai.ui import address, door, host, texts
 from kai.ui.avatar_routes import routes as avatar_routes
 from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
+from kai.ui.mind_routes import routes as mind_routes
 from kai.ui.model_routes import routes as model_routes
 from kai.ui.password import is_hash
 from kai.ui.recordings import routes as recording_routes
@@ -191,6 +192,7 @@ def routes() -> list[Any]:
         *recording_routes(),
         *voice_routes(),
         *model_routes(),
+        *mind_routes(),
     ]
     if not address.base_path():
         return own

@@ -152,12 +152,6 @@ SETTINGS: Final[Mapping[str, Words]] = {
         options={"current_time": "tell the time", "show_card": "show a card"},
     ),
     "model": Words("Model", "The smaller ones are cheaper. Any other name may be typed."),
-    "mind_url": Words(
-        "Address",
-        "Of an OpenAI-compatible chat endpoint. Its key comes from .env alone.",
-        example="http://127.0.0.1:11434/v1",
-    ),
-    "mind_model": Words("Name of the model", "As that endpoint calls it.", example="For example: llama3.2"),
 }
 
 

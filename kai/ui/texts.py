@@ -277,9 +277,6 @@ RUNS_HERE: Final = (
 )
 RUNS_HELP_LOCAL: Final = "No word leaves this computer."
 MODEL_HELP_RETIRING: Final = "This one is being retired. Choose a newer one."
-MIND: Final = "Another language model"
-MIND_NEEDS_MODEL: Final = "Name the model, too."
-MIND_NEEDS_ADDRESS: Final = "The address begins with http:// or https://."
 QUALITY: Final = "Picture of the avatar"
 QUALITY_HELP: Final = "Higher needs a better network."
 QUALITY_NAMES: Final = {
@@ -624,6 +621,7 @@ CHECK_NAMES: Final = {
     "liveavatar": "LiveAvatar",
     "model": "Language model",
     "mind": "Your own model server",
+    "servers": "Model servers on this computer",
     "orphans": "Forgotten paid sessions",
     "disk": "Disk",
     "memory": "Memory",
@@ -709,6 +707,10 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "Fetch it on the Talk page, or run make install.",
         ),
         "broken": ("{problem}", "Kai answers with its small mind meanwhile. Try again on the Talk page."),
+    },
+    "servers": {
+        "none": ("No other one runs. Kai needs none.", ""),
+        "found": ("{names}. Under Mind in the sidebar, Kai can think with one of their models.", ""),
     },
     "mind": {**_CHECK_PROVIDER, "unused": ("None is set; Kai answers from what it knows by itself.", "")},
     "orphans": {

@@ -178,25 +178,6 @@ def test_with_a_key_one_chooses_where_kai_runs_and_the_controls_follow(
     assert texts.RUNS_HELP_LOCAL in words(app)
 
 
-def test_another_language_model_is_had_by_its_address(app: AppTest, hub: SessionHub) -> None:
-    app.run()
-    widget(app, "text_input", "mind_url").set_value("http://127.0.0.1:11434/v1").run()
-    assert texts.MIND_NEEDS_MODEL in words(app)
-    widget(app, "text_input", "mind_model").set_value("llama3.2").run()
-    wait_for(lambda: chosen(app, hub).mind_model == "llama3.2")
-    assert chosen(app, hub).mind_url == "http://127.0.0.1:11434/v1"
-    assert texts.MIND_NEEDS_MODEL not in words(app)
-
-
-def test_nobody_on_another_computer_may_name_an_address(
-    app: AppTest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(compat, "is_bound_to_loopback", lambda: False)
-    app.run()
-    assert not [w for w in app.sidebar.text_input if str(w.key).startswith("look-mind")]
-
-
 def test_what_stands_in_for_a_missing_part_of_the_engine_is_told(
     app: AppTest,
     monkeypatch: pytest.MonkeyPatch,
@@ -415,12 +396,11 @@ def test_a_voice_that_cannot_be_recorded_says_why(app: AppTest, hub: SessionHub)
 def test_a_preset_brings_back_every_setting(app: AppTest, hub: SessionHub, memory: Memory) -> None:
     app.run()
     widget(app, "segmented_control", "turn_taking").set_value("push_to_talk").run()
-    widget(app, "text_input", "mind_url").set_value("http://127.0.0.1:1/v1").run()
     app.sidebar.text_input(key="preset-name").set_value("Fair").run()
     app.sidebar.button(key="preset-save").click().run()
     (preset,) = memory.presets.value.entries
     look = preset.value
-    assert (look.brain.turn_taking, look.mind_url) == (TurnTaking.PUSH_TO_TALK, "http://127.0.0.1:1/v1")
+    assert look.brain.turn_taking == TurnTaking.PUSH_TO_TALK
     widget(app, "segmented_control", "turn_taking").set_value("semantic_vad").run()
     app.sidebar.selectbox(key=sidebar_key(app, "selectbox", "preset")).set_value("Fair").run()
     wait_for(lambda: chosen(app, hub) == look)

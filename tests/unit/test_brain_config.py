@@ -287,7 +287,7 @@ def test_a_call_of_the_engine_is_opened_with_the_face_s_voice_and_told_of_anothe
 
 def test_the_table_knows_every_setting_there_is() -> None:
     names = {f.name for f in fields(Look)} - {"brain"} | {f.name for f in fields(BrainConfig)}
-    assert set(cap.REASONING.settings) | {"mind_url", "mind_model", "keeps_voice"} == names
+    assert set(cap.REASONING.settings) | {"keeps_voice"} == names
     assert set(cap.REASONING.settings) | set(cap.LOCAL.settings) == names
     for family in (*cap.MODELS.values(), cap.LOCAL, cap.OTHER):
         assert set(family.settings) <= names

@@ -1,37 +1,19 @@
-"""Where a talk runs: a person's choice before the app's settings, and no key for an address that it was not set for."""
+"""Where a talk runs: a person's choice before the app's settings."""
 
 from __future__ import annotations
 
-# The rule is one private function of the composition root.
+# What a brain gets is put together in a private method of the composition root.
 # pyright: reportPrivateUsage=false
 from pydantic import SecretStr
 
-from kai.adapters.engine_minds import Mind
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.app import Offer
-from kai.compose import SharedServices, _mind_of
+from kai.compose import SharedServices
 from kai.core.config import BrainConfig
 from kai.core.state import Look
 from kai.settings import Settings
 from kai.wire import realtime as wire
-
-OWN = "https://models.example/v1"
-SETTINGS = Settings(mind_base_url=OWN, mind_model="small", mind_api_key=SecretStr("seeded-secret"))
-
-
-def test_the_key_goes_to_the_address_that_it_was_set_for_and_to_no_other() -> None:
-    assert _mind_of(SETTINGS, None, Look()).api_key == "seeded-secret"
-    assert _mind_of(SETTINGS, None, Look(mind_url=OWN, mind_model="large")) == Mind(
-        OWN, "large", "seeded-secret"
-    )
-    elsewhere = _mind_of(SETTINGS, None, Look(mind_url="https://elsewhere.example/v1", mind_model="any"))
-    assert elsewhere == Mind("https://elsewhere.example/v1", "any", "")
-
-
-def test_half_an_endpoint_is_none() -> None:
-    assert _mind_of(Settings(), None, Look(mind_url="http://127.0.0.1:11434/v1")) == Mind()
-    assert _mind_of(Settings(), None, Look(mind_model="llama3.2")) == Mind()
 
 
 def test_a_choice_is_limited_to_what_there_is() -> None:

@@ -120,6 +120,8 @@ def _sampling() -> JsonObject:
         "cache_prompt": True,
         # A chunk for each batch that was read: so the server sees at once that nobody listens any more.
         "return_progress": True,
+        # Of the models that a person may put on, some think before they answer where their template can.
+        "chat_template_kwargs": {"enable_thinking": False},
     }
 
 

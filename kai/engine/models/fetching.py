@@ -93,6 +93,15 @@ def fetched_bytes(model: LanguageModel, folder: Path | None = None) -> int:
     return _size_bytes(_part_file(model, folder or places.models_folder()))
 
 
+def drop_part(model: LanguageModel, folder: Path | None = None) -> None:
+    """Remove what came of a model that is not whole; waits for whoever is writing it. Raises ``OSError``."""
+    folder = folder or places.models_folder()
+    if not folder.is_dir():
+        return
+    with _alone(model, folder, lambda _done_bytes, _all_bytes: None, threading.Event()):
+        _part_file(model, folder).unlink(missing_ok=True)
+
+
 def _part_file(model: LanguageModel, folder: Path) -> Path:
     return folder / f"{model.sha256}.part"
 

@@ -1,4 +1,4 @@
-"""The engine's private routes about the chosen mind: ``/kai/mind`` chooses, tells and gives back, ``/kai/mind/trial`` tries.
+"""The engine's private routes about other minds: ``/kai/servers`` looks, ``/kai/mind`` chooses, ``/kai/mind/trial`` tries.
 
 ``PUT`` and trials take ``{"base_url", "model", "api_key"}``. No answer has the key in it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.others.choice import Choice
+from kai.engine.others.servers import PORTS, find_servers
 from kai.engine.others.trial import describe, try_endpoint
 from kai.wire.realtime import ClientMistake, JsonObject
 
@@ -73,7 +75,15 @@ def mind_routes(choice: Choice, read_body: ReadBody) -> list[Route]:
         finally:
             await client.close()
 
+    async def servers(request: Request) -> Response:
+        await read_body(request)
+        wanted = request.query_params.get("ports", "").split(",")
+        further = {int(port): "" for port in wanted if port.isdecimal() and 0 < int(port) < 65536}
+        found = await find_servers({**further, **PORTS})
+        return JSONResponse({"servers": [asdict(server) for server in found]})
+
     return [
+        Route("/kai/servers", servers, methods=["GET"]),
         Route("/kai/mind", mind, methods=["GET", "PUT", "DELETE"]),
         Route("/kai/mind/trial", trial, methods=["POST"]),
     ]

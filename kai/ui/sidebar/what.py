@@ -29,7 +29,7 @@ def draw(panel: Panel) -> None:
         key=panel.key("instructions"),
         on_change=panel.take("instructions"),
     )
-    has_large = bool(panel.look.mind_url or panel.offer.mind_url) or _has_language_model()
+    has_large = _has_language_model()
     is_small = panel.is_brain_local and not has_large
     panel.explain("instructions", texts.INSTRUCTIONS_HELP_LOCAL if is_small else "")
     with st.expander(texts.MORE):
@@ -37,8 +37,9 @@ def draw(panel: Panel) -> None:
 
 
 def _has_language_model() -> bool:
-    """Whether the local engine has a language model beside its small mind."""
-    return host.app().services().engine.model.state == "ready"
+    """Whether the local engine has a language model beside its small mind, its own or a chosen one."""
+    engine = host.app().services().engine
+    return engine.model.state == "ready" or engine.chosen.state != "own"
 
 
 def _draw_personas(panel: Panel, memory: Memory) -> None:

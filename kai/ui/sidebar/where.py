@@ -6,8 +6,8 @@ import streamlit as st
 
 from kai.core.capabilities import MODELS, family_of
 from kai.core.state import SessionState
-from kai.ui import bridge, host, texts
-from kai.ui.sidebar.panel import Panel, explain, group
+from kai.ui import bridge, host, minds, texts
+from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
@@ -25,7 +25,7 @@ def draw(panel: Panel) -> None:
         for stand_in in host.app().services().engine.stand_ins:
             st.warning(stand_in.problem, icon=":material/warning:")
         if bridge.is_home():
-            _draw_mind(panel)
+            minds.draw()
     else:
         _draw_model(panel)
     if offer.has_cloud_face and not offer.is_face_local(panel.look):
@@ -35,17 +35,6 @@ def draw(panel: Panel) -> None:
 def _draw_model(panel: Panel) -> None:
     words = texts.MODEL_HELP_RETIRING if family_of(panel.model).is_retiring else ""
     panel.choose_or_type("model", tuple(MODELS), panel.offer.cloud_model, words)
-
-
-def _draw_mind(panel: Panel) -> None:
-    own = panel.offer.mind_model
-    with st.expander(texts.MIND, expanded=bool(panel.look.mind_url)):
-        panel.write("mind_url", example=panel.offer.mind_url)
-        panel.write("mind_model", example=own)
-        if panel.look.mind_url and not (panel.look.mind_model or own):
-            explain(texts.MIND_NEEDS_MODEL, "")
-        elif panel.look.mind_url and not panel.look.mind_url.startswith(("http://", "https://")):
-            explain(texts.MIND_NEEDS_ADDRESS, "")
 
 
 def _draw_avatar(panel: Panel, state: SessionState) -> None:

@@ -1,0 +1,148 @@
+"""Which file of the catalogue Kai's own process runs, and the catalogue as the page shows it.
+
+The keeper's model runs unless a person put another file on. One process runs at a time, so a change is a restart of it, of
+seconds, in which the small mind answers. A file that does not run, or is too slow here, is taken off again, with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kai.engine.models.catalogue import LanguageModel
+from kai.engine.models.keeper import ModelStatus
+from kai.engine.models.shelf import Shelf
+from kai.engine.models.speed import Measured, bandwidth_bytes_per_s, expected_tokens_per_s
+from kai.errors import WeightsError
+from kai.wire.realtime import ClientMistake, JsonObject
+
+OWN: Final = ""
+UseFile = Callable[[Path, str], Awaitable[None]]
+
+
+class FileDesk:
+    """Event loop only. ``use`` runs a file under a name; ``own`` tells of the keeper's model, and ``speed`` what the model
+    that runs now really makes, in tokens a second, if one does."""
+
+    def __init__(
+        self, shelf: Shelf, use: UseFile, own: Callable[[], ModelStatus], speed: Callable[[], float | None]
+    ) -> None:
+        self._shelf = shelf
+        self._use = use
+        self._own = own
+        self._speed = speed
+        self._bandwidth: float | None = None
+        self.on = OWN
+        self.problem = ""
+
+    async def put_on(self, model_id: str) -> None:
+        """Run that file. Raises ``WeightsError`` where it is not here or this computer cannot carry it."""
+        model = self._shelf.model(model_id)
+        status = await asyncio.to_thread(self._shelf.status, model)
+        if status.path is None:
+            raise WeightsError(f"{model.name} is not here. Fetch it first.", code="model_missing")
+        if not self._shelf.fits(model):
+            raise WeightsError(
+                f"{model.name} needs about {model.memory_bytes / 1e9:.1f} GB of memory beside the rest of Kai, more "
+                "than this computer has.",
+                code="model_memory",
+            )
+        if self.on != model_id:
+            self.on, self.problem = model_id, ""
+            await self._use(status.path, model.name)
+
+    async def take_off(self, problem: str = "") -> None:
+        """Run Kai's own model again, if it is here; ``problem`` says why, for people, where nobody wished it."""
+        was_on, self.on, self.problem = self.on, OWN, problem
+        path = self._own().path
+        if was_on and path is not None:
+            await self._use(path, self._own().name)
+
+    async def to_json(self) -> JsonObject:
+        """The whole catalogue, and which file is on."""
+        measured = self._measured()
+        if self._bandwidth is None:
+            self._bandwidth = await asyncio.to_thread(bandwidth_bytes_per_s)
+        rows = [
+            await asyncio.to_thread(self._row, model, self._bandwidth, measured)
+            for model in self._shelf.models
+        ]
+        return {"on": self.on, "problem": self.problem, "is_measured": measured is not None, "models": rows}
+
+    def _measured(self) -> Measured | None:
+        tokens_per_s = self._speed()
+        if not tokens_per_s:
+            return None
+        file_bytes = self._shelf.model(self.on).bytes if self.on else self._own().bytes
+        return Measured(file_bytes, tokens_per_s) if file_bytes else None
+
+    def _row(self, model: LanguageModel, bandwidth: float, measured: Measured | None) -> JsonObject:
+        status = self._shelf.status(model)
+        return {
+            "id": model.id,
+            "name": model.name,
+            "bytes": model.bytes,
+            "licence": model.licence,
+            "memory_bytes": model.memory_bytes,
+            "fits": self._shelf.fits(model),
+            "tokens_per_s": round(expected_tokens_per_s(model.bytes, bandwidth, measured), 1),
+            "state": status.state.value,
+            "done_bytes": status.done_bytes,
+            "problem": status.problem,
+        }
+
+    async def delete(self, model_id: str) -> None:
+        """Remove our copy of that file; one that is on is taken off first. Raises ``WeightsError`` and ``OSError``."""
+        if self.on == model_id:
+            await self.take_off()
+        await asyncio.to_thread(self._shelf.delete, model_id)
+
+    def fetch(self, model_id: str) -> None:
+        """See `Shelf.fetch`."""
+        self._shelf.fetch(model_id)
+
+    def pause(self, model_id: str) -> None:
+        """See `Shelf.pause`."""
+        self._shelf.pause(model_id)
+
+
+def file_routes(desk: FileDesk, admit: Callable[[Request], Awaitable[object]]) -> list[Route]:
+    """The engine's private routes about model files; ``admit`` raises for whoever may not."""
+
+    async def do(request: Request) -> Response:
+        await admit(request)
+        wish = str(request.path_params.get("wish", "list"))
+        model_id = str(request.path_params.get("model_id", ""))
+        try:
+            match wish:
+                case "list":
+                    pass
+                case "fetch":
+                    desk.fetch(model_id)
+                case "pause":
+                    desk.pause(model_id)
+                case "delete":
+                    await desk.delete(model_id)
+                case "on":
+                    await desk.put_on(model_id)
+                case "off":
+                    await desk.take_off()
+                case _:
+                    raise ClientMistake("There is no such wish.", code="invalid_value", param="wish")
+        except WeightsError as error:
+            raise ClientMistake(error.message, code=error.code, param="model_id") from error
+        except OSError as error:
+            words = f"The file cannot be removed ({error.strerror}). Look at the folder's permissions."
+            raise ClientMistake(words, code="model_folder", param="model_id") from error
+        return JSONResponse(await desk.to_json())
+
+    return [
+        Route("/kai/files", do, methods=["GET"]),
+        Route("/kai/files/{model_id}/{wish}", do, methods=["POST"]),
+    ]

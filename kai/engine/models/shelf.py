@@ -1,0 +1,181 @@
+"""The model files that a person may fetch and keep beside Kai's own: each fetched, paused, deleted, chosen by itself.
+
+`ModelKeeper` has the one model that comes by itself; this has all others of the catalogue. A file is here when it is our own
+copy, or lies in another program's cache, and was proven by its hash. Fetching goes on in a thread for each file, and a pause
+keeps what came.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from kai.engine.models import fetching, places
+from kai.engine.models.catalogue import BESIDE_BYTES, OTHERS, LanguageModel, total_memory_bytes
+from kai.errors import KaiError, WeightsError
+
+log = logging.getLogger(__name__)
+
+CLOSE_S: Final = 3.0
+
+
+class FileState(StrEnum):
+    """How a file of the catalogue is."""
+
+    ABSENT = "absent"
+    FETCHING = "fetching"
+    HERE = "here"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """``problem`` is for people; ``path`` is set where the file is here."""
+
+    state: FileState = FileState.ABSENT
+    done_bytes: int = 0
+    problem: str = ""
+    path: Path | None = None
+
+
+@dataclass(slots=True)
+class _Work:
+    thread: threading.Thread
+    cancel: threading.Event
+
+
+class Shelf:
+    """Any thread. ``folder`` and ``memory_bytes`` are this user's and this computer's where not given."""
+
+    def __init__(
+        self,
+        models: tuple[LanguageModel, ...] = OTHERS,
+        *,
+        folder: Path | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.models = models
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._lock = threading.Lock()
+        self._status: dict[str, FileStatus] = {}
+        self._works: dict[str, _Work] = {}
+        self._is_closed = False
+
+    def model(self, model_id: str) -> LanguageModel:
+        """Raises ``WeightsError``."""
+        found = next((model for model in self.models if model.id == model_id), None)
+        if found is None:
+            raise WeightsError("There is no language model of that name.", code="model_not_found")
+        return found
+
+    def fits(self, model: LanguageModel) -> bool:
+        """Whether this computer's memory carries it beside everything else."""
+        have_bytes = self._memory_bytes or total_memory_bytes()
+        return model.memory_bytes + BESIDE_BYTES <= have_bytes
+
+    def status(self, model: LanguageModel) -> FileStatus:
+        """How its file is now."""
+        with self._lock:
+            known = self._status.get(model.id)
+        if known is not None and (known.state is not FileState.HERE or _exists(known.path)):
+            return known
+        copy = places.own_copy(model, self._folder)
+        if copy.exists() and places.is_right(copy, model, self._folder):
+            return self._put(model, FileStatus(FileState.HERE, model.bytes, path=copy))
+        return FileStatus(done_bytes=fetching.fetched_bytes(model, self._folder))
+
+    def fetch(self, model_id: str) -> None:
+        """Begin, or go on; twice is once. Returns at once. Raises ``WeightsError`` of an unknown one."""
+        model = self.model(model_id)
+        with self._lock:
+            if self._is_closed or self._status.get(model.id, FileStatus()).state in (
+                FileState.FETCHING,
+                FileState.HERE,
+            ):
+                return
+            cancel = threading.Event()
+            done_bytes = fetching.fetched_bytes(model, self._folder)
+            self._status[model.id] = FileStatus(FileState.FETCHING, done_bytes)
+            thread = threading.Thread(
+                target=partial(self._fetch, model, cancel), name=f"models: {model.id}", daemon=True
+            )
+            self._works[model.id] = _Work(thread, cancel)
+            thread.start()
+
+    def pause(self, model_id: str) -> None:
+        """Stop fetching, keeping what came. Returns at once. Raises ``WeightsError`` of an unknown one."""
+        model = self.model(model_id)
+        with self._lock:
+            if self._status.get(model.id, FileStatus()).state is FileState.FETCHING:
+                self._works[model.id].cancel.set()
+                del self._status[model.id]
+
+    def delete(self, model_id: str) -> None:
+        """Remove our own copy, and what came of one. Raises ``WeightsError`` of an unknown one, and ``OSError``.
+
+        Another program's copy is that program's. The file of a model that runs is the caller's care.
+        """
+        model = self.model(model_id)
+        self.pause(model_id)
+        places.own_copy(model, self._folder).unlink(missing_ok=True)
+        fetching.drop_part(model, self._folder)
+        with self._lock:
+            self._status.pop(model.id, None)
+
+    def close(self) -> None:
+        """Stop all work and wait for it, within ``CLOSE_S`` each."""
+        with self._lock:
+            self._is_closed = True
+            works = list(self._works.values())
+            for work in works:
+                work.cancel.set()
+        for work in works:
+            work.thread.join(CLOSE_S)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until what goes on now is over."""
+        with self._lock:
+            works = list(self._works.values())
+        for work in works:
+            work.thread.join(timeout_s)
+
+    def _put(self, model: LanguageModel, status: FileStatus) -> FileStatus:
+        with self._lock:
+            self._status[model.id] = status
+        return status
+
+    def _set(self, model: LanguageModel, cancel: threading.Event, status: FileStatus) -> None:
+        """Change the status, unless this work was paused."""
+        with self._lock:
+            if not cancel.is_set():
+                self._status[model.id] = status
+
+    def _fetch(self, model: LanguageModel, cancel: threading.Event) -> None:
+        def progress(done_bytes: int, _all_bytes: int) -> None:
+            self._set(model, cancel, FileStatus(FileState.FETCHING, done_bytes))
+
+        try:
+            # The bytes may be here already, in another program's cache.
+            path = places.find(model, self._folder) or fetching.fetch(
+                model, progress, cancel, folder=self._folder, from_maker=True
+            )
+            self._set(model, cancel, FileStatus(FileState.HERE, model.bytes, path=path))
+        except places.Cancelled:
+            pass
+        except KaiError as error:
+            have_bytes = fetching.fetched_bytes(model, self._folder)
+            self._set(model, cancel, FileStatus(FileState.FAILED, have_bytes, error.message))
+        except Exception:
+            log.exception("a fault while a language model was fetched")
+            words = "The language model could not be fetched: a fault in Kai. The terminal has the details."
+            self._set(model, cancel, FileStatus(FileState.FAILED, problem=words))
+
+
+def _exists(path: Path | None) -> bool:
+    return path is not None and path.is_file()

@@ -1,0 +1,91 @@
+"""``/api/minds``: which mind answers, which others there are, and what a person presses.
+
+``GET`` tells how the chosen mind is, and looks at nothing. ``POST`` takes a wish: ``find`` looks for servers on this
+computer, ``try`` asks one question, ``choose`` takes a mind, ``own`` gives Kai's own back; ``files`` and ``file`` are about
+models to fetch. Nobody elsewhere may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Final
+
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kai.adapters.other_minds import Json, MindDesk, OtherMind
+from kai.errors import KaiError
+from kai.ui import texts
+from kai.ui.address import is_bound_to_loopback
+from kai.ui.mind_texts import NEEDS_ADDRESS
+from kai.ui.routes import Refused, find_app, find_browser, read_json
+
+CALL_S: Final = 210.0
+MAX_CHARS: Final = 1_000
+_FILE_ID: Final = re.compile(r"[a-z0-9.-]{1,60}")
+FILE_WISHES: Final = frozenset({"fetch", "pause", "delete", "on"})
+
+
+async def _minds(request: Request) -> Response:
+    try:
+        find_browser(request)
+        app = find_app()
+        if app.minds is None:
+            raise Refused(404, "no-minds", texts.ERROR_WISH)
+        if not is_bound_to_loopback():
+            raise Refused(403, "home", texts.ERROR_MODEL_HOME)
+        body = await read_json(request) if request.method == "POST" else {"wish": "status"}
+        try:
+            async with asyncio.timeout(CALL_S):
+                told = await asyncio.wrap_future(app.hub.submit(_do(app.minds, body)))
+        except KaiError as error:
+            raise Refused(400 if error.code == "engine-400" else 503, error.code, error.message) from error
+        except TimeoutError as error:
+            raise Refused(504, "timeout", texts.ERROR_STARTING) from error
+    except Refused as refused:
+        return refused.response()
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+
+async def _do(minds: MindDesk, body: dict[str, Any]) -> Json:
+    match body.get("wish"):
+        case "status":
+            return {"chosen": await minds.status()}
+        case "find":
+            servers, chosen = await asyncio.gather(minds.find(), minds.status())
+            return {"servers": servers, "chosen": chosen}
+        case "try":
+            return {"trial": await minds.try_it(_mind_of(body))}
+        case "choose":
+            return {"chosen": await minds.choose(_mind_of(body))}
+        case "files":
+            return {"files": await minds.files()}
+        case "file":
+            model_id, do = (str(body.get(name))[:MAX_CHARS] for name in ("id", "do"))
+            if do not in FILE_WISHES or not _FILE_ID.fullmatch(model_id):
+                raise KaiError(texts.ERROR_WISH, code="engine-400")
+            files = await minds.change_file(model_id, do)
+            return {"files": files, "chosen": await minds.status()}
+        case "own":
+            return {"chosen": await minds.choose(OtherMind())}
+        case _:
+            raise KaiError(texts.ERROR_WISH, code="engine-400")
+
+
+def _mind_of(body: dict[str, Any]) -> OtherMind:
+    """Raises ``KaiError``."""
+    given = [body.get(name) or "" for name in ("url", "model", "key")]
+    if not all(isinstance(value, str) and len(value) <= MAX_CHARS for value in given):
+        raise KaiError(texts.ERROR_WISH, code="engine-400")
+    url, model, key = (value.strip() for value in given)
+    if not url:
+        raise KaiError(NEEDS_ADDRESS, code="engine-400")
+    return OtherMind(url, model, SecretStr(key))
+
+
+def routes() -> list[Route]:
+    """The route of other minds."""
+    return [Route("/api/minds", _minds, methods=["GET", "POST"])]
