@@ -107,8 +107,7 @@ class Engine:
         self._workers = Workers()
         self._keys = Keys(run_key)
         self._model = ModelHost()
-        self._shelf = Shelf()
-        self._files = FileDesk(self._shelf, self.use_model, lambda: self._models.status, self._model_speed)
+        self._files = FileDesk(Shelf(), self.use_model, lambda: self._models.status, self._model_speed)
         self._choice = Choice()
         self._first_choice = chosen
         self._minds = Minds(speech.mind, self._workers, self._model, self._choice)
@@ -175,7 +174,7 @@ class Engine:
             await self._choice.aclose()
             await self._minds.aclose()
             await asyncio.to_thread(self._models.close)
-            await asyncio.to_thread(self._shelf.close)
+            await asyncio.to_thread(self._files.close)
             await self._model.aclose()
             await asyncio.to_thread(self._workers.close)
 

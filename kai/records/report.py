@@ -26,15 +26,12 @@ KIND: Final = "talk"
 PLAIN: Final = frozenset((
     "id", "item_id", "response_id", "segment_id", "call_id", "session_id", "sessions.0", "pending_text.0",
     "cancelled", "code", "status", "reason", "kind", "mind", "name", "role", "face", "face_name", "voice",
-    "character", "runs", "transport", "model", "mind_model", "time_zone", "tools", "avatar_id", "quality", "encoding",
+    "character", "runs", "transport", "model", "time_zone", "tools", "avatar_id", "quality", "encoding",
     "skin", "lip", "hair", "brow", "iris", "cloth", "accent", "background", "hairstyle", "transcription_model",
     "transcription_language",
 ))
 # fmt: on
 """Fields that are no words of anybody's. (A ``message`` may be a provider's, and a provider may quote.)"""
-
-SECRET: Final = frozenset({"mind_url"})
-"""Fields that are hidden even where words are kept: an address may have a password in it."""
 
 PACKAGES: Final = (
     "streamlit",
@@ -122,7 +119,7 @@ class _Hiding:
         self._taken: dict[str, int] = {}
 
     def __call__(self, name: str, text: str) -> str:
-        is_kept = name in PLAIN or (self._has_words and name not in SECRET)
+        is_kept = name in PLAIN or self._has_words
         if is_kept or not text.strip():
             return text
         if text not in self._given:

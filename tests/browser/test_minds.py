@@ -94,7 +94,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             person.open(app.url)
             person.start()
             person.wait_picture()
-            ask(person, "What is two plus two?", "four")
+            ask(person, "What is two plus two?", "is 4")
             assert ollama.got == studio.got == []
 
             minds = open_list(person)
@@ -109,7 +109,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             )
             expect(minds.locator(".told").first).to_contain_text("llama3.2:3b answers", timeout=15_000)
             ask(person, "Why do leaves turn red in autumn?", "other colours too")
-            ask(person, "What is three plus three?", "six")
+            ask(person, "What is three plus three?", "is 6")
 
             # Killed in the middle of an answer: what was said stands, and Kai's own mind goes on.
             ollama.chat.pieces = ["Leaves have ", "many ", CUT]
@@ -117,7 +117,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             assert "Leaves have many" in said
             expect(minds.locator(".told").first).to_contain_text("cannot be had now", timeout=10_000)
             person.page.screenshot(path=ARTIFACTS / "minds-down.png")
-            ask(person, "What is five plus five?", "ten")
+            ask(person, "What is five plus five?", "is 10")
 
             # By the keyboard alone.
             pick = picks.filter(has_text="qwen/qwen3-4b-2507")
@@ -139,7 +139,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             minds.get_by_role("button", name=MINDS["back"]).click()
             expect(minds.locator("summary").first).to_have_text(MINDS["title"])
             asked = len(studio.chat.asked)
-            ask(person, "What is six plus six?", "twelve")
+            ask(person, "What is six plus six?", "is 12")
             assert len(studio.chat.asked) == asked
 
 

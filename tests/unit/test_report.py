@@ -28,7 +28,6 @@ Journal = list[tuple[float, ev.Event]]
 SECRET = "hunter2-rosebud"
 LOOK = Look(
     instructions=f"Speak of {SECRET}.",
-    mind_url=f"http://me:{SECRET}@127.0.0.1:11434",
     brain=BrainConfig(greeting=f"Say {SECRET}", transcription_prompt=SECRET),
 )
 TOLD: tuple[ev.Event, ...] = (
@@ -91,7 +90,6 @@ def test_no_word_of_a_talk_and_no_secret_stands_in_a_report_unless_it_is_wished(
     assert SECRET not in hidden
     kept = report.write(SessionState(), journal_of(*TOLD), "1", has_words=True)
     assert f"my word is {SECRET}" in kept
-    assert f"me:{SECRET}" not in kept
     assert "11434" not in kept + hidden
 
 
@@ -120,7 +118,7 @@ def strings_in(hint: object, name: str = "") -> set[str]:
 
 def test_what_is_written_as_it_is_is_a_field_that_there_is() -> None:
     there = strings_in(ev.Event) | strings_in(SessionState) | {"sessions.0", "pending_text.0"}
-    assert there >= report.PLAIN | report.SECRET
+    assert there >= report.PLAIN
     assert {
         "text",
         "heard_text",

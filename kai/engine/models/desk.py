@@ -107,6 +107,10 @@ class FileDesk:
         """See `Shelf.fetch`."""
         self._shelf.fetch(model_id)
 
+    def close(self) -> None:
+        """See `Shelf.close`."""
+        self._shelf.close()
+
     def pause(self, model_id: str) -> None:
         """See `Shelf.pause`."""
         self._shelf.pause(model_id)
