@@ -6,6 +6,11 @@ from typing import Final
 
 NEEDS_ADDRESS: Final = "The address begins with http:// or https://."
 
+CHECK_SERVERS: Final = {
+    "none": ("No other one runs. Kai needs none.", ""),
+    "found": ("{names}. Under Mind in the sidebar, Kai can think with one of their models.", ""),
+}
+
 MINDS: Final = {
     "title": "Mind: Kai's own",
     "title_other": "Mind: {model}",
@@ -18,7 +23,7 @@ MINDS: Final = {
     "looking": "Looking for models on this computer",
     "nothing": "No other model server runs on this computer. Start Ollama, LM Studio or another, then open this list again.",
     "loaded": "loaded",
-    "thinks": "thinks, which Kai asks it not to",
+    "thinks": "can think",
     "needs_key": "It wants a key before it lists its models.",
     "enter_key": "Enter the key",
     "no_models": "It has no model yet.",

@@ -7,6 +7,7 @@ from datetime import timedelta, tzinfo
 from typing import Final
 
 from kai.records.local_time import local_time
+from kai.ui.mind_texts import CHECK_SERVERS
 
 APP_NAME: Final = "Kai"
 TALK_PAGE: Final = "Talk"
@@ -708,10 +709,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
         "broken": ("{problem}", "Kai answers with its small mind meanwhile. Try again on the Talk page."),
     },
-    "servers": {
-        "none": ("No other one runs. Kai needs none.", ""),
-        "found": ("{names}. Under Mind in the sidebar, Kai can think with one of their models.", ""),
-    },
+    "servers": CHECK_SERVERS,
     "mind": {**_CHECK_PROVIDER, "unused": ("None is set; Kai answers from what it knows by itself.", "")},
     "orphans": {
         "none": ("There are none.", ""),

@@ -145,7 +145,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
 
 def try_by_hand(person: Visitor, minds: Locator, studio: ModelServer) -> None:
     """An address that is wrong stays to be mended, and the talk keeps its mind; a right one can be used."""
-    minds.locator("summary").nth(1).click()
+    minds.locator("summary", has_text=MINDS["hand"]).click()
     verdict = minds.locator("form .told")
     minds.get_by_label(MINDS["url"], exact=True).fill("http://127.0.0.1:9/v1")
     minds.get_by_label(MINDS["model"]).fill("small")
