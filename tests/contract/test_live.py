@@ -185,7 +185,8 @@ async def test_each_switch_differs_in_its_own_rows(
 @pytest.mark.parametrize(
     "switches",
     [
-        {"connected": "once", "shapes": "loose", "has_old_ids": True},
+        {"shapes": "loose", "has_old_ids": True, "has_double_starts": True},
+        pytest.param({"connected": "once"}, marks=pytest.mark.long),
         pytest.param({"connected": "never", "is_speechless": True}, marks=pytest.mark.long),
         pytest.param(
             {"events": "speak", "has_double_starts": True, "has_no_v1": True}, marks=pytest.mark.long
@@ -293,7 +294,8 @@ def test_an_app_that_closes_stops_the_session_that_is_looked_at(
 
 def brain_observer(engine: RunningEngine, **options: Any) -> BrainObserver:
     endpoint = as_cloud(endpoint_of(engine), model="gpt-realtime-2.1")
-    return BrainObserver(endpoint, transcribers=("gpt-transcribe",), **options)
+    usual: dict[str, Any] = {"transcribers": ("gpt-transcribe",)}
+    return BrainObserver(endpoint, **(usual | options))
 
 
 async def test_against_kais_own_engine_every_row_of_the_brain_is_as_assumed(engine: RunningEngine) -> None:
@@ -309,10 +311,11 @@ async def test_against_kais_own_engine_every_row_of_the_brain_is_as_assumed(engi
 
 async def test_a_recorded_call_is_answered_again_and_looks_the_same(engine: RunningEngine) -> None:
     """And where the recording is changed, what is looked at differs in its row."""
-    first = brain_observer(engine, models=("gpt-realtime-2.1",))
+    few: dict[str, Any] = {"models": ("gpt-realtime-2.1",), "transcribers": ()}
+    first = brain_observer(engine, **few)
     await first.run()
     replay(engine, first.recording.text())
-    second = brain_observer(engine, models=("gpt-realtime-2.1",))
+    second = brain_observer(engine, **few)
     await second.run()
     assert [(row.name, row.seen) for row in second.rows] == [(row.name, row.seen) for row in first.rows]
     entries = [json.loads(line) for line in first.recording.text().splitlines()]
@@ -320,11 +323,11 @@ async def test_a_recorded_call_is_answered_again_and_looks_the_same(engine: Runn
     updated = [n for n, entry in enumerate(entries) if _kind(entry) == "session.updated"]
     entries[updated[-1]]["what"] = refused
     replay(engine, "".join(json.dumps(entry) + "\n" for entry in entries))
-    third = brain_observer(engine, models=("gpt-realtime-2.1",))
+    third = brain_observer(engine, **few)
     await third.run()
     (different,) = [row for row in third.rows if row.is_different]
     assert (different.name, different.seen) == (
-        "transcription by gpt-transcribe",
+        "gpt-realtime-2.1: speed and instructions",
         "refused (unknown_parameter)",
     )
 
