@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+import av
 import numpy as np
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
@@ -62,10 +63,14 @@ class SpokenTrack(PacedTrack):
         self.rtp_origin: int | None = None
         """The RTP time of the playout's first sample, known once a packet was sent."""
 
-    def _next(self) -> Pcm:
+    async def recv(self) -> av.AudioFrame:
+        # Asked for as soon as the block before was sent: an answer may begin before the next one is due.
         pulled_samples = self._playout.pulled_samples
         if self.rtp_origin is None and pulled_samples and self.sender is not None:
             self.rtp_origin = rtc.rtp_timestamp_sent(self.sender) - (pulled_samples - BLOCK_SAMPLES)
+        return await super().recv()
+
+    def _next(self) -> Pcm:
         sound = self._playout.pull()
         self._echo.play(sound)
         return sound

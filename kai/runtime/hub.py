@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 import av
 from aiortc import MediaStreamTrack
 
+from kai.compat.tasks import Tasks
 from kai.core.events import Event
 from kai.core.state import SessionState
 from kai.core.store import Listener, Unsubscribe
@@ -181,7 +182,7 @@ class SessionHub:
         self._talks: dict[str, Talk] = {}
         self._lock = threading.Lock()
         self._is_open = False
-        self._lease: asyncio.Task[None] | None = None
+        self._watching = Tasks("hub")
         self._tasks = 0
 
     def start(self) -> None:
@@ -192,7 +193,7 @@ class SessionHub:
 
     async def _open(self) -> None:
         self._open_services()
-        self._lease = asyncio.create_task(self._watch_leases(), name="hub: leases")
+        self._watching.spawn(self._watch_leases(), "leases")
 
     def close(self) -> None:
         """End every talk, the services and the loop; at most 10 s or so."""
@@ -203,8 +204,7 @@ class SessionHub:
         self._thread.stop()
 
     async def _aclose(self) -> None:
-        if self._lease is not None:
-            self._lease.cancel()
+        await self._watching.aclose()
         talks = self._drop(lambda _talk: True)
         await asyncio.gather(*(talk.session.aclose("Kai was switched off.") for talk in talks))
         await asyncio.gather(*(self._close_with(talk.id) for talk in talks))

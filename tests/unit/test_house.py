@@ -273,7 +273,6 @@ LOOSE_TASKS = {
     "kai/engine/others/trial.py",
     "kai/engine/two_minds.py",
     "kai/lending/calls.py",
-    "kai/runtime/hub.py",
 }
 """Where a task is still started alone, and awaited by whoever started it. This list only shrinks."""
 
