@@ -110,7 +110,7 @@ def step(state: SessionState, event: Event, at: float) -> Step:
     if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns:
         new, swap = brains.swap(new)
         commands = (*commands, *swap)
-    new, faces_follow = legs.follow_talk(state, new, at)
+    new, faces_follow = legs.follow_talk(state, new, event, at)
     commands = (*commands, *faces_follow)
     if new.is_active and new.agent is not state.agent:
         commands = (*commands, SetMood(new.agent))

@@ -328,6 +328,8 @@ class Faces:
     local: Standby = Standby.OFF
     wants_cloud: bool = True
     is_speaking: bool = False
+    playing: str = ""
+    """The answer that a face says, also one that was given up for lost and that another face has taken up."""
     is_paused: bool = False
     is_over_limit: bool = False
     leaves: Why | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
@@ -66,8 +66,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def write(state: SessionState, events: Journal, kai: str, *, has_words: bool = False) -> str:
-    """The report's file: the state before the first event, then every event with its time. ``kai`` is Kai's version."""
+def write(state: SessionState, events: Journal, named: Mapping[str, str], *, has_words: bool = False) -> str:
+    """The report's file: the state before the first event, then every event with its time. ``named``: Kai's version, and
+    whatever else whoever reads it should know, before the versions of the rest."""
     hide = _Hiding(has_words)
     began_s = events[0][0] if events else 0.0
     entries: list[dict[str, object]] = [
@@ -81,7 +82,7 @@ def write(state: SessionState, events: Journal, kai: str, *, has_words: bool = F
             for at, event in events
         ),
     ]
-    about = {"kind": KIND, "has_words": has_words, "versions": {"Kai": kai} | versions()}
+    about = {"kind": KIND, "has_words": has_words, "versions": dict(named) | versions()}
     return recorded.to_text(entries, about)
 
 

@@ -25,7 +25,7 @@ def draw() -> None:
 
     def write() -> str:
         state, journal = talk.session.journal()
-        return report.write(state, journal, kai.__version__, has_words=has_words)
+        return report.write(state, journal, {"Kai": kai.__version__}, has_words=has_words)
 
     st.download_button(
         help_texts.REPORT_SAVE,

@@ -1,18 +1,28 @@
-"""Every talk of these tests is replayed from its journal, and from its report, when the test is over."""
+"""Every talk of these tests is replayed from its journal, and from its report, when the test is over.
+
+Of a test that failed the reports are kept in ``artifacts/failed-talks``; ``python -m kai.replay`` prints them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import kai
 from kai.core import journal
 from kai.core.events import Command, Event
 from kai.core.state import LegName, SessionState
 from kai.core.store import Store
 from kai.records import report
 
+KAI = {"Kai": kai.__version__}
+FAILED_TALKS = Path(__file__).resolve().parents[2] / "artifacts" / "failed-talks"
+HAS_FAILED = pytest.StashKey[bool]()
 Steps = list[tuple[float, Event, SessionState, tuple[Command, ...]]]
 
 
@@ -32,15 +42,38 @@ class WatchedStore(Store):
         self.made.append(self)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes for `replayed` that a test has failed."""
+    told = yield
+    item.stash[HAS_FAILED] = item.stash.get(HAS_FAILED, False) or told.failed
+    return told
+
+
 @pytest.fixture(autouse=True)
-def replayed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Once a test has passed: each of its talks leads to the same state by the same commands, from the file as well."""
+def replayed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Once a test has passed: each of its talks leads to the same state by the same commands, from the file as well. Once it
+    has failed: each of its talks is kept, with the test's name, a seed in it."""
     made: list[WatchedStore] = []
     monkeypatch.setattr(WatchedStore, "made", made, raising=False)
     monkeypatch.setattr("kai.runtime.session.Store", WatchedStore)
     yield
-    for store in made:
-        assert_replays(store)
+    node: pytest.Item = request.node
+    for number, store in enumerate(made):
+        if node.stash.get(HAS_FAILED, False):
+            keep(store, re.sub(r"\W+", "-", f"{node.name}-{number}"), node.nodeid)
+        else:
+            assert_replays(store)
+
+
+def keep(store: WatchedStore, name: str, test: str) -> None:
+    first, kept = store.journal()
+    FAILED_TALKS.mkdir(parents=True, exist_ok=True)
+    path = FAILED_TALKS / f"{name}.jsonl"
+    path.write_text(report.write(first, kept, KAI | {"Test": test}, has_words=True), "utf-8")
+    print(f"python -m kai.replay {path}", file=sys.stderr)
 
 
 def assert_replays(store: WatchedStore) -> None:
@@ -48,9 +81,9 @@ def assert_replays(store: WatchedStore) -> None:
     live = list(journal.steps(kept, first))
     assert commands_of(live) == store.commands
     assert (live[-1][2] if live else first) == store.snapshot()
-    whole = report.read(report.write(first, kept, "0", has_words=True))
+    whole = report.read(report.write(first, kept, KAI, has_words=True))
     assert (whole.state, whole.journal) == (first, kept)
-    told = report.read(report.write(first, kept, "0"))
+    told = report.read(report.write(first, kept, KAI))
     hidden = list(journal.steps(told.journal, told.state))
     assert [type(c) for c in commands_of(hidden)] == [type(c) for c in store.commands]
     assert [shape(state) for _, _, state, _ in hidden] == [shape(state) for _, _, state, _ in live]

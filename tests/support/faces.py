@@ -1,6 +1,7 @@
 """A talk's faces alone: the stack and the machine that rules it, as one face. It passes the contract suite of faces.
 
 What a brain reports of an answer is said for it: its sound begins with the first ``speak`` and ends with ``end_segment``.
+Moods are the test's to set, as by the port.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from kai.core.events import (
     LookChanged,
     OpenLeg,
     PrepareFace,
-    SetMood,
     ShowFace,
     StartRequested,
     StopRequested,
@@ -187,8 +187,6 @@ class StackedFaces:
                 self.stack.drop()
             case ShowFace(face):
                 self.stack.show(face)
-            case SetMood(mood):
-                self.stack.set_mood(mood)
             case ApplyLook():
                 self.stack.set_look(look)
             case StopSpeaking(segment_id):

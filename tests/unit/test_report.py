@@ -25,6 +25,7 @@ from tests.support import strategies as kai_st
 from tests.support.talk import START, talking
 
 Journal = list[tuple[float, ev.Event]]
+KAI = {"Kai": "1"}
 SECRET = "hunter2-rosebud"
 LOOK = Look(
     instructions=f"Speak of {SECRET}.",
@@ -53,7 +54,7 @@ def journal_of(*events: ev.Event) -> Journal:
 
 @given(kai_st.journals(kai_st.endings))
 def test_every_journal_comes_back_from_its_file_as_it_was(kept: Journal) -> None:
-    told = report.read(report.write(SessionState(), kept, "1", has_words=True))
+    told = report.read(report.write(SessionState(), kept, KAI, has_words=True))
     assert list(told.journal) == kept
     assert told.state == SessionState()
     assert told.has_words
@@ -61,7 +62,7 @@ def test_every_journal_comes_back_from_its_file_as_it_was(kept: Journal) -> None
 
 @given(kai_st.journals(kai_st.endings))
 def test_a_report_without_words_replays_as_the_talk_went(kept: Journal) -> None:
-    told = report.read(report.write(SessionState(), kept, "1"))
+    told = report.read(report.write(SessionState(), kept, KAI))
     live, hidden = (list(journal.steps(events, SessionState())) for events in (kept, told.journal))
     for (_, _, state, commands), (_, _, veiled, asked) in zip(live, hidden, strict=True):
         assert [type(command) for command in commands] == [type(command) for command in asked]
@@ -79,22 +80,22 @@ def test_a_state_in_the_middle_of_a_talk_comes_back_as_it_was() -> None:
     talk.do(ev.TextSubmitted("t1", "hello"), ev.LegFailed(LegName.BRAIN, "lost", "Lost."))
     talk.do(ev.TextSubmitted("t2", "are you there"), ev.CreditsReported("s1", 2, 10.0))
     for has_words in (True, False):
-        told = report.read(report.write(talk.state, (), "1", has_words=has_words))
+        told = report.read(report.write(talk.state, (), KAI, has_words=has_words))
         assert [item_id for item_id, _ in told.state.pending_text] == ["t1", "t2"]
         assert told.state.credits == talk.state.credits
         assert (told.state == talk.state) is has_words
 
 
 def test_no_word_of_a_talk_and_no_secret_stands_in_a_report_unless_it_is_wished() -> None:
-    hidden = report.write(SessionState(), journal_of(*TOLD), "1")
+    hidden = report.write(SessionState(), journal_of(*TOLD), KAI)
     assert SECRET not in hidden
-    kept = report.write(SessionState(), journal_of(*TOLD), "1", has_words=True)
+    kept = report.write(SessionState(), journal_of(*TOLD), KAI, has_words=True)
     assert f"my word is {SECRET}" in kept
     assert "11434" not in kept + hidden
 
 
 def test_equal_texts_are_hidden_alike_and_others_otherwise() -> None:
-    told = report.read(report.write(SessionState(), journal_of(*TOLD), "1"))
+    told = report.read(report.write(SessionState(), journal_of(*TOLD), KAI))
     texts = [
         event.look.instructions
         for _, event in told.journal
@@ -174,7 +175,9 @@ def test_the_replay_prints_each_event_with_its_time_and_what_changed(
 ) -> None:
     path = tmp_path / "report.jsonl"
     failed = ev.LegFailed(LegName.BRAIN, "quota", "No credit.", is_retryable=False)
-    path.write_text(report.write(SessionState(), journal_of(START, *TOLD[1:], failed), "0.1.0"), "utf-8")
+    path.write_text(
+        report.write(SessionState(), journal_of(START, *TOLD[1:], failed), {"Kai": "0.1.0"}), "utf-8"
+    )
     assert replay.main([str(path)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("Kai 0.1.0 · Python ")

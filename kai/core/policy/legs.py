@@ -18,6 +18,7 @@ from kai.core.events import (
     CancelTimer,
     CloseLeg,
     Command,
+    Event,
     LegFailed,
     OpenLeg,
     SetMood,
@@ -30,7 +31,7 @@ from kai.core.events import (
 from kai.core.policy import brains, faces
 from kai.core.policy import face_facts as facts
 from kai.core.policy.costs import metered
-from kai.core.policy.turns import cut_each, with_answers
+from kai.core.policy.turns import cut_each, said_now, with_answers
 from kai.core.state import (
     AgentState,
     Face,
@@ -264,17 +265,21 @@ def _reported(state: SessionState, report: facts.Report, at: float) -> SessionSt
     return state if report.face is Face.LOCAL else state.without_problem_of(LegName.FACE)
 
 
-def follow_talk(before: SessionState, state: SessionState, at: float) -> Step:
+def follow_talk(before: SessionState, state: SessionState, event: Event, at: float) -> Step:
     """The faces learn whether an answer is being spoken, and that somebody stirs: nobody pays for silence."""
     if not (state.cloud_limit_s and state.faces.is_open):
         return state, ()
     commands: tuple[Command, ...] = ()
+    playing = said_now(state, event)
+    if playing != state.faces.playing:
+        state = replace(state, faces=replace(state.faces, playing=playing))
     speaking = {answer.id for answer in state.answers if answer.is_sounding}
     is_moved = state.agent is not before.agent and state.agent in (AgentState.THINKING, AgentState.SPEAKING)
     if is_moved or speaking - {answer.id for answer in before.answers if answer.is_sounding}:
         state, commands = tell_faces(state, facts.Stirred(), at)
-    if state.faces.is_speaking != bool(speaking):
-        state, more = tell_faces(state, facts.SpeakingChanged(bool(speaking)), at)
+    is_speaking = bool(speaking or playing)
+    if state.faces.is_speaking != is_speaking:
+        state, more = tell_faces(state, facts.SpeakingChanged(is_speaking), at)
         commands = (*commands, *more)
     return state, commands
 

@@ -31,6 +31,9 @@ from kai.core.events import (
     BeginTurn,
     CancelResponse,
     EndTurn,
+    Event,
+    PlayoutFinished,
+    PlayoutStarted,
     ResponseDone,
     RunTool,
     SendText,
@@ -244,3 +247,14 @@ def tool_requested(state: SessionState, call_id: str, name: str, arguments: str)
         return state, ()
     runs = (*state.tool_runs, ToolRun(call_id, name))[-TOOL_RUNS_KEPT:]
     return replace(state, tool_runs=runs), (RunTool(call_id, name, arguments),)
+
+
+def said_now(state: SessionState, event: Event) -> str:
+    """The answer that a face says after that event, for ``Faces.playing``."""
+    match event:
+        case PlayoutStarted(segment_id) if segment_id not in state.cancelled:
+            return segment_id
+        case PlayoutFinished(segment_id) if segment_id == state.faces.playing:
+            return ""
+        case _:
+            return "" if state.faces.playing in state.cancelled else state.faces.playing
