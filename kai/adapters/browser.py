@@ -135,7 +135,7 @@ class PageLink:
     def expect_page(self) -> None:
         if not rtc.host_addresses():
             raise BrowserError(
-                "Switch Wi-Fi on; no internet is needed. Until then you can type, and hear the answers in this page.",
+                "Turn on Wi-Fi; no internet is needed. Until then you can type, and hear the answers on this page.",
                 code="no-network",
                 is_retryable=False,
             )

@@ -22,7 +22,7 @@ class Applies(StrEnum):
 
     NOW = "now"
     NEXT_TURN = "next turn"
-    RESTART = "restart"
+    RESTART = "reconnect"
 
 
 class TurnTaking(StrEnum):

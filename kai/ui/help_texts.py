@@ -34,7 +34,7 @@ TROUBLE_HEADING: Final = "When something is not right"
 TROUBLE: Final = (
     (
         "The microphone is blocked",
-        "Press the sign left of the address, allow the microphone, then press **Try again** on the Talk page. You can "
+        "Click the icon left of the address, allow the microphone, then press **Try again** on the Talk page. You can "
         "type meanwhile; Kai still answers by voice.",
     ),
     (
@@ -66,7 +66,7 @@ TROUBLE: Final = (
         "Kai needs about one free processor core, and two are better. Close what keeps the computer busy.",
     ),
     (
-        "The page says that it lost its way to Kai",
+        "The page says that the connection is lost",
         "The app was stopped or is starting again. Start it, then reload this page.",
     ),
     (

@@ -27,7 +27,7 @@ SETTINGS: Final[Mapping[str, Words]] = {
     "character": Words("Character", "The face that you see.", options=CHARACTER_NAMES),
     "face": Words(
         "Face",
-        "An avatar costs a credit a minute; the face of this computer is free.",
+        "An avatar costs a credit a minute; the built-in face is free.",
         options={"liveavatar": "Avatar", "local": "This computer"},
     ),
     "runs": Words(
@@ -54,24 +54,24 @@ SETTINGS: Final[Mapping[str, Words]] = {
     ),
     "instructions": Words(
         "Instructions",
-        "Who Kai shall be and how it shall answer.",
+        "Who Kai is and how Kai answers.",
         example="For example: be brief and cheerful.",
     ),
     "person_name": Words("Your name", "Kai calls you by it.", example="For example: Ann"),
     "turn_taking": Words(
-        "Your turn ends",
-        "By meaning, by silence, or when you let the talk key go: push to talk.",
+        "When you've finished",
+        "Kai decides by what you say, waits for a pause, or listens while you hold the key.",
         options={
-            "semantic_vad": "Meaning",
-            "server_vad": "Silence",
-            "push_to_talk": "Key",
+            "semantic_vad": "Kai decides",
+            "server_vad": "After a pause",
+            "push_to_talk": "Push to talk",
         },
     ),
     "eagerness": Words(
         "Patience",
         "How long Kai waits at a pause.",
         options={"low": "Patient", "auto": "Normal", "high": "Quick"},
-        idle="Counts only when meaning ends a turn.",
+        idle="Only with “Kai decides”.",
     ),
     "can_interrupt": Words(
         "You may interrupt by speaking",
@@ -79,53 +79,53 @@ SETTINGS: Final[Mapping[str, Words]] = {
         idle="With push to talk, pressing the key interrupts Kai.",
     ),
     "threshold": Words(
-        "How loud speech must be",
+        "Speech threshold",
         "Raise it in a noisy room.",
         unit="%.2f",
-        idle="Counts only when silence ends a turn.",
+        idle="Only with “After a pause”.",
     ),
     "silence_duration_ms": Words(
-        "Silence that ends your turn",
+        "Pause that ends your turn",
         "Longer is more patient, and slower.",
         unit="%d ms",
-        idle="Counts only when silence ends a turn.",
+        idle="Only with “After a pause”.",
     ),
     "prefix_padding_ms": Words(
-        "Sound kept from before your first word",
+        "Sound kept before your first word",
         "Raise it when first syllables get lost.",
         unit="%d ms",
-        idle="Counts only when silence ends a turn.",
+        idle="Only with “After a pause”.",
     ),
     "idle_timeout_ms": Words(
         "Kai speaks up after",
-        "When nobody says anything. Twice, then Kai waits. 0 is never.",
+        "When nobody speaks. Kai does so twice, then waits. 0 means never.",
         unit="%d ms",
-        idle="Counts only when silence ends a turn.",
+        idle="Only with “After a pause”.",
     ),
     "noise_reduction": Words(
         "Microphone",
-        "What kind the noise reduction cleans up after.",
+        "Which kind of microphone the noise reduction is for.",
         options={"near_field": "headset or near", "far_field": "laptop or room", "off": "no reduction"},
     ),
-    "transcription_model": Words("Your words are written by", "For the chat; Kai hears the sound itself."),
+    "transcription_model": Words("Transcribed by", "For the chat; Kai hears the sound itself."),
     "transcription_language": Words(
         "Language",
-        "Two letters. Your words are written in it and Kai speaks it. Empty: Kai finds out by itself.",
+        "Two letters, for example en. Kai transcribes and speaks it. Leave empty and Kai finds out.",
         example="en",
     ),
     "transcription_prompt": Words(
         "Rare words and names",
-        "Helps to spell them right in the chat.",
+        "Helps to spell them correctly in the chat.",
         example="For example: Aylesbury, Kokoro",
     ),
     "greeting": Words(
-        "First words",
-        "What Kai does first when a talk begins. Empty: Kai waits for you.",
+        "Greeting",
+        "How Kai opens the talk. Leave empty to speak first.",
         example="For example: greet me, and say that you are an AI.",
     ),
     "effort": Words(
         "Thinking before speaking",
-        "More of it is slower and costs more.",
+        "More thinking is slower and costs more.",
         options={
             "minimal": "hardly any",
             "low": "little",
@@ -135,7 +135,7 @@ SETTINGS: Final[Mapping[str, Words]] = {
         },
     ),
     "max_output_tokens": Words(
-        "Longest answer, in tokens", "0 is no limit; a second of speech is 20 tokens.", unit="%d"
+        "Longest answer, in tokens", "0 means no limit; a second of speech takes 20 tokens.", unit="%d"
     ),
     "truncation": Words(
         "When the talk grows too long",
@@ -148,10 +148,10 @@ SETTINGS: Final[Mapping[str, Words]] = {
     ),
     "tools": Words(
         "Tools",
-        "What Kai may use while it talks.",
+        "What Kai may use during a talk.",
         options={"current_time": "tell the time", "show_card": "show a card"},
     ),
-    "model": Words("Model", "The smaller ones are cheaper. Any other name may be typed."),
+    "model": Words("Model", "The smaller ones are cheaper. You may type any other name."),
 }
 
 
@@ -181,19 +181,19 @@ PRESETS: Final = ShelfWords(
     "Save these settings",
     "Delete {name}",
     none="No presets yet",
-    keep="Save, export, import",
+    keep="Manage presets",
     icon=":material/bookmark:",
     is_label_hidden=True,
 )
 PERSONAS: Final = ShelfWords(
     "Persona",
-    "Your own words",
+    "Custom",
     "Name",
     "For example: Museum guide",
     "Save the instructions",
     "Delete {name}",
     none="No personas yet",
-    keep="Save, duplicate",
+    keep="Manage personas",
     icon=":material/person_edit:",
     duplicate="Duplicate {name}",
 )

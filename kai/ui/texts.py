@@ -20,17 +20,17 @@ LANDING_LEAD: Final = "Say something, and Kai answers with voice and face."
 LANDING_FACTS: Final = (
     "Runs on this computer",
     "No account",
-    "The microphone is asked next",
+    "Your browser will ask for the microphone",
 )
 LANDING_FACTS_CLOUD: Final = (
-    "What you say goes to the provider whose key is set",
-    "The microphone is asked next",
+    "What you say goes to the provider whose key you set",
+    "Your browser will ask for the microphone",
 )
 AI_LINE: Final = "Kai is an AI. It can be wrong."
-ENDED_TITLE: Final = "The talk is over"
+ENDED_TITLE: Final = "The talk has ended"
 ENDED_LASTED: Final = "You talked for {duration}."
 START_AGAIN: Final = "Start again"
-READ_AGAIN: Final = "Read it again"
+READ_AGAIN: Final = "Read the conversation"
 NOTHING_SAID: Final = "Nothing was said."
 YOU: Final = "You"
 KAI: Final = "Kai"
@@ -39,14 +39,14 @@ ROLE_NAMES: Final = {"user": YOU, "assistant": KAI, "notice": NOTICE}
 BACK_TO_TALK: Final = "Back to the talk"
 NOT_STARTED: Final = "Kai is still starting. Wait a moment, then reload this page."
 NO_COOKIES: Final = (
-    "This page cannot keep its cookie, so Kai cannot know you again. "
+    "This page cannot keep its cookie, so Kai cannot recognise you. "
     "Allow cookies for this address, then reload."
 )
 
 # ------------------------------------------------------------------ state of Kai
 WAKING: Final = "Waking Kai"
 OPENING_MICROPHONE: Final = "Opening the microphone"
-CONNECTING_PICTURE: Final = "Connecting picture and sound"
+CONNECTING_PICTURE: Final = "Connecting video and sound"
 READY: Final = "Ready"
 LISTENING: Final = "Listening"
 THINKING: Final = "Thinking"
@@ -57,40 +57,40 @@ TYPING_ONLY: Final = "Type to Kai"
 MICROPHONE_IS_BLOCKED: Final = "Microphone blocked"
 MICROPHONE_IS_MISSING: Final = "No microphone"
 PAGE_IS_DEAF: Final = "Kai cannot hear this page"
-RECONNECTING: Final = "Coming back"
+RECONNECTING: Final = "Reconnecting"
 OFF: Final = "Kai is off"
 ENDED: Final = "Ended"
 
 # ------------------------------------------------------------------ legs
-LEG_LABELS: Final = {"brain": "Voice", "face": "Face", "browser": "This page"}
+LEG_LABELS: Final = {"brain": "Brain", "face": "Face", "browser": "Connection"}
 LEG_WORDS: Final = {
     "disconnected": "off",
     "connecting": "connecting",
     "connected": "connected",
-    "reconnecting": "connecting again",
+    "reconnecting": "reconnecting",
     "failed": "not available",
 }
 MICROPHONE_LABEL: Final = "Microphone"
 MICROPHONE_WORDS: Final = {
-    "unknown": "being asked",
+    "unknown": "waiting for permission",
     "open": "open",
     "refused": "blocked",
     "missing": "not found",
     "silenced": "muted by the system",
     "muted": "muted",
 }
-OWN_ENGINE: Final = "Kai's own engine"
+OWN_ENGINE: Final = "this computer"
 TRANSPORTS: Final = {"webrtc": "WebRTC", "websocket": "WebSocket"}
 FACE_CLOUD: Final = "LiveAvatar"
 FACE_OWN: Final = "{name}, drawn on this computer"
 FACE_STANDING_IN: Final = "standing in"
-FACE_STANDING_IN_WHY: Final = "The avatar is not there now, so the face of this computer stands in"
+FACE_STANDING_IN_WHY: Final = "The avatar is not available now, so the built-in face stands in"
 FACE_RECALL: Final = "Bring the avatar back"
 NETWORK_WORDS: Final = {"good": "good", "weak": "weak", "poor": "poor"}
-NETWORK_ADVICE_HERE: Final = "This computer is busy. Close what you do not need, so that Kai runs smoothly."
+NETWORK_ADVICE_HERE: Final = "This computer is busy. Close what you don't need, so that Kai runs smoothly."
 NETWORK_ADVICE: Final = {
-    "lost": "{lost} % is lost on the way. Go nearer to the Wi-Fi, or use a cable.",
-    "round_trip_ms": "The way to Kai takes {ms} ms. Switch a VPN off, or use another network.",
+    "lost": "{lost} % of the packets are lost. Move closer to the Wi-Fi, or use a cable.",
+    "round_trip_ms": "The round trip to Kai takes {ms} ms. Turn off your VPN, or use another network.",
     "jitter_ms": "Sound arrives unevenly. Stop downloads and other calls, or use a cable.",
 }
 TIME_LEFT: Final = "{time} left"
@@ -106,7 +106,7 @@ CLEAR: Final = "Clear chat"
 SEND: Final = "Send"
 TYPE_HERE: Final = "Type to Kai. Enter sends."
 EMPTY_LINE: Final = "Type a few words first."
-LINE_TOO_LONG: Final = "That is longer than {limit} characters. Make it shorter, please."
+LINE_TOO_LONG: Final = "That is longer than {limit} characters. Please shorten it."
 CHOOSE_MICROPHONE: Final = "Microphone"
 CHOOSE_LOUDSPEAKER: Final = "Loudspeaker"
 DEFAULT_DEVICE: Final = "System default"
@@ -126,9 +126,9 @@ KEY_LIST: Final = (
     ("E", "end the talk, pressed twice"),
     ("T", "type to Kai"),
     ("L", "clear the chat, pressed twice"),
-    ("C", "put the card away"),
-    ("R", "record the sound, or no more"),
-    ("P", "presenter mode in and out"),
+    ("C", "close the card"),
+    ("R", "start or stop recording"),
+    ("P", "enter or leave presenter mode"),
     ("Esc", "leave presenter mode"),
     ("?", "this list"),
 )
@@ -150,18 +150,18 @@ CHAT_LABEL: Final = "Conversation"
 # ------------------------------------------------------------------ problems
 TRY_AGAIN: Final = "Try again"
 DETAILS: Final = "Details"
-CHANGE_WAITING: Final = "Your change holds after a short change-over, in the next pause. The talk goes on."
-CHANGE_NOW: Final = "Change over"
+CHANGE_WAITING: Final = "This needs a quick reconnect in the next pause. Your talk continues."
+CHANGE_NOW: Final = "Reconnect"
 CHANGE_LATER: Final = "Later"
-CHANGING: Final = "Changing over in the next pause."
-CARD_CLOSE: Final = "Put away"
+CHANGING: Final = "Reconnecting in the next pause."
+CARD_CLOSE: Final = "Close"
 DISMISS: Final = "Dismiss"
 MICROPHONE_REFUSED: Final = (
     "The microphone is blocked. Allow it in the address bar, then try again, or type below."
 )
-MICROPHONE_MISSING: Final = "No microphone was found. Plug one in and Kai hears you, or type below."
+MICROPHONE_MISSING: Final = "No microphone was found. Plug one in so that Kai hears you, or type below."
 MICROPHONE_SILENCED: Final = (
-    "Your system has muted the microphone. Unmute it there and Kai hears you again, or type below."
+    "Your system has muted the microphone. Unmute it there so that Kai hears you again, or type below."
 )
 MICROPHONE_LOST: Final = "The microphone was disconnected. Opening another one."
 MICROPHONE_TAKEN: Final = "The microphone was disconnected. Kai now hears you through “{name}”."
@@ -174,10 +174,10 @@ LOUDSPEAKER_MISSING: Final = "No loudspeaker was found. Plug one in, or read the
 LOUDSPEAKER_BACK: Final = "Kai speaks through “{name}” again."
 LOUDSPEAKER_NOW: Final = "Kai now speaks through “{name}”."
 NO_NETWORK: Final = (
-    "Switch Wi-Fi on; no internet is needed. Until then you can type, and hear the answers in this page."
+    "Turn on Wi-Fi; no internet is needed. Until then you can type, and hear the answers on this page."
 )
-PAGE_LOST: Final = "This page lost its way to Kai. It tries again by itself."
-SOUND_BLOCKED: Final = "The browser holds the sound back. Press here to hear Kai."
+PAGE_LOST: Final = "Connection lost. Trying again."
+SOUND_BLOCKED: Final = "Your browser is holding back the sound. Press here to hear Kai."
 
 # ------------------------------------------------------------------ sidebar
 SIDEBAR_WHO: Final = "Who speaks"
@@ -185,25 +185,25 @@ SIDEBAR_HOW: Final = "How"
 SIDEBAR_WHAT: Final = "What"
 SIDEBAR_WHEN: Final = "When"
 SIDEBAR_WHERE: Final = "Where it runs"
-SIDEBAR_PRESETS: Final = "All of it"
+SIDEBAR_PRESETS: Final = "Presets"
 PRESET_UNNAMED: Final = "My settings"
 PRESET_EXPORT: Final = "Export as a file"
 PRESET_IMPORT: Final = "Import a file"
 TAG_NOW: Final = "now"
 TAG_NEXT_TURN: Final = "next turn"
-TAG_RESTART: Final = "restart"
+TAG_RESTART: Final = "reconnect"
 TAG_WORDS: Final = {
     TAG_NOW: "takes effect now",
     TAG_NEXT_TURN: "takes effect with the next turn",
-    TAG_RESTART: "takes effect with a new connection, which is offered in mid-talk",
+    TAG_RESTART: "needs a quick reconnect, which is offered during the talk",
 }
-CHARACTER_HELP_STANDBY: Final = "Stands by, and takes over when the avatar is lost."
+CHARACTER_HELP_STANDBY: Final = "Stands by, and takes over if the avatar is lost."
 AVATAR_CHOOSE: Final = "Choose an avatar"
-AVATAR_HELP: Final = "Of your account, or of the public list."
-AVATAR_LOADING: Final = "Asking LiveAvatar which there are."
-AVATAR_NONE: Final = "LiveAvatar has none that can be used now."
+AVATAR_HELP: Final = "From your account or the public list."
+AVATAR_LOADING: Final = "Asking LiveAvatar for its avatars."
+AVATAR_NONE: Final = "LiveAvatar has no avatar that can be used now."
 AVATAR_SEARCH: Final = "Search by name"
-AVATAR_NOT_FOUND: Final = "None has that name."
+AVATAR_NOT_FOUND: Final = "No avatar has that name."
 AVATAR_OWN: Final = "yours"
 AVATAR_MORE: Final = "{count} more. Type a part of the name to find them."
 SETTING_MISSING: Final = "{brain} has no such setting."
@@ -225,7 +225,7 @@ STYLE_COLOURS: Final = {
     "iris": "Eyes",
     "cloth": "Clothes",
     "accent": "Accent",
-    "background": "Behind",
+    "background": "Background",
 }
 STYLE_HAIR: Final = "Haircut"
 HAIRSTYLE_NAMES: Final = {
@@ -237,10 +237,10 @@ HAIRSTYLE_NAMES: Final = {
 }
 STYLE_VOICE_HIGHER: Final = "Deeper, higher voice"
 STYLE_VOICE_LIVELIER: Final = "Calmer, livelier voice"
-STYLE_VOICE_FIXED: Final = "The voice that you keep cannot be changed. Choose one of a character."
-STYLE_RESET: Final = "As it was"
+STYLE_VOICE_FIXED: Final = "The voice that you keep cannot be adjusted. Choose a character's voice."
+STYLE_RESET: Final = "Reset"
 VOICE_LISTEN: Final = "Listen"
-VOICE_LISTEN_KEPT: Final = "Recorded before, so it costs nothing."
+VOICE_LISTEN_KEPT: Final = "Already recorded, so it costs nothing."
 VOICE_LISTEN_COSTS: Final = "Records one sentence, once: about {cost}."
 VOICE_LISTEN_COSTS_SOME: Final = "Records one sentence, once. Its price is not known."
 VOICE_TOO_SLOW: Final = "The voice did not answer in time. Try again."
@@ -271,12 +271,10 @@ DOCUMENTS_HELP: Final = (
 )
 DOCUMENT_REMOVE: Final = "Remove {name}"
 MORE: Final = "More"
-VAD_NUMBERS: Final = "Numbers of silence"
+VAD_NUMBERS: Final = "Pause settings"
 HEARING: Final = "Hearing"
-RUNS_HERE: Final = (
-    "Kai thinks and speaks on this computer. With OPENAI_API_KEY in .env he can do so at OpenAI."
-)
-RUNS_HELP_LOCAL: Final = "No word leaves this computer."
+RUNS_HERE: Final = "Kai thinks and speaks on this computer. Set OPENAI_API_KEY in .env to use OpenAI instead."
+RUNS_HELP_LOCAL: Final = "Nothing you say leaves this computer."
 MODEL_HELP_RETIRING: Final = "This one is being retired. Choose a newer one."
 QUALITY: Final = "Picture of the avatar"
 QUALITY_HELP: Final = "Higher needs a better network."
@@ -290,14 +288,14 @@ SANDBOX: Final = "Sandbox"
 SANDBOX_HELP: Final = "Free minutes with one avatar of LiveAvatar's."
 
 # ------------------------------------------------------------------ routes
-ERROR_NO_TALK: Final = "This talk is not yours or is over. Reload the page to begin a new one."
+ERROR_NO_TALK: Final = "This talk is not yours or has ended. Reload the page to begin a new one."
 ERROR_HOST: Final = "This address is not one of Kai's. Open the page at the address that Kai printed."
-ERROR_ORIGIN: Final = "This came from another site, so Kai did not take it."
-ERROR_NOT_JSON: Final = "Kai takes JSON here, and this was not."
+ERROR_ORIGIN: Final = "This came from another site, so Kai ignored it."
+ERROR_NOT_JSON: Final = "Kai expects JSON here."
 ERROR_TOO_LARGE: Final = "That was too large for Kai."
-ERROR_WISH: Final = "Kai does not know this wish."
+ERROR_WISH: Final = "Kai does not know this command."
 ERROR_STARTING: Final = NOT_STARTED
-ERROR_NO_RECORDING: Final = "This sound is not there, or is not yours."
+ERROR_NO_RECORDING: Final = "This recording does not exist, or is not yours."
 ERROR_NO_VOICE: Final = "There is no such voice."
 ERROR_NO_PICTURE: Final = "There is no such picture."
 ERROR_NO_PAGE: Final = "Open Kai's page in this browser first."
@@ -360,14 +358,16 @@ def stopwatch(seconds: float) -> str:
 
 # ------------------------------------------------------------------ the door
 DOOR_TITLE: Final = "Kai"
-DOOR_LEAD: Final = "This Kai is open to those who know its password."
+DOOR_LEAD: Final = "Enter the password to open this Kai."
 DOOR_PASSWORD: Final = "Password"
-DOOR_OPEN: Final = "Come in"
-DOOR_WRONG: Final = "That is not the password."
-DOOR_BUSY: Final = "Many people are at the door. Try again in a moment."
+DOOR_OPEN: Final = "Sign in"
+DOOR_WRONG: Final = "Wrong password."
+DOOR_BUSY: Final = "Too many people are signing in. Try again in a moment."
 DOOR_WAIT: Final = "Wait {duration} before the next try."
-DOOR_ASKS: Final = "Open the page and tell the password first."
-DOOR_NO_HASH: Final = "KAI_PASSWORD_HASH is not a hash of Kai's. Make one with `python -m kai.ui.password`."
+DOOR_ASKS: Final = "Open the page and enter the password first."
+DOOR_NO_HASH: Final = (
+    "KAI_PASSWORD_HASH is not a hash that Kai made. Make one with `python -m kai.ui.password`."
+)
 DOOR_REFUSES: Final = (
     "Kai does not open itself to other computers without a password. Make one with `python -m kai.ui.password`, put the "
     "line that it prints into .env, and start Kai again; or start it without --server.address, for this computer alone."
@@ -376,31 +376,29 @@ DOOR_REFUSES: Final = (
 # ------------------------------------------------------------------ past talks
 HISTORY_PAGE: Final = "History"
 HISTORY_TITLE: Final = "Past talks"
-HISTORY_LEAD: Final = "Kept on this computer alone: words and times; sound only where you pressed Record."
+HISTORY_LEAD: Final = "Kept on this computer only: words and times; sound only where you pressed Record."
 HISTORY_EMPTY_TITLE: Final = "No talks yet"
-HISTORY_EMPTY: Final = (
-    "Talk with Kai, and what was said stands here afterwards, to read, to search and to take with you."
-)
+HISTORY_EMPTY: Final = "Talk with Kai, and afterwards you can read, search and export what was said here."
 HISTORY_OFF: Final = (
-    "Talks are not kept now. What you say is gone when the talk ends. Switch it on under Keeping; it then holds from the "
+    "Talks are not kept now: what you say is gone when the talk ends. Turn it on under Storage; it applies from the "
     "next talk on."
 )
 HISTORY_OFF_BY_SETTING: Final = "Talks are not kept: KAI_HISTORY is false in Kai's settings."
 HISTORY_SET_ASIDE: Final = (
-    "A file of Kai's could not be read, so a new one was begun. The old one is still there: {path}"
+    "One of Kai's files could not be read, so Kai began a new one. The old one is still there: {path}"
 )
 HISTORY_SEARCH: Final = "Search what was said"
-HISTORY_NOTHING_FOUND: Final = "Nothing was found for these words. Try fewer or other ones."
+HISTORY_NOTHING_FOUND: Final = "Nothing was found. Try fewer or other words."
 HISTORY_MORE: Final = "Show more"
-HISTORY_NO_WORDS: Final = "Kai alone spoke"
-HISTORY_GOES_ON: Final = "goes on"
+HISTORY_NO_WORDS: Final = "Only Kai spoke"
+HISTORY_GOES_ON: Final = "still going on"
 HISTORY_CHOOSE: Final = "Choose a talk on the left to read it."
 HISTORY_BACK: Final = "All talks"
-HISTORY_KEEPING: Final = "Keeping"
+HISTORY_KEEPING: Final = "Storage"
 HISTORY_KEEP: Final = "Keep talks on this computer"
-HISTORY_KEEP_FOR: Final = "For how long"
+HISTORY_KEEP_FOR: Final = "Keep for"
 HISTORY_DAYS: Final = {7: "a week", 30: "a month", 90: "three months", 365: "a year"}
-HISTORY_SOUND_SIZE: Final = "Recorded sound takes {size} MB here. It goes with its talk."
+HISTORY_SOUND_SIZE: Final = "Recorded sound takes up {size} MB. It is deleted together with its talk."
 HISTORY_DELETE: Final = "Delete"
 HISTORY_DELETE_THIS: Final = "Delete this talk for good?"
 HISTORY_DELETE_ALL: Final = "Delete all talks"
@@ -411,13 +409,13 @@ HISTORY_EXPORT_JSON: Final = "JSON"
 HISTORY_EXPORT_WEBVTT: Final = "Captions"
 HISTORY_SOUND: Final = "Listen again"
 HISTORY_SOUND_OF: Final = "The sound of this talk, with captions"
-HISTORY_SOUND_PART: Final = "From {start} on, {length}"
+HISTORY_SOUND_PART: Final = "From {start}, {length} long"
 HISTORY_SOUND_SAVE: Final = "Save the sound"
-HISTORY_SOUND_WHERE: Final = "You are more on the left, Kai more on the right."
+HISTORY_SOUND_WHERE: Final = "You're in the left channel, Kai in the right."
 HISTORY_EXPORT_HELP: Final = "Save this talk as a file"
 HISTORY_ANSWERED: Final = "answered after {seconds} s"
 HISTORY_SPOKE: Final = "{seconds} s long"
-HISTORY_FREE: Final = "cost nothing"
+HISTORY_FREE: Final = "free"
 HISTORY_COST: Final = "cost {cost}"
 HISTORY_COST_LEAST: Final = "cost at least {cost}"
 HISTORY_AVATAR: Final = "{minutes} min of LiveAvatar"
@@ -445,23 +443,21 @@ YESTERDAY: Final = "Yesterday"
 
 # ------------------------------------------------------------------ insights
 INSIGHTS_PAGE: Final = "Insights"
-INSIGHTS_TITLE: Final = "How the talks went"
-INSIGHTS_LEAD: Final = "From the talks kept on this computer."
+INSIGHTS_TITLE: Final = "Insights"
+INSIGHTS_LEAD: Final = "How the talks kept on this computer went."
 INSIGHTS_EMPTY_TITLE: Final = "Nothing to draw yet"
-INSIGHTS_EMPTY: Final = (
-    "Ask Kai a few things, then look here. So that you know what will come, this is an example:"
-)
-INSIGHTS_EXAMPLE: Final = "Example, made of invented numbers"
+INSIGHTS_EMPTY: Final = "Ask Kai a few things, then look here. This is what it will look like:"
+INSIGHTS_EXAMPLE: Final = "Example with made-up numbers"
 INSIGHTS_RANGE: Final = "Days"
 INSIGHTS_RANGES: Final = {1: "today", 7: "7 days", 30: "30 days", 365: "a year"}
 INSIGHTS_TURNS: Final = "Answers"
 INSIGHTS_TALKS: Final = "Talks"
-INSIGHTS_WAIT_HALF: Final = "Half of the answers within"
-INSIGHTS_WAIT_MOST: Final = "19 of 20 within"
+INSIGHTS_WAIT_HALF: Final = "Typical wait"
+INSIGHTS_WAIT_MOST: Final = "Slowest 5 % above"
 INSIGHTS_INTERRUPTED: Final = "Interrupted"
 INSIGHTS_WAIT_TITLE: Final = "How long until Kai is heard, answer by answer"
 INSIGHTS_WAIT_HELP: Final = (
-    "From the moment at which Kai takes your turn to be over. The band reaches from the middle (p50) to the slow end (p95) "
+    "From when Kai decides that you have finished. The band reaches from the middle (p50) to the slow end (p95) "
     "of the last 20 answers."
 )
 INSIGHTS_STAGES_TITLE: Final = "Where the time goes"
@@ -482,22 +478,22 @@ INSIGHTS_COUNT: Final = "answers"
 INSIGHTS_CSV: Final = "Answers as CSV"
 INSIGHTS_CSV_TALKS: Final = "Talks as CSV"
 INSIGHTS_PARTS_TITLE: Final = "The last answers, part by part"
-INSIGHTS_PARTS_HELP: Final = "One column an answer, from its first part at the foot to the last."
+INSIGHTS_PARTS_HELP: Final = "One bar per answer; the steps stack from the bottom up."
 INSIGHTS_PARTS: Final = {"think_ms": "thinking", "voice_ms": "voice", "face_ms": "face"}
-INSIGHTS_FPS: Final = "Pictures a second"
-INSIGHTS_FPS_TITLE: Final = "Pictures a second while Kai speaks"
+INSIGHTS_FPS: Final = "Frames per second"
+INSIGHTS_FPS_TITLE: Final = "Frames per second while Kai speaks"
 INSIGHTS_FPS_HELP: Final = (
-    "As the page counts them; hollow where only what left the app is known. {dropped} were left out."
+    "As the page counts them; hollow where only what the app sent is known. {dropped} frames were not shown."
 )
-INSIGHTS_SOUND_LOST: Final = "Of your own sound {seconds} were lost: this computer was too busy."
+INSIGHTS_SOUND_LOST: Final = "{seconds} of your own sound were lost: this computer was too busy."
 INSIGHTS_LATE_TITLE: Final = "Sound against picture"
 INSIGHTS_LATE_HELP: Final = (
     "How much later than its sound the picture leaves Kai's app, answer by answer. Within the band (40 ms early to 60 ms "
-    "late) nobody sees it. The face of this computer alone tells it."
+    "late) nobody notices. Measured for the built-in face only."
 )
 INSIGHTS_MS: Final = "ms"
 INSIGHTS_NOT_SEEN: Final = (
-    "No pictures were counted in these talks yet: they are while Kai speaks and a page shows the face."
+    "No frames were counted in these talks yet: that happens while Kai speaks and a page shows the face."
 )
 INSIGHTS_COST: Final = "Spent"
 INSIGHTS_COST_NONE: Final = "nothing"
@@ -505,8 +501,8 @@ INSIGHTS_COST_TITLE: Final = "What it cost"
 INSIGHTS_COST_DAY: Final = "By day"
 INSIGHTS_COST_TALK: Final = "By talk"
 INSIGHTS_COST_FREE: Final = "Nothing was spent: everything ran on this computer."
-INSIGHTS_COST_HELP: Final = "By the prices that Kai knows; the provider's bill counts."
-INSIGHTS_COST_UNKNOWN: Final = "A part of it has no known price and is missing here."
+INSIGHTS_COST_HELP: Final = "By the prices that Kai knows; only the provider's bill is exact."
+INSIGHTS_COST_UNKNOWN: Final = "Some of it has no known price and is missing here."
 INSIGHTS_DOLLARS: Final = "US dollars"
 INSIGHTS_AVATAR: Final = "minutes of LiveAvatar"
 
@@ -601,19 +597,19 @@ def megabytes(count: int) -> str:
 # ------------------------------------------------------------------ checks
 CHECK_HEADING: Final = "Check"
 CHECK_LEAD: Final = (
-    "Before it matters: one press looks at everything that a talk needs, in twenty seconds at most. The page listens to your "
+    "Before it matters: one press checks everything that a talk needs, within twenty seconds. The page listens to your "
     "microphone for three of them and plays a short tone. Nothing is recorded."
 )
 CHECK_NOW: Final = "Check now"
 CHECK_AGAIN: Final = "Check again"
-CHECK_LOOKING: Final = "Looking at this computer and what stands behind Kai"
-CHECK_LOOKING_PAGE: Final = "Looking at this page"
+CHECK_LOOKING: Final = "Checking this computer and Kai's services"
+CHECK_LOOKING_PAGE: Final = "Checking this page"
 CHECK_SPEAK: Final = "Say a few words now"
-CHECK_LEVELS: Final = {"green": "Good", "amber": "Look here", "red": "Broken", "unused": "Not used"}
+CHECK_LEVELS: Final = {"green": "Good", "amber": "Look here", "red": "Problem", "unused": "Not used"}
 CHECK_VERDICTS: Final = {
     "green": "Everything that a talk needs is there.",
     "amber": "A talk will work. Something could be better; it is marked below.",
-    "red": "A talk will not work as it should. What to do stands below.",
+    "red": "A talk will not work as it should. See below what to do.",
 }
 CHECK_NAMES: Final = {
     "engine": "Kai's engine",
@@ -623,7 +619,7 @@ CHECK_NAMES: Final = {
     "model": "Language model",
     "mind": "Your own model server",
     "servers": "Model servers on this computer",
-    "orphans": "Forgotten paid sessions",
+    "orphans": "Paid sessions left open",
     "disk": "Disk",
     "memory": "Memory",
     "network": "Network",
@@ -638,7 +634,7 @@ CHECK_NAMES: Final = {
     "echo": "Echo",
 }
 _CHECK_PROVIDER: Final = {
-    "unused": ("No key is set; Kai does without.", ""),
+    "unused": ("Not set up (optional).", ""),
     "good": ("The key is good. It answered in {ms} ms.", ""),
     "far": (
         "The key is good, but it answered in {ms} ms: talks will feel slow.",
@@ -646,35 +642,35 @@ _CHECK_PROVIDER: Final = {
     ),
     "key": ("It refused the key.", "Make a new key and put it into .env, then start Kai again."),
     "missing": (
-        "The key is good, but what the settings name is not there.",
-        "Look at the model's or avatar's name in .env.",
+        "The key is good, but what the settings name does not exist.",
+        "Check the model's or avatar's name in .env.",
     ),
-    "limit": ("Its limit is reached.", "Wait a minute, or raise the account's limit."),
+    "limit": ("Its limit has been reached.", "Wait a minute, or raise the account's limit."),
     "slow": (
         "It did not answer in 5 s.",
-        "Look at the network. Without the key, Kai works on this computer alone.",
+        "Check the network. Without the key, Kai works on this computer alone.",
     ),
     "unreachable": (
         "It cannot be reached.",
-        "Look at the network. With no internet, take the key out of .env: Kai then works on this computer alone.",
+        "Check the network. Without internet, take the key out of .env: Kai then works on this computer alone.",
     ),
     "proxy": (
-        "It cannot be reached by way of the proxy that the environment names.",
-        "Look at HTTPS_PROXY and ALL_PROXY: correct or unset them, then start Kai again.",
+        "It cannot be reached through the proxy that the environment names.",
+        "Check HTTPS_PROXY and ALL_PROXY: correct or unset them, then start Kai again.",
     ),
     "address": ("The address in the settings is not a valid URL.", "Correct the address in .env."),
-    "trouble": ("It has trouble of its own (answer {status}).", "Try again in a few minutes."),
+    "trouble": ("It reports an error of its own ({status}).", "Try again in a few minutes."),
 }
 _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "engine": {
-        "up": ("It is up, on this computer.", ""),
+        "up": ("Running on this computer.", ""),
         "unused": ("OpenAI answers in its place.", ""),
         "starting": ("It is still starting. {progress}", "Wait half a minute, then check again."),
         "broken": ("It cannot run. {problem}", "Start Kai again. If it stays so, run make install."),
-        "stand_in": ("It is up, and makes do. {problem}", "Run make install, then start Kai again."),
+        "stand_in": ("Running, with a stand-in. {problem}", "Run make install, then start Kai again."),
     },
     "weights": {
-        "right": ("All {count} are there and are the ones that Kai knows.", ""),
+        "right": ("All {count} are there and correct.", ""),
         "wrong": ("{problem}", "Run make install, then start Kai again."),
     },
     "openai": {
@@ -694,8 +690,8 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "model": {
         "unused": ("OpenAI answers in its place.", ""),
-        "off": ("It is left out, as KAI_MIND=none says; Kai answers with its small mind.", ""),
-        "right": ("{name} is here, {size} GB, and every byte of it is right.", ""),
+        "off": ("Switched off by KAI_MIND=none; Kai answers with its small mind.", ""),
+        "right": ("{name} is here, {size} GB, every byte verified.", ""),
         "smaller": ("{problem}", "A faster computer, or another model server, answers better."),
         "own": ("Your own file is used: {name}, {size} GB. Kai cannot tell whether it is whole.", ""),
         "wrong": ("{problem}", "Start Kai again, then fetch the model on the Talk page."),
@@ -710,11 +706,11 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "broken": ("{problem}", "Kai answers with its small mind meanwhile. Try again on the Talk page."),
     },
     "servers": CHECK_SERVERS,
-    "mind": {**_CHECK_PROVIDER, "unused": ("None is set; Kai answers from what it knows by itself.", "")},
+    "mind": {**_CHECK_PROVIDER, "unused": ("Not set up (optional).", "")},
     "orphans": {
-        "none": ("There are none.", ""),
+        "none": ("None.", ""),
         "left": (
-            "{count} may still run and cost money.",
+            "{count} may still be running and costing money.",
             "Start Kai again with the same key: it stops them by itself.",
         ),
     },
@@ -722,37 +718,37 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "room": ("{free} GB are free where Kai keeps things.", "Make some room: 1 GB is good."),
         "full": ("Only {free} GB are free where Kai keeps things.", "Make some room: 1 GB is good."),
         "no-write": (
-            "Kai may not write to {folder}.",
-            "Give yourself the right to, or set KAI_DATA_DIR to another folder.",
+            "Kai cannot write to {folder}.",
+            "Change the folder's permissions, or set KAI_DATA_DIR to another folder.",
         ),
     },
     "memory": {
         "enough": ("{free} GB are free.", ""),
-        "little": ("Only {free} GB are free.", "Close what you do not need; a browser's tabs take most."),
+        "little": ("Only {free} GB are free.", "Close what you don't need; browser tabs take the most."),
     },
     "network": {
-        "not-needed": ("There is one. Kai does not need it: everything runs on this computer.", ""),
-        "needed": ("There is one, and the providers that are set need it.", ""),
+        "not-needed": ("Connected. Kai does not need it: everything runs on this computer.", ""),
+        "needed": ("Connected; the providers that you set up need it.", ""),
         "gone": (
-            "There is none. Kai needs none: it hears, thinks and speaks on this computer. But browsers start no picture and "
-            "no microphone without any; you can type, and hear the answers.",
-            "Switch Wi-Fi on, or plug a cable in; no internet is needed.",
+            "Not connected. Kai needs no internet, but browsers start neither video nor "
+            "microphone without a network; you can type, and hear the answers.",
+            "Turn on Wi-Fi, or plug in a cable; no internet is needed.",
         ),
         "gone-needed": (
-            "There is none, and Kai's voice or face comes from a provider.",
+            "Not connected, and Kai's voice or face comes from a provider.",
             "Connect this computer to the internet, or take the keys out of .env: Kai then works on this computer alone.",
         ),
     },
     "relays": {
-        "unused": ("None is set; on this computer none is needed.", ""),
-        "answer": ("All {count} answer: a browser elsewhere finds its way.", ""),
+        "unused": ("Not set up; on this computer none is needed.", ""),
+        "answer": ("All {count} answer: browsers on other computers can connect.", ""),
         "silent": (
             "{servers} did not answer over UDP.",
-            "Look at the address in KAI_ICE_SERVERS, and at a firewall that lets no UDP out.",
+            "Check the address in KAI_ICE_SERVERS, and whether a firewall blocks outgoing UDP.",
         ),
     },
     "avatar": {
-        "unused": ("No avatar of a provider is used here.", ""),
+        "unused": ("Not used; Kai has its built-in face.", ""),
         "usable": ("{name} can be used.", ""),
         "plan": ("{name} can be used. {plan}", ""),
         "unusable": (
@@ -770,7 +766,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "unknown": ("It could not be looked up.", "See LiveAvatar, above."),
     },
     "browser": {
-        "all": ("All that Kai uses.", ""),
+        "all": ("Everything that Kai uses.", ""),
         "lacks": (
             "It cannot {lacks}.",
             "Kai does without. A newer Chrome, Edge, Firefox or Safari can do more.",
@@ -781,33 +777,33 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
     },
     "udp": {
-        "open": ("Nothing stands in the way.", ""),
+        "open": ("Nothing blocks it.", ""),
         "no-interface": (
-            "This computer has no network interface that is up.",
-            "Switch Wi-Fi on; no internet is needed. Until then you can type to Kai.",
+            "No network interface of this computer is up.",
+            "Turn on Wi-Fi; no internet is needed. Until then you can type to Kai.",
         ),
         "loopback-blocked": (
             "Packets to this computer itself are lost.",
-            "A firewall or VPN stands between. Allow UDP on 127.0.0.1.",
+            "A firewall or VPN blocks them. Allow UDP on 127.0.0.1.",
         ),
         "interface-blocked": (
             "Packets over the network interface to this computer itself are lost.",
-            "A firewall or VPN stands between. Allow UDP for Kai and the browser.",
+            "A firewall or VPN blocks them. Allow UDP for Kai and the browser.",
         ),
     },
     "secure": {
-        "secure": ("The browser trusts its address.", ""),
+        "secure": ("Secure: the microphone is allowed.", ""),
         "insecure": (
-            "The browser gives no microphone to this address.",
+            "The browser does not allow the microphone at this address.",
             "Open Kai at 127.0.0.1, or with HTTPS: see I work on another computer, below.",
         ),
     },
     "webrtc": {
-        "good": ("Picture and sound find their way.", ""),
+        "good": ("Video and sound can connect.", ""),
         "no-webrtc": ("This browser has no WebRTC.", "Use a newer Chrome, Edge, Firefox or Safari."),
         "no-interface": (
-            "The browser sees no network interface, and starts no picture and no sound without one.",
-            "Switch Wi-Fi on; no internet is needed. Until then you can type to Kai.",
+            "The browser sees no network interface, and starts neither video nor sound without one.",
+            "Turn on Wi-Fi; no internet is needed. Until then you can type to Kai.",
         ),
         "no-path": (
             "The browser could not connect to itself.",
@@ -815,16 +811,16 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
     },
     "microphone": {
-        "heard": ("It hears you: {db} dB at your loudest.", ""),
+        "heard": ("Microphone works (peak {db} dB).", ""),
         "quiet": (
-            "It hears next to nothing: {db} dB at the loudest.",
-            "Speak up and check again. If it stays so, choose another microphone, or unmute it in the system.",
+            "It hears hardly anything (peak {db} dB).",
+            "Speak up and check again. If that does not help, choose another microphone, or unmute it in your system.",
         ),
         "refused": (
             "It is blocked. You can type to Kai.",
-            "Press the sign left of the address and allow the microphone, then check again.",
+            "Click the icon left of the address and allow the microphone, then check again.",
         ),
-        "missing": ("None was found. You can type to Kai.", "Plug one in, then check again."),
+        "missing": ("No microphone was found. You can type to Kai.", "Plug one in, then check again."),
     },
     "noise": {
         "quiet": ("The room is quiet: {db} dB between words.", ""),
@@ -845,12 +841,12 @@ CHECK_ABILITIES: Final = {
     "counts": "count pictures for Insights",
 }
 _CHECK_ANY: Final = {
-    "late": ("It took too long to find out.", "Check again when the computer is less busy."),
-    "fault": ("It could not be found out.", "Check again. If it stays so, the log says why."),
+    "late": ("The check took too long.", "Check again when the computer is less busy."),
+    "fault": ("It could not be checked.", "Check again. If it stays so, the log says why."),
 }
 CHECK_VERSIONS_HEADING: Final = "Versions"
 CHECK_LICENCES: Final = (
-    "Kai is under the MIT licence. What it is built with, and on which terms, stands in `THIRD_PARTY_NOTICES.md` "
+    "Kai is under the MIT licence. What it is built with, and on which terms, is listed in `THIRD_PARTY_NOTICES.md` "
     "beside it."
 )
 

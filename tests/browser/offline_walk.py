@@ -69,7 +69,7 @@ def type_a_line(person: Visitor, count: int) -> None:
 
 def talk_by_typing(person: Visitor) -> None:
     banner = person.page.locator(".banner .message")
-    person.wait(lambda: "Switch Wi-Fi on; no internet is needed" in banner.inner_text(), 40, "the advice")
+    person.wait(lambda: "Turn on Wi-Fi; no internet is needed" in banner.inner_text(), 40, "the advice")
     type_a_line(person, 1)
     person.wait(
         lambda: person.page.evaluate("() => window.__kaiPlayed") > 8000, ANSWER_S, "sound in the page"

@@ -61,7 +61,7 @@ def test_the_voice_says_its_model_and_the_way_it_comes() -> None:
     assert row(talk.state, "brain")["word"] == texts.OWN_ENGINE
     talk.do(ev.LegFailed(LegName.BRAIN, "lost", "Kai lost its voice."))
     voice = row(talk.state, "brain")
-    assert (voice["word"], voice["tone"], voice["why"]) == ("connecting again", "warn", "Kai lost its voice.")
+    assert (voice["word"], voice["tone"], voice["why"]) == ("reconnecting", "warn", "Kai lost its voice.")
 
 
 def test_the_voice_says_which_mind_answered_last_and_how_fast() -> None:

@@ -143,8 +143,8 @@ def test_a_talk_with_sound_gets_a_player_and_one_without_none(app: AppTest, memo
     app.run()
     (player,) = players(app)
     assert f"/api/recordings/{'0' * 16}/65000.ogg" in player
-    assert "From 1:05 on, 1 s" in player
-    assert any("Recorded sound takes 0.1 MB" in caption.value for caption in app.caption)
+    assert "From 1:05, 1 s long" in player
+    assert any("Recorded sound takes up 0.1 MB" in caption.value for caption in app.caption)
 
 
 def players(app: AppTest) -> list[str]:
@@ -287,7 +287,7 @@ def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: M
         texts.INSIGHTS_DAYS_TITLE,
     ):
         assert sum(words_of.startswith(title) for words_of in described) == 1
-    assert any("2 were left out" in words_of for words_of in described)
+    assert any("2 frames were not shown" in words_of for words_of in described)
     assert texts.INSIGHTS_COST_UNKNOWN in " ".join(caption.value for caption in app.caption)
     names = [file.proto.label for file in app.get("download_button")]
     assert names == [texts.INSIGHTS_CSV, texts.INSIGHTS_CSV_TALKS]

@@ -153,7 +153,7 @@ def finding(
 
 def test_the_check_hashes_a_model_that_is_here() -> None:
     level, says, _ = finding("ready")
-    assert (level, says) == (Level.GREEN, "Tiny is here, 1.1 GB, and every byte of it is right.")
+    assert (level, says) == (Level.GREEN, "Tiny is here, 1.1 GB, every byte verified.")
     level, says, fix = finding("ready", wrong="The file of the language model is cut short.")
     assert (level, says) == (Level.AMBER, "The file of the language model is cut short.")
     assert "fetch the model" in fix

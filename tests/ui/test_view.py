@@ -169,7 +169,7 @@ def test_with_no_network_interface_answers_sound_in_the_page() -> None:
     assert status(talk.state) == (texts.TYPING_ONLY, "typing")
     shown = banner(talk.state)
     assert shown is not None
-    assert shown["message"].startswith("Switch Wi-Fi on; no internet is needed")
+    assert shown["message"].startswith("Turn on Wi-Fi; no internet is needed")
     assert control(talk.state, "mute") == (False, texts.NO_MICROPHONE_TO_MUTE)
 
 
