@@ -59,6 +59,11 @@ class Services:
     engine: EngineReport = EngineReport()
     """What the local engine says of itself; empty before it is up."""
 
+    @property
+    def has_language_model(self) -> bool:
+        """Whether the local engine has a language model beside its small mind, its own or a chosen one."""
+        return self.engine.model.state == "ready" or self.engine.chosen.state != "own"
+
 
 async def _no_preview(_voice_id: str, _speed: float) -> bytes:
     raise KaiError("There is no voice to listen to here.", code="engine-404")

@@ -89,6 +89,15 @@ def test_without_a_microphone_kai_is_seen_heard_and_typed_to(
     person.wait_picture()
 
 
+def test_a_starter_is_said_when_it_is_pressed(person: Visitor, app: AppProcess) -> None:
+    begin(person, app)
+    person.screenshot(ARTIFACTS / "starters.png")
+    person.page.locator(".starter").nth(1).press("Enter")
+    person.wait_state(texts.SPEAKING)
+    assert ("user", texts.STARTERS_SMALL_MIND[1]) in person.lines()
+    assert not person.page.locator(".starters").is_visible()
+
+
 WATCH_CAPTIONS_JS = """
 box => {
   const said = box.querySelector('.said');
@@ -103,10 +112,13 @@ def test_a_caption_is_cut_into_parts_of_several_words_and_gives_way_once_kai_has
     person: Visitor, app: AppProcess
 ) -> None:
     begin(person, app)
+    starters = person.page.locator(".starter")
+    assert starters.all_inner_texts() == list(texts.STARTERS_SMALL_MIND)
     box = person.page.locator(".caption")
     box.evaluate(WATCH_CAPTIONS_JS)
     person.say("that the very last one of these many words is long: incomprehensibilities")
     person.wait_state(texts.SPEAKING)
+    assert not person.page.locator(".starters").is_visible()
     person.wait_state(texts.LISTENING)
     person.wait(lambda: box.get_attribute("data-role") == "hint", 15, "the hint")
     assert box.locator(".said").inner_text() == texts.CAPTION_HINT

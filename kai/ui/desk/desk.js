@@ -179,6 +179,8 @@ class Desk {
     });
     this.chatSize.observe(this.$(".chat"));
     this.$(".newest").addEventListener("click", () => this.follow());
+    this.$(".starters").setAttribute("aria-label", w.starters);
+    this.$(".starters").append(...(this.data.starters ?? []).map((text) => this.starter(text)));
     this.$(".choose-mic").addEventListener("change", (event) => this.devices.choose(event.target.value));
     this.$(".choose-speaker").addEventListener("change", (event) => this.devices.chooseLoudspeaker(event.target.value));
     setText(this.$(".present .label"), w.present);
@@ -499,6 +501,7 @@ class Desk {
     setText(this.$(".reason"), reason);
     setText(this.$(".send .label"), this.words.send);
     this.$(".send").setAttribute("aria-disabled", String(!controls.send.isEnabled));
+    this.showStarters();
   }
 
   setLocalBanner(code, banner) {
@@ -610,6 +613,24 @@ class Desk {
     if (isFollowing || this.isFirstList) this.follow();
     this.isFirstList = false;
     this.showNewest();
+    this.showStarters();
+  }
+
+  // Something to say for who does not know what to say: there until the first line.
+  starter(text) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "control small starter";
+    button.textContent = text;
+    button.addEventListener("click", async () => {
+      this.unblock();
+      this.complain(await this.post({ wish: "text", text }));
+    });
+    return button;
+  }
+
+  showStarters() {
+    this.$(".starters").hidden = this.lines.length > 0 || !this.view?.controls.send.isEnabled;
   }
 
   follow() {
