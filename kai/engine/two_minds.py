@@ -18,9 +18,10 @@ Most of the model's time is reading, and reading can be done ahead. The states o
    cache.
 4. *Taken back* (`TwoMinds.take_back`): the person went on, and the draft is dropped.
 
-A draft is compared with the question by its prompt alone: equal prompts have equal answers, and nothing else has to be kept
-in step. Work ahead needs a slot of the model that no other talk has, and it ends as soon as an answer is wanted. When
-nobody has spoken for `NOTES_AFTER_S`, the model writes notes of old turns, so that the prompt stays short.
+A draft is compared with the question by its prompt alone: a draft with the same prompt answers the same question, and
+nothing else has to be kept in step. Work ahead needs a slot of the model that no other talk has, and it ends as soon as an
+answer is wanted. When nobody has spoken for `NOTES_AFTER_S`, the model writes notes of old turns, so that the prompt stays
+short.
 
 Example: somebody asks "What could I cook with potatoes and eggs?" While they speak, "What could I" is read, and later "cook
 with potatoes". They stop; after 160 ms the turn is recognised, which takes about as long again. At 320 ms the draft begins,
