@@ -176,7 +176,9 @@ def name_stream(sender: RTCRtpSender, stream_id: str, track_id: str) -> None:
 
 
 def age_sender_reports(sender: RTCRtpSender, age_s: Callable[[], float]) -> None:
-    """Lets a sender's RTCP reports say that its frames are older than their sending, by ``age_s()`` seconds.
+    """Have a sender's RTCP reports say that its frames are ``age_s()`` seconds older than the moment of sending.
+
+    `date_sender_reports` takes the time from the frames' timestamps instead.
 
     aiortc reports each frame as if it were captured when it is sent. A receiver that plays two tracks in sync goes by
     these reports, so one whose pictures leave later than their sound has to say so.
@@ -196,17 +198,17 @@ def age_sender_reports(sender: RTCRtpSender, age_s: Callable[[], float]) -> None
 
 
 def _is_before_the_first_frame(packets: list[Any]) -> bool:
-    """aiortc reports already then, with a time of 0. To libwebrtc that is no time at all, over whose infinity LiveKit's SDK
-    panics when it is asked for statistics, and ends its process."""
+    """True for a report from before the first frame. aiortc gives it the time 0, which libwebrtc takes for no time and turns
+    into an infinity; LiveKit's SDK then panics when it is asked for statistics, and ends its process."""
     return any(isinstance(p, RtcpSrPacket) and not p.sender_info.packet_count for p in packets)
 
 
 def date_sender_reports(sender: RTCRtpSender, clock_hz: int, began_s: Callable[[], float | None]) -> None:
-    """Lets a sender's RTCP reports tell when its frames were made, which their timestamps of ``clock_hz`` know.
+    """Have a sender's RTCP reports say when its frames were made, by their timestamps, which count at ``clock_hz``.
 
-    ``began_s`` tells the time (``time.monotonic``) of timestamp 0 of its track, once it is known. aiortc reports the moment
-    at which a frame happened to be sent: behind its encoder, and on a busy computer 100 ms later. A browser that plays two
-    tracks in sync goes by these reports, and errs by as much. A second call changes nothing.
+    ``began_s`` returns the time (``time.monotonic``) of timestamp 0 of its track, or ``None`` until it is known. aiortc
+    reports the moment at which a frame happened to be sent: behind its encoder, and on a busy computer 100 ms later. A
+    browser that plays two tracks in sync relies on these reports, and errs by as much. A second call changes nothing.
     """
     private = cast("Any", sender)
     if getattr(private, "_kai_is_dated", False):

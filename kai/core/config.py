@@ -219,10 +219,12 @@ class FaceStyle:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a person chose in the sidebar. ``speed`` is a factor. ``face`` is ``local`` for the one of this computer,
-    ``liveavatar`` or empty for the best that there is; ``runs`` likewise where Kai thinks and speaks: ``local``, ``openai``
-    or empty. The voice there comes with the
-    character unless ``keeps_voice``. ``person_name`` is what Kai calls the person by."""
+    """What a person chose in the sidebar.
+
+    ``speed`` is a factor. ``face`` is ``local`` (drawn on this computer), ``liveavatar``, or empty for the best there is.
+    ``runs`` says where Kai thinks and speaks: ``local``, ``openai``, or empty for the best there is. The local voice is the
+    character's own unless ``keeps_voice``. ``person_name`` is the name by which Kai calls the person.
+    """
 
     character: str = field(default="kai", metadata=_set(_NOW, _NOW))
     voice: str = field(default="marin", metadata=_set(_RESTART, _NEXT))

@@ -280,7 +280,7 @@ class RateLimitsReported:
 
 @dataclass(frozen=True, slots=True)
 class BrainRemarked:
-    """The brain sent an event of a kind that we do not know. Kept in the journal; changes nothing."""
+    """The brain sent an event of an unknown kind. It is kept in the journal and changes nothing."""
 
     kind: str
 

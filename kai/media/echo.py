@@ -1,9 +1,9 @@
-"""How much of what the microphone hears is Kai himself. Who plays his sound knows it, so it can tell.
+"""How much of what the microphone hears is Kai. Whatever plays Kai's sound knows that sound, and can therefore tell.
 
 Kai's sound comes back through loudspeaker, room and microphone later, softer and coloured: a filter of what was played. In a
 window of half a second the delay is found by cross-correlation; then, frequency by frequency, the part of the microphone's
-power is found that a filter of the played sound explains (the magnitude-squared coherence, weighted by power). What is left
-is somebody else's. A person who is as loud as the echo leaves half.
+power is found that a filter of the played sound explains (the magnitude-squared coherence, weighted by power). The rest is
+somebody else's. A person who is as loud as the echo accounts for half of the power.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kai.media.pcm import to_float32
 WINDOW_MS: Final = 480
 MAX_DELAY_MS: Final = 900
 EARLY_MS: Final = 120
-"""By so much the microphone's sound may be ahead of ours: both arrive in packets."""
+"""The microphone's sound may be ahead of ours by this much, because both arrive in packets."""
 MIN_FOREIGN_SHARE: Final = 0.62
 """Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
 _FFT_SAMPLES: Final = 512
@@ -36,7 +36,6 @@ class EchoGate:
         keep_ms = WINDOW_MS + MAX_DELAY_MS + EARLY_MS
         self._played = np.zeros(keep_ms * HEARING_HZ // 1000, np.float32)
         self._heard = np.zeros(WINDOW_MS * HEARING_HZ // 1000, np.float32)
-        # The newest played sound is not heard yet: the microphone's window lies EARLY_MS behind the end at least.
         self._band = _band()
 
     def play(self, samples: NDArray[np.int16]) -> None:

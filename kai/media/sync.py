@@ -1,12 +1,28 @@
-"""Sound and picture of a room, brought together by the time at which they were captured; changes are followed unheard.
+"""Sound and picture of a room, brought together by the time at which they were captured; changes of delay are not heard.
 
-A room tells now and then which moment its sound plays and which its picture shows (`Timeline.measured`). From that each
-piece of sound and each picture gets its capture time, and one clock, the sound's read head, says which moment is on: a
-picture is shown when the sound of its moment is read. So the two stay together whatever the delay of either does; what
-follows the delay is only by how much both are held. That is changed where it is not heard: in silence at once, in speech by
-leaving out or repeating single pitch periods, with a cross-fade.
+The problem. A cloud's avatar arrives as two streams, sound and picture. Their delays differ by up to seconds, and they
+change while somebody speaks. Played as they arrive, lips and voice drift apart. Holding both for the worst delay that can
+occur would make every answer late, and a jump with each change of a delay would be heard.
 
-Times are of the monotonic clock; a capture time is one too, shifted by a constant of the room.
+The method. The room reports now and then which moment its sound plays and which its picture shows (`Timeline.measured`).
+From that follow the *age* of either stream, which is the time from capture to arrival, and so the capture time of each
+piece of sound and of each picture. One clock counts: the read head of the sound says which captured moment is *on*, and a
+picture is shown when that moment has reached its own. Sound and picture are thereby together whatever their delays are. The
+delays decide only how far behind its capture every moment is played: by the *lag*, the larger age and `MARGIN_MS`.
+
+The states of `SoundHold`. It *waits* at the beginning, after a cut, and when the sound has run out, and gives silence until
+the oldest sample is due. Then it *plays*. When the lag has changed by more than `TOLERANCE_MS`, the read head is off by as
+much. In silence the difference is left out or waited for at once. In speech, single pitch periods of 2.5 to 15 ms are left
+out or repeated, with a cross-fade, in every third block at most. `PictureHold` has no states of its own; only when nobody
+has read the sound for `UNREAD_S` do pictures go by the clock.
+
+Example. At 100.00 s (here) the room reports that it plays the sound of 40.00 s and shows the picture of 39.70 s (at the
+sender). The picture is 0.30 s older than the sound, so that the lag is 0.30 + 0.06 = 0.36 s. Sound that arrives at 101.00 s
+is read at 101.36 s. The picture of the same moment arrives at 101.30 s and is shown at 101.36 s, too. When the picture's
+age grows to 0.50 s, the lag becomes 0.56 s: in a pause 200 ms of silence are put in at once, while in speech twenty periods
+of 10 ms are repeated, which takes 1.2 s. A single false report moves nothing, since the median of three counts.
+
+Times are seconds of the monotonic clock. A capture time is one, too, shifted by a constant of the room.
 """
 
 from __future__ import annotations
@@ -23,26 +39,26 @@ from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, Pcm, Picture
 from kai.media.heard import Begun, Finding, Moved, Over
 
 MARGIN_MS: Final = 60
-"""Sound and pictures wait at least so long: they arrive in bursts."""
+"""Sound and pictures wait at least this long, because they arrive in bursts."""
 MOST_MS: Final = 4_000
-"""Bound of what is held; of sound beyond it the oldest is dropped and counted."""
+"""Bound of what is held. Beyond it the oldest sound is dropped and counted."""
 TOLERANCE_MS: Final = 8
 QUIET_PEAK: Final = 120
 SPLICE_EVERY_BLOCKS: Final = 3
 _SHORTEST, _LONGEST, _FADE = 120, 720, 240
 """A splice is 2.5 to 15 ms long (pitch periods of 67 to 400 Hz) with 5 ms of cross-fade."""
 MOST_PICTURES: Final = 64
-"""2.5 s; of the largest that is 200 MB."""
+"""2.5 s; 200 MB of the largest pictures."""
 MEASUREMENTS: Final = 128
-"""Kept for sound that waits: 12 s, at ten a second."""
+"""Kept for the sound that waits: 12 s at ten measurements a second."""
 MEDIAN_OF: Final = 3
 STEADY_S: Final = 0.5
 UNREAD_S: Final = 0.2
-"""When the sound was not read for so long, pictures go by the clock alone."""
+"""When the sound was not read for this long, pictures follow the clock alone."""
 
 
 class Pace:
-    """The steady times of calls that come at a steady rate, but late now and then. Not thread-safe."""
+    """Steady times for calls that are made at a steady rate, but late now and then. Not thread-safe."""
 
     def __init__(self) -> None:
         self._at_s = -math.inf
@@ -50,7 +66,7 @@ class Pace:
         self._watched_s = 0.0
 
     def tick(self, now_s: float, step_s: float) -> float:
-        """The time of this call, ``step_s`` after the last one's. All of them late for `STEADY_S` moves the clock."""
+        """The time of this call, ``step_s`` after the last one's. When all calls of `STEADY_S` were late, the clock moves."""
         self._at_s += step_s
         late_s = now_s - self._at_s
         self._watched_s += step_s
@@ -65,7 +81,7 @@ class Pace:
 class Timeline:
     """How old sound and picture of a room are when they arrive, from what the room tells. Any thread.
 
-    Until something was told, what arrives together belongs together.
+    Before the first report, what arrives together belongs together.
     """
 
     def __init__(self) -> None:
@@ -76,7 +92,9 @@ class Timeline:
         self._lag_s = MARGIN_MS / 1000
 
     def measured(self, at_s: float, sound_s: float, picture_s: float) -> None:
-        """At that time the room played the sound, and showed the picture, of those moments on the sender's clock.
+        """Take a report of the room: at ``at_s`` it played the sound of ``sound_s`` and showed the picture of ``picture_s``.
+
+        ``at_s`` is of the monotonic clock, the other two are of the sender's.
 
         The median of the last three counts, so that one bad report moves nothing.
         """
@@ -84,7 +102,7 @@ class Timeline:
             return
         with self._lock:
             if self._epoch_s is None:
-                # From here on; the age of the sound goes on where it was.
+                # The epoch is chosen so that the sound keeps the age that it had, and nothing jumps.
                 self._epoch_s = at_s - sound_s - self._ages[-1][1]
             self._raw.append((at_s - sound_s - self._epoch_s, at_s - picture_s - self._epoch_s))
             sound_age_s, picture_age_s = (float(np.median(ages)) for ages in zip(*self._raw, strict=True))
@@ -94,7 +112,7 @@ class Timeline:
                 self._lag_s = lag_s
 
     def forget(self) -> None:
-        """The room has new tracks: measure anew."""
+        """The room has new tracks: measure afresh."""
         with self._lock:
             self._raw.clear()
             self._ages = deque([self._ages[-1]], maxlen=MEASUREMENTS)
@@ -133,8 +151,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class HeldBlock:
-    """20 ms to play: ``(960,)`` int16. In a segment ``sample`` is its sample (24 000 Hz) that the block ends with;
-    ``reached`` are the beginnings and ends of segments in it, in their order."""
+    """20 ms to play: ``(960,)`` int16, 48 000 Hz. Within a segment, the block ends at its ``sample`` (24 000 Hz).
+
+    ``reached`` has the beginnings and ends of segments in the block, in their order.
+    """
 
     pcm: Pcm
     segment_id: str | None = None
@@ -144,7 +164,7 @@ class HeldBlock:
 
 @dataclass(slots=True)
 class _Place:
-    """Which segment sounds at the read head, and its origin: the room's sample of its first one."""
+    """Which segment sounds at the read head, and its origin: the room's sample at which its first sample lies."""
 
     segment_id: str | None = None
     origin: int = 0
@@ -152,7 +172,7 @@ class _Place:
 
 
 class SoundHold:
-    """The room's sound, some time later. Every method may be called from any thread.
+    """A buffer that plays the room's sound `Timeline.lag_s` after its capture. Methods may be called from any thread.
 
     Positions are the room's samples since the beginning. Outside segments the sound is silence, unless ``is_open``.
     """
@@ -175,14 +195,14 @@ class SoundHold:
 
     @property
     def held_ms(self) -> float:
-        """How much is held now."""
+        """How much sound is held now."""
         return len(self._buffer) * 1000 / LIVE_HZ
 
     def push(self, pcm: Pcm, findings: list[Finding], now_s: float) -> None:
         """The room's next sound, ``(samples,)`` int16, and what was found in it."""
         with self._lock:
             lasts_s = len(pcm) / LIVE_HZ
-            # It comes when its last sample is there.
+            # A block arrives with its last sample, so it began as much earlier as it lasts.
             began_s = self._arrivals.tick(now_s, lasts_s) - lasts_s
             self._arrived.append((self._head + len(self._buffer), began_s))
             self._buffer = np.concatenate([self._buffer, pcm])
@@ -193,7 +213,7 @@ class SoundHold:
                 self._skip(over)
 
     def cut(self) -> tuple[str, int] | None:
-        """Drop everything; the segment at the read head and how much of it (24 000 Hz) was read."""
+        """Drop everything. Return the segment at the read head and how many of its samples (24 000 Hz) were read."""
         with self._lock:
             place = self._place
             cut = None
@@ -227,7 +247,7 @@ class SoundHold:
             self._on = (at_s, wanted_s)
             return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
         pcm = self._take(off)
-        # Where the block's last sample was captured, less the block: silence before it, or a skip, is in that.
+        # Counted back from the block's end, so that silence put in before it, or a skip, is included.
         end_s = self._captured_s() if len(self._buffer) else captured_s + BLOCK_S
         self._on = (at_s, end_s - BLOCK_S)
         reached = self._settle()
@@ -262,7 +282,7 @@ class SoundHold:
         return reached
 
     def _take(self, off: int) -> Pcm:
-        """The next block, which is due ``off`` samples ago; less than nothing: in the future."""
+        """The next block. It was due ``off`` samples ago; a negative ``off`` means that it is due in the future."""
         self._blocks_since_splice += 1
         is_quiet = (
             self._is_waiting
@@ -297,7 +317,7 @@ class SoundHold:
         return pcm
 
     def _spliced(self, *, shortens: bool) -> Pcm:
-        """One block with a pitch period less, or one more, of the buffer in it."""
+        """One block in which a pitch period of the buffer is left out or repeated."""
         b = self._buffer[: BLOCK_SAMPLES + _LONGEST + _FADE].astype(np.float32)
         template = b[:_FADE]
         windows = np.lib.stride_tricks.sliding_window_view(b[_SHORTEST : _LONGEST + _FADE], _FADE)
@@ -311,14 +331,14 @@ class SoundHold:
             out = np.concatenate([joint, b[lag + _FADE : lag + BLOCK_SAMPLES]])
             self._skip(BLOCK_SAMPLES + lag)
         else:
-            # On to one period later, then back to where that period began.
+            # Play to one period later, then go back to where that period began.
             joint = b[lag : lag + _FADE] * (1 - fade) + template * fade
             out = np.concatenate([b[:lag], joint, b[_FADE : BLOCK_SAMPLES - lag]])
             self._skip(BLOCK_SAMPLES - lag)
         return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
     def _starved(self) -> Pcm:
-        """What there is, faded out; then fill up again."""
+        """The rest of the buffer, faded out; reading then waits until the buffer has filled up again."""
         rest = self._buffer
         pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         if len(rest):
@@ -342,7 +362,7 @@ def _peak(pcm: Pcm) -> int:
 
 
 class PictureHold:
-    """Pictures until the sound of their moment is on. Not thread-safe. Holds `MOST_PICTURES`; the oldest is dropped."""
+    """Holds pictures until the sound of their moment is on: `MOST_PICTURES`, then the oldest is dropped. Not thread-safe."""
 
     def __init__(self, timeline: Timeline, sound: SoundHold) -> None:
         self._timeline = timeline
@@ -350,11 +370,11 @@ class PictureHold:
         self._waiting: deque[tuple[float, Picture]] = deque(maxlen=MOST_PICTURES)
 
     def push(self, picture: Picture, arrived_s: float) -> None:
-        """A picture that is to be seen at that time, as the room has it."""
+        """Take a picture that the room would show at ``arrived_s``."""
         self._waiting.append((self._timeline.picture_captured_s(arrived_s), picture))
 
     def due(self, now_s: float) -> Picture | None:
-        """The newest picture whose time has come, if there is one that was not given yet."""
+        """The newest picture whose time has come, or ``None`` if it was returned before."""
         newest = None
         on_s = self._sound.on_s(now_s) + 0.001
         while self._waiting and self._waiting[0][0] <= on_s:
@@ -362,7 +382,7 @@ class PictureHold:
         return newest
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When the next picture's time comes, as far as can be told."""
+        """When the next picture is due, by what is known now; ``None`` when none is held."""
         return now_s + self._waiting[0][0] - self._sound.on_s(now_s) if self._waiting else None
 
     def clear(self) -> None:

@@ -56,7 +56,7 @@ class SpeakingChanged:
 
 @dataclass(frozen=True, slots=True)
 class Stirred:
-    """Somebody spoke or typed, or Kai did."""
+    """The talk is active: the person or Kai has spoken or typed, so the paid face is not idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class OpenLocal:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Which face is on, and why where that is worth a word: a problem's code, or none when all is well. ``message`` is empty
-    where the code says all."""
+    """Which face is shown. ``code`` names the problem that is the reason, and is empty when all is well; ``message`` is
+    empty where the code says everything."""
 
     face: Face
     code: str = ""
