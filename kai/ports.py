@@ -36,7 +36,7 @@ class Timed:
 class Marks:
     """The times of the visemes and words in a part of a segment, in chronological order.
 
-    ``visemes`` are labeled with the 15 Oculus visemes (``kai.avatar.lipsync.VISEMES``), ``words`` with their spelling.
+    ``visemes`` are labelled with the 15 Oculus visemes (``kai.avatar.lipsync.VISEMES``), ``words`` with their spelling.
     Marks arrive before or together with the sound that they describe, or not at all.
     """
 

@@ -1,6 +1,6 @@
 """The one store of a talk: ``snapshot``, ``dispatch``, ``subscribe``, selectors and the journal.
 
-It is modeled on a Zustand store: one immutable state that changes only by dispatched events and is observed by subscribers.
+It is modelled on a Zustand store: one immutable state that changes only by dispatched events and is observed by subscribers.
 """
 
 from __future__ import annotations
