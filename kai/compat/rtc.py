@@ -6,7 +6,7 @@ module is imported (a newer patch is used with a warning, another minor version 
 `set_vp8_bitrate`, which says so.
 """
 
-# The private parts are the whole point of this module.
+# This module exists to access private parts.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Registry:
         except ToolError as exc:
             return _problem(exc.message)
         except Exception:
-            # Tools are third-party code, and this is their supervisor.
+            # A tool may raise anything, and this is its supervisor.
             log.exception("a tool failed", extra={"tool": name})
             return _problem(f"The tool “{spoken}” failed. The rest of the talk is not affected.")
         if len(output) > OUTPUT_LIMIT_CHARS:

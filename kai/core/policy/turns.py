@@ -70,14 +70,14 @@ Strand = Literal["generating", "audio_out", "playout"]
 
 
 def await_answer(state: SessionState) -> Step:
-    """An answer is asked for; where one is being made already, that is it."""
+    """Start to wait for an answer, unless the brain is already generating one."""
     if any(answer.generating is Span.ON for answer in state.answers):
         return state, ()
     return replace(state, is_waiting=True), (ArmTimer(AnswerOverdue(), ANSWER_PATIENCE_S),)
 
 
 def user_began(state: SessionState, item_id: str, at: float) -> Step:
-    """Somebody speaks. The brain takes back what it is still saying; the face's last words are ours to silence."""
+    """Begin the person's turn. The brain cancels the answer that it is sending; the rest of a complete one we cut here."""
     if find_line(state, item_id) is None:
         state = put_user_line(state, item_id, "", at, is_final=False)
     state = replace(state, is_user_speaking=True)
@@ -100,7 +100,7 @@ def key_pressed(state: SessionState, at: float) -> Step:
     if not state.look.brain.is_push_to_talk or not state.brain.is_up or state.key_down_at_s:
         return state, ()
     state, commands = interrupt(state)
-    # Who holds the key wants to be heard, whatever was muted before.
+    # A person who holds the key wants to be heard, even if the microphone was muted before.
     unmute = (SetMuted(False),) if state.is_muted else ()
     state = replace(state, is_muted=False, is_user_speaking=True, key_down_at_s=at)
     return state, (*commands, *unmute, BeginTurn())
@@ -118,7 +118,7 @@ def key_released(state: SessionState, at: float) -> Step:
 
 
 def tool_finished(state: SessionState, event: ToolFinished, at: float) -> Step:
-    """The brain gets the result and answers with it; a failure is also a line of the chat."""
+    """Give the brain a tool's result, which it uses in an answer. A failure also becomes a line of the chat."""
     run = next((r for r in state.tool_runs if r.call_id == event.call_id), None)
     if run is None or not run.is_running or not state.brain.is_up:
         return state, ()
@@ -139,7 +139,7 @@ def _answer(state: SessionState, response_id: str) -> Response | None:
 
 
 def follow(state: SessionState, response_id: str, strand: Strand, span: Span) -> Step:
-    """One strand of an answer goes on or ends. On that strand whatever is older has ended by then."""
+    """Advance one strand of an answer. When a strand starts, the same strand of every older answer has ended."""
     if response_id in state.cancelled:
         return state, ()
     if _answer(state, response_id) is None:
@@ -182,7 +182,7 @@ def _move(answer: Response, strand: Strand, span: Span) -> Response:
 
 
 def with_answers(state: SessionState, answers: tuple[Response, ...]) -> Step:
-    """Those answers; where one now only waits for its playout, the wait has an end."""
+    """Replace the answers, and limit the wait for the playout of each one that the brain has now sent completely."""
     were_due = {answer.id for answer in state.answers if answer.is_due}
     watch = tuple(_watch_playout(a.id) for a in answers if a.is_due and a.id not in were_due)
     return replace(state, answers=answers), watch
@@ -216,7 +216,7 @@ def response_done(state: SessionState, event: ResponseDone) -> Step:
 
 
 def cleared(state: SessionState, response_id: str) -> Step:
-    """The brain took back the rest of an answer; of one that was heard to its end there is no rest."""
+    """Cut an answer whose rest the brain discarded, unless it was already heard to its end."""
     answer = _answer(state, response_id) or Response(response_id)
     was_heard_out = answer.playout is Span.PAST and not answer.is_at_brain
     if response_id in state.cancelled or was_heard_out:
@@ -231,7 +231,7 @@ def interrupt(state: SessionState) -> Step:
 
 
 def cut_each(state: SessionState, answers: tuple[Response, ...]) -> Step:
-    """These answers end here: silence the face, keep what was heard, and forget the rest."""
+    """Cut these answers: silence the face, mark their lines as interrupted, and ignore their later events."""
     for answer in answers:
         state = change_response_lines(
             state, answer.id, lambda m: replace(m, is_final=True, is_interrupted=True)
@@ -250,7 +250,7 @@ def tool_requested(state: SessionState, call_id: str, name: str, arguments: str)
 
 
 def said_now(state: SessionState, event: Event) -> str:
-    """The answer that a face says after that event, for ``Faces.playing``."""
+    """Return the id of the answer that a face is speaking after that event, for ``Faces.playing``."""
     match event:
         case PlayoutStarted(segment_id) if segment_id not in state.cancelled:
             return segment_id
