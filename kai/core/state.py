@@ -20,7 +20,7 @@ class LegName(StrEnum):
 
 
 class LegStatus(StrEnum):
-    """The states of a leg. A leg leaves ``failed`` only when a person asks to try again."""
+    """The states of a leg. ``failed`` lasts until a person asks to try again, or until the page reconnects on its own."""
 
     DISCONNECTED = "disconnected"
     CONNECTING = "connecting"

@@ -38,12 +38,12 @@ def to_text(entries: Iterable[Mapping[str, object]], about: Mapping[str, object]
 
 
 def entries_of(text: str) -> list[dict[str, Any]]:
-    """Return the entries of a file. Raises `ProtocolError` if it is not a recording, or one of a newer version."""
+    """Return the entries of a file. Raises `ProtocolError` if it is not a recording or is of a newer version."""
     return parts_of(text)[1]
 
 
 def parts_of(text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the header and entries of a file. Raises `ProtocolError` if it is not a recording, or one of a newer version."""
+    """Return the header and entries of a file. Raises `ProtocolError` if it is not a recording or is of a newer version."""
     try:
         lines: list[Any] = [json.loads(line) for line in text.splitlines() if line.strip()]
     except ValueError as exc:
