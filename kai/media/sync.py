@@ -39,26 +39,26 @@ from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, Pcm, Picture
 from kai.media.heard import Begun, Finding, Moved, Over
 
 MARGIN_MS: Final = 60
-"""Sound and pictures wait at least this long, because they arrive in bursts."""
+"""The minimum wait of sound and pictures, because they arrive in bursts."""
 MOST_MS: Final = 4_000
-"""Bound of what is held. Beyond it the oldest sound is dropped and counted."""
+"""The bound for held sound. Beyond it the oldest is dropped and counted."""
 TOLERANCE_MS: Final = 8
 QUIET_PEAK: Final = 120
 SPLICE_EVERY_BLOCKS: Final = 3
 _SHORTEST, _LONGEST, _FADE = 120, 720, 240
 """A splice is 2.5 to 15 ms long (pitch periods of 67 to 400 Hz) with 5 ms of cross-fade."""
 MOST_PICTURES: Final = 64
-"""2.5 s; 200 MB of the largest pictures."""
+"""2.5 s, which is 200 MB of the largest pictures."""
 MEASUREMENTS: Final = 128
-"""Kept for the sound that waits: 12 s at ten measurements a second."""
+"""How many measurements are kept for sound that waits: 12 s at ten a second."""
 MEDIAN_OF: Final = 3
 STEADY_S: Final = 0.5
 UNREAD_S: Final = 0.2
-"""When the sound was not read for this long, pictures follow the clock alone."""
+"""If the sound was not read for this long, pictures follow the clock alone."""
 
 
 class Pace:
-    """Steady times for calls that are made at a steady rate, but late now and then. Not thread-safe."""
+    """Estimates the regular times of calls that are made at a steady rate but sometimes late. Not thread-safe."""
 
     def __init__(self) -> None:
         self._at_s = -math.inf
@@ -66,7 +66,7 @@ class Pace:
         self._watched_s = 0.0
 
     def tick(self, now_s: float, step_s: float) -> float:
-        """The time of this call, ``step_s`` after the last one's. When all calls of `STEADY_S` were late, the clock moves."""
+        """Return the regular time of this call, ``step_s`` after the last. If all are late for `STEADY_S`, adjust it."""
         self._at_s += step_s
         late_s = now_s - self._at_s
         self._watched_s += step_s
@@ -79,9 +79,9 @@ class Pace:
 
 
 class Timeline:
-    """How old sound and picture of a room are when they arrive, from what the room tells. Any thread.
+    """The ages at which a room's sound and pictures arrive, computed from the room's reports. Any thread.
 
-    Before the first report, what arrives together belongs together.
+    Before the first report, sound and pictures that arrive together are taken to belong together.
     """
 
     def __init__(self) -> None:
@@ -92,17 +92,15 @@ class Timeline:
         self._lag_s = MARGIN_MS / 1000
 
     def measured(self, at_s: float, sound_s: float, picture_s: float) -> None:
-        """Take a report of the room: at ``at_s`` it played the sound of ``sound_s`` and showed the picture of ``picture_s``.
+        """Take a report: at ``at_s`` the room played the sound and showed the picture of these times on the sender's clock.
 
-        ``at_s`` is of the monotonic clock, the other two are of the sender's.
-
-        The median of the last three counts, so that one bad report moves nothing.
+        The median of the last three reports counts, so that one bad report has no effect.
         """
         if abs(sound_s - picture_s) * 1000 > MOST_MS:
             return
         with self._lock:
             if self._epoch_s is None:
-                # The epoch is chosen so that the sound keeps the age that it had, and nothing jumps.
+                # Choose the epoch so that the age of the sound continues where it was.
                 self._epoch_s = at_s - sound_s - self._ages[-1][1]
             self._raw.append((at_s - sound_s - self._epoch_s, at_s - picture_s - self._epoch_s))
             sound_age_s, picture_age_s = (float(np.median(ages)) for ages in zip(*self._raw, strict=True))
@@ -112,7 +110,7 @@ class Timeline:
                 self._lag_s = lag_s
 
     def forget(self) -> None:
-        """The room has new tracks: measure afresh."""
+        """Forget the measurements, because the room has new tracks."""
         with self._lock:
             self._raw.clear()
             self._ages = deque([self._ages[-1]], maxlen=MEASUREMENTS)
@@ -120,21 +118,21 @@ class Timeline:
 
     @property
     def lag_s(self) -> float:
-        """How far behind its capture each moment is to be played and shown."""
+        """The delay between the capture of a moment and its playout."""
         return self._lag_s
 
     @property
     def picture_older_ms(self) -> float:
-        """By how much the picture is older than the sound that arrives with it, as measured last."""
+        """How much older the picture is than the sound that arrives with it, by the latest measurement."""
         _, sound_age_s, picture_age_s = self._ages[-1]
         return (picture_age_s - sound_age_s) * 1000
 
     def sound_captured_s(self, arrived_s: float) -> float:
-        """When sound that arrived then was captured."""
+        """Return when sound that arrived at ``arrived_s`` was captured."""
         return arrived_s - self._age_s(arrived_s, 1)
 
     def picture_captured_s(self, arrived_s: float) -> float:
-        """When a picture that arrived then was captured."""
+        """Return when a picture that arrived at ``arrived_s`` was captured."""
         return arrived_s - self._age_s(arrived_s, 2)
 
     def _age_s(self, arrived_s: float, which: int) -> float:
@@ -151,10 +149,8 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class HeldBlock:
-    """20 ms to play: ``(960,)`` int16, 48 000 Hz. Within a segment, the block ends at its ``sample`` (24 000 Hz).
-
-    ``reached`` has the beginnings and ends of segments in the block, in their order.
-    """
+    """20 ms to play: ``(960,)`` int16. In a segment, ``sample`` is the segment's sample (24 000 Hz) at the end of the block.
+    ``reached`` are the beginnings and ends of segments within the block, in order."""
 
     pcm: Pcm
     segment_id: str | None = None
@@ -164,7 +160,7 @@ class HeldBlock:
 
 @dataclass(slots=True)
 class _Place:
-    """Which segment sounds at the read head, and its origin: the room's sample at which its first sample lies."""
+    """The segment at the read head, and its origin: the room's sample at which the segment begins."""
 
     segment_id: str | None = None
     origin: int = 0
@@ -172,9 +168,9 @@ class _Place:
 
 
 class SoundHold:
-    """A buffer that plays the room's sound `Timeline.lag_s` after its capture. Methods may be called from any thread.
+    """Holds the room's sound until it is due. Every method may be called from any thread.
 
-    Positions are the room's samples since the beginning. Outside segments the sound is silence, unless ``is_open``.
+    Positions are the room's samples since the beginning. Outside segments the output is silence, unless ``is_open``.
     """
 
     def __init__(self, timeline: Timeline, *, is_open: bool = False) -> None:
@@ -195,14 +191,14 @@ class SoundHold:
 
     @property
     def held_ms(self) -> float:
-        """How much sound is held now."""
+        """The duration of the sound that is held now."""
         return len(self._buffer) * 1000 / LIVE_HZ
 
     def push(self, pcm: Pcm, findings: list[Finding], now_s: float) -> None:
-        """The room's next sound, ``(samples,)`` int16, and what was found in it."""
+        """Take the room's next sound, ``(samples,)`` int16, and the findings in it."""
         with self._lock:
             lasts_s = len(pcm) / LIVE_HZ
-            # A block arrives with its last sample, so it began as much earlier as it lasts.
+            # Sound is delivered when its last sample has arrived.
             began_s = self._arrivals.tick(now_s, lasts_s) - lasts_s
             self._arrived.append((self._head + len(self._buffer), began_s))
             self._buffer = np.concatenate([self._buffer, pcm])
@@ -225,12 +221,12 @@ class SoundHold:
             return cut
 
     def read(self, now_s: float) -> HeldBlock:
-        """The next 20 ms."""
+        """Return the next 20 ms."""
         with self._lock:
             return self._read(self._reads.tick(now_s, BLOCK_S))
 
     def on_s(self, now_s: float) -> float:
-        """The capture time of the moment that is on."""
+        """Return the capture time of the moment that is being played."""
         read_s, captured_s = self._on
         if now_s - read_s > UNREAD_S:
             return now_s - self._timeline.lag_s
@@ -247,7 +243,7 @@ class SoundHold:
             self._on = (at_s, wanted_s)
             return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
         pcm = self._take(off)
-        # Counted back from the block's end, so that silence put in before it, or a skip, is included.
+        # Count back from the capture time of the block's end, which includes any inserted silence or skip.
         end_s = self._captured_s() if len(self._buffer) else captured_s + BLOCK_S
         self._on = (at_s, end_s - BLOCK_S)
         reached = self._settle()
@@ -259,12 +255,12 @@ class SoundHold:
         return HeldBlock(pcm, segment_id, sample, tuple(reached))
 
     def _captured_s(self) -> float:
-        """When the sample at the read head was captured."""
+        """Return when the sample at the read head was captured."""
         first, arrived_s = self._arrived[0]
         return self._timeline.sound_captured_s(arrived_s) + (self._head - first) / LIVE_HZ
 
     def _settle(self) -> list[Begun | Over]:
-        """Take the findings up to the read head."""
+        """Apply the findings up to the read head."""
         place = self._place
         reached: list[Begun | Over] = []
         while place.findings and place.findings[0].at <= self._head:
@@ -282,7 +278,7 @@ class SoundHold:
         return reached
 
     def _take(self, off: int) -> Pcm:
-        """The next block. It was due ``off`` samples ago; a negative ``off`` means that it is due in the future."""
+        """Return the next block, which was due ``off`` samples ago. A negative ``off`` is in the future."""
         self._blocks_since_splice += 1
         is_quiet = (
             self._is_waiting
@@ -300,7 +296,7 @@ class SoundHold:
         return self._next(BLOCK_SAMPLES)
 
     def _in_silence(self, off: int) -> Pcm:
-        """Leave out silence, or wait in it."""
+        """Return the next block after skipping silence, or with silence inserted."""
         if off < 0:
             waited = min(-off, BLOCK_SAMPLES)
             return np.concatenate([np.zeros(waited, np.int16), self._next(BLOCK_SAMPLES - waited)])
@@ -317,7 +313,7 @@ class SoundHold:
         return pcm
 
     def _spliced(self, *, shortens: bool) -> Pcm:
-        """One block in which a pitch period of the buffer is left out or repeated."""
+        """Return one block in which a pitch period of the buffer is left out or repeated."""
         b = self._buffer[: BLOCK_SAMPLES + _LONGEST + _FADE].astype(np.float32)
         template = b[:_FADE]
         windows = np.lib.stride_tricks.sliding_window_view(b[_SHORTEST : _LONGEST + _FADE], _FADE)
@@ -326,19 +322,19 @@ class SoundHold:
         fade = np.linspace(0.0, 1.0, _FADE, dtype=np.float32)
         self.splices += 1
         if shortens:
-            # From the template over to the same shape one period later.
+            # Fade from the template to the same waveform one period later.
             joint = template * (1 - fade) + b[lag : lag + _FADE] * fade
             out = np.concatenate([joint, b[lag + _FADE : lag + BLOCK_SAMPLES]])
             self._skip(BLOCK_SAMPLES + lag)
         else:
-            # Play to one period later, then go back to where that period began.
+            # Play one period, then fade back to where that period began.
             joint = b[lag : lag + _FADE] * (1 - fade) + template * fade
             out = np.concatenate([b[:lag], joint, b[_FADE : BLOCK_SAMPLES - lag]])
             self._skip(BLOCK_SAMPLES - lag)
         return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
     def _starved(self) -> Pcm:
-        """The rest of the buffer, faded out; reading then waits until the buffer has filled up again."""
+        """Return the rest of the buffer, faded out, and wait for the buffer to fill again."""
         rest = self._buffer
         pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         if len(rest):
@@ -362,7 +358,7 @@ def _peak(pcm: Pcm) -> int:
 
 
 class PictureHold:
-    """Holds pictures until the sound of their moment is on: `MOST_PICTURES`, then the oldest is dropped. Not thread-safe."""
+    """Holds pictures until their sound is played, at most `MOST_PICTURES`; it then drops the oldest. Not thread-safe."""
 
     def __init__(self, timeline: Timeline, sound: SoundHold) -> None:
         self._timeline = timeline
@@ -370,11 +366,11 @@ class PictureHold:
         self._waiting: deque[tuple[float, Picture]] = deque(maxlen=MOST_PICTURES)
 
     def push(self, picture: Picture, arrived_s: float) -> None:
-        """Take a picture that the room would show at ``arrived_s``."""
+        """Take a picture that the room shows at ``arrived_s``."""
         self._waiting.append((self._timeline.picture_captured_s(arrived_s), picture))
 
     def due(self, now_s: float) -> Picture | None:
-        """The newest picture whose time has come, or ``None`` if it was returned before."""
+        """Return the newest picture that is due, if there is one that was not returned before."""
         newest = None
         on_s = self._sound.on_s(now_s) + 0.001
         while self._waiting and self._waiting[0][0] <= on_s:
@@ -382,7 +378,7 @@ class PictureHold:
         return newest
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When the next picture is due, by what is known now; ``None`` when none is held."""
+        """Return the estimated time at which the next picture is due, or ``None`` if none is held."""
         return now_s + self._waiting[0][0] - self._sound.on_s(now_s) if self._waiting else None
 
     def clear(self) -> None:

@@ -82,14 +82,14 @@ Strand = Literal["generating", "audio_out", "playout"]
 
 
 def await_answer(state: SessionState) -> Step:
-    """Wait for an answer. One that the brain is making already counts as the one that is awaited."""
+    """Start to wait for an answer, unless the brain is already generating one."""
     if any(answer.generating is Span.ON for answer in state.answers):
         return state, ()
     return replace(state, is_waiting=True), (ArmTimer(AnswerOverdue(), ANSWER_PATIENCE_S),)
 
 
 def user_began(state: SessionState, item_id: str, at: float) -> Step:
-    """Somebody speaks. The brain cancels what it still makes; we silence the face where it alone still has the last words."""
+    """Begin the person's turn. The brain cancels the answer that it is sending; the rest of a complete one we cut here."""
     if find_line(state, item_id) is None:
         state = put_user_line(state, item_id, "", at, is_final=False)
     state = replace(state, is_user_speaking=True)
@@ -112,7 +112,7 @@ def key_pressed(state: SessionState, at: float) -> Step:
     if not state.look.brain.is_push_to_talk or not state.brain.is_up or state.key_down_at_s:
         return state, ()
     state, commands = interrupt(state)
-    # Somebody who holds the key wants to be heard, so the key ends a mute.
+    # A person who holds the key wants to be heard, even if the microphone was muted before.
     unmute = (SetMuted(False),) if state.is_muted else ()
     state = replace(state, is_muted=False, is_user_speaking=True, key_down_at_s=at)
     return state, (*commands, *unmute, BeginTurn())
@@ -130,7 +130,7 @@ def key_released(state: SessionState, at: float) -> Step:
 
 
 def tool_finished(state: SessionState, event: ToolFinished, at: float) -> Step:
-    """Give the brain the result, from which it answers. A failure is also shown as a line of the chat."""
+    """Give the brain a tool's result, which it uses in an answer. A failure also becomes a line of the chat."""
     run = next((r for r in state.tool_runs if r.call_id == event.call_id), None)
     if run is None or not run.is_running or not state.brain.is_up:
         return state, ()
@@ -151,7 +151,7 @@ def _answer(state: SessionState, response_id: str) -> Response | None:
 
 
 def follow(state: SessionState, response_id: str, strand: Strand, span: Span) -> Step:
-    """Move one strand of an answer. When it goes on, the same strand of every older answer has ended."""
+    """Advance one strand of an answer. When a strand starts, the same strand of every older answer has ended."""
     if response_id in state.cancelled:
         return state, ()
     if _answer(state, response_id) is None:
@@ -194,7 +194,7 @@ def _move(answer: Response, strand: Strand, span: Span) -> Response:
 
 
 def with_answers(state: SessionState, answers: tuple[Response, ...]) -> Step:
-    """The state with these answers, and a timer for each that has begun to wait for its playout."""
+    """Replace the answers, and limit the wait for the playout of each one that the brain has now sent completely."""
     were_due = {answer.id for answer in state.answers if answer.is_due}
     watch = tuple(_watch_playout(a.id) for a in answers if a.is_due and a.id not in were_due)
     return replace(state, answers=answers), watch
@@ -228,7 +228,7 @@ def response_done(state: SessionState, event: ResponseDone) -> Step:
 
 
 def cleared(state: SessionState, response_id: str) -> Step:
-    """The brain has cancelled the rest of an answer. An answer that was heard to its end has no rest."""
+    """Cut an answer whose rest the brain discarded, unless it was already heard to its end."""
     answer = _answer(state, response_id) or Response(response_id)
     was_heard_out = answer.playout is Span.PAST and not answer.is_at_brain
     if response_id in state.cancelled or was_heard_out:
@@ -243,7 +243,7 @@ def interrupt(state: SessionState) -> Step:
 
 
 def cut_each(state: SessionState, answers: tuple[Response, ...]) -> Step:
-    """End these answers: silence the face, mark their lines as interrupted, and ignore later reports about them."""
+    """Cut these answers: silence the face, mark their lines as interrupted, and ignore their later events."""
     for answer in answers:
         state = change_response_lines(
             state, answer.id, lambda m: replace(m, is_final=True, is_interrupted=True)
@@ -262,7 +262,7 @@ def tool_requested(state: SessionState, call_id: str, name: str, arguments: str)
 
 
 def said_now(state: SessionState, event: Event) -> str:
-    """The id of the answer that a face is saying after that event, or an empty string; for ``Faces.playing``."""
+    """Return the id of the answer that a face is speaking after that event, for ``Faces.playing``."""
     match event:
         case PlayoutStarted(segment_id) if segment_id not in state.cancelled:
             return segment_id
