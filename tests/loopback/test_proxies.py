@@ -27,6 +27,7 @@ from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError, FaceError, KaiError
 from kai.wire.realtime import ContentPart, Item
 from tests.support.chat_server import serving_chat
+from tests.support.chosen_mind import choosing
 from tests.support.engine import KEY, RunningEngine, engine
 from tests.support.fakes import BrainLog
 from tests.support.liveavatar import RunningLiveAvatar, liveavatar, liveavatar_process
@@ -119,7 +120,9 @@ async def test_nothing_that_is_meant_for_this_computer_arrives_at_a_proxy(
         set_proxies(monkeypatch, way, listener.place)
         address = EngineAddress(engine.url, KEY)
         assert (await read_report(address)).voices
-        await give_mind(address, Mind(chat.base_url, "small", "k"))
+        await give_mind(address, Mind(time_zone="Asia/Tokyo"))
+        async with choosing(address, chat.base_url):
+            assert chat.asked
         assert not await troubles_of(ChatEndpoint(chat.base_url, "small", "k"))
         api = LiveAvatarApi(Account("key", liveavatar.url))
         assert await api.public_avatars()

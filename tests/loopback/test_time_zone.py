@@ -16,6 +16,7 @@ from kai.engine.workers import Workers
 from kai.errors import BrainError
 from kai.wire.realtime import ClientMistake
 from tests.support.chat_server import serving_chat
+from tests.support.chosen_mind import choosing
 from tests.support.engine import RunningEngine, engine
 from tests.support.speech_double import SpeechDouble
 
@@ -64,10 +65,10 @@ async def test_people_in_two_zones_talk_at_once_with_their_own_time(engine: Runn
 
 
 async def test_a_language_model_is_told_the_persons_time(engine: RunningEngine) -> None:
-    async with serving_chat(pieces=["Late."]) as chat:
-        mind = Mind(chat.base_url, "small", "k", time_zone="Pacific/Kiritimati")
-        await answer(engine, await give_mind(address(engine), mind), "Is it late?")
-        told = json.dumps(chat.asked[0]["messages"][0])
+    async with serving_chat(pieces=["Late."]) as chat, choosing(address(engine), chat.base_url):
+        model = await give_mind(address(engine), Mind(time_zone="Pacific/Kiritimati"))
+        assert "Late." in await answer(engine, model, "Would you call it late?")
+        told = json.dumps(chat.asked[-1]["messages"])
     now = datetime.now(ZoneInfo("Pacific/Kiritimati"))
     assert any(f"{now - timedelta(minutes=m):%A, %d %B %Y, %H:%M}" in told for m in range(3)), told
 
