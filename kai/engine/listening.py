@@ -29,23 +29,23 @@ from kai.wire import realtime as wire
 MIN_COMMIT_MS: Final = 100
 MAX_COMMIT_MS: Final = 300_000
 DOUBTFUL_SCORE: Final = -1.6
-"""A partial under this is none."""
+"""A partial transcript with a lower score is not shown."""
 FIRST_WORDS_BEAM: Final = 3
-"""Until words are shown; the likeliest reading of so short a sound is often none that the next one agrees with."""
+"""Beam width until words are shown: the next decode often disagrees with the likeliest reading of so short a sound."""
 HASTY_SILENCE_MS: Final = 128
 KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
-"""Who goes on within this time after the end of a turn had not finished: the two are one."""
+"""A person who goes on within this time after the end of a turn had not finished: both turns are one sentence."""
 REPAIR_HEARD_MS: Final = 1_500
-"""More of Kai's answer than this, and the person answers it."""
+"""A person who has heard this much of Kai's answer is replying to it, not finishing the sentence."""
 
 
 @dataclass(slots=True)
 class Hearing:
-    """What the person is saying: the id of its item, and what was recognised of it so far.
+    """The person's turn in progress: the id of its future item, and the words recognised so far.
 
-    Over Kai's voice it is an `overlap` first, of which nobody is told, and of which a `reading` may be under way. `continues`
-    is what the person had said when the turn was ended too early.
+    A voice over Kai's own begins as an `overlap`, which is not reported to the client; a `reading` of it may be under way.
+    `continues` is the person's previous item, if its turn was ended too early and this one goes on with it.
     """
 
     item_id: str
@@ -60,9 +60,9 @@ class Hearing:
     continues: Entry | None = None
 
     def agree(self, heard: Transcript) -> str:
-        """What can be shown now that `heard` was decoded after the others: that on which it and the last one agree.
+        """Return the words that can be shown after the decode `heard`: those on which it and the previous decode agree.
 
-        A doubtful decode counts when the other one is sure: of a sound that ends within a word the last one mostly is.
+        A doubtful decode counts when the previous one was sure: a sound that ends within a word mostly decodes doubtfully.
         """
         is_believed = heard.is_speech or (self.was_speech and heard.score > DOUBTFUL_SCORE)
         self.was_speech = heard.is_speech
@@ -73,30 +73,33 @@ class Hearing:
 
 
 class Loudspeaker(Protocol):
-    """What is known of Kai's own sound while the person is listened to."""
+    """Kai's own sound, as the listener needs to know it."""
 
     @property
     def is_sounding(self) -> bool:
-        """Whether Kai can be heard where the person is, now or a moment ago."""
+        """Whether Kai's sound can reach the person's microphone now, or could a moment ago."""
         ...
 
     @property
     def is_playing(self) -> bool:
-        """Whether there is sound of Kai's that can still be interrupted."""
+        """Whether Kai still has sound to play that can be interrupted."""
         ...
 
     def foreign_share(self) -> float:
-        """How much of the power that was heard in the last half second is not Kai's own sound, 0 to 1."""
+        """Return the share of the power heard in the last half second that is not Kai's own sound, 0 to 1."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Whom a listener tells: `send` takes an event to the client, `interrupt` silences Kai and says how many ms of him were
-    heard, `add` makes an item of a turn, `heard` is told that a turn's words are there, and whether they want an answer,
-    `idle` that the person has been silent for long. `foreseen` gets a turn that is still going on, as the item that it will
-    be: its words so far, or, when the second argument is true, what are probably all of them; `taken_back` says that more
-    came after those."""
+    """The callbacks of a listener.
+
+    `send` sends an event to the client. `interrupt` silences Kai and returns how many ms of Kai's answers were heard. `add`
+    adds a turn's item to the conversation. `heard` reports that a turn was transcribed, and whether it wants an answer.
+    `idle` reports that the person has been silent for the idle timeout. `foreseen` gets the item of a turn that is still
+    going on: its words so far, or, when the second argument is true, probably all of them. `taken_back` reports that the
+    person went on after those.
+    """
 
     send: Callable[[wire.KnownServerEvent], None]
     interrupt: Callable[[], int]
@@ -139,7 +142,7 @@ class Listener:
     # What the conversation calls
 
     def configure(self, settings: Settings) -> None:
-        """Other rules from the next frame on; a turn that is going on stays, unless the client commits turns from now on."""
+        """Applies new rules from the next frame on; a turn in progress goes on unless the client now commits turns itself."""
         rules = self._rules = settings.turns
         self._transcribes = settings.transcribes
         if rules is None:
@@ -153,11 +156,11 @@ class Listener:
 
     @property
     def is_in_turn(self) -> bool:
-        """Whether the person is speaking, as far as one knows."""
+        """Whether the person seems to be speaking, a voice over Kai's own included."""
         return self._turn is not None
 
     def hear(self, samples: Float32) -> None:
-        """Takes the person's sound, ``(n,)`` float32 at 16 kHz, n as it comes."""
+        """Takes the person's sound: ``(n,)`` float32 at 16 kHz, any n."""
         if self._detector is not None:
             for event in self._detector.push(samples):
                 self._on_turn_event(event)
@@ -170,15 +173,15 @@ class Listener:
             self._uncommitted_samples -= len(self._uncommitted.pop(0))
 
     def wait_for_person(self, *, in_ms: int = 0) -> None:
-        """It is the person's turn now, or when Kai's sound of `in_ms` is over: from then on silence counts."""
+        """Starts the idle timeout: the person may speak now, or once the client has played `in_ms` more of Kai's sound."""
         self._silent_from_ms = None if self._detector is None else self._detector.time_ms + in_ms
 
     def wait_for_kai(self) -> None:
-        """It is Kai's turn: nobody wonders that the person is silent."""
+        """Stops the idle timeout, since Kai is about to speak or the person speaks."""
         self._silent_from_ms = None
 
     def commit(self) -> None:
-        """Makes an item of what was heard since the last one. Raises `ClientMistake` when that is nothing."""
+        """Makes an item of the sound heard since the last item. Raises `ClientMistake` when there is too little of it."""
         if self._detector is not None:
             self._commit_detected(self._detector)
             return
@@ -194,7 +197,7 @@ class Listener:
         self._commit_turn(Hearing(new_id("item")), audio, does_answer=False)
 
     def clear(self) -> None:
-        """Forgets what was heard and not made an item of."""
+        """Discards the sound that was not made an item yet, and the turn in progress."""
         self._forget_uncommitted()
         if self._detector is not None:
             self._detector.discard()
@@ -232,7 +235,7 @@ class Listener:
         self._announce_turn(turn)
 
     def _announce_turn(self, turn: Hearing) -> None:
-        """The person speaks, for certain."""
+        """Reports that the person speaks, and interrupts Kai."""
         rules = self._rules
         turn.overlap = None
         self.wait_for_kai()
@@ -249,7 +252,7 @@ class Listener:
         if turn is None:
             return
         if turn.overlap is not None:
-            # A short word over Kai's voice: "stop" ends his answer, "yeah" does not.
+            # A short word over Kai's voice: "stop" ends the answer, "yeah" does not.
             if turn.overlap.is_voice:
                 self._read_overlap(turn, turn.overlap, audio)
             return
@@ -263,7 +266,7 @@ class Listener:
             self._tasks.create_task(weighing, name=f"pause-{turn.item_id}")
 
     async def _foresee_end(self, turn: Hearing, guess: Future[Transcript]) -> None:
-        """Tells what the person said before a pause, so that the answer may be begun."""
+        """Reports what the person said before a pause, so that a mind can begin its answer."""
         await asyncio.wait([asyncio.wrap_future(guess)])
         if guess.cancelled() or self._turn is not turn or turn.guess is not guess:
             return
@@ -274,7 +277,7 @@ class Listener:
     async def _weigh_pause(
         self, turn: Hearing, audio: Float32, guess: Future[Transcript], rules: TurnSettings
     ) -> None:
-        """Gives the person more time when what was said before the pause is plainly unfinished, less when it is whole."""
+        """Gives the person more time when the sentence before the pause is plainly unfinished, less when it is complete."""
         ending = await self._workers.speak(partial(self._speech.judge_ending, audio))
         await asyncio.wait([asyncio.wrap_future(guess)])
         if guess.cancelled():
@@ -294,7 +297,7 @@ class Listener:
             return
         if turn.overlap is not None:
             if self._loudspeaker.is_playing or not turn.overlap.is_voice:
-                # It was Kai himself, a nod or a noise: nobody is told, and he goes on.
+                # It was Kai's own voice, a back channel or a noise: it is not reported, and Kai goes on.
                 return
             self._announce_turn(turn)
         self._stopped_ms = audio_end_ms
@@ -304,7 +307,7 @@ class Listener:
         )
 
     def _watch_silence(self, detector: turns.TurnDetector) -> None:
-        """Sees that the person says nothing for as long as the client has set, counted from Kai's last sound."""
+        """Reports a silence as long as the client's idle timeout, counted from Kai's last sound."""
         if self._silent_from_ms is None or self._rules is None or not self._rules.idle_timeout_ms:
             return
         now_ms = detector.time_ms
@@ -392,7 +395,7 @@ class Listener:
             )
 
     def _commit_detected(self, detector: turns.TurnDetector) -> None:
-        """A commit by hand while voice detection is on: ends the turn that is going on, without an answer."""
+        """Ends the turn in progress for a client that commits while voice detection is on; the turn gets no answer."""
         for event in detector.finish():
             if isinstance(event, turns.SpeechStopped) and self._turn is not None:
                 turn, self._turn = self._turn, None
@@ -405,7 +408,7 @@ class Listener:
         )
 
     def _commit_turn(self, turn: Hearing, audio: Float32 | None, *, does_answer: bool) -> None:
-        """Makes an item of what the person said; `audio` is ``None`` when that was no speech after all."""
+        """Makes an item of what the person said; `audio` is ``None`` when it was not speech after all."""
         audio_ms = 0 if audio is None else len(audio) * 1000 // HEARING_HZ
         self._reports.send(
             wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id)
@@ -457,7 +460,7 @@ class Listener:
 
 
 def _foreseen_entry(turn: Hearing, text: str) -> Entry:
-    """The turn as the item that it will be when it ends in these words."""
+    """Return the item that the turn becomes if it ends in these words."""
     return Entry(_user_item(turn.item_id, text), continues=turn.continues)
 
 
@@ -473,10 +476,10 @@ def _user_item(item_id: str, transcript: str | None = None) -> wire.Item:
 
 
 def agreed_words(shown: list[str], last_words: list[str], text: str) -> str:
-    """What can be added to the words `shown` so far: those on which the last decode and this one, `text`, agree.
+    """Return what can be appended to the words `shown` so far: those on which the last decode and this one, `text`, agree.
 
     A delta can only be appended, but the recogniser may change its mind, mostly about the newest words. Nothing is added
-    while it disagrees with what was shown; the final transcript mends the rest. Both lists are brought up to date.
+    while it disagrees with the words shown; the final transcript corrects them. Both lists are updated in place.
     """
     words = text.split()
     agreed = 0

@@ -13,27 +13,27 @@ from kai.engine.speech.recognition import Transcript
 from kai.media.echo import MIN_FOREIGN_SHARE
 
 WEIGH_MS: Final = 20
-"""How often it is asked whether the voice is a person's."""
+"""How often the sound is tested for a person's voice."""
 A_VOICE_MS: Final = 100
-"""Less of it is none."""
+"""Shorter sounds are not counted as a voice."""
 READ_AFTER_MS: Final = 192
-"""So much of it is read: is it more than "mm-hm"?"""
+"""From this length on the voice is transcribed, to tell words from "mm-hm"."""
 READ_AGAIN_MS: Final = 96
-"""With so much more it is read again, until it is decided: of a word that has just begun nothing can be read."""
+"""After this much more it is transcribed again, until it is decided: a word that has just begun cannot be recognised."""
 UNREAD_MS: Final = 416
-"""So much of it is a turn where nothing was read yet, whatever it says."""
+"""A voice of this length is a turn when no transcript of it is ready yet."""
 WORDLESS_MS: Final = 544
-"""So much of it is one when no word can be read in it: a hum is over by then."""
+"""A voice of this length is a turn when no word is recognised in it: a hum is over by then."""
 BACK_CHANNEL_MS: Final = 1_100
-"""Nobody says "mm-hm" for longer."""
+"""A voice of this length is a turn even when it was read as a back channel: nobody says "mm-hm" for longer."""
 
 
 @dataclass(slots=True)
 class Overlap:
-    """What is known of one such voice, of which nobody is told before it is a turn."""
+    """One voice over Kai's own; it is not reported to the client before it is a turn."""
 
     foreign_ms: int = 0
-    """How much of it was not Kai's own sound fed back."""
+    """How much of the voice was not Kai's own sound fed back."""
     _weighed_ms: int = 0
     _read_ms: int = 0
     _limit_ms: int = UNREAD_MS
@@ -43,7 +43,10 @@ class Overlap:
         return now_ms - self._weighed_ms >= WEIGH_MS
 
     def weigh(self, now_ms: int, foreign_share: float | None) -> bool:
-        """Takes how much of what is heard now is not Kai's, 0 to 1, or ``None`` in a silence; whether it is a person's."""
+        """Takes the share of the current sound that is not Kai's, 0 to 1, or ``None`` in a silence.
+
+        Returns whether the sound is a person's.
+        """
         passed_ms = now_ms - self._weighed_ms if self._weighed_ms else 0
         self._weighed_ms = now_ms
         if foreign_share is None:
@@ -54,20 +57,20 @@ class Overlap:
 
     @property
     def is_voice(self) -> bool:
-        """Whether there is enough of it to be somebody's."""
+        """Whether it is long enough to be a person's voice."""
         return self.foreign_ms >= A_VOICE_MS
 
     @property
     def is_worth_reading(self) -> bool:
-        """Whether there is enough of it to be read, or to be read again."""
+        """Whether it is long enough to be transcribed, or to be transcribed again."""
         return self.foreign_ms >= (self._read_ms + READ_AGAIN_MS if self._read_ms else READ_AFTER_MS)
 
     def reading_began(self) -> None:
-        """What there is of it is being read."""
+        """Notes that the voice is being transcribed up to now."""
         self._read_ms = self.foreign_ms
 
     def take(self, heard: Transcript) -> None:
-        """It was read so: words make a turn of it at once, a nod may last longer, and so may a hum."""
+        """Takes the transcript: words make the voice a turn at once, a back channel or a hum may last longer."""
         if not heard.is_speech:
             self._limit_ms = max(self._limit_ms, WORDLESS_MS)
         elif is_back_channel(heard.text):
@@ -76,5 +79,5 @@ class Overlap:
             self._limit_ms = A_VOICE_MS
 
     def is_turn(self, *, is_kai_over: bool = False) -> bool:
-        """Whether somebody wants to speak. What follows an answer that has just ended (``is_kai_over``) is no nod."""
+        """Return whether the person takes the turn; after the end of an answer (``is_kai_over``) nobody nods."""
         return self.foreign_ms >= (A_VOICE_MS if is_kai_over else self._limit_ms)

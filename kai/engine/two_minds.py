@@ -43,20 +43,20 @@ logger = logging.getLogger(__name__)
 SMALL_MIND: Final = "small mind"
 PASSAGES_TOLD: Final = 2
 WAIT_S: Final = 3.0
-"""After so long in the queue for a slot a person is told why nothing is said."""
+"""A person whose question has waited this long for a slot hears why there is no answer yet."""
 MAX_ANSWER_TOKENS: Final = 320
 OFFERS_TOOLS: Final = False
-"""Whether the model may call the session's tools, which ``python -m kai.bench mind_tools`` decides: it has to handle 80 % of
-the requests. Qwen2.5-Coder writes its calls as text, in forms of its own that no server takes for calls. The rules say that
-it cannot do such things."""
+"""Whether the model may call the session's tools: only if it handles 80 % of the requests of ``python -m kai.bench
+mind_tools``. Qwen2.5-Coder writes its calls as text, in forms of its own that no server recognises as calls, so its rules
+say that it cannot do such things."""
 STILL_LOADING: Final = "My language model is still waking up. Ask me that again in a moment."
 WORDS_READ_AT_ONCE: Final = 3
 NOTES_AFTER_S: Final = 1.5
-"""Notes are begun when nobody has spoken for so long."""
+"""Notes are begun after this long a pause in the talk."""
 
 
 class HasModel(Protocol):
-    """What runs the language model."""
+    """The owner of the language model's process."""
 
     @property
     def model(self) -> Model | None:
@@ -65,12 +65,12 @@ class HasModel(Protocol):
 
     @property
     def is_loading(self) -> bool:
-        """Whether there will be one soon."""
+        """Whether a model is being loaded."""
         ...
 
 
 class _Draft:
-    """An answer that is being made, whether or not it is wanted yet: its prompt, and its thoughts so far."""
+    """An answer in the making, perhaps before the question is complete: its prompt, and its thoughts so far."""
 
     def __init__(self, prompt: list[JsonObject], thoughts: AsyncGenerator[Thought]) -> None:
         self.prompt = prompt
@@ -78,16 +78,16 @@ class _Draft:
         self._making = asyncio.create_task(self._make(thoughts), name="mind: make an answer")
 
     async def thoughts(self) -> AsyncGenerator[Thought]:
-        """The answer from its first word on; it is thrown away when the reader leaves."""
+        """Yield the answer from its first word on; the draft is closed when the reader leaves."""
         try:
             while (thought := await self._thoughts.get()) is not None:
                 yield thought
-            await self._making  # a bug in there ends the conversation, not in silence
+            await self._making  # re-raises a bug of the task, which must end the conversation
         finally:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Ends the work."""
+        """Cancels the work and waits for its end."""
         self._making.cancel()
         await asyncio.wait([self._making])
 
@@ -101,7 +101,7 @@ class _Draft:
 
 
 class TwoMinds(Thinker):
-    """The thinker of one talk with Kai's own two minds."""
+    """The thinker of one talk with Kai's own two minds, the reflex (the small mind) and the language model."""
 
     def __init__(
         self, reflex: LocalThinker, host: HasModel, workers: Workers, library: Library | None = None
@@ -115,7 +115,7 @@ class TwoMinds(Thinker):
         self._ahead: asyncio.Task[None] | None = None
         self._slots: Slots | None = None
         self._read_words = ("", 0)
-        """How many words of which item of the person's have been read ahead."""
+        """The id of the person's item that was read ahead last, and how many of its words the model has read."""
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
@@ -187,9 +187,9 @@ class TwoMinds(Thinker):
             await self._read(model, [*prompt[:-1], {"role": "user", "content": sure_words}])
 
     def _new_words(self, question: Question, heard: str) -> str:
-        """What of the person's words so far is worth reading: nothing until there are some more that will hardly change.
+        """Return the person's words that the model should read now, or "" until enough new ones are stable.
 
-        The newest word often does, and each reading costs core time that the recogniser needs.
+        The newest word often changes, and each reading costs core time that the recogniser needs.
         """
         item_id = question.items[-1].id or ""
         words = heard.split()[:-1]
@@ -204,7 +204,7 @@ class TwoMinds(Thinker):
         return self._telling.messages(question, persona.name or DEFAULT_NAME, await self._passages(question))
 
     async def _passages(self, question: Question) -> str:
-        """What the person's files say about the question."""
+        """Return the passages of the person's files that belong to the question, as text for the prompt, or ""."""
         heard = last_heard(question)
         if self._library is None or not heard:
             return ""
@@ -217,7 +217,7 @@ class TwoMinds(Thinker):
     async def _answer(
         self, model: Model, question: Question, prompt: list[JsonObject]
     ) -> AsyncGenerator[Thought]:
-        """The model's answer, when a slot is free."""
+        """Yield the model's answer once a slot is free."""
         async with contextlib.AsyncExitStack() as stack:
             self._slots = model.slots
             entering = asyncio.ensure_future(stack.enter_async_context(model.slots.use(self)))
@@ -237,13 +237,13 @@ class TwoMinds(Thinker):
                     yield replace(thought, mind=model.name) if isinstance(thought, Finished) else thought
 
     async def _read(self, model: Model, prompt: list[JsonObject]) -> None:
-        """Lets the model read what is known so far; nothing is said."""
+        """Lets the model read the prompt into its cache, without an answer."""
         self._slots = model.slots
         async with model.slots.use(self) as slot:
             await self._spend(model, slot, prompt, {"n_predict": 0, "add_generation_prompt": False})
 
     async def _note_down(self, model: Model, question: Question) -> None:
-        """Writes down what old turns hold, in the spare slot, while nobody speaks."""
+        """Lets the model summarise old turns as notes, in the spare slot, while nobody speaks."""
         await asyncio.sleep(NOTES_AFTER_S)
         request = self._telling.due_notes(question)
         if request is None:
@@ -253,7 +253,7 @@ class TwoMinds(Thinker):
         self._telling.take_notes(request, notes)
 
     async def _spend(self, model: Model, slot: int, prompt: list[JsonObject], options: JsonObject) -> str:
-        """What the model says to `prompt`; nothing when it fails, which costs time alone."""
+        """Return the model's reply to `prompt`, or "" when it fails: work ahead of time is never essential."""
         said: list[str] = []
         thinker = self._chat(model, slot, {"messages": prompt, **options})
         empty = Question((), "", datetime.now().astimezone())
@@ -279,13 +279,13 @@ class TwoMinds(Thinker):
             await draft.aclose()
 
     async def _rest(self) -> None:
-        """Ends what is done ahead of time; a draft stays."""
+        """Ends the work that is done ahead of time, but keeps a draft."""
         ahead, self._ahead = self._ahead, None
         await _end(ahead)
 
 
 def _start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """A task for what is done ahead of time: its faults are told in the log, and the talk goes on."""
+    """Start a task for work ahead of time; its failure is logged, and the talk goes on."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_tell_fault)
     return task
