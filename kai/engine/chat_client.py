@@ -138,7 +138,7 @@ class ChatClient:
         rules: str = SPOKEN_RULES,
         kept: Mapping[str, Mapping[str, object]] | None = None,
     ) -> JsonObject:
-        """Return a request body in the form that the endpoint accepts; ``endpoint`` is the client's, perhaps with more fields."""
+        """Return a request body that the endpoint accepts; ``endpoint`` is the client's, perhaps with more fields."""
         habits = self.habits
         tools = [tool for given in question.tools if (tool := _chat_tool(given)) is not None]
         manner = habits.manner
