@@ -249,8 +249,6 @@ def say_time(now: datetime) -> str:
     return f"{(now.hour + 11) % 12 + 1}:{now.minute:02d} {'am' if now.hour < 12 else 'pm'}"
 
 
-# -- what is asked -----------------------------------------------------------------------------------------------------
-
 _TELL: Final = r"(?:(?:tell|give) me |say |do you (?:happen to )?know |i (?:want|need|would like|'d like) to know |and |so )*"
 _NOW: Final = r"(?: (?:now|right now|just now|currently|at the moment|today|exactly|here))*"
 _CLOCK: Final = (

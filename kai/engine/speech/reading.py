@@ -19,8 +19,6 @@ _LONG_WORD_CHARS: Final = 60
 _LONG_RUN: Final = re.compile(r"([^\W\d])\1{4,}")
 _LONG_DIGITS: Final = re.compile(r"\d{13,}")
 
-# -- constructs that may hold spaces -----------------------------------------------------------------------------------
-
 _ACTS: Final = (
     r"(?:laugh|smile|smil|sigh|nod|grin|grinn|wink|chuckle|chuckl|giggle|giggl|shrug|pause|paus|gasp|cough|"
     r"whisper|blush|wave|wav|"
@@ -53,8 +51,6 @@ _FORMULA: Final = re.compile(
 )
 HOLDS_SPACE: Final = (_FENCE, _TAG, _LINK, _STAGE, _FORMULA, _GROUPED, _SPELT, _PHONE)
 """What is one token though it may hold spaces."""
-
-# -- tables ------------------------------------------------------------------------------------------------------------
 
 _SYMBOLS: Final = {
     "×": "times", "·": "times", "÷": "divided by", "≠": "is not equal to", "≥": "is at least", "≤": "is at most",
@@ -175,8 +171,6 @@ _LATEX: Final = {
     "circ": "degrees", "ldots": "and so on",
     "dots": "and so on", "lt": "is less than", "gt": "is greater than", "implies": "therefore", "in": "in",
 }  # fmt: skip
-
-# -- kinds of tokens ---------------------------------------------------------------------------------------------------
 
 _EDGES: Final = re.compile(
     r"(?P<head>[\"'“”‘’(\[{*_]*)(?P<core>.*?)(?P<tail>[\"'“”‘’)\]}*_,;:.!?…]*)", re.DOTALL

