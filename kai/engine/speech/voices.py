@@ -63,7 +63,7 @@ _TIMBRES: Final = {choice.id: choice.timbre for choice in CHOICES if choice.timb
 
 
 def parse_voice(wish: str) -> tuple[str, int, int]:
-    """Return the id and the two steps, higher and livelier, of ``emil:+2:-1``; ``emil`` has 0 and 0. Raises ``ValueError``."""
+    """Return the id and the steps, higher and livelier, of ``emil:+2:-1``; ``emil`` has 0 and 0. Raises ``ValueError``."""
     if ":" not in wish:
         return wish, 0, 0
     match = _WISH.fullmatch(wish)
