@@ -35,7 +35,7 @@ FIRST_WORDS_BEAM: Final = 3
 HASTY_SILENCE_MS: Final = 128
 KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
-"""A person who goes on within this time after the end of a turn had not finished: both turns are one sentence."""
+"""A person who continues within this time after the end of a turn had not finished: both turns are one sentence."""
 REPAIR_HEARD_MS: Final = 1_500
 """A person who has heard this much of Kai's answer is replying to it, not finishing the sentence."""
 

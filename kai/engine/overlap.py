@@ -39,7 +39,7 @@ class Overlap:
     _limit_ms: int = UNREAD_MS
 
     def is_due(self, now_ms: int) -> bool:
-        """Whether it is time to `weigh`."""
+        """Return whether it is time to call `weigh`."""
         return now_ms - self._weighed_ms >= WEIGH_MS
 
     def weigh(self, now_ms: int, foreign_share: float | None) -> bool:

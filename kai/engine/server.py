@@ -119,7 +119,7 @@ class Engine:
         self._tasks: asyncio.TaskGroup | None = None
 
     def application(self) -> Starlette:
-        """The ASGI application that serves this engine."""
+        """Return the ASGI application that serves this engine."""
         return Starlette(
             routes=[
                 Route("/v1/realtime/calls", self._create_call, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""What both programs of the engine share as processes: a local port, one line with their addresses, and a clean exit.
+"""Process functions shared by both programs of the engine: a local port, a line with their addresses, and a clean exit.
 
 Heavy modules are imported late, so that a program reads its key and takes its port first.
 """

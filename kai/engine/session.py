@@ -75,7 +75,7 @@ SILENCE_MS_BY_EAGERNESS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    """When a person's turn begins and ends, and what follows from it."""
+    """The rules by which a person's turn begins and ends, and its consequences."""
 
     threshold: float
     prefix_padding_ms: int

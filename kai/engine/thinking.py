@@ -104,7 +104,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a language model ended its answer; the last thought of an answer that was not broken off.
+    """The end of a language model's answer; the last thought of an answer that was not broken off.
 
     ``reason`` is the chat protocol's finish reason: ``stop``, ``length`` (cut at the token limit), ``content_filter``,
     ``tool_calls``, or ``none`` where the endpoint gave no reason. ``completion_tokens`` and ``tokens_per_s`` are ``None``

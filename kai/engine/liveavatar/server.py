@@ -66,7 +66,7 @@ class LiveAvatarServer:
         self._net: VisemeNet | None = None
 
     def application(self) -> Starlette:
-        """The ASGI application."""
+        """Return the ASGI application that serves these sessions."""
         return Starlette(
             routes=[
                 Route("/v1/sessions/token", self._mint, methods=["POST"]),

@@ -194,7 +194,7 @@ class Stage:
             self._painting = asyncio.create_task(self._paint(), name="stage: paint")
 
     async def _paint(self) -> None:
-        # When the delay grows, the picture stands still until its time is reached, and never goes back.
+        # When the delay grows, the picture is repeated until its time is reached; it never shows an earlier time.
         shown_s = self._shown_s = max(self._shown_s, time.monotonic() - self.faults.picture_delay_s)
         mouth = self._mouth_at(shown_s)
         if self.is_frozen and self._last_picture is not None:

@@ -92,7 +92,7 @@ class Voice:
         return bool(self._utterances) and self._utterances[0].is_started
 
     def add(self, utterance_id: str | None, pcm: bytes, *, after_s: float) -> None:
-        """Queues sound, 16-bit at 24 000 Hz; half a sample at the end is dropped. A new utterance starts after ``after_s``."""
+        """Queues sound, 16-bit at 24 000 Hz; half a sample at the end is dropped. A new utterance starts in ``after_s``."""
         self.received_bytes += len(pcm)
         last = self._utterances[-1] if self._utterances else None
         if last is None or last.is_complete:

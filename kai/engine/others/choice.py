@@ -1,8 +1,8 @@
 """The mind that a person chose in place of Kai's own: it is loaded, kept loaded, and retried when it is lost.
 
 The package's docstring has the states. One task manages the chosen mind. A mind on this computer is kept loaded while it is
-chosen, and retried soon after it was lost. A mind elsewhere may cost money, so only talks ask it, apart from one trial a
-minute while it is lost.
+chosen, and retried soon after it was lost. A mind elsewhere may cost money, so after the first trial only talks ask it; while
+it is lost, there is one trial a minute.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the small mind's skills share: the values of their effects, and the removal of courtesies from orders. Pure."""
+"""The common parts of the small mind's skills: the values of their effects, and orders without courtesies. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINES_KNOWN: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How Kai speaks: ``pace`` is a factor of the usual speed, ``gain_db`` is added to the usual loudness."""
+    """The manner of speaking: ``pace`` is a factor of the usual speed, ``gain_db`` is added to the usual loudness."""
 
     pace: float = 1.0
     gain_db: float = 0.0

@@ -69,7 +69,7 @@ _OF_KAI: Final = re.compile(rf"\b(?:{'|'.join(_AS_KAI)})\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """What the instructions say of Kai and the person; a text that they do not give is empty.
+    """The persona that the instructions describe; a text that they do not give is empty.
 
     ``name`` is Kai's name, ``their_name`` the person's, and ``role`` a sentence in which Kai says what it is. ``language``
     is one that was asked for and that Kai does not speak.

@@ -40,7 +40,7 @@ _TINY: Final = np.float32(1e-9)
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """How a voice differs from the network's own.
+    """The difference of a voice from the network's own.
 
     ``pitch``, ``formants`` and ``pace`` are factors of the audible result. ``melody`` is a factor of the pitch's deviation
     from its mean in octaves, and ``breath_db`` is the gain of the breath noise.
