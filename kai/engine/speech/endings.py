@@ -1,8 +1,8 @@
 """Judges in each pause whether the person's turn sounds complete, by the model smart-turn v3.2.
 
-Words alone do not tell: "he was not an ill-disposed young man" may go on. The voice does, since it falls at the end of a turn
-and stays level before more. The model (Daily, BSD-2-Clause; 8.7 MB, int8) takes Whisper's features of the last eight
-seconds.
+Words alone are not enough: "he was not an ill-disposed young man" may go on. The voice shows it: it falls at the end of a
+turn, and stays up when more is to come. The model (Daily, BSD-2-Clause; 8.7 MB, int8) takes Whisper's features of the last
+eight seconds.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from kai.engine.speech.synthesise import PhonemeVoice, with_output
 
 _DURATIONS_OUTPUT: Final = "/encoder/Round_output_0"
 _LAG_SAMPLES: Final = 1100
-"""The durations lag 46 ms behind the sound, as do those of hibari, which was trained on Kokoro; measured in the same way."""
+"""The durations lag 46 ms behind the sound, as do those of hibari, which learnt them from Kokoro; measured the same way."""
 
 
 class KokoroVoice(PhonemeVoice):
