@@ -1,6 +1,6 @@
-"""The one object that pages and routes get: everything of this app that they may ask or change.
+"""``App``, the one object that pages and routes get: everything that they may read or change.
 
-``kai.compose`` puts it together from the settings; tests put it together from fakes of the parts.
+``kai.compose`` builds it from the settings; tests build it from fakes of its parts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kai.errors import KaiError
 from kai.lending.calls import CallDesk, no_calls
 
 if TYPE_CHECKING:
-    # Only their types are used here: a page starts without what stands behind it.
+    # Only the types are needed here. Importing the modules would slow the start of every page.
     from kai.adapters.liveavatar.gallery import Gallery
     from kai.adapters.other_minds import MindDesk
     from kai.adapters.voice_previews import VoicePreviews
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the app's settings leave a person to choose from, and what holds where nothing is chosen."""
+    """What a person can choose under the app's settings, and the defaults."""
 
     has_cloud_brain: bool = False
     has_cloud_face: bool = False
@@ -37,27 +37,32 @@ class Offer:
     tools: tuple[str, ...] = ()
 
     def is_brain_local(self, look: Look) -> bool:
-        """Whether the local engine hears and speaks."""
+        """True when the local engine is the brain for this look."""
         return look.runs == "local" or not self.has_cloud_brain
 
     def is_face_local(self, look: Look) -> bool:
-        """Whether the face is drawn on this computer."""
+        """True when the face is rendered on this computer."""
         return look.face == "local" or not self.has_cloud_face
 
     def model(self, look: Look) -> str:
-        """The model that a talk with this look gets."""
+        """Return the model that a talk with this look uses."""
         return "kai-local" if self.is_brain_local(look) else look.brain.model or self.cloud_model
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """How what all talks share is now: ready, the newest line of its start, or for people why it cannot run."""
+    """The state of the shared services: ready or not, the newest progress line, and the reason if they cannot run."""
 
     is_ready: bool = True
     progress: str = ""
     problem: str = ""
     engine: EngineReport = EngineReport()
-    """What the local engine says of itself; empty before it is up."""
+    """The local engine's report about itself; empty before the engine is up."""
+
+    @property
+    def has_language_model(self) -> bool:
+        """Whether the local engine has a language model beside its small mind, its own or a chosen one."""
+        return self.engine.model.state == "ready" or self.engine.chosen.state != "own"
 
 
 async def _no_preview(_voice_id: str, _speed: float) -> bytes:
@@ -66,38 +71,39 @@ async def _no_preview(_voice_id: str, _speed: float) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Any thread may use it. What is awaited runs on Kai's loop: hand it to ``hub.submit``."""
+    """The app as pages and routes see it. Any thread may use it; run its coroutines on Kai's loop with ``hub.submit``."""
 
     hub: SessionHub
     memory: Memory
     services: Callable[[], Services] = Services
     offer: Offer = Offer()
     minds: MindDesk | None = None
-    """Other minds for the local engine. Kai's loop only."""
+    """The choice of other minds for the local engine. Kai's loop only."""
     preview_voice: Callable[[str, float], Coroutine[Any, Any, bytes]] = _no_preview
-    """A sentence by a voice of the local engine, by its id and at that speed, as a WAV file. Raises ``KaiError``."""
+    """Speaks a sentence with a voice of the local engine (its id and a speed), as a WAV file. Raises ``KaiError``."""
     fetch_model: Callable[[str, bool], Coroutine[Any, Any, None]] | None = None
-    """Let the local engine fetch the language model of that id, from its maker or by its parts. Raises ``KaiError``."""
+    """Makes the local engine download the language model of that id, from its maker if the flag is true, else in parts.
+    Raises ``KaiError``."""
     cancel_model: Callable[[str], Coroutine[Any, Any, None]] | None = None
-    """Let the local engine stop fetching the language model of that id. Raises ``KaiError``."""
+    """Makes the local engine stop downloading the language model of that id. Raises ``KaiError``."""
     calls: CallDesk = field(default_factory=no_calls)
-    """The calls that pages open themselves."""
+    """Opens Realtime calls for pages that hold the call themselves."""
     desk: AvatarDesk | None = None
-    """Sessions of cloud avatars for other clients, where there is a key. Kai's loop only."""
+    """Starts cloud avatar sessions for other clients, if there is a key. Kai's loop only."""
     gallery: Gallery | None = None
-    """The cloud avatars to choose from, where there is a key."""
+    """The cloud avatars to choose from, if there is a key."""
     previews: VoicePreviews | None = None
-    """A sentence in each voice of the cloud, where voices can be recorded."""
+    """Previews of the cloud's voices, if they can be recorded."""
     checks: Mapping[str, Check] = field(default_factory=dict[str, "Check"])
-    """What can be looked at before a talk, in the order of interest. Each may be called from any thread."""
+    """The checks to run before a talk, the most important first. Each may be called from any thread."""
     first_session: FirstSession | None = None
-    """The look at the services themselves that the Check page begins."""
+    """The live test of the cloud services that the Check page starts."""
     ice_servers: tuple[IceServer, ...] = ()
-    """STUN and TURN servers for the pages' connections; none on this computer."""
+    """STUN and TURN servers for the pages' connections; none are needed on this computer."""
 
     async def change_model(self, wish: str) -> None:
-        """Fetch the local engine's language model (``fetch``, or ``fetch-maker`` from its maker) or stop that (``cancel``).
-        Raises ``KaiError``."""
+        """Download the local engine's language model (``fetch``, or ``fetch-maker`` from its maker) or stop the download
+        (``cancel``). Raises ``KaiError``."""
         model_id = self.services().engine.model.id
         if not model_id or self.fetch_model is None or self.cancel_model is None:
             raise KaiError("There is no language model to fetch here.", code="engine-404")
@@ -107,7 +113,7 @@ class App:
             await self.fetch_model(model_id, wish == "fetch-maker")
 
     def health(self) -> dict[str, object]:
-        """For ``GET /api/health``: nothing secret, nothing of anybody's talk."""
+        """Return the answer to ``GET /api/health``. It holds no secret and no content of a talk."""
         services = self.services()
         return {
             "status": "ok" if services.is_ready else ("failed" if services.problem else "starting"),

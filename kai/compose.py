@@ -1,4 +1,4 @@
-"""The composition root: settings in, an `App` out. The only place that knows which adapter serves which port."""
+"""The composition root: it builds an `App` from the settings. Only this module knows which adapter serves which port."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ LOCAL_JITTER_PACKETS = (4, 1)
 LOCAL_MODEL = "kai-local"
 FACE_SIZES_PX = {"standard": (512, 512), "high": (1280, 720)}
 AVATARS_S = 6.0
-"""The check of the avatar reads every page of the account's lists; it gives up before the checks' common limit."""
+"""The avatar check reads every page of the account's lists, and must give up before the time limit of all checks."""
 UDP_BLOCKED_S = 600.0
-"""So long a network that let no UDP through is not asked again: people carry their computers to other networks."""
+"""How long WebRTC is not tried again after a network blocked UDP. It is limited because computers change networks."""
 
 
 class SharedServices:
-    """What all talks of this app share, and the makers of their legs. Kai's loop only, after ``open``."""
+    """The services that all talks of this app share, and the factories of their legs. After ``open``, Kai's loop only."""
 
     def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
         self._settings = settings
@@ -117,7 +117,7 @@ class SharedServices:
             self.gallery = Gallery(account, cache_root() / "avatar-previews", defaults=defaults)
 
     def open(self) -> None:
-        """Start what talks will need, before the first visitor comes."""
+        """Start what talks will need before the first visitor arrives."""
         self._loop = asyncio.get_running_loop()
         if self._avatars is not None and self.desk is not None:
             self.desk.open()
@@ -128,8 +128,10 @@ class SharedServices:
             self._start_engine()
 
     def _start_engine(self, *, for_files: bool = False) -> EngineProcess:
-        """The local engine, running or on its way. With a cloud brain it is started when somebody first asks for it; an
-        engine that only looks into files holds up no talk while it starts."""
+        """Start the local engine if it is not started yet, and return it.
+
+        With a cloud brain this happens only when somebody first needs the engine. If it is only needed for searching
+        files, no talk waits for it."""
         self._is_engine_wanted = self._is_engine_wanted or not for_files
         if not self._engine.is_started:
             self._engine.start()
@@ -138,7 +140,7 @@ class SharedServices:
         return self._engine
 
     def _warm_files(self) -> None:
-        """Have the person's files read before the first question about them."""
+        """Read the person's files in the background, before the first question about them."""
         if self._warming is None or self._warming.done():
             self._warming = asyncio.create_task(self._files.warm(), name="app: read the files")
 
@@ -160,26 +162,26 @@ class SharedServices:
             await asyncio.to_thread(self._memory.close)
 
     def services(self) -> Services:
-        """How they are now. Any thread."""
+        """Return the current state of the shared services. Any thread."""
         engine = self._engine
         problem = engine.fatal.message if engine.fatal is not None and self._is_engine_wanted else ""
         is_ready = (not self._is_engine_wanted or engine.is_up) and not problem
         return Services(is_ready, self._progress, problem, engine.report)
 
     async def fetch_model(self, model_id: str, from_maker: bool) -> None:
-        """Let the local engine fetch its language model. Raises ``KaiError``."""
+        """Make the local engine download its language model. Raises ``KaiError``."""
         await self._start_engine().fetch_model(model_id, from_maker=from_maker)
 
     async def cancel_model(self, model_id: str) -> None:
-        """Let the local engine stop fetching its language model. Raises ``KaiError``."""
+        """Make the local engine stop downloading its language model. Raises ``KaiError``."""
         await self._start_engine().cancel_model(model_id)
 
     async def preview_voice(self, voice_id: str, speed: float) -> bytes:
-        """A sentence by a voice of the local engine, as a WAV file. Raises ``KaiError``."""
+        """Speak a sentence with a voice of the local engine and return it as a WAV file. Raises ``KaiError``."""
         return await read_preview(await self._start_engine().wait_up(), voice_id, speed)
 
     def make_session(self, browser_id: str) -> tuple[Session, PageLink]:
-        """A talk of that browser with fresh legs. Called from any thread."""
+        """Make a talk for that browser, with new legs. Any thread."""
         if self._loop is not None:
             last = None if self._memory is None else self._memory.preferences.value.last_look()
             self._loop.call_soon_threadsafe(self._spare.warm, last or Look())
@@ -207,7 +209,7 @@ class SharedServices:
         return session, page
 
     async def _record_voice(self, look: Look) -> bytes:
-        # Over a WebSocket: short, one way, and the same behind every firewall.
+        # A WebSocket suffices for a short answer in one direction, and works behind every firewall.
         return await record_turn(OpenAISocketBrain(self._cloud_brain("")), look)
 
     async def _open_call(self, browser_id: str, look: Look, offer: str) -> tuple[str, str]:
@@ -284,7 +286,7 @@ class SharedServices:
 
 
 def _engine_environment(settings: Settings) -> dict[str, str]:
-    """What the engine must know of settings that may stand in ``.env`` alone: which mind, and where model files lie."""
+    """Return the engine's variables: settings that may be in ``.env``, and so not in the environment that it inherits."""
     chosen = {"KAI_MIND": settings.mind, "KAI_DATA_DIR": settings.data_dir or ""}
     return {name: value for name, value in chosen.items() if value}
 
@@ -295,7 +297,7 @@ def _mind_desk(
     wait_up: Callable[[], Awaitable[EngineAddress]],
     wait_gone: Callable[[], Awaitable[object]],
 ) -> MindDesk:
-    """Other minds: a person's choice of an earlier run before the settings'."""
+    """Make the desk of other minds. The choice that a person made in an earlier run takes precedence over the settings."""
     own = OtherMind(
         settings.mind_base_url or "", settings.mind_model or "", settings.mind_api_key or SecretStr("")
     )
@@ -311,26 +313,26 @@ def _mind_desk(
 
 
 def safety_id(browser_id: str) -> str:
-    """A stable name of a browser that tells nothing about it, for the provider's abuse detection."""
+    """Return a stable, anonymous id of a browser for the provider's abuse detection."""
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
 def _documents_of(settings: Settings, memory: Memory | None) -> tuple[tuple[str, str], ...]:
-    """The files of the settings' folder and those that were uploaded. Blocks."""
+    """Read the files of the configured folder and those that were uploaded. Blocks."""
     uploaded = None if memory is None else memory.documents.folder
     folders = [folder for folder in (settings.documents, uploaded) if folder is not None and folder.is_dir()]
     return tuple(document for folder in folders for document in read_documents(folder))
 
 
 def _mind_of(settings: Settings, memory: Memory | None, time_zone: str = "") -> Mind:
-    """What the local engine shall know in a talk. Reads the documents: blocks."""
+    """Return what the local engine should know in a talk. Blocks, since it reads the documents."""
     return Mind(_documents_of(settings, memory), time_zone)
 
 
 def open_memory(settings: Settings) -> Memory:
-    """Past talks, preferences and presets of this user. Raises ``ConfigError`` of a folder that the settings name.
+    """Open the past talks, preferences and presets of this user. Raises ``ConfigError`` if the configured folder is unusable.
 
-    Where the user has no home folder to write to, nothing is kept, and the memory says so; talks go on without it.
+    If the user has no writable home folder, nothing is kept and ``Memory.problem`` says so; talks work without it.
     """
     advice = "Set KAI_DATA_DIR to a folder that you can write to."
     try:
@@ -345,7 +347,7 @@ def open_memory(settings: Settings) -> Memory:
 
 
 def build_app(settings: Settings) -> App:
-    """The app with these settings; its hub is not yet started, and closes everything of it at its end."""
+    """Build the app from these settings. Its hub is not started yet; closing the hub closes everything else."""
     logging.getLogger("kai").setLevel(settings.log_level)
     memory = open_memory(settings)
     shared = SharedServices(settings, memory)
@@ -375,7 +377,7 @@ def build_app(settings: Settings) -> App:
 
 
 def _account(settings: Settings) -> Account | None:
-    """The account whose avatars are shown; none where there is no key."""
+    """Return the account whose avatars are shown, or ``None`` without a key."""
     key = settings.liveavatar_api_key
     return None if key is None else Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
 
@@ -388,7 +390,7 @@ def _paid_sessions(settings: Settings) -> PaidSessions:
 def build_checks(
     settings: Settings, memory: Memory, read_services: Callable[[], Services]
 ) -> dict[str, Check]:
-    """What can be looked at before a talk, in the order of interest. Each may be called from any thread."""
+    """Make the checks to run before a talk, the most important first. Each may be called from any thread."""
 
     def engine() -> services.EngineStatus:
         now = read_services()
@@ -457,7 +459,7 @@ def _check_openai(settings: Settings) -> Finding:
 
 
 def _server_names(settings: Settings) -> list[str]:
-    """The model servers of this computer that answer now. Blocks; the thread of a check has no loop of its own."""
+    """Return the model servers of this computer that respond. Blocks; it runs its own loop, as a check's thread has none."""
     further = dict.fromkeys(settings.mind_ports, "")
     return [server.name for server in asyncio.run(find_servers({**further, **PORTS}))]
 

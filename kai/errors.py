@@ -1,8 +1,8 @@
-"""Every error of Kai, one tree.
+"""Kai's errors, which form one tree.
 
 KaiError
 ├── ConfigError          a setting, a file or the command line is wrong
-├── WeightsError         a model or data file is missing or is not the one that we know
+├── WeightsError         a model or data file is missing or has the wrong checksum
 ├── EngineError          the local engine could not start or was lost
 ├── BrainError           the voice brain refused, failed or was lost
 │   └── (``code`` tells which)
@@ -10,19 +10,19 @@ KaiError
 ├── BrowserError         the browser leg could not be opened or was lost
 └── ProtocolError        a peer (or we) broke the rules of a protocol
 
-A message says what happened and what to do next: a person reads it on the page. It never holds a key, a token, a URL with
-a token, a transcript or a prompt.
+A message says what happened and what to do next, because a person reads it on the page. It never contains a key, a token, a
+URL with a token, a transcript or a prompt.
 """
 
 from __future__ import annotations
 
 
 class KaiError(Exception):
-    """Base of everything that Kai raises on purpose.
+    """The base class of every error that Kai raises deliberately.
 
-    ``code`` is a short stable word for the reducer and the tests; ``is_retryable`` says whether trying once more can help,
-    and ``retry_after_s`` how long the other side asked to be left alone before that (0: it asked for nothing). ``detail`` is
-    the other side's own text, where it is known to hold no secret, for people who want to know more.
+    ``code`` is a short stable word for the reducer and the tests. ``is_retryable`` says whether another try can help, and
+    ``retry_after_s`` how long the peer asked us to wait before it (0 if it did not ask). ``detail`` is the peer's own text,
+    if it is known to hold no secret, for people who want to know more.
     """
 
     code: str = "kai"
@@ -55,7 +55,7 @@ class ConfigError(KaiError):
 
 
 class WeightsError(KaiError):
-    """A model or data file is missing, or its SHA-256 is not the one that we know."""
+    """A model or data file is missing, or its SHA-256 is not the expected one."""
 
     code = "weights"
 

@@ -1,7 +1,7 @@
-"""What the session asks of the outer world: a voice brain, a face, and the sinks through which they answer.
+"""The interfaces between a session and the outside world: the voice brain, the face, the page, and their sinks.
 
-Adapters implement these protocols; the contract is in the docstrings, and ``tests/contract`` holds every implementation,
-real or fake, to it. Unless a method says otherwise it is called on Kai's own event loop and must not block.
+Adapters implement these protocols. The docstrings are the contract, and ``tests/contract`` checks every implementation,
+real or fake, against it. Unless its docstring says otherwise, a method is called on Kai's event loop and must not block.
 
 A *segment* is the sound of one answer; its id is the id of the brain's response. Positions in a segment are samples at
 24 000 Hz from its first sample.
@@ -20,12 +20,12 @@ from kai.core.state import AgentState, BrainFacts, Card, Look
 from kai.errors import KaiError
 
 Emit = Callable[[Event], None]
-"""Hands an event to the store. May be called from Kai's loop only."""
+"""Hands an event to the store. It may be called on Kai's loop only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Something that lasts from ``start`` to ``end`` (samples at 24 000 Hz in its segment): a viseme or a word."""
+    """A viseme or a word that lasts from ``start`` to ``end`` (samples at 24 000 Hz in its segment)."""
 
     label: str
     start: int
@@ -34,10 +34,10 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Lip and word times of a part of a segment, in the order of time.
+    """The times of the visemes and words in a part of a segment, in chronological order.
 
-    ``visemes`` are labels of the 15 Oculus visemes (``kai.avatar.lipsync.VISEMES``); ``words`` are as they are written.
-    Marks come at the latest together with the sound that they tell of, or not at all.
+    ``visemes`` are labelled with the 15 Oculus visemes (``kai.avatar.lipsync.VISEMES``), ``words`` with their spelling.
+    Marks arrive before or together with the sound that they describe, or not at all.
     """
 
     visemes: tuple[Timed, ...]
@@ -46,7 +46,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class FaceCapability:
-    """What a face can do. ``delay_ms`` is what it adds between ``speak`` and the sound that goes out."""
+    """What a face can do. ``delay_ms`` is the delay that it adds between ``speak`` and the playout."""
 
     name: str
     delay_ms: int
@@ -57,12 +57,12 @@ class FaceCapability:
 
 @dataclass(frozen=True, slots=True)
 class MediaReading:
-    """Counters of a talk's page since the talk was made; two of them tell what happened between.
+    """Media counters of a talk's page since the talk was made. The difference of two readings describes the time between.
 
-    ``pictures`` left for the page, ``late_ms`` is the sum of how much later each left than its own moment, at which the
-    sound of that moment leaves; ``dropped_pictures`` were replaced by a newer one before the page took them. By the page's
-    own count, told every few seconds: in ``page_s`` seconds it showed ``page_pictures`` and left out ``page_dropped``.
-    ``dropped_mic_ms`` of the person's sound came while nobody took it, and is lost.
+    ``pictures`` were sent to the page. ``late_ms`` is the sum of their delays relative to the sound of the same moment.
+    ``dropped_pictures`` were replaced by a newer one before they were sent. The page reports its own counts every few
+    seconds: in ``page_s`` seconds it showed ``page_pictures`` and dropped ``page_dropped``. ``dropped_mic_ms`` is the
+    duration of the microphone sound that was lost because nobody read it in time.
     """
 
     pictures: int = 0
@@ -74,7 +74,7 @@ class MediaReading:
     dropped_mic_ms: int = 0
 
     def since(self, before: MediaReading) -> MediaReading:
-        """What happened between ``before`` and this reading."""
+        """Return the difference between this reading and ``before``."""
         return MediaReading(*(getattr(self, f.name) - getattr(before, f.name) for f in fields(MediaReading)))
 
 
@@ -87,19 +87,20 @@ class Heard:
 
 
 class BrainSink(Protocol):
-    """Where a brain's answers go. All methods are called on Kai's loop."""
+    """Receives a brain's events and answers. All methods are called on Kai's loop."""
 
     def emit(self, event: Event) -> None:
         """Report an event; ``LegFailed`` for the brain when an open brain is lost."""
         ...
 
     def sound(self, segment_id: str, pcm: Pcm) -> None:
-        """Sound of an answer, 24 000 Hz, in order, as it arrives. Only what lies between the answer's start and end:
-        silence between answers is not sent, and nothing of an answer after it was cancelled."""
+        """Take sound of an answer, 24 000 Hz, in order, as it arrives.
+
+        Silence between answers is not sent, nor any sound of an answer after it was cancelled."""
         ...
 
     def marks(self, segment_id: str, marks: Marks) -> None:
-        """Lip and word times of an answer, where the brain has them."""
+        """Take viseme and word times of an answer, if the brain provides them."""
         ...
 
     def end_segment(self, segment_id: str) -> None:
@@ -108,60 +109,60 @@ class BrainSink(Protocol):
 
 
 class VoiceBrain(Protocol):
-    """Hears a person, answers by voice. One object is one connection; it is opened once."""
+    """Listens to a person and answers by voice. One object is one connection and is opened once."""
 
     @property
     def facts(self) -> BrainFacts:
-        """What this brain is, once it is open."""
+        """Facts about this brain, known once it is open."""
         ...
 
     async def open(self, look: Look, sink: BrainSink) -> None:
-        """Connect with this voice, speed and instructions, trying once. Raises ``BrainError``; then nothing is left open."""
+        """Connect once, with the look's voice, speed and instructions. Raises ``BrainError`` and then leaves nothing open."""
         ...
 
     def push_mic(self, pcm: Pcm) -> None:
-        """20 ms of the person's sound: ``(960,)`` int16, 48 000 Hz. Kept in a bounded queue (the oldest is dropped)."""
+        """Take 20 ms of the person's sound: ``(960,)`` int16, 48 000 Hz. The queue is bounded and drops the oldest."""
         ...
 
     def set_muted(self, is_muted: bool) -> None:
-        """While muted the brain is sent silence in place of the microphone."""
+        """Mute or unmute. While muted, silence is sent to the brain in place of the microphone."""
         ...
 
     def seed(self, lines: tuple[tuple[str, str], ...]) -> None:
-        """Tell a fresh brain what was said before: ``(role, text)``, oldest first. No answer follows."""
+        """Give a new brain the earlier lines of the talk: ``(role, text)``, oldest first. No answer follows."""
         ...
 
     def send_text(self, item_id: str, text: str) -> None:
-        """A typed line of the person; an answer follows."""
+        """Send a line that the person typed. An answer follows."""
         ...
 
     def cancel(self, response_id: str) -> None:
-        """Stop that answer and drop its sound, also what is on the way. Nothing of it reaches the sink after this call."""
+        """Stop that answer and drop its sound, even if it is in flight. None of it reaches the sink after this call."""
         ...
 
     def greet(self, instructions: str) -> None:
-        """Speak first, by this instruction."""
+        """Speak first, following this instruction."""
         ...
 
     def begin_turn(self) -> None:
-        """Push to talk: the person's turn begins; what the microphone brought before does not count."""
+        """Push to talk: begin the person's turn. Microphone sound from before does not count."""
         ...
 
     def end_turn(self, is_kept: bool) -> None:
-        """Push to talk: the person's turn is over. An answer follows, or, where it is not kept, nothing."""
+        """Push to talk: end the person's turn. An answer follows only if ``is_kept``."""
         ...
 
     def send_tool_result(self, call_id: str, output: str) -> None:
-        """What a tool gave (JSON). One answer follows when every call of that response has its result."""
+        """Send a tool's output (JSON). One answer follows when every call of that response has its result."""
         ...
 
     def tell_heard(self, response_id: str, heard_ms: int) -> None:
-        """So much of a cancelled answer was heard; a brain that does not know it by itself forgets the rest."""
+        """Report how much of a cancelled answer was heard. A brain that does not track this itself forgets the rest."""
         ...
 
     def update(self, look: Look) -> None:
-        """Apply what can be changed in a running talk (``kai.core.capabilities`` says what); the rest holds until the next
-        one."""
+        """Apply the settings that can change during a connection (see ``kai.core.capabilities``). The others take effect
+        with the next one."""
         ...
 
     async def aclose(self) -> None:
@@ -171,7 +172,7 @@ class VoiceBrain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave: JSON for the brain; ``problem`` in words where it failed; ``card`` where it has one to show."""
+    """A tool's result: JSON for the brain, ``problem`` in words if the tool failed, and ``card`` if it has one to show."""
 
     output: str
     problem: str = ""
@@ -182,50 +183,52 @@ class ToolBox(Protocol):
     """The tools that Kai may call."""
 
     async def run(self, name: str, arguments: str, time_zone: str = "") -> ToolResult:
-        """Call a tool with JSON arguments, for a person in that time zone (an IANA name, or empty). It raises nothing and
-        takes no longer than it may: what goes wrong is told in the result."""
+        """Call a tool with JSON arguments, for a person in that time zone (an IANA name, or empty).
+
+        It never raises and ends within a time limit; the result reports a failure."""
         ...
 
 
 class FaceSink(Protocol):
-    """Where a face's picture and reports go. All methods are called on Kai's loop."""
+    """Receives a face's pictures and events. All methods are called on Kai's loop."""
 
     def emit(self, event: Event) -> None:
-        """``PlayoutStarted``, ``PlayoutFinished``, and ``LegFailed`` for the face when an open face is lost."""
+        """Report ``PlayoutStarted``, ``PlayoutFinished``, and ``LegFailed`` for the face when an open face is lost."""
         ...
 
     def picture(self, picture: Picture, at_s: float) -> None:
-        """A frame to show now. ``at_s`` is its time on the monotonic clock. The array belongs to the receiver."""
+        """Take a frame to show now. ``at_s`` is its time on the monotonic clock. The receiver owns the array."""
         ...
 
 
 class AvatarFace(Protocol):
-    """Speaks what it is given, with a picture. One object is one session of a face; it is opened once."""
+    """Plays the sound that it is given and shows a matching picture. One object is one session and is opened once."""
 
     @property
     def capability(self) -> FaceCapability: ...
 
     async def open(self, look: Look, sink: FaceSink) -> None:
-        """Start with this character, trying once. Raises ``FaceError``; then nothing is left open."""
+        """Start once, with the look's character. Raises ``FaceError`` and then leaves nothing open."""
         ...
 
     def speak(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
-        """Sound to speak, 24 000 Hz, in order, in real time or faster. A new segment begins after the one before it.
+        """Take sound to speak, 24 000 Hz, in order, in real time or faster. A new segment is played after the previous one.
 
-        ``is_sounding``: another face has said the segment up to here; it goes on at once, without a pause to look ahead.
+        ``is_sounding`` means that another face has played the segment up to here, so that playout must continue at once,
+        without waiting to look ahead.
         """
         ...
 
     def mark(self, segment_id: str, marks: Marks) -> None:
-        """Lip and word times of a part of a segment, before or with its sound."""
+        """Take viseme and word times of a part of a segment, before or with its sound."""
         ...
 
     def end_segment(self, segment_id: str) -> None:
-        """The segment is complete; ``PlayoutFinished`` comes when its last sample has gone out."""
+        """Mark the segment as complete. ``PlayoutFinished`` follows when its last sample has been played."""
         ...
 
     def stop_speaking(self) -> Heard | None:
-        """Be silent at once and close the mouth. Tells how far the segment that was sounding had been heard."""
+        """Fall silent at once and close the mouth. Return how far the segment that was playing had been heard, if any."""
         ...
 
     def set_mood(self, mood: AgentState) -> None:
@@ -233,17 +236,17 @@ class AvatarFace(Protocol):
         ...
 
     def set_look(self, look: Look) -> None:
-        """Change the character or its style, without a gap in the picture."""
+        """Change the character or its style without interrupting the picture."""
         ...
 
     def want_frames(self, wanted: bool) -> None:
-        """Render or rest. A face at rest costs next to nothing and shows its first frame within 0.5 s."""
+        """Start or pause rendering. A paused face uses almost no CPU and shows a frame within 0.5 s when it resumes."""
         ...
 
     def pull_sound(self) -> Pcm:
-        """The next 20 ms to play: ``(960,)`` int16, 48 000 Hz, zeros when there is nothing to say.
+        """Return the next 20 ms to play: ``(960,)`` int16, 48 000 Hz, zeros when there is nothing to say.
 
-        Called once every 20 ms by whoever plays the sound, **from any one thread**; each call is the playout clock.
+        The player calls this once every 20 ms, **from any one thread**. These calls are the playout clock.
         """
         ...
 
@@ -253,47 +256,48 @@ class AvatarFace(Protocol):
 
 
 class SoundRecorder(Protocol):
-    """Keeps both sides' sound of a talk, while it is on."""
+    """Records the sound of both sides of a talk while it is on."""
 
     def start(self, on_failed: Callable[[KaiError], None]) -> None:
-        """Keep what sounds from now on. Raises ``KaiError``; one that comes later goes to ``on_failed`` (any thread)."""
+        """Start to record. Raises ``KaiError``; a later error is passed to ``on_failed`` (any thread)."""
         ...
 
     def stop(self) -> None:
-        """Keep nothing more. Returns at once; may be called twice."""
+        """Stop recording. Returns at once; may be called twice."""
         ...
 
     def hear(self, pcm: Pcm) -> None:
-        """20 ms of the person: ``(960,)`` int16, 48 000 Hz."""
+        """Take 20 ms of the person's sound: ``(960,)`` int16, 48 000 Hz."""
         ...
 
     def say(self, pcm: Pcm) -> None:
-        """20 ms of what goes to the page, as ``hear``; each call is the clock. From any one thread; never waits."""
+        """Take 20 ms of the sound that the page plays, in the format of ``hear``. These calls are the recording's clock.
+        From any one thread; never blocks."""
         ...
 
 
 class BrowserLink(Protocol):
-    """The person's page: where the picture and the sound go, where the microphone comes from. The only thread crossing.
+    """The person's page: it receives picture and sound, and sends the microphone. Only here do media cross threads.
 
-    It lives as long as the talk; the page's connection behind it may come and go.
+    It lives as long as the talk; the page may disconnect and reconnect.
     """
 
     def connect(self, emit: Emit, on_mic: Callable[[Pcm], None]) -> None:
-        """Start reporting: ``LegConnected``, ``BrowserLeft``, and 20 ms of microphone at a time (``(960,)`` int16,
-        48 000 Hz). Both are called on Kai's loop."""
+        """Start reporting ``LegConnected`` and ``BrowserLeft`` to ``emit``, and 20 ms of microphone sound at a time
+        (``(960,)`` int16, 48 000 Hz) to ``on_mic``. Both are called on Kai's loop."""
         ...
 
     def expect_page(self) -> None:
-        """A page is about to connect. Raises ``BrowserError`` where none can, and says what to do."""
+        """Expect a page to connect. Raises ``BrowserError``, which says what to do, if no page can."""
         ...
 
     def show(self, picture: Picture, at_s: float) -> None:
-        """The newest picture; one that was not fetched yet is replaced."""
+        """Set the newest picture, replacing one that was not fetched yet."""
         ...
 
     def play_from(self, pull: Callable[[], Pcm]) -> None:
-        """From now on the sound comes from ``pull`` (``AvatarFace.pull_sound``), every 20 ms, whether or not a page
-        listens: the playout clock never stops."""
+        """Take the sound from ``pull`` (``AvatarFace.pull_sound``) from now on, every 20 ms, whether or not a page is
+        connected, so that the playout clock never stops."""
         ...
 
     def close_page(self) -> None:

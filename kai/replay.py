@@ -1,7 +1,7 @@
 """``python -m kai.replay FILE``: what happened in a talk, in plain lines with times, from a report that the Check page saves.
 
-The machine of this version goes through the events again; so what is printed beside them (what it asked for, what Kai did,
-which problem was shown) is what this version makes of them.
+The reducer of this version handles the recorded events again. The commands, states and problems printed with them are
+therefore those of this version, not of the one that made the report.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ SAYS: Final[dict[type, str]] = {
 
 _LONGEST: Final = 60
 _ID_CHARS: Final = 6
-"""An id is told apart by so many of its last characters."""
+"""How many of an id's last characters are printed; they suffice to tell ids apart."""
 _UNTOLD: Final = frozenset({"look", "lines", "wall_s"})
 _LEGS: Final = {LegName.BRAIN: "voice", LegName.FACE: "face", LegName.BROWSER: "page"}
 
 
 def lines(told: report.Report) -> Iterable[str]:
-    """What happened, a line for each event, and under it what changed."""
+    """Yield a line for each event, followed by lines for the changes and commands that it caused."""
     state = told.state
     began_s = told.journal[0][0] if told.journal else 0.0
     for at, event, after, commands in journal.steps(told.journal, state):
@@ -107,7 +107,7 @@ def _changes(before: SessionState, after: SessionState) -> Iterable[str]:
 
 
 def _details(value: object) -> str:
-    """The plain parts of an event or a command, in brackets; what is a value of its own is left to its name."""
+    """Return the plain fields of an event or a command in parentheses; a nested value appears by its field's name only."""
     if not is_dataclass(value):
         return f" ({value})"
     named = ((f.name, getattr(value, f.name)) for f in fields(value))
@@ -140,7 +140,7 @@ def _detail(name: str, part: object) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Ends with 2 where the file cannot be read."""
+    """Print the report. Returns 2 if the file cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m kai.replay", description=(__doc__ or "").split("\n\n")[0]
     )

@@ -1,6 +1,6 @@
-"""Everything that can be set from outside, read once at the edge: environment, ``.env``, Streamlit's secrets.
+"""Kai's settings, read once at startup from the environment, ``.env`` and Streamlit's secrets.
 
-Offline and cloud differ by key and URL alone. Secrets are ``SecretStr``: they show as asterisks wherever they are printed.
+Offline and cloud operation differ only by keys and URLs. Secrets are ``SecretStr``, which prints as asterisks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from kai.errors import ConfigError
 
 
 class IceServer(BaseModel):
-    """One STUN or TURN server, in the words of WebRTC's ``RTCIceServer``."""
+    """One STUN or TURN server, with the fields of WebRTC's ``RTCIceServer``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class IceServer(BaseModel):
     credential: SecretStr | None = None
 
     def for_browser(self) -> dict[str, object]:
-        """The dictionary that ``RTCPeerConnection`` takes. Holds the credential: it is for the page's WebRTC only."""
+        """Return the dictionary for ``RTCPeerConnection``. It holds the credential: pass it to the page's WebRTC only."""
         server: dict[str, object] = {"urls": self.urls if isinstance(self.urls, str) else list(self.urls)}
         if self.username is not None:
             server["username"] = self.username
@@ -58,7 +58,7 @@ class IceServer(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Kai's settings, frozen. Names in the environment are those of the fields with ``KAI_`` in front, or the aliases."""
+    """Kai's settings, frozen. In the environment, a field's name has the prefix ``KAI_``, unless the field has an alias."""
 
     model_config = SettingsConfigDict(
         env_prefix="KAI_",
@@ -71,50 +71,50 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     openai_model: str = "gpt-realtime-2.1"
     mind: str = ""
-    """The local engine's language model: empty for Kai's own, ``none`` for none, else the path of a GGUF file."""
+    """The local engine's language model: empty for Kai's own, ``none`` for none, or the path of a GGUF file."""
     mind_base_url: str | None = None
-    """The address of an OpenAI-compatible chat endpoint (Ollama, llama.cpp, vLLM, LM Studio): the local engine's mind."""
+    """The URL of an OpenAI-compatible chat endpoint (Ollama, llama.cpp, vLLM, LM Studio) that serves as the engine's mind."""
     mind_model: str | None = None
     mind_api_key: SecretStr | None = None
     mind_ports: Annotated[tuple[int, ...], NoDecode] = ()
-    """Further ports of this computer at which to look for model servers, as JSON."""
+    """Further ports of this computer on which to look for model servers, as JSON."""
     documents: Path | None = None
-    """A folder of text and Markdown files in which the local engine may look for answers."""
+    """A folder of text and Markdown files that the local engine may search for answers."""
     liveavatar_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("LIVEAVATAR_API_KEY", "HEYGEN_API_KEY")
     )
     liveavatar_url: str | None = None
-    """Another server that speaks LiveAvatar's protocol; the local one, for instance."""
+    """Another server that implements LiveAvatar's protocol, such as the local one."""
     liveavatar_avatar_id: str = ""
-    """The avatar; empty means the first of the account that can be used."""
+    """The avatar's id; empty means the account's first usable avatar."""
     liveavatar_quality: Literal["very_high", "high", "medium", "low"] = "high"
     liveavatar_encoding: Literal["H264", "VP8"] = "H264"
     liveavatar_sandbox: bool = False
-    """Free sessions of a minute, with one avatar of HeyGen's."""
+    """Use free sessions of one minute, which have one avatar of HeyGen's."""
     liveavatar_minutes: float = Field(default=20.0, gt=0, le=24 * 60, allow_inf_nan=False)
-    """After so long the local face takes over, until the avatar is asked for again."""
+    """After this time the local face takes over, until a person asks for the avatar again."""
     face_quality: Literal["standard", "high"] = "standard"
-    """The rendered face: 512x512 or 1280x720. High costs about twice as much of a core."""
+    """The size of the rendered face: 512x512 or 1280x720. High uses about twice as much of a core."""
     state_dir: Path | None = None
-    """Where Kai notes its running paid sessions; empty means the user's state folder."""
+    """Where Kai records its running paid sessions; empty means the user's state folder."""
     ice_servers: Annotated[tuple[IceServer, ...], NoDecode] = ()
-    """STUN and TURN servers for remote use, as JSON. On this computer none is needed and none is asked."""
+    """STUN and TURN servers for remote use, as JSON. On this computer none is needed and none is contacted."""
     history: bool = True
-    """Whether past talks may be kept on this computer (words and times; sound only where somebody pressed Record); the page
-    can switch it off, too."""
+    """Whether past talks may be kept on this computer (words and times; sound only if somebody pressed Record). The page
+    can also switch it off."""
     data_dir: str | None = None
-    """The folder of past talks, presets and preferences, in place of the user's data folder."""
+    """The folder for past talks, presets and preferences, in place of the user's data folder."""
     password_hash: SecretStr | None = None
-    """Who opens the page must tell this password; made by ``python -m kai.ui.password``. Needed where Kai listens to other
-    computers."""
+    """The hash of the password that protects the page, made by ``python -m kai.ui.password``. It is required if Kai accepts
+    connections from other computers."""
     log_level: str = "INFO"
     test_marks: bool = False
-    """Stamp pictures and sound with test marks, for measuring."""
+    """Stamp pictures and sound with test marks, for measurements."""
 
     @field_validator("*", mode="before")
     @classmethod
     def _cleaned(cls, value: object, info: ValidationInfo) -> object:
-        """What a person typed or pasted, without what is harmless; empty is absent. Raises `ValueError` in words."""
+        """Clean up a typed or pasted value. An empty one means the default. Raises `ValueError` with a message for people."""
         name = info.field_name or ""
         if not isinstance(value, str | SecretStr):
             return value
@@ -166,13 +166,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # The environment wins over .env, and both over Streamlit's secrets, which come in as ``init``.
+        # The environment takes precedence over .env, and both over Streamlit's secrets, which are passed as ``init``.
         return env_settings, _DotEnv(settings_cls, env_file=".env"), init_settings
 
     @classmethod
     def load(cls, secrets: Mapping[str, Any] | None = None) -> Settings:
-        """Settings from the environment, ``.env`` and ``secrets``. Raises ``ConfigError`` that names the setting, never
-        its value."""
+        """Load the settings from the environment, ``.env`` and ``secrets``. Raises ``ConfigError``, which names the setting
+        but never its value."""
         known = {name: value for name, value in (secrets or {}).items() if _is_ours(name)}
         try:
             return cls(**{_field_name(name): value for name, value in known.items()})
@@ -184,17 +184,17 @@ class Settings(BaseSettings):
 
     @property
     def has_cloud_face(self) -> bool:
-        """Whether LiveAvatar is the face, with the local one standing by; else the local one is."""
+        """True when LiveAvatar is the face and the local face stands by; otherwise the local face is the only one."""
         return self.liveavatar_api_key is not None
 
     @property
     def has_cloud_brain(self) -> bool:
-        """Whether OpenAI Realtime is the brain; else the local engine is."""
+        """True when OpenAI Realtime is the brain; otherwise the local engine is."""
         return self.openai_api_key is not None
 
 
 class _DotEnv(DotEnvSettingsSource):
-    """``.env``, in whatever encoding a person's editor wrote it. Raises ``ConfigError`` of one that cannot be read."""
+    """The source of settings in ``.env``, in any common encoding. Raises ``ConfigError`` if the file cannot be read."""
 
     def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
         values = dotenv_values(stream=io.StringIO(read_text_file(file_path)))
@@ -204,7 +204,7 @@ class _DotEnv(DotEnvSettingsSource):
 _KEYS = frozenset({"openai_api_key", "mind_api_key", "liveavatar_api_key"})
 _URLS = frozenset({"openai_base_url", "mind_base_url", "liveavatar_url"})
 _PLAIN = _KEYS | _URLS | {"openai_model", "liveavatar_avatar_id", "password_hash"}
-"""What goes into addresses and headers: plain characters, and no space among them."""
+"""Settings that become part of URLs and headers, and so may hold only ASCII characters and no spaces."""
 _JSON = frozenset({"ice_servers", "mind_ports"})
 _EXAMPLES = {
     "openai_base_url": "https://api.openai.com/v1",
@@ -222,7 +222,8 @@ _PLACEHOLDER = re.compile(
 
 
 def checked(name: str, text: str) -> str:
-    """A setting's text without spaces and straight quotation marks round it. Raises ``ValueError``, which never quotes it."""
+    """Return a setting's text without surrounding spaces and straight quotation marks. Raises ``ValueError``, which never
+    quotes the text."""
     text = text.strip().removeprefix("\ufeff").strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()
@@ -276,18 +277,18 @@ def _check_url(text: str, example: str) -> None:
 
 
 def _is_invisible(sign: str) -> bool:
-    """Line breaks and other controls, zero-width signs, halves of characters, and what has no meaning."""
+    """True for line breaks and other controls, zero-width characters, surrogates, and private or unassigned code points."""
     return unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def _as_choice(text: str, annotation: Any) -> str:
-    """One of the words that a setting may have, however it is written."""
+    """Return the permitted word that equals ``text`` in any case, or ``text`` itself if there is none."""
     choices: tuple[Any, ...] = get_args(annotation) if get_origin(annotation) is Literal else ()
     return next((choice for choice in choices if str(choice).lower() == text.lower()), text)
 
 
 def _told(where: tuple[int | str, ...], message: str) -> str:
-    """What is wrong with a setting, by the name that a person knows it by."""
+    """Return what is wrong with a setting, under the name that a person knows."""
     names = [str(part) for part in where]
     if names and names[0] in Settings.model_fields:
         alias = Settings.model_fields[names[0]].validation_alias

@@ -28,7 +28,8 @@ def lay_swayed(
     `CELL_PX`: depth is smooth over a dozen pixels. ``is_smooth`` as in `kai.avatar.raster.lay_moved`.
     """
     dx, dy = _displacement(sprite, rotation, shift, pivot, scale_px)
-    # What comes to lie here lay there; its displacement is that of there, so look it up once more.
+    # Inverse lookup: a pixel was displaced by the field at its source, which the field at its target approximates. Look the
+    # field up there once more.
     columns = np.arange(dx.shape[1], dtype=np.float32)[None] - dx / CELL_PX
     rows = np.arange(dx.shape[0], dtype=np.float32)[:, None] - dy / CELL_PX
     right = cv2.remap(dx, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

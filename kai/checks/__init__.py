@@ -1,1 +1,1 @@
-"""Preflight checks: each looks at one thing and finds it well, worth a look, or broken. No words: the page has them."""
+"""Preflight checks. Each examines one thing and rates it good, doubtful or broken; the page has the texts."""

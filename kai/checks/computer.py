@@ -1,4 +1,4 @@
-"""What this computer must have: room on the disk, memory, UDP to itself, a network interface."""
+"""Checks of this computer: free disk space, memory, UDP to itself, a network interface and relays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOM_LEAST_BYTES = 200_000_000
 ROOM_GOOD_BYTES = 1_000_000_000
 MEMORY_LEAST_BYTES = 400_000_000
 MEMORY_GOOD_BYTES = 1_200_000_000
-"""App, engine, face and browser together take about this."""
+"""About what the app, the engine, the face and the browser use together."""
 UDP_S = 1.0
 RELAY_S = 5.0
 _RELAY = re.compile(r"(?:stun|turn):(?P<host>\[[0-9a-fA-F:]+\]|[^:?\[\]]+)(?::(?P<port>\d{1,5}))?(?:\?.*)?")
@@ -28,7 +28,7 @@ _RELAY = re.compile(r"(?:stun|turn):(?P<host>\[[0-9a-fA-F:]+\]|[^:?\[\]]+)(?::(?
 def check_disk(
     folder: Path, free_bytes: Callable[[Path], int] = lambda f: shutil.disk_usage(f).free
 ) -> Finding:
-    """Whether there is room where Kai keeps things, and whether it may write there."""
+    """Check that Kai's data folder is writable and has free space."""
     try:
         free = free_bytes(folder)
         probe = folder / f".kai-{secrets.token_hex(4)}"
@@ -43,7 +43,7 @@ def check_disk(
 
 
 def check_memory(available_bytes: Callable[[], int] = lambda: psutil.virtual_memory().available) -> Finding:
-    """Whether there is memory left."""
+    """Check that enough memory is available."""
     free = available_bytes()
     facts = {"free": f"{free / 1e9:.1f}"}
     if free < MEMORY_LEAST_BYTES:
@@ -54,7 +54,7 @@ def check_memory(available_bytes: Callable[[], int] = lambda: psutil.virtual_mem
 
 
 def check_network(addresses: Callable[[], Sequence[str]], *, is_needed: bool) -> Finding:
-    """Whether this computer is in a network at all, and what that means here: ``is_needed`` where a provider is set."""
+    """Check that this computer has a network interface. ``is_needed`` is true if a cloud provider is configured."""
     if addresses():
         return Finding("network", Level.GREEN, "needed" if is_needed else "not-needed")
     if is_needed:
@@ -63,7 +63,7 @@ def check_network(addresses: Callable[[], Sequence[str]], *, is_needed: bool) ->
 
 
 def check_udp(addresses: Callable[[], Sequence[str]]) -> Finding:
-    """Whether a packet comes back: to this computer over the loopback, and over the interface that browsers use."""
+    """Check that UDP packets to this computer arrive, over the loopback and over the interfaces that browsers use."""
     if not _echoes("127.0.0.1"):
         return Finding("udp", Level.RED, "loopback-blocked")
     found = [a for a in addresses() if ":" not in a]
@@ -75,8 +75,8 @@ def check_udp(addresses: Callable[[], Sequence[str]]) -> Finding:
 
 
 def check_relays(urls: Sequence[str], limit_s: float = RELAY_S) -> Finding:
-    """Whether the STUN and TURN servers of the settings answer over UDP: the way out for a browser elsewhere. They are asked
-    one after the other."""
+    """Check that the configured STUN and TURN servers, which remote browsers need, answer over UDP. They are asked one after
+    the other."""
     servers = [found for url in urls if (found := _RELAY.fullmatch(url)) and "transport=tcp" not in url]
     if not servers:
         return Finding("relays", Level.UNUSED, "unused")
@@ -92,7 +92,7 @@ def check_relays(urls: Sequence[str], limit_s: float = RELAY_S) -> Finding:
 
 
 def _answers_stun(host: str, port: int, limit_s: float) -> bool:
-    """Whether a STUN server answers a binding request (RFC 8489, 6.3.1); asked three times, since UDP may lose one."""
+    """Return whether a STUN server answers a binding request (RFC 8489, 6.3.1). Tries three times, as packets get lost."""
     request = stun.Message(
         message_method=stun.Method.BINDING,
         message_class=stun.Class.REQUEST,
@@ -114,7 +114,7 @@ def _answers_stun(host: str, port: int, limit_s: float) -> bool:
 
 
 def _echoes(address: str) -> bool:
-    """Whether a packet that we send to ourselves at that address arrives."""
+    """Return whether a packet that we send to ourselves at that address arrives."""
     try:
         with (
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there,

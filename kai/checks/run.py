@@ -1,4 +1,4 @@
-"""Findings, and running all checks at once within a limit."""
+"""Findings, and the concurrent run of all checks within a time limit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from enum import StrEnum
 from types import MappingProxyType
 
 LIMIT_S = 7.0
-"""All checks together take no longer; each has its own, shorter limits. With the page's own 12 s that is 20 s at most."""
+"""The time limit for all checks together; each has its own, shorter one. With the page's own 12 s that is 20 s at most."""
 
 log = logging.getLogger(__name__)
 
 
 class Level(StrEnum):
-    """How it is: well, worth a look, broken, or not used here."""
+    """The rating of a finding: good, doubtful, broken, or not used here."""
 
     GREEN = "green"
     AMBER = "amber"
@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. ``code`` tells the cases of one check apart; ``facts`` are figures and names for the words."""
+    """The result of a check. ``code`` distinguishes its cases; ``facts`` are figures and names for the page's text."""
 
     name: str
     level: Level
@@ -39,7 +39,7 @@ Check = Callable[[], Finding]
 
 
 class Running:
-    """All checks at once, begun now. ``findings`` may be called from any thread, and again."""
+    """A concurrent run of all checks, started on construction. ``findings`` may be called repeatedly, from any thread."""
 
     def __init__(self, checks: Mapping[str, Check], limit_s: float = LIMIT_S) -> None:
         pool = ThreadPoolExecutor(max_workers=max(1, len(checks)), thread_name_prefix="kai-check")
@@ -48,8 +48,8 @@ class Running:
         pool.shutdown(wait=False)
 
     def findings(self) -> list[Finding]:
-        """What was found, in the order of the checks; waits until the limit. A check that is late, or has a fault of its
-        own, says so and stops no other."""
+        """Wait for the findings, at most until the limit, and return them in the order of the checks. A check that is late
+        or raises gets a finding that says so, and does not affect the others."""
         return [_finding(name, future, self._deadline_s) for name, future in self._running.items()]
 
 
@@ -64,7 +64,7 @@ def _finding(name: str, future: Future[Finding], deadline_s: float) -> Finding:
 
 
 def worst(findings: Sequence[Finding]) -> Level:
-    """The worst level of all; green of none."""
+    """Return the worst level of all findings, or green if there are none."""
     for level in (Level.RED, Level.AMBER):
         if any(finding.level is level for finding in findings):
             return level

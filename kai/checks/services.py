@@ -1,4 +1,4 @@
-"""What stands behind Kai: the engine, its model files, and the providers whose keys are set."""
+"""Checks of the services that Kai uses: the engine, its model files, and the configured providers."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from kai.errors import KaiError
 CALL_S = 5.0
 SHUTDOWN_WARNING_DAYS = 60
 FAR_MS = 400.0
-"""A provider farther away than this makes a talk feel slow."""
+"""A provider with a longer response time makes a talk feel slow."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """How the local engine is: used at all, up, the newest line of its start, why it cannot run."""
+    """The state of the local engine: used or not, up or not, its newest progress line, and why it cannot run."""
 
     is_used: bool
     is_up: bool
     progress: str
     problem: str
     stand_ins: tuple[str, ...] = ()
-    """What is different because a part of it cannot be had, in words."""
+    """What is different because parts of the engine are not available, in words."""
 
 
 def check_engine(status: Callable[[], EngineStatus]) -> Finding:
-    """Whether the local engine is up."""
+    """Check that the local engine is up."""
     now = status()
     if now.problem:
         return Finding("engine", Level.RED, "broken", {"problem": now.problem})
@@ -45,8 +45,8 @@ def check_engine(status: Callable[[], EngineStatus]) -> Finding:
 
 
 def check_weights(load_all: Callable[[], int], engine: Callable[[], EngineStatus]) -> Finding:
-    """Whether every model file is there and is the one that we know. ``load_all`` gives their number or raises
-    ``KaiError``. What an engine that is up makes do without is no reason to stop."""
+    """Check that every model file exists and has the expected checksum. ``load_all`` returns their number or raises
+    ``KaiError``. The finding is only a warning if the engine works without the file or is not used."""
     try:
         count = load_all()
     except KaiError as error:
@@ -60,7 +60,7 @@ def check_weights(load_all: Callable[[], int], engine: Callable[[], EngineStatus
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """How the local engine's language model is, as the engine tells it; ``check_whole`` hashes it and raises ``KaiError``."""
+    """The engine's report on its language model. ``check_whole`` verifies the file's hash and raises ``KaiError``."""
 
     state: str
     name: str
@@ -72,7 +72,7 @@ class ModelStatus:
 
 
 def check_model(status: Callable[[], ModelStatus]) -> Finding:
-    """Whether the language model is here and every byte of it is right. Kai talks without one, so nothing is red."""
+    """Check that the language model exists and is intact. Kai can talk without one, so no finding is red."""
     now = status()
     facts = {"name": now.name, "size": f"{now.bytes / 1e9:.1f}", "problem": now.problem}
     match now.state:
@@ -98,7 +98,7 @@ def check_model(status: Callable[[], ModelStatus]) -> Finding:
 
 
 def check_servers(find: Callable[[], Sequence[str]]) -> Finding:
-    """Which model servers run on this computer, by their names. Kai needs none."""
+    """Find the names of the model servers that run on this computer. Kai needs none."""
     names = find()
     if not names:
         return Finding("servers", Level.UNUSED, "none")
@@ -118,13 +118,13 @@ _TROUBLES: Final[Mapping[str, tuple[Level, str]]] = {
     "proxy": (Level.RED, "proxy"),
     "address": (Level.RED, "address"),
 }
-"""What the errors of providers mean to a check, by their codes; any other is trouble of the provider's own."""
+"""The findings for errors of providers, by their codes. Any other error is a problem at the provider."""
 
 
 def check_provider(name: str, url: str, ask: Callable[[], Mapping[str, str]]) -> Finding:
-    """Whether the key is good, what was asked for is there, and how far away the provider at ``url`` is.
+    """Check that the key is valid, that the requested resource exists, and how fast the provider at ``url`` responds.
 
-    ``ask`` makes one free request by the adapter's own client and gives facts for the words; it may raise ``KaiError``.
+    ``ask`` makes one free request with the adapter's own client and returns facts for the text; it may raise ``KaiError``.
     """
     begun_s = time.monotonic()
     try:
@@ -140,7 +140,7 @@ def check_provider(name: str, url: str, ask: Callable[[], Mapping[str, str]]) ->
 
 
 def with_credits(found: Finding, needed: float) -> Finding:
-    """The same finding, or a warning where the credits left are fewer than the ``needed`` ones. A minute costs one."""
+    """Return the finding, or a warning if fewer credits are left than ``needed``. A minute costs one credit."""
     left = found.facts.get("credits")
     if found.level is not Level.GREEN or left is None or float(left) >= needed:
         return found
@@ -152,9 +152,10 @@ def check_avatar(
     wanted: str,
     plan_of: Callable[[str], str] = lambda _avatar_id: "",
 ) -> Finding:
-    """Whether the avatar can be used: ``wanted``, an id, or where that is empty any. ``list_avatars`` gives id, name and
-    usability of each, ``plan_of`` how long a session with that avatar may last, in words, empty where that is not known; both
-    may raise ``KaiError``."""
+    """Check that the avatar with the id ``wanted`` can be used, or any avatar if that is empty.
+
+    ``list_avatars`` returns the id, name and usability of each avatar. ``plan_of`` returns in words how long a session with
+    that avatar may last, or an empty string if that is not known. Both may raise ``KaiError``."""
     try:
         avatars = list_avatars()
     except KaiError:
@@ -183,13 +184,13 @@ def _usable(avatar_id: str, name: str, plan_of: Callable[[str], str]) -> Finding
 
 
 def unused(name: str) -> Finding:
-    """A provider that is not set."""
+    """Return the finding for a provider that is not configured."""
     return Finding(name, Level.UNUSED, "unused")
 
 
 def read_shutdown(body: object) -> dict[str, str]:
-    """The day on which an OpenAI model is shut down, as ``YYYY-MM-DD``, where the service names one: a date, or seconds since
-    the epoch, at the model or inside a ``deprecation``. A form that is new to us says nothing."""
+    """Return the day on which an OpenAI model is shut down, as ``YYYY-MM-DD``, if the service gives one. It may be a date or
+    seconds since the epoch, in the model or inside ``deprecation``; unknown forms are ignored."""
     if not isinstance(body, dict):
         return {}
     model = cast("dict[str, object]", body)
@@ -214,7 +215,7 @@ def _day_of(said: str) -> date | None:
 
 
 def with_shutdown(found: Finding, today: date) -> Finding:
-    """The same finding, or a warning where the model is shut down within `SHUTDOWN_WARNING_DAYS`."""
+    """Return the finding, or a warning if the model is shut down within `SHUTDOWN_WARNING_DAYS`."""
     day = _day_of(found.facts.get("shutdown", ""))
     if day is None or found.level is not Level.GREEN:
         return found
@@ -225,7 +226,7 @@ def with_shutdown(found: Finding, today: date) -> Finding:
 
 
 def check_orphans(count: Callable[[], int]) -> Finding:
-    """Whether paid sessions of an app that is gone still wait to be stopped."""
+    """Check that no paid sessions of an earlier run of the app still wait to be stopped."""
     left = count()
     if left:
         return Finding("orphans", Level.AMBER, "left", {"count": str(left)})

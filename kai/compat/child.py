@@ -1,14 +1,13 @@
-"""Child processes of ours: what they are told of our environment, how they start, and how they end.
+"""Our child processes: their environment, how they start, and how they end.
 
 A child runs a module of this project. The language model's process, the engine, the face and the avatar's room are `Child`;
-the face's baker and the engine's avatar, whose parents have no event loop, are a ``Popen``. Both kinds end by one ladder: the
-child is asked, its standard input is closed, it is terminated, it is killed, each after a deadline.
+the face's baker and the engine's avatar, whose parents have no event loop, are a ``Popen``. Both kinds end in the same steps,
+each with a deadline: the child is asked to end and its standard input is closed, then it is terminated, then it is killed.
 
-The environment that a child gets is made by a list of names that may pass. Ours holds keys of providers, and on a developer's
-computer everything else that a shell collects: tokens of code hosts, passwords of databases. A child needs none of them, and
-each copy is readable in ``/proc/<pid>/environ``. A list of names to keep out would never be whole, so there is a list of
-names to let in: what an interpreter, its libraries and the operating system need to start, to find their folders, to speak
-the person's language and to know the time zone.
+A child gets only the variables on an allow list. Our environment holds the keys of providers, and on a developer's computer
+also tokens and passwords that the shell has collected. A child needs none of them, and each copy is readable in
+``/proc/<pid>/environ``. A deny list would never be complete. The allow list has what the interpreter, its libraries and the
+operating system need to start and to find their folders, the language and the time zone.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from typing import Final
 from kai.compat.tasks import Tasks
 
 PROJECT: Final = Path(__file__).parents[2]
-"""Children run here: wherever the app was started from, ``-m kai.engine`` is ours."""
+"""The working folder of children, so that ``-m kai.engine`` finds our module wherever the app was started."""
 TERMINATED_S: Final = 1.0
-"""What a child has left when it was terminated before it is killed."""
+"""The time between terminating a child and killing it."""
 LAST_WORDS: Final = 20
-"""Lines of a child's standard error that are kept."""
+"""How many lines of a child's standard error are kept."""
 ENDED_S: Final = 0.5
-"""Standard error is read for so long after a child's end: a child of its own may hold it open."""
+"""How long standard error is read after a child's end. It is limited because a grandchild may hold the pipe open."""
 
 _OF_THE_SYSTEM: Final = """
 PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TMP TEMP LD_LIBRARY_PATH DYLD_LIBRARY_PATH DYLD_FALLBACK_LIBRARY_PATH
 SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE
 """
-# Without SystemRoot no socket can be opened there.
+# Without SystemRoot, Windows cannot open sockets.
 _OF_WINDOWS: Final = """
 SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT APPDATA LOCALAPPDATA PROGRAMDATA USERPROFILE USERNAME HOMEDRIVE HOMEPATH
 NUMBER_OF_PROCESSORS PROCESSOR_ARCHITECTURE
@@ -49,23 +48,23 @@ PYTHONPATH PYTHONHOME PYTHONUTF8 PYTHONIOENCODING PYTHONDONTWRITEBYTECODE PYTHON
 PYTHONFAULTHANDLER PYTHONHASHSEED PYTHONWARNINGS PYTHONASYNCIODEBUG PYTHONNOUSERSITE PYTHONUSERBASE VIRTUAL_ENV CONDA_PREFIX
 OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 """
-# Which language model, whether to fetch it, and where another program may keep it.
+# These say which language model to use, whether to download it, and where other programs store models.
 _OF_THE_MODEL: Final = """
 KAI_MIND KAI_MIND_TEMPERATURE KAI_MIND_SEED KAI_FETCH_MODEL OLLAMA_MODELS HF_HOME HF_HUB_CACHE HUGGINGFACE_HUB_CACHE
 """
 _PASSED_ON: Final = frozenset(f"{_OF_THE_SYSTEM} {_OF_WINDOWS} {_OF_PYTHON} {_OF_THE_MODEL}".split())
 _PASSED_ON_KINDS: Final = re.compile(r"LC_\w+|XDG_\w+|NUMBA_\w+|KAI_\w+_DIR")
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-"""The variables that name a proxy; each is read in small letters, too."""
+"""The variables that name a proxy. They are also read in lower case."""
 _SOURCES: Final = re.compile(r"PIP_\w+|HF_ENDPOINT")
-"""Where pip and the maker of the language model are reached in this person's network: a mirror, for instance."""
+"""Variables that redirect pip and the download of the language model, to a mirror for instance."""
 
 
 def child_environment(added: Mapping[str, str] | None = None, *, goes_online: bool = False) -> dict[str, str]:
-    """The environment of a child process: what stands on the list of names, and ``added``, which wins.
+    """Return the environment of a child process: the allowed variables of ours, and ``added``, which takes precedence.
 
-    ``goes_online``: the child calls other computers by itself, so it is told of the proxy and of mirrors as well, whose
-    addresses may hold their own passwords.
+    ``goes_online`` is for a child that contacts other computers. It also gets the addresses of the proxy and of mirrors,
+    which may contain passwords.
     """
     passed = {name: value for name, value in os.environ.items() if _may_pass(name.upper(), goes_online)}
     return passed | dict(added or {})
@@ -83,8 +82,8 @@ def _nothing() -> None: ...
 class Child:
     """A process that runs a module of this project. One event loop only.
 
-    Whoever starts one ends it, in a ``finally``. Its lines on standard error, where that is a pipe, go to ``on_line`` as they
-    come, and the last of them are kept.
+    Its owner must end it in a ``finally``. If its standard error is a pipe, each line is passed to ``on_line``, and the last
+    lines are kept.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, on_line: Callable[[str], None] | None) -> None:
@@ -105,7 +104,7 @@ class Child:
         goes_online: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> Child:
-        """Start a child that is told and that tells lines: its standard input, output and error are pipes.
+        """Start a child that exchanges lines with us: its standard input, output and error are pipes.
 
         ``added`` and ``goes_online`` are those of `child_environment`. Raises ``OSError``.
         """
@@ -129,9 +128,9 @@ class Child:
         added: Mapping[str, str] | None = None,
         goes_online: bool = False,
     ) -> tuple[Child, socket.socket]:
-        """Start a child that inherits one end of a socket pair, told by ``--socket FD``. Gives our end too.
+        """Start a child that inherits one end of a socket pair (``--socket FD``). Return the child and our end.
 
-        ``descriptors`` are inherited as well. It has no standard input or output. Raises ``OSError``.
+        It also inherits ``descriptors``, and has no standard input or output. Raises ``OSError``.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -152,23 +151,23 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id, while it runs."""
+        """The process id while the child runs, or ``None``."""
         return self._process.pid if self._process.returncode is None else None
 
     async def tell(self, line: str) -> None:
-        """Write a line to its standard input. Raises ``ConnectionError`` when it is gone."""
+        """Write a line to the child's standard input. Raises ``ConnectionError`` when the child is gone."""
         stdin = self._process.stdin
         assert stdin is not None
         stdin.write(line.encode() + b"\n")
         await stdin.drain()
 
     async def read_line(self) -> str:
-        """The next line of its standard output; nothing when that has ended."""
+        """Return the next line of the child's standard output, or an empty string at its end."""
         assert self._process.stdout is not None
         return (await self._process.stdout.readline()).decode(errors="replace").strip()
 
     async def wait_ended(self) -> int:
-        """Wait for its end and for its last words. Gives its exit code."""
+        """Wait until the child has ended and its standard error is read. Return the exit code."""
         code = await self._process.wait()
         try:
             async with asyncio.timeout(ENDED_S):
@@ -179,9 +178,10 @@ class Child:
         return code
 
     async def end(self, ask: Callable[[], None] = _nothing, *, within_s: float) -> int:
-        """End it: ``ask`` it and close its standard input, terminate it after ``within_s``, kill it `TERMINATED_S` later.
+        """End the child and return its exit code.
 
-        One that has ended already only gives its exit code. Whoever is cancelled here leaves no process.
+        Call ``ask`` and close its standard input, terminate it after ``within_s``, and kill it `TERMINATED_S` later. The
+        child is killed even if this call is cancelled.
         """
         process = self._process
         try:
@@ -210,7 +210,7 @@ class Child:
             try:
                 line = await stream.readline()
             except ValueError:
-                continue  # longer than the stream's limit: it is dropped, and a full pipe would stop the child
+                continue  # drop a line beyond the stream's limit, and read on, since a full pipe would block the child
             if not line:
                 return
             if text := line.decode(errors="replace").strip():
@@ -220,9 +220,9 @@ class Child:
 
 
 def start_blocking(module: str, *arguments: str, is_silent: bool = False) -> subprocess.Popen[bytes]:
-    """A child whose standard input and output are pipes, for a parent without an event loop. Raises ``OSError``.
+    """Start a child with pipes as standard input and output, for a parent without an event loop. Raises ``OSError``.
 
-    Its standard error is ours, or nobody's where it ``is_silent``. End it with `end_blocking`.
+    It shares our standard error, which is discarded if it ``is_silent``. End it with `end_blocking`.
     """
     return subprocess.Popen(
         _command(module, *arguments),
@@ -235,12 +235,12 @@ def start_blocking(module: str, *arguments: str, is_silent: bool = False) -> sub
 
 
 def end_blocking(process: subprocess.Popen[bytes], *, within_s: float) -> None:
-    """End a child of `start_blocking` as `Child.end` does: its standard input is closed, which asks it."""
+    """End a child of `start_blocking` in the steps of `Child.end`; closing its standard input asks it to end."""
     if process.stdin is not None:
         try:
             process.stdin.close()
         except BrokenPipeError:
-            pass  # it is gone, and something was not written yet
+            pass  # the child is gone, and buffered data could not be written
     for push, wait_s in ((_nothing, within_s), (process.terminate, TERMINATED_S), (process.kill, None)):
         push()
         try:

@@ -1,4 +1,4 @@
-"""Files that are replaced in one step: a reader sees the old file or the whole new one, whatever happens meanwhile."""
+"""Atomic replacement of files: a reader sees either the old file or the whole new one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def replacing(path: Path, *, is_durable: bool = False) -> Generator[BinaryIO]:
-    """A new file, readable by this user alone, that takes the place of ``path`` when the block ends.
+    """Open a new file, readable by this user only, that replaces ``path`` when the block ends.
 
-    Where the block raises, or the disk does (``OSError``), the old file stays. ``is_durable`` waits for the disk, so that the
-    new file outlives a power cut. The folder must exist.
+    If the block raises, or writing fails (``OSError``), the old file is kept. ``is_durable`` waits for the disk, so that the
+    new file survives a power cut. The folder must exist.
     """
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
@@ -30,6 +30,6 @@ def replacing(path: Path, *, is_durable: bool = False) -> Generator[BinaryIO]:
 
 
 def write_private(path: Path, content: bytes, *, is_durable: bool = False) -> None:
-    """Replace the whole file by ``content``. See `replacing`."""
+    """Replace the file by one with ``content``. See `replacing`."""
     with replacing(path, is_durable=is_durable) as file:
         file.write(content)

@@ -1,9 +1,9 @@
-"""How every client of HTTP and WebSockets is made: the one place that decides about proxies.
+"""Makes every HTTP and WebSocket client, and is the only place that decides about proxies.
 
-Three libraries are about, httpx, httpx2 (inside ``openai``) and websockets, and each reads the environment in a way of its
-own. Left to themselves they send a request for 127.0.0.1, with its key, to whatever ``HTTP_PROXY`` names, and raise from
-their constructors over an ``ALL_PROXY`` that they do not know. So the environment is read here, with one rule: this computer
-is never reached by a proxy, everything else is where one is named. A proxy that cannot be used is named in words.
+Kai uses three libraries: httpx, httpx2 (inside ``openai``) and websockets. Each reads the environment in its own way. By
+default they send a request for 127.0.0.1, including its key, to the proxy in ``HTTP_PROXY``, and their constructors raise for
+an ``ALL_PROXY`` of an unknown kind. This module therefore reads the environment itself, with one rule: this computer is never
+reached through a proxy; everything else is, if one is configured. If a proxy cannot be used, the error names it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WIRE_SCHEMES: Final = {"http": "http", "ws": "http", "https": "https", "wss": "
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The proxy that stands between Kai and an address: the variable that names it, and its host and port."""
+    """The proxy between Kai and an address: the variable that names it, and its host and port."""
 
     variable: str
     place: str
@@ -41,12 +41,12 @@ class Proxy:
 
     @property
     def advice(self) -> str:
-        """What to look at when an address behind it cannot be reached."""
+        """What to check when an address behind the proxy cannot be reached."""
         return f"It is called by way of the proxy {self.place}: check that proxy, or unset {self.variable}."
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is on this computer."""
+    """Return whether an address is on this computer."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -59,9 +59,9 @@ def is_loopback(url: str) -> bool:
 
 
 def proxy_for(url: str, socks_package: str = "socksio") -> Proxy | None:
-    """The proxy by which ``url`` is called; ``None`` where it is called straight.
+    """Return the proxy for ``url``, or ``None`` for a direct connection.
 
-    ``socks_package``: what the client needs for a SOCKS proxy. Raises ``ConfigError`` of a proxy that cannot be used.
+    ``socks_package`` is the package that the client needs for a SOCKS proxy. Raises ``ConfigError`` for an unusable proxy.
     """
     parts = urlsplit(url)
     scheme = _WIRE_SCHEMES.get(parts.scheme, "http")
@@ -98,11 +98,11 @@ def proxy_for(url: str, socks_package: str = "socksio") -> Proxy | None:
 
 
 def _is_exempt(url: str) -> bool:
-    """Whether ``NO_PROXY`` names the place of ``url`` in a form that the standard library does not know.
+    """Return whether ``NO_PROXY`` exempts ``url`` in a form that the standard library does not support.
 
-    It compares the ends of names alone. People also write networks (``192.168.0.0/16``), stars, ports, brackets round IPv6,
-    whole addresses, and Windows' ``<local>``: each program reads them in a way of its own, and a talk with a server of the
-    house must not go to the proxy for that.
+    The standard library only compares the ends of names. People also write networks (``192.168.0.0/16``), stars, ports,
+    brackets around IPv6 addresses, whole URLs, and Windows' ``<local>``. Programs differ in how they read these, but
+    traffic to a local server must not go to the proxy.
     """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
@@ -133,7 +133,7 @@ _AT_PORT: Final = re.compile(r"(?P<place>[^:]+|\[.*\]):(?P<port>\d{1,5})")
 
 
 def advice_on_proxy(url: str) -> str:
-    """A sentence about the proxy by which ``url`` is called; empty where there is none."""
+    """Return a sentence about the proxy for ``url``, or an empty string without one."""
     try:
         proxy = proxy_for(url)
     except ConfigError as exc:
@@ -143,7 +143,7 @@ def advice_on_proxy(url: str) -> str:
 
 @lru_cache(1)
 def _certificates() -> ssl.SSLContext:
-    """The certificates that we trust, ``SSL_CERT_FILE``'s where it is set. Reading them takes 20 ms, so it is done once."""
+    """Load the trusted certificates, from ``SSL_CERT_FILE`` if it is set. This takes 20 ms, so it is done once."""
     return httpx.create_ssl_context()
 
 
@@ -160,19 +160,19 @@ def _options(url: str, timeout: httpx.Timeout | float) -> dict[str, Any]:
 def async_client(
     url: str, *, timeout: httpx.Timeout | float, base_url: str = "", follows_redirects: bool = False
 ) -> httpx.AsyncClient:
-    """A client for addresses at ``url``'s place. Raises ``ConfigError`` of a proxy that cannot be used."""
+    """Make a client for addresses on the host of ``url``. Raises ``ConfigError`` for an unusable proxy."""
     return httpx.AsyncClient(base_url=base_url, follow_redirects=follows_redirects, **_options(url, timeout))
 
 
 def client(url: str, *, timeout: httpx.Timeout | float, follows_redirects: bool = False) -> httpx.Client:
-    """`async_client`'s twin for threads."""
+    """The synchronous twin of `async_client`, for threads."""
     return httpx.Client(follow_redirects=follows_redirects, **_options(url, timeout))
 
 
 def openai_client(api_key: str, base_url: str | None, *, timeout_s: float) -> openai.AsyncOpenAI:
-    """OpenAI's client, which tries once. Raises ``ConfigError`` of a proxy that cannot be used.
+    """Make OpenAI's client, without retries. Raises ``ConfigError`` for an unusable proxy.
 
-    To import it takes half a second and 60 MB, which only those pay who need it.
+    The import takes half a second and 60 MB, so it is done only when the client is needed.
     """
     import httpx2
     import openai
@@ -189,7 +189,7 @@ def openai_client(api_key: str, base_url: str | None, *, timeout_s: float) -> op
 
 
 def websocket_proxy(url: str) -> str | None:
-    """What ``websockets.connect`` takes as ``proxy``. Raises ``ConfigError`` of a proxy that cannot be used."""
+    """Return the ``proxy`` argument of ``websockets.connect``. Raises ``ConfigError`` for an unusable proxy."""
     proxy = proxy_for(url, socks_package="python_socks")
     return None if proxy is None else proxy.url
 

@@ -1,4 +1,4 @@
-"""A steady pulse on the monotonic clock, and tracks of sound that are pulled by one."""
+"""A steady pacer on the monotonic clock, and sound tracks that are pulled by it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TIME_BASE: Final = Fraction(1, LIVE_HZ)
 
 
 class Pacer:
-    """Steps of equal length that do not drift: a step that came late does not move the next one.
+    """Steps of equal length without drift: a late step does not delay the next one.
 
-    After a stall the steps that were missed are made up as fast as they are asked for, unless the stall was longer than
-    ``most_late_s``: then they are left out.
+    After a stall, the missed steps are made up as fast as the caller asks for them. If the stall was longer than
+    ``most_late_s``, they are skipped instead.
     """
 
     def __init__(self, step_s: float, most_late_s: float) -> None:
@@ -31,7 +31,7 @@ class Pacer:
         """The time (monotonic) at which the newest step was due; ``None`` before the first."""
 
     async def wait_step(self) -> int:
-        """Wait until the next step is due; the first one is due at once. How many steps were left out before it."""
+        """Wait until the next step is due (the first one is due at once), and return how many steps were skipped."""
         now_s = time.monotonic()
         if self.due_s is None:
             self.due_s = now_s
@@ -46,10 +46,10 @@ class Pacer:
 
 
 class PacedTrack(MediaStreamTrack):
-    """Sound as a track: 20 ms at 48 000 Hz, mono, pulled when they are due.
+    """A sound track that pulls a block of 20 ms at 48 000 Hz, mono, whenever one is due.
 
-    ``pull`` gives the next block, ``(960,)`` int16, and is called on the loop of the connection. ``pts`` count blocks. With
-    ``keeps_time`` they count blocks that a stall of more than ``most_late_s`` left out as well, so that they tell the time;
+    ``pull`` returns the next block, ``(960,)`` int16, and is called on the connection's loop. ``pts`` count blocks. With
+    ``keeps_time`` they also count blocks skipped by a stall of more than ``most_late_s``, so that they show the time;
     without it they never jump.
     """
 
@@ -62,13 +62,13 @@ class PacedTrack(MediaStreamTrack):
         self._keeps_time = keeps_time
         self._index = 0
         self.began_s: float | None = None
-        """The time (monotonic) of timestamp 0, once the first block was asked for."""
+        """The time (monotonic) of timestamp 0, once the first block was requested."""
 
     def first_asked(self) -> None:
-        """Called when the first block is asked for: somebody is connected."""
+        """Called when the first block is requested, which means that a peer is connected."""
 
     async def recv(self) -> av.AudioFrame:
-        """The next 20 ms. Raises ``MediaStreamError`` after `stop`."""
+        """Return the next 20 ms. Raises ``MediaStreamError`` after `stop`."""
         if self.readyState != "live":
             raise MediaStreamError
         if self.began_s is None:

@@ -1,12 +1,12 @@
-"""Every reliance of Kai on a private part or a default of aiortc and aioice.
+"""All of Kai's dependencies on private parts and defaults of aiortc and aioice.
 
-Each function here touches something that these packages do not promise. So their minor versions are checked when this module
-is imported (a newer patch is used with a warning, another minor version is refused), `PRIVATE` names every use, and
-`tests/unit/test_compat_rtc.py` springs each trap. Nothing here changes how other connections of the process behave, except
+Each function here relies on something that these packages do not guarantee. Their versions are therefore checked when this
+module is imported (a newer patch is used with a warning, another minor version is refused), `PRIVATE` lists every use, and
+`tests/unit/test_compat_rtc.py` tests each of them. Nothing here affects other connections of the process, except
 `set_vp8_bitrate`, which says so.
 """
 
-# The private parts are the whole point of this module.
+# This module exists to access private parts.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PRIVATE: Final = {
     "_stream_id": "aiortc",
     "_track_id": "aiortc",
 }
-"""Every private name that this module uses, and the package that it belongs to."""
+"""Every private name that this module uses, and its package."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +51,9 @@ _log = logging.getLogger(__name__)
 def assert_pins(
     pins: Mapping[str, str] = PINS, version_of: Callable[[str], str] = importlib.metadata.version
 ) -> None:
-    """Nothing, when the installed versions are of the minor versions whose private parts we know.
+    """Check that the installed versions are of the minor versions whose private parts we know.
 
-    A newer patch of one, which may mend a weakness, is used with a warning. Any other version raises `ConfigError`.
+    A newer patch, which may fix a vulnerability, is accepted with a warning. Any other version raises `ConfigError`.
     """
     for package, known in pins.items():
         found = version_of(package)
@@ -80,12 +80,12 @@ assert_pins()
 def peer_connection(
     ice_servers: Sequence[RTCIceServer] = (), host_addresses: Sequence[str] | None = None
 ) -> RTCPeerConnection:
-    """A peer connection that asks no STUN server unless one is given.
+    """Make a peer connection that contacts no STUN server unless one is given.
 
-    aiortc's own default is a public STUN server, which costs up to 5 s where it cannot be reached.
+    aiortc's default is a public STUN server, which costs up to 5 s when it cannot be reached.
 
-    `host_addresses`: the only local addresses that this one connection gathers, for example ``["127.0.0.1"]``, which
-    aioice alone would leave out, so that a computer whose only interface is the loopback could not connect.
+    `host_addresses` are the only local addresses that this connection gathers, for example ``["127.0.0.1"]``. By default
+    aioice omits the loopback, so that a computer without another interface could not connect.
     """
     configuration = RTCConfiguration(iceServers=list(ice_servers))
     if host_addresses is None:
@@ -94,7 +94,7 @@ def peer_connection(
 
 
 class _HostBoundPeerConnection(RTCPeerConnection):
-    """aiortc makes each DTLS transport, and the ICE connection in it, by one private method; that one is wrapped."""
+    """Wraps the private method by which aiortc makes each DTLS transport and its ICE connection."""
 
     def __init__(self, configuration: RTCConfiguration, host_addresses: Sequence[str]) -> None:
         super().__init__(configuration)
@@ -114,20 +114,20 @@ class _HostBoundPeerConnection(RTCPeerConnection):
 
 
 def host_addresses() -> list[str]:
-    """The addresses of this computer's own interfaces that a connection may use: all but the loopback's.
+    """Return the addresses of this computer's interfaces that a connection may use: all but the loopback's.
 
-    Without one no WebRTC connection with a browser can be made, not even on this computer: browsers leave the loopback
-    out as well.
+    Without one, no WebRTC connection with a browser is possible, even on this computer, since browsers omit the loopback
+    too.
     """
     return ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
 
 
 def set_audio_jitter_buffer(receiver: RTCRtpReceiver, capacity: int = 4, prefetch: int = 1) -> None:
-    """Gives one audio receiver a shorter jitter buffer; to be called before its first packet.
+    """Give one audio receiver a shorter jitter buffer. Call this before its first packet.
 
     aiortc's 16 packets with 4 of prefetch cost 60 ms more than 1 of prefetch, and a single lost packet raises the
     delay for the rest of the call. 4/1 suits a peer on this computer; one behind Wi-Fi needs more. `capacity` is a
-    power of 2, in packets of 20 ms. Video receivers are left alone.
+    power of 2, in packets of 20 ms. Video receivers are not changed.
     """
     private = cast("Any", receiver)
     if private._RTCRtpReceiver__kind == "audio":
@@ -137,10 +137,10 @@ def set_audio_jitter_buffer(receiver: RTCRtpReceiver, capacity: int = 4, prefetc
 def set_vp8_bitrate(
     start_bps: int = 600_000, *, min_bps: int | None = None, max_bps: int | None = None
 ) -> None:
-    """Sets the bit rates of every VP8 encoder of this process that is made from now on.
+    """Set the bit rates of every VP8 encoder that this process makes from now on.
 
-    With one rate for all three the encoder is never rebuilt: aiortc rebuilds it, and sends a key frame, whenever the
-    browser's estimate moves by a tenth. Give `min_bps` below `max_bps` for links that may be narrow.
+    aiortc rebuilds the encoder, and sends a key frame, whenever the browser's estimate changes by a tenth. With the same
+    rate for all three this never happens. Pass `min_bps` below `max_bps` for links that may be slow.
     """
     vpx = cast("Any", aiortc.codecs.vpx)
     vpx.DEFAULT_BITRATE = start_bps
@@ -149,37 +149,37 @@ def set_vp8_bitrate(
 
 
 def rtp_timestamp_sent(sender: RTCRtpSender) -> int:
-    """The RTP timestamp of the last packet that `sender` sent; 0 before the first.
+    """Return the RTP timestamp of the last packet that `sender` sent, or 0 before the first.
 
-    Read inside the track's ``recv``: aiortc sends a frame before it asks for the next, so this is then the timestamp
-    of the frame returned last. Their difference to our ``pts`` is random for each call and constant in it.
+    Call this inside the track's ``recv``. aiortc sends a frame before it requests the next, so this is then the timestamp
+    of the frame returned last. Its difference to our ``pts`` is random, but constant within a call.
     """
     return cast("Any", sender)._RTCRtpSender__rtp_timestamp
 
 
 def rtp_timestamp_received(receiver: RTCRtpReceiver, pts: int) -> int | None:
-    """The RTP timestamp (32 bits) of a received frame's ``pts``; ``None`` before the first packet.
+    """Return the RTP timestamp (32 bits) of a received frame's ``pts``, or ``None`` before the first packet.
 
-    aiortc counts ``pts`` from the first packet that arrived; the sender's own timestamp is what both ends share.
+    aiortc counts ``pts`` from the first packet that arrived, but only the sender's timestamp is known to both ends.
     """
     origin = cast("Any", receiver)._RTCRtpReceiver__timestamp_mapper._origin
     return None if origin is None else (origin + pts) % (1 << 32)
 
 
 def name_stream(sender: RTCRtpSender, stream_id: str, track_id: str) -> None:
-    """Gives a sender the two ids of its ``msid``; to be called before the offer or the answer is made.
+    """Set the two ids of a sender's ``msid``. Call this before the offer or the answer is made.
 
-    LiveKit's clients read from them whose track it is. aiortc makes random ones.
+    LiveKit's clients find a track's owner by them. aiortc's default ids are random.
     """
     private = cast("Any", sender)
     private._stream_id, private._track_id = stream_id, track_id
 
 
 def age_sender_reports(sender: RTCRtpSender, age_s: Callable[[], float]) -> None:
-    """Lets a sender's RTCP reports say that its frames are older than their sending, by ``age_s()`` seconds.
+    """Make a sender's RTCP reports say that its frames were captured ``age_s()`` seconds before they were sent.
 
-    aiortc reports each frame as if it were captured when it is sent. A receiver that plays two tracks in sync goes by
-    these reports, so one whose pictures leave later than their sound has to say so.
+    aiortc reports each frame as captured when it is sent. A receiver synchronises two tracks by these reports, so a sender
+    whose pictures leave later than their sound must report it.
     """
     private = cast("Any", sender)
     send = private._send_rtcp
@@ -196,17 +196,19 @@ def age_sender_reports(sender: RTCRtpSender, age_s: Callable[[], float]) -> None
 
 
 def _is_before_the_first_frame(packets: list[Any]) -> bool:
-    """aiortc reports already then, with a time of 0. To libwebrtc that is no time at all, over whose infinity LiveKit's SDK
-    panics when it is asked for statistics, and ends its process."""
+    """Return whether a report is sent before the first frame, when aiortc reports a time of 0.
+
+    libwebrtc treats that as an infinite time, over which LiveKit's SDK panics, and ends its process, when asked for
+    statistics."""
     return any(isinstance(p, RtcpSrPacket) and not p.sender_info.packet_count for p in packets)
 
 
 def date_sender_reports(sender: RTCRtpSender, clock_hz: int, began_s: Callable[[], float | None]) -> None:
-    """Lets a sender's RTCP reports tell when its frames were made, which their timestamps of ``clock_hz`` know.
+    """Make a sender's RTCP reports give the time at which its frames were made, by their timestamps of ``clock_hz``.
 
-    ``began_s`` tells the time (``time.monotonic``) of timestamp 0 of its track, once it is known. aiortc reports the moment
-    at which a frame happened to be sent: behind its encoder, and on a busy computer 100 ms later. A browser that plays two
-    tracks in sync goes by these reports, and errs by as much. A second call changes nothing.
+    ``began_s`` returns the time (``time.monotonic``) of the track's timestamp 0, once it is known. aiortc reports the moment
+    at which a frame was sent, after its encoder and on a busy computer 100 ms later. A browser synchronises two tracks by
+    these reports, and would be wrong by as much. A second call has no effect.
     """
     private = cast("Any", sender)
     if getattr(private, "_kai_is_dated", False):
@@ -219,7 +221,7 @@ def date_sender_reports(sender: RTCRtpSender, clock_hz: int, began_s: Callable[[
     async def next_encoded_frame(codec: object) -> Any:
         nonlocal newest, origin
         if origin is None and newest is not None:
-            # aiortc has sent the frame before when it asks for the next one; the two timestamps differ by a random number.
+            # aiortc has sent the previous frame when it requests the next; the two timestamps differ by a random number.
             origin = private._RTCRtpSender__rtp_timestamp - newest
         frame = await encode(codec)
         newest = newest if frame is None else frame.timestamp
@@ -240,9 +242,9 @@ def date_sender_reports(sender: RTCRtpSender, clock_hz: int, began_s: Callable[[
 
 
 def received_packet_count(connection: RTCPeerConnection) -> int:
-    """How many packets of any kind came from the peer. One that lives sends at least RTCP, about every second.
+    """Return how many packets of any kind the peer has sent. A live peer sends at least RTCP, about every second.
 
-    aioice itself notices a peer that vanished only after 30 s.
+    aioice notices a peer that vanished only after 30 s.
     """
     transports: set[Any] = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
     if connection.sctp is not None:

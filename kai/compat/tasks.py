@@ -1,8 +1,8 @@
-"""The tasks of one owner: each has a name, is kept until it ends, and never fails unheard.
+"""The tasks of one owner. Each has a name, is referenced until it ends, and never fails silently.
 
-A ``TaskGroup`` ends all its tasks when one of them fails, which is right for a call that is one piece of work. A talk, a
-brain or a room goes on when one of its tasks fails, and starts tasks from callbacks, where nothing can be awaited. Such an
-owner has `Tasks`, which starts them, logs every failure with its traceback, and tells the owner if it wants to know.
+A ``TaskGroup`` cancels all its tasks when one of them fails, which is right for a single piece of work. A talk, a brain or a
+room, however, continues when one of its tasks fails, and starts tasks from callbacks, which cannot await. Such an owner uses
+`Tasks`, which starts tasks, logs every failure with its traceback, and reports failures to the owner if asked to.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 class Tasks:
-    """The running tasks of ``owner``, whose name stands before theirs. One event loop only.
+    """The running tasks of ``owner``, whose name is the prefix of theirs. One event loop only.
 
-    ``on_failed`` is called, on the loop, with the exception of each task that failed; one that was cancelled has not failed.
+    ``on_failed`` is called on the loop with the exception of each task that fails. A cancelled task has not failed.
     """
 
     def __init__(self, owner: str, on_failed: Callable[[BaseException], None] | None = None) -> None:
@@ -37,25 +37,25 @@ class Tasks:
 
     @property
     def is_idle(self) -> bool:
-        """Whether none of them runs."""
+        """True when no task is running."""
         return all(task.done() for task in self._running)
 
     def names(self) -> list[str]:
-        """The names of the tasks that run, for a log."""
+        """Return the names of the running tasks, for a log."""
         return sorted(task.get_name() for task in self._running)
 
     def cancel(self) -> None:
-        """Ask every task to end."""
+        """Cancel every task. Returns at once."""
         for task in self._running:
             task.cancel()
 
     async def wait_ended(self) -> None:
-        """Wait until no task runs, including those that start meanwhile."""
+        """Wait until no task is running, including those that start during the wait."""
         while self._running:
             await asyncio.wait(self._running)
 
     async def aclose(self) -> None:
-        """Cancel every task, and wait for their ends."""
+        """Cancel every task and wait until all have ended."""
         self.cancel()
         await self.wait_ended()
 

@@ -1,8 +1,8 @@
-"""The one reader of text files that a person gives: settings, documents, presets, whatever program wrote them.
+"""Reads text files that people provide (settings, documents, presets), in whatever encoding a program wrote them.
 
-Windows' PowerShell writes UTF-16 with a byte order mark, older editors write the Western code page 1252, and neither says so.
-A mark is believed; without one the bytes are UTF-8, or, where they cannot be, code page 1252. Bytes that are no text in any
-of these are refused in a sentence that names the file and says what to do.
+Windows' PowerShell writes UTF-16 with a byte order mark, and older editors write code page 1252 without declaring it. A byte
+order mark is trusted. Without one the bytes are read as UTF-8, or as code page 1252 if they are not valid UTF-8. If they are
+not text in any of these, the error names the file and says what to do.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from kai.errors import ConfigError
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
-    # UTF-32's little-endian mark begins with that of UTF-16.
+    # This must come before UTF-16, whose little-endian mark is a prefix of it.
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NO_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]")
-"""Control characters that no text has, but for those that move on a printer."""
+"""Control characters that do not occur in text, unlike tabs, line feeds and form feeds."""
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """The text of a file called ``name``, its lines ended by ``\\n``. Raises ``ConfigError`` where it is none."""
+    """Return the text of a file called ``name``, with line ends as ``\\n``. Raises ``ConfigError`` if it is not text."""
     mark, encoding = next(((mark, code) for mark, code in _MARKS if data.startswith(mark)), (b"", ""))
     text: str | None = None
     for candidate in (encoding,) if encoding else (_wide_encoding(data) or "utf-8", "cp1252"):
@@ -42,7 +42,7 @@ def decode_text(data: bytes, name: str) -> str:
 
 
 def read_text_file(path: Path, name: str | None = None) -> str:
-    """The text of a file. Raises ``ConfigError`` where it cannot be read, or is no text."""
+    """Return the text of a file. Raises ``ConfigError`` if it cannot be read or is not text."""
     told = name or path.name
     try:
         data = path.read_bytes()
@@ -55,7 +55,7 @@ def read_text_file(path: Path, name: str | None = None) -> str:
 
 
 def _wide_encoding(data: bytes) -> str:
-    """UTF-16 without its mark: every second byte of Western text is zero there, and no byte of UTF-8 text is."""
+    """Detect UTF-16 without a mark: in Western text every second byte of it is zero, while UTF-8 text has no zero bytes."""
     pairs = len(data) // 2
     if pairs < 2 or len(data) % 2:
         return ""

@@ -1,7 +1,7 @@
-"""What each family of Realtime models can do: one table, read by the adapter that makes the session and by the page.
+"""The capabilities of each family of Realtime models, read by the adapter that makes the session and by the page.
 
 Sources: the types of the ``openai`` package (3.54.0), the model pages and the guides of the Realtime API, as of 2026-11-22.
-A ``session.update`` with one field that a model refuses is dropped whole, so nothing is sent that this table denies.
+A server discards a whole ``session.update`` if the model refuses one field, so fields that this table denies are not sent.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from kai.core.config import Applies as Applies
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family of models: the settings that it has, each with when it applies; one that is absent does not apply.
+    """A family of models and the settings that it supports, each with the time at which a change takes effect.
 
-    ``efforts`` are the reasoning efforts (none: it does not reason); ``context_tokens`` is what a talk may grow to.
+    ``efforts`` are its reasoning efforts (empty if it does not reason); ``context_tokens`` is the size of its context.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Family:
 
 
 LONGEST_SESSION_S: Final = 3600.0
-"""The provider's hard limit of one session."""
+"""The provider's hard limit for one session."""
 
 CLOUD_VOICES: Final = (
     "marin",
@@ -46,11 +46,11 @@ CLOUD_VOICES: Final = (
     "shimmer",
     "verse",
 )
-"""The recommended two first."""
+"""The two recommended voices are first."""
 
 
 def _of_cloud(*, reasons: bool) -> Mapping[str, Applies]:
-    """What the cloud's models have, with what only those have that reason, or without."""
+    """Return the settings of the cloud's models, including those of reasoning models only if ``reasons``."""
     return MappingProxyType(
         {
             n: row.cloud
@@ -85,14 +85,14 @@ MODELS: Final[Mapping[str, Family]] = MappingProxyType(
         "gpt-realtime-mini": RETIRING,
     }
 )
-"""The models to choose from, the newest first. Any other name may be given; it is taken for ``OTHER``."""
+"""The models to choose from, newest first. Any other model name is allowed and has the family ``OTHER``."""
 
 TRANSCRIPTION_MODELS: Final = ("gpt-transcribe", "gpt-live-transcribe", "gpt-realtime-whisper")
-"""Those that are not about to be shut down (the ``whisper-1`` and ``gpt-4o`` ones are, on 2027-02-26)."""
+"""The transcription models without a shutdown date (those of ``whisper-1`` and ``gpt-4o`` end on 2027-02-26)."""
 
 
 def family_of(model: str) -> Family:
-    """The family of a model, by its name or its dated snapshot's (``gpt-realtime-2025-08-28``)."""
+    """Return the family of a model, by its name or that of a dated snapshot (``gpt-realtime-2025-08-28``)."""
     if model.startswith("kai-"):
         return LOCAL
     if model in MODELS:
@@ -104,8 +104,8 @@ def family_of(model: str) -> Family:
 
 
 def engine_voice(look: Look) -> str:
-    """What our own engine is asked for: the character's voice or the one that is kept, ``emil``; moved by the character's
-    style, ``emil:+2:-1``, higher by two steps and calmer by one."""
+    """Return the voice to request of our own engine: that of the character or the chosen one (``emil``), with the steps of
+    the character's style (``emil:+2:-1`` is two steps higher and one calmer)."""
     is_ours = re.fullmatch("[a-z]+", look.voice) is not None and look.voice not in CLOUD_VOICES
     voice = look.voice if look.keeps_voice and is_ours else look.character
     style = look.style if look.style.character == look.character else FaceStyle()
@@ -115,43 +115,43 @@ def engine_voice(look: Look) -> str:
 
 
 def speaks_live(model: str) -> bool:
-    """Whether a model is of the GPT-Live line, which has another interface than Realtime."""
+    """Return whether a model is of the GPT-Live line, whose interface differs from Realtime."""
     return model.startswith("gpt-live")
 
 
 def takes_keywords(transcriber: str) -> bool:
-    """Whether a transcription model takes rare words as keywords, and languages as a list; older ones have a prompt."""
+    """Return whether a transcription model takes rare words as keywords and languages as a list. Older ones take a prompt."""
     return transcriber.startswith(("gpt-transcribe", "gpt-live-transcribe"))
 
 
 def takes_prompt(transcriber: str) -> bool:
-    """Whether a transcription model takes rare words as a prompt."""
+    """Return whether a transcription model takes rare words as a prompt."""
     return not takes_keywords(transcriber) and not transcriber.startswith("gpt-realtime-whisper")
 
 
 def applies(model: str, setting: str) -> Applies | None:
-    """When a change of that setting is in force with that model; ``None``: the model has no such setting."""
+    """Return when a change of that setting takes effect with that model, or ``None`` if the model does not support it."""
     return family_of(model).settings.get(setting)
 
 
 def changed_settings(before: Look, after: Look) -> frozenset[str]:
-    """The names of the settings that differ, those of ``Look`` and of its ``BrainConfig`` alike."""
+    """Return the names of the settings that differ, both those of ``Look`` and those of its ``BrainConfig``."""
     return frozenset(name for name in SETTINGS if value_of(before, name) != value_of(after, name))
 
 
 def as_far_as_running(model: str, before: Look, after: Look) -> Look:
-    """The look that a running connection of that model can take on: what only another one could change, or the model has
-    not, stays as it was."""
+    """Return the look that a running connection of that model can adopt. Settings that need a new connection, or that the
+    model does not support, keep their value of ``before``."""
     kept = {n: value_of(before, n) for n in SETTINGS if applies(model, n) in (None, Applies.RESTART)}
     return with_values(after, kept)
 
 
 def needs_restart(model: str, before: Look, after: Look) -> bool:
-    """Whether some of the change comes with a new connection only. A greeting alone is no reason for one."""
+    """Return whether part of the change needs a new connection. A changed greeting alone does not."""
     changed = changed_settings(before, after) - {"greeting"}
     return any(applies(model, name) is Applies.RESTART for name in changed)
 
 
 def relevant_settings(model: str, config: BrainConfig) -> frozenset[str]:
-    """The settings that matter with this model and this way of taking turns: what a page should offer."""
+    """Return the settings that apply to this model and this kind of turn taking, and that a page should offer."""
     return frozenset(name for name in family_of(model).settings if config.turn_taking in SETTINGS[name].turns)

@@ -1,11 +1,11 @@
-"""What can be set about a talk: ``Look``, with a ``BrainConfig`` for the Realtime brain and an ``AvatarConfig`` for the face.
+"""The settings of a talk: ``Look``, with a ``BrainConfig`` for the Realtime brain and an ``AvatarConfig`` for the face.
 
-Each setting is one field, and its ``Setting`` is one row of a table: when a change of it holds, with which brain it exists,
-its bounds, and where the page shows it. ``kai.core.capabilities`` reads the table for what a model has; presets are held to
-its bounds; the page draws its widgets and finds its words by the field's name. A new setting is a field here, its words in
-``kai.ui.texts``, and the place that does something with it.
+Each setting is one field, and its ``Setting`` is one row of a table: when a change takes effect, which brains have the
+setting, its bounds, and where the page shows it. ``kai.core.capabilities`` reads the table to find what a model supports,
+presets are clamped to its bounds, and the page finds widgets and texts by the field's name. To add a setting, add a field
+here, its texts in ``kai.ui.texts``, and the code that applies it.
 
-The names are the protocol's where it has one word. What a model cannot do is left out when the session is made.
+Names follow the protocol where it has a word. Settings that a model does not support are omitted from its session.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 
 class Applies(StrEnum):
-    """When a changed setting is in force. ``RESTART``: with the next connection; a hand-over makes one between turns."""
+    """When a changed setting takes effect. ``RESTART`` needs a new connection, which a hand-over makes between turns."""
 
     NOW = "now"
     NEXT_TURN = "next turn"
@@ -26,7 +26,7 @@ class Applies(StrEnum):
 
 
 class TurnTaking(StrEnum):
-    """Who decides that a person's turn is over: silence, the meaning of what was said, or a key that is let go."""
+    """What ends a person's turn: silence, the meaning of what was said, or the release of a key."""
 
     SERVER_VAD = "server_vad"
     SEMANTIC_VAD = "semantic_vad"
@@ -34,7 +34,7 @@ class TurnTaking(StrEnum):
 
 
 class Eagerness(StrEnum):
-    """How soon semantic turn detection takes a pause for the end; it waits at most 8, 4, 4 and 2 s."""
+    """How soon semantic turn detection takes a pause for the end of a turn. It waits at most 8, 4, 4 and 2 s."""
 
     LOW = "low"
     AUTO = "auto"
@@ -43,7 +43,7 @@ class Eagerness(StrEnum):
 
 
 class NoiseReduction(StrEnum):
-    """What kind of microphone the server should clean up after: a headset's, a room's, or none."""
+    """The kind of microphone for which the server reduces noise: near the mouth, far from it, or none."""
 
     OFF = "off"
     NEAR_FIELD = "near_field"
@@ -51,7 +51,7 @@ class NoiseReduction(StrEnum):
 
 
 class Truncation(StrEnum):
-    """What is done when the conversation outgrows the model: drop the oldest, never (then fail), or keep a share."""
+    """What happens when the conversation exceeds the context: drop the oldest items, fail, or keep only a share."""
 
     AUTO = "auto"
     DISABLED = "disabled"
@@ -78,22 +78,23 @@ class Effort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The least and the most that a number may be, and the step in which the page offers it."""
+    """The minimum and maximum of a number, and the step of its widget on the page."""
 
     least: float
     most: float
     step: float
 
     def hold(self, value: float) -> float:
-        """The nearest number within them, of the same kind as ``value``."""
+        """Return ``value`` clamped to the bounds, in its own type."""
         return type(value)(min(max(value, self.least), self.most))
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A row of the table. ``cloud`` and ``local`` say when a change holds with a model of OpenAI's and with our own engine;
-    ``None``: it has no such setting. ``reasons``: models that reason have it alone. ``turns`` are the ways of taking turns
-    with which it counts. ``limit_chars`` bounds a text. ``group`` is the group of the page that draws it by this row alone.
+    """A row of the table. ``cloud`` and ``local`` say when a change takes effect with OpenAI's models and with our own
+    engine; ``None`` means that they do not have the setting. ``reasons`` is true if only reasoning models have it.
+    ``turns`` are the kinds of turn taking to which it applies. ``limit_chars`` bounds a text. ``group`` is the page's group
+    that draws the setting from this row alone.
     """
 
     cloud: Applies | None
@@ -123,15 +124,15 @@ _BY_VOICE: Final = _BY_SILENCE | _BY_MEANING
 
 @dataclass(frozen=True, slots=True)
 class BrainConfig:
-    """How the brain hears, thinks and takes turns. Voice, speed and instructions stand in ``Look``.
+    """How the brain listens, thinks and takes turns. Voice, speed and instructions are in ``Look``.
 
-    ``model`` empty: the app's setting. ``threshold`` 0 to 1, ``prefix_padding_ms`` and ``silence_duration_ms`` belong to
-    ``SERVER_VAD``, as does ``idle_timeout_ms`` (0: never; else Kai speaks up after so long a silence); ``eagerness`` to
-    ``SEMANTIC_VAD``. ``transcription_model`` empty: the app's setting. ``max_output_tokens`` 0: no limit. ``effort`` is for
-    models that reason. ``retention_ratio`` (0 to 1) is the share that ``Truncation.RETENTION_RATIO`` keeps. ``tools`` are
-    names from the app's registry; ``None`` means all of them. ``greeting``: what Kai shall do first, as an instruction to
-    it, when a talk begins; empty: wait for the person. ``wants_confidence`` asks how sure the transcription is of a person's
-    words; ``is_traced`` lets the provider keep a trace of the talk in the account's dashboard, the words in it.
+    An empty ``model`` or ``transcription_model`` means the app's default. ``threshold`` (0 to 1), ``prefix_padding_ms``,
+    ``silence_duration_ms`` and ``idle_timeout_ms`` apply to ``SERVER_VAD``; Kai speaks after ``idle_timeout_ms`` of silence,
+    or never if it is 0. ``eagerness`` applies to ``SEMANTIC_VAD`` and ``effort`` to reasoning models. ``max_output_tokens``
+    of 0 means no limit. ``retention_ratio`` (0 to 1) is the share that ``Truncation.RETENTION_RATIO`` keeps. ``tools`` are
+    names from the app's registry; ``None`` means all of them. ``greeting`` instructs Kai how to begin a talk; if it is empty,
+    Kai waits for the person. ``wants_confidence`` requests the confidence of transcriptions. ``is_traced`` lets the provider
+    keep a trace of the talk, including its words, in the account's dashboard.
     """
 
     model: str = field(default="", metadata=_set(_RESTART, None))
@@ -158,7 +159,7 @@ class BrainConfig:
     tools: tuple[str, ...] | None = field(default=None, metadata=_set(_NEXT, _NEXT, group="more"))
     tool_choice: ToolChoice = field(default=ToolChoice.AUTO, metadata=_set(_NEXT, _NEXT))
     wants_confidence: bool = field(default=False, metadata=_set(_NEXT, None))
-    # Once a trace is on, the provider changes nothing of it.
+    # The provider does not let a trace be changed once it is on.
     is_traced: bool = field(default=False, metadata=_set(_RESTART, None))
 
     @property
@@ -168,11 +169,11 @@ class BrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class AvatarConfig:
-    """Which cloud avatar is the face, and how. What is empty, or ``None``, is as the app's settings say.
+    """Which cloud avatar is the face, and its video. A field that is empty or ``None`` means the app's setting.
 
-    ``avatar_id`` is the provider's id; ``quality`` ``very_high`` (1080 lines), ``high`` (720), ``medium`` (480) or ``low``
-    (360); ``encoding`` ``H264`` or ``VP8``; ``is_sandbox``: free sessions of a minute, with the one avatar that the provider
-    has for that.
+    ``avatar_id`` is the provider's id. ``quality`` is ``very_high`` (1080 lines), ``high`` (720), ``medium`` (480) or
+    ``low`` (360); ``encoding`` is ``H264`` or ``VP8``. ``is_sandbox`` uses free sessions of one minute, with the one avatar
+    that the provider offers for them.
     """
 
     avatar_id: str = ""
@@ -187,11 +188,11 @@ FACE_COLOURS = ("skin", "lip", "hair", "brow", "iris", "cloth", "accent", "backg
 
 @dataclass(frozen=True, slots=True)
 class FaceStyle:
-    """What a person changed about a character that this computer draws and speaks for. Empty, or 0: as the character is.
+    """A person's changes to a local character and its voice. A field that is empty or 0 leaves the character as it is.
 
-    ``character`` is whose style it is; on another one it changes nothing. Colours are ``#rrggbb``, ``hairstyle`` one of
-    ``kai.avatar.style.HAIRSTYLES``. ``voice_higher`` and ``voice_livelier`` are steps from -3 to 3, below 0 deeper
-    and calmer. Raises ``ValueError`` for a colour or a step that is none.
+    The style applies to ``character`` only. Colours are ``#rrggbb``; ``hairstyle`` is one of
+    ``kai.avatar.style.HAIRSTYLES``. ``voice_higher`` and ``voice_livelier`` are steps from -3 to 3; negative steps are deeper
+    and calmer. Raises ``ValueError`` for an invalid colour or step.
     """
 
     character: str = ""
@@ -219,10 +220,9 @@ class FaceStyle:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a person chose in the sidebar. ``speed`` is a factor. ``face`` is ``local`` for the one of this computer,
-    ``liveavatar`` or empty for the best that there is; ``runs`` likewise where Kai thinks and speaks: ``local``, ``openai``
-    or empty. The voice there comes with the
-    character unless ``keeps_voice``. ``person_name`` is what Kai calls the person by."""
+    """A person's choices in the sidebar. ``speed`` is a factor. ``face`` is ``local`` or ``liveavatar``, and ``runs``, which
+    says where Kai thinks and speaks, is ``local`` or ``openai``; empty means the best one available. The local voice is
+    the character's own unless ``keeps_voice``. ``person_name`` is the name by which Kai addresses the person."""
 
     character: str = field(default="kai", metadata=_set(_NOW, _NOW))
     voice: str = field(default="marin", metadata=_set(_RESTART, _NEXT))
@@ -242,23 +242,23 @@ OF_LOOK: Final[Mapping[str, Setting]] = {
     f.name: f.metadata["setting"] for f in fields(Look) if f.name != "brain"
 }
 SETTINGS: Final[Mapping[str, Setting]] = {**OF_LOOK, **OF_BRAIN}
-"""The table: every setting by its name, in the order in which a page draws those of one group."""
+"""The table of settings by name. Within a group, the page draws them in this order."""
 
 
 def value_of(look: Look, name: str) -> Any:
-    """What the look says of the setting of that name."""
+    """Return the look's value of the setting of that name."""
     return getattr(look.brain if name in OF_BRAIN else look, name)
 
 
 def with_values(look: Look, values: Mapping[str, Any]) -> Look:
-    """The look with other values of settings, by their names."""
+    """Return the look with the given values of settings, by their names."""
     brain = {name: value for name, value in values.items() if name in OF_BRAIN}
     own: dict[str, Any] = {name: value for name, value in values.items() if name in OF_LOOK}
     return replace(look, **own, brain=replace(look.brain, **brain)) if brain else replace(look, **own)
 
 
 def within_bounds(look: Look) -> Look:
-    """The look with every number and text held to the bounds of its setting: what comes from a file may be beyond them."""
+    """Return the look with every number and text clamped to the bounds of its setting, which a file may exceed."""
     held: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
         value = value_of(look, name)

@@ -1,4 +1,4 @@
-"""Everything that can happen to a talk (``Event``) and everything that it can ask for (``Command``).
+"""Everything that can happen to a talk (``Event``) and everything that a talk can ask for (``Command``).
 
 Events are facts in the past tense; commands are imperatives. Both are closed unions of frozen values.
 """
@@ -21,8 +21,6 @@ from kai.core.state import (
 )
 from kai.core.timers import Timer
 
-# ------------------------------------------------------------------ what people wish
-
 
 @dataclass(frozen=True, slots=True)
 class StartRequested:
@@ -34,7 +32,7 @@ class StartRequested:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """The talk shall end: a person pressed Stop, or nobody is there any more (``reason``)."""
+    """The talk must end because a person pressed Stop, or because nobody is there any more (``reason``)."""
 
     reason: str = "stopped"
 
@@ -66,7 +64,7 @@ class MessagesCleared:
 
 @dataclass(frozen=True, slots=True)
 class ResetRequested:
-    """A closed talk shall be forgotten: the state is as new."""
+    """A person wants a closed talk to be forgotten. The state is reset, except for the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,49 +76,46 @@ class LookChanged:
 
 @dataclass(frozen=True, slots=True)
 class FaceRecalled:
-    """A person wants the cloud's avatar back, after the face of this computer stood in for it."""
+    """A person wants the cloud avatar back after the local face stood in for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRequested:
-    """A person asked for another try of a failed leg."""
+    """A person asked to try a failed leg again."""
 
     leg: LegName
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemDismissed:
-    """A person has read the problem."""
+    """A person dismissed the problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnKeyPressed:
-    """A person holds the push-to-talk key: their turn begins, and Kai is silent."""
+    """A person pressed the push-to-talk key. Their turn begins, and Kai stops speaking."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnKeyReleased:
-    """A person let the push-to-talk key go: their turn is over."""
+    """A person released the push-to-talk key. Their turn is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandOverRequested:
-    """A person wants settings that need a new connection to hold: exchange the brain in the next pause."""
+    """A person wants settings applied that need a new connection. The brain is replaced at the next pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardDismissed:
-    """A person has read the card."""
+    """A person dismissed the card."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingWished:
-    """A person wants the talk's sound to be kept from now on, or no more."""
+    """A person turned the recording of the talk on or off."""
 
     is_on: bool
-
-
-# ------------------------------------------------------------------ what legs report
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ class LegConnected:
 class LegFailed:
     """A leg could not be opened, or was lost. The reducer decides what to do about it.
 
-    ``retry_after_s`` is how long the other side asked to be left alone (HTTP's ``Retry-After``); 0 where it did not.
+    ``retry_after_s`` is how long the peer asked us to wait (HTTP's ``Retry-After``), or 0 if it did not ask.
     """
 
     leg: LegName
@@ -146,24 +141,21 @@ class LegFailed:
 
 @dataclass(frozen=True, slots=True)
 class BrowserLeft:
-    """The page went away without a word (refresh, lost network). The leg may come back by itself."""
+    """The page disconnected without notice (a refresh, a lost network). It may reconnect on its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneChanged:
-    """The browser told what became of the microphone."""
+    """The browser reported a new state of the microphone."""
 
     microphone: Microphone
 
 
 @dataclass(frozen=True, slots=True)
 class TimeZoneTold:
-    """The browser told the person's time zone, by its IANA name (``Asia/Tokyo``)."""
+    """The browser reported the person's time zone by its IANA name (``Asia/Tokyo``)."""
 
     time_zone: str
-
-
-# ------------------------------------------------------------------ what the brain reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +174,9 @@ class UserSpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class UserTranscriptChanged:
-    """What the person has said so far; ``is_final`` when it will not change again. Empty and final: nothing was said.
+    """What the person has said so far. ``is_final`` means it will not change again; empty and final means nothing was said.
 
-    ``confidence`` (0 to 1, the geometric mean over its tokens) is known where it was asked for and is told.
+    ``confidence`` (0 to 1, the geometric mean over the tokens) is ``None`` unless it was requested and reported.
     """
 
     item_id: str
@@ -202,9 +194,9 @@ class ResponseCreated:
 
 @dataclass(frozen=True, slots=True)
 class ResponseDone:
-    """The brain has finished making an answer; its sound may go on. ``status`` is the protocol's word.
+    """The brain has finished generating an answer; its sound may still be arriving. ``status`` is the protocol's word.
 
-    ``mind`` names who thought of the answer, where the brain has several minds and tells, and ``tokens_per_s`` how fast.
+    ``mind`` names the mind that generated the answer, if the brain reports it; ``tokens_per_s`` is its speed, if known.
     """
 
     response_id: str
@@ -216,7 +208,7 @@ class ResponseDone:
 
 @dataclass(frozen=True, slots=True)
 class AssistantTranscriptChanged:
-    """What Kai's line says so far; ``is_final`` when it will not change again."""
+    """What Kai's line says so far. ``is_final`` means it will not change again."""
 
     response_id: str
     item_id: str
@@ -226,21 +218,21 @@ class AssistantTranscriptChanged:
 
 @dataclass(frozen=True, slots=True)
 class AudioStarted:
-    """The brain has begun to send an answer's sound."""
+    """The brain began to send an answer's sound."""
 
     response_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class AudioStopped:
-    """The brain has sent an answer's sound to its end."""
+    """The brain has sent all of an answer's sound."""
 
     response_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class AudioCleared:
-    """The brain has thrown away the rest of an answer's sound (somebody interrupted)."""
+    """The brain discarded the rest of an answer's sound after an interruption."""
 
     response_id: str
 
@@ -255,7 +247,7 @@ class BrainComplained:
 
 @dataclass(frozen=True, slots=True)
 class BrainDescribed:
-    """What the brain that was opened is, and the settings that it was opened with."""
+    """Describes the brain that was just opened, and the settings it was opened with."""
 
     facts: BrainFacts
     look: Look | None = None
@@ -263,8 +255,8 @@ class BrainDescribed:
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """What an answer, or the writing down of a person's line (``is_turn`` false), has used. ``cost_usd`` is ``None`` where
-    its price is not known."""
+    """The tokens that an answer used, or the transcription of a person's line (``is_turn`` is false). ``cost_usd`` is
+    ``None`` if the price is not known."""
 
     tokens: Tokens
     cost_usd: float | None
@@ -273,14 +265,14 @@ class UsageReported:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitsReported:
-    """What is left of the provider's limits."""
+    """The provider reported how much of its rate limits is left."""
 
     limits: tuple[RateLimit, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BrainRemarked:
-    """The brain sent an event of a kind that we do not know. Kept in the journal; changes nothing."""
+    """The brain sent an event of an unknown kind. It is kept in the journal and changes nothing."""
 
     kind: str
 
@@ -300,12 +292,9 @@ class SpareBrainFailed:
     message: str = ""
 
 
-# ------------------------------------------------------------------ what tools bring
-
-
 @dataclass(frozen=True, slots=True)
 class ToolRequested:
-    """Kai wants a tool to be called; ``arguments`` is JSON as the model wrote it."""
+    """The model called a tool; ``arguments`` is the JSON as the model wrote it."""
 
     call_id: str
     name: str
@@ -314,7 +303,7 @@ class ToolRequested:
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """A tool gave its ``output`` (JSON), or failed: then ``problem`` says why, in words for a person."""
+    """A tool returned its ``output`` (JSON). If it failed, ``problem`` says why, in words for a person."""
 
     call_id: str
     output: str
@@ -328,27 +317,24 @@ class CardShown:
     card: Card
 
 
-# ------------------------------------------------------------------ what the face reports
-
-
 @dataclass(frozen=True, slots=True)
 class PlayoutStarted:
-    """The first sound of a segment goes to the person now. A segment is one answer; its id is the response's."""
+    """The first sound of a segment is being played. A segment is the sound of one answer; its id is the response's."""
 
     segment_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PlayoutFinished:
-    """The last sound of a segment has gone to the person."""
+    """The last sound of a segment has been played."""
 
     segment_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PlayoutInterrupted:
-    """A segment was cut off. ``heard_text`` holds the words that were heard, or ``None`` where that is not known; with
-    ``heard_ms`` 0 nothing was heard, and its line is dropped."""
+    """A segment was cut off. ``heard_text`` holds the words that were heard, or ``None`` if they are not known. If
+    ``heard_ms`` is 0, nothing was heard and the answer's line is dropped."""
 
     segment_id: str
     heard_ms: int
@@ -357,8 +343,8 @@ class PlayoutInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class CloudOpened:
-    """The paid face that was prepared can be shown. ``longest_s`` from now, where it is known; ``is_sandbox``: a free session
-    of a minute."""
+    """The paid face that was being prepared can be shown. It lasts ``longest_s`` from now, if that is known;
+    ``is_sandbox`` means a free session of one minute."""
 
     longest_s: float | None
     is_sandbox: bool = False
@@ -367,8 +353,8 @@ class CloudOpened:
 
 @dataclass(frozen=True, slots=True)
 class CloudFailed:
-    """The paid face could not be opened, or was lost before it was shown. ``retry_after_s``: the pause that the provider
-    asked for, 0 where it asked for none. ``is_billed``: it was started, and paid. ``detail``: the provider's own text."""
+    """The paid face could not be opened, or was lost before it was shown. ``retry_after_s`` is the pause that the provider
+    asked for, or 0. ``is_billed`` means that a session was started and paid. ``detail`` is the provider's own text."""
 
     code: str
     message: str
@@ -380,7 +366,7 @@ class CloudFailed:
 
 @dataclass(frozen=True, slots=True)
 class CloudLost:
-    """The paid face that is shown was lost. ``is_billed``: it cost something."""
+    """The paid face was lost while it was shown. ``is_billed`` means that the session cost something."""
 
     code: str
     message: str
@@ -390,13 +376,13 @@ class CloudLost:
 
 @dataclass(frozen=True, slots=True)
 class FaceResumed:
-    """A face lost its line for a moment; some of the sound that it was given may be missing. Whoever has that sound gives
-    what was not heard once more."""
+    """A face lost its connection for a moment, so some of the sound it was given may be missing. The owner of that sound
+    sends the part that was not heard again."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreditsReported:
-    """A paid session of the face has used so many credits so far; ``left`` in the account, where that is known now."""
+    """The credits that a paid session has ``used`` so far, and those ``left`` in the account, if known."""
 
     session_id: str
     used: int
@@ -405,13 +391,10 @@ class CreditsReported:
 
 @dataclass(frozen=True, slots=True)
 class RecordingFailed:
-    """Sound is kept no more, for a reason that is not the person's: a code, and a sentence."""
+    """Recording stopped because of a fault: a code, and a sentence for the person."""
 
     code: str
     message: str
-
-
-# ------------------------------------------------------------------ what time brings
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,12 +457,10 @@ Event = (
     | TimerFired
 )
 
-# ------------------------------------------------------------------ commands
-
 
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
-    """Try once to open a leg; answer with ``LegConnected`` or ``LegFailed``. The face's leg is the face of this computer."""
+    """Try once to open a leg; answer with ``LegConnected`` or ``LegFailed``. For the face's leg this is the local face."""
 
     leg: LegName
     attempt: int
@@ -509,26 +490,26 @@ class SeedHistory:
 
 @dataclass(frozen=True, slots=True)
 class CancelResponse:
-    """Stop the brain's answer, and what of its sound is still on the way."""
+    """Stop the brain's answer and discard the sound that is still on the way."""
 
     response_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Greet:
-    """Let the brain speak first, by this instruction."""
+    """Ask the brain to speak first, following this instruction."""
 
     instructions: str
 
 
 @dataclass(frozen=True, slots=True)
 class BeginTurn:
-    """The person's turn begins now (push to talk): what was heard before does not count."""
+    """Begin the person's turn (push to talk). Sound from before this moment does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndTurn:
-    """The person's turn ends now (push to talk): answer it, or forget it."""
+    """End the person's turn (push to talk). The brain answers it if ``is_kept``, and discards it otherwise."""
 
     is_kept: bool
 
@@ -544,7 +525,7 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class SendToolResult:
-    """Give the brain what a tool gave; it answers when all that it called for have come."""
+    """Give the brain a tool's output. The brain answers once it has the results of all its calls."""
 
     call_id: str
     output: str
@@ -552,12 +533,12 @@ class SendToolResult:
 
 @dataclass(frozen=True, slots=True)
 class OpenSpareBrain:
-    """Open a second brain beside the talk's; answer with ``SpareBrainReady`` or ``SpareBrainFailed``."""
+    """Open a second brain in the background; answer with ``SpareBrainReady`` or ``SpareBrainFailed``."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwapBrain:
-    """Let the spare brain take the old one's place, and close that."""
+    """Replace the brain with the spare one, and close the old one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -569,17 +550,17 @@ class StopSpeaking:
 
 @dataclass(frozen=True, slots=True)
 class PrepareFace:
-    """Open a paid face beside what is shown; answer with ``CloudOpened`` or ``CloudFailed``."""
+    """Open a paid face in the background; answer with ``CloudOpened`` or ``CloudFailed``."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropFace:
-    """Stop the paid face that is being prepared, opened or not."""
+    """Stop the paid face that is being prepared, whether or not it is open yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShowFace:
-    """Let the paid face that was prepared, or the one of this computer, take over; stop the paid one that was shown."""
+    """Show the prepared paid face or the local one, and stop the paid face that was shown before."""
 
     face: Face
 
@@ -593,14 +574,14 @@ class SetMood:
 
 @dataclass(frozen=True, slots=True)
 class SetMuted:
-    """Let the microphone through, or send silence in its place."""
+    """Pass the microphone on to the brain, or send silence in its place."""
 
     is_muted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetRecording:
-    """Keep the talk's sound from now on, or no more; answer with ``RecordingFailed`` where that cannot be."""
+    """Turn the recording of the talk on or off; answer with ``RecordingFailed`` if it cannot start."""
 
     is_on: bool
 
@@ -614,7 +595,7 @@ class ApplyLook:
 
 @dataclass(frozen=True, slots=True)
 class ArmTimer:
-    """Report ``TimerFired(timer)`` after ``delay_s``; where that timer is armed already, it is replaced."""
+    """Report ``TimerFired(timer)`` after ``delay_s``. If an equal timer is already armed, it is replaced."""
 
     timer: Timer
     delay_s: float
@@ -622,7 +603,7 @@ class ArmTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
-    """Forget a timer."""
+    """Disarm a timer, if it is armed."""
 
     timer: Timer
 

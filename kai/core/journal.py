@@ -1,8 +1,8 @@
-"""A talk's journal as plain values, and back: what a report file holds, and what replays it.
+"""Converts a talk's journal to plain JSON values and back, for report files and their replay.
 
-A value of the core is made of frozen dataclasses, enums, tuples and plain values; here a dataclass becomes an object with its
-name in ``is`` and every field that is not as it is by default. A file outlives a version of Kai: a field that is new has its
-default, one that is gone is passed over, and a kind of event that is gone is a `ProtocolError`.
+Values of the core are frozen dataclasses, enums, tuples and plain values. A dataclass becomes an object with its name in
+``is`` and every field that differs from its default. A report may be read by another version of Kai: an unknown field is
+ignored, a missing one gets its default, and an unknown kind of event raises `ProtocolError`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from kai.core.state import SessionState
 from kai.errors import ProtocolError
 
 Plain = Any
-"""What JSON can hold."""
+"""A value that JSON can represent."""
 
 Hide = Callable[[str, str], str]
-"""What is written for a text, by the name of its field and the text."""
+"""Takes the name of a field and its text, and returns the text to write instead."""
 
 
 def as_written(_name: str, text: str) -> str:
-    """Hides nothing."""
+    """Return the text unchanged: a `Hide` that hides nothing."""
     return text
 
 
 def to_plain(value: object, hide: Hide = as_written, name: str = "") -> Plain:
-    """``value`` as JSON can hold it; ``hide`` decides on each text that is no word of an enum."""
+    """Return ``value`` as a plain JSON value. Every string but those of enums is passed through ``hide``."""
     match value:
         case Enum():
             return value.value
@@ -54,26 +54,26 @@ def to_plain(value: object, hide: Hide = as_written, name: str = "") -> Plain:
 
 
 def _part_to_plain(part: object, hide: Hide, name: str) -> Plain:
-    """A part of a tuple. Of a tuple within a tuple each place has a name of its own (``sessions.0``)."""
+    """Convert a part of a tuple. In a nested tuple each position has its own name (``sessions.0``)."""
     if not isinstance(part, tuple):
         return to_plain(part, hide, name)
     return [to_plain(inner, hide, f"{name}.{n}") for n, inner in enumerate(cast("tuple[object, ...]", part))]
 
 
 def to_event(plain: Plain) -> Event:
-    """The event that was written. Raises `ProtocolError` for what is none."""
+    """Return the event that ``plain`` describes. Raises `ProtocolError` if it is not an event."""
     return cast(Event, _made(Event, plain))
 
 
 def to_state(plain: Plain) -> SessionState:
-    """The state that was written. Raises `ProtocolError` for what is none."""
+    """Return the state that ``plain`` describes. Raises `ProtocolError` if it is not a state."""
     return cast(SessionState, _made(SessionState, plain))
 
 
 def steps(
     journal: Iterable[tuple[float, Event]], state: SessionState
 ) -> Iterable[tuple[float, Event, SessionState, tuple[Command, ...]]]:
-    """Each event of a journal with its time, the state after it, and what the machine asked for."""
+    """Yield each event of a journal with its time, the state after it, and the commands that followed."""
     for at, event in journal:
         state, commands = step(state, event, at)
         yield at, event, state, commands

@@ -1,11 +1,11 @@
-"""One talk, one machine: ``step(state, event, at) -> (state, commands)``, pure. The policy itself is in `kai.core.policy`.
+"""The state machine of a talk: the pure function ``step(state, event, at) -> (state, commands)``.
 
-Rules that hold for every part of it:
+This module routes each event to the policy in `kai.core.policy`. Three rules hold everywhere:
 
-* A closed talk asks for nothing more; only ``ResetRequested`` brings it back.
-* Neighbouring events come in no promised order (an answer may be done before its first sound, and sound may go on after it
-  was cleared), so each is handled by itself, and twice does no harm.
-* What the brain says while its leg is not up is late, and changes nothing. The face's reports count at any time.
+* A closed talk issues no more commands; only ``ResetRequested`` reopens it.
+* Neighbouring events have no guaranteed order (an answer may be done before its first sound, and sound may continue after it
+  was cleared). Each event is therefore handled on its own, and handling one twice is harmless.
+* Events of a brain whose leg is not up are late and change nothing. The face's events count at any time.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ BrainEvent = (
 
 
 def step(state: SessionState, event: Event, at: float) -> Step:
-    """The state after ``event``, and what to do about it. ``at`` is the monotonic clock in seconds."""
+    """Return the state after ``event`` and the commands that follow. ``at`` is the monotonic clock in seconds."""
     if state.phase is Phase.CLOSED and not isinstance(event, ResetRequested | TimeZoneTold):
         return _after_close(state, event), ()
     if state.phase is Phase.IDLE and not isinstance(event, StartRequested | LookChanged | TimeZoneTold):
@@ -118,7 +118,7 @@ def step(state: SessionState, event: Event, at: float) -> Step:
 
 
 def _after_close(state: SessionState, event: Event) -> SessionState:
-    """A closed talk may still learn what was heard, and a person may tidy up and prepare the next one."""
+    """After a talk has closed, record what was heard, and let a person clear its messages and change settings."""
     match event:
         case PlayoutInterrupted():
             return lines.cut_message(state, event)
@@ -159,7 +159,7 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case CloudOpened() | CloudFailed() | CloudLost():
             return legs.tell_faces(state, event, at)
         case FaceResumed():
-            return state, ()  # the stack of faces, which has the sound, has answered it
+            return state, ()  # FaceStack, which has the sound, has already handled it
         case CreditsReported():
             return replace(state, credits=costs.with_credits(state.credits, event)), ()
         case StartRequested():

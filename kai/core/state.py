@@ -1,6 +1,6 @@
-"""What is true of one talk: ``SessionState`` and its parts, frozen values that only the reducer makes.
+"""The state of one talk: ``SessionState`` and its parts, frozen values that only the reducer makes.
 
-Times are seconds of one monotonic clock (the ``at`` of ``step``); a message also has its wall-clock time, for people.
+Times are in seconds on one monotonic clock (the ``at`` of ``step``); a message also has a wall-clock time, to be shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from kai.core.config import Look as Look
 
 
 class LegName(StrEnum):
-    """The three connections of a talk. ``brain`` hears and answers, ``face`` shows, ``browser`` is the person's page."""
+    """The three connections of a talk: the voice ``brain``, the avatar's ``face`` and the person's page (``browser``)."""
 
     BRAIN = "brain"
     FACE = "face"
@@ -20,7 +20,7 @@ class LegName(StrEnum):
 
 
 class LegStatus(StrEnum):
-    """The life of a leg. ``failed`` is an end state that a person may leave by asking for another try."""
+    """The states of a leg. ``failed`` lasts until a person asks to try again, or until the page reconnects on its own."""
 
     DISCONNECTED = "disconnected"
     CONNECTING = "connecting"
@@ -30,7 +30,7 @@ class LegStatus(StrEnum):
 
 
 class Phase(StrEnum):
-    """The life of a talk. Nothing leaves ``closed``."""
+    """The states of a talk. Only a reset leaves ``closed``."""
 
     IDLE = "idle"
     STARTING = "starting"
@@ -48,7 +48,7 @@ class AgentState(StrEnum):
 
 
 class Microphone(StrEnum):
-    """What the browser said about the microphone. A ``SILENCED`` one is open, but the system has muted it."""
+    """What the browser reported about the microphone. A ``SILENCED`` microphone is open, but muted by the system."""
 
     UNKNOWN = "unknown"
     OPEN = "open"
@@ -58,7 +58,7 @@ class Microphone(StrEnum):
 
 
 class Role(StrEnum):
-    """Who a line of the chat belongs to. ``notice`` is Kai's app speaking about itself."""
+    """The author of a line of the chat. A ``notice`` is a message of the app about itself."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -66,7 +66,7 @@ class Role(StrEnum):
 
 
 class Span(StrEnum):
-    """Where one strand of an answer stands. It only moves forward, so an event may come late, early or twice."""
+    """The progress of one strand of an answer. It only moves forward, so an event may arrive late, early or twice."""
 
     AHEAD = "ahead"
     ON = "on"
@@ -75,9 +75,9 @@ class Span(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One connection: its status, how often it was tried in a row, why it is not up, and since when it is.
+    """One connection: its status, how many tries it took in a row, why it is not up, and since when it has been up.
 
-    ``attempt`` stays while a connected leg is young, so that one which dies at birth uses its tries up.
+    ``attempt`` is kept when a leg connects, so that a leg which is lost again soon after connecting runs out of tries.
     """
 
     status: LegStatus = LegStatus.DISCONNECTED
@@ -96,8 +96,8 @@ class Message:
     """One line of the chat.
 
     ``id`` is the brain's item id; ``response_id`` is empty for the person's lines. ``text`` grows while ``is_final`` is
-    false. An interrupted answer holds only the words that were heard, where that is known. ``confidence`` is how sure the
-    transcription of a person's line is, 0 to 1, where that is known.
+    false. An interrupted answer holds only the words that were heard, if they are known. ``confidence`` is that of the
+    transcription of a person's line, 0 to 1, if it is known.
     """
 
     id: str
@@ -112,8 +112,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """Which ``mind`` thought of an answer, where the brain has several and tells, and how fast, where that is known. It is
-    told once the answer is made or cut off, when the answer itself may be gone from the state."""
+    """Which ``mind`` generated an answer, if the brain has several and reports it, and how fast, if that is known.
+
+    It is reported when the answer is done or cut off; by then the answer itself may be gone from the state."""
 
     response_id: str
     mind: str
@@ -122,7 +123,7 @@ class Thought:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, as three strands: the brain makes it, the brain sends its sound, a person hears it."""
+    """One answer, as three strands: the brain generates it, the brain sends its sound, and the person hears it."""
 
     id: str
     generating: Span = Span.AHEAD
@@ -131,33 +132,33 @@ class Response:
 
     @property
     def is_at_brain(self) -> bool:
-        """Whether the brain still makes or sends it, and so could take it back."""
+        """True while the brain generates or sends the answer, and can still cancel it."""
         return Span.ON in (self.generating, self.audio_out)
 
     @property
     def is_due(self) -> bool:
-        """Whether the brain has sent it to its end, and nothing of it was played yet (a face is some time behind)."""
+        """True when the brain has sent the whole answer but none of it has been played yet (a face adds a delay)."""
         return not self.is_at_brain and self.audio_out is Span.PAST and self.playout is Span.AHEAD
 
     @property
     def is_playing(self) -> bool:
-        """Whether a person hears it now."""
+        """True while the person hears the answer."""
         return self.playout is Span.ON
 
     @property
     def is_sounding(self) -> bool:
-        """Whether a face has sound of it, or is being given it."""
+        """True while a face holds sound of the answer or receives it."""
         return self.is_playing or (self.audio_out is not Span.AHEAD and self.playout is Span.AHEAD)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it goes on. A done answer without sound is over, and lives again when sound comes."""
+        """True when no strand is in progress. A done answer without sound is over, and is live again when sound arrives."""
         return not (self.is_at_brain or self.is_due or self.is_playing)
 
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What plays a part of the local brain because the best one cannot be had. ``role`` is ``detector``, ``recogniser``,
+    """A simpler replacement for a part of the local brain that is not available. ``role`` is ``detector``, ``recogniser``,
     ``second_recogniser``, ``voice`` or ``mind``; ``problem`` says what is different, why, and what to do."""
 
     role: str
@@ -167,8 +168,8 @@ class StandIn:
 
 @dataclass(frozen=True, slots=True)
 class BrainFacts:
-    """What the open brain is: how it is reached (``webrtc``, ``websocket``), which model, how long it may last yet, whether
-    its words cost money, and what stands in for parts of it."""
+    """Facts about the open brain: its ``transport`` (``webrtc`` or ``websocket``), its model, how many seconds its session
+    may still last, whether it is billed, and which parts of it are stand-ins."""
 
     transport: str = ""
     model: str = ""
@@ -179,7 +180,7 @@ class BrainFacts:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens by kind; those in ``cached`` are not in ``in`` as well. ``transcribed_s`` is sound that was written down."""
+    """Token counts by kind. Cached tokens are not counted again as input. ``transcribed_s`` is the duration transcribed."""
 
     text_in: int = 0
     audio_in: int = 0
@@ -210,7 +211,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a talk has used so far, and its newest turn. ``is_exact`` is false when some of it has no known price."""
+    """What a talk and its newest turn have used. ``is_exact`` is false when the price of some of it is not known."""
 
     turns: int = 0
     tokens: Tokens = Tokens()
@@ -222,8 +223,8 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """What the cloud face costs: credits ``left`` in the account (``None`` until it was told), and what each paid session
-    of this talk has used so far, (session id, credits). A minute that was begun counts whole."""
+    """What the cloud face costs: the credits ``left`` in the account (``None`` until reported), and for each paid session of
+    this talk its (session id, credits used). A started minute counts as a whole one."""
 
     left: float | None = None
     sessions: tuple[tuple[str, int], ...] = ()
@@ -235,13 +236,13 @@ class Credits:
 
     @property
     def minutes_left(self) -> int | None:
-        """Whole minutes that what is left buys: a LITE minute costs one credit."""
+        """The whole minutes that the remaining credits buy: one minute in LITE mode costs one credit."""
         return None if self.left is None else int(self.left)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """What is left of one of the provider's limits (``requests``, ``tokens``), and when it is whole again."""
+    """How much is left of one of the provider's limits (``requests``, ``tokens``), and the seconds until it is reset."""
 
     name: str
     limit: int
@@ -250,13 +251,13 @@ class RateLimit:
 
     @property
     def is_near(self) -> bool:
-        """Whether less than a tenth is left."""
+        """True when less than a tenth of the limit is left."""
         return self.limit > 0 and self.remaining * 10 < self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """A tool that Kai called. ``problem`` says in words why it gave nothing."""
+    """One call of a tool. ``problem`` says in words why it failed."""
 
     call_id: str
     name: str
@@ -273,7 +274,7 @@ class Card:
 
 
 LIMIT_S = 1200.0
-"""A paid face is on for no longer in one go, unless it is set otherwise."""
+"""The default limit for how long a paid face is shown without a break."""
 
 
 class Face(StrEnum):
@@ -284,7 +285,7 @@ class Face(StrEnum):
 
 
 class Next(StrEnum):
-    """The paid session that is being prepared."""
+    """The state of the paid session that is being prepared."""
 
     NONE = "none"
     OPENING = "opening"
@@ -292,7 +293,7 @@ class Next(StrEnum):
 
 
 class Standby(StrEnum):
-    """The local face behind the scenes."""
+    """The state of the local face, which stands by in the background."""
 
     OFF = "off"
     OPENING = "opening"
@@ -300,7 +301,7 @@ class Standby(StrEnum):
 
 
 class Why(StrEnum):
-    """Why a face takes over, or soon will: the code of what a person is told."""
+    """Why another face takes over, or soon will. The value is the code of the message that a person reads."""
 
     COMING = "avatar-coming"
     SILENCE_SOON = "avatar-silence-soon"
@@ -316,10 +317,10 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """What is true of the faces while the face's leg is being opened or up (``is_open``).
+    """The state of the faces while the face's leg is opening or up (``is_open``).
 
-    ``next_longest_s`` belongs to the session in ``next``. ``limit_at_s`` and ``deadline_at_s`` are when
-    those timers run out, 0 while they are not armed.
+    ``next_longest_s`` belongs to the session in ``next``. ``limit_at_s`` and ``deadline_at_s`` are the times at which
+    those timers fire, or 0 while they are not armed.
     """
 
     is_open: bool = False
@@ -329,20 +330,20 @@ class Faces:
     wants_cloud: bool = True
     is_speaking: bool = False
     playing: str = ""
-    """The answer that a face says, also one that was given up for lost and that another face has taken up."""
+    """The id of the answer that a face is speaking, even if it was given up as lost and another face has taken it over."""
     is_paused: bool = False
     is_over_limit: bool = False
     leaves: Why | None = None
-    """Why the cloud face leaves with the next pause, where it does."""
+    """Why the cloud face will be replaced at the next pause, or ``None``."""
     next_longest_s: float | None = None
     is_billed: bool = True
     is_sandbox: bool = False
     is_warned: bool = False
     failures: int = 0
     failed_starts: int = 0
-    """Paid starts in a row that failed, or brought a session that was lost within its first minute."""
+    """Consecutive paid starts that failed or whose session was lost within its first minute."""
     mutes: int = 0
-    """Sessions in a row that never spoke."""
+    """Consecutive sessions that never spoke."""
     is_plan_told: bool = False
     up_since_s: float = 0.0
     limit_s: float = LIMIT_S
@@ -351,7 +352,7 @@ class Faces:
 
 
 class HandOver(StrEnum):
-    """How far the talk's move to a fresh brain is: nothing planned, a spare is being opened, the spare waits for a pause."""
+    """The progress of a hand-over to a new brain: none, the spare is opening, or the spare is ready and waits for a pause."""
 
     NONE = "none"
     OPENING = "opening"
@@ -361,8 +362,8 @@ class HandOver(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that a person should know: a stable code, and a sentence that says what happened and what to do.
-    ``detail`` is what a provider said about it in its own words; ``leg`` is the connection that it is about, if it is about
-    one."""
+
+    ``detail`` is the provider's own text, if there is one. ``leg`` is the connection concerned, if any."""
 
     code: str
     message: str
@@ -375,16 +376,18 @@ class Problem:
 class SessionState:
     """Everything that is true of one talk.
 
-    ``answers`` are the last ones, oldest first: while one still sounds the next may be made already; those that are over
-    stay for a while, so that their late events find them (bound: ``ANSWERS_KEPT``). ``cancelled`` remembers the last
-    answers that were cut off, so that their late events change nothing (bound: ``CANCELLED_KEPT``). ``pending_text`` holds
-    lines of the person, (item id, text), that wait for the brain to come up. ``tool_runs`` are the last calls of tools
-    (bound: ``TOOL_RUNS_KEPT``); ``key_down_at_s`` is when the push-to-talk key went down, 0 while it is up. ``brain_look``
-    is what the brain was opened with: where ``look`` differs in what needs a connection, a change waits. ``is_change_wished``
-    while a hand-over is under way that a person asked for. ``face_until_s`` is when the face that is on must go, 0 for never;
-    ``face_paid_s`` counts its paid time up to ``face_paid_from_s``, which is 0 while nothing is paid. ``time_zone`` is the
-    IANA name of the person's, empty where the browser did not tell. ``cloud_limit_s`` is how long a paid face may be on in
-    one go; 0 where the talk has none, and then ``face_name`` is empty.
+    ``answers`` are the newest answers, oldest first. While one is still heard, the next may already be generated; answers
+    that are over are kept for a while so that their late events find them (bound: ``ANSWERS_KEPT``). ``cancelled`` holds
+    the ids of the last answers that were cut off, so that their late events change nothing (bound: ``CANCELLED_KEPT``).
+    ``pending_text`` holds the person's lines, as (item id, text), that wait for the brain to connect. ``tool_runs`` are the
+    last tool calls (bound: ``TOOL_RUNS_KEPT``). ``key_down_at_s`` is when the push-to-talk key was pressed, or 0.
+
+    ``brain_look`` is the look that the brain was opened with. If ``look`` differs from it in a setting that needs a new
+    connection, that change is pending. ``is_change_wished`` is true during a hand-over that a person asked for.
+    ``face_until_s`` is when the shown face must be replaced, or 0 for never. ``face_paid_s`` is the paid time up to
+    ``face_paid_from_s``, which is 0 while nothing is paid. ``time_zone`` is the person's IANA time zone, empty if unknown.
+    ``cloud_limit_s`` is how long a paid face may be shown without a break; it is 0, and ``face_name`` is empty, in a talk
+    without one.
     """
 
     phase: Phase = Phase.IDLE
@@ -426,7 +429,7 @@ class SessionState:
 
     @property
     def is_active(self) -> bool:
-        """Whether a talk is under way (it may still be connecting)."""
+        """True while a talk is in progress, even if it is still connecting."""
         return self.phase in (Phase.STARTING, Phase.ACTIVE)
 
     @property
@@ -441,7 +444,7 @@ class SessionState:
 
     @property
     def agent(self) -> AgentState:
-        """What Kai is doing. Speaking is what a person hears, not what the brain has sent."""
+        """What Kai is doing. Kai counts as speaking while the person hears it, not while the brain sends sound."""
         if not self.is_active:
             return AgentState.IDLE
         if any(answer.is_playing for answer in self.answers):
@@ -454,7 +457,7 @@ class SessionState:
 
     @property
     def is_between_turns(self) -> bool:
-        """Whether nobody speaks and nothing is on its way: the moment in which a brain can be exchanged unheard."""
+        """True when nobody speaks and nothing is pending, so that the brain can be replaced without anybody noticing."""
         return not (
             self.is_user_speaking
             or self.is_waiting
@@ -465,12 +468,12 @@ class SessionState:
 
     @property
     def near_limits(self) -> tuple[RateLimit, ...]:
-        """The provider's limits of which less than a tenth is left."""
+        """The provider's limits with less than a tenth left."""
         return tuple(limit for limit in self.rate_limits if limit.is_near)
 
     @property
     def can_interrupt(self) -> bool:
-        """Whether there is an answer to cut off."""
+        """True when there is an answer to interrupt."""
         return self.is_active and bool(self.live_answers)
 
     def leg(self, name: LegName) -> Leg:
@@ -494,12 +497,12 @@ class SessionState:
                 return replace(self, browser=leg)
 
     def with_problem(self, problem: Problem) -> SessionState:
-        """That problem is shown, unless a worse one is."""
+        """The same state with that problem shown, unless a fatal one is shown and the new one is not fatal."""
         if self.problem is not None and self.problem.is_fatal and not problem.is_fatal:
             return self
         return replace(self, problem=problem)
 
     def without_problem_of(self, name: LegName) -> SessionState:
-        """The leg's problem is no longer shown; another's stays."""
+        """The same state without the shown problem, if it concerns that leg."""
         is_its = self.problem is not None and self.problem.leg is name
         return replace(self, problem=None) if is_its else self

@@ -1,6 +1,6 @@
 """The one store of a talk: ``snapshot``, ``dispatch``, ``subscribe``, selectors and the journal.
 
-It takes the place of a Zustand store: a single immutable state, changed by dispatching events, watched by subscribers.
+It is modelled on a Zustand store: one immutable state that changes only by dispatched events and is observed by subscribers.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Listener = Callable[[SessionState], None]
 Unsubscribe = Callable[[], None]
 
 JOURNAL_KEPT = 20_000
-"""Events kept for replay. When full, the oldest are folded into the journal's first state."""
+"""How many events are kept for replay. Older events are folded into the journal's first state."""
 
 
 def replay(journal: Iterable[tuple[float, Event]], state: SessionState | None = None) -> SessionState:
-    """The state that a journal leads to, from ``state`` or from a new one."""
+    """Return the state after every event of a journal, starting from ``state`` or from a new one."""
     state = state or SessionState()
     for at, event in journal:
         state, _ = step(state, event, at)
@@ -33,12 +33,12 @@ def replay(journal: Iterable[tuple[float, Event]], state: SessionState | None = 
 
 
 class Store:
-    """State of one talk. Every method may be called from any thread; listeners run on the dispatching thread.
+    """The state of one talk. Every method may be called from any thread; listeners run on the dispatching thread.
 
-    ``run`` gets each command, in order, after the state has changed and before the listeners hear of it: silence does not
-    wait for a page, and a faulty page keeps no leg open. An event that a listener or a command dispatches is taken after
-    the present one, never inside it. What a listener or a command raises, ``dispatch`` raises; events that were waiting
-    are taken by the next one.
+    ``run`` gets each command, in order, after the state has changed and before the listeners are called, so that a slow
+    page does not delay an interruption and a faulty page does not keep a leg open. An event that a listener or a command
+    dispatches is handled after the current one, never inside it. ``dispatch`` raises whatever a listener or a command
+    raises; the events still queued are then handled by the next ``dispatch``.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Store:
         self._journal: deque[tuple[float, Event]] = deque()
 
     def snapshot(self) -> SessionState:
-        """The present state, a frozen value."""
+        """Return the current state, a frozen value."""
         return self._state
 
     def journal(self) -> tuple[SessionState, tuple[tuple[float, Event], ...]]:
-        """The state before the first kept event, and the kept events with their times."""
+        """Return the state before the first kept event, and the kept events with their times."""
         with self._lock:
             return self._first_state, tuple(self._journal)
 
@@ -80,7 +80,7 @@ class Store:
         return unsubscribe
 
     def subscribe_to(self, select: Callable[[SessionState], T], listener: Callable[[T], None]) -> Unsubscribe:
-        """Call ``listener(select(state))`` whenever what ``select`` picks has changed."""
+        """Call ``listener(select(state))`` whenever the selected value has changed."""
 
         def on_change(state: SessionState) -> None:
             nonlocal last
@@ -94,7 +94,7 @@ class Store:
             return self.subscribe(on_change)
 
     def dispatch(self, event: Event) -> None:
-        """Take an event: change the state, run the commands, tell the subscribers."""
+        """Handle an event: change the state, run the commands, then call the subscribers."""
         with self._lock:
             self._queue.append(event)
             if self._is_busy:
@@ -116,7 +116,7 @@ class Store:
         if self._state == before:
             return
         for listener in tuple(self._listeners):
-            # One that an earlier listener has just unsubscribed is not called any more.
+            # An earlier listener may have just unsubscribed this one.
             if listener in self._listeners:
                 listener(self._state)
 

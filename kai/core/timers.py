@@ -1,6 +1,6 @@
-"""The timers of a talk, as values: what runs out, and of what. The reducer arms them and is told by ``TimerFired``.
+"""The timers of a talk, as values. The reducer arms them with ``ArmTimer`` and gets ``TimerFired`` when they run out.
 
-Two timers are the same when they are equal: arming one again replaces it.
+Equal values are the same timer: arming it again replaces it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kai.core.state import LegName
 
 @dataclass(frozen=True, slots=True)
 class RetryDue:
-    """A leg that failed is tried again."""
+    """It is time to try a failed leg again."""
 
     leg: LegName
 
@@ -25,7 +25,7 @@ class PageOverdue:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptOverdue:
-    """The words of a person's line should have come by now."""
+    """The transcript of a person's line should have arrived by now."""
 
     item_id: str
 
@@ -37,18 +37,18 @@ class AnswerOverdue:
 
 @dataclass(frozen=True, slots=True)
 class PlayoutOverdue:
-    """Sound that was sent to its end should have begun to play by now."""
+    """A completely sent answer should have begun to play by now."""
 
     response_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class HandOverDue:
-    """A spare brain is opened, before the present one's time is up."""
+    """It is time to open a spare brain, before the current one reaches its time limit."""
 
 
 class FaceTimer(StrEnum):
-    """The timers of the faces; `kai.core.policy.faces` says what each is for."""
+    """The timers of the faces; `kai.core.policy.faces` explains each of them."""
 
     COVER = "cover"
     AGAIN = "again"

@@ -1,4 +1,29 @@
-"""What the person says in a conversation: turns out of sound, words out of turns, and which voice over Kai's own is one.
+"""What the person says in a conversation: turns out of sound, words out of turns, and interruptions of Kai.
+
+The problem. A listener who waits for a long silence is slow, and one who takes every pause for the end interrupts people,
+who pause for 0.7 s within a sentence. Recognition and thinking take long as well. So `Listener` decides by the words how
+long a pause has to be, and uses the pause: it recognises and lets Kai think before the turn is over, and takes back what
+was wrong.
+
+The states of a turn (`Hearing`, from the events of `kai.engine.speech.turns`):
+
+1. *An overlap*: a voice over Kai's own. Nobody is told, and it may turn out to be an echo or a nod (`kai.engine.overlap`).
+2. *Announced*: the client knows that the person speaks, and Kai is silent. Words are shown as they are recognised, those
+   alone on which two readings agree.
+3. *In a pause*: after 160 ms of silence the turn is recognised as if it were over (the *guess*), and the conversation is
+   told the words as foreseen, so that the answer may be begun. If the person goes on, the guess is taken back.
+4. *Over*: an item is made of the turn. Its words are the guess, or a recognition of the whole turn, and an answer may
+   follow.
+5. *Continued*: a person who goes on within `REPAIR_MS` after the end had not finished. The next turn then says that it
+   `continues` this one, and both are answered as one, unless much of Kai's answer was heard (`REPAIR_HEARD_MS`).
+
+Example, with the pauses of "semantic_vad" at its usual eagerness: the person says "What could I cook with potatoes?" for
+2 000 ms. The turn begins with the second voiced frame, after 64 ms, and includes the 300 ms before the voice. At 2 160 ms
+the turn is recognised, and the answer is begun. If the sentence is plainly whole, the turn is over at 2 352 ms, and if that
+is not certain, at 2 864 ms. Had the person said "What could I cook with", which is plainly unfinished, it would be over at
+3 120 ms only. And if "and eggs" follows at 3 500 ms nevertheless, that is a turn of its own which continues the first.
+
+Without voice detection (``turn_detection`` null) there are no such states: sound is kept until the client commits it.
 
 All methods run on the event loop and return at once; recognition runs in `Workers`.
 """
@@ -29,23 +54,23 @@ from kai.wire import realtime as wire
 MIN_COMMIT_MS: Final = 100
 MAX_COMMIT_MS: Final = 300_000
 DOUBTFUL_SCORE: Final = -1.6
-"""A partial transcript with a lower score is not shown."""
+"""A partial decode with a lower score is ignored."""
 FIRST_WORDS_BEAM: Final = 3
-"""Beam width until words are shown: the next decode often disagrees with the likeliest reading of so short a sound."""
+"""Beam until words are shown: the next decode often disagrees with the likeliest one of so short a sound."""
 HASTY_SILENCE_MS: Final = 128
 KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
-"""A person who continues within this time after the end of a turn had not finished: both turns are one sentence."""
+"""A person who goes on within this time after the end of a turn had not finished: both turns are one."""
 REPAIR_HEARD_MS: Final = 1_500
-"""A person who has heard this much of Kai's answer is replying to it, not finishing the sentence."""
+"""When more of Kai's answer than this was heard, the person's next turn is a reply to it."""
 
 
 @dataclass(slots=True)
 class Hearing:
-    """The person's turn in progress: the id of its future item, and the words recognised so far.
+    """One turn of the person: the id of its item, and what was recognised of it so far.
 
-    A voice over Kai's own begins as an `overlap`, which is not reported to the client; a `reading` of it may be under way.
-    `continues` is the person's previous item, if its turn was ended too early and this one goes on with it.
+    Over Kai's voice a turn is an `overlap` first, and a `reading` of that may be under way. `continues` is the person's turn
+    before, when that was ended too early.
     """
 
     item_id: str
@@ -60,9 +85,9 @@ class Hearing:
     continues: Entry | None = None
 
     def agree(self, heard: Transcript) -> str:
-        """Return the words that can be shown after the decode `heard`: those on which it and the previous decode agree.
+        """Take a further decode, and return the words that can be added to those shown: two decodes agree on them.
 
-        A doubtful decode counts when the previous one was sure: a sound that ends within a word mostly decodes doubtfully.
+        A doubtful decode counts when the one before it was sure: a sound that ends within a word is mostly doubtful.
         """
         is_believed = heard.is_speech or (self.was_speech and heard.score > DOUBTFUL_SCORE)
         self.was_speech = heard.is_speech
@@ -73,32 +98,34 @@ class Hearing:
 
 
 class Loudspeaker(Protocol):
-    """Kai's own sound, as the listener needs to know it."""
+    """What is known of Kai's own sound while the person is listened to."""
 
     @property
     def is_sounding(self) -> bool:
-        """Whether Kai's sound can reach the person's microphone now, or could a moment ago."""
+        """True while Kai can be heard where the person is, and for a moment after."""
         ...
 
     @property
     def is_playing(self) -> bool:
-        """Whether Kai still has sound to play that can be interrupted."""
+        """True while there is sound of Kai's that can still be interrupted."""
         ...
 
     def foreign_share(self) -> float:
-        """Return the share of the power heard in the last half second that is not Kai's own sound, 0 to 1."""
+        """How much of the power that was heard in the last half second is not Kai's own sound, 0 to 1."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """The callbacks of a listener.
+    """What a listener calls when something has happened, on the event loop.
 
-    `send` sends an event to the client. `interrupt` silences Kai and returns how many ms of Kai's answers were heard. `add`
-    adds a turn's item to the conversation. `heard` reports that a turn was transcribed, and whether it wants an answer.
-    `idle` reports that the person has been silent for the idle timeout. `foreseen` gets the item of a turn that is still
-    going on: its words so far, or, when the second argument is true, probably all of them. `taken_back` reports that the
-    person went on after those.
+    * `send` takes an event to the client.
+    * `interrupt` silences Kai and returns how many ms of its answers were heard.
+    * `add` adds an item to the conversation: a turn whose words may not be known yet.
+    * `heard` is called when a turn's words are known; the argument tells whether they want an answer.
+    * `idle` is called when the person has been silent for as long as the client has set.
+    * `foreseen` gets the item that a turn still going on will be, with its words so far, and whether these are probably all.
+    * `taken_back` is called when the person goes on after a turn that was foreseen as whole.
     """
 
     send: Callable[[wire.KnownServerEvent], None]
@@ -142,7 +169,7 @@ class Listener:
     # What the conversation calls
 
     def configure(self, settings: Settings) -> None:
-        """Applies new rules from the next frame on; a turn in progress goes on unless the client now commits turns itself."""
+        """Apply other rules from the next frame on. A turn stays open, unless the client commits turns from now on."""
         rules = self._rules = settings.turns
         self._transcribes = settings.transcribes
         if rules is None:
@@ -156,11 +183,11 @@ class Listener:
 
     @property
     def is_in_turn(self) -> bool:
-        """Whether the person seems to be speaking, a voice over Kai's own included."""
+        """True while a turn of the person is going on, an overlap included."""
         return self._turn is not None
 
     def hear(self, samples: Float32) -> None:
-        """Takes the person's sound: ``(n,)`` float32 at 16 kHz, any n."""
+        """Take the person's sound: ``(n,)`` float32, 16 000 Hz, of any length."""
         if self._detector is not None:
             for event in self._detector.push(samples):
                 self._on_turn_event(event)
@@ -173,15 +200,15 @@ class Listener:
             self._uncommitted_samples -= len(self._uncommitted.pop(0))
 
     def wait_for_person(self, *, in_ms: int = 0) -> None:
-        """Starts the idle timeout: the person may speak now, or once the client has played `in_ms` more of Kai's sound."""
+        """Count the person's silence from now on, or from the end of `in_ms` of Kai's sound that is still to be played."""
         self._silent_from_ms = None if self._detector is None else self._detector.time_ms + in_ms
 
     def wait_for_kai(self) -> None:
-        """Stops the idle timeout, since Kai is about to speak or the person speaks."""
+        """Do not count the person's silence: it is Kai's turn."""
         self._silent_from_ms = None
 
     def commit(self) -> None:
-        """Makes an item of the sound heard since the last item. Raises `ClientMistake` when there is too little of it."""
+        """Make an item of the sound since the last one. Raises `ClientMistake` when there is too little of it."""
         if self._detector is not None:
             self._commit_detected(self._detector)
             return
@@ -197,7 +224,7 @@ class Listener:
         self._commit_turn(Hearing(new_id("item")), audio, does_answer=False)
 
     def clear(self) -> None:
-        """Discards the sound that was not made an item yet, and the turn in progress."""
+        """Forget the sound of which no item was made, and the turn that is going on."""
         self._forget_uncommitted()
         if self._detector is not None:
             self._detector.discard()
@@ -235,7 +262,7 @@ class Listener:
         self._announce_turn(turn)
 
     def _announce_turn(self, turn: Hearing) -> None:
-        """Reports that the person speaks, and interrupts Kai."""
+        """Tell the client that the person speaks, and interrupt Kai; decide whether this turn continues the last one."""
         rules = self._rules
         turn.overlap = None
         self.wait_for_kai()
@@ -266,7 +293,7 @@ class Listener:
             self._tasks.create_task(weighing, name=f"pause-{turn.item_id}")
 
     async def _foresee_end(self, turn: Hearing, guess: Future[Transcript]) -> None:
-        """Reports what the person said before a pause, so that a mind can begin its answer."""
+        """Report what the person said before a pause, so that the answer may be begun."""
         await asyncio.wait([asyncio.wrap_future(guess)])
         if guess.cancelled() or self._turn is not turn or turn.guess is not guess:
             return
@@ -277,7 +304,7 @@ class Listener:
     async def _weigh_pause(
         self, turn: Hearing, audio: Float32, guess: Future[Transcript], rules: TurnSettings
     ) -> None:
-        """Gives the person more time when the sentence before the pause is plainly unfinished, less when it is complete."""
+        """Give the person more time when the words before the pause are plainly unfinished, and less when they are whole."""
         ending = await self._workers.speak(partial(self._speech.judge_ending, audio))
         await asyncio.wait([asyncio.wrap_future(guess)])
         if guess.cancelled():
@@ -297,7 +324,7 @@ class Listener:
             return
         if turn.overlap is not None:
             if self._loudspeaker.is_playing or not turn.overlap.is_voice:
-                # It was Kai's own voice, a back channel or a noise: it is not reported, and Kai goes on.
+                # It was Kai's echo, a nod or a noise: the client learns nothing of it, and Kai goes on.
                 return
             self._announce_turn(turn)
         self._stopped_ms = audio_end_ms
@@ -307,7 +334,7 @@ class Listener:
         )
 
     def _watch_silence(self, detector: turns.TurnDetector) -> None:
-        """Reports a silence as long as the client's idle timeout, counted from Kai's last sound."""
+        """Report that the person has said nothing for as long as the client has set, counted from Kai's last sound."""
         if self._silent_from_ms is None or self._rules is None or not self._rules.idle_timeout_ms:
             return
         now_ms = detector.time_ms
@@ -395,7 +422,7 @@ class Listener:
             )
 
     def _commit_detected(self, detector: turns.TurnDetector) -> None:
-        """Ends the turn in progress for a client that commits while voice detection is on; the turn gets no answer."""
+        """End the turn that is going on, without an answer: a commit by the client while voice detection is on."""
         for event in detector.finish():
             if isinstance(event, turns.SpeechStopped) and self._turn is not None:
                 turn, self._turn = self._turn, None
@@ -408,7 +435,7 @@ class Listener:
         )
 
     def _commit_turn(self, turn: Hearing, audio: Float32 | None, *, does_answer: bool) -> None:
-        """Makes an item of what the person said; `audio` is ``None`` when it was not speech after all."""
+        """Make an item of what the person said; `audio` is ``None`` when that was no speech after all."""
         audio_ms = 0 if audio is None else len(audio) * 1000 // HEARING_HZ
         self._reports.send(
             wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id)
@@ -460,7 +487,7 @@ class Listener:
 
 
 def _foreseen_entry(turn: Hearing, text: str) -> Entry:
-    """Return the item that the turn becomes if it ends in these words."""
+    """The turn as the item that it will be when it ends in these words."""
     return Entry(_user_item(turn.item_id, text), continues=turn.continues)
 
 
@@ -476,10 +503,10 @@ def _user_item(item_id: str, transcript: str | None = None) -> wire.Item:
 
 
 def agreed_words(shown: list[str], last_words: list[str], text: str) -> str:
-    """Return what can be appended to the words `shown` so far: those on which the last decode and this one, `text`, agree.
+    """Return what can be added to the words `shown` so far: the words on which the last decode and this one, `text`, agree.
 
     A delta can only be appended, but the recogniser may change its mind, mostly about the newest words. Nothing is added
-    while it disagrees with the words shown; the final transcript corrects them. Both lists are updated in place.
+    while it disagrees with what was shown; the final transcript corrects that. Both lists are brought up to date.
     """
     words = text.split()
     agreed = 0

@@ -1,19 +1,35 @@
-"""Two minds, one voice: what the small mind is sure of it answers at once, all else goes to the language model.
+"""Two minds, one voice: the small mind answers at once what it is sure of; all else is for the language model.
 
-The small mind knows who Kai is and what it runs on, times and dates, sums and units, and does what a model can only claim to
-do: timers, notes, louder, slower. It needs a few milliseconds. It answers where it understood the whole sentence and passes
-on the rest. The model needs time, and most of the time is reading: one core reads a few dozen tokens a second. So it is told
-ahead. While the person speaks, the words recognised so far are read into the model's cache (`foresee`). Where the turn
-probably ends, the answer is begun, while the listener still waits whether more is said; it becomes *the* answer when the turn
-ends in just these words, and is thrown away when it does not (`take_back`).
+The problem. A language model on one core reads a few dozen tokens a second, so that a question is answered seconds after it
+was asked, and what a model says about the time, a timer or itself may be wrong. The small mind needs a few milliseconds,
+knows who Kai is and what it runs on, times and dates, sums and units, and does what a model can only claim to do: timers,
+notes, louder, slower. But it does not know the world. So the small mind is asked first; it answers where it has understood
+the whole sentence, and passes on the rest.
 
-An example: somebody asks "What could I cook with potatoes and eggs?" While they speak, "What could I cook with" is read. They
-stop; the pause is noticed, the words are recognised once more, and the model begins with the few that it has not read. When
-the listener takes the turn to be over, the first words of the answer are often there.
-``python -m kai.bench talk`` prints how long a person waits.
+Most of the model's time is reading, and reading can be done ahead. The states of a question to the model:
 
-Both minds stand on one conversation: each is told what the other one said. When the model's process is gone, the small mind
-answers what it can, and says so where it cannot.
+1. *Read ahead* (`TwoMinds.foresee`): while the person speaks, the words recognised so far are read into the model's cache,
+   whenever there are `WORDS_READ_AT_ONCE` more of them. The newest word is left out, since it may still change. The
+   instructions, and what Kai says, are read in the same way before the person speaks.
+2. *Drafted*: where the turn is probably over, the answer is begun, while the listener still waits for more words. Nobody
+   hears a draft.
+3. *Answered*: the turn is over, and `TwoMinds.think` is called. If its prompt is the draft's, the draft is the answer, with
+   all that it has thought so far. If not, the draft is dropped and the answer begun anew, from the words that are in the
+   cache.
+4. *Taken back* (`TwoMinds.take_back`): the person went on, and the draft is dropped.
+
+A draft is compared with the question by its prompt alone: a draft with the same prompt answers the same question, and
+nothing else has to be kept in step. Work ahead needs a slot of the model that no other talk has, and it ends as soon as an
+answer is wanted. When nobody has spoken for `NOTES_AFTER_S`, the model writes notes of old turns, so that the prompt stays
+short.
+
+Example: somebody asks "What could I cook with potatoes and eggs?" While they speak, "What could I" is read, and later "cook
+with potatoes". They stop; after 160 ms the turn is recognised, which takes about as long again. At 320 ms the draft begins,
+with "and eggs?" still to be read. If the listener takes the turn to be over after its usual 864 ms, the model has had
+544 ms for that, and often for the first words as well. ``python -m kai.bench talk`` prints how long a person waits.
+
+Both minds have the same conversation before them, and each knows what the other one has said. When the model's process is
+gone, the small mind answers what it can, and says so where it cannot.
 """
 
 from __future__ import annotations
@@ -43,20 +59,20 @@ logger = logging.getLogger(__name__)
 SMALL_MIND: Final = "small mind"
 PASSAGES_TOLD: Final = 2
 WAIT_S: Final = 3.0
-"""A person whose question has waited this long for a slot hears why there is no answer yet."""
+"""After this long in the queue for a slot Kai says why it does not answer yet."""
 MAX_ANSWER_TOKENS: Final = 320
 OFFERS_TOOLS: Final = False
-"""Whether the model may call the session's tools: only if it handles 80 % of the requests of ``python -m kai.bench
-mind_tools``. Qwen2.5-Coder writes its calls as text, in forms of its own that no server recognises as calls, so its rules
-say that it cannot do such things."""
+"""Whether the model may call the session's tools. ``python -m kai.bench mind_tools`` decides that: the model has to handle
+80 % of the requests. Qwen2.5-Coder writes its calls as text, in forms of its own that no server takes for calls. Its prompt
+says that it cannot do such things."""
 STILL_LOADING: Final = "My language model is still waking up. Ask me that again in a moment."
 WORDS_READ_AT_ONCE: Final = 3
 NOTES_AFTER_S: Final = 1.5
-"""Notes are begun after this long a pause in the talk."""
+"""Notes are begun when nobody has spoken for this long."""
 
 
 class HasModel(Protocol):
-    """The owner of the language model's process."""
+    """The part that runs the language model."""
 
     @property
     def model(self) -> Model | None:
@@ -65,12 +81,12 @@ class HasModel(Protocol):
 
     @property
     def is_loading(self) -> bool:
-        """Whether a model is being loaded."""
+        """True while a model is being loaded."""
         ...
 
 
 class _Draft:
-    """An answer in the making, perhaps before the question is complete: its prompt, and its thoughts so far."""
+    """An answer in the making, which may not be wanted yet: its prompt, and its thoughts so far."""
 
     def __init__(self, prompt: list[JsonObject], thoughts: AsyncGenerator[Thought]) -> None:
         self.prompt = prompt
@@ -78,16 +94,16 @@ class _Draft:
         self._making = asyncio.create_task(self._make(thoughts), name="mind: make an answer")
 
     async def thoughts(self) -> AsyncGenerator[Thought]:
-        """Yield the answer from its first word on; the draft is closed when the reader leaves."""
+        """Yield the answer from its first word on. The work ends when the reader leaves."""
         try:
             while (thought := await self._thoughts.get()) is not None:
                 yield thought
-            await self._making  # re-raises a bug of the task, which must end the conversation
+            await self._making  # raises what a bug in the task raised, so that it is not lost
         finally:
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Cancels the work and waits for its end."""
+        """End the work."""
         self._making.cancel()
         await asyncio.wait([self._making])
 
@@ -101,7 +117,7 @@ class _Draft:
 
 
 class TwoMinds(Thinker):
-    """The thinker of one talk with Kai's own two minds, the reflex (the small mind) and the language model."""
+    """The thinker of one talk: the small mind (``reflex``) first, then the language model that ``host`` runs."""
 
     def __init__(
         self, reflex: LocalThinker, host: HasModel, workers: Workers, library: Library | None = None
@@ -115,7 +131,7 @@ class TwoMinds(Thinker):
         self._ahead: asyncio.Task[None] | None = None
         self._slots: Slots | None = None
         self._read_words = ("", 0)
-        """The id of the person's item that was read ahead last, and how many of its words the model has read."""
+        """The id of the person's item that was read ahead last, and how many of its words were read."""
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
@@ -187,9 +203,9 @@ class TwoMinds(Thinker):
             await self._read(model, [*prompt[:-1], {"role": "user", "content": sure_words}])
 
     def _new_words(self, question: Question, heard: str) -> str:
-        """Return the person's words that the model should read now, or "" until enough new ones are stable.
+        """Return the person's words that are worth reading ahead: none until there are enough new ones.
 
-        The newest word often changes, and each reading costs core time that the recogniser needs.
+        The newest word is left out, because it often changes; and each reading costs time that the recogniser needs.
         """
         item_id = question.items[-1].id or ""
         words = heard.split()[:-1]
@@ -204,7 +220,7 @@ class TwoMinds(Thinker):
         return self._telling.messages(question, persona.name or DEFAULT_NAME, await self._passages(question))
 
     async def _passages(self, question: Question) -> str:
-        """Return the passages of the person's files that belong to the question, as text for the prompt, or ""."""
+        """Return what the person's files say about the question, for the prompt; empty when they say nothing."""
         heard = last_heard(question)
         if self._library is None or not heard:
             return ""
@@ -217,7 +233,7 @@ class TwoMinds(Thinker):
     async def _answer(
         self, model: Model, question: Question, prompt: list[JsonObject]
     ) -> AsyncGenerator[Thought]:
-        """Yield the model's answer once a slot is free."""
+        """Yield the model's answer, once a slot is free."""
         async with contextlib.AsyncExitStack() as stack:
             self._slots = model.slots
             entering = asyncio.ensure_future(stack.enter_async_context(model.slots.use(self)))
@@ -237,13 +253,13 @@ class TwoMinds(Thinker):
                     yield replace(thought, mind=model.name) if isinstance(thought, Finished) else thought
 
     async def _read(self, model: Model, prompt: list[JsonObject]) -> None:
-        """Lets the model read the prompt into its cache, without an answer."""
+        """Let the model read what is known so far; nothing is generated."""
         self._slots = model.slots
         async with model.slots.use(self) as slot:
             await self._spend(model, slot, prompt, {"n_predict": 0, "add_generation_prompt": False})
 
     async def _note_down(self, model: Model, question: Question) -> None:
-        """Lets the model summarise old turns as notes, in the spare slot, while nobody speaks."""
+        """Have the model write notes of old turns, in the spare slot, while nobody speaks."""
         await asyncio.sleep(NOTES_AFTER_S)
         request = self._telling.due_notes(question)
         if request is None:
@@ -253,7 +269,7 @@ class TwoMinds(Thinker):
         self._telling.take_notes(request, notes)
 
     async def _spend(self, model: Model, slot: int, prompt: list[JsonObject], options: JsonObject) -> str:
-        """Return the model's reply to `prompt`, or "" when it fails: work ahead of time is never essential."""
+        """Return what the model says to `prompt`; empty when it fails, since work ahead may fail without harm."""
         said: list[str] = []
         thinker = self._chat(model, slot, {"messages": prompt, **options})
         empty = Question((), "", datetime.now().astimezone())
@@ -279,13 +295,13 @@ class TwoMinds(Thinker):
             await draft.aclose()
 
     async def _rest(self) -> None:
-        """Ends the work that is done ahead of time, but keeps a draft."""
+        """End the work that is done ahead of time; a draft stays."""
         ahead, self._ahead = self._ahead, None
         await _end(ahead)
 
 
 def _start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Start a task for work ahead of time; its failure is logged, and the talk goes on."""
+    """Start a task for work ahead of time: its faults are logged, and the talk goes on."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_tell_fault)
     return task

@@ -1,5 +1,5 @@
-"""What the app lends to clients that talk, or show an avatar, by themselves: calls and sessions, never a key.
+"""Lends calls and avatar sessions, but never a key, to clients that hold the call or show the avatar themselves.
 
-No page of Kai's needs this room but for the last word of one that leaves; it is a proxy for other front ends. What is lent is
-recorded before it can cost money, bounded, and ended with its talk or with the app.
+This is a proxy for other front ends; Kai's pages use it only to report that they leave. Everything lent is recorded before
+it can cost money, is limited, and ends with its talk or with the app.
 """

@@ -1,7 +1,7 @@
-"""The desk that lends sessions to clients that show an avatar by themselves (a browser, a script).
+"""The desk that lends avatar sessions to clients that show the avatar themselves (a browser, a script).
 
-Such a client gets the room's address and token and the control socket's, never the API key. Its sessions are recorded,
-bounded and stopped like our own: it has to keep them alive, and they end with the app.
+Such a client gets the addresses and tokens of the room and of the control socket, but never the API key. Its sessions are
+recorded, limited and stopped like our own: the client must keep them alive, and they end with the app.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_A_BROWSER: Final = 1
 MOST_AT_ONCE: Final = 4
 STARTS_A_MINUTE: Final = 6
 KEEP_ALIVE_WITHIN_S: Final = 150.0
-"""A client that says nothing for so long is gone; the service would give it two minutes or more."""
+"""A client that is silent for this long is gone. The service itself would wait two minutes or more."""
 POLL_S: Final = 5.0
 
 
@@ -38,14 +38,15 @@ POLL_S: Final = 5.0
 class _Lent:
     browser_id: str
     talk_id: str
-    """Of the page that shows it; empty for a client that is none."""
+    """The talk of the page that shows the session; empty for other clients."""
     grant: wire.StartGrant
     started_s: float
     seen_s: float
 
 
 class AvatarDesk:
-    """Kai's loop only. Raises `FaceError`; ``avatar-not-yours`` and ``avatar-ticket`` are its own codes."""
+    """Lends avatar sessions. Kai's loop only. Raises `FaceError`, also with the codes ``avatar-not-yours`` and
+    ``avatar-ticket``."""
 
     def __init__(
         self,
@@ -67,11 +68,11 @@ class AvatarDesk:
         self._tasks = Tasks("avatar desk")
 
     def open(self) -> None:
-        """Begin to watch over what is lent."""
+        """Start to watch the lent sessions."""
         self._tasks.spawn(self._watch_lent(), "watch")
 
     def ticket(self, browser_id: str) -> str:
-        """Good for one start by that browser within a minute."""
+        """Return a ticket for one start by that browser within a minute."""
         now_s = self._clock()
         self._tickets = {t: entry for t, entry in self._tickets.items() if entry[1] > now_s}
         while len(self._tickets) >= MOST_TICKETS:
@@ -83,7 +84,7 @@ class AvatarDesk:
     async def start(
         self, browser_id: str, ticket: str, avatar_id: str = "", talk_id: str = ""
     ) -> wire.StartGrant:
-        """A running session for that browser, or for its page of that talk. Its former one is stopped first."""
+        """Start a session for that browser, or for its page of that talk, after stopping its previous one."""
         owner, until_s = self._tickets.pop(ticket, ("", 0.0))
         now_s = self._clock()
         if not secrets.compare_digest(owner, browser_id) or until_s <= now_s:
@@ -128,19 +129,19 @@ class AvatarDesk:
         return grant
 
     async def keep_alive(self, browser_id: str, session_id: str) -> None:
-        """The client is still there."""
+        """Keep a session alive, because its client is still there."""
         lent = self._of(browser_id, session_id)
         lent.seen_s = self._clock()
         await self._api.keep_alive(session_id)
 
     async def stop(self, browser_id: str, session_id: str) -> None:
-        """The client has done; of a session that has ended nothing is said."""
+        """Stop a session, because its client has finished. A session that has already ended is ignored."""
         if session_id in self._lent:
             self._of(browser_id, session_id)
             await self._stop(session_id, wire.EndReason.USER_CLOSED)
 
     async def page_left(self, browser_id: str, talk_id: str) -> None:
-        """That browser's page of that talk has gone, and with it what showed its session."""
+        """Stop the sessions of that browser's page of that talk, because the page has left."""
         for session_id, lent in list(self._lent.items()):
             if (lent.browser_id, lent.talk_id) == (browser_id, talk_id):
                 await self._stop(session_id, wire.EndReason.USER_DISCONNECTED)
@@ -161,7 +162,7 @@ class AvatarDesk:
         await asyncio.to_thread(self._records.forget, KIND, session_id)
 
     async def stop_overdue(self) -> None:
-        """Stop what nobody keeps alive, and what is on for too long."""
+        """Stop the sessions that nobody keeps alive and those that have lasted too long."""
         now_s = self._clock()
         for session_id, lent in list(self._lent.items()):
             is_idle = now_s - lent.seen_s > KEEP_ALIVE_WITHIN_S
@@ -178,7 +179,7 @@ class AvatarDesk:
             await self.stop_overdue()
 
     async def aclose(self) -> None:
-        """Stop everything that was lent."""
+        """Stop every lent session."""
         await self._tasks.aclose()
         stopping = [
             self._stop(session_id, wire.EndReason.USER_DISCONNECTED) for session_id in list(self._lent)

@@ -1,4 +1,4 @@
-"""Calls that a page makes itself, by its own WebRTC: our server posts the offer, so that no key leaves it."""
+"""Calls that a page makes with its own WebRTC. Our server posts the offer, so that the key never leaves it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from kai.wire import realtime as wire
 
 
 async def open_call(endpoint: Endpoint, look: Look, offer: str) -> tuple[str, str]:
-    """``(call id, SDP answer)`` of a new call with our session. ``offer`` is passed on byte by byte. Raises ``BrainError``.
+    """Open a call with our session and return ``(call id, SDP answer)``. ``offer`` is passed on unchanged. Raises
+    ``BrainError``.
 
-    A page cannot run Kai's tools, so it gets none.
+    The session has no tools, because a page cannot run them.
     """
     if speaks_live(endpoint.model_of(look.brain)):
         raise faults.GPT_LIVE.error()
@@ -46,7 +47,7 @@ async def open_call(endpoint: Endpoint, look: Look, offer: str) -> tuple[str, st
 
 
 async def hang_up(endpoint: Endpoint, call_id: str) -> None:
-    """End that call; one that is over already is fine. Raises ``BrainError`` where it may still go on."""
+    """End that call, unless it is already over. Raises ``BrainError`` if the call may still be running."""
     async with _client(endpoint) as client:
         try:
             await client.realtime.calls.hangup(call_id)

@@ -1,7 +1,7 @@
-"""Calls that pages open themselves through our server: who may, how often, and that each one ends with its talk.
+"""Calls that pages open themselves through our server: permission, rate limit, and the end of each call with its talk.
 
-Such a call lives in the page and goes on without us, so it is recorded on disk as soon as it has an id: the next start of
-the app hangs up what a killed one left.
+Such a call lives in the page and continues without us. It is therefore recorded on disk as soon as it has an id, so that the
+next start of the app can hang up the calls that a killed app left.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from kai.errors import KaiError
 log = logging.getLogger(__name__)
 
 TOKEN_S = 30.0
-"""A page uses its token at once; one that is found later is worth nothing."""
+"""The lifetime of a token. A page uses it at once, and a stolen one is soon worthless."""
 TOKENS_KEPT = 256
 CALLS_PER_MINUTE = 6
 HANG_UP_S = 5.0
 KIND: Final = "openai-call"
-"""What these calls are named among the records of paid sessions."""
+"""The kind of these calls in the records of paid sessions."""
 
 OpenCall = Callable[[str, Look, str], Awaitable[tuple[str, str]]]
 """Posts an offer for that browser: ``(call id, SDP answer)``. Raises ``KaiError``."""
@@ -35,7 +35,7 @@ HangUp = Callable[[str], Awaitable[None]]
 
 
 class Records(Protocol):
-    """Where calls are noted; `kai.records.paid_sessions.PaidSessions`. Both write to disk."""
+    """The records of calls; see `kai.records.paid_sessions.PaidSessions`. Both methods write to disk."""
 
     def note(self, kind: str, session_id: str) -> None: ...
     def forget(self, kind: str, session_id: str) -> None: ...
@@ -47,7 +47,7 @@ class _NoRecords:
 
 
 def no_calls() -> CallDesk:
-    """The desk of an app whose brain pages cannot call: it opens none."""
+    """Return a desk that refuses every call, for an app whose brain cannot be called by pages."""
 
     async def refuse(_browser_id: str, _look: Look, _offer: str) -> tuple[str, str]:
         raise KaiError("Here pages talk through Kai's own server only.", code="no-calls")
@@ -58,7 +58,7 @@ def no_calls() -> CallDesk:
 
 
 class CallRefused(KaiError):
-    """The call is not opened; ``status`` is the HTTP status that says so."""
+    """The call was not opened; ``status`` is the HTTP status to answer."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message, code=code)
@@ -73,7 +73,7 @@ class _Token:
 
 
 class CallDesk:
-    """Tokens, the rate of calls, and the calls that are open. ``open`` and ``close_of`` on Kai's loop, the rest anywhere."""
+    """Manages the tokens, the rate limit and the open calls. ``open`` and ``close_of`` on Kai's loop, the rest anywhere."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class CallDesk:
         self._openings: dict[asyncio.Task[str], str] = {}
 
     def issue(self, talk_id: str, browser_id: str) -> str:
-        """A token for one call of that talk's page, within ``TOKEN_S``."""
+        """Return a token for one call by that talk's page, valid for ``TOKEN_S``."""
         value = secrets.token_urlsafe(32)
         with self._lock:
             while len(self._tokens) >= TOKENS_KEPT:
@@ -102,7 +102,7 @@ class CallDesk:
         return value
 
     def spend(self, value: str, browser_id: str) -> str:
-        """The talk that the token is for; it is worth nothing from now on. Raises ``CallRefused``."""
+        """Invalidate a token and return its talk. Raises ``CallRefused``."""
         with self._lock:
             token = self._tokens.pop(value, None)
             now_s = self._clock()
@@ -117,9 +117,9 @@ class CallDesk:
         return token.talk_id
 
     async def open(self, talk_id: str, browser_id: str, look: Look, offer: str) -> str:
-        """The SDP answer to a page's offer. Raises ``CallRefused``, without a provider's words.
+        """Open a call and return the SDP answer to the page's offer. Raises ``CallRefused``, without a provider's words.
 
-        A page that goes away meanwhile leaves a call that is known all the same, and ends with its talk.
+        If the page leaves in the meantime, the call is still recorded and ends with its talk.
         """
         opening = asyncio.create_task(self._open(talk_id, browser_id, look, offer), name="calls: open")
         self._openings[opening] = talk_id
@@ -129,7 +129,7 @@ class CallDesk:
     def _opened(self, opening: asyncio.Task[str]) -> None:
         del self._openings[opening]
         if not opening.cancelled():
-            opening.exception()  # whoever asked has it, unless the page is gone
+            opening.exception()  # marks it as retrieved; the caller has it too, unless the page is gone
 
     async def _open(self, talk_id: str, browser_id: str, look: Look, offer: str) -> str:
         try:
@@ -150,12 +150,12 @@ class CallDesk:
         return answer
 
     def calls_of(self, talk_id: str) -> tuple[str, ...]:
-        """The calls of that talk that were not ended by us."""
+        """Return the calls of that talk that we have not ended."""
         with self._lock:
             return tuple(call for call, talk in self._calls.items() if talk == talk_id)
 
     async def close_of(self, talk_id: str) -> None:
-        """Hang up every call of that talk, also one that is just being opened."""
+        """Hang up every call of that talk, including one that is being opened."""
         openings = [opening for opening, talk in self._openings.items() if talk == talk_id]
         await asyncio.gather(*openings, return_exceptions=True)
         await asyncio.gather(*(self._close(call_id) for call_id in self.calls_of(talk_id)))
@@ -166,7 +166,7 @@ class CallDesk:
                 await self._hang_up(call_id)
             await asyncio.to_thread(self._records.forget, KIND, call_id)
         except (KaiError, OSError):  # a time-out is an OSError
-            # The record stays: the next start of the app tries again.
+            # The record is kept, so that the next start of the app tries again.
             log.warning("a page's call could not be hung up", extra={"call_id": call_id})
         with self._lock:
             self._calls.pop(call_id, None)

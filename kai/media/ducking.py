@@ -1,7 +1,7 @@
-"""Kai becomes softer at once when somebody speaks over him, where his sound leaves the app and the microphone comes in.
+"""Lowers Kai's volume at once when somebody speaks over it, at the point where Kai's sound leaves the app.
 
-The brain decides whether it was an interruption or a nod, and takes half a second for that; what it says then has passed the
-face by another. Who only nodded hears Kai as loud as before after a moment, and loses no word.
+The brain needs half a second to decide whether the person interrupts or only agrees ("uh-huh"), and its decision takes
+further time to take effect at the face. If the person only agreed, Kai is soon as loud as before, and no word is lost.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from kai.media.echo import MIN_FOREIGN_SHARE, EchoGate, thinned
 from kai.media.pcm import level_dbfs
 
 DUCKED_GAIN: Final = 0.25
-"""12 dB softer: still understood, and no longer in the person's way."""
+"""12 dB softer: still intelligible, but no longer disturbing the person who speaks."""
 AFTER_BLOCKS: Final = 3
-"""Something loud for so long (60 ms) may be a voice; a click is not."""
+"""A loud sound of this length (60 ms) may be a voice; a click is shorter."""
 LEAST_DBFS: Final = -45.0
 ABOVE_NOISE_DB: Final = 12.0
 NOISE_RISES_DB: Final = 0.1
-"""A block. What lasts is noise after some seconds, whatever it is; what is softer is it at once."""
+"""The rise per block. A lasting sound counts as noise after some seconds; a softer one lowers the noise level at once."""
 WINDOW_MS: Final = 160
 HOLD_BLOCKS: Final = 25
-"""Kai stays soft for so long (0.5 s) after the person's last sound: between two words he would be loud again."""
+"""Kai stays soft for this long (0.5 s) after the person's last sound, so as not to be loud again between two words."""
 RISE_BLOCKS: Final = 10
-"""He comes back within 0.2 s, not with a jump."""
+"""The volume returns within 0.2 s, without a jump."""
 SOUNDS_FOR_BLOCKS: Final = 45
-"""So long (0.9 s) after it was played Kai's sound may still come in: two jitter buffers and a room."""
+"""How long (0.9 s) after its playout Kai's sound may still reach the microphone, through two jitter buffers and a room."""
 
 
 class Ducker:
-    """Hears the microphone, and passes Kai's sound on: as it is, or softer. Methods may be called from any thread."""
+    """Listens to the microphone and passes Kai's sound on, unchanged or softer. Methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,11 +46,11 @@ class Ducker:
 
     @property
     def is_ducking(self) -> bool:
-        """Whether somebody speaks over Kai now, or did a moment ago."""
+        """True while somebody speaks over Kai, and for a moment afterwards."""
         return self._hold_blocks > 0
 
     def hear(self, pcm: Pcm) -> None:
-        """The microphone's next 20 ms, ``(960,)`` int16 at 48 000 Hz; nothing of what Kai may not hear."""
+        """Take the microphone's next 20 ms, ``(960,)`` int16 at 48 000 Hz, but not while Kai may not hear the person."""
         heard = thinned(pcm)
         level_dbfs_now = level_dbfs(heard)
         with self._lock:
@@ -65,7 +65,7 @@ class Ducker:
                 self._hold_blocks = HOLD_BLOCKS
 
     def play(self, pcm: Pcm) -> Pcm:
-        """Kai's next 20 ms, ``(960,)`` int16 at 48 000 Hz, as loud as he shall be now."""
+        """Return Kai's next 20 ms, ``(960,)`` int16 at 48 000 Hz, at the current volume."""
         with self._lock:
             self._silent_blocks = 0 if pcm.any() else self._silent_blocks + 1
             before = self._gain

@@ -1,9 +1,9 @@
-"""How much of what the microphone hears is Kai himself. Who plays his sound knows it, so it can tell.
+"""Estimates how much of the microphone's sound is Kai's own voice, by comparing it with what was played.
 
-Kai's sound comes back through loudspeaker, room and microphone later, softer and coloured: a filter of what was played. In a
-window of half a second the delay is found by cross-correlation; then, frequency by frequency, the part of the microphone's
-power is found that a filter of the played sound explains (the magnitude-squared coherence, weighted by power). What is left
-is somebody else's. A person who is as loud as the echo leaves half.
+Kai's sound returns through loudspeaker, room and microphone: later, softer and coloured, that is, as a filtered version of
+what was played. In a window of half a second, cross-correlation finds the delay. For each frequency we then compute the share
+of the microphone's power that a filter of the played sound explains (the magnitude-squared coherence, weighted by power). The
+rest belongs to somebody else. If a person is as loud as the echo, the rest is one half.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from kai.media.pcm import to_float32
 WINDOW_MS: Final = 480
 MAX_DELAY_MS: Final = 900
 EARLY_MS: Final = 120
-"""By so much the microphone's sound may be ahead of ours: both arrive in packets."""
+"""How far the microphone's sound may be ahead of ours, since both arrive in packets."""
 MIN_FOREIGN_SHARE: Final = 0.62
-"""Kai's own sound fed back leaves half of the heard power unexplained at most, a person over it two thirds and more."""
+"""Kai's own echo leaves at most half of the heard power unexplained; a person talking over it leaves two thirds or more."""
 _FFT_SAMPLES: Final = 512
 _HOP_SAMPLES: Final = 128
 _LOW_HZ: Final = 150.0
@@ -30,27 +30,27 @@ _QUIET: Final = 1e-9
 
 
 class EchoGate:
-    """What Kai played and what the microphone heard, of the last 1.5 s. Not thread-safe."""
+    """Compares what Kai played with what the microphone heard, over the last 1.5 s. Not thread-safe."""
 
     def __init__(self) -> None:
         keep_ms = WINDOW_MS + MAX_DELAY_MS + EARLY_MS
         self._played = np.zeros(keep_ms * HEARING_HZ // 1000, np.float32)
         self._heard = np.zeros(WINDOW_MS * HEARING_HZ // 1000, np.float32)
-        # The newest played sound is not heard yet: the microphone's window lies EARLY_MS behind the end at least.
+        # The newest played sound has not been heard yet: the microphone's window ends at least EARLY_MS earlier.
         self._band = _band()
 
     def play(self, samples: NDArray[np.int16]) -> None:
-        """Takes what goes out now: ``(n,)`` int16, 48 000 Hz, a multiple of three."""
+        """Take the sound that is played now: ``(n,)`` int16, 48 000 Hz, a multiple of three samples."""
         self._played = _pushed(self._played, thinned(samples))
 
     def hear(self, samples: Float32) -> None:
-        """Takes what came in now: ``(n,)`` float32, 16 000 Hz."""
+        """Take the microphone's new sound: ``(n,)`` float32, 16 000 Hz."""
         self._heard = _pushed(self._heard, samples)
 
     def foreign_share(self, window_ms: int = WINDOW_MS) -> float:
-        """The share, 0 to 1, of the microphone's power in the last ``window_ms`` that is not Kai's own sound.
+        """Return the share, 0 to 1, of the microphone's power in the last ``window_ms`` that is not Kai's own sound.
 
-        About 1.5 ms of a core. 1.0 when nothing was played, 0.0 when nothing was heard.
+        It is 1.0 if nothing was played and 0.0 if nothing was heard. A call takes about 1.5 ms of a core.
         """
         count = min(window_ms, WINDOW_MS) * HEARING_HZ // 1000
         heard = self._heard[-count:]
@@ -62,12 +62,12 @@ class EchoGate:
         return 1.0 - _explained(heard, played, self._band)
 
     def _aligned(self, heard: Float32) -> Float32:
-        """The stretch of what was played that fits ``heard`` best, as long as it."""
+        """Return the stretch of the played sound that fits ``heard`` best, of the same length."""
         played = self._played
         size = 1 << (len(played) + len(heard) - 1).bit_length()
         frequencies_hz = np.fft.rfftfreq(size, 1 / HEARING_HZ)
         spectrum = np.fft.rfft(played, size) * np.conj(np.fft.rfft(heard, size))
-        # Half whitened: speech is too tonal for a plain correlation, and noise too loud for a white one.
+        # Whiten by half: speech is too tonal for a plain correlation, and full whitening amplifies noise too much.
         spectrum /= np.sqrt(np.abs(spectrum)) + 1e-12
         spectrum[(frequencies_hz < _LOW_HZ) | (frequencies_hz > _HIGH_HZ)] = 0
         correlation = np.fft.irfft(spectrum, size)[: len(played) - len(heard) + 1]
@@ -76,10 +76,10 @@ class EchoGate:
 
 
 def thinned(samples: NDArray[np.int16]) -> Float32:
-    """48 000 Hz int16, a multiple of three samples, as float32 at 16 000 Hz: the mean of three.
+    """Convert 48 000 Hz int16, a multiple of three samples, to float32 at 16 000 Hz by averaging three samples.
 
-    The plainest filter will do: to what is asked here any filter of the sound is as good as the sound, and of speech there
-    is next to nothing above 12 000 Hz, which folds into the band.
+    The simplest filter suffices: the coherence is not affected by filtering, and speech has almost nothing above 12 000 Hz
+    that could alias into the band.
     """
     return to_float32(samples).reshape(-1, LIVE_HZ // HEARING_HZ).mean(axis=1)
 
@@ -96,13 +96,13 @@ def _pushed(ring: Float32, samples: Float32) -> Float32:
 
 
 def _explained(heard: Float32, played: Float32, band: NDArray[np.bool_]) -> float:
-    """The share of ``heard``'s power that is a filter of ``played``, less what chance explains."""
+    """Return the share of ``heard``'s power that a filter of ``played`` explains, corrected for chance."""
     ours, theirs = _spectra(heard, band), _spectra(played, band)
     cross = np.abs((ours * np.conj(theirs)).sum(axis=0)) ** 2
     power = (np.abs(ours) ** 2).sum(axis=0)
     explained = cross / ((np.abs(theirs) ** 2).sum(axis=0) + 1e-12)
     share = float(explained.sum() / (power.sum() + 1e-12))
-    # Frames overlap four times, so a quarter of them are independent; so much of anything is explained by chance.
+    # Each sample is in four frames, so a quarter of the frames are independent. Chance explains this share of anything.
     chance = min(0.5, 4.0 / max(1, len(ours)))
     return float(np.clip((share - chance) / (1.0 - chance), 0.0, 1.0))
 

@@ -1,9 +1,9 @@
-"""The gate between a brain's endless sound and the answers in it. Pure; numpy only.
+"""The gate that cuts the answers out of a brain's continuous sound. Pure; numpy only.
 
-A Realtime peer's track never pauses: comfort noise comes between answers, the events that say where an answer begins and
-ends travel on another path, and up to 80 ms of old speech is in flight after an answer was cleared. The gate cuts the
-answers out: it opens with some sound from before the word "started", closes after "stopped" when it has become quiet, and
-after an interruption lets nothing through until the next answer starts.
+A Realtime peer's track never pauses: there is comfort noise between answers, the events for the beginning and end of an
+answer travel on another path, and up to 80 ms of old speech is in flight after an answer was cleared. The gate therefore
+opens with some sound from before the event "started", closes once it is quiet after "stopped", and after an interruption
+passes nothing until the next answer starts.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from kai.compat.format import Pcm
 
 FRAME_MS = 20
 PREROLL_FRAMES = 10
-"""200 ms: packets of the first word precede ``output_audio_buffer.started`` by some ms."""
+"""200 ms. Packets of the first word arrive some ms before ``output_audio_buffer.started``."""
 QUIET_PEAK = 200
-"""Below this int16 peak a frame is comfort noise; speech, also soft, is above."""
+"""Below this int16 peak a frame is comfort noise; even soft speech is louder."""
 CLOSING_QUIET_FRAMES = 5
-"""100 ms of quiet after "stopped": longer than what is in flight (80 ms), so that no last word is lost."""
+"""100 ms of quiet after "stopped", which is longer than the sound in flight (80 ms), so that no last word is lost."""
 CLOSING_FRAMES_AT_MOST = 25
 DEAF_FRAMES = 10
-"""After a cut, what arrives in 200 ms is old speech and no one's pre-roll."""
+"""For 200 ms after a cut, arriving sound is old speech, which must not become the next answer's pre-roll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ class SpeechGate:
 
     @property
     def segment_id(self) -> str | None:
-        """The answer that the gate is open for."""
+        """The id of the answer for which the gate is open, or ``None``."""
         return self._segment_id
 
     def started(self, segment_id: str) -> list[GateOutput]:
-        """The peer says that this answer's sound begins. Gives the part of it that has already arrived."""
+        """Open for an answer whose sound begins, by the peer's event. Return the part that has already arrived."""
         outputs: list[GateOutput] = []
         if self._segment_id == segment_id:
             return outputs
@@ -79,18 +79,18 @@ class SpeechGate:
         return outputs
 
     def stopped(self, segment_id: str) -> None:
-        """The peer says that this answer's sound has all been sent; what is in flight still passes."""
+        """Begin to close, since the peer reported that it sent all of the answer's sound. Sound in flight still passes."""
         if self._segment_id == segment_id:
             self._is_closing = True
 
     def cut(self) -> None:
-        """Close at once: the answer was interrupted."""
+        """Close at once, because the answer was interrupted."""
         self._segment_id = None
         self._preroll.clear()
         self._deaf_frames = DEAF_FRAMES
 
     def push(self, pcm: Pcm, pts: int) -> list[GateOutput]:
-        """One 20 ms frame of the stream."""
+        """Take one 20 ms frame of the stream, and return what passes the gate."""
         is_quiet = pcm.size == 0 or int(np.max(np.abs(pcm.astype(np.int32)))) < QUIET_PEAK
         if self._segment_id is None:
             if self._deaf_frames:
@@ -115,7 +115,7 @@ class SpeechGate:
         return outputs
 
     def _begin(self, pcm: Pcm, pts: int) -> list[GateOutput]:
-        """The first sounding frame, with the quiet one before it: soft consonants begin below the threshold."""
+        """Pass the first loud frame together with the one before it, since soft consonants are below the threshold."""
         assert self._segment_id is not None
         self._has_sounded = True
         before = list(self._preroll)[-1:]

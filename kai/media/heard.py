@@ -1,7 +1,7 @@
-"""Where in the speech that we sent a room's sound is: matched, since no service tells it. Pure; numpy only.
+"""Finds the position of a room's sound in the speech that we sent, which no service reports. Pure; numpy only.
 
-The room's sound is our own PCM, coded and resampled, some hundred milliseconds later, stretched by a jitter buffer, with
-silence before and after. Its beginning is found by level, then its place by correlation, again and again.
+The room's sound is our own PCM after coding and resampling, some hundred milliseconds later, stretched by a jitter buffer and
+surrounded by silence. The beginning of a segment is found by its level; then correlation tracks the position repeatedly.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _COARSE_HZ: Final = 8_000
 _ROOM_STEP, _SENT_STEP = LIVE_HZ // _COARSE_HZ, SPEECH_HZ // _COARSE_HZ
 
 SOUNDING_PEAK: Final = 90
-"""Below this int16 peak a room is silent: coded silence has peaks of a few units."""
+"""Below this int16 peak a room is silent. Coded silence has peaks of a few units."""
 WINDOW_S: Final = 0.24
-"""What is compared: a syllable or two."""
+"""The length of the compared window: a syllable or two."""
 SEARCH_S: Final = 0.4
 REMATCH_S: Final = 0.2
 GOOD_FIT: Final = 0.6
 MOVE_S: Final = 0.004
-"""A better place is taken when it is this far off; less is noise."""
+"""A better position is adopted if it differs by at least this much; smaller differences are noise."""
 QUIET_END_S: Final = 0.3
 FOLLOWED_S: Final = 0.03
-"""Sound that goes on for so long after a segment's end is the next one's."""
+"""Sound that continues for this long after a segment's end belongs to the next segment."""
 DEAF_S: Final = 0.25
-"""After a cut, what arrives is old speech."""
+"""How long after a cut the arriving sound is still old speech."""
 MOST_SEGMENTS: Final = 16
 MOST_SENT_S: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """From ``at`` (samples of the room, 48 000 Hz) the room sounds ``segment_id`` from its ``sample`` (24 000 Hz) on."""
+    """At ``at`` (the room's samples, 48 000 Hz) the room begins to play ``segment_id``, at its ``sample`` (24 000 Hz)."""
 
     at: int
     segment_id: str
@@ -49,7 +49,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The room was found to be at ``sample`` of the segment at ``at``."""
+    """A match found the room at ``sample`` of the segment at ``at``."""
 
     at: int
     segment_id: str
@@ -58,7 +58,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The room has sounded the segment to its end, at ``at``."""
+    """The room has finished playing the segment at ``at``."""
 
     at: int
     segment_id: str
@@ -96,7 +96,7 @@ def _coarse(pcm: Pcm, step: int) -> Wave:
 
 
 class Matcher:
-    """Follows the segments through the room's sound. Not thread-safe."""
+    """Follows the sent segments through the room's sound. Not thread-safe."""
 
     def __init__(self) -> None:
         self._queue: deque[_Sent] = deque()
@@ -111,7 +111,7 @@ class Matcher:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a segment with sound was sent of which nothing was heard yet."""
+        """True when a segment with sound was sent but none of it was heard yet."""
         return self._current is None and any(sent.first_loud is not None for sent in self._queue)
 
     @property
@@ -119,25 +119,25 @@ class Matcher:
         return self._current is not None
 
     def sent(self, segment_id: str, pcm: Pcm) -> None:
-        """Sound that was given to the avatar: ``(samples,)`` int16, 24 000 Hz."""
+        """Take sound that was sent to the avatar: ``(samples,)`` int16, 24 000 Hz."""
         self._segment(segment_id).add(pcm)
 
     def ended(self, segment_id: str) -> None:
-        """The segment is complete."""
+        """Mark the segment as complete."""
         self._segment(segment_id).is_complete = True
 
     def said_over(self) -> None:
-        """The service says that the avatar has come to rest: what sounds now is over with the next quiet."""
+        """The service reported that the avatar fell silent, so the current segment ends at the next quiet."""
         self._is_ending = self._current is not None
 
     def cut(self) -> None:
-        """Everything that was sent is forgotten; what of it is still on its way is not heard."""
+        """Forget everything that was sent, and ignore what is still on its way."""
         self._queue.clear()
         self._current = None
         self._deaf_until = self._at + round(DEAF_S * LIVE_HZ)
 
     def push(self, pcm: Pcm) -> list[Finding]:
-        """The room's next sound, ``(samples,)`` int16, 48 000 Hz, a multiple of 6 samples."""
+        """Take the room's next sound, ``(samples,)`` int16, 48 000 Hz, a multiple of 6 samples, and return the findings."""
         start, self._at = self._at, self._at + len(pcm)
         keep = round((WINDOW_S + 0.1) * _COARSE_HZ)
         self._heard = np.concatenate([self._heard, _coarse(pcm, _ROOM_STEP)])[-keep:]
@@ -164,7 +164,7 @@ class Matcher:
         return sent
 
     def _drop_silent(self, at: int) -> list[Finding]:
-        """A complete segment without any sound is over when its turn comes."""
+        """Report complete segments without any sound as begun and over when they are next."""
         findings: list[Finding] = []
         while self._current is None and self._queue and self._queue[0].is_complete:
             if self._queue[0].first_loud is not None:
@@ -218,7 +218,7 @@ class Matcher:
         return bool(self._queue) and self._queue[0].first_loud is not None
 
     def _match(self, current: _Sent) -> int | None:
-        """Where the segment's first sample would lie in the room, if that is clearly not where we thought."""
+        """Return the room's position of the segment's first sample, if it clearly differs from the assumed one."""
         width = round(WINDOW_S * _COARSE_HZ)
         window = self._heard[-width:]
         power = float(np.dot(window, window))
@@ -236,7 +236,7 @@ class Matcher:
         energy = np.concatenate([[0.0], np.cumsum(sent.astype(np.float64) ** 2)])
         norms = np.sqrt(np.maximum(energy[width:] - energy[:-width], 1.0) * power)
         fits = product[:count] / norms
-        # Of equally good places (a steady tone has many) the nearest to the expected one.
+        # Prefer the position nearest to the expected one among equally good ones; a steady tone has many.
         away = np.abs(np.arange(count) + low - expected) / reach
         best = int(np.argmax(fits - 0.05 * away))
         if fits[best] < GOOD_FIT:

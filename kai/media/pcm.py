@@ -1,6 +1,6 @@
-"""Mono PCM: between int16 and float32, from one rate to another without clicks, and where its silence is.
+"""Mono PCM: conversion between int16 and float32, resampling without clicks, and the detection of silence.
 
-Sound is ``(samples,)`` in one of two forms: int16, or float32 in [-1, 1]. Nothing here keeps time or starts threads.
+Sound is ``(samples,)`` in one of two forms: int16, or float32 in [-1, 1]. Nothing here reads a clock or starts threads.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _INT16_SCALE: Final = 32768.0
 
 
 def to_float32(samples: Pcm) -> Float32:
-    """``samples`` (int16) as float32 in [-1, 1)."""
+    """Convert int16 ``samples`` to float32 in [-1, 1)."""
     if samples.dtype != np.int16:
         raise TypeError(f"expected int16 samples, got {samples.dtype}")
     return samples.astype(np.float32) / np.float32(_INT16_SCALE)
 
 
 def to_int16(samples: Float32) -> Pcm:
-    """``samples`` (float32, full scale 1.0) as int16, rounded; what is louder than full scale is clipped, not wrapped."""
+    """Convert float32 ``samples`` (full scale 1.0) to int16, rounded. Values beyond full scale are clipped, not wrapped."""
     if samples.dtype != np.float32:
         raise TypeError(f"expected float32 samples, got {samples.dtype}")
     scaled = np.rint(samples * np.float32(_INT16_SCALE))
@@ -35,21 +35,21 @@ def to_int16(samples: Float32) -> Pcm:
 
 
 def from_bytes(data: bytes) -> Pcm:
-    """Little-endian 16-bit PCM as int16 samples. Raises ValueError for half a sample."""
+    """Convert little-endian 16-bit PCM to int16 samples. Raises ``ValueError`` for an odd number of bytes."""
     if len(data) % 2:
         raise ValueError(f"16-bit PCM has an even number of bytes, got {len(data)}")
     return np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
 
 
 def to_bytes(samples: Pcm) -> bytes:
-    """int16 samples as little-endian 16-bit PCM."""
+    """Convert int16 samples to little-endian 16-bit PCM."""
     if samples.dtype != np.int16:
         raise TypeError(f"expected int16 samples, got {samples.dtype}")
     return samples.astype("<i2", copy=False).tobytes()
 
 
 def to_wav(samples: Pcm, rate_hz: int) -> bytes:
-    """``samples``, ``(n,)`` int16 mono, as a whole WAV file."""
+    """Return a WAV file of ``samples``, ``(n,)`` int16 mono."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -60,7 +60,7 @@ def to_wav(samples: Pcm, rate_hz: int) -> bytes:
 
 
 def mix_to_mono(interleaved: Pcm, channels: int) -> Pcm:
-    """The mean of ``channels`` interleaved channels: ``(samples * channels,)`` in, ``(samples,)`` out."""
+    """Return the mean of ``channels`` interleaved channels: ``(samples * channels,)`` in, ``(samples,)`` out."""
     if channels < 1 or len(interleaved) % channels:
         raise ValueError(f"{len(interleaved)} samples do not divide into {channels} channels")
     if channels == 1:
@@ -70,10 +70,10 @@ def mix_to_mono(interleaved: Pcm, channels: int) -> Pcm:
 
 
 class Resampler:
-    """One stream of mono int16 from ``source_hz`` to ``target_hz``; make one a stream and keep it.
+    """Resamples one stream of mono int16 from ``source_hz`` to ``target_hz``. Keep one instance per stream.
 
-    A resampler made anew for each frame clicks at every seam. The filter holds back a few samples until more sound comes
-    or `flush` is called. Not thread-safe.
+    A new resampler for each frame would click at every seam. The filter holds back a few samples until more sound arrives or
+    `flush` is called. Not thread-safe.
     """
 
     def __init__(self, source_hz: int, target_hz: int) -> None:
@@ -90,7 +90,7 @@ class Resampler:
         return AudioResampler(format="s16", layout="mono", rate=self.target_hz)
 
     def push(self, samples: Pcm) -> Pcm:
-        """What of the stream at ``target_hz`` is ready after ``samples`` (int16 mono at ``source_hz``)."""
+        """Take ``samples`` (int16 mono at ``source_hz``) and return the samples at ``target_hz`` that are ready."""
         if samples.dtype != np.int16 or samples.ndim != 1:
             raise TypeError(f"expected (samples,) int16, got {samples.shape} {samples.dtype}")
         if self._resampler is None:
@@ -100,13 +100,13 @@ class Resampler:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="s16", layout="mono")
         frame.sample_rate = self.source_hz
         frame.time_base = Fraction(1, self.source_hz)
-        # A stated position keeps the resampler from guessing one, which it would mend with silence.
+        # Without an explicit position the resampler guesses one, and may insert silence to correct it.
         frame.pts = self._pushed_samples
         self._pushed_samples += len(samples)
         return self._gather(self._resampler, frame)
 
     def flush(self) -> Pcm:
-        """The samples held back by the filter. The stream is over: the next push begins a new one."""
+        """End the stream and return the samples that the filter held back. The next push begins a new stream."""
         if self._resampler is None or not self._pushed_samples:
             return np.zeros(0, np.int16)
         tail = self._gather(self._resampler, None)
@@ -121,7 +121,7 @@ class Resampler:
 
 
 def loud_span(samples: Float32, *, threshold: float = 0.01) -> tuple[int, int]:
-    """``(first, end)`` of what lies between the first and the last sample louder than ``threshold``; (0, 0) if none is."""
+    """Return ``(first, end)`` of the range from the first to the last sample louder than ``threshold``, or (0, 0)."""
     loud = np.flatnonzero(np.abs(samples) > threshold)
     return (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, 0)
 
@@ -129,7 +129,7 @@ def loud_span(samples: Float32, *, threshold: float = 0.01) -> tuple[int, int]:
 def trim_silence(
     samples: Float32, rate_hz: int, *, keep_head_ms: int = 30, keep_tail_ms: int = 30, threshold: float = 0.01
 ) -> Float32:
-    """A view of ``samples`` without the silence at both ends, but for what is to be kept; empty if all is silent."""
+    """Return a view of ``samples`` without the silence at both ends, except the parts to keep. Empty if all is silent."""
     first, end = loud_span(samples, threshold=threshold)
     if first == end:
         return samples[:0]
@@ -137,9 +137,9 @@ def trim_silence(
 
 
 def quietest_sample(samples: Float32, rate_hz: int, *, start: int, end: int, window_ms: int = 100) -> int:
-    """The middle of the quietest ``window_ms`` of ``samples[start:end]``: the place to cut with the least harm.
+    """Return the middle of the quietest ``window_ms`` of ``samples[start:end]``, where a cut is least audible.
 
-    Of equally quiet places the first is taken. When the range is shorter than the window, its middle is the answer.
+    The first of equally quiet places is chosen. If the range is shorter than the window, its middle is returned.
     """
     window_samples = max(1, window_ms * rate_hz // 1000)
     part = samples[start:end].astype(np.float64)
@@ -151,7 +151,7 @@ def quietest_sample(samples: Float32, rate_hz: int, *, start: int, end: int, win
 
 
 def level_dbfs(samples: Float32) -> float:
-    """The RMS level against full scale, in dB; silence is -120."""
+    """Return the RMS level relative to full scale, in dB. Silence is -120."""
     if not len(samples):
         return -120.0
     power = float(np.mean(np.square(samples, dtype=np.float64)))
@@ -159,8 +159,8 @@ def level_dbfs(samples: Float32) -> float:
 
 
 def level_range_db(samples: Float32, rate_hz: int, *, frame_ms: int = 32) -> float:
-    """By how much the loud parts (95th percentile of frames) are above the quiet ones (10th): speech in a silent room has
-    40 dB and more, at 10 dB over a steady noise about 14."""
+    """Return how far, in dB, the loud parts (95th percentile of frames) are above the quiet ones (10th). Speech in a silent
+    room has 40 dB or more; speech 10 dB above a steady noise has about 14."""
     count = rate_hz * frame_ms // 1000
     frames = samples[: len(samples) // count * count].reshape(-1, count)
     if not len(frames):

@@ -1,8 +1,8 @@
-"""The last buffer before the person's ear: segments of 24 kHz speech in, blocks of 20 ms at 48 kHz out.
+"""The last buffer before the person's ear: it takes segments of 24 kHz speech and gives blocks of 20 ms at 48 kHz.
 
-Whoever pulls the blocks is the playout clock. A segment waits ``lead_ms`` after its first sound before it starts, which
-absorbs the jitter of its way here and gives a face time to look ahead; within a segment a gap is filled with silence.
-Every block tells which sample of which segment it starts with, so that lips, words and "heard" follow what was played.
+The reader of the blocks is the playout clock. A segment starts ``lead_ms`` after its first sound arrived, which absorbs
+network jitter and lets a face look ahead. A gap within a segment is filled with silence. Every block names the segment and
+the sample at which it starts, so that lips, words and the heard position follow the playout.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from kai.media.segments import Segment
 class Block:
     """20 ms to play: ``pcm`` is ``(960,)`` int16, 48 000 Hz, mono.
 
-    ``segment_id`` is ``None`` in silence. ``start`` is the segment's sample (24 000 Hz) that the block begins with.
-    ``started`` and ``finished`` name segments whose first or last sample lies in this block.
+    ``segment_id`` is ``None`` in silence. ``start`` is the segment's sample (24 000 Hz) at the beginning of the block.
+    ``started`` and ``finished`` name the segments whose first or last sample is in this block.
     """
 
     pcm: Pcm
@@ -32,7 +32,7 @@ class Block:
 
 @dataclass(slots=True)
 class _Waiting(Segment):
-    """A segment that waits for its lead, in blocks, before it starts."""
+    """A segment that waits for its lead, counted in blocks, before it starts."""
 
     id: str
     lead_blocks: int
@@ -49,9 +49,9 @@ class Playout:
         self.dropped_samples = 0
 
     def write(self, segment_id: str, pcm: Pcm, *, is_sounding: bool = False) -> None:
-        """Sound of a segment, ``(samples,)`` int16, 24 000 Hz. A segment follows the one before it.
+        """Add sound of a segment, ``(samples,)`` int16, 24 000 Hz. A new segment is played after the previous one.
 
-        One that ``is_sounding`` elsewhere up to here goes on without its lead, which would be a hole in a word.
+        A segment that ``is_sounding`` on another face up to here starts without a lead, which would be a gap in a word.
         """
         with self._lock:
             segment = self._find(segment_id)
@@ -62,34 +62,34 @@ class Playout:
                 self.dropped_samples += len(pcm)
 
     def shorten_lead(self, segment_id: str, lead_ms: int) -> None:
-        """Let the segment start ``lead_ms`` after its first sound already; nothing where it is not known, or has started."""
+        """Shorten the segment's lead to ``lead_ms``. Has no effect if the segment is unknown or has started."""
         with self._lock:
             segment = self._find(segment_id)
             if segment is not None:
                 segment.lead_blocks = min(segment.lead_blocks, round(lead_ms / BLOCK_MS))
 
     def end(self, segment_id: str) -> None:
-        """The segment is complete. One of which nothing was written ends at once with the next block."""
+        """Mark the segment as complete. A segment without sound ends with the next block."""
         with self._lock:
             segment = self._find(segment_id)
             if segment is not None:
                 segment.complete()
 
     def flush(self) -> tuple[str, int] | None:
-        """Drop everything. Tells the segment that was sounding and its samples (24 000 Hz) played so far."""
+        """Drop everything. Return the current segment and how many of its samples (24 000 Hz) were played, if any."""
         with self._lock:
             sounding = self._segments[0] if self._segments else None
             self._segments.clear()
             return (sounding.id, sounding.played_samples // 2) if sounding is not None else None
 
     def read(self) -> Block:
-        """The next 20 ms."""
+        """Return the next 20 ms."""
         with self._lock:
             return self._read()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is waiting or sounding."""
+        """True when nothing waits or plays."""
         return not self._segments
 
     def _find(self, segment_id: str) -> _Waiting | None:

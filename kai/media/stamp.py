@@ -1,12 +1,10 @@
-"""Test marks: a time in the picture and a click in the sound, so that a browser can measure sound against picture.
+"""Test marks: a time in the picture and a click in the sound, with which a browser can measure their synchrony.
 
-Every frame then carries the media time that it shows, in milliseconds modulo 2^32, and the sound
-has a click at each whole second of the same time. The media time is CLOCK_MONOTONIC at which the shown sound leaves the
-app.
+With test marks on, every frame carries the media time that it shows, in milliseconds modulo 2^32, and the sound has a click
+at each whole second of the same time. The media time is the CLOCK_MONOTONIC time at which the matching sound leaves the app.
 
-The stamp is one row of 40 blocks, each ``width // 40`` wide and 16 high, at the left edge of the last 16 rows of the
-luma plane: 32 bits of the time, the highest first, then 8 bits that are the exclusive or of the time's four bytes.
-White (235) is 1.
+The stamp is one row of 40 blocks, each ``width // 40`` wide and 16 high, at the left edge of the last 16 rows of the luma
+plane: the 32 bits of the time, highest first, then the exclusive or of the time's four bytes as 8 bits. White (235) is 1.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ CLICK_SAMPLES = 240
 
 
 def put_stamp(luma: NDArray[np.uint8], media_ms: int) -> None:
-    """Writes the time into the last rows of a (height, width) luma plane."""
+    """Write the time into the last rows of a (height, width) luma plane."""
     value = media_ms & 0xFFFFFFFF
     check = (value ^ value >> 8 ^ value >> 16 ^ value >> 24) & 0xFF
     bits = [(value << 8 | check) >> (BLOCKS - 1 - i) & 1 for i in range(BLOCKS)]
@@ -33,7 +31,7 @@ def put_stamp(luma: NDArray[np.uint8], media_ms: int) -> None:
 
 
 def read_stamp(luma: NDArray[np.uint8]) -> int | None:
-    """The time that a (height, width) luma plane carries, or nothing when there is none or it was damaged."""
+    """Return the time in a (height, width) luma plane, or ``None`` if there is none or it is damaged."""
     width = luma.shape[1] // BLOCKS
     middle = luma[-BLOCK_HEIGHT_PX + 4 : -4, : BLOCKS * width].astype(float)
     levels = middle.reshape(-1, BLOCKS, width)[:, :, width // 4 : -(width // 4)].mean((0, 2))
@@ -46,7 +44,7 @@ def read_stamp(luma: NDArray[np.uint8]) -> int | None:
 
 
 def add_click(block: NDArray[np.int16], at_s: float, rate_hz: int) -> None:
-    """Adds the click of a whole second, or the part of it, that falls into a block that begins at ``at_s``."""
+    """Add the click of a whole second, or the part of it that is in the block, to a block that begins at ``at_s``."""
     times = at_s + np.arange(len(block)) / rate_hz
     since = times - np.floor(times)
     clicking = since < CLICK_SAMPLES / rate_hz

@@ -1,12 +1,28 @@
-"""Sound and picture of a room, brought together by the time at which they were captured; changes are followed unheard.
+"""Sound and picture of a room, brought together by the time at which they were captured; changes of delay are not heard.
 
-A room tells now and then which moment its sound plays and which its picture shows (`Timeline.measured`). From that each
-piece of sound and each picture gets its capture time, and one clock, the sound's read head, says which moment is on: a
-picture is shown when the sound of its moment is read. So the two stay together whatever the delay of either does; what
-follows the delay is only by how much both are held. That is changed where it is not heard: in silence at once, in speech by
-leaving out or repeating single pitch periods, with a cross-fade.
+The problem. A cloud's avatar arrives as two streams, sound and picture. Their delays differ by up to seconds, and they
+change while somebody speaks. Played as they arrive, lips and voice drift apart. Holding both for the worst delay that can
+occur would make every answer late, and a jump with each change of a delay would be heard.
 
-Times are of the monotonic clock; a capture time is one too, shifted by a constant of the room.
+The method. The room reports now and then which moment its sound plays and which its picture shows (`Timeline.measured`).
+From that follow the *age* of either stream, which is the time from capture to arrival, and so the capture time of each
+piece of sound and of each picture. One clock counts: the read head of the sound says which captured moment is *on*, and a
+picture is shown when that moment has reached its own. Sound and picture are thereby together whatever their delays are. The
+delays decide only how far behind its capture every moment is played: by the *lag*, the larger age and `MARGIN_MS`.
+
+The states of `SoundHold`. It *waits* at the beginning, after a cut, and when the sound has run out, and gives silence until
+the oldest sample is due. Then it *plays*. When the lag has changed by more than `TOLERANCE_MS`, the read head is off by as
+much. In silence the difference is left out or waited for at once. In speech, single pitch periods of 2.5 to 15 ms are left
+out or repeated, with a cross-fade, in every third block at most. `PictureHold` has no states of its own; only when nobody
+has read the sound for `UNREAD_S` do pictures go by the clock.
+
+Example. At 100.00 s (here) the room reports that it plays the sound of 40.00 s and shows the picture of 39.70 s (at the
+sender). The picture is 0.30 s older than the sound, so that the lag is 0.30 + 0.06 = 0.36 s. Sound that arrives at 101.00 s
+is read at 101.36 s. The picture of the same moment arrives at 101.30 s and is shown at 101.36 s, too. When the picture's
+age grows to 0.50 s, the lag becomes 0.56 s: in a pause 200 ms of silence are put in at once, while in speech twenty periods
+of 10 ms are repeated, which takes 1.2 s. A single false report moves nothing, since the median of three counts.
+
+Times are seconds of the monotonic clock. A capture time is one, too, shifted by a constant of the room.
 """
 
 from __future__ import annotations
@@ -23,26 +39,26 @@ from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, Pcm, Picture
 from kai.media.heard import Begun, Finding, Moved, Over
 
 MARGIN_MS: Final = 60
-"""Sound and pictures wait at least so long: they arrive in bursts."""
+"""The minimum wait of sound and pictures, because they arrive in bursts."""
 MOST_MS: Final = 4_000
-"""Bound of what is held; of sound beyond it the oldest is dropped and counted."""
+"""The bound for held sound. Beyond it the oldest is dropped and counted."""
 TOLERANCE_MS: Final = 8
 QUIET_PEAK: Final = 120
 SPLICE_EVERY_BLOCKS: Final = 3
 _SHORTEST, _LONGEST, _FADE = 120, 720, 240
 """A splice is 2.5 to 15 ms long (pitch periods of 67 to 400 Hz) with 5 ms of cross-fade."""
 MOST_PICTURES: Final = 64
-"""2.5 s; of the largest that is 200 MB."""
+"""2.5 s, which is 200 MB of the largest pictures."""
 MEASUREMENTS: Final = 128
-"""Kept for sound that waits: 12 s, at ten a second."""
+"""How many measurements are kept for sound that waits: 12 s at ten a second."""
 MEDIAN_OF: Final = 3
 STEADY_S: Final = 0.5
 UNREAD_S: Final = 0.2
-"""When the sound was not read for so long, pictures go by the clock alone."""
+"""If the sound was not read for this long, pictures follow the clock alone."""
 
 
 class Pace:
-    """The steady times of calls that come at a steady rate, but late now and then. Not thread-safe."""
+    """Estimates the regular times of calls that are made at a steady rate but sometimes late. Not thread-safe."""
 
     def __init__(self) -> None:
         self._at_s = -math.inf
@@ -50,7 +66,7 @@ class Pace:
         self._watched_s = 0.0
 
     def tick(self, now_s: float, step_s: float) -> float:
-        """The time of this call, ``step_s`` after the last one's. All of them late for `STEADY_S` moves the clock."""
+        """Return the regular time of this call, ``step_s`` after the last. If all are late for `STEADY_S`, adjust it."""
         self._at_s += step_s
         late_s = now_s - self._at_s
         self._watched_s += step_s
@@ -63,9 +79,9 @@ class Pace:
 
 
 class Timeline:
-    """How old sound and picture of a room are when they arrive, from what the room tells. Any thread.
+    """The ages at which a room's sound and pictures arrive, computed from the room's reports. Any thread.
 
-    Until something was told, what arrives together belongs together.
+    Before the first report, sound and pictures that arrive together are taken to belong together.
     """
 
     def __init__(self) -> None:
@@ -76,15 +92,15 @@ class Timeline:
         self._lag_s = MARGIN_MS / 1000
 
     def measured(self, at_s: float, sound_s: float, picture_s: float) -> None:
-        """At that time the room played the sound, and showed the picture, of those moments on the sender's clock.
+        """Take a report: at ``at_s`` the room played the sound and showed the picture of these times on the sender's clock.
 
-        The median of the last three counts, so that one bad report moves nothing.
+        The median of the last three reports counts, so that one bad report has no effect.
         """
         if abs(sound_s - picture_s) * 1000 > MOST_MS:
             return
         with self._lock:
             if self._epoch_s is None:
-                # From here on; the age of the sound goes on where it was.
+                # Choose the epoch so that the age of the sound continues where it was.
                 self._epoch_s = at_s - sound_s - self._ages[-1][1]
             self._raw.append((at_s - sound_s - self._epoch_s, at_s - picture_s - self._epoch_s))
             sound_age_s, picture_age_s = (float(np.median(ages)) for ages in zip(*self._raw, strict=True))
@@ -94,7 +110,7 @@ class Timeline:
                 self._lag_s = lag_s
 
     def forget(self) -> None:
-        """The room has new tracks: measure anew."""
+        """Forget the measurements, because the room has new tracks."""
         with self._lock:
             self._raw.clear()
             self._ages = deque([self._ages[-1]], maxlen=MEASUREMENTS)
@@ -102,21 +118,21 @@ class Timeline:
 
     @property
     def lag_s(self) -> float:
-        """How far behind its capture each moment is to be played and shown."""
+        """The delay between the capture of a moment and its playout."""
         return self._lag_s
 
     @property
     def picture_older_ms(self) -> float:
-        """By how much the picture is older than the sound that arrives with it, as measured last."""
+        """How much older the picture is than the sound that arrives with it, by the latest measurement."""
         _, sound_age_s, picture_age_s = self._ages[-1]
         return (picture_age_s - sound_age_s) * 1000
 
     def sound_captured_s(self, arrived_s: float) -> float:
-        """When sound that arrived then was captured."""
+        """Return when sound that arrived at ``arrived_s`` was captured."""
         return arrived_s - self._age_s(arrived_s, 1)
 
     def picture_captured_s(self, arrived_s: float) -> float:
-        """When a picture that arrived then was captured."""
+        """Return when a picture that arrived at ``arrived_s`` was captured."""
         return arrived_s - self._age_s(arrived_s, 2)
 
     def _age_s(self, arrived_s: float, which: int) -> float:
@@ -133,8 +149,8 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class HeldBlock:
-    """20 ms to play: ``(960,)`` int16. In a segment ``sample`` is its sample (24 000 Hz) that the block ends with;
-    ``reached`` are the beginnings and ends of segments in it, in their order."""
+    """20 ms to play: ``(960,)`` int16. In a segment, ``sample`` is the segment's sample (24 000 Hz) at the end of the block.
+    ``reached`` are the beginnings and ends of segments within the block, in order."""
 
     pcm: Pcm
     segment_id: str | None = None
@@ -144,7 +160,7 @@ class HeldBlock:
 
 @dataclass(slots=True)
 class _Place:
-    """Which segment sounds at the read head, and its origin: the room's sample of its first one."""
+    """The segment at the read head, and its origin: the room's sample at which the segment begins."""
 
     segment_id: str | None = None
     origin: int = 0
@@ -152,9 +168,9 @@ class _Place:
 
 
 class SoundHold:
-    """The room's sound, some time later. Every method may be called from any thread.
+    """Holds the room's sound until it is due. Every method may be called from any thread.
 
-    Positions are the room's samples since the beginning. Outside segments the sound is silence, unless ``is_open``.
+    Positions are the room's samples since the beginning. Outside segments the output is silence, unless ``is_open``.
     """
 
     def __init__(self, timeline: Timeline, *, is_open: bool = False) -> None:
@@ -175,14 +191,14 @@ class SoundHold:
 
     @property
     def held_ms(self) -> float:
-        """How much is held now."""
+        """The duration of the sound that is held now."""
         return len(self._buffer) * 1000 / LIVE_HZ
 
     def push(self, pcm: Pcm, findings: list[Finding], now_s: float) -> None:
-        """The room's next sound, ``(samples,)`` int16, and what was found in it."""
+        """Take the room's next sound, ``(samples,)`` int16, and the findings in it."""
         with self._lock:
             lasts_s = len(pcm) / LIVE_HZ
-            # It comes when its last sample is there.
+            # Sound is delivered when its last sample has arrived.
             began_s = self._arrivals.tick(now_s, lasts_s) - lasts_s
             self._arrived.append((self._head + len(self._buffer), began_s))
             self._buffer = np.concatenate([self._buffer, pcm])
@@ -193,7 +209,7 @@ class SoundHold:
                 self._skip(over)
 
     def cut(self) -> tuple[str, int] | None:
-        """Drop everything; the segment at the read head and how much of it (24 000 Hz) was read."""
+        """Drop everything. Return the segment at the read head and how many of its samples (24 000 Hz) were read."""
         with self._lock:
             place = self._place
             cut = None
@@ -205,12 +221,12 @@ class SoundHold:
             return cut
 
     def read(self, now_s: float) -> HeldBlock:
-        """The next 20 ms."""
+        """Return the next 20 ms."""
         with self._lock:
             return self._read(self._reads.tick(now_s, BLOCK_S))
 
     def on_s(self, now_s: float) -> float:
-        """The capture time of the moment that is on."""
+        """Return the capture time of the moment that is being played."""
         read_s, captured_s = self._on
         if now_s - read_s > UNREAD_S:
             return now_s - self._timeline.lag_s
@@ -227,7 +243,7 @@ class SoundHold:
             self._on = (at_s, wanted_s)
             return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
         pcm = self._take(off)
-        # Where the block's last sample was captured, less the block: silence before it, or a skip, is in that.
+        # Count back from the capture time of the block's end, which includes any inserted silence or skip.
         end_s = self._captured_s() if len(self._buffer) else captured_s + BLOCK_S
         self._on = (at_s, end_s - BLOCK_S)
         reached = self._settle()
@@ -239,12 +255,12 @@ class SoundHold:
         return HeldBlock(pcm, segment_id, sample, tuple(reached))
 
     def _captured_s(self) -> float:
-        """When the sample at the read head was captured."""
+        """Return when the sample at the read head was captured."""
         first, arrived_s = self._arrived[0]
         return self._timeline.sound_captured_s(arrived_s) + (self._head - first) / LIVE_HZ
 
     def _settle(self) -> list[Begun | Over]:
-        """Take the findings up to the read head."""
+        """Apply the findings up to the read head."""
         place = self._place
         reached: list[Begun | Over] = []
         while place.findings and place.findings[0].at <= self._head:
@@ -262,7 +278,7 @@ class SoundHold:
         return reached
 
     def _take(self, off: int) -> Pcm:
-        """The next block, which is due ``off`` samples ago; less than nothing: in the future."""
+        """Return the next block, which was due ``off`` samples ago. A negative ``off`` is in the future."""
         self._blocks_since_splice += 1
         is_quiet = (
             self._is_waiting
@@ -280,7 +296,7 @@ class SoundHold:
         return self._next(BLOCK_SAMPLES)
 
     def _in_silence(self, off: int) -> Pcm:
-        """Leave out silence, or wait in it."""
+        """Return the next block after skipping silence, or with silence inserted."""
         if off < 0:
             waited = min(-off, BLOCK_SAMPLES)
             return np.concatenate([np.zeros(waited, np.int16), self._next(BLOCK_SAMPLES - waited)])
@@ -297,7 +313,7 @@ class SoundHold:
         return pcm
 
     def _spliced(self, *, shortens: bool) -> Pcm:
-        """One block with a pitch period less, or one more, of the buffer in it."""
+        """Return one block in which a pitch period of the buffer is left out or repeated."""
         b = self._buffer[: BLOCK_SAMPLES + _LONGEST + _FADE].astype(np.float32)
         template = b[:_FADE]
         windows = np.lib.stride_tricks.sliding_window_view(b[_SHORTEST : _LONGEST + _FADE], _FADE)
@@ -306,19 +322,19 @@ class SoundHold:
         fade = np.linspace(0.0, 1.0, _FADE, dtype=np.float32)
         self.splices += 1
         if shortens:
-            # From the template over to the same shape one period later.
+            # Fade from the template to the same waveform one period later.
             joint = template * (1 - fade) + b[lag : lag + _FADE] * fade
             out = np.concatenate([joint, b[lag + _FADE : lag + BLOCK_SAMPLES]])
             self._skip(BLOCK_SAMPLES + lag)
         else:
-            # On to one period later, then back to where that period began.
+            # Play one period, then fade back to where that period began.
             joint = b[lag : lag + _FADE] * (1 - fade) + template * fade
             out = np.concatenate([b[:lag], joint, b[_FADE : BLOCK_SAMPLES - lag]])
             self._skip(BLOCK_SAMPLES - lag)
         return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
 
     def _starved(self) -> Pcm:
-        """What there is, faded out; then fill up again."""
+        """Return the rest of the buffer, faded out, and wait for the buffer to fill again."""
         rest = self._buffer
         pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         if len(rest):
@@ -342,7 +358,7 @@ def _peak(pcm: Pcm) -> int:
 
 
 class PictureHold:
-    """Pictures until the sound of their moment is on. Not thread-safe. Holds `MOST_PICTURES`; the oldest is dropped."""
+    """Holds pictures until their sound is played, at most `MOST_PICTURES`; it then drops the oldest. Not thread-safe."""
 
     def __init__(self, timeline: Timeline, sound: SoundHold) -> None:
         self._timeline = timeline
@@ -350,11 +366,11 @@ class PictureHold:
         self._waiting: deque[tuple[float, Picture]] = deque(maxlen=MOST_PICTURES)
 
     def push(self, picture: Picture, arrived_s: float) -> None:
-        """A picture that is to be seen at that time, as the room has it."""
+        """Take a picture that the room shows at ``arrived_s``."""
         self._waiting.append((self._timeline.picture_captured_s(arrived_s), picture))
 
     def due(self, now_s: float) -> Picture | None:
-        """The newest picture whose time has come, if there is one that was not given yet."""
+        """Return the newest picture that is due, if there is one that was not returned before."""
         newest = None
         on_s = self._sound.on_s(now_s) + 0.001
         while self._waiting and self._waiting[0][0] <= on_s:
@@ -362,7 +378,7 @@ class PictureHold:
         return newest
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When the next picture's time comes, as far as can be told."""
+        """Return the estimated time at which the next picture is due, or ``None`` if none is held."""
         return now_s + self._waiting[0][0] - self._sound.on_s(now_s) if self._waiting else None
 
     def clear(self) -> None:

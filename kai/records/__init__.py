@@ -1,1 +1,1 @@
-"""What is kept on this computer: past talks, preferences, presets; sound only where it was switched on; nothing of a key."""
+"""Data kept on this computer: past talks, preferences, presets, and sound if a person pressed Record. No provider's key."""

@@ -1,4 +1,4 @@
-"""Which mind a person chose in place of Kai's own, kept beyond this run. A key is in it: the file is the user's alone."""
+"""The mind that a person chose in place of Kai's own, kept between runs. It holds a key, so only the user can read it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FILE_NAME: Final = "mind.json"
 
 
 class ChosenMind(BaseModel):
-    """A language model behind an OpenAI-compatible address; without one, the file of the catalogue that ``model`` names, or
-    Kai's own, chosen on purpose."""
+    """A language model at an OpenAI-compatible address. Without an address it is the model of the catalogue that ``model``
+    names, or Kai's own, chosen explicitly."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -38,7 +38,7 @@ class KeptMind:
         self._path = folder / FILE_NAME
 
     def load(self) -> ChosenMind | None:
-        """What was chosen last; ``None`` where nothing ever was, or cannot be read any more."""
+        """Return the last choice, or ``None`` if there is none or it cannot be read."""
         try:
             return ChosenMind.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:
@@ -52,7 +52,7 @@ class KeptMind:
             return None
 
     def save(self, chosen: ChosenMind) -> bool:
-        """Keep it; whether that could be done. A folder that cannot be written to keeps nothing, and the talk goes on."""
+        """Keep the choice and return whether that succeeded. If the folder is not writable, the talk continues without."""
         try:
             write_private(self._path, chosen.model_dump_json().encode())
         except OSError:

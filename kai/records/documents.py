@@ -1,4 +1,4 @@
-"""The person's own text files, uploaded by the page, in which the local engine may look for answers. One folder, private."""
+"""The person's own text files, uploaded on the page, which the local engine may search. They are in one private folder."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ _NOT_IN_NAMES: Final = re.compile(r"[^\w .()+-]")
 
 
 class DocumentError(KaiError):
-    """A file cannot be taken. The code says why: ``kind``, ``too-large``, ``not-text``, ``too-many``, ``write``."""
+    """A file cannot be accepted. The code says why: ``kind``, ``too-large``, ``not-text``, ``too-many``, ``write``."""
 
     code = "document"
 
 
 class Documents:
-    """At most 50 files of 1 MiB. Every method may be called from any thread; the folder is the truth."""
+    """At most 50 files of 1 MiB each. Every method may be called from any thread and reads the folder anew."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def names(self) -> tuple[str, ...]:
-        """The files that there are, in the order of their names."""
+        """Return the names of the files, sorted."""
         if not self.folder.is_dir():
             return ()
         return tuple(sorted(path.name for path in self.folder.iterdir() if path.suffix in SUFFIXES))
 
     def add(self, name: str, content: bytes) -> str:
-        """Keep a file, in place of one of that name; the name under which it is kept. Raises ``DocumentError``."""
+        """Keep a file, replacing one of the same name, and return the name under which it is kept. Raises
+        ``DocumentError``."""
         kept = _safe(name)
         if PurePath(kept).suffix not in SUFFIXES:
             raise DocumentError("Kai reads text and Markdown files: .txt, .md.", code="kind")
@@ -58,7 +59,7 @@ class Documents:
         return kept
 
     def remove(self, name: str) -> None:
-        """Forget a file; nothing where there is none. Raises ``DocumentError``."""
+        """Delete a file, if it exists. Raises ``DocumentError``."""
         if name not in self.names():
             return
         try:
@@ -68,7 +69,7 @@ class Documents:
 
 
 def _safe(name: str) -> str:
-    """The last part of a name, in characters that every system takes, with a small suffix."""
+    """Return the last part of a path in characters that every system accepts, with a lower-case suffix."""
     last = PurePath(name.replace("\\", "/")).name
     clean = _NOT_IN_NAMES.sub("_", last).strip(" .")[-100:]
     path = PurePath(clean or "document.txt")

@@ -15,14 +15,14 @@ from kai.records.turn_log import Summary
 from kai.records.turns import Line, TalkRecord, Turn
 
 VERSION = 3
-"""Of the JSON; version 1 had no costs of a whole talk and nothing of pictures, version 2 no minds."""
+"""The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds."""
 
 MIN_CAPTION_MS = 1200
-"""A caption stands at least so long: a typed line has no length of its own."""
+"""The minimum duration of a caption, since a typed line has no duration."""
 
 
 def as_json(record: TalkRecord) -> str:
-    """Everything that is kept of the talk but whose it was."""
+    """Return all data of the talk except its owner."""
     value = asdict(record)
     del value["owner"]
     return json.dumps({"kai_talk": VERSION, **value}, ensure_ascii=False, indent=2) + "\n"
@@ -38,8 +38,8 @@ def as_markdown(
     notes: Mapping[str, str],
     zone: tzinfo | None = None,
 ) -> str:
-    """The talk to read: ``names`` says how each role is called, ``notes`` what stands beside an answer by its response, and
-    ``zone`` whose clock it is told by (``None``: this computer's)."""
+    """Return the talk as readable text. ``names`` are the names of the roles, ``notes`` the notes to answers by response id,
+    and ``zone`` is the time zone of the clock times (``None``: this computer's)."""
     lines = [f"# {title}", "", _markdown(facts), ""]
     told: set[str] = set()
     for line in record.lines:
@@ -61,9 +61,9 @@ def _markdown(text: str) -> str:
 def as_webvtt(
     record: TalkRecord, *, names: Mapping[str, str], from_ms: int = 0, to_ms: int | None = None
 ) -> str:
-    """Captions on the talk's own time, in the order in which they begin; a voice span names who speaks (WebVTT, 4.2.2).
+    """Return captions in the talk's time, ordered by their beginning. A voice span names the speaker (WebVTT, 4.2.2).
 
-    With ``from_ms`` and ``to_ms`` those of that part of the talk, on the part's time.
+    With ``from_ms`` and ``to_ms``, only that part of the talk is included, and times count from its start.
     """
     cues = ["WEBVTT", ""]
     for line in sorted(record.lines, key=lambda line: line.start_ms):
@@ -86,7 +86,7 @@ def _clock(ms: int) -> str:
 
 
 def turns_as_csv(turns: Iterable[tuple[str, Turn]]) -> str:
-    """One row a turn, with a head; times in UTC."""
+    """Return one row per turn, with a header; times in UTC."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [f.name for f in fields(Turn) if f.name != "at_wall_s"]
@@ -98,7 +98,7 @@ def turns_as_csv(turns: Iterable[tuple[str, Turn]]) -> str:
 
 
 def talks_as_csv(talks: Iterable[Summary]) -> str:
-    """One row a talk, with a head; times in UTC, and nothing of what was said."""
+    """Return one row per talk, with a header; times in UTC. No words of the talk are included."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [f.name for f in fields(Summary) if f.name not in ("id", "started_wall_s", "first_words")]
@@ -110,7 +110,7 @@ def talks_as_csv(talks: Iterable[Summary]) -> str:
 
 
 def read_json(text: str) -> TalkRecord:
-    """A talk from what ``as_json`` wrote. Raises ``ValueError`` when it is none."""
+    """Return the talk that ``as_json`` wrote. Raises ``ValueError`` if the text is not one."""
     try:
         value = json.loads(text)
         if value.pop("kai_talk") not in (1, 2, VERSION):

@@ -1,7 +1,7 @@
-"""What Kai remembers between talks and between starts: past talks, preferences, presets. One an app.
+"""``Memory`` holds everything that Kai keeps between talks and starts: past talks, preferences, presets. One per app.
 
-A thread of its own writes past talks, at most once a second, so that no talk waits for a disk. What is pending is one record
-a talk, the newest; so nothing grows when the disk is slow.
+A separate thread writes past talks, at most once a second, so that no talk waits for a disk. Only the newest record of each
+talk is pending, so that memory does not grow when the disk is slow.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _log = logging.getLogger(__name__)
 
 
 def owner_of(browser_id: str) -> str:
-    """A name for a browser's talks that does not tell the browser's id."""
+    """Return the owner name of a browser's talks, which does not reveal the browser's id."""
     return hashlib.sha256(f"kai history:{browser_id}".encode()).hexdigest()[:32]
 
 
 class Watched(Protocol):
-    """A session, as far as it is remembered."""
+    """The part of a session that `Memory` needs."""
 
     def subscribe(self, listener: Listener) -> Unsubscribe: ...
 
@@ -52,7 +52,7 @@ class Memory:
     def __init__(
         self, folder: Path, *, may_keep_talks: bool = True, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``may_keep_talks`` false (a setting) keeps none, whatever the page says."""
+        """Open the folder. If ``may_keep_talks`` (a setting) is false, no talks are kept, whatever the page says."""
         self.folder = folder
         self.may_keep_talks = may_keep_talks
         self.preferences = JsonFile(folder / "preferences.json", Preferences())
@@ -84,31 +84,29 @@ class Memory:
 
     @property
     def asides(self) -> tuple[Path, ...]:
-        """Files that could not be read and were moved: past talks, and those of the settings."""
+        """Unreadable files that were moved aside: those of past talks and of the settings."""
         talks = self.log.aside if self.log else None
         return (*(() if talks is None else (talks,)), *self.asides_of_settings)
 
     @property
     def asides_of_settings(self) -> tuple[Path, ...]:
-        """Those of the sidebar: the last settings, presets, personas and styles."""
+        """Unreadable files that were moved aside: the last settings, presets, personas and styles."""
         files = (self.preferences, self.presets, self.personas, self.styles)
         return tuple(file.aside for file in files if file.aside is not None)
 
     @property
     def is_keeping(self) -> bool:
-        """Whether talks are kept now."""
+        """True while talks are kept."""
         return self.may_keep_talks and self.log is not None and self.preferences.value.is_history_on
-
-    # -------------------------------------------------------------- following talks
 
     def make_follower(
         self, owner: str = "", read_media: Callable[[], MediaReading] | None = None
     ) -> Follower:
-        """Who notes what is said in one session; ``read_media`` reads its page's counters."""
+        """Make the follower of one session; ``read_media`` reads its page's counters."""
         return Follower(owner, read_media)
 
     def make_recorder(self, follower: Follower) -> Recorder:
-        """Who keeps that session's sound, while it is switched on."""
+        """Make the recorder of that session's sound."""
 
         def place(at_s: float) -> Path:
             if not self.is_keeping or follower.id in self._left_out:
@@ -124,19 +122,19 @@ class Memory:
         return recorder
 
     def stretches(self, talk_id: str) -> list[Stretch]:
-        """What is kept of that talk's sound, but for what is being written."""
+        """Return the recordings of that talk, except those that are being written."""
         written = {recorder.path for recorder in tuple(self._recorders)}
         return [s for s in self.recordings.of_talk(talk_id) if s.path not in written]
 
     def follow(self, talk: Watched, follower: Follower | None = None) -> None:
-        """Remember what is said in that session, for as long as it lives."""
+        """Keep the talks of that session for as long as it lives."""
         follower = follower or Follower()
 
         def on_change(state: SessionState) -> None:
             with self._lock:
                 follower.note(state, self._clock())
                 if not self.is_keeping:
-                    # What was said while keeping was off stays unkept, also when it is switched on again.
+                    # A talk that went on while keeping was off is not kept, even if keeping is switched on again.
                     self._left_out.add(follower.id)
                 if self._closing.is_set() or follower.id in self._left_out:
                     return
@@ -172,7 +170,7 @@ class Memory:
             _log.warning("old talks could not be forgotten: %s", error.message)
 
     def flush(self) -> None:
-        """Write what is pending, now."""
+        """Write the pending records now."""
         with self._file_lock:
             self._flush()
 
@@ -198,7 +196,7 @@ class Memory:
                 self._saved[record.id] = record
 
     def close(self) -> None:
-        """Write what is pending and end."""
+        """Write the pending records and end the thread, within ``CLOSE_S``."""
         with self._lock:
             self._closing.set()
             thread = self._thread
@@ -208,10 +206,8 @@ class Memory:
         if self.log is not None:
             self.log.close()
 
-    # -------------------------------------------------------------- forgetting
-
     def delete(self, talk_id: str, owner: str | None = None) -> None:
-        """Forget one talk, also what is still to come of it. Raises ``KaiError``."""
+        """Delete one talk, and keep nothing of it from now on if it is still running. Raises ``KaiError``."""
         with self._file_lock:
             if self.log is not None and self.log.delete(talk_id, owner):
                 self._left_out.add(talk_id)
@@ -219,7 +215,7 @@ class Memory:
                 self.recordings.delete({talk_id})
 
     def delete_all(self, owner: str | None = None) -> int:
-        """Forget every talk, also what is still to come of those that go on; gives how many. Raises ``KaiError``."""
+        """Delete every talk and return how many. Running ones are not kept from now on. Raises ``KaiError``."""
         if self.log is None:
             return 0
         with self._file_lock:
@@ -231,18 +227,18 @@ class Memory:
             return self.log.delete_all(owner)
 
     def forget_old(self) -> None:
-        """Forget what is older than the preferences say. Raises ``KaiError``."""
+        """Delete the talks that are older than the preferences allow. Raises ``KaiError``."""
         if self.log is None:
             return
         with self._file_lock:
             self.log.forget_older(time.time() - self.preferences.value.history_days * DAY_S)
-            # Sound without its talk is nobody's; but where the file of talks was broken, nobody knows whose it is.
+            # Delete recordings without a talk, unless the file of talks was broken, as then the owners are unknown.
             if self.log.aside is None:
                 going_on = {path.name.partition("-")[0] for r in self._recorders if (path := r.path)}
                 self.recordings.keep_only({*self.log.ids(), *going_on})
 
     def _end_recordings(self, talk_ids: Collection[str] | None) -> None:
-        """End those that are being written for these talks, or all (``None``)."""
+        """End the running recordings of these talks, or all of them (``None``)."""
         for recorder in tuple(self._recorders):
             path = recorder.path
             if path is not None and (talk_ids is None or path.name.partition("-")[0] in talk_ids):
@@ -253,7 +249,7 @@ class Memory:
                 )
 
     def keep_talks(self, is_on: bool) -> None:
-        """Switch keeping on, from the next talk on, or off, at once. Raises ``KaiError``."""
+        """Turn keeping on, beginning with the next talk, or off at once. Raises ``KaiError``."""
         with self._file_lock:
             self._flush()
             self.preferences.write(self.preferences.value.model_copy(update={"is_history_on": is_on}))
@@ -263,11 +259,11 @@ class Memory:
                 self.log.end_all()
 
     def keep_look(self, look: Look) -> None:
-        """Remember what the sidebar says, for the next start. Raises ``KaiError``."""
+        """Keep the sidebar's settings for the next start. Raises ``KaiError``."""
         self.preferences.write(self.preferences.value.model_copy(update={"look": asdict(look)}))
 
     def keep_days(self, days: int) -> None:
-        """Keep talks for so many days; older ones go at once. Raises ``KaiError``."""
+        """Keep talks for that many days, and delete older ones at once. Raises ``KaiError``."""
         if days < 1:
             raise KaiError("Talks are kept for at least a day; switch keeping off to keep none.")
         self.preferences.write(self.preferences.value.model_copy(update={"history_days": days}))

@@ -1,4 +1,4 @@
-"""Lists of named things that a person keeps: presets, personas, styles. Each list is one small file."""
+"""Lists of named entries that a person keeps: presets, personas and styles. Each list is one small file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ NAME_LIMIT_CHARS: Final = 40
 
 
 class NamedError(KaiError):
-    """A thing cannot be taken or kept. The code says why: ``no-name``, ``too-many``, ``not-a-preset``, ``too-large``."""
+    """An entry cannot be read or kept. The code says why: ``no-name``, ``too-many``, ``not-a-preset``, ``too-large``."""
 
     code = "no-name"
 
 
 class Named(BaseModel):
-    """One thing under a name. What it holds is ``value``; ``of`` makes one of such a value."""
+    """One entry under a name. ``value`` is its content, and ``of`` makes an entry from such a value."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -27,12 +27,12 @@ class Named(BaseModel):
 
     @property
     def value(self) -> Any:
-        """What is kept under the name. Raises ``KaiError`` where it makes no sense any more."""
+        """The content under the name. Raises ``KaiError`` if it is no longer valid."""
         raise NotImplementedError
 
     @classmethod
     def of(cls, name: str, value: Any) -> Self:
-        """That value under that name."""
+        """Make an entry of that name with that value."""
         raise NotImplementedError
 
 
@@ -40,7 +40,7 @@ N = TypeVar("N", bound=Named)
 
 
 class NamedList(BaseModel, Generic[N]):
-    """Every one, oldest first; names are different. The subclasses say what is listed, and by which name a file has it."""
+    """A list of entries with distinct names, oldest first. Subclasses define the kind of entry and its name in the file."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -50,11 +50,11 @@ class NamedList(BaseModel, Generic[N]):
     entries: tuple[N, ...] = ()
 
     def named(self, name: str) -> N | None:
-        """The one of that name."""
+        """Return the entry of that name, if there is one."""
         return next((one for one in self.entries if one.name == name), None)
 
     def with_one(self, name: str, value: Any) -> Self:
-        """With that value under that name, new or changed. Raises ``NamedError``."""
+        """Return the list with that value under that name, added or replaced. Raises ``NamedError``."""
         one = self.KIND.of(tidy(name, self.WORD), value)
         if self.named(one.name) is not None:
             changed = tuple(one if other.name == one.name else other for other in self.entries)
@@ -64,17 +64,17 @@ class NamedList(BaseModel, Generic[N]):
         return type(self)(entries=(*self.entries, one))  # pyright: ignore[reportArgumentType]
 
     def without(self, name: str) -> Self:
-        """Without the one of that name."""
+        """Return the list without the entry of that name."""
         return type(self)(entries=tuple(one for one in self.entries if one.name != name))
 
     def free_name(self, name: str) -> str:
-        """A name like that one which none has yet: ``Brief 2``."""
+        """Return an unused name similar to ``name``, such as ``Brief 2``."""
         stem = name[: NAME_LIMIT_CHARS - 3].strip()
         return next((free for n in range(2, MOST + 3) if self.named(free := f"{stem} {n}") is None), stem)
 
 
 def tidy(name: str, word: str) -> str:
-    """The name as it is kept. Raises ``NamedError`` of one with nothing in it; ``word`` is what it should name."""
+    """Return the name as it is kept. Raises ``NamedError`` if it is empty; ``word`` says what the name is for."""
     name = " ".join(name.split())[:NAME_LIMIT_CHARS].strip()
     if not name:
         raise NamedError(f"A {word} needs a name.")

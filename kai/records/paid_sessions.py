@@ -1,8 +1,9 @@
-"""Which paid sessions this computer has running, on disk, so that none outlives its owner: avatars, and calls of pages.
+"""Records on disk of this computer's running paid sessions (avatars and calls of pages), so that none outlives its owner.
 
-Whoever gets a session's id before it starts notes it before (an avatar's comes with its token), else as soon as it is
-known. One small file a session, mode 0600: kind, id, the owner's pid and when that process began, and when the session was
-started. Never a token or a key. A session whose owner is dead is an orphan; the next start of the app stops it.
+If a session's id is known before the start (an avatar's token contains it), it is recorded before the start, and otherwise
+as soon as it is known. Each session has one small file, mode 0600, with its kind and id, the owner's pid, the start of that
+process, and the start of the session; never a token or a key. A session whose owner is dead is an orphan, which the next
+start of the app stops.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class PaidSession:
 
     @property
     def is_orphan(self) -> bool:
-        """Whether the process that started it is gone."""
+        """True when the process that started the session is gone."""
         try:
             return abs(psutil.Process(self.owner_pid).create_time() - self.owner_began_s) > SAME_START_S
         except psutil.NoSuchProcess:
@@ -58,7 +59,7 @@ class PaidSessions:
         self._folder = folder or Path(platformdirs.user_state_dir("kai", appauthor=False)) / "paid-sessions"
 
     def note(self, kind: str, session_id: str) -> None:
-        """Record a session of this process. Writes to disk and waits for it."""
+        """Record a session of this process. Blocks until the record is on disk."""
         if not _SAFE.fullmatch(kind) or not _SAFE.fullmatch(session_id):
             raise KaiError(
                 "The provider gave a session an id that cannot be recorded.", code="bad-session-id"
@@ -69,11 +70,11 @@ class PaidSessions:
         write_private(self._path(kind, session_id), content, is_durable=True)
 
     def forget(self, kind: str, session_id: str) -> None:
-        """The session was stopped at the provider."""
+        """Remove the record of a session that was stopped at the provider."""
         self._path(kind, session_id).unlink(missing_ok=True)
 
     def all(self) -> tuple[PaidSession, ...]:
-        """Every record; a file that cannot be read is left out and told of in the log."""
+        """Return every record. An unreadable file is skipped and logged."""
         found: list[PaidSession] = []
         for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
             try:
@@ -83,13 +84,13 @@ class PaidSessions:
         return tuple(found)
 
     def orphans(self, kind: str) -> tuple[PaidSession, ...]:
-        """Sessions of that provider whose owner is dead."""
+        """Return the sessions of that kind whose owner is dead."""
         return tuple(record for record in self.all() if record.kind == kind and record.is_orphan)
 
     async def reap(self, kind: str, stop: Callable[[str], Awaitable[None]]) -> int:
-        """Stop every orphan at its provider by ``stop(id)``; how many were stopped. What fails is tried again next time.
+        """Stop every orphan at its provider with ``stop(id)`` and return how many. A failure is tried again next time.
 
-        ``stop`` raises `KaiError` where the session may still run; of one that its provider does not know it says nothing.
+        ``stop`` raises `KaiError` if the session may still be running, but not if the provider does not know it.
         """
         count = 0
         for record in await asyncio.to_thread(self.orphans, kind):

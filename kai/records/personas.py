@@ -1,4 +1,4 @@
-"""Named personas: instructions under a name, to pick, edit, save and duplicate. One small file beside the presets."""
+"""Personas: instructions under a name, to choose, edit, save and duplicate. They are in one small file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INSTRUCTIONS_LIMIT_CHARS: Final = SETTINGS["instructions"].limit_chars
 
 
 class Persona(Named):
-    """Who Kai shall be, under a name."""
+    """Instructions for Kai's personality under a name."""
 
     instructions: str = Field(max_length=INSTRUCTIONS_LIMIT_CHARS)
 
@@ -24,7 +24,7 @@ class Persona(Named):
 
     @classmethod
     def of(cls, name: str, value: str) -> Self:
-        """Those instructions under that name."""
+        """Make a persona of that name with those instructions."""
         return cls(name=name, instructions=value[:INSTRUCTIONS_LIMIT_CHARS])
 
 
@@ -52,7 +52,7 @@ FIRST: Final = (
         ),
     ),
 )
-"""To begin with; they can be changed and deleted like one's own."""
+"""The initial personas. They can be changed and deleted like one's own."""
 
 
 class Personas(NamedList[Persona]):

@@ -1,6 +1,6 @@
-"""What a person chose to last longer than a talk: whether talks are kept and for how long, the last settings, presets.
+"""A person's choices that outlast a talk: whether and how long talks are kept, the last settings, presets and styles.
 
-Two small JSON files. One that cannot be read is set aside, named in ``aside``, and its default is used.
+Each is a small JSON file. An unreadable file is moved aside, to the path in ``aside``, and the default is used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def look_from(value: object) -> Look:
-    """A look from plain values. Raises ``NamedError``."""
+    """Make a look from plain values. Raises ``NamedError``."""
     try:
         look = _look.validate_python(value)
     except ValidationError as exc:
@@ -37,7 +37,7 @@ def look_from(value: object) -> Look:
 
 
 class Preferences(BaseModel):
-    """The settings that the page itself may change."""
+    """The preferences that the page can change."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -46,7 +46,7 @@ class Preferences(BaseModel):
     look: dict[str, Any] | None = None
 
     def last_look(self) -> Look | None:
-        """What the sidebar said last, if it was kept and still makes sense."""
+        """Return the last settings of the sidebar, if they were kept and are still valid."""
         try:
             return None if self.look is None else look_from(self.look)
         except NamedError:
@@ -54,7 +54,7 @@ class Preferences(BaseModel):
 
 
 class Preset(Named):
-    """All settings under a name; what an exported file holds."""
+    """All settings under a name, which is also the content of an exported file."""
 
     kai_preset: int = Field(default=1, ge=1, le=1)
     look: dict[str, Any]
@@ -66,7 +66,7 @@ class Preset(Named):
 
     @classmethod
     def of(cls, name: str, value: Look) -> Self:
-        """Those settings under that name."""
+        """Make a preset of that name with those settings."""
         return cls(name=name, look=asdict(value))
 
 
@@ -80,7 +80,7 @@ class Presets(NamedList[Preset]):
 
 
 class SavedStyle(Named):
-    """How a character was made to look, under a name."""
+    """The style of a character under a name."""
 
     style: FaceStyle
 
@@ -91,7 +91,7 @@ class SavedStyle(Named):
 
     @classmethod
     def of(cls, name: str, value: FaceStyle) -> Self:
-        """That style under that name."""
+        """Make a saved style of that name."""
         return cls(name=name, style=value)
 
 
@@ -105,12 +105,12 @@ class Styles(NamedList[SavedStyle]):
 
 
 def preset_of(name: str, look: Look) -> Preset:
-    """Those settings under that name. Raises ``NamedError`` when the name is none."""
+    """Make a preset of that name with those settings. Raises ``NamedError`` if the name is empty."""
     return Preset.of(tidy(name, Presets.WORD), look)
 
 
 def read_preset(content: bytes) -> Preset:
-    """A preset from an exported file. Raises ``NamedError``."""
+    """Read a preset from an exported file. Raises ``NamedError``."""
     if len(content) > PRESET_LIMIT_BYTES:
         raise NamedError("That file is too large for a preset.", code="too-large")
     try:
@@ -158,7 +158,7 @@ class JsonFile(Generic[M]):
         return self._value
 
     def write(self, value: M) -> None:
-        """Keep a new value. Raises ``KaiError`` when it cannot be written; it then holds until Kai ends."""
+        """Keep a new value. Raises ``KaiError`` if it cannot be written; the value then lasts until Kai ends."""
         with self._lock:
             if value == self._value:
                 return

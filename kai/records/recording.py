@@ -1,8 +1,8 @@
-"""The sound of a talk, kept where a person switched that on: both sides in one Ogg file with Opus, on this computer alone.
+"""Recordings of a talk's sound, made only if a person pressed Record: both sides in one Ogg Opus file on this computer.
 
-The person sounds more on the left, Kai more on the right. What is recorded is what goes to the page, block by block, so a
-file's time is the talk's time from its ``start_ms`` on. A thread of its own encodes, some blocks at a time; each second of
-Ogg stands by itself, so that a file of a killed app plays up to there.
+The person is more on the left, Kai more on the right. The blocks that are sent to the page are recorded, so a file's time is
+the talk's time counted from its ``start_ms``. A separate thread encodes several blocks at a time, and writes Ogg in short
+pages, so that the file of a killed app can be played up to that point.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from kai.ports import Pcm
 
 BITRATE_BPS: Final = 48_000
 PAGE_US: Final = 200_000
-"""Sound in one page of Ogg: what a crash can take."""
+"""The duration of one page of Ogg, which is what a crash can lose."""
 WRITE_EVERY_S: Final = 0.4
 MOST_WAITING_BLOCKS: Final = 1500
-"""30 s between the talk and a slow disk, 6 MB; beyond that sound is dropped and silence stands in its place."""
+"""The bound between the talk and a slow disk: 30 s, 6 MB. Beyond it sound is dropped and replaced by silence."""
 MOST_MIC_BLOCKS: Final = 10
-"""The microphone comes in bursts; what is older than 200 ms is dropped."""
+"""The bound for microphone sound, which arrives in bursts; sound older than 200 ms is dropped."""
 BEHIND_S: Final = 1.2
-"""Nobody took sound for so long (tracks catch up within 1 s): silence takes its place, so that captions stay in time."""
+"""If no sound was pulled for this long (tracks catch up within 1 s), silence replaces it, so that captions stay in time."""
 ACROSS: Final = 0.35
-"""How much of one side sounds in the other channel: easier on the ears than none."""
+"""How much of one side is mixed into the other channel, which is more pleasant than full separation."""
 LEAST_FREE_BYTES: Final = 200_000_000
 CLOSE_S: Final = 3.0
 
@@ -50,14 +50,14 @@ log = logging.getLogger(__name__)
 
 
 class RecordingError(KaiError):
-    """Sound cannot be kept (any more). Codes: ``recording-off``, ``recording-disk``, ``recording-ended``."""
+    """Recording is impossible or has ended. Codes: ``recording-off``, ``recording-disk``, ``recording-ended``."""
 
     code = "recording-disk"
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a talk whose sound is kept: from ``start_ms`` of the talk on, ``lasts_ms`` long."""
+    """A recorded part of a talk, which begins at ``start_ms`` of the talk and lasts ``lasts_ms``."""
 
     talk_id: str
     start_ms: int
@@ -66,10 +66,10 @@ class Stretch:
 
 
 class RecordingFile:
-    """One Ogg file and the thread that writes it. ``push`` may be called from any one thread, and never waits."""
+    """One Ogg file and the thread that writes it. ``push`` may be called from any one thread and never blocks."""
 
     def __init__(self, path: Path, on_failed: Callable[[RecordingError], None]) -> None:
-        """Begin the file. Raises ``RecordingError``."""
+        """Create the file and start the thread. Raises ``RecordingError``."""
         self.path = path
         self.dropped_blocks = 0
         self._on_failed = on_failed
@@ -77,7 +77,7 @@ class RecordingFile:
         self._written_blocks = 0
         self._closing = threading.Event()
         try:
-            # Made first, so that nobody else may read it from its first byte on.
+            # Create the file first, so that other users can never read it.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             self._container, self._stream = _open(path)
         except (OSError, FFmpegError) as exc:
@@ -86,19 +86,19 @@ class RecordingFile:
         self._thread.start()
 
     def push(self, index: int, person: Pcm, kai: Pcm) -> None:
-        """The block of that number since the beginning: ``(960,)`` int16 at 48 000 Hz each. Bound
-        ``MOST_WAITING_BLOCKS``; the newest is dropped and silence stands in its place."""
+        """Take the block with that index since the beginning: ``(960,)`` int16 at 48 000 Hz for each side. Beyond
+        ``MOST_WAITING_BLOCKS`` new blocks are dropped and replaced by silence."""
         if len(self._waiting) < MOST_WAITING_BLOCKS:
             self._waiting.append((index, person, kai))
         else:
             self.dropped_blocks += 1
 
     def close(self) -> None:
-        """Write what waits and end the file. Returns at once."""
+        """Write the waiting blocks and end the file, in the background. Returns at once."""
         self._closing.set()
 
     def join(self, timeout_s: float = CLOSE_S) -> None:
-        """Wait for the file's end."""
+        """Wait until the file is complete."""
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
 
@@ -106,7 +106,7 @@ class RecordingFile:
         try:
             is_last = False
             while not is_last:
-                # Nobody closes what an app leaves behind that ends by a fault.
+                # If the app ends by a fault, nobody calls close().
                 is_last = self._closing.wait(WRITE_EVERY_S) or not threading.main_thread().is_alive()
                 self._write()
             for packet in self._stream.encode(None):
@@ -159,7 +159,7 @@ def _no_room(folder: Path) -> RecordingError:
 
 
 class Recorder:
-    """Implements ``kai.ports.SoundRecorder`` for one session. ``place`` gives the file to begin, or raises ``KaiError``."""
+    """Implements ``kai.ports.SoundRecorder`` for one session. ``place`` returns the path to use, or raises ``KaiError``."""
 
     def __init__(self, place: Callable[[float], Path], clock: Callable[[], float] = time.monotonic) -> None:
         self._place = place
@@ -172,7 +172,7 @@ class Recorder:
 
     @property
     def path(self) -> Path | None:
-        """The file that is being written."""
+        """The file that is being written, if any."""
         file = self._file
         return None if file is None else file.path
 
@@ -191,7 +191,7 @@ class Recorder:
             file.close()
 
     def end(self, reason: RecordingError) -> None:
-        """Stop for a reason that is not the person's, wait for the file's end and say why. Any thread."""
+        """Stop for a reason other than the person's wish, wait until the file is complete, and report why. Any thread."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -228,7 +228,7 @@ class Recordings:
         self.folder = folder
 
     def new_path(self, talk_id: str, start_ms: int) -> Path:
-        """Where the sound of that talk from there on goes. Raises ``RecordingError`` without room."""
+        """Return the path for a recording of that talk from ``start_ms``. Raises ``RecordingError`` if the disk is full."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             free = shutil.disk_usage(self.folder).free
@@ -239,12 +239,12 @@ class Recordings:
         return self.folder / f"{talk_id}-{start_ms}.ogg"
 
     def of_talk(self, talk_id: str) -> list[Stretch]:
-        """What is kept of that talk's sound, in its order. A file that cannot be played is left out."""
+        """Return the recordings of that talk in order, without unplayable files."""
         found = [_stretch(path) for path in self._paths({talk_id})]
         return sorted((s for s in found if s is not None and s.lasts_ms > 0), key=lambda s: s.start_ms)
 
     def path_of(self, talk_id: str, start_ms: int) -> Path | None:
-        """The file of a stretch, if there is one. Both come from outside."""
+        """Return the file of a stretch, if it exists. Both arguments are untrusted."""
         name = f"{talk_id}-{start_ms}.ogg"
         path = self.folder / name
         return path if _NAME.fullmatch(name) and path.is_file() else None
@@ -259,10 +259,10 @@ class Recordings:
         self._unlink([path for path in self._paths(None) if path not in kept])
 
     def size_bytes(self) -> int:
-        """How much room all recordings take."""
+        """Return the size of all recordings."""
         sizes = 0
         for path in self._paths(None):
-            # One may be deleted meanwhile.
+            # A file may be deleted in the meantime.
             with contextlib.suppress(FileNotFoundError):
                 sizes += path.stat().st_size
         return sizes

@@ -1,8 +1,8 @@
-"""A talk as a report: everything that happened, with its times, so that it can be replayed (`python -m kai.replay`).
+"""A talk as a report: every event with its time, so that the talk can be replayed (`python -m kai.replay`).
 
-Words are replaced by as many placeholders unless a person wishes them kept: the same text by the same placeholders, another
-text by others, so that the report replays as the talk went. Only texts that are known to be no words (ids, codes, choices)
-are written as they are; whatever is added to an event later is hidden until it is named here.
+Words are replaced by the same number of placeholders, unless a person wants to keep them. Equal texts get equal placeholders
+and different texts different ones, so that the report replays like the talk. Only fields that are known to hold no words
+(ids, codes, choices) are written unchanged; a field that is added to an event later is hidden until it is listed here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PLAIN: Final = frozenset((
     "transcription_language",
 ))
 # fmt: on
-"""Fields that are no words of anybody's. (A ``message`` may be a provider's, and a provider may quote.)"""
+"""Fields that hold no one's words. (A ``message`` is not among them, since a provider may quote the talk in it.)"""
 
 PACKAGES: Final = (
     "streamlit",
@@ -43,14 +43,14 @@ PACKAGES: Final = (
     "onnxruntime",
     "sqlalchemy",
 )
-"""Packages whose versions a report of a fault needs."""
+"""Packages whose versions a bug report needs."""
 
 Journal = Sequence[tuple[float, Event]]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report that was read: the versions it was written with, the state before its first event, and its events."""
+    """A report that was read: the versions that wrote it, the state before its first event, and its events."""
 
     versions: dict[str, str]
     state: SessionState
@@ -59,7 +59,7 @@ class Report:
 
 
 def versions() -> dict[str, str]:
-    """What Kai runs on, by name."""
+    """Return the versions of Python, the system and the main packages, by name."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return {"Python": platform.python_version(), "System": system} | {
         name: metadata.version(name) for name in PACKAGES
@@ -67,8 +67,8 @@ def versions() -> dict[str, str]:
 
 
 def write(state: SessionState, events: Journal, named: Mapping[str, str], *, has_words: bool = False) -> str:
-    """The report's file: the state before the first event, then every event with its time. ``named``: Kai's version, and
-    whatever else whoever reads it should know, before the versions of the rest."""
+    """Return the report's file: the state before the first event, then every event with its time. ``named`` are further
+    facts for the reader, such as Kai's version, which precede the versions of the packages."""
     hide = _Hiding(has_words)
     began_s = events[0][0] if events else 0.0
     entries: list[dict[str, object]] = [
@@ -87,7 +87,7 @@ def write(state: SessionState, events: Journal, named: Mapping[str, str], *, has
 
 
 def read(text: str) -> Report:
-    """A report's file. Raises `ProtocolError`, with words for a person, for anything else."""
+    """Read a report's file. Raises `ProtocolError`, with a message for people, if it is not a report."""
     header, entries = recorded.parts_of(text)
     if header.get("kind") != KIND:
         raise ProtocolError("This recording is not of a talk.", code="bad_recording")
@@ -112,7 +112,7 @@ def read(text: str) -> Report:
 
 
 class _Hiding:
-    """Placeholders for texts, one for each word, and the same for the same text."""
+    """Replaces texts by placeholders, one for each word; equal texts get equal placeholders."""
 
     def __init__(self, has_words: bool) -> None:
         self._has_words = has_words
@@ -126,6 +126,6 @@ class _Hiding:
         if text not in self._given:
             veiled = re.sub(r"\S+", "x", text)
             number = self._taken[veiled] = self._taken.get(veiled, 0) + 1
-            # A number on the first word tells texts of the same length apart.
+            # A number on the first word distinguishes texts with the same number of words.
             self._given[text] = veiled if number == 1 else re.sub("x", f"x{number}", veiled, count=1)
         return self._given[text]

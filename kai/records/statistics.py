@@ -1,4 +1,4 @@
-"""Figures of many turns: percentiles, a moving band, counts by day. Pure."""
+"""Statistics of many turns: percentiles, a moving window, counts by day. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from kai.records.turn_log import Summary
 from kai.records.turns import Turn
 
 WINDOW = 20
-"""Answers in the moving band."""
+"""The number of answers in the moving window."""
 
 STAGES = ("think_ms", "voice_ms", "face_ms")
 
 LAST = 40
-"""Answers in the charts that show each by itself."""
+"""The number of answers in charts that show each one separately."""
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The value below which ``share`` (0 to 1) of them lie, between neighbours in proportion; ``None`` of none."""
+    """Return the percentile ``share`` (0 to 1), linearly interpolated, or ``None`` without values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -32,7 +32,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class WaitPoint:
-    """One answer's wait, and the middle and the slow end of the last ``WINDOW`` ones, its own among them."""
+    """One answer's wait, and the median and 95th percentile of the last ``WINDOW`` waits including it."""
 
     number: int
     at_wall_s: float
@@ -43,7 +43,7 @@ class WaitPoint:
 
 
 def waits(turns: Sequence[Turn]) -> list[WaitPoint]:
-    """The answers that somebody waited for, oldest first."""
+    """Return the answers that somebody waited for, oldest first."""
     points: list[WaitPoint] = []
     last: list[float] = []
     for turn in turns:
@@ -59,7 +59,7 @@ def waits(turns: Sequence[Turn]) -> list[WaitPoint]:
 
 @dataclass(frozen=True, slots=True)
 class MindCount:
-    """How many answers a mind gave, and the middle of its tokens a second where they are known."""
+    """The number of a mind's answers, and its median tokens per second if known."""
 
     name: str
     count: int
@@ -67,7 +67,7 @@ class MindCount:
 
 
 def minds(turns: Sequence[Turn]) -> list[MindCount]:
-    """Who answered, the most frequent first; answers of a brain with one mind are left out."""
+    """Return the minds that answered, the most frequent first. Answers of a brain with a single mind are not counted."""
     by_name: dict[str, list[Turn]] = {}
     for turn in turns:
         if turn.mind:
@@ -81,7 +81,7 @@ def minds(turns: Sequence[Turn]) -> list[MindCount]:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The middle and the slow end of one part of the wait."""
+    """The median and 95th percentile of one part of the wait."""
 
     name: str
     p50_ms: float
@@ -89,7 +89,7 @@ class Stage:
 
 
 def stages(turns: Sequence[Turn]) -> list[Stage]:
-    """The parts of the wait, in their order; parts that never happened are left out."""
+    """Return the parts of the wait in order, without those that never happened."""
     found: list[Stage] = []
     for name in STAGES:
         values = [
@@ -103,7 +103,7 @@ def stages(turns: Sequence[Turn]) -> list[Stage]:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Answers of one local day (``2026-05-03``)."""
+    """The number of answers on one local day (``2026-05-03``)."""
 
     date: str
     answers: int
@@ -111,7 +111,7 @@ class Day:
 
 
 def days(turns: Sequence[Turn], zone: tzinfo | None = None) -> list[Day]:
-    """The days with answers, oldest first, by the calendar of ``zone`` (``None``: this computer's)."""
+    """Return the days with answers, oldest first, by the calendar of ``zone`` (``None``: this computer's)."""
     counted: dict[str, list[int]] = {}
     for turn in turns:
         count = counted.setdefault(f"{local_time(turn.at_wall_s, zone):%Y-%m-%d}", [0, 0])
@@ -122,7 +122,7 @@ def days(turns: Sequence[Turn], zone: tzinfo | None = None) -> list[Day]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of one answer's wait; ``number`` counts answers as ``waits`` does."""
+    """One part of one answer's wait. ``number`` numbers the answers as in ``waits``."""
 
     number: int
     name: str
@@ -130,7 +130,7 @@ class Part:
 
 
 def parts(turns: Sequence[Turn]) -> list[Part]:
-    """The parts of the last ``LAST`` waits, answer by answer, each in its order."""
+    """Return the parts of the last ``LAST`` waits, answer by answer, in order."""
     waited = [turn for turn in turns if turn.wait_ms is not None]
     first = max(0, len(waited) - LAST)
     return [
@@ -143,7 +143,7 @@ def parts(turns: Sequence[Turn]) -> list[Part]:
 
 @dataclass(frozen=True, slots=True)
 class SeenPoint:
-    """What was seen of one answer. ``fps`` is the page's own count where it told one, else what left for it."""
+    """The pictures of one answer. ``fps`` is the page's own count if it reported one, and otherwise what was sent to it."""
 
     number: int
     at_wall_s: float
@@ -154,7 +154,7 @@ class SeenPoint:
 
 
 def seen(turns: Sequence[Turn]) -> list[SeenPoint]:
-    """The answers of which pictures were counted, oldest first."""
+    """Return the answers whose pictures were counted, oldest first."""
     points: list[SeenPoint] = []
     for turn in turns:
         if turn.sent_fps is None:
@@ -174,8 +174,8 @@ def seen(turns: Sequence[Turn]) -> list[SeenPoint]:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a day, or a talk, has cost: the brain in US dollars, and minutes of a paid face. ``name`` is a local day
-    (``2026-05-03``) or a talk's beginning (``2026-05-03 14:05``)."""
+    """The cost of a day or a talk: the brain in US dollars, and minutes of a paid face. ``name`` is a local day
+    (``2026-05-03``) or the start of a talk (``2026-05-03 14:05``)."""
 
     name: str
     cost_usd: float
@@ -183,7 +183,7 @@ class Spent:
 
 
 def spent_by_day(talks: Sequence[Summary], zone: tzinfo | None = None) -> list[Spent]:
-    """The days with paid talks, oldest first, by the calendar of ``zone`` (``None``: this computer's)."""
+    """Return the days with paid talks, oldest first, by the calendar of ``zone`` (``None``: this computer's)."""
     days: dict[str, list[float]] = {}
     for talk in talks:
         if talk.cost_usd or talk.avatar_s:
@@ -194,7 +194,7 @@ def spent_by_day(talks: Sequence[Summary], zone: tzinfo | None = None) -> list[S
 
 
 def spent_by_talk(talks: Sequence[Summary], most: int = LAST, zone: tzinfo | None = None) -> list[Spent]:
-    """The last paid talks, oldest first, by the clock of ``zone`` (``None``: this computer's)."""
+    """Return the last ``most`` paid talks, oldest first, by the clock of ``zone`` (``None``: this computer's)."""
     paid = sorted((t for t in talks if t.cost_usd or t.avatar_s), key=lambda t: t.started_wall_s)[-most:]
     return [
         Spent(

@@ -1,4 +1,4 @@
-"""Past talks in one SQLite file: save, list, search, read, delete, forget what is old.
+"""Past talks in one SQLite file: saving, listing, searching, reading, deleting, and expiring old talks.
 
 Deleted rows are overwritten in the file (``secure_delete``). Every method may be called from any thread.
 """
@@ -21,7 +21,7 @@ from kai.records.files import set_aside
 from kai.records.turns import Line, TalkRecord, Turn
 
 SCHEMA: Final = 4
-"""``user_version`` of the file. A newer one is left alone; an older one gets the columns that it lacks."""
+"""The ``user_version`` of the file. A newer file is not opened; an older one gets the missing columns."""
 BUSY_S: Final = 5.0
 
 _meta = sa.MetaData()
@@ -89,14 +89,14 @@ T = TypeVar("T", Line, Turn)
 
 
 class RecordsError(KaiError):
-    """Past talks cannot be read or kept now."""
+    """Past talks cannot be read or written now."""
 
     code = "records"
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A past talk in a list: its first words of a person, and how much was said."""
+    """A past talk in a list, with the person's first words and the number of lines."""
 
     id: str
     started_wall_s: float
@@ -113,10 +113,10 @@ class Summary:
 
 
 class TurnLog:
-    """The file of past talks."""
+    """The file of past talks. Every method may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it. One that is no database is moved to ``aside``. Raises ``RecordsError``."""
+        """Open or create the file. A file that is not a sound database is moved to ``aside``. Raises ``RecordsError``."""
         self.path = path
         self.aside: Path | None = None
         try:
@@ -147,7 +147,7 @@ class TurnLog:
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._engine.dispose()
 
     @contextmanager
@@ -160,11 +160,8 @@ class TurnLog:
                 f"Past talks cannot be read or written in {self.path.parent} now. Look at the disk's free space.",
             ) from exc
 
-    # -------------------------------------------------------------- writing
-
     def save(self, record: TalkRecord, before: TalkRecord | None = None) -> None:
-        """Keep a talk; ``before`` is what was saved of it last, so that only what is new is written. Raises
-        ``RecordsError``."""
+        """Write a talk. ``before`` is its last saved record, so that only changes are written. Raises ``RecordsError``."""
         talk = {
             "id": record.id,
             "owner": record.owner,
@@ -188,27 +185,25 @@ class TurnLog:
             _replace_tail(connection, _turns, record.id, record.turns, before.turns if before else ())
 
     def delete(self, talk_id: str, owner: str | None = None) -> bool:
-        """Forget one talk; tells whether there was one. Raises ``RecordsError``."""
+        """Delete one talk and return whether there was one. Raises ``RecordsError``."""
         with self._begin() as connection:
             gone = connection.execute(sa.delete(_talks).where(_talks.c.id == talk_id, *_of(owner))).rowcount
         return bool(gone)
 
     def delete_all(self, owner: str | None = None) -> int:
-        """Forget every talk; gives how many. Raises ``RecordsError``."""
+        """Delete every talk and return how many. Raises ``RecordsError``."""
         with self._begin() as connection:
             return connection.execute(sa.delete(_talks).where(*_of(owner))).rowcount
 
     def forget_older(self, than_wall_s: float) -> int:
-        """Forget the talks that began before then; gives how many. Raises ``RecordsError``."""
+        """Delete the talks that began before ``than_wall_s`` and return how many. Raises ``RecordsError``."""
         with self._begin() as connection:
             return connection.execute(sa.delete(_talks).where(_talks.c.started_wall_s < than_wall_s)).rowcount
 
     def end_all(self) -> None:
-        """No talk goes on any more: those of an app that was killed neither. Raises ``RecordsError``."""
+        """Mark every talk as over, including those of an app that was killed. Raises ``RecordsError``."""
         with self._begin() as connection:
             connection.execute(sa.update(_talks).where(_talks.c.is_over.is_(False)).values(is_over=True))
-
-    # -------------------------------------------------------------- reading
 
     def talks(
         self,
@@ -219,8 +214,8 @@ class TurnLog:
         since_wall_s: float = 0.0,
         present_of: str | None = None,
     ) -> list[Summary]:
-        """The newest talks since then in which every word of ``search`` stands, newest first. Those that go on are
-        ``present_of``'s alone, where that is given. Raises ``RecordsError``."""
+        """Return the talks since ``since_wall_s`` that contain every word of ``search``, newest first, at most ``limit``.
+        If ``present_of`` is given, only its own running talks are included. Raises ``RecordsError``."""
         of_talk = _lines.c.talk_id == _talks.c.id
         first = (
             sa.select(_lines.c.text)
@@ -260,14 +255,14 @@ class TurnLog:
         ]
 
     def ids(self, owner: str | None = None) -> list[str]:
-        """The id of every talk. Raises ``RecordsError``."""
+        """Return the id of every talk. Raises ``RecordsError``."""
         with self._begin() as connection:
             return list(connection.execute(sa.select(_talks.c.id).where(*_of(owner))).scalars())
 
     def read(
         self, talk_id: str, owner: str | None = None, *, present_of: str | None = None
     ) -> TalkRecord | None:
-        """One talk, whole; one that goes on to ``present_of`` alone, where that is given. Raises ``RecordsError``."""
+        """Return one talk. If ``present_of`` is given, a running talk must be its own. Raises ``RecordsError``."""
         query = sa.select(_talks).where(_talks.c.id == talk_id, *_of(owner), *_present(present_of))
         with self._begin() as connection:
             row = connection.execute(query).first()
@@ -291,7 +286,7 @@ class TurnLog:
         )
 
     def turns(self, *, since_wall_s: float = 0.0, owner: str | None = None) -> list[tuple[str, Turn]]:
-        """Every turn since then with its talk's id, oldest first. Raises ``RecordsError``."""
+        """Return every turn since ``since_wall_s`` with its talk's id, oldest first. Raises ``RecordsError``."""
         names = [f.name for f in fields(Turn)]
         query = (
             sa.select(_turns)
@@ -327,7 +322,7 @@ def _replace_tail(
     now: tuple[Line, ...] | tuple[Turn, ...],
     before: tuple[Line, ...] | tuple[Turn, ...],
 ) -> None:
-    """Write the rows from the first one that changed."""
+    """Write the rows beginning with the first one that changed."""
     start = 0
     while start < min(len(now), len(before)) and now[start] == before[start]:
         start += 1
@@ -350,7 +345,7 @@ def _rows(connection: sa.Connection, table: sa.Table, talk_id: str, kind: type[T
 
 
 def _make_engine(path: Path) -> sa.Engine:
-    # Put together by hand, an address loses what follows a percent or a question mark in a folder's name.
+    # A URL built by hand would be cut at a percent or question mark in a folder's name.
     address = sa.URL.create("sqlite+pysqlite", database=str(path))
     engine = sa.create_engine(address, connect_args={"timeout": BUSY_S})
 
@@ -368,7 +363,7 @@ def _fold(text: str | None) -> str:
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether SQLite finds nothing wrong with the file."""
+    """Return whether SQLite finds the file intact."""
     if path.stat().st_size == 0:
         return True
     engine = _make_engine(path)

@@ -1,7 +1,7 @@
-"""What is worth keeping of a talk, made from the states that it goes through. Pure but for its own memory of one talk.
+"""The record of a talk, made from the sequence of its states. Pure except for its memory of the current talk.
 
-A turn's times are those of the talk's own events: from the moment at which Kai takes the person's turn to be over (or a line
-was typed) to the answer's beginning at the brain, to its first sound there, to its first sound for the person.
+The times of a turn are measured by the talk's own events: the end of the person's turn as Kai sees it (or a typed line), the
+beginning of the answer at the brain, its first sound there, and its first sound for the person.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from kai.core.state import Message, Phase, Role, SessionState, Span
 from kai.ports import MediaReading
 
 CLOUD_FACE = "liveavatar"
-"""The face whose pictures are brought into sync on their way in (``SessionState.face_name``)."""
+"""The face whose pictures are synchronised when they arrive (see ``SessionState.face_name``)."""
 
 LEAST_WATCHED_S = 1.0
-"""A shorter time gives no pictures a second worth a name."""
+"""The picture rate is not computed over a shorter time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a talk. ``start_ms`` and ``end_ms`` count from the talk's start and say when it was spoken."""
+    """One line of a talk. ``start_ms`` and ``end_ms`` say when it was spoken, counted from the start of the talk."""
 
     id: str
     role: str
@@ -37,17 +37,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One answer and how long it took. What did not happen, or was not asked for by anybody, is ``None``.
+    """One answer and its times. A time is ``None`` if that part did not happen or nobody had asked for the answer.
 
-    ``think_ms``, ``voice_ms`` and ``face_ms`` follow each other and add up to ``wait_ms``: until the brain began, until its
-    first sound, until a person heard that. ``spoken_ms`` is how long it was heard.
+    ``think_ms``, ``voice_ms`` and ``face_ms`` are consecutive and add up to ``wait_ms``: until the brain began, until its
+    first sound, and until the person heard that sound. ``spoken_ms`` is how long the answer was heard.
 
-    What was seen while it was heard: pictures a second that left for the page (``sent_fps``) and that the page showed
-    (``shown_fps``, by its own count), how many were left out on either side, and how much later than the sound of the same
-    moment the pictures left (``picture_late_ms``, their mean; the local face alone tells it). ``dropped_sound_ms`` of the
-    person's own sound were lost since the answer before.
+    The picture counters cover the time in which the answer was heard: pictures per second that were sent to the page
+    (``sent_fps``) and that the page showed by its own count (``shown_fps``), how many were dropped on either side, and the
+    mean delay of the pictures relative to the sound of the same moment (``picture_late_ms``, for the local face only).
+    ``dropped_sound_ms`` is the person's sound that was lost since the previous answer.
 
-    ``mind`` names who thought of the answer, where a brain has several minds, and ``tokens_per_s`` how fast.
+    ``mind`` names the mind that generated the answer, if the brain has several, and ``tokens_per_s`` is its speed.
     """
 
     response_id: str
@@ -71,10 +71,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class TalkRecord:
-    """A talk as it is kept. ``owner`` tells whose it is without telling who that is.
+    """A talk as it is kept. ``owner`` is an anonymous name of its owner.
 
-    ``cost_usd`` is what the brain has cost, ``None`` where it costs nothing; ``is_cost_exact`` is false where a part of it
-    has no known price. ``avatar_s`` is for how long a paid face was on.
+    ``cost_usd`` is the cost of the brain, ``None`` if it is free; ``is_cost_exact`` is false if the price of a part of it is
+    not known. ``avatar_s`` is how long a paid face was shown.
     """
 
     id: str
@@ -93,7 +93,7 @@ class TalkRecord:
 
 @dataclass(slots=True)
 class _Answer:
-    """Times of one answer, on the talk's clock; ``None`` until it happened."""
+    """The times of one answer on the talk's clock; each is ``None`` until it happened."""
 
     created_at_s: float
     asked_at_s: float | None
@@ -118,8 +118,8 @@ class _Said:
 
 
 class Follower:
-    """Follows one session through its talks. ``note`` is called with each state; ``record`` gives what is known of the
-    present talk. ``read_media`` reads the counters of its page. Not thread-safe."""
+    """Follows one session through its talks. Call ``note`` with each state; ``record`` returns the record of the current
+    talk. ``read_media`` reads the counters of the session's page. Not thread-safe."""
 
     def __init__(self, owner: str = "", read_media: Callable[[], MediaReading] | None = None) -> None:
         self._owner = owner
@@ -139,11 +139,11 @@ class Follower:
 
     @property
     def id(self) -> str:
-        """The id of the present talk's record."""
+        """The id of the current talk's record."""
         return self._id
 
     def note(self, state: SessionState, at_s: float) -> None:
-        """The talk is in this state since ``at_s`` (the talk's monotonic clock)."""
+        """Take the talk's new state, which it entered at ``at_s`` (the talk's monotonic clock)."""
         before, self._state, self._at_s = self._state, state, at_s
         if state.phase is Phase.IDLE:
             return
@@ -208,7 +208,7 @@ class Follower:
         return None if self._read_media is None else self._read_media()
 
     def record(self) -> TalkRecord | None:
-        """The present talk; ``None`` while nothing was said."""
+        """Return the record of the current talk, or ``None`` while nothing was said."""
         state = self._state
         said = [m for m in state.messages if m.text.strip()]
         if state.phase is Phase.IDLE or not (said or self._answers):
@@ -270,7 +270,7 @@ class Follower:
         return turn if times.asked_at_s is not None else replace(turn, is_typed=False)
 
     def elapsed_ms(self, at_s: float) -> int:
-        """How long the present talk had been going on at ``at_s``."""
+        """Return how long the current talk had lasted at ``at_s``."""
         return self._offset_ms(at_s)
 
     def _offset_ms(self, at_s: float) -> int:
@@ -284,7 +284,7 @@ def _between_ms(start_s: float | None, end_s: float | None) -> int | None:
 
 
 def _with_media(turn: Turn, times: _Answer) -> Turn:
-    """What the page's counters say of the time in which the answer was heard."""
+    """Add the page's counters for the time in which the answer was heard."""
     before, after = times.media_before, times.media_after
     if before is None or after is None or times.heard_at_s is None or times.ended_at_s is None:
         return turn
@@ -293,7 +293,7 @@ def _with_media(turn: Turn, times: _Answer) -> Turn:
     if seen.pictures == 0 or lasted_s < LEAST_WATCHED_S:
         return turn
     is_shown_known = seen.page_s >= LEAST_WATCHED_S
-    # A cloud face's pictures are brought into sync on their way in: their own time is not known here.
+    # A cloud face's pictures are synchronised when they arrive, so their own time is not known here.
     is_late_known = not times.is_cloud_face
     return replace(
         turn,

@@ -1,6 +1,7 @@
-"""The faces of one talk: opened, shown and closed as the reducer says (`kai.core.policy.faces`), and spoken through.
+"""The faces of one talk. They are opened, shown and closed by the reducer's commands (`kai.core.policy.faces`).
 
-Whoever takes over goes on at the sample that was heard last, from the tape. While no face is shown, the voice alone speaks.
+A face that takes over continues, from the tape, at the sample that was heard last. While no face is shown, a face without a
+picture (the voice alone) speaks.
 """
 
 from __future__ import annotations
@@ -32,35 +33,35 @@ from kai.runtime.tape import Tape, Told
 log = logging.getLogger(__name__)
 
 OPEN_S: Final = 75.0
-"""No opening of a face takes longer; each adapter has its own, shorter limits."""
+"""The time limit for opening a face. Each adapter has its own, shorter limits."""
 
 BUG: Final = "Kai stumbled over a fault of its own with the {part}. The log has the details."
 
 
 class PaidFace(AvatarFace, Protocol):
-    """What a talk needs of a cloud face beyond the port."""
+    """An avatar's face with the further properties that a talk needs of a cloud face."""
 
     @property
     def longest_s(self) -> float | None:
-        """How long the session may last."""
+        """How long the session may last, if that is known."""
         ...
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether the session is free, and of a minute."""
+        """True when the session is free and lasts one minute."""
         ...
 
     @property
     def is_start_billed(self) -> bool:
-        """Whether a session was started that costs credits, whatever came of it."""
+        """True when a session that costs credits was started, even if it then failed."""
         ...
 
 
 class FaceStack:
-    """Every face of a talk, as one that speaks. Kai's loop only, but for the ``pull_sound`` that ``play_from`` is given.
+    """All faces of a talk, presented as one. Kai's loop only, except for the ``pull_sound`` that is passed to ``play_from``.
 
-    ``make_local`` and ``make_cloud`` give fresh faces (no ``make_cloud``: there is none to pay for). ``emit`` gets what
-    happens to them, ``show`` the pictures of the one that is on, ``play_from`` whoever speaks from now on.
+    ``make_local`` and ``make_cloud`` make new faces; ``make_cloud`` is ``None`` if there is no paid face. ``emit`` gets the
+    faces' events, ``show`` the pictures of the shown face, and ``play_from`` the ``pull_sound`` of the face that speaks.
     """
 
     def __init__(
@@ -94,38 +95,36 @@ class FaceStack:
         self._wants_frames = False
 
     async def open(self, look: Look) -> None:
-        """The voice alone speaks from now on."""
+        """Start with the voice alone."""
         await self._voice.open(look, _Sink(self, self._voice))
         self._play_from(self._voice.pull_sound)
 
     async def aclose(self) -> None:
-        """The voice ends as well. The tasks that close the other faces are their owner's to wait for."""
+        """Close every face and the voice. The owner of ``tasks`` must wait for those that close the faces."""
         self.close()
         await self._voice.aclose()
 
-    # The commands.
-
     def open_local(self, look: Look) -> None:
-        """Open the face of this computer and let it rest; reports ``LegConnected`` or ``LegFailed``."""
+        """Open the local face in the background; reports ``LegConnected`` or ``LegFailed``."""
         self._local_opening = self._tasks.spawn(self._open_local(look), "open the face")
 
     def prepare(self, look: Look) -> None:
-        """Open a paid face beside what is shown; reports ``CloudOpened`` or ``CloudFailed``."""
+        """Open a paid face in the background; reports ``CloudOpened`` or ``CloudFailed``."""
         assert self._make_cloud is not None
         self._next = self._make_cloud()
         self._next_opening = self._tasks.spawn(self._open_next(self._next, look), "open the cloud face")
 
     def drop(self) -> None:
-        """Stop the paid face that is being prepared, opened or not."""
+        """Stop the paid face that is being prepared, whether or not it is open yet."""
         opening, self._next_opening = self._next_opening, None
         face, self._next = self._next, None
         if opening is not None and not opening.done():
-            opening.cancel()  # it closes the face itself
+            opening.cancel()  # the task closes the face itself
         else:
             self._close(face)
 
     def show(self, name: Face) -> None:
-        """Let that face take over, and stop the paid one that was shown, if one was."""
+        """Show that face, and stop the paid face that was shown before, if any."""
         former, self._cloud = self._cloud, None
         match name:
             case Face.CLOUD:
@@ -140,12 +139,12 @@ class FaceStack:
         self._close(former)
 
     def close(self) -> None:
-        """Close every face; the voice alone goes on."""
+        """Close every face and continue with the voice alone."""
         if self._local_opening is not None:
             self._local_opening.cancel()
         self.drop()
         self._take_over(self._voice)
-        # The voice reports anew what it goes on with: the machine expects that of whoever follows a lost face.
+        # The voice must report the start of the current answer again; the reducer expects this after a lost face.
         self._started.clear()
         for face in (self._cloud, self._local):
             self._close(face)
@@ -163,31 +162,29 @@ class FaceStack:
                 face.set_look(look)
 
     def want_frames(self, wanted: bool) -> None:
-        """Whether anybody sees the face that is on; the others rest anyway."""
+        """Start or pause the rendering of the shown face. The other faces are paused anyway."""
         self._wants_frames = wanted
         self._shown.want_frames(wanted)
 
-    # The sound of answers.
-
     def speak(self, segment_id: str, pcm: Pcm) -> None:
-        """Sound of an answer, 24 000 Hz, in order."""
+        """Speak sound of an answer, 24 000 Hz, in order."""
         self._tape.record(segment_id, pcm)
         self._live.add(segment_id)
         self._shown.speak(segment_id, pcm)
 
     def mark(self, segment_id: str, marks: Marks) -> None:
-        """Lip and word times of an answer, before or with its sound."""
+        """Take viseme and word times of an answer, before or with its sound."""
         self._tape.mark(segment_id, marks)
         self._shown.mark(segment_id, self._tape.shifted(segment_id, marks))
 
     def end_segment(self, segment_id: str) -> None:
-        """The answer's sound is complete."""
+        """Mark the answer's sound as complete."""
         self._tape.complete(segment_id)
         self._live.add(segment_id)
         self._shown.end_segment(segment_id)
 
     def stop_speaking(self, segment_id: str) -> Told | None:
-        """Be silent at once. How much was heard: of the segment that was sounding, or nothing of this one."""
+        """Fall silent at once. Return how much was heard of the segment that was playing, or else nothing of this one."""
         heard = self._shown.stop_speaking()
         told = self._tape.heard(heard or Heard(segment_id, 0))
         self._tape.forget()
@@ -196,7 +193,7 @@ class FaceStack:
         return told
 
     def _take_over(self, face: AvatarFace) -> None:
-        """That face from now on; an answer goes on at the sample that was heard last."""
+        """Speak through that face from now on. An answer continues at the sample that was heard last."""
         before, self._shown = self._shown, face
         if before is face:
             return
@@ -209,7 +206,7 @@ class FaceStack:
         self._speak_rest(face, heard)
 
     def _speak_rest(self, face: AvatarFace, heard: Heard | None) -> None:
-        """The rest of the taped answer, from the sample that was heard last, by that face."""
+        """Speak the rest of the taped answer through that face, from the sample that was heard last."""
         rest = self._tape.rest(heard or self._unheard())
         if rest is None:
             return
@@ -220,11 +217,9 @@ class FaceStack:
             face.end_segment(rest.segment_id)
 
     def _unheard(self) -> Heard | None:
-        """The taped answer, if it was given to a face and nothing of it was heard yet."""
+        """Return the taped answer, with nothing heard, if it was given to a face and has not begun to play."""
         waiting = self._live - self._started
         return Heard(next(iter(waiting)), 0) if len(self._live) == 1 and waiting else None
-
-    # Opening and closing.
 
     async def _open_local(self, look: Look) -> None:
         face: AvatarFace | None = None
@@ -241,7 +236,7 @@ class FaceStack:
                 await face.aclose()
             raise
         except Exception:
-            # Without a word of it, the talk would wait for a face for ever.
+            # The failure must be reported, or the talk would wait for this face forever.
             log.exception("a fault while opening the local face")
             self._close(face)
             self._emit(LegFailed(LegName.FACE, "face-bug", BUG.format(part="face")))
@@ -280,15 +275,13 @@ class FaceStack:
         if face is not None:
             self._tasks.spawn(face.aclose(), "close a face")
 
-    # What the faces report.
-
     def on_event(self, face: AvatarFace, event: Event) -> None:
-        """What one of the faces reports; what an old one still says is not heard."""
+        """Handle an event of one of the faces. Playout events of a face that is not shown are ignored."""
         match event:
             case CreditsReported():
                 self._emit(event)
             case FaceResumed() if face is self._shown and len(self._live) == 1:
-                # The tape has one answer; of two that wait behind each other stopping would lose the first.
+                # The tape holds one answer only. If two were queued, stopping the face would lose the first.
                 self._speak_rest(face, face.stop_speaking())
             case LegFailed():
                 self._on_lost(face, event)
@@ -316,14 +309,14 @@ class FaceStack:
             self._emit(lost)
 
     def on_picture(self, face: AvatarFace, picture: Picture, at_s: float) -> None:
-        """A picture of the face that is on; without a paid one, of the first that comes."""
+        """Show a picture of the shown face. Without a paid face, the local face's pictures count before it is shown."""
         is_first = self._shown is self._voice and self._make_cloud is None
         if face is self._shown or is_first:
             self._show_picture(picture, at_s)
 
 
 class _Sink:
-    """What one of the faces says and shows."""
+    """The sink of one face."""
 
     def __init__(self, stack: FaceStack, face: AvatarFace) -> None:
         self._stack, self._face = stack, face

@@ -1,8 +1,7 @@
-"""All talks of the app: made, found again, and closed when nobody is there any more.
+"""``SessionHub`` makes the talks of the app, finds them again, and closes them when nobody is there any more.
 
-A page comes and goes (refresh, lost WebSocket, another page of the app); its talk does not. A talk is held while the
-Streamlit session that shows it is active, or its event stream is open, or its microphone sends; 20 s after the last of
-them it ends.
+A talk outlives the connections of its page (a refresh, a lost WebSocket, a visit to another page of the app). It is kept
+while a Streamlit session shows it, its event stream is open, or its microphone sends, and ends 20 s after the last of them.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ T = TypeVar("T")
 
 GRACE_S = 20.0
 LEFT_GRACE_S = 8.0
-"""For a page that said that it goes: a refresh is back within 3 s, and every further second may cost."""
+"""The grace period after a page announced that it leaves. A refresh is back within 3 s, and each further second may cost."""
 POLL_S = 1.0
 MIC_ALIVE_S = 5.0
 MAX_ACTIVE_TALKS = 8
-"""More at once than the computer can carry would make every one of them stutter."""
+"""A bound, because too many talks at once for the computer would make all of them stutter."""
 MAX_TALKS = 64
-"""Bound of all, those included whose page has not pressed Start."""
+"""The bound for all talks, including those that were not started."""
 MAKE_S = 10.0
 CLOSE_S = 9.0
 
@@ -49,47 +48,47 @@ _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class Page(BrowserLink, Protocol):
-    """What hub, pages and routes need of a browser link beyond the port."""
+    """A browser link with the further methods that the hub, pages and routes need."""
 
     def hears_page(self, within_s: float) -> bool:
-        """Whether microphone packets came within that time."""
+        """Return whether microphone packets arrived within that time."""
         ...
 
     def mic_level(self) -> float:
-        """0 to 1."""
+        """Return the microphone's level, 0 to 1."""
         ...
 
     def tracks(self) -> tuple[MediaStreamTrack, MediaStreamTrack]:
-        """Video and audio to send to the page; the same objects while they are live."""
+        """Return the video and audio tracks to send to the page. They are the same objects while they are live."""
         ...
 
     def on_mic_frame(self, frame: av.AudioFrame) -> None:
-        """A frame of the page's microphone. Called on Streamlit's loop; never blocks."""
+        """Take a frame of the page's microphone. Called on Streamlit's loop; never blocks."""
         ...
 
     def connection_changed(self, state: str) -> None:
-        """The page's connection is in a new state (WebRTC's words). Called on Streamlit's loop; never blocks."""
+        """Handle a new state of the page's connection, in WebRTC's words. Called on Streamlit's loop; never blocks."""
         ...
 
     def page_saw(self, pictures: int, dropped: int) -> None:
-        """The page's own count of the pictures that its video has shown and left out. Any thread."""
+        """Take the page's own counts of the pictures that its video has shown and dropped. Any thread."""
         ...
 
     def page_plays(self, sound_ahead_ms: int) -> None:
-        """By how much the page's sound is ahead of its picture (negative: behind it), by the page's own word. Any thread."""
+        """Take the page's report of how far its sound is ahead of its picture (negative if behind). Any thread."""
         ...
 
     def listen(self) -> asyncio.Queue[Pcm]:
-        """A queue of the sounding 20 ms blocks (``(960,)`` int16, 48 000 Hz) that no track plays; read without waiting."""
+        """Return a queue of the 20 ms blocks of sound (``(960,)`` int16, 48 000 Hz) that no track plays. Never wait on it."""
         ...
 
     def unlisten(self, queue: asyncio.Queue[Pcm]) -> None:
-        """Give a queue of ``listen`` back."""
+        """Release a queue of ``listen``."""
         ...
 
 
 class Talk:
-    """One talk, as pages and routes see it. Every method may be called from any thread."""
+    """One talk as pages and routes see it. Every method may be called from any thread."""
 
     def __init__(self, talk_id: str, browser_id: str, session: Session, browser: Page) -> None:
         self.id = talk_id
@@ -103,11 +102,11 @@ class Talk:
         self._has_left = False
 
     def snapshot(self) -> SessionState:
-        """The present state."""
+        """Return the current state."""
         return self.session.snapshot()
 
     def dispatch(self, event: Event) -> None:
-        """Take an event, soon."""
+        """Schedule an event to be handled on Kai's loop."""
         self.session.dispatch(event)
 
     def subscribe(self, listener: Listener) -> Unsubscribe:
@@ -115,46 +114,46 @@ class Talk:
         return self.session.subscribe(listener)
 
     def mic_level(self) -> float:
-        """0 to 1; 0 when no microphone sends."""
+        """Return the microphone's level, 0 to 1; it is 0 when no microphone sends."""
         return self.browser.mic_level()
 
     def attach_tab(self, tab_id: str, is_active: Callable[[], bool]) -> None:
-        """A Streamlit session shows this talk; ``is_active`` tells for how long."""
+        """Register a Streamlit session that shows this talk while ``is_active`` returns true."""
         with self._lock:
             self._tabs[tab_id] = is_active
             self._has_left = False
 
     def stream_opened(self) -> None:
-        """A page listens to the talk's events."""
+        """Count a page that has opened the talk's event stream."""
         with self._lock:
             self._streams += 1
             self._has_left = False
 
     def page_left(self) -> None:
-        """The page says that it goes away; the lease is shorter until one is back."""
+        """Note that the page announced that it leaves. The lease is shorter until a page is back."""
         with self._lock:
             self._has_left = True
 
     def stream_closed(self) -> None:
-        """A page listens no more."""
+        """Count a page that has closed the talk's event stream."""
         with self._lock:
             self._streams -= 1
 
     def is_attended(self) -> bool:
-        """Whether a page shows the talk now."""
+        """Return whether a page shows the talk now."""
         with self._lock:
             self._tabs = {tab: is_active for tab, is_active in self._tabs.items() if is_active()}
             return bool(self._tabs) or self._streams > 0
 
     def is_held(self, now_s: float) -> bool:
-        """Whether the lease holds: somebody is there, or was within the grace."""
+        """Return whether the lease holds: somebody is there, or was within the grace period."""
         if self.is_attended() or self.browser.hears_page(MIC_ALIVE_S):
             self._seen_at_s = now_s
         return now_s - self._seen_at_s < (LEFT_GRACE_S if self._has_left else GRACE_S)
 
 
 MakeSession = Callable[[str], tuple[Session, Page]]
-"""Makes an unopened session of that browser, with its page. Called on Kai's loop."""
+"""Makes an unopened session for a browser, and its page. Called on Kai's loop."""
 
 
 async def _nothing_more(_talk_id: str) -> None: ...
@@ -163,8 +162,8 @@ async def _nothing_more(_talk_id: str) -> None: ...
 class SessionHub:
     """Owns Kai's loop thread and every talk. Methods may be called from any thread.
 
-    ``open_services`` starts what all talks share (engine, warm face), ``close_services`` ends it, ``close_with`` ends what
-    else belongs to a talk; all on Kai's loop.
+    ``open_services`` starts the services that all talks share (the engine, a warm face), and ``close_services`` ends them.
+    ``close_with`` ends whatever else belongs to a talk. All three are called on Kai's loop.
     """
 
     def __init__(
@@ -186,7 +185,7 @@ class SessionHub:
         self._tasks = 0
 
     def start(self) -> None:
-        """Start Kai's loop and the services. Returns at once; they warm up meanwhile."""
+        """Start Kai's loop and the services. Returns at once; the services warm up in the background."""
         self._thread.start()
         self._is_open = True
         self._thread.submit(self._open()).result(MAKE_S)
@@ -196,7 +195,7 @@ class SessionHub:
         self._watching.spawn(self._watch_leases(), "leases")
 
     def close(self) -> None:
-        """End every talk, the services and the loop; at most 10 s or so."""
+        """End every talk, the services and the loop. Blocks for about 10 s at most."""
         if not self._is_open:
             return
         self._is_open = False
@@ -211,7 +210,7 @@ class SessionHub:
         await self._close_services()
 
     def create(self, browser_id: str) -> Talk:
-        """A new talk of that browser. Raises ``KaiError`` when there are too many."""
+        """Make a new talk for that browser. Raises ``KaiError`` when there are too many."""
         with self._lock:
             active = sum(talk.snapshot().is_active for talk in self._talks.values())
             if active >= MAX_ACTIVE_TALKS or len(self._talks) >= MAX_TALKS:
@@ -230,7 +229,7 @@ class SessionHub:
         return talk
 
     def find(self, talk_id: str, browser_id: str) -> Talk | None:
-        """The talk of that id, if it is that browser's. Both come from outside: what cannot be an id of ours finds none."""
+        """Return the talk of that id if it belongs to that browser. Both ids are untrusted; malformed ones find nothing."""
         if not (_ID.fullmatch(talk_id) and _ID.fullmatch(browser_id)):
             return None
         with self._lock:
@@ -240,11 +239,11 @@ class SessionHub:
         return talk
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run work on Kai's loop."""
+        """Run a coroutine on Kai's loop."""
         return self._thread.submit(work)
 
     def health(self) -> dict[str, object]:
-        """How many talks there are and go on, and how many tasks Kai's loop has."""
+        """Return the number of talks, of active talks, and of tasks on Kai's loop."""
         with self._lock:
             active = sum(talk.snapshot().is_active for talk in self._talks.values())
             count = len(self._talks)

@@ -1,4 +1,4 @@
-"""Kai's own event loop, in a thread of its own: everything of a talk but the pages and the browser's media runs here."""
+"""Kai's own event loop, in its own thread. All of a talk runs here except the pages and the browser's media."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LoopThread:
 
     @property
     def is_current(self) -> bool:
-        """Whether the caller is already on Kai's loop."""
+        """True when the caller is on Kai's loop."""
         return threading.current_thread() is self._thread
 
     def start(self) -> None:
@@ -35,7 +35,7 @@ class LoopThread:
         self._loop.run_forever()
 
     def call(self, function: Callable[..., object], *args: object) -> None:
-        """Run ``function`` on the loop soon. Any thread. After ``stop`` nothing happens."""
+        """Schedule ``function`` on the loop. Any thread. Does nothing after ``stop``."""
         try:
             self._loop.call_soon_threadsafe(function, *args)
         except RuntimeError:
@@ -43,11 +43,11 @@ class LoopThread:
                 raise
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run a coroutine on the loop; the future may be waited for from any other thread."""
+        """Run a coroutine on the loop. Any other thread may wait for the future."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End the loop and its thread. What still runs is cancelled and waited for. Not from the loop itself."""
+        """End the loop and its thread, after cancelling the remaining tasks. Must not be called on the loop itself."""
         if not self._thread.is_alive():
             return
         self.submit(self._cancel_all()).result(timeout_s)

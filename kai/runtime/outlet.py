@@ -1,4 +1,4 @@
-"""Where a talk's sound leaves the app: pulled from the face that speaks, ducked while somebody speaks over it, recorded."""
+"""The outlet of a talk's sound: it is pulled from the speaking face, ducked while somebody talks over it, and recorded."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ def _silence() -> Pcm:
 
 
 class Outlet:
-    """One talk's outlet: 20 ms blocks, ``(960,)`` int16 at 48 000 Hz, mono. Whoever calls `pull` is the playout clock.
+    """One talk's outlet of 20 ms blocks, ``(960,)`` int16 at 48 000 Hz, mono. The caller of `pull` is the playout clock.
 
-    Order matters: Kai is ducked before the recorder gets the block, so that a recording sounds as the talk did.
+    Sound is ducked before it is recorded, so that a recording sounds like the talk.
     """
 
     def __init__(self, recorder: SoundRecorder | None = None) -> None:
-        """An outlet without a speaker yet, which gives silence. ``recorder`` keeps both sides while it is on."""
+        """Make an outlet that gives silence until it has a speaker. ``recorder`` gets both sides' sound."""
         self._speaker: Callable[[], Pcm] = _silence
         self._recorder = recorder
         self._ducker = Ducker()
 
     def play_from(self, speaker: Callable[[], Pcm]) -> None:
-        """Pull from that speaker (``AvatarFace.pull_sound``) from the next block on. Any thread."""
+        """Pull from that speaker (``AvatarFace.pull_sound``), beginning with the next block. Any thread."""
         self._speaker = speaker
 
     def pull(self) -> Pcm:
-        """The next 20 ms. From any one thread at a time."""
+        """Return the next 20 ms. From any one thread at a time."""
         pcm = self._ducker.play(self._speaker())
         if self._recorder is not None:
             self._recorder.say(pcm)
         return pcm
 
     def hear(self, pcm: Pcm) -> None:
-        """The person's next 20 ms, nothing of what Kai may not hear. Kai's loop."""
+        """Take the person's next 20 ms, but not while Kai may not hear the person. Kai's loop only."""
         self._ducker.hear(pcm)
         if self._recorder is not None:
             self._recorder.hear(pcm)

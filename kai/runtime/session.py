@@ -1,6 +1,6 @@
-"""One talk: the store, the legs, and the tasks between them. Runs the reducer's commands on the ports.
+"""One talk: its store, its legs and their tasks. The session runs the reducer's commands on the ports.
 
-The session holds no policy. It lives on Kai's loop; ``dispatch`` and ``snapshot`` may be called from any thread.
+The session contains no policy. It lives on Kai's loop; ``dispatch`` and ``snapshot`` may be called from any thread.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ from kai.runtime.outlet import Outlet
 log = logging.getLogger(__name__)
 
 BrainFactory = Callable[[Look], Coroutine[Any, Any, VoiceBrain]]
-"""Makes the brain that this look asks for, not yet open."""
+"""Makes the brain for a look, not opened yet."""
 FaceFactory = Callable[[], AvatarFace]
 
 OPEN_S = 75.0
-"""No opening of a leg takes longer; each adapter has its own, shorter limits."""
+"""The time limit for opening a leg. Each adapter has its own, shorter limits."""
 CLOSE_S = 8.0
 
 
 class Session:
     """A talk from its first event to its last task. Made and closed on Kai's loop.
 
-    ``make_brain`` may wait (for the local engine to be ready) and may raise ``KaiError``; ``make_face`` gives a fresh
-    face of this computer, ``make_cloud`` a fresh paid one, which may be on for ``cloud_limit_s`` in one go, and
-    ``make_voice`` the face without a picture that speaks while no other can.
+    ``make_brain`` may wait (for the local engine to be ready) and may raise ``KaiError``. ``make_face`` makes a new local
+    face, ``make_cloud`` a new paid one, which may be shown for ``cloud_limit_s`` without a break, and ``make_voice`` the
+    face without a picture that speaks while no other can.
     """
 
     def __init__(
@@ -122,35 +122,31 @@ class Session:
         )
         self._is_closed = False
 
-    # -------------------------------------------------------------- for everybody (any thread)
-
     def snapshot(self) -> SessionState:
-        """The present state."""
+        """Return the current state. Any thread."""
         return self._store.snapshot()
 
     def dispatch(self, event: Event) -> None:
-        """Take an event, soon, on Kai's loop."""
+        """Schedule an event to be handled on Kai's loop. Any thread."""
         self._loop.call_soon_threadsafe(self._take, event)
 
     def subscribe(self, listener: Listener) -> Unsubscribe:
-        """Call ``listener`` on Kai's loop after each change."""
+        """Call ``listener`` on Kai's loop after each change. Any thread."""
         return self._store.subscribe(listener)
 
     def journal(self) -> tuple[SessionState, tuple[tuple[float, Event], ...]]:
-        """The state before the first event that is kept, and the kept events with their times."""
+        """Return the state before the first kept event, and the kept events with their times. Any thread."""
         return self._store.journal()
 
-    # -------------------------------------------------------------- life (Kai's loop)
-
     async def open(self) -> None:
-        """Make the talk ready for its first event: sound can be pulled from now on."""
+        """Make the talk ready for its first event. From now on sound can be pulled."""
         self._browser.connect(self._take, self._on_mic)
         await self._faces.open(self.snapshot().look)
         self._browser.play_from(self._outlet.pull)
         self._store.subscribe_to(_wants_pictures, self._faces.want_frames)
 
     async def aclose(self, reason: str = "stopped") -> None:
-        """End the talk and everything of it, within ``CLOSE_S``. May be called twice."""
+        """End the talk and release everything, within ``CLOSE_S``. May be called twice."""
         if self._is_closed:
             return
         if self.snapshot().is_active:
@@ -170,8 +166,6 @@ class Session:
     def _take(self, event: Event) -> None:
         if not self._is_closed:
             self._store.dispatch(event)
-
-    # -------------------------------------------------------------- commands
 
     def _run(self, command: Command) -> None:
         log.debug("command", extra={"command": type(command).__name__})
@@ -243,8 +237,6 @@ class Session:
         if handle is not None:
             handle.cancel()
 
-    # -------------------------------------------------------------- legs
-
     def _open_leg(self, leg: LegName) -> None:
         match leg:
             case LegName.BRAIN:
@@ -257,14 +249,14 @@ class Session:
                 self._expect_page()
 
     def _expect_page(self) -> None:
-        """The page opens this leg: it mounts a component for the attempt that the state names."""
+        """Expect the page to open its leg, which it does by mounting a component for the attempt in the state."""
         try:
             self._browser.expect_page()
         except KaiError as exc:
             self._take(LegFailed(LegName.BROWSER, exc.code, exc.message, exc.is_retryable))
 
     async def _supervise(self, leg: LegName, opening: Coroutine[Any, Any, None]) -> None:
-        """Turn the end of an opening into an event; a fault of ours is one too."""
+        """Report the outcome of an opening as an event, even if it fails by a bug of ours."""
         try:
             async with asyncio.timeout(OPEN_S):
                 await opening
@@ -295,7 +287,7 @@ class Session:
             brain.update(self.snapshot().look)
 
     async def _open_spare(self) -> None:
-        """Open a second brain; it hears and says nothing until it is swapped in."""
+        """Open a second brain. It gets no sound and is not heard until it is swapped in."""
         try:
             async with asyncio.timeout(OPEN_S):
                 look = self.snapshot().look
@@ -354,8 +346,6 @@ class Session:
             case LegName.BROWSER:
                 self._browser.close_page()
 
-    # -------------------------------------------------------------- media
-
     def _on_mic(self, pcm: Pcm) -> None:
         if self._brain is not None:
             self._brain.push_mic(pcm)
@@ -386,16 +376,16 @@ class Session:
             self._store.dispatch(PlayoutInterrupted(told.segment_id, told.heard_ms, told.text))
 
     def is_current(self, brain: VoiceBrain) -> bool:
-        """Whether that brain is the talk's; what an old one still says is not heard."""
+        """Return whether that brain is the talk's current one. Sound of an old one is ignored."""
         return brain is self._brain
 
     @property
     def faces(self) -> FaceStack:
-        """Where the sound of answers goes."""
+        """The faces, which play the sound of answers."""
         return self._faces
 
     def on_brain_event(self, brain: VoiceBrain, event: Event) -> None:
-        """What a brain reports, the talk's own or the spare one."""
+        """Handle an event of a brain, either the current one or the spare."""
         if brain is self._brain:
             self._take(event)
         elif brain is self._spare and isinstance(event, LegFailed):
@@ -404,18 +394,18 @@ class Session:
 
 
 def _wants_pictures(state: SessionState) -> bool:
-    """Whether a page sees the face, or is about to; drawing for nobody costs a fifth of a core."""
+    """Return whether a page shows the face or is about to. Rendering without a viewer would cost a fifth of a core."""
     return state.is_active and state.browser.status in (LegStatus.CONNECTING, LegStatus.CONNECTED)
 
 
 def _is_heard(state: SessionState) -> bool:
-    """Whether the person's sound goes to Kai at all: what Kai may not hear is not kept either."""
+    """Return whether Kai may hear the person. Otherwise their sound is not recorded either."""
     is_key_up = state.look.brain.is_push_to_talk and not state.key_down_at_s
     return not (state.is_muted or is_key_up)
 
 
 class _BrainSink:
-    """What one brain says, as long as it is the talk's brain."""
+    """The sink of one brain. It passes sound on only while that brain is the talk's current one."""
 
     def __init__(self, session: Session, brain: VoiceBrain) -> None:
         self._session, self._brain = session, brain

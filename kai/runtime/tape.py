@@ -1,6 +1,6 @@
-"""The tape: an answer's sound and word times, kept until it was played.
+"""The tape: an answer's sound and word times, kept until the answer has been played.
 
-With it another face can go on at the heard sample, and an interrupted line can say which words were heard.
+It lets another face continue from the last heard sample, and tells which words of an interrupted answer were heard.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from kai.ports import Heard, Marks, Pcm, Timed
 
 SAMPLES_PER_MS = 24
 MAX_SAMPLES = 600 * SPEECH_HZ
-"""Ten minutes of one answer; what comes beyond is not kept (it still is played)."""
+"""Ten minutes of one answer. Sound beyond that is played, but not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What of an answer has not been heard yet, as a face that starts at its first sample needs it."""
+    """The part of an answer that has not been heard yet, with its marks relative to its first sample."""
 
     segment_id: str
     pcm: Pcm
@@ -29,7 +29,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How much of an answer was heard. ``text`` is ``None`` where the words' times are not known."""
+    """How much of an answer was heard. ``text`` is ``None`` if the times of the words are not known."""
 
     segment_id: str
     heard_ms: int
@@ -37,16 +37,16 @@ class Told:
 
 
 class Tape:
-    """Holds the newest segment only: older ones have been played or dropped.
+    """Holds the newest segment only; older ones have been played or dropped.
 
-    A face that took over in mid-segment counts its samples from there; ``_origin`` is where that was.
+    A face that took over in mid-segment counts its samples from that point, which is ``_origin``.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """The segment is over."""
+        """Forget the segment."""
         self._segment_id = ""
         self._parts: list[Pcm] = []
         self._kept_samples = 0
@@ -55,14 +55,14 @@ class Tape:
         self._origin = 0
 
     def record(self, segment_id: str, pcm: Pcm) -> None:
-        """Sound of a segment; another segment takes the place of the one before."""
+        """Add sound of a segment. A new segment replaces the previous one."""
         self._begin(segment_id)
         if self._kept_samples < MAX_SAMPLES:
             self._parts.append(pcm)
             self._kept_samples += len(pcm)
 
     def mark(self, segment_id: str, marks: Marks) -> None:
-        """Lip and word times of a segment."""
+        """Add viseme and word times of a segment."""
         self._begin(segment_id)
         self._marks.append(marks)
 
@@ -71,11 +71,11 @@ class Tape:
             self._is_complete = True
 
     def shifted(self, segment_id: str, marks: Marks) -> Marks:
-        """``marks`` as the present face counts its samples."""
+        """Return ``marks`` in the sample positions of the current face."""
         return _shift(marks, self._origin) if segment_id == self._segment_id else marks
 
     def rest(self, heard: Heard | None) -> Rest | None:
-        """What is left after ``heard``, for a face that takes over; ``None`` when nothing is."""
+        """Return the rest of the segment after ``heard``, for a face that takes over, or ``None`` for another segment."""
         if heard is None or heard.segment_id != self._segment_id:
             return None
         self._origin += heard.samples
@@ -84,14 +84,14 @@ class Tape:
         return Rest(self._segment_id, pcm, marks, self._is_complete)
 
     def heard(self, heard: Heard) -> Told | None:
-        """What a person heard of the segment, when its face stopped there."""
+        """Return how much of the segment was heard when its face stopped at ``heard``."""
         if heard.segment_id != self._segment_id:
             return Told(heard.segment_id, heard.samples // SAMPLES_PER_MS, "" if heard.samples == 0 else None)
         position = self._origin + heard.samples
         words = [w for m in self._marks for w in m.words]
         if not words:
             return Told(heard.segment_id, position // SAMPLES_PER_MS, "" if position == 0 else None)
-        # A word counts as heard when half of it was.
+        # A word counts as heard if at least half of it was played.
         text = " ".join(w.label for w in words if (w.start + w.end) // 2 <= position)
         return Told(heard.segment_id, position // SAMPLES_PER_MS, text)
 

@@ -1,7 +1,7 @@
-"""The tools that Kai may call while he talks: a small registry of typed functions.
+"""The tools that Kai may call during a talk: a small registry of typed functions.
 
-A tool is an async function of one pydantic model, its arguments. The model's JSON schema is what the brain is told. What
-goes wrong (bad arguments, a fault, too slow) ends in words: for the brain, which speaks of it, and for the page.
+A tool is an async function whose arguments are one pydantic model; the brain gets the model's JSON schema. Every failure (bad
+arguments, a bug, a timeout) becomes a message for the brain, which speaks about it, and for the page.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from kai.ports import ToolResult
 log = logging.getLogger(__name__)
 
 TOOL_S: Final = 8.0
-"""A person waits for the answer meanwhile."""
+"""The time limit of a call. It is short because a person is waiting for the answer."""
 OUTPUT_LIMIT_CHARS: Final = 16_000
 
 
 class ToolError(KaiError):
-    """A tool could not do its work; the message is said to the person."""
+    """A tool could not do its work. The brain tells the person the message."""
 
     code = "tool"
 
@@ -42,15 +42,15 @@ class Arguments(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the person is. ``time_zone`` is an IANA name; empty means where this computer is."""
+    """Where the person is. ``time_zone`` is an IANA name; empty means the time zone of this computer."""
 
     time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that Kai may call. ``run`` takes the arguments and where the person is, and gives what JSON can hold, and
-    maybe a card."""
+    """A function that Kai may call. ``run`` takes the arguments and the person's place, and returns a value for JSON and
+    a card to show, if any."""
 
     name: str
     description: str
@@ -58,7 +58,7 @@ class Tool:
     run: Callable[[Any, Place], Awaitable[tuple[object, Card | None]]]
 
     def schema(self) -> dict[str, object]:
-        """The tool in the protocol's form."""
+        """Return the tool in the protocol's form."""
         parameters = self.arguments.model_json_schema()
         parameters.pop("title", None)
         return {
@@ -77,11 +77,11 @@ class Registry:
         self._limit_s = limit_s
 
     def schemas(self) -> tuple[dict[str, object], ...]:
-        """What a brain is told of the tools."""
+        """Return the tools in the form that a brain takes."""
         return tuple(tool.schema() for tool in self._tools.values())
 
     def names(self) -> tuple[str, ...]:
-        """The tools' names, for a page that offers them."""
+        """Return the tools' names, for a page that offers them."""
         return tuple(self._tools)
 
     async def run(self, name: str, arguments: str, time_zone: str = "") -> ToolResult:
@@ -105,7 +105,7 @@ class Registry:
         except ToolError as exc:
             return _problem(exc.message)
         except Exception:
-            # A tool is somebody's code, and this is its supervisor.
+            # A tool may raise anything, and this is its supervisor.
             log.exception("a tool failed", extra={"tool": name})
             return _problem(f"The tool “{spoken}” failed. The rest of the talk is not affected.")
         if len(output) > OUTPUT_LIMIT_CHARS:
@@ -116,9 +116,6 @@ class Registry:
 def _problem(message: str) -> ToolResult:
     advice = "Tell the person in one short sentence what went wrong."
     return ToolResult(json.dumps({"error": message, "advice": advice}, ensure_ascii=False), problem=message)
-
-
-# ------------------------------------------------------------------ the first tools
 
 
 class TimeArguments(Arguments):
@@ -180,7 +177,7 @@ class SearchArguments(Arguments):
 
 
 class Passage(Protocol):
-    """A part of one of the person's files."""
+    """A passage of one of the person's files."""
 
     @property
     def file(self) -> str: ...
@@ -194,7 +191,7 @@ SEARCH_FILES: Final = "search_files"
 
 
 def search_tool(search: Callable[[str], Awaitable[Sequence[Passage]]]) -> Tool:
-    """The tool that looks into the person's own files."""
+    """Make the tool that searches the person's own files."""
 
     async def run(given: SearchArguments, _place: Place) -> tuple[object, Card | None]:
         try:
@@ -215,5 +212,5 @@ def search_tool(search: Callable[[str], Awaitable[Sequence[Passage]]]) -> Tool:
 
 
 def first_tools(*more: Tool) -> Registry:
-    """The tools that every talk has, and ``more``."""
+    """Return a registry of the tools that every talk has, and ``more``."""
     return Registry((CURRENT_TIME, SHOW_CARD, *more))

@@ -146,6 +146,9 @@ CAPTION_HINT_HOLD: Final = "Hold the space bar or the button while you speak."
 CAPTION_HINT_TYPE: Final = "Type below, and Kai answers."
 INTERRUPTED: Final = "interrupted"
 CHAT_LABEL: Final = "Conversation"
+STARTERS: Final = "To begin with"
+STARTERS_MODEL: Final = ("What can you do?", "Why is the sky blue?", "Tell me a story about a lighthouse.")
+STARTERS_SMALL_MIND: Final = ("What can you do?", "What time is it in Tokyo?", "What is 18 times 7?")
 
 # ------------------------------------------------------------------ problems
 TRY_AGAIN: Final = "Try again"

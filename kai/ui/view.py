@@ -246,23 +246,38 @@ def _steps(state: SessionState) -> list[Json]:
 
 
 def _caption(state: SessionState) -> Json:
-    """The line that is being said now, or was said last. The desk follows Kai's voice through a long one."""
+    """The line that is being said now, or was said last. The desk follows Kai's voice through a long one.
+
+    ``isResting``: Kai listens and nobody speaks. After some seconds of that the desk shows the hint in place of the line.
+    """
     said = [m for m in state.messages if m.text.strip() and m.role is not Role.NOTICE]
     last = said[-1] if said else None
     playing = next((answer for answer in state.answers if answer.is_playing), None)
     if playing is not None and not state.is_user_speaking:
         last = next((m for m in reversed(said) if m.response_id == playing.id), last)
+    spoken = texts.CAPTION_HINT_HOLD if state.look.brain.is_push_to_talk else texts.CAPTION_HINT
+    hint = texts.CAPTION_HINT_TYPE if has_no_microphone(state) else spoken
+    hint = hint if state.phase is Phase.ACTIVE else ""
     if last is None:
-        spoken = texts.CAPTION_HINT_HOLD if state.look.brain.is_push_to_talk else texts.CAPTION_HINT
-        hint = texts.CAPTION_HINT_TYPE if has_no_microphone(state) else spoken
-        hint = hint if state.phase is Phase.ACTIVE else ""
-        return {"id": "", "role": "hint", "text": hint, "pace": "over", "speed": 1.0}
+        return {
+            "id": "",
+            "role": "hint",
+            "text": hint,
+            "hint": hint,
+            "pace": "over",
+            "speed": 1.0,
+            "isResting": False,
+        }
+    pace = _pace(state, last)
+    is_over = pace in ("over", "cut") and not state.is_user_speaking
     return {
         "id": last.id,
         "role": last.role.value,
         "text": last.text,
-        "pace": _pace(state, last),
+        "hint": hint,
+        "pace": pace,
         "speed": state.look.speed,
+        "isResting": is_over and state.phase is Phase.ACTIVE and not state.live_answers,
     }
 
 

@@ -1,8 +1,7 @@
-"""Frozen dataclasses to JSON objects and back, by their annotations; what the codecs in this room share.
+"""Converts frozen dataclasses to JSON objects and back by their annotations, for the codecs of this package.
 
-Knows ``str``, ``int``, ``float``, ``bool``, ``None``, dataclasses, ``tuple[X, ...]``, raw JSON objects and unions
-of these that differ in their JSON kind. A field without a default is required. Fields that the class does not have
-are dropped.
+Supported types are ``str``, ``int``, ``float``, ``bool``, ``None``, dataclasses, ``tuple[X, ...]``, raw JSON objects, and
+unions of these that differ in their JSON kind. A field without a default is required. Unknown fields are dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, get_origin, g
 
 from kai.errors import ProtocolError
 
-#: A parsed JSON object whose inside is not ours to read.
+#: A parsed JSON object whose content we do not interpret.
 JsonObject: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
 
@@ -33,17 +32,17 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 
-#: Metadata of a field whose ``None`` stands on the wire as ``null`` (others are left out).
+#: Metadata of a field whose ``None`` is written as ``null`` (other fields are omitted).
 AS_NULL: Final = {"as_null": True}
 
 
 def as_null_in(*kinds: str) -> dict[str, object]:
-    """The same, in records of these ``type``s only."""
+    """Return metadata like `AS_NULL` that applies only to records of these ``type``s."""
     return {"as_null": frozenset(kinds)}
 
 
 class ShapeError(ProtocolError):
-    """A JSON value does not fit; `param` is the path of the field (``session.audio.input``)."""
+    """A JSON value has the wrong type; `param` is the path of the field (``session.audio.input``)."""
 
     def __init__(self, message: str, *, code: str, param: str) -> None:
         super().__init__(message, code=code)
@@ -51,7 +50,7 @@ class ShapeError(ProtocolError):
 
 
 def parse(text: str | bytes) -> JsonObject:
-    """The JSON object in `text`. Raises `ProtocolError`."""
+    """Return the JSON object in `text`. Raises `ProtocolError`."""
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError) as exc:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
@@ -62,7 +61,7 @@ def parse(text: str | bytes) -> JsonObject:
 
 
 def to_json(record: object) -> dict[str, object]:
-    """The JSON object of a dataclass, without its unset fields and without ``None`` in fields not `AS_NULL`."""
+    """Return the JSON object of a dataclass, without unset fields and without ``None`` in fields that are not `AS_NULL`."""
     out: dict[str, object] = {}
     for spec in fields(cast("Any", record)):
         value = getattr(record, spec.name)
@@ -89,11 +88,11 @@ def _value_to_json(value: Any) -> object:
 
 
 def from_json(cls: type[T], value: object, *, path: str = "", is_lenient: bool = False) -> T:
-    """The `cls` in a parsed JSON object. Raises `ShapeError` that names the field.
+    """Return the `cls` in a parsed JSON object. Raises `ShapeError`, which names the field.
 
-    ``is_lenient`` is for a peer whose shapes vary between its versions: a whole float is an integer, a string may stand
-    for a record that names the field it fills (``FROM_TEXT``), and a field with a default keeps that default where its
-    value does not fit. A required field that is missing or does not fit is an error in both ways.
+    ``is_lenient`` is for a peer whose messages vary between versions: a whole float counts as an integer, a string may
+    replace a record whose class names the field for it (``FROM_TEXT``), and a field with a default keeps it if its value
+    has the wrong type. A required field that is missing or has the wrong type is always an error.
     """
     text_field = getattr(cls, "FROM_TEXT", None)
     if is_lenient and isinstance(value, str) and text_field is not None:
@@ -107,7 +106,7 @@ def from_json(cls: type[T], value: object, *, path: str = "", is_lenient: bool =
         where = f"{path}.{spec.name}" if path else spec.name
         is_required = spec.default is MISSING
         if given.get(spec.name) is None and not is_required and NoneType not in _options(hints[spec.name]):
-            continue  # peers write null for "nothing said" also where the reference does not allow it
+            continue  # peers write null for "absent" even where the reference does not allow it
         if spec.name in given:
             try:
                 values[spec.name] = _value_from_json(

@@ -1,12 +1,12 @@
-"""What an OpenAI-compatible chat endpoint streams, read with care: bytes in, frozen pieces out. No I/O.
+"""A tolerant reader of the streams of OpenAI-compatible chat endpoints: bytes in, frozen pieces out. No I/O.
 
-The protocol is written down once and spoken in dozens of ways: chunks without a delta, choices that are ``null``, contents as
+The protocol has one specification and dozens of dialects: chunks without a delta, choices that are ``null``, contents as
 lists of parts, arguments as objects, names repeated in every chunk, errors in the middle of a stream that began with 200, a
-whole answer where a stream was asked for. So nothing here trusts a shape. `ChatReader` takes whatever bytes come, gives the
-pieces that it understands, skips the others, and never raises.
+whole answer in place of a stream. Nothing here therefore relies on a message's form. `ChatReader` accepts any bytes, returns
+the pieces that it understands, skips the others, and never raises.
 
-One event is one JSON value behind ``data:``. A line of JSON alone counts too, and so does a body that is JSON as a whole.
-The calls of tools are told by `ChatReader.finish`, when their arguments are whole.
+An event is one JSON value after ``data:``. A line of plain JSON counts too, as does a body that is one JSON value.
+Tool calls are returned by `ChatReader.finish`, when their arguments are complete.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from kai.wire.realtime import JsonObject
 
 MAX_LINE_BYTES: Final = 4 << 20
 MAX_TEXT_CHARS: Final = 200_000
-"""An answer that is longer is a model that lost its way."""
+"""A longer answer means that the model is stuck in a loop."""
 MAX_TOOL_CALLS: Final = 16
 MAX_ERROR_CHARS: Final = 2_000
 MAX_DATA_LINES: Final = 64
-"""Of one event."""
+"""The bound for the lines of one event."""
 
 GARBLED: Final = "garbled"
-"""The code of `AnswerFailed` where nothing that came was a chat answer."""
+"""The code of `AnswerFailed` if nothing that arrived was a chat answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """The model thinks, in a field that is not the answer's."""
+    """The model is thinking, in a field other than the answer's."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalledTool:
-    """A whole call of a tool; ``arguments`` is JSON as the model wrote it.
+    """A complete tool call; ``arguments`` is the JSON as the model wrote it.
 
-    ``extra`` is what the endpoint told beside the protocol, and wants back with the call (Gemini's signature of a thought).
+    ``extra`` are fields beyond the protocol that the endpoint expects back with the call (Gemini's thought signature).
     """
 
     call_id: str
@@ -58,7 +58,7 @@ class CalledTool:
 
 @dataclass(frozen=True, slots=True)
 class AnswerEnded:
-    """The answer is over. ``reason``: ``stop``, ``length``, ``content_filter``, ``tool_calls``, or ``none``: not told."""
+    """The answer is over. ``reason`` is ``stop``, ``length``, ``content_filter``, ``tool_calls``, or ``none`` if unknown."""
 
     reason: str
     completion_tokens: int | None = None
@@ -68,10 +68,10 @@ class AnswerEnded:
 
 @dataclass(frozen=True, slots=True)
 class AnswerFailed:
-    """The endpoint told an error in place of an answer, or of the rest of one.
+    """The endpoint reported an error in place of an answer or of the rest of one.
 
-    ``param`` is the parameter of the request that it is about. ``text`` is the endpoint's own, which may quote the key or the
-    talk: it is read by programs alone.
+    ``param`` is the request's parameter that the error concerns. ``text`` is the endpoint's own text. It may quote the key
+    or the talk, so it is only for programs.
     """
 
     code: str = ""
@@ -115,7 +115,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def whole_text(text: str) -> str:
-    """``text`` as it can be sent and kept: without control characters, half characters replaced."""
+    """Return ``text`` without control characters and with lone surrogates replaced, so that it can be sent and kept."""
     if _SURROGATES.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return _CONTROLS.sub("", text)
@@ -123,7 +123,7 @@ def whole_text(text: str) -> str:
 
 @dataclass(slots=True)
 class _Call:
-    """A tool call that is coming in, piece by piece."""
+    """A tool call that arrives piece by piece."""
 
     call_id: str = ""
     name: str = ""
@@ -136,13 +136,13 @@ class _Call:
 
 
 class ChatReader:
-    """Reads one answer. Keeps one line of at most 4 MiB, and the calls."""
+    """Reads one answer. It buffers one line of at most 4 MiB, and the tool calls."""
 
     def __init__(self) -> None:
         self.is_done = False
-        """Nothing more is to come: the endpoint said so, or an error ended the answer."""
+        """True when the answer has ended, because the endpoint said so or by an error."""
         self.has_reason = False
-        """The endpoint told how the answer ended; figures may follow."""
+        """True when the endpoint has reported how the answer ended. Usage figures may still follow."""
         self._line = b""
         self._data: list[str] = []
         self._plain: list[str] = []
@@ -160,7 +160,7 @@ class ChatReader:
         self._reasoning_chars = 0
 
     def feed(self, data: bytes) -> list[ChatPiece]:
-        """What the next bytes told."""
+        """Take the next bytes and return the pieces in them."""
         self._line += data
         *lines, self._line = self._line.split(b"\n")
         pieces: list[ChatPiece] = []
@@ -173,7 +173,7 @@ class ChatReader:
         return pieces
 
     def finish(self) -> list[ChatPiece]:
-        """What is left once the bytes are over: the last words, the calls, and how the answer ended."""
+        """Return the remaining pieces at the end of the stream: the last words, the tool calls, and how the answer ended."""
         pieces: list[ChatPiece] = []
         for line in self._line.split(b"\r"):
             pieces += self._take_line(line)
@@ -195,8 +195,6 @@ class ChatReader:
             reasoning = "".join(self._reasoning)
             pieces.append(AnswerEnded(self._reason, self._completion_tokens, self._tokens_per_s, reasoning))
         return pieces
-
-    # -------------------------------------------------------------- lines
 
     def _take_line(self, raw: bytes) -> list[ChatPiece]:
         line = raw.decode("utf-8", "replace").removeprefix("\ufeff").strip()
@@ -220,7 +218,7 @@ class ChatReader:
         return []
 
     def _take_data(self, text: str) -> list[ChatPiece]:
-        while text.startswith("data:"):  # a gateway that wraps what is wrapped
+        while text.startswith("data:"):  # some gateways add the prefix twice
             text = text.removeprefix("data:").strip()
         if text[:5].upper() == "[DONE":
             self.is_done = True
@@ -228,15 +226,13 @@ class ChatReader:
         self._has_bytes = True
         self._data.append(text)
         del self._data[:-MAX_DATA_LINES]
-        # Nearly every server puts one value on one line; the rule of several lines to an event is kept for the others.
+        # Nearly every server sends one value per line, but an event may also have several lines.
         for candidate in ("\n".join(self._data), text):
             value = _json(candidate)
             if value is not _NOTHING:
                 self._data.clear()
                 return self._take(value)
         return []
-
-    # -------------------------------------------------------------- chunks
 
     def _take(self, value: object) -> list[ChatPiece]:
         if isinstance(value, list):  # Gemini's errors come in a list of one
@@ -266,7 +262,7 @@ class ChatReader:
                 self._completion_tokens = tokens
             case _:
                 pass
-        match chunk.get("timings"):  # llama.cpp's, beside what the protocol has
+        match chunk.get("timings"):  # llama.cpp's extension of the protocol
             case {"predicted_per_second": int() | float() as speed} if 0 < speed < 1e6:
                 self._tokens_per_s = float(speed)
             case _:
@@ -296,7 +292,7 @@ class ChatReader:
                 self._reasoning.append(whole_text(reasoning))
                 self._reasoning_chars += len(reasoning)
         content, has_thought = _text_of(delta.get("content"))
-        refusal = delta.get("refusal")  # what the model says in place of an answer
+        refusal = delta.get("refusal")  # the model's text in place of an answer
         text = content + (refusal if isinstance(refusal, str) else "")
         if has_thought and not text:
             pieces.append(Thinking())
@@ -314,7 +310,7 @@ class ChatReader:
         return pieces
 
     def _cleaned(self, text: str) -> str:
-        """Some endpoints cut between the two halves of a character that JSON writes as two escapes."""
+        """Clean a text, joining surrogate pairs that some endpoints split across two chunks."""
         text, self._half = self._half + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self._half = text[:-1], text[-1]
@@ -333,7 +329,7 @@ class ChatReader:
         if not call.name or name.startswith(call.name):
             call.name = name or call.name
         elif name and not call.arguments and not call.name.endswith(name):
-            call.name += name  # a name in pieces
+            call.name += name  # the name arrives in pieces
         if isinstance(arguments, str):
             if len(call.arguments) < MAX_TEXT_CHARS and not (call.is_whole and arguments == call.arguments):
                 call.arguments += whole_text(arguments)
@@ -344,10 +340,10 @@ class ChatReader:
         )
 
     def _call_of(self, part: JsonObject, call_id: str, name: str, arguments: object) -> _Call | None:
-        """The call that a part belongs to; ``None`` where there are too many already.
+        """Return the call to which a part belongs, or ``None`` if there are too many calls.
 
-        The index says so, but for endpoints that leave it out, or give every call the same one: there another id begins
-        another call, and so does a second name with arguments of its own behind a call that is whole.
+        The index identifies it. Some endpoints, however, omit the index or use the same one for every call. There, a new id
+        begins a new call, as does a second name with its own arguments after a complete call.
         """
         known = next((call for call in self._calls if call_id and call.call_id == call_id), None)
         if known is not None:
@@ -355,7 +351,7 @@ class ChatReader:
         index = _int(part.get("index"))
         slot = self._slots.get(index) if index is not None else (self._calls[-1] if self._calls else None)
         if slot is not None:
-            # OCI gives every piece of one call an id of its own, but its name to the first alone.
+            # OCI gives every piece of a call its own id, but only the first piece has the name.
             is_another_id = bool(call_id and slot.call_id and name)
             is_second = bool(name and arguments and slot.is_whole and arguments != slot.arguments)
             if not is_another_id and not is_second:
@@ -374,7 +370,7 @@ class ChatReader:
 
 
 def failure_in(value: object, status: int | None = None) -> AnswerFailed | None:
-    """The error that a JSON value tells, in any of the forms that are about; ``None`` where it tells none."""
+    """Return the error that a JSON value reports in any of the known forms, or ``None``."""
     if isinstance(value, list) and value:  # Gemini's errors come in a list of one
         value = cast("object", value[0])
     if not isinstance(value, dict):
@@ -401,7 +397,7 @@ def failure_in(value: object, status: int | None = None) -> AnswerFailed | None:
 
 
 def read_failure(body: bytes, status: int) -> AnswerFailed:
-    """What the body of an HTTP error tells; its text where it is no JSON."""
+    """Return the error in the body of an HTTP error, or the body's text if it is not JSON."""
     text = body.decode("utf-8", "replace")
     found = failure_in(_json(text), status)
     return found or AnswerFailed("", status, "", text[:MAX_ERROR_CHARS])
@@ -420,7 +416,7 @@ def _error_text(error: object) -> str:
 
 
 def _error_param(error: object) -> str:
-    """OpenAI's ``param``, or the place that a validating server names."""
+    """Return OpenAI's ``param``, or the field that a validating server names."""
     match error:
         case {"param": str(param)}:
             return param
@@ -433,7 +429,7 @@ def _error_param(error: object) -> str:
 
 
 def _text_of(content: object, depth: int = 0) -> tuple[str, bool]:
-    """The text of a message's content, and whether it held anything else: a text, a part, or a list of parts."""
+    """Return the text of a message's content (a text, a part, or a list of parts), and whether it held anything else."""
     if depth > 3:
         return "", False
     match content:
@@ -454,7 +450,7 @@ _NOTHING: Final = object()
 
 
 def _json(text: str) -> Any:
-    """The JSON value, or `_NOTHING`."""
+    """Return the JSON value, or `_NOTHING` if the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -469,7 +465,7 @@ def _dumped(value: object) -> str:
 
 
 def _dicts(value: Any) -> list[JsonObject]:
-    """The objects in a list; an object alone is a list of one."""
+    """Return the objects in a list. A single object counts as a list of one."""
     if isinstance(value, dict):
         return [cast("JsonObject", value)]
     if not isinstance(value, list):
@@ -482,7 +478,7 @@ def _str(value: object) -> str:
 
 
 def _int(value: object) -> int | None:
-    """An index or a status, also where it is written as text."""
+    """Return an index or a status, even if it is written as text."""
     if isinstance(value, str) and value.isdecimal() and len(value) < 9:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,13 +1,13 @@
-"""HeyGen's LiveAvatar protocol in LITE mode as frozen messages, for both roles: bodies of the REST calls, and the events
+"""HeyGen's LiveAvatar protocol in LITE mode as frozen messages, for both roles: the bodies of the REST calls, and the events
 of the control WebSocket.
 
-A client encodes `Command` and decodes `Event`; a server does the reverse. Field names and each ``TYPE`` are those of
-the wire. What a peer adds never breaks us: extra fields are dropped, unknown events arrive as `UnknownEvent`, and a
-``payload`` wrapper round an event's fields is seen through.
+A client encodes `Command` and decodes `Event`; a server does the reverse. Field names and each ``TYPE`` are those of the
+wire. Additions by a peer are harmless: extra fields are dropped, unknown events become `UnknownEvent`, and a ``payload``
+wrapper around an event's fields is removed.
 
-A client reads leniently, since clients that were measured on the service have met several shapes of one message: numbers
-as whole floats, ``state`` in place of ``new_state``, a string in place of an object, a start without its ``session_id``. A
-field that cannot be read costs neither a start, which is paid, nor an event. A server reads strictly, as the service does.
+A client reads leniently, because messages of the service have been observed in several forms: numbers as whole floats,
+``state`` in place of ``new_state``, a string in place of an object, a start without its ``session_id``. An unreadable field
+must not invalidate a start, which is paid, or an event. A server reads strictly, as the service does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BYTES_A_SECOND: Final = 48_000
 """16 bits, mono, little-endian; in base64 on the wire."""
 MAX_PACKET_BYTES: Final = 1_000_000
 SUCCESS_CODE: Final = 1000
-"""The reference says 100, the shipped SDK throws unless it is 1000. For us the HTTP status decides."""
+"""The reference says 100, but the published SDK throws unless it is 1000. We go by the HTTP status."""
 CONCURRENCY_CODE: Final = 4003
 SANDBOX_AVATAR_ID: Final = "dd73ea75-1218-4ef3-92ce-606d5f7fbc0a"
 SANDBOX_S: Final = 60
@@ -62,8 +62,8 @@ class EndReason(StrEnum):
 
 
 class Refusal(ProtocolError):
-    """The service answered with an error: HTTP ``status``, its own ``number`` (0 where it gave none), and, where it said
-    so, after how many seconds to try again. ``said`` is the service's text, for logs and for telling refusals apart."""
+    """The service answered with an error: the HTTP ``status``, its own ``number`` (0 if absent), and the seconds to wait
+    before another try, if given. ``said`` is the service's text, for logs and to distinguish refusals."""
 
     def __init__(self, status: int, number: int, said: str, retry_after_s: float = 0.0) -> None:
         super().__init__(
@@ -77,7 +77,7 @@ class Refusal(ProtocolError):
 
     @property
     def longest_s(self) -> int | None:
-        """The session length that is allowed, where the refusal of a longer one names it."""
+        """The longest allowed session, if the service named it when it refused a longer one."""
         found = re.search(r"maximum allowed \(?(\d+)", self.said)
         return int(found[1]) if found else None
 
@@ -93,7 +93,7 @@ class VideoSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequest:
-    """Body of ``POST /v1/sessions/token``. ``max_session_duration`` is in seconds, at most what the plan allows."""
+    """Body of ``POST /v1/sessions/token``. ``max_session_duration`` is in seconds, at most the plan's limit."""
 
     avatar_id: str
     mode: str = "LITE"
@@ -104,7 +104,8 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenGrant:
-    """Its answer. Nothing is billed yet. The token is good for `start`, `stop` and `keep-alive` of this session."""
+    """Answer to `TokenRequest`. Nothing is billed yet. The token is valid for `start`, `stop` and `keep-alive` of this
+    session."""
 
     session_id: str
     session_token: str = field(repr=False)
@@ -112,10 +113,10 @@ class TokenGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartGrant:
-    """Answer to ``POST /v1/sessions/start``; billing has begun. ``ws_url`` carries its own authorisation.
+    """Answer to ``POST /v1/sessions/start``; billing has begun. ``ws_url`` contains its own authorisation.
 
-    ``ws_url`` is absent unless the session is plain LITE, ``max_session_duration`` (seconds) sometimes. ``session_id`` is
-    empty where the answer has none; it is the token's.
+    ``ws_url`` is absent unless the session is plain LITE; ``max_session_duration`` (seconds) is sometimes absent.
+    ``session_id`` is empty if the answer has none; it is then the token's.
     """
 
     livekit_url: str
@@ -128,7 +129,7 @@ class StartGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
-    """Body of ``stop`` and ``keep-alive``; both fields may be left out with a session's own token."""
+    """Body of ``stop`` and ``keep-alive``. Both fields may be omitted with the session's own token."""
 
     session_id: str | None = None
     reason: str | None = None
@@ -136,7 +137,7 @@ class SessionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEntry:
-    """One session of the account. ``duration`` in seconds; ``end_reason`` once it has ended."""
+    """One session of the account. ``duration`` is in seconds; ``end_reason`` is set once it has ended."""
 
     id: str
     created_at: str = ""
@@ -171,7 +172,7 @@ class Avatar:
 
     @property
     def is_usable(self) -> bool:
-        """Whether a session can be had with it."""
+        """True when a session can be started with the avatar."""
         return self.status == "ACTIVE" and not self.is_expired
 
 
@@ -186,22 +187,22 @@ class _Page:
 def encode_body(
     body: TokenRequest | TokenGrant | StartGrant | SessionRequest | SessionEntry | Avatar,
 ) -> JsonObject:
-    """The JSON object of a body, without what is ``None``."""
+    """Return the JSON object of a body, without fields that are ``None``."""
     return {name: value for name, value in _shape.to_json(body).items() if value is not None}
 
 
 def decode_request(cls: type[T], value: object) -> T:
-    """The ``cls`` in the body of a client's request, read strictly. Raises `ProtocolError` that names the field."""
+    """Read a ``cls`` strictly from the body of a client's request. Raises `ProtocolError`, which names the field."""
     return _shape.from_json(cls, value)
 
 
 def decode_answer(cls: type[T], value: object) -> T:
-    """The ``cls`` in the service's answer, read leniently. Raises `ProtocolError` that names a required field."""
+    """Read a ``cls`` leniently from the service's answer. Raises `ProtocolError`, which names a required field."""
     return _shape.from_json(cls, value, is_lenient=True)
 
 
 def decode_page(cls: type[T], value: object) -> tuple[tuple[T, ...], bool]:
-    """The entries of one page, and whether another follows. Entries that we cannot read are left out."""
+    """Return the entries of one page, and whether another page follows. Unreadable entries are skipped."""
     page = _shape.from_json(_Page, value, is_lenient=True)
     entries: list[T] = []
     for entry in page.results:
@@ -213,7 +214,7 @@ def decode_page(cls: type[T], value: object) -> tuple[tuple[T, ...], bool]:
 
 
 def decode_credits(value: object) -> Decimal:
-    """The credits left, from ``GET /v1/users/credits``, where they are a string. Raises `ProtocolError`."""
+    """Return the credits left from ``GET /v1/users/credits``, which gives them as a string. Raises `ProtocolError`."""
     match value:
         case {"credits_left": str() | int() | float() as left}:
             try:
@@ -225,14 +226,14 @@ def decode_credits(value: object) -> Decimal:
 
 
 def envelope(data: object, *, number: int = SUCCESS_CODE, message: str = "OK") -> JsonObject:
-    """The object that every answer but a 422 is wrapped in."""
+    """Return the envelope of every answer except a 422."""
     return {"code": number, "data": data, "message": message}
 
 
 def open_envelope(status: int, text: str | bytes, retry_after: str | None = None) -> object:
-    """The ``data`` of an answer. Raises `Refusal` for any status but 2xx, `ProtocolError` for a broken answer.
+    """Return the ``data`` of an answer. Raises `Refusal` for any status but 2xx, and `ProtocolError` for a broken answer.
 
-    A 422 has FastAPI's form without an envelope; other errors have their text in ``message`` or inside ``data``.
+    A 422 has FastAPI's form without an envelope; other errors have their text in ``message`` or in ``data``.
     """
     is_good = 200 <= status < 300
     try:
@@ -265,7 +266,7 @@ def _error_text(body: JsonObject) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speak:
-    """Sound to speak: base64 of 16-bit PCM, 24 000 Hz. One ``event_id`` for all of an utterance."""
+    """Sound to speak: base64 of 16-bit PCM, 24 000 Hz. An utterance has one ``event_id``."""
 
     TYPE: ClassVar[str] = "agent.speak"
     audio: str = field(repr=False)
@@ -274,7 +275,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakEnd:
-    """The utterance is complete; without it the avatar never comes to rest. May carry a last piece of sound."""
+    """The utterance is complete. Without this command the avatar stays talking. It may contain a last piece of sound."""
 
     TYPE: ClassVar[str] = "agent.speak_end"
     event_id: str | None = None
@@ -283,7 +284,7 @@ class SpeakEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
-    """Drop the queued sound and the video that was not rendered. What is sent after it begins a new utterance."""
+    """Drop the queued sound and the video that was not rendered. Sound sent afterwards begins a new utterance."""
 
     TYPE: ClassVar[str] = "agent.interrupt"
     event_id: str | None = None
@@ -327,7 +328,7 @@ class SessionStateUpdated:
 
     @property
     def is_ready(self) -> bool:
-        """Whether commands are heard from now on; earlier ones vanish silently."""
+        """True when commands are accepted from now on. Earlier commands are silently ignored."""
         return self.state == "connected"
 
     @property
@@ -375,28 +376,28 @@ class SpeakInterrupted(_OfUtterance):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BufferAppended(_OfUtterance):
-    """One `Speak` arrived."""
+    """A `Speak` arrived."""
 
     TYPE: ClassVar[str] = "agent.audio_buffer_appended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BufferCommitted(_OfUtterance):
-    """`SpeakEnd` arrived. Not: the utterance was played."""
+    """A `SpeakEnd` arrived. This does not mean that the utterance was played."""
 
     TYPE: ClassVar[str] = "agent.audio_buffer_committed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BufferCleared(_OfUtterance):
-    """`Interrupt` was obeyed."""
+    """An `Interrupt` was carried out."""
 
     TYPE: ClassVar[str] = "agent.audio_buffer_cleared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail:
-    """``type``: ``invalid_request_error``, ``server_error``, ``video_starvation``."""
+    """``type`` is ``invalid_request_error``, ``server_error`` or ``video_starvation``."""
 
     FROM_TEXT: ClassVar[str] = "message"
     type: str = ""
@@ -420,7 +421,7 @@ class WarningGiven:
 
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
-    """An event of a type that we do not know."""
+    """An event of an unknown type."""
 
     type: str
 
@@ -447,20 +448,20 @@ _EVENTS: dict[str, type[KnownEvent]] = {cls.TYPE: cls for cls in KnownEvent.__ar
 
 
 def encode(message: Command | KnownEvent) -> str:
-    """The one line of JSON that carries the message."""
+    """Return the message as one line of JSON."""
     body = {name: value for name, value in _shape.to_json(message).items() if value is not None}
     return json.dumps({"type": message.TYPE, **body}, separators=(",", ":"))
 
 
 def decode_command(text: str | bytes) -> Command | None:
-    """The client's command, ``None`` for a type that there is not (the service ignores those). Raises `ProtocolError`."""
+    """Return the client's command, or ``None`` for an unknown type (the service ignores those). Raises `ProtocolError`."""
     message = _shape.parse(text)
     cls = _COMMANDS.get(str(message.get("type")))
     return None if cls is None else _shape.from_json(cls, message)
 
 
 def decode_event(text: str | bytes) -> Event:
-    """The server's event. Raises `ProtocolError` for what is no JSON object with a ``type``, or lacks a field."""
+    """Return the server's event. Raises `ProtocolError` if it is not a JSON object with a ``type``, or lacks a field."""
     message = _shape.parse(text)
     kind = message.get("type")
     if not isinstance(kind, str):
@@ -477,12 +478,12 @@ def decode_event(text: str | bytes) -> Event:
 
 
 def encode_pcm(pcm: bytes) -> str:
-    """base64 of little-endian 16-bit PCM."""
+    """Return little-endian 16-bit PCM in base64."""
     return base64.b64encode(pcm).decode("ascii")
 
 
 def decode_pcm(audio: str) -> bytes:
-    """The PCM in base64. Raises `ProtocolError` in the service's own words."""
+    """Return the PCM in base64 text. Raises `ProtocolError` in the service's own words."""
     try:
         return base64.b64decode(audio, validate=True)
     except (binascii.Error, ValueError) as exc:

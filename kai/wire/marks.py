@@ -1,9 +1,8 @@
-"""Lip and word times of Kai's speech: the messages of our private data channel ``kai-marks``.
+"""Viseme and word times of Kai's speech: the messages of our private data channel ``kai-marks``.
 
-Not a part of the Realtime protocol. The engine offers it by the header ``X-Kai-Marks: 1`` on its answer to
-``POST /v1/realtime/calls``; the client then opens a second data channel of that label, and the engine sends one
-message for each clause as soon as that clause's place in the sound is known, before its sound goes out as RTP.
-On a WebSocket there are no marks.
+The channel is not part of the Realtime protocol. The engine offers it with the header ``X-Kai-Marks: 1`` in its answer to
+``POST /v1/realtime/calls``. The client then opens a second data channel of that label, and the engine sends one message per
+clause as soon as the clause's position in the sound is known, before the sound is sent as RTP. A WebSocket has no marks.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ RTP_HZ: Final = 48_000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`name` (a phoneme, a viseme or a word) holds from `start_ms` to `end_ms` after the clause's first sample."""
+    """`name` (a phoneme, a viseme or a word) lasts from `start_ms` to `end_ms` after the clause's first sample."""
 
     name: str
     start_ms: int
@@ -31,7 +30,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClauseMarks:
-    """The times inside one clause of `item_id`.
+    """The times within one clause of `item_id`.
 
     `rtp_time` is the RTP timestamp (32 bits, 48 000 Hz, wraps) of the clause's first sample in that call's sound;
     `duration_ms` is the clause's length. `visemes` has one name for each stretch of time, silence included.
@@ -47,7 +46,7 @@ class ClauseMarks:
 
 
 def encode(marks: ClauseMarks) -> str:
-    """The message; a mark is written as ``[name, start_ms, end_ms]``."""
+    """Return the message as JSON. A mark is written as ``[name, start_ms, end_ms]``."""
     message = {
         "type": "marks",
         "item_id": marks.item_id,
@@ -62,7 +61,7 @@ def encode(marks: ClauseMarks) -> str:
 
 
 def decode(text: str | bytes) -> ClauseMarks | None:
-    """The marks, or ``None`` for a message of a kind that we do not know. Raises `ProtocolError`."""
+    """Return the marks, or ``None`` for a message of an unknown type. Raises `ProtocolError`."""
     message = _shape.parse(text)
     if message.get("type") != "marks":
         return None

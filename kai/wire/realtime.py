@@ -1,11 +1,11 @@
 """OpenAI's Realtime protocol (GA) as frozen messages, for both roles.
 
-Class names follow our words; field names and the ``TYPE`` of each class are those of the wire. Every optional
-field is ``None`` or `UNSET` when it is absent; `UNSET` is used where the wire tells "absent" from ``null`` (the
-session, which is merged).
+Class names follow our vocabulary; field names and the ``TYPE`` of each class are those of the wire. An absent optional field
+is ``None`` or `UNSET`. `UNSET` is used where the wire distinguishes "absent" from ``null``, as in the session, which is
+merged.
 
-A client encodes `ClientEvent` and decodes `ServerEvent`; a server does the reverse. What a peer adds to the
-protocol never breaks us: extra fields are dropped and unknown server events arrive as `UnknownEvent`.
+A client encodes `ClientEvent` and decodes `ServerEvent`; a server does the reverse. Additions by a peer are harmless: extra
+fields are dropped and unknown server events become `UnknownEvent`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kai.wire._shape import UNSET, JsonObject, Unset
 
 
 class ClientMistake(ProtocolError):
-    """What a client sent cannot be accepted; the parts of the ``error`` event that answers it."""
+    """A client's message cannot be accepted. Holds the parts of the ``error`` event that answers it."""
 
     def __init__(
         self, message: str, *, code: str, param: str | None = None, event_id: str | None = None
@@ -35,10 +35,10 @@ class ClientMistake(ProtocolError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPart:
-    """One part of an item; in ``response.content_part.*`` `type` is ``text`` or ``audio``, in an item it is
-    ``input_text``, ``input_audio``, ``input_image``, ``output_text`` or ``output_audio``.
+    """One part of an item. In ``response.content_part.*`` `type` is ``text`` or ``audio``; in an item it is ``input_text``,
+    ``input_audio``, ``input_image``, ``output_text`` or ``output_audio``.
 
-    What a person said has a ``transcript`` of ``null`` until it is known: clients take one that is absent for a fault.
+    A person's speech has a ``transcript`` of ``null`` until it is known, because clients treat an absent one as an error.
     """
 
     type: str
@@ -74,7 +74,7 @@ class CachedTokensDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputTokenDetails:
-    """Cached tokens are a part of the others, not more of them."""
+    """Input tokens by kind. Cached tokens are included in the other counts."""
 
     text_tokens: int = 0
     audio_tokens: int = 0
@@ -91,7 +91,7 @@ class OutputTokenDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one response cost, in tokens."""
+    """The tokens of one response."""
 
     total_tokens: int = 0
     input_tokens: int = 0
@@ -102,7 +102,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionUsage:
-    """What one transcription cost: ``type`` is ``tokens`` or ``duration`` (then `seconds`)."""
+    """The cost of one transcription. ``type`` is ``tokens`` or ``duration`` (then `seconds` is set)."""
 
     type: str
     seconds: float | None = None
@@ -113,7 +113,7 @@ class TranscriptionUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogProb:
-    """How sure the transcription is of one token: the natural logarithm of its probability."""
+    """The confidence of one transcribed token, as the natural logarithm of its probability."""
 
     token: str
     logprob: float
@@ -121,7 +121,7 @@ class LogProb:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail:
-    """``event_id`` is that of the client event which caused the error, if one did."""
+    """``event_id`` is the id of the client event that caused the error, if any."""
 
     message: str
     type: str | None = None
@@ -141,7 +141,7 @@ class StatusDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """``status``: ``in_progress``, ``completed``, ``cancelled``, ``incomplete`` or ``failed``."""
+    """``status`` is ``in_progress``, ``completed``, ``cancelled``, ``incomplete`` or ``failed``."""
 
     id: str
     status: str
@@ -174,7 +174,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFormat:
-    """``audio/pcm`` (with ``rate`` 24000), ``audio/pcmu`` or ``audio/pcma``; the WebSocket's sound only."""
+    """``audio/pcm`` (with ``rate`` 24000), ``audio/pcmu`` or ``audio/pcma``. It applies to a WebSocket's sound only."""
 
     type: str
     rate: int | None = None
@@ -197,7 +197,7 @@ class TranscriptionConfig:
 
 
 IDLE_TIMEOUT_RANGE_MS: Final = (5_000, 30_000)
-"""What `TurnDetection.idle_timeout_ms` may be, as OpenAI's reference has it."""
+"""The range of `TurnDetection.idle_timeout_ms` in OpenAI's reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +224,7 @@ class AudioInputConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioOutputConfig:
-    """`kai_voice` is our own engine's alone: a voice that, other than `voice`, may change after the first sound."""
+    """`kai_voice` exists in our own engine only: unlike `voice`, it may change after the first sound."""
 
     format: AudioFormat | Unset = UNSET
     voice: str | JsonObject | Unset = UNSET
@@ -240,7 +240,7 @@ class AudioConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """The session object: what a client asks for, or, with `id` and `expires_at`, what the server has."""
+    """The session object as a client requests it or, with `id` and `expires_at`, as the server has it."""
 
     type: str
     model: str | Unset = UNSET
@@ -267,7 +267,7 @@ class ResponseAudioConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseParams:
-    """What ``response.create`` may set for that one response."""
+    """The settings that ``response.create`` may change for one response."""
 
     instructions: str | None = None
     output_modalities: tuple[str, ...] | None = None
@@ -292,7 +292,7 @@ class SessionUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemCreate:
-    """`previous_item_id`: ``root`` puts the item in front, absent puts it last."""
+    """A `previous_item_id` of ``root`` puts the item first; without one the item is last."""
 
     TYPE: ClassVar[str] = "conversation.item.create"
     item: Item
@@ -325,7 +325,7 @@ class ItemTruncate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputAudioAppend:
-    """`audio` is base64 of the session's input format."""
+    """`audio` is base64 in the session's input format."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.append"
     audio: str
@@ -444,7 +444,7 @@ class ItemTruncated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionDelta:
-    """A part of what the person said; provisional until `TranscriptionCompleted` of the same item."""
+    """A part of the person's words, provisional until `TranscriptionCompleted` of the same item."""
 
     TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
     item_id: str
@@ -491,7 +491,7 @@ class SpeechStopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeoutTriggered:
-    """The person has said nothing for `idle_timeout_ms` after Kai: the silence is committed as `item_id`, and answered."""
+    """The person was silent for `idle_timeout_ms` after Kai spoke. The silence is committed as `item_id` and answered."""
 
     TYPE: ClassVar[str] = "input_audio_buffer.timeout_triggered"
     item_id: str
@@ -516,7 +516,7 @@ class InputAudioCleared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputAudioStarted:
-    """The first sound of the response goes out as RTP."""
+    """The first sound of the response is sent as RTP."""
 
     TYPE: ClassVar[str] = "output_audio_buffer.started"
     response_id: str
@@ -525,7 +525,7 @@ class OutputAudioStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputAudioStopped:
-    """The last sound of the response went out as RTP."""
+    """The last sound of the response was sent as RTP."""
 
     TYPE: ClassVar[str] = "output_audio_buffer.stopped"
     response_id: str
@@ -550,7 +550,7 @@ class ResponseCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseDone:
-    """The response is made (not: it was heard; that is `OutputAudioStopped`)."""
+    """The response was generated. It has been heard only at `OutputAudioStopped`."""
 
     TYPE: ClassVar[str] = "response.done"
     response: Response
@@ -621,7 +621,7 @@ class OutputTextDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputTranscriptDelta:
-    """The next words of what Kai says."""
+    """The next words of Kai's answer."""
 
     TYPE: ClassVar[str] = "response.output_audio_transcript.delta"
     response_id: str
@@ -645,7 +645,7 @@ class OutputTranscriptDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputAudioDelta:
-    """Sound in base64 of the session's output format; WebSocket only."""
+    """Sound as base64 in the session's output format. WebSocket only."""
 
     TYPE: ClassVar[str] = "response.output_audio.delta"
     response_id: str
@@ -707,7 +707,7 @@ class ErrorOccurred:
 
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
-    """An event of a type that we do not know; `payload` is the whole message."""
+    """An event of an unknown type; `payload` is the whole message."""
 
     type: str
     payload: JsonObject
@@ -760,14 +760,14 @@ _SERVER_TYPES: dict[str, type[KnownServerEvent]] = {cls.TYPE: cls for cls in Kno
 
 
 def encode(event: ClientEvent | ServerEvent) -> str:
-    """The one line of JSON that carries `event`."""
+    """Return `event` as one line of JSON."""
     if isinstance(event, UnknownEvent):
         return json.dumps(event.payload, separators=(",", ":"))
     return json.dumps({"type": event.TYPE, **_shape.to_json(event)}, separators=(",", ":"))
 
 
 def decode_client(text: str | bytes) -> ClientEvent:
-    """The client's event. Raises `ClientMistake` for bad JSON, an unknown type, a missing or ill-typed field."""
+    """Return the client's event. Raises `ClientMistake` for bad JSON, an unknown type, or a missing or ill-typed field."""
     message = parse_object(text)
     event_id = message.get("event_id")
     event_id = event_id if isinstance(event_id, str) else None
@@ -795,9 +795,9 @@ def decode_client(text: str | bytes) -> ClientEvent:
 
 
 def decode_server(text: str | bytes) -> ServerEvent:
-    """The server's event; `UnknownEvent` for a type that we do not know.
+    """Return the server's event, or an `UnknownEvent` for an unknown type.
 
-    Raises `ProtocolError` for what is no JSON object with a ``type``, or lacks a field that we need.
+    Raises `ProtocolError` if it is not a JSON object with a ``type``, or lacks a required field.
     """
     message = _shape.parse(text)
     kind = message.get("type")
@@ -813,7 +813,7 @@ def decode_server(text: str | bytes) -> ServerEvent:
 
 
 def parse_object(text: str | bytes) -> JsonObject:
-    """The JSON object in a client's `text`. Raises `ClientMistake`."""
+    """Return the JSON object in a client's `text`. Raises `ClientMistake`."""
     try:
         return _shape.parse(text)
     except ProtocolError as exc:
@@ -821,12 +821,12 @@ def parse_object(text: str | bytes) -> JsonObject:
 
 
 def encode_session(session: SessionConfig) -> JsonObject:
-    """The session object of the wire, as ``calls.create`` and ``client_secrets`` take it."""
+    """Return the session object of the wire, as ``calls.create`` and ``client_secrets`` take it."""
     return _shape.to_json(session)
 
 
 def decode_session(value: object, *, path: str = "session") -> SessionConfig:
-    """The session in a parsed session object. Raises `ClientMistake`."""
+    """Return the session in a parsed session object. Raises `ClientMistake`."""
     try:
         return _shape.from_json(SessionConfig, value, path=path)
     except _shape.ShapeError as exc:

@@ -1,9 +1,9 @@
-"""The file of what was recorded: a session with a provider, a whole talk, or what is needed to run a plan of faults again.
+"""The file format of recordings: a session with a provider, a whole talk, or the data to repeat a plan of faults.
 
-One JSON object a line. The first is the header: ``{"format": "kai-recording", "version": 1}``, and what the writer knows
-besides ("kind", versions of programs). Every other one is ``{"at_ms", "where", "what"}``: milliseconds since the recording
-began, where it was said ("events, ours"; "event"), and what. In place of a text that opens a session, or is sound, stands its
-length: ``<str, 42 characters>``.
+Each line is one JSON object. The first is the header: ``{"format": "kai-recording", "version": 1}`` and further facts of the
+writer ("kind", versions of programs). Every other line is ``{"at_ms", "where", "what"}``: the milliseconds since the start of
+the recording, the place ("events, ours"; "event"), and the content. A text that is a secret of the session, or sound, is
+replaced by its length: ``<str, 42 characters>``.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ _HIDDEN: Final = re.compile(r"<str, (\d+) characters>")
 
 
 def hide(text: str) -> str:
-    """What stands in place of a text."""
+    """Return the placeholder that replaces a text."""
     return f"<str, {len(text)} characters>"
 
 
 def hidden_length(text: str) -> int | None:
-    """How many characters a text had in whose place this stands; ``None`` where it is no such place."""
+    """Return the length of the text that this placeholder replaces, or ``None`` if it is not a placeholder."""
     found = _HIDDEN.fullmatch(text)
     return int(found[1]) if found else None
 
 
 def to_text(entries: Iterable[Mapping[str, object]], about: Mapping[str, object] | None = None) -> str:
-    """The whole file; ``about`` is added to its header."""
+    """Return the content of a file. ``about`` is added to its header."""
     lines = [{"format": FORMAT, "version": VERSION, **(about or {})}, *entries]
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def entries_of(text: str) -> list[dict[str, Any]]:
-    """The entries of a file. Raises `ProtocolError` for what is no recording of this format and version."""
+    """Return the entries of a file. Raises `ProtocolError` if it is not a recording or is of a newer version."""
     return parts_of(text)[1]
 
 
 def parts_of(text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The header and the entries of a file. Raises `ProtocolError` for what is no recording, or one of a newer version."""
+    """Return the header and entries of a file. Raises `ProtocolError` if it is not a recording or is of a newer version."""
     try:
         lines: list[Any] = [json.loads(line) for line in text.splitlines() if line.strip()]
     except ValueError as exc:

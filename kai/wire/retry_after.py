@@ -1,4 +1,4 @@
-"""HTTP's ``Retry-After`` (RFC 9110, 10.2.3): how long a server asks to be left alone."""
+"""HTTP's ``Retry-After`` (RFC 9110, 10.2.3): how long a server asks its client to wait."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import isfinite
 
 
 def parse_retry_after(value: str | None, now_s: float | None = None) -> float | None:
-    """The seconds to wait, or ``None`` where the header is absent or says nothing that can be read.
+    """Return the seconds to wait, or ``None`` if the header is absent or invalid.
 
-    It holds seconds or a date; for a date ``now_s`` is needed, the wall clock in seconds since the epoch.
+    The header holds seconds or a date. A date needs ``now_s``, the wall clock in seconds since the epoch.
     """
     if not value:
         return None

@@ -1,4 +1,4 @@
-"""A session and its updates: `merge_session` puts an update into a session, `diff_session` finds the update between two."""
+"""Session updates: `merge_session` applies an update to a session, and `diff_session` finds the update between two."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MERGED = (*_AUDIO, TranscriptionConfig, TurnDetection)
 
 
 def merge_session(base: SessionConfig, update: SessionConfig) -> SessionConfig:
-    """`base` with all that is present in `update`; a turn detection of another type replaces the old one whole."""
+    """Return `base` with every field that `update` sets. A turn detection of another type replaces the old one entirely."""
     return cast("SessionConfig", _merge(base, update))
 
 
@@ -40,8 +40,10 @@ def _merge(base: Any, update: Any) -> Any:
 
 
 def diff_session(base: SessionConfig, wanted: SessionConfig) -> SessionConfig:
-    """The least update that makes `wanted` of `base`, the inverse of `merge_session`: what differs, a transcription and a
-    turn detection whole. What `base` has and `wanted` leaves unset stays, since no update takes a field away."""
+    """Return the smallest update that turns `base` into `wanted`, the inverse of `merge_session`.
+
+    It holds the fields that differ, with a transcription or turn detection always whole. A field that `wanted` leaves unset
+    keeps its value of `base`, since no update can remove a field."""
     return cast("SessionConfig", _diff(base, wanted))
 
 

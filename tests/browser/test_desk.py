@@ -89,6 +89,45 @@ def test_without_a_microphone_kai_is_seen_heard_and_typed_to(
     person.wait_picture()
 
 
+def test_a_starter_is_said_when_it_is_pressed(person: Visitor, app: AppProcess) -> None:
+    begin(person, app)
+    person.screenshot(ARTIFACTS / "starters.png")
+    person.page.locator(".starter").nth(1).press("Enter")
+    person.wait_state(texts.SPEAKING)
+    assert ("user", texts.STARTERS_SMALL_MIND[1]) in person.lines()
+    assert not person.page.locator(".starters").is_visible()
+
+
+WATCH_CAPTIONS_JS = """
+box => {
+  const said = box.querySelector('.said');
+  window.__captions = [];
+  const note = () => window.__captions.push([box.dataset.role, said.textContent]);
+  new MutationObserver(note).observe(said, { subtree: true, childList: true, characterData: true });
+}
+"""
+
+
+def test_a_caption_is_cut_into_parts_of_several_words_and_gives_way_once_kai_has_listened_for_a_while(
+    person: Visitor, app: AppProcess
+) -> None:
+    begin(person, app)
+    starters = person.page.locator(".starter")
+    assert starters.all_inner_texts() == list(texts.STARTERS_SMALL_MIND)
+    box = person.page.locator(".caption")
+    box.evaluate(WATCH_CAPTIONS_JS)
+    person.say("that the very last one of these many words is long: incomprehensibilities")
+    person.wait_state(texts.SPEAKING)
+    assert not person.page.locator(".starters").is_visible()
+    person.wait_state(texts.LISTENING)
+    person.wait(lambda: box.get_attribute("data-role") == "hint", 15, "the hint")
+    assert box.locator(".said").inner_text() == texts.CAPTION_HINT
+    seen = person.page.evaluate("() => window.__captions")
+    parts = [text for role, text in seen if role == "assistant" and text]
+    assert len(set(parts)) >= 2
+    assert all(len(part.split()) >= 3 for part in parts), parts
+
+
 @pytest.mark.long
 def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, app: AppProcess) -> None:
     person.context.add_init_script(MICROPHONE_ANSWERS_JS % 8000)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,33 @@ TALKS = {
 }
 
 
-@pytest.mark.parametrize("provider", PROVIDERS, ids=str)
+OFTEN = {
+    "openai-reasoning",
+    "openai-o1-mini",
+    "gemini",
+    "anthropic",
+    "mistral",
+    "deepseek",
+    "qwen",
+    "vllm-without-parser",
+    "gemma",
+    "llama.cpp-small",
+    "ollama",
+    "silent-refuser",
+}
+"""Each habit once; the providers that share all of theirs with these are asked in ``make long``."""
+
+
+def grid(*, calls_tools: bool | None = None) -> list[ParameterSet]:
+    """The providers, those with or without tools alone where that is asked for."""
+    return [
+        pytest.param(p, marks=() if p.name in OFTEN else (pytest.mark.long,), id=p.name)
+        for p in PROVIDERS
+        if calls_tools is None or p.calls_tools is calls_tools
+    ]
+
+
+@pytest.mark.parametrize("provider", grid())
 async def test_every_provider_answers_every_talk_and_only_the_answer_is_said(provider: Provider) -> None:
     async with asking(provider) as (chat, thinker):
         for name, items in TALKS.items():
@@ -150,7 +177,7 @@ CALL_PIECES = [
 ]
 
 
-@pytest.mark.parametrize("provider", [p for p in PROVIDERS if p.calls_tools], ids=str)
+@pytest.mark.parametrize("provider", grid(calls_tools=True))
 async def test_two_calls_of_tools_come_whole_and_the_talk_goes_on_with_their_results(
     provider: Provider,
 ) -> None:
@@ -172,7 +199,7 @@ async def test_two_calls_of_tools_come_whole_and_the_talk_goes_on_with_their_res
     assert [m["content"] for m in chat.asked[-1]["messages"] if m["role"] == "tool"] == ["rain", "rain"]
 
 
-@pytest.mark.parametrize("provider", [p for p in PROVIDERS if not p.calls_tools], ids=str)
+@pytest.mark.parametrize("provider", grid(calls_tools=False))
 async def test_a_provider_without_tools_is_told_their_results_in_words(provider: Provider) -> None:
     async with asking(provider) as (chat, thinker):
         thoughts = await think(thinker, USER, call(), result(), KAI, USER)

@@ -220,6 +220,24 @@ def test_the_caption_follows_who_is_speaking() -> None:
     assert caption(talk.state) == ("assistant", "I am Kai.", "cut")
 
 
+def test_a_caption_rests_only_while_kai_listens_and_nobody_speaks() -> None:
+    def is_resting(state: SessionState) -> bool:
+        shown = view(state, 0.0)["caption"]
+        assert isinstance(shown, dict)
+        return bool(shown["isResting"])
+
+    talk = listening()
+    assert not is_resting(talk.state)
+    talk.do(UserSpeechStarted("u1"), UserTranscriptChanged("u1", "What is", False))
+    assert not is_resting(talk.state)
+    talk = speaking(text="I am Kai.")
+    assert not is_resting(talk.state)
+    talk.do(InterruptRequested())
+    assert is_resting(talk.state)
+    talk.do(UserSpeechStarted("u2"))
+    assert not is_resting(talk.state)
+
+
 def test_lines_without_words_are_not_shown() -> None:
     talk = listening()
     talk.do(UserSpeechStarted("u1"))

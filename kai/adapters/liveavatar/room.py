@@ -45,11 +45,12 @@ class RoomSink(Protocol):
         ...
 
     def plays(self, at_s: float, sound_s: float, picture_s: float) -> None:
-        """At that time (monotonic) the room plays the sound, and shows the picture, of those moments (sender's clock)."""
+        """Measured: at ``at_s`` (monotonic clock) the room plays the sound of the moment ``sound_s`` and shows the
+        picture of the moment ``picture_s`` (both on the sender's clock)."""
         ...
 
     def fresh(self) -> None:
-        """New tracks have come in place of the old."""
+        """The room's tracks were replaced by new ones; earlier measurements no longer hold."""
         ...
 
     def gone(self, error: FaceError) -> None:

@@ -26,8 +26,8 @@ from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm
 log = logging.getLogger(__name__)
 
 LEAD_MS: Final = 80
-"""From the first sound of a segment to its playout. Lips need 72.5 ms of the sound that follows a moment, and a
-frame is drawn for 10 ms after its time; the sound at hand reaches 80 to 100 ms ahead, for it arrives 20 ms at a time."""
+"""Time from the first sound of a segment to its playout. Lips need 72.5 ms of the sound that follows a moment, and a frame is
+drawn for 10 ms after its time. The sound that has arrived reaches 80 to 100 ms ahead, since it arrives 20 ms at a time."""
 MARKED_LEAD_MS: Final = 40
 """Lead of a segment whose lip times are told: lips need no sound then, and what is left absorbs the jitter of its way."""
 SIZE_PX: Final = 512

@@ -86,7 +86,8 @@ class OpenAISocketBrain(RealtimeTalk):
                 self._connection = await self._client.realtime.connect(
                     model=endpoint.model_of(self._look.brain),
                     extra_headers=endpoint.headers,
-                    # After our last read the answer to a close may stand behind unread sound for ever.
+                    # We stop reading before we close, so the peer's close frame can be stuck behind unread sound: bound
+                    # the wait for it.
                     websocket_connection_options=cast(
                         "Any", {"close_timeout": 1.0, "logger": _HANDSHAKE_LOG, **proxy}
                     ),

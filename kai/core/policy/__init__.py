@@ -1,1 +1,1 @@
-"""The policy of a talk, by concern. Pure functions: what happened and the state in, the new state and commands out."""
+"""The policy of a talk, one module per concern: pure functions from a state and an event to a new state and commands."""

@@ -1,10 +1,10 @@
-"""The brain's leg: what a fresh one is told, what is left when one is lost, and how one follows another unheard.
+"""The brain's leg: connecting a new brain, losing one, and replacing one without an audible gap.
 
-Two ways lead from one brain to the next. A *lost* brain leaves a gap: what it was saying ends, what it had said to its end is
-heard to its end, and a question that it had not answered waits in ``pending_text`` for the next brain. A *hand-over* leaves
-none: five minutes before a brain's time limit (or when a person wants settings that need a new connection) a spare is opened
-beside it, waits until nobody speaks and nothing is on its way (``is_between_turns``), and takes over. In both cases the next
-brain is told the lines of the chat first, so that it goes on where the talk was.
+A brain can be replaced in two ways. When it is *lost*, the answer that it was sending ends, answers that it had sent
+completely are played to their end, and an unanswered question waits in ``pending_text`` for the next brain. A *hand-over*
+leaves no gap: five minutes before the brain's time limit, or when a person wants settings that need a new connection, a spare
+brain is opened in the background. It waits until nobody speaks and nothing is pending (``is_between_turns``), and then takes
+over. In both cases the new brain first gets the lines of the chat, so that it can continue the talk.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from kai.core.state import BrainFacts, HandOver, Phase, Problem, Role, SessionSt
 from kai.core.timers import HandOverDue
 
 HAND_OVER_LEAD_S = 300.0
-"""So long before a brain's time limit a fresh one is opened: five minutes hold a pause in every talk."""
+"""How long before a brain's time limit a spare is opened. Every talk has a pause within five minutes."""
 
 HAND_OVER_RETRY_S = 30.0
 
 
 def connected(state: SessionState) -> Step:
-    """A fresh brain learns what was said, and gets the lines that wait for an answer. In a new talk it may greet."""
+    """Give a new brain the chat so far and the lines that wait for an answer. In a new talk, let it greet the person."""
     pending = state.pending_text
     greeting = "" if state.phase is Phase.ACTIVE or state.messages else state.look.brain.greeting.strip()
     commands = _prepare_brain(state)
@@ -50,7 +50,7 @@ def connected(state: SessionState) -> Step:
 
 
 def _prepare_brain(state: SessionState) -> list[Command]:
-    """What a fresh brain is told: whether it may listen, and what was said."""
+    """Return the first commands for a new brain: whether it is muted, and the chat so far."""
     unsent = {item_id for item_id, _ in state.pending_text}
     lines = tuple(
         (str(m.role), m.text)
@@ -61,9 +61,9 @@ def _prepare_brain(state: SessionState) -> list[Command]:
 
 
 def lost(state: SessionState) -> Step:
-    """What the brain was still saying ends; what it has said to its end is heard to its end.
+    """Cut the answers that the brain was still sending; answers that it has sent completely are played to their end.
 
-    A question that it has not answered is put again to the next brain: nothing that was said is lost.
+    A question that it has not answered is kept for the next brain, so that nothing the person said is lost.
     """
     was_busy = state.is_waiting or any(answer.is_at_brain for answer in state.answers)
     state, commands = cut_each(state, tuple(a for a in state.live_answers if a.is_at_brain))
@@ -100,7 +100,7 @@ def open_spare(state: SessionState) -> Step:
 
 
 def spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
-    """The talk goes on with the brain that it has. Only who asked for the change is told that it failed."""
+    """Continue the talk with its present brain. The failure is shown only if a person had asked for the change."""
     if state.hand_over is HandOver.NONE:
         return state, ()
     if state.is_change_wished and event.message:
@@ -111,6 +111,6 @@ def spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
 
 
 def swap(state: SessionState) -> Step:
-    """Nobody speaks: the spare takes over, knowing what was said."""
+    """Replace the brain with the spare, and give it the chat so far. Call this between turns only."""
     state = replace(state, hand_over=HandOver.NONE, is_change_wished=False, tool_runs=())
     return state, (SwapBrain(), *_prepare_brain(state))

@@ -27,8 +27,8 @@ def with_credits(credits: Credits, event: CreditsReported) -> Credits:
 
 
 def metered(state: SessionState, at: float) -> SessionState:
-    """The meter of the face that is on: whether it costs money, and when it must go, by the limit that was set and in the
-    sandbox by its own."""
+    """Return the state with its meters updated: the paid time of the shown face, and when the face must be replaced (by the
+    configured limit, and in the sandbox by the session's own)."""
     faces, is_cloud = state.faces, state.faces.on is Face.CLOUD
     ends = [faces.limit_at_s, faces.deadline_at_s if faces.is_sandbox else 0.0] if is_cloud else []
     paid_s = at - state.face_paid_from_s if state.face_paid_from_s else 0.0

@@ -1,4 +1,4 @@
-"""What the policy of the faces is told by the rest of the machine, and what it answers beside commands."""
+"""The values that go into and out of the policy of the faces: its events, and the orders that are not commands."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kai.core.state import Face, Faces
 from kai.core.timers import FaceTimer
 
 ROTATE_BEFORE_S = 30.0
-"""A fresh session is opened so long before the old one's end, to find a pause for the change."""
+"""How long before the end of a session its successor is opened, so that there is a pause for the exchange."""
 SANDBOX_LEAVES_BEFORE_S = 10.0
-"""Nothing comes after a free minute: no more of it is given away than a pause takes to come."""
+"""How long before its end a free session is left. It has no successor, so this is just the time to wait for a pause."""
 SHORT_PLAN_S = 300.0
-"""A plan whose sessions are no longer than this is told on the stage: the avatar is exchanged every few minutes."""
+"""If a plan's sessions are no longer than this, the stage says so, since the avatar is replaced every few minutes."""
 DEADLINE_BEFORE_S = 3.0
-"""At its time limit a session falls silent without a word, so it is left before."""
+"""How long before its time limit a session is left. At the limit it falls silent without notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class LocalOpened:
-    """The face of this computer stands by."""
+    """The local face is open and stands by."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalLost:
-    """The face of this computer could not be opened, or was lost."""
+    """The local face could not be opened, or was lost."""
 
     code: str
     message: str
@@ -49,26 +49,26 @@ class LocalLost:
 
 @dataclass(frozen=True, slots=True)
 class SpeakingChanged:
-    """An answer begins to be spoken, or the last one has ended."""
+    """The first answer began to be spoken, or the last one has ended."""
 
     is_speaking: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Stirred:
-    """Somebody spoke or typed, or Kai did."""
+    """There was activity: somebody spoke or typed, or Kai spoke."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudWished:
-    """A person wants the paid face, or the one of this computer."""
+    """A person wants the paid face, or the local one instead."""
 
     is_wished: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceChanged:
-    """A person chose another avatar, or another quality of it."""
+    """A person chose another avatar or another quality."""
 
 
 FacesEvent = (
@@ -88,13 +88,13 @@ FacesEvent = (
 
 @dataclass(frozen=True, slots=True)
 class OpenLocal:
-    """Open the face of this computer and let it rest."""
+    """Open the local face in the background."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Which face is on, and why where that is worth a word: a problem's code, or none when all is well. ``message`` is empty
-    where the code says all."""
+    """Which face is shown, and why if a person should know: a problem's code, or an empty one if all is well. ``message`` is
+    empty if the code suffices."""
 
     face: Face
     code: str = ""
@@ -104,7 +104,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """There is no face at all: the leg has failed, and the voice alone goes on."""
+    """There is no face left: the leg has failed, and the talk continues by voice alone."""
 
     code: str
     message: str
@@ -117,7 +117,7 @@ Step = tuple[Faces, tuple[Order, ...]]
 
 
 def plan_words(longest_s: float) -> str:
-    """How long a session of the account's plan lasts, and what Kai does about it."""
+    """Return, in words for a person, how long the plan's sessions last and what Kai does about it."""
     lasts = f"{longest_s / 60:g} minutes" if longest_s >= 120 else f"{longest_s:g} seconds"
     every_s = max(1.0, longest_s - ROTATE_BEFORE_S)
     return f"Sessions of this plan last {lasts}: Kai changes over every {every_s:g} seconds without losing a word."

@@ -1,18 +1,18 @@
-"""Which face is on, where a talk has a paid cloud face and the one of this computer standing by.
+"""The policy that decides which face is shown in a talk with a paid cloud face and a local face standing by.
 
-The face of this computer is free and there within seconds, so it is opened in every talk and rests. A session of the cloud
-face takes 2 to 4 s to come, costs a credit for each minute that was begun, and ends at its plan's limit. So there may be two
-at most: the one that is *on*, and the *next*, which is being prepared and takes the place of the other.
+The local face is free and opens within seconds, so every talk opens it and keeps it paused. A session of the cloud face takes
+2 to 4 s to open, costs a credit per started minute, and ends at the plan's limit. At most two sessions exist at once: the one
+that is *on*, and the *next*, which is being prepared to replace it.
 
-* Faces change places between turns. Only a face that is lost, or out of time, is replaced in mid-sentence.
-* What cannot be mended by trying again is not tried again until a person asks.
-* A start is paid whether or not a face comes of it. After two in a row that failed, a person is asked. A session that is lost
-  within its first minute, or never spoke, counts as a failed start; a planned exchange does not.
+* Faces are exchanged between turns. Only a face that is lost or out of time is replaced in mid-sentence.
+* A failure that another try cannot fix is not tried again until a person asks.
+* A start is paid whether or not it succeeds. After two failed starts in a row, Kai asks the person before the next one. A
+  session that is lost within its first minute, or that never speaks, counts as a failed start; a planned exchange does not.
 * Nobody pays for silence: after three minutes of it the local face takes over until somebody speaks.
 
-Example, a plan with sessions of 120 s: the session is shown at 0 s. At 90 s (`ROTATE`) the next is prepared, ready at 93 s.
-Kai speaks until 96 s; then they change places, and the former is stopped. Had Kai spoken on, `DEADLINE` at 117 s would have
-changed them in mid-sentence, since at its limit a session falls silent without a word.
+Example, for a plan with sessions of 120 s: a session is shown at 0 s. At 90 s (`ROTATE`) the next one is prepared; it is
+ready at 93 s. Kai speaks until 96 s; then the new session is shown and the old one is stopped. If Kai had continued to speak,
+`DEADLINE` at 117 s would have exchanged them in mid-sentence, since at its limit a session falls silent without notice.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from kai.core.state import Face, Faces, Next, Standby, Why
 from kai.core.timers import FaceTimer as Timer
 
 AGAIN_AFTER_S = (5.0, 20.0, 60.0, 180.0)
-"""Waits before another try of a cloud face that was lost; a person sees the local one meanwhile."""
+"""Delays before a lost cloud face is tried again. Meanwhile the local face is shown."""
 COVER_AFTER_S = 6.0
-"""A cloud face takes 2 to 4 s to come; for a slower one the local face steps in."""
+"""A cloud face takes 2 to 4 s to open. If it takes longer than this, the local face is shown until it is ready."""
 SILENCE_S = 180.0
 WARN_BEFORE_S = 30.0
 STEADY_S = 60.0
@@ -37,7 +37,7 @@ MOST_FAILED_STARTS = 2
 
 
 def step(state: Faces, event: facts.FacesEvent, at: float) -> Step:
-    """The state after ``event``, and what to do about it."""
+    """Return the state after ``event`` and the orders that follow."""
     state, orders = _react(state, event, at)
     ends = {Timer.LIMIT: state.limit_at_s, Timer.DEADLINE: state.deadline_at_s}
     if isinstance(event, Timer):
@@ -101,7 +101,7 @@ def _prepare(state: Faces) -> Step:
 
 
 def _asks_person(state: Faces) -> Why | None:
-    """Why no further start is paid until a person asks for one, if there is a reason."""
+    """Return why no further start is paid until a person asks for one, or ``None``."""
     if state.mutes >= MOST_FAILED_STARTS:
         return Why.MUTE
     return Why.FAILED_STARTS if state.failed_starts >= MOST_FAILED_STARTS else None
@@ -120,7 +120,7 @@ def _next_opened(state: Faces, event: ev.CloudOpened, at: float) -> Step:
 
 
 def _settle(state: Faces, at: float) -> Step:
-    """Between turns faces change places; and where nothing is shown at all, at once."""
+    """Exchange the faces if one is due: between turns, or at once if no face is shown."""
     if state.is_speaking and state.on is not None:
         return state, ()
     if state.next is Next.READY:
@@ -148,7 +148,7 @@ def _show_next(state: Faces, at: float) -> Step:
 
 
 def _show_local(state: Faces, code: str = "", message: str = "", detail: str = "") -> Step:
-    """The local face takes over now; without one there is no face."""
+    """Show the local face now, or give up if it is not ready."""
     if state.local is not Standby.READY:
         return replace(state, on=None), (GiveUp(code, message),)
     had_cloud = state.wants_cloud or state.on is Face.CLOUD
@@ -158,7 +158,7 @@ def _show_local(state: Faces, code: str = "", message: str = "", detail: str = "
 
 
 def _leave(state: Faces) -> Step:
-    """The cloud face goes for the reason that was noted; after a rotation's a fresh one is fetched."""
+    """Replace the cloud face for the recorded reason. If that is a rotation, prepare a new session."""
     why = state.leaves
     shown = _show_local(state, why or "")
     if why is Why.ROTATING:
@@ -176,7 +176,7 @@ def _next_failed(state: Faces, event: ev.CloudFailed) -> Step:
         if why := _asks_person(state):
             event = replace(event, code=why, message="", is_retryable=False)
     if state.on is Face.CLOUD:
-        # The account allows one session only: the local face covers the exchange.
+        # The account allows only one session at a time, so the local face covers the exchange.
         if event.code == "avatar-concurrency":
             return _settle(replace(state, leaves=Why.ROTATING), 0.0)
         rotate = ev.ArmTimer(Timer.ROTATE, max(AGAIN_AFTER_S[0], event.retry_after_s))
@@ -218,7 +218,7 @@ def _local_lost(state: Faces, event: facts.LocalLost) -> Step:
     state = replace(state, local=Standby.OFF)
     if state.on is Face.CLOUD or (state.on is None and state.next is not Next.NONE):
         return state, (ev.ArmTimer(Timer.LOCAL, AGAIN_AFTER_S[0]),)
-    # Where the machine is taken, or a file is missing, a person decides when to try again, the paid face too.
+    # If the computer is busy or a file is missing, a person decides when to try again, even the paid face.
     return replace(state, on=None), (
         GiveUp(event.code, event.message, event.is_retryable, event.retry_after_s),
     )
@@ -250,7 +250,7 @@ def _wished(state: Faces, is_wished: bool) -> Step:
 
 
 def _choice_changed(state: Faces) -> Step:
-    """A session with the new choice takes over between turns, as a fresh one does at the time limit."""
+    """Prepare a session with the new choice. It takes over between turns, as at a time limit."""
     if not state.wants_cloud or state.is_paused or state.is_over_limit:
         return state, ()
     dropped = (ev.DropFace(),) if state.next is not Next.NONE else ()

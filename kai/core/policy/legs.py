@@ -1,11 +1,12 @@
-"""The legs of a talk: opened, tried again, given up, and closed.
+"""The life of a talk's legs: opening, retrying, giving up and closing.
 
-A leg is tried once for each ``OpenLeg``; whether to try again, and when, is decided here. A leg that fails is closed at once
-and tried again after `RETRY_DELAYS_S`, or after what the other side asked for, if that is longer; after three tries it has
-*failed*, until a person asks for another. A leg that was up for `STEADY_S` has its tries back, one that dies sooner has used
-one up. Example: a face that dies 2 s after each opening is opened at 0 s, 2.5 s and 6 s, and has failed at 8 s.
+An adapter tries once for each ``OpenLeg``; this module decides whether and when to try again. A leg that fails is closed at
+once and tried again after `RETRY_DELAYS_S`, or after the delay that the peer asked for, if that is longer. After three tries
+it has *failed* until a person asks for another. A leg that was up for `STEADY_S` gets all its tries back; one that is lost
+sooner has used one. Example: a face that is lost 2 s after each opening is opened at 0 s, 2.5 s and 6 s, and fails at 8 s.
 
-The page's leg is opened by the page, which waits for the person's answer about the microphone; so its time runs from there.
+The page opens the browser leg itself, once the person has answered the browser's question about the microphone. The time
+limit of that leg therefore starts at the answer.
 """
 
 from __future__ import annotations
@@ -50,17 +51,17 @@ from kai.core.state import (
 from kai.core.timers import FaceTimer, PageOverdue, RetryDue
 
 RETRY_DELAYS_S = (0.5, 1.5)
-"""Waits before the second and the third try of a leg; after that it has failed."""
+"""Delays before the second and the third try of a leg. After the third it has failed."""
 
 LONGEST_RETRY_AFTER_S = 120.0
-"""A leg that asks to be left alone for longer has failed for this talk; a person may have it tried again. Within that its
-wish goes before our own waits (RFC 9110, 10.2.3). The provider's own client has the same limit."""
+"""If a peer asks us to wait longer than this, the leg has failed, and a person may try it again. A shorter wait takes
+precedence over our own delays (RFC 9110, 10.2.3). The provider's own client has the same limit."""
 
 STEADY_S = 10.0
-"""A leg that was up for so long has its tries back. One that dies sooner used one: else it would be opened for ever."""
+"""After this time up, a leg gets all its tries back. A leg lost sooner has used one, or it would be opened endlessly."""
 
 BROWSER_CONNECT_S = 5.0
-"""A browser leg that is not up by then hangs (fresh connections take 0.5 to 2 s) and is mounted anew."""
+"""A browser leg that is not up after this time hangs, since new connections take 0.5 to 2 s, and is mounted again."""
 
 
 def start(state: SessionState, event: StartRequested, at: float) -> Step:
@@ -116,12 +117,12 @@ def stop(state: SessionState, event: StopRequested, at: float) -> Step:
 
 def connected(state: SessionState, name: LegName, at: float) -> Step:
     was = state.leg(name)
-    # A page that was given up may come back by itself; an opening that was given up may not.
+    # A page that was given up may reconnect on its own; other legs may not.
     is_welcome = was.status is LegStatus.FAILED and name is LegName.BROWSER
     if was.status not in (LegStatus.CONNECTING, LegStatus.RECONNECTING) and not is_welcome:
         return state, ()
     if name is not LegName.FACE:
-        # What a face tells of another one (no credit is left) stays true when the leg is up.
+        # A problem of another face, such as a lack of credits, remains when the face's leg is up.
         state = state.without_problem_of(name)
     state = state.with_leg(name, Leg(LegStatus.CONNECTED, was.attempt, up_since_s=at))
     match name:
@@ -167,7 +168,7 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
 
 
 def _face_lost(state: SessionState) -> Step:
-    """Who goes on with the sounding answer (the next face, or the voice alone) reports its playout anew."""
+    """Reset the playout of the current answer. The next face, or the voice alone, will report it again."""
     answers = tuple(replace(a, playout=Span.AHEAD) if a.is_playing else a for a in state.answers)
     return with_answers(state, answers)
 
@@ -196,7 +197,7 @@ def _open_again(state: SessionState, name: LegName, at: float) -> Step:
 
 
 def microphone_changed(state: SessionState, microphone: Microphone) -> Step:
-    """A page connects once its question for the microphone is answered; its time runs from there."""
+    """Restart the page's time limit when the question about the microphone is answered, since it connects only then."""
     was_unknown = state.microphone is Microphone.UNKNOWN
     is_connecting = state.browser.status in (LegStatus.CONNECTING, LegStatus.RECONNECTING)
     state = replace(state, microphone=microphone)
@@ -209,13 +210,13 @@ def page_overdue(state: SessionState, at: float) -> Step:
     if state.browser.is_up:
         return state, ()
     if state.microphone is Microphone.UNKNOWN:
-        # The page waits for the person to answer the browser's question, and that may take long.
+        # The person has not answered the browser's question about the microphone yet, which may take long.
         return state, (ArmTimer(PageOverdue(), BROWSER_CONNECT_S),)
     return failed(state, LegFailed(LegName.BROWSER, "browser-timeout", ""), at)
 
 
 def _open_faces(state: SessionState, at: float) -> Step:
-    """The face's leg is up as soon as one of the faces is shown."""
+    """Open the faces. Their leg is up as soon as one of them is shown."""
     has_cloud = bool(state.cloud_limit_s)
     wants_cloud = has_cloud and state.look.face != Face.LOCAL
     state = replace(state, faces=Faces(wants_cloud=wants_cloud, limit_s=state.cloud_limit_s))
@@ -223,13 +224,13 @@ def _open_faces(state: SessionState, at: float) -> Step:
 
 
 def _close_faces(state: SessionState, at: float) -> Step:
-    """Nothing of the faces is left, their timers included, and nothing is paid for any more."""
+    """Reset the state of the faces, stop the meter of the paid time, and cancel the faces' timers."""
     timers = tuple(CancelTimer(timer) for timer in FaceTimer) if state.cloud_limit_s else ()
     return metered(replace(state, faces=Faces(limit_s=state.cloud_limit_s)), at), timers
 
 
 def tell_faces(state: SessionState, event: facts.FacesEvent, at: float) -> Step:
-    """What happened, for the policy of the faces; the leg and the problem that is shown follow what it decides."""
+    """Pass an event to the policy of the faces, and update the face's leg and the shown problem by its orders."""
     if not (state.faces.is_open or isinstance(event, facts.Began)):
         return state, ()
     told, orders = faces.step(state.faces, event, at)
@@ -254,7 +255,7 @@ def tell_faces(state: SessionState, event: facts.FacesEvent, at: float) -> Step:
 
 
 def _reported(state: SessionState, report: facts.Report, at: float) -> SessionState:
-    """Another face is on, or has something to say. All is well again when the avatar is back."""
+    """Record which face is shown and its problem. A problem of the face is cleared when the avatar is back."""
     if not state.cloud_limit_s:
         return state
     state = metered(replace(state, face_name=report.face.value), at)
@@ -266,7 +267,7 @@ def _reported(state: SessionState, report: facts.Report, at: float) -> SessionSt
 
 
 def follow_talk(before: SessionState, state: SessionState, event: Event, at: float) -> Step:
-    """The faces learn whether an answer is being spoken, and that somebody stirs: nobody pays for silence."""
+    """Tell the policy of the faces about speech and activity, by which it exchanges faces and avoids paying for silence."""
     if not (state.cloud_limit_s and state.faces.is_open):
         return state, ()
     commands: tuple[Command, ...] = ()
@@ -298,7 +299,7 @@ def look_changed(state: SessionState, look: Look, at: float) -> Step:
 
 
 def recall_face(state: SessionState, at: float) -> Step:
-    """The avatar shall be back: what kept it away until a person asks does so no more."""
+    """Bring the avatar back, clearing every reason that had kept it away until a person asked."""
     if not state.cloud_limit_s or state.look.face == Face.LOCAL:
         return state, ()
     return tell_faces(state, facts.CloudWished(True), at)

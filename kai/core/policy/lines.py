@@ -1,4 +1,4 @@
-"""The lines of the chat: whose they are, how they grow, and what is left of one that was cut off."""
+"""The lines of the chat: how they are added, how they grow, and what remains of an interrupted one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kai.core.state import Message, Role, SessionState
 from kai.core.timers import TranscriptOverdue
 
 TRANSCRIPT_PATIENCE_S = 15.0
-"""A person's line whose words have not come by then will not get any."""
+"""If a person's line has no transcript after this time, none is expected any more."""
 
 
 def find_line(state: SessionState, message_id: str) -> Message | None:
@@ -72,9 +72,9 @@ def assistant_line(state: SessionState, event: AssistantTranscriptChanged, at: f
 
 
 def cut_message(state: SessionState, event: PlayoutInterrupted) -> SessionState:
-    """An interrupted answer says what was heard of it; a line of which nothing was heard is dropped.
+    """Shorten an interrupted answer to the words that were heard, and drop lines of which nothing was heard.
 
-    Words are counted, not compared: the heard words run over the answer's lines in order.
+    Words are counted, not compared: the number of heard words is spent on the answer's lines in order.
     """
     if event.heard_text is None and event.heard_ms > 0:
         return state
@@ -101,7 +101,7 @@ def user_transcript(state: SessionState, event: UserTranscriptChanged, at: float
         return put_user_line(state, event.item_id, event.text, at, is_final=False), ()
     commands = (CancelTimer(TranscriptOverdue(event.item_id)),)
     if not event.text.strip():
-        # Nothing was said after all (a cough, noise): no answer will come.
+        # The sound was not speech (a cough, noise), so no answer will follow.
         messages = tuple(m for m in state.messages if m.id != event.item_id)
         return replace(state, messages=messages, is_waiting=False), commands
     state = put_user_line(state, event.item_id, event.text, at, is_final=True)

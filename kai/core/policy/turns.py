@@ -1,24 +1,36 @@
-"""Turns: the person's, Kai's, and what happens where they meet.
+"""Turn taking: the person's turns, Kai's answers, and what happens when the two meet.
 
-An answer is three strands that overlap and end on their own: the brain *generates* it, the brain sends its *sound*
-(``audio_out``), and a person hears its *playout*, some time behind (60 ms with a face of this computer, a second with one of
-the cloud). Each strand only moves forward (`Span`: ahead, on, past), so an event may come late, early or twice. An answer is
-over when no strand goes on and none is due; until then it can be interrupted, and the brain may have begun the next one.
+The problem. An answer exists in three places at once, and each place reports on its own, late, early or twice. The brain
+*generates* the text faster than anyone can listen, it sends the *sound* at the pace of speech or faster (``audio_out``),
+and the person hears the *playout* later: by some tens of milliseconds with the face of this computer, by about a second
+with a face of the cloud. "Is Kai speaking?" and "what is there to cancel?" have different answers in each place.
 
-Example, times in ms: ``ResponseCreated`` 0, ``AudioStarted`` 80, ``PlayoutStarted`` 140, ``ResponseDone`` 600 (the text is
-whole), ``AudioStopped`` 2 900, ``PlayoutFinished`` 3 000. Kai *speaks* from 140 to 3 000, not from 80 to 2 900: what a person
-hears counts. Between 2 900 and 3 000 the brain holds nothing that it could take back, so an interruption is ours alone.
+The states. An answer (`Response`) is therefore three strands, and each strand is a `Span`: ahead, on, or past. A strand
+only moves forward, so a report that is late or repeated changes nothing. What the rest of Kai asks about an answer follows
+from the three: it is *at the brain* while it is generated or sent, *playing* while it is heard, and *due* when the brain
+has sent it all and nothing of it was heard yet. It is *live* until none of these holds, and until then it can be
+interrupted. When an answer goes on in one strand, older answers have ended in that strand: the brain may make the next
+answer while this one is still heard.
 
-A turn of the person's cuts in three ways:
+Example, in ms: ``ResponseCreated`` 0, ``AudioStarted`` 80, ``PlayoutStarted`` 140, ``ResponseDone`` 600 (the text is
+whole), ``AudioStopped`` 2 900, ``PlayoutFinished`` 3 000. Kai *speaks* from 140 to 3 000, because what a person hears
+counts. When the person presses Interrupt at 1 500, the brain is told to cancel, the face is silenced, and the chat's line
+keeps the words of the first 1 360 ms, which were heard. At 2 950 the brain has nothing left to cancel, so that only the
+face is silenced.
 
-* By voice (``UserSpeechStarted``): the brain takes back by itself what it still makes; the last words that only the face
-  still has are ours to silence.
-* By text or by the key: everything that is live is cut, at the brain and at the face.
-* By the button: as by text, and no turn follows.
+An interruption depends on how the person takes the turn:
 
-What was cut goes into ``cancelled``; whatever is still said of it changes nothing, but for ``PlayoutInterrupted``, which says
-how much was heard. Two waits have an end: a person who asked gets an answer within `ANSWER_PATIENCE_S` or is told, and sound
-that was sent and of which nothing plays within `PLAYOUT_PATIENCE_S` is given up, so that no talk is stuck in "speaking".
+* By voice (``UserSpeechStarted``) the brain cancels what it still makes and reports it (``AudioCleared``). Only the answers
+  that it has sent to their end, and of which the face still has some, are cut here.
+* By text or by the push-to-talk key every live answer is cut, at the brain and at the face.
+* By the button the same happens, but no turn of the person follows.
+
+The id of an answer that was cut is kept in ``cancelled``. Later reports about it change nothing, except for
+``PlayoutInterrupted``, which says how much of it was heard.
+
+Two waits are bounded, so that no talk is stuck. A person who asked something gets an answer within `ANSWER_PATIENCE_S` or
+reads that none will come, and an answer that was sent but does not begin to play within `PLAYOUT_PATIENCE_S` counts as
+played.
 """
 
 from __future__ import annotations
@@ -49,35 +61,35 @@ from kai.core.state import Message, Problem, Response, Role, SessionState, Span,
 from kai.core.timers import AnswerOverdue, PlayoutOverdue
 
 CANCELLED_KEPT = 16
-"""How many cut-off answers are remembered. Late events come within a second; sixteen answers take minutes."""
+"""How many cut answers are remembered. Late events arrive within a second; sixteen answers take minutes."""
 
 ANSWERS_KEPT = 8
-"""How many answers are kept in view. Two overlap in practice: one is heard to its end while the next is made."""
+"""How many answers the state keeps. Two overlap in practice: one is heard to its end while the next is made."""
 
 ANSWER_PATIENCE_S = 30.0
-"""An answer that has not begun by then will not come; the person is told instead of being left with "Thinking"."""
+"""After this time without an answer the person reads that none will come, instead of "Thinking" without end."""
 
 PLAYOUT_PATIENCE_S = 5.0
-"""Sound that the brain has sent to its end and of which nothing was played by then is lost (no face, no player)."""
+"""Sound that the brain has sent to its end, and of which nothing was played by then, is lost (no face, no player)."""
 
 TOOL_RUNS_KEPT = 16
-"""How many calls of tools are kept in view."""
+"""How many calls of tools the state keeps."""
 
 KEY_HELD_S = 0.2
-"""A push-to-talk key that was held shorter was touched by mistake."""
+"""A push-to-talk key that was held for less than this was touched by mistake."""
 
 Strand = Literal["generating", "audio_out", "playout"]
 
 
 def await_answer(state: SessionState) -> Step:
-    """An answer is asked for; where one is being made already, that is it."""
+    """Start to wait for an answer, unless the brain is already generating one."""
     if any(answer.generating is Span.ON for answer in state.answers):
         return state, ()
     return replace(state, is_waiting=True), (ArmTimer(AnswerOverdue(), ANSWER_PATIENCE_S),)
 
 
 def user_began(state: SessionState, item_id: str, at: float) -> Step:
-    """Somebody speaks. The brain takes back what it is still saying; the face's last words are ours to silence."""
+    """Begin the person's turn. The brain cancels the answer that it is sending; the rest of a complete one we cut here."""
     if find_line(state, item_id) is None:
         state = put_user_line(state, item_id, "", at, is_final=False)
     state = replace(state, is_user_speaking=True)
@@ -100,7 +112,7 @@ def key_pressed(state: SessionState, at: float) -> Step:
     if not state.look.brain.is_push_to_talk or not state.brain.is_up or state.key_down_at_s:
         return state, ()
     state, commands = interrupt(state)
-    # Who holds the key wants to be heard, whatever was muted before.
+    # A person who holds the key wants to be heard, even if the microphone was muted before.
     unmute = (SetMuted(False),) if state.is_muted else ()
     state = replace(state, is_muted=False, is_user_speaking=True, key_down_at_s=at)
     return state, (*commands, *unmute, BeginTurn())
@@ -118,7 +130,7 @@ def key_released(state: SessionState, at: float) -> Step:
 
 
 def tool_finished(state: SessionState, event: ToolFinished, at: float) -> Step:
-    """The brain gets the result and answers with it; a failure is also a line of the chat."""
+    """Give the brain a tool's result, which it uses in an answer. A failure also becomes a line of the chat."""
     run = next((r for r in state.tool_runs if r.call_id == event.call_id), None)
     if run is None or not run.is_running or not state.brain.is_up:
         return state, ()
@@ -139,7 +151,7 @@ def _answer(state: SessionState, response_id: str) -> Response | None:
 
 
 def follow(state: SessionState, response_id: str, strand: Strand, span: Span) -> Step:
-    """One strand of an answer goes on or ends. On that strand whatever is older has ended by then."""
+    """Advance one strand of an answer. When a strand starts, the same strand of every older answer has ended."""
     if response_id in state.cancelled:
         return state, ()
     if _answer(state, response_id) is None:
@@ -182,7 +194,7 @@ def _move(answer: Response, strand: Strand, span: Span) -> Response:
 
 
 def with_answers(state: SessionState, answers: tuple[Response, ...]) -> Step:
-    """Those answers; where one now only waits for its playout, the wait has an end."""
+    """Replace the answers, and limit the wait for the playout of each one that the brain has now sent completely."""
     were_due = {answer.id for answer in state.answers if answer.is_due}
     watch = tuple(_watch_playout(a.id) for a in answers if a.is_due and a.id not in were_due)
     return replace(state, answers=answers), watch
@@ -216,7 +228,7 @@ def response_done(state: SessionState, event: ResponseDone) -> Step:
 
 
 def cleared(state: SessionState, response_id: str) -> Step:
-    """The brain took back the rest of an answer; of one that was heard to its end there is no rest."""
+    """Cut an answer whose rest the brain discarded, unless it was already heard to its end."""
     answer = _answer(state, response_id) or Response(response_id)
     was_heard_out = answer.playout is Span.PAST and not answer.is_at_brain
     if response_id in state.cancelled or was_heard_out:
@@ -231,7 +243,7 @@ def interrupt(state: SessionState) -> Step:
 
 
 def cut_each(state: SessionState, answers: tuple[Response, ...]) -> Step:
-    """These answers end here: silence the face, keep what was heard, and forget the rest."""
+    """Cut these answers: silence the face, mark their lines as interrupted, and ignore their later events."""
     for answer in answers:
         state = change_response_lines(
             state, answer.id, lambda m: replace(m, is_final=True, is_interrupted=True)
@@ -250,7 +262,7 @@ def tool_requested(state: SessionState, call_id: str, name: str, arguments: str)
 
 
 def said_now(state: SessionState, event: Event) -> str:
-    """The answer that a face says after that event, for ``Faces.playing``."""
+    """Return the id of the answer that a face is speaking after that event, for ``Faces.playing``."""
     match event:
         case PlayoutStarted(segment_id) if segment_id not in state.cancelled:
             return segment_id

@@ -32,6 +32,7 @@ _WORDS: Final = {
     "tooLong": texts.LINE_TOO_LONG.format(limit=TEXT_LIMIT_CHARS),
     "interrupted": texts.INTERRUPTED,
     "chat": texts.CHAT_LABEL,
+    "starters": texts.STARTERS,
     "newest": texts.NEWEST,
     "microphone": texts.CHOOSE_MICROPHONE,
     "loudspeaker": texts.CHOOSE_LOUDSPEAKER,
@@ -89,11 +90,20 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
                 "isOnStage": is_on_stage,
                 "hasAvatars": host.app().desk is not None,
                 "textLimit": TEXT_LIMIT_CHARS,
+                "starters": _starters(talk),
                 "words": _WORDS,
             },
             on_structure_change=_nothing,
             on_face_change=partial(bridge.recall_face, talk),
         )
+
+
+def _starters(talk: Talk) -> tuple[str, ...]:
+    """Lines to begin a talk with, which the mind that is on can answer."""
+    is_small = (
+        host.app().offer.is_brain_local(bridge.look(talk)) and not host.app().services().has_language_model
+    )
+    return texts.STARTERS_SMALL_MIND if is_small else texts.STARTERS_MODEL
 
 
 def _nothing() -> None:

@@ -4,6 +4,8 @@
 const desks = new WeakMap();
 
 const BAR_COUNT = 16;
+const CAPTION_RESTS_MS = 6000;
+const CAPTION_WORDS = 3;
 const CHARS_PER_SECOND = 15;
 const NOTICE_MS = 8000;
 const PRESS_AGAIN_MS = 3000;
@@ -45,7 +47,7 @@ class Desk {
     this.isFirstList = true;
     this.asked = { structure: "", at: 0 };
     this.localBanners = new Map();
-    this.caption = { id: "", startedAt: 0, at: 0 };
+    this.caption = newCaption("");
     this.lostAt = 0;
     this.$ = (selector) => root.querySelector(selector);
     this.build();
@@ -177,6 +179,8 @@ class Desk {
     });
     this.chatSize.observe(this.$(".chat"));
     this.$(".newest").addEventListener("click", () => this.follow());
+    this.$(".starters").setAttribute("aria-label", w.starters);
+    this.$(".starters").append(...(this.data.starters ?? []).map((text) => this.starter(text)));
     this.$(".choose-mic").addEventListener("change", (event) => this.devices.choose(event.target.value));
     this.$(".choose-speaker").addEventListener("change", (event) => this.devices.chooseLoudspeaker(event.target.value));
     setText(this.$(".present .label"), w.present);
@@ -497,6 +501,7 @@ class Desk {
     setText(this.$(".reason"), reason);
     setText(this.$(".send .label"), this.words.send);
     this.$(".send").setAttribute("aria-disabled", String(!controls.send.isEnabled));
+    this.showStarters();
   }
 
   setLocalBanner(code, banner) {
@@ -547,21 +552,30 @@ class Desk {
 
   drawCaption() {
     const caption = this.view.caption;
-    if (this.caption.id !== caption.id) this.caption = { id: caption.id, startedAt: 0, at: 0 };
+    if (this.caption.id !== caption.id) this.caption = newCaption(caption.id);
     const box = this.$(".caption");
-    box.dataset.role = caption.role;
-    setText(box.querySelector(".who"), caption.role === "user" ? this.words.you : "");
-    let text = caption.text;
-    if (caption.role === "hint" && this.isPresenting && !this.view.isPushToTalk) text = text && this.words.presentHint;
+    const role = this.hasFaded(caption) ? "hint" : caption.role;
+    box.dataset.role = role;
+    setText(box.querySelector(".who"), role === "user" ? this.words.you : "");
+    let text = role === "hint" ? caption.hint : caption.text;
+    if (role === "hint" && this.isPresenting && !this.view.isPushToTalk) text = text && this.words.presentHint;
     const room = roomOf(box);
-    if (caption.role === "assistant") {
+    if (role === "assistant") {
       const chunks = chunksOf(text, room);
       this.caption.at = Math.min(this.chunkNow(caption, chunks), chunks.length - 1);
       text = chunks[this.caption.at] ?? "";
-    } else if (caption.role === "user" && text.length > room) {
+    } else if (role === "user" && text.length > room) {
       text = `… ${text.slice(text.indexOf(" ", text.length - room) + 1)}`;
     }
     setText(box.querySelector(".said"), text);
+  }
+
+  // Nothing stays on the stage for minutes: the last line gives way to the hint once Kai has listened for a while.
+  hasFaded(caption) {
+    const isResting = caption.role !== "hint" && caption.isResting;
+    if (!isResting) this.caption.restsFrom = 0;
+    else this.caption.restsFrom ||= performance.now();
+    return isResting && performance.now() - this.caption.restsFrom > CAPTION_RESTS_MS;
   }
 
   // Kai's words stand there before they are heard: the caption follows the voice by its usual pace.
@@ -599,6 +613,24 @@ class Desk {
     if (isFollowing || this.isFirstList) this.follow();
     this.isFirstList = false;
     this.showNewest();
+    this.showStarters();
+  }
+
+  // Something to say for who does not know what to say: there until the first line.
+  starter(text) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "control small starter";
+    button.textContent = text;
+    button.addEventListener("click", async () => {
+      this.unblock();
+      this.complain(await this.post({ wish: "text", text }));
+    });
+    return button;
+  }
+
+  showStarters() {
+    this.$(".starters").hidden = this.lines.length > 0 || !this.view?.controls.send.isEnabled;
   }
 
   follow() {
@@ -625,7 +657,7 @@ class Desk {
     if (!view) return;
     if (view.structure !== this.data.structure) this.askForRun(view.structure);
     this.drawSpent();
-    if (view.caption.pace === "playing") this.drawCaption();
+    if (view.caption.pace === "playing" || view.caption.isResting) this.drawCaption();
   }
 
   // ---------------------------------------------------------------- wishes
@@ -836,7 +868,23 @@ function chunksOf(text, room) {
     rest = rest.slice(cut).trim();
   }
   if (rest) chunks.push(rest);
+  return withoutOrphans(chunks);
+}
+
+// A part of one or two words, alone on the stage for a moment, is hard to read: it takes words from the part before it.
+function withoutOrphans(chunks) {
+  for (let i = 1; i < chunks.length; i++) {
+    const before = chunks[i - 1].split(" ");
+    const words = chunks[i].split(" ");
+    while (words.length < CAPTION_WORDS && before.length > CAPTION_WORDS) words.unshift(before.pop());
+    chunks[i - 1] = before.join(" ");
+    chunks[i] = words.join(" ");
+  }
   return chunks;
+}
+
+function newCaption(id) {
+  return { id, startedAt: 0, at: 0, restsFrom: 0 };
 }
 
 function clock(seconds) {

@@ -45,7 +45,7 @@ def draw(panel: Panel, documents: Documents) -> None:
 
 
 def _add(documents: Documents, name: str, content: bytes) -> str:
-    """Why the file was not kept, or nothing."""
+    """Keep the file. Returns why it could not be kept, or an empty string."""
     try:
         documents.add(name, content)
     except KaiError as error:

@@ -29,17 +29,10 @@ def draw(panel: Panel) -> None:
         key=panel.key("instructions"),
         on_change=panel.take("instructions"),
     )
-    has_large = _has_language_model()
-    is_small = panel.is_brain_local and not has_large
+    is_small = panel.is_brain_local and not host.app().services().has_language_model
     panel.explain("instructions", texts.INSTRUCTIONS_HELP_LOCAL if is_small else "")
     with st.expander(texts.MORE):
         panel.draw_group("more")
-
-
-def _has_language_model() -> bool:
-    """Whether the local engine has a language model beside its small mind, its own or a chosen one."""
-    engine = host.app().services().engine
-    return engine.model.state == "ready" or engine.chosen.state != "own"
 
 
 def _draw_personas(panel: Panel, memory: Memory) -> None:
