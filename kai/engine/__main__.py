@@ -1,22 +1,22 @@
 """``python -m kai.engine``: the local engine as a process.
 
-Prints one line of JSON on standard output when it can be used: ``{"realtime": "http://127.0.0.1:N/v1", "liveavatar":
-"http://127.0.0.1:M"}``. What it is doing until then, and errors, go to standard error. Ends with 0 on SIGTERM and Ctrl+C;
-with 2 when the port is taken, with 3 when a model is missing or is not the one that we know, and with 4 when
-``KAI_MIND_BASE_URL`` (with ``KAI_MIND_MODEL`` and ``KAI_MIND_API_KEY``: a mind in place of Kai's own) is no address.
+Prints one line of JSON on standard output when it is ready: ``{"realtime": "http://127.0.0.1:N/v1", "liveavatar":
+"http://127.0.0.1:M"}``. Progress and errors are printed on standard error. Exit codes: 0 on SIGTERM and Ctrl+C; 2 when the
+port is taken; 3 when a model is missing or its checksum is wrong; 4 when ``KAI_MIND_BASE_URL`` (with ``KAI_MIND_MODEL`` and
+``KAI_MIND_API_KEY``: a mind in place of Kai's own) is not a valid address.
 
-``--child``: the first line of standard input is the key that every request must bring, and the engine ends when
-standard input closes, which it does when the parent is gone, however that died.
+``--child``: the first line of standard input is the key that every request must carry, and the engine ends when standard
+input closes, which happens however the parent dies.
 
-``--liveavatar`` and ``--no-liveavatar``: whether the local LiveAvatar is served too, in a process of its own so that neither
-disturbs the other's sound. Standalone it is, as a child only when asked for.
+``--liveavatar`` and ``--no-liveavatar``: whether to serve the local LiveAvatar too, in a separate process so that neither
+disturbs the other's sound. The default is yes for a standalone engine and no for a child.
 """
 
 from __future__ import annotations
 
 import os
 
-# One thread for each model: more made them slower, and idle ones spin. Before numpy is imported anywhere.
+# One thread for each model: more made them slower, and idle threads spin. Set it before numpy is imported anywhere.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse
@@ -39,7 +39,7 @@ EXIT_SETTING: Final = 4
 
 
 def main() -> int:
-    """Runs the engine until it is told to end; the exit code."""
+    """Run the engine until it is told to end; return the exit code."""
     options = _parse()
     serving.prepare_to_leave()
     run_key = serving.read_run_key(may_be_empty=False) if options.child else None
@@ -82,7 +82,7 @@ def _parse() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def _avatar(is_wanted: bool, run_key: str | None) -> Generator[subprocess.Popen[bytes] | None]:
-    """The local LiveAvatar's process, which loads while we do and ends with us, however we end."""
+    """Run the local LiveAvatar's process, which loads in parallel with the engine and ends with it, however it ends."""
     if not is_wanted:
         yield None
         return
@@ -125,14 +125,14 @@ def _serve(
         say(mistake.message)
         return EXIT_SETTING
     models = ModelKeeper(say=say, is_fetching=is_fetching or os.environ.get(FETCH_VARIABLE) == "1")
-    # The largest hiccup left is a garbage collection; what was loaded stays anyway.
+    # Garbage collection causes the largest remaining pauses, so exempt what was loaded, which stays anyway.
     gc.collect()
     gc.freeze()
 
     port: int = listener.getsockname()[1]
     addresses: dict[str, str] = {"realtime": f"http://{serving.HOST}:{port}/v1"}
     if avatar is not None and avatar.stdout is not None:
-        # It began before us and has less to load; of one that died there is no line.
+        # The avatar started first and has less to load, so this wait is short; a process that died gives an empty line.
         addresses |= json.loads(avatar.stdout.readline() or b"{}")
 
     serving.serve(

@@ -1,4 +1,4 @@
-"""Who may talk to the engine: keys, and the Host and Origin of a request."""
+"""Access control of the engine: keys, and the Host and Origin of a request."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _OUR_ORIGIN: Final = re.compile(rf"https?://{_OURS.pattern}", re.IGNORECASE)
 def refusal(
     status: int, message: str, *, code: str | None, param: str | None = None, retry_after: str = ""
 ) -> JSONResponse:
-    """An error answer in the reference's form."""
+    """Return an error response in the reference's form."""
     kind = {401: "invalid_request_error", 429: "rate_limit_error"}.get(status, "invalid_request_error")
     if status >= 500:
         kind = "server_error"
     body = {"error": {"message": message, "type": kind, "code": code, "param": param}}
-    # Trying again at once helps with none of these.
+    # An immediate retry helps with none of these errors.
     headers = {"x-should-retry": "false", **({"Retry-After": retry_after} if retry_after else {})}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
 class Keys:
-    """The keys that open the engine: the one of this run, or any (standalone), and short-lived client secrets.
+    """The keys that the engine accepts: the key of this run, or any key (standalone), and short-lived client secrets.
 
-    Standalone, a key that begins with ``bad`` is refused, for tests of the refusal.
+    Bound: `MAX_SECRETS` secrets; a new one then replaces the oldest. A standalone engine refuses a key that begins with
+    ``bad``, so that clients can test the refusal.
     """
 
     def __init__(self, run_key: str | None, *, now: Callable[[], float] = time.time) -> None:
@@ -47,7 +48,7 @@ class Keys:
         self._secrets: dict[str, tuple[float, SessionConfig | None]] = {}
 
     def admits(self, key: str) -> bool:
-        """Whether `key` opens the engine now."""
+        """Return whether the engine accepts `key` now."""
         if key in self._secrets:
             return self._secrets[key][0] > self._now()
         if self._run_key is None:
@@ -55,11 +56,11 @@ class Keys:
         return hmac.compare_digest(key.encode(), self._run_key.encode())
 
     def is_run_key(self, key: str) -> bool:
-        """Whether `key` is the one of this run (standalone: any key), not a secret that was made for a client."""
+        """Return whether `key` is the key of this run (standalone: any key), not a secret that was made for a client."""
         return key not in self._secrets and self.admits(key)
 
     def mint(self, seconds: int, session: SessionConfig | None) -> tuple[str, int]:
-        """A client secret for sessions like `session`, and when it expires (Unix time)."""
+        """Return a new client secret for sessions like `session`, and the Unix time at which it expires."""
         while len(self._secrets) >= MAX_SECRETS:
             del self._secrets[next(iter(self._secrets))]
         value, expires_at = f"ek_{secrets.token_hex(24)}", self._now() + seconds
@@ -67,12 +68,12 @@ class Keys:
         return value, int(expires_at)
 
     def session_of(self, key: str) -> SessionConfig | None:
-        """The session that a client secret was made for."""
+        """Return the session that a client secret was made for, if it has one."""
         return self._secrets[key][1] if key in self._secrets else None
 
 
 def key_of(headers: Headers) -> str:
-    """The key that a request brings, by ``Authorization`` or, from a browser, by a WebSocket subprotocol; or ""."""
+    """Return the key of a request from ``Authorization`` or, from a browser, a WebSocket subprotocol; "" without one."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()
@@ -81,9 +82,10 @@ def key_of(headers: Headers) -> str:
 
 
 class Guard:
-    """Refuses every request that was not meant for this computer, before anything else looks at it.
+    """Refuses every request that was not meant for this computer, before any other code handles it.
 
-    A foreign Host means a page that rebound its own name to 127.0.0.1, a foreign Origin a page of somebody else.
+    A foreign Host means DNS rebinding: a page resolved its own name to 127.0.0.1. A foreign Origin means a page of another
+    site.
     """
 
     def __init__(self, app: ASGIApp) -> None:

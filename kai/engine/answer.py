@@ -1,4 +1,4 @@
-"""One response on the wire: its ladder of events, complete or cut at any rung."""
+"""One response on the wire: its sequence of events, complete or cut short at any point."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CONTENT_INDEX: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a message stands: in which response, and as which of its items."""
+    """The position of a message: its response, its item, and the item's index in the response."""
 
     response_id: str
     item_id: str
@@ -59,11 +59,11 @@ class _CallPlace(TypedDict):
 
 
 class Answer:
-    """A response: messages, spoken or written, one after the other, and calls of the client's tools after them.
+    """A response: messages, spoken or written, one after the other, followed by calls of the client's tools.
 
-    `begin`; then for each message `open_item`, `add_text` any number of times and `close_item`; `add_call`; `finish`. Or
-    `finish` at any point after `begin`, which closes what is open with what there is (the reference sends every ``done``
-    event of a cut response too).
+    Call `begin`; then for each message `open_item`, `add_text` any number of times and `close_item`; then `add_call` for
+    each call; then `finish`. `finish` may be called at any point after `begin`: it closes an open message with the text so
+    far, since the reference sends every ``done`` event of a cut response too.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class Answer:
         self.response_id = response_id
         self.speaks = speaks
         self.place: Place | None = None
-        """The open message's place."""
+        """The place of the open message, if one is open."""
         self.text = ""
-        """The open message's words so far, or the last one's."""
+        """The words of the open message so far, or of the last message."""
         self._send = send
         self._conversation_id = conversation_id
         self.told: JsonObject = {}
-        """What ``response.done`` tells of the answer in its metadata, beside what the client gave."""
+        """Metadata of ``response.done`` in addition to the client's."""
         self._metadata = metadata
         self._previous_item_id: str | None = None
         self._output: list[Item] = []
@@ -94,7 +94,7 @@ class Answer:
         self._send(ResponseCreated(response=self._response("in_progress")))
 
     def open_item(self, item_id: str, previous_item_id: str | None) -> Item:
-        """The assistant's next item, empty, announced."""
+        """Announces the assistant's next item, still empty, and returns it."""
         self.place = place = Place(self.response_id, item_id, len(self._output))
         self.text = ""
         self._previous_item_id = previous_item_id
@@ -114,7 +114,7 @@ class Answer:
         self._send(delta_event(**_part_of(self.place), delta=delta))
 
     def close_item(self, status: str = "completed") -> Item | None:
-        """Closes the open message; the message, if one was open."""
+        """Closes the open message and returns it, or ``None`` if none was open."""
         place, self.place = self.place, None
         if place is None:
             return None
@@ -152,7 +152,7 @@ class Answer:
         self._output.append(item)
 
     def finish(self, status: str, *, reason: str | None = None, usage: Usage | None = None) -> Item | None:
-        """Closes what is open and sends ``response.done``; the message that was open, if one was."""
+        """Closes an open message, sends ``response.done``, and returns the message, if one was open."""
         item = self.close_item("completed" if status == "completed" else "incomplete")
         details = None
         if status == "failed":
@@ -207,7 +207,7 @@ def _part_of(place: Place) -> _Part:
 
 
 def assistant_part(text: str, *, speaks: bool) -> ContentPart:
-    """What an assistant's item holds."""
+    """Return the content part of an assistant's item."""
     if speaks:
         return ContentPart(type="output_audio", transcript=text)
     return ContentPart(type="output_text", text=text)

@@ -1,4 +1,4 @@
-"""A conversation over WebRTC: RTP both ways, events on ``oai-events``, lip and word times on ``kai-marks``."""
+"""A conversation over WebRTC: RTP in both directions, events on ``oai-events``, lip and word times on ``kai-marks``."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _WRONG_OFFER = (InvalidAccessError, InvalidStateError, OperationError)
 
 
 class HungUp(Exception):
-    """Ends the task group of a call: no failure."""
+    """Raised to end the task group of a conversation; not a failure."""
 
 
 class SpokenTrack(PacedTrack):
-    """Kai's sound as 20 ms frames on the monotonic clock, zeros when there is none; its pts never stand still."""
+    """Kai's sound as 20 ms frames on the monotonic clock, zeros during silence; the pts advance with every frame."""
 
     def __init__(self, playout: Playout, echo: EchoGate) -> None:
         super().__init__(self._next, most_late_s=MAX_LATE_S)
@@ -61,10 +61,10 @@ class SpokenTrack(PacedTrack):
         self._echo = echo
         self.sender: RTCRtpSender | None = None
         self.rtp_origin: int | None = None
-        """The RTP time of the playout's first sample, known once a packet was sent."""
+        """The RTP timestamp of the playout's first sample, known once a packet was sent."""
 
     async def recv(self) -> av.AudioFrame:
-        # Asked for as soon as the block before was sent: an answer may begin before the next one is due.
+        # aiortc calls this as soon as the previous block is sent; set the origin here, before an answer can begin.
         pulled_samples = self._playout.pulled_samples
         if self.rtp_origin is None and pulled_samples and self.sender is not None:
             self.rtp_origin = rtc.rtp_timestamp_sent(self.sender) - (pulled_samples - BLOCK_SAMPLES)
@@ -77,10 +77,10 @@ class SpokenTrack(PacedTrack):
 
 
 class Call:
-    """One call. `run` owns everything of it and has released it all when it returns.
+    """One call. `run` owns all its resources and has released them when it returns.
 
-    It ends when the client hangs up or closes its connection, when nothing came from it for 10 s, when it did not
-    connect within 20 s, and at the session's longest time.
+    It ends when the client hangs up or closes its connection, when no packet arrived for 10 s, when the client did not
+    connect within 20 s, and at the session's maximum duration.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Call:
     # What the server calls
 
     async def run(self, offer: str) -> None:
-        """The whole call, from the client's offer on; `answered` gets the answer, or the client's mistake."""
+        """Runs the whole call from the client's offer on; `answered` gets the SDP answer, or the client's mistake."""
         connection = rtc.peer_connection(host_addresses=HOST_ADDRESSES)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -149,11 +149,11 @@ class Call:
                 await connection.close()
 
     def hang_up(self) -> None:
-        """Ends the call soon."""
+        """Ends the call; `run` then closes the connection."""
         self._over.set()
 
     def listen(self, listener: Callable[[str], None]) -> Conversation | None:
-        """Adds a side channel that gets every event as text; the conversation it may act on, if it has begun."""
+        """Adds a side channel that gets every event as text; returns the conversation, if it has begun."""
         if self._conversation is not None:
             self._listeners.append(listener)
         return self._conversation
@@ -164,7 +164,7 @@ class Call:
             self._listeners.remove(listener)
 
     def cut_off(self, reason: str) -> None:
-        """Ends the call; its connection is closed, which says no reason."""
+        """Ends the call by closing its connection, which cannot carry a reason; events sent before it still arrive."""
         del reason
         asyncio.get_running_loop().call_later(0.1, self._over.set)
 
@@ -177,42 +177,42 @@ class Call:
 
     @property
     def plays_sound(self) -> bool:
-        """True: what was heard is known here."""
+        """True: the call plays the sound, so it knows what was heard."""
         return True
 
     def send(self, event: wire.ServerEvent) -> None:
-        """Takes an event to the client and to the side channels."""
+        """Sends an event to the client and to the side channels."""
         text = wire.encode(event)
         channel = self._events
         if channel is not None and channel.readyState == "open":
             try:
                 channel.send(text)
-            except ValueError:  # above what the client's SDP allows
+            except ValueError:  # larger than the client's SDP allows
                 logger.warning("an event was too large for the data channel", extra={"bytes": len(text)})
         for listener in list(self._listeners):
             listener(text)
 
     def speak(self, place: Place, clause: Clause) -> None:
-        """Queues a clause, and tells its lip and word times."""
+        """Queues a clause, and sends its lip and word times."""
         position = self._playout.push(place.response_id, place.item_id, clause.pcm)
         if not (clause.visemes or clause.words):
-            return  # a voice that knows no times: the lips come from the sound
+            return  # the voice has no times, so the face derives the lips from the sound
         channel, origin = self._marks, self._track.rtp_origin
         if position is None or origin is None or channel is None or channel.readyState != "open":
             return
         channel.send(marks.encode(marks_of(clause, place.item_id, (origin + position) % (1 << 32))))
 
     def end_speech(self, response_id: str) -> None:
-        """Lets the sound of the answer run out."""
+        """Marks the answer's sound as complete; it plays to its end."""
         self._playout.end(response_id)
 
     def drop_speech(self) -> Sequence[Dropped]:
-        """Silences Kai at once."""
+        """Silences Kai at once; returns the answers that were cut off."""
         return self._playout.drop()
 
     @property
     def is_sounding(self) -> bool:
-        """Whether Kai can be heard now, or a moment ago."""
+        """Whether Kai can be heard now, or could a moment ago."""
         return self._playout.is_sounding
 
     @property
@@ -221,7 +221,7 @@ class Call:
         return self._playout.is_playing
 
     def foreign_share(self) -> float:
-        """How much of what is heard is not Kai himself."""
+        """Return the share of the heard sound that is not Kai's own, 0 to 1."""
         return self._echo.foreign_share()
 
     # Inside
@@ -280,7 +280,7 @@ class Call:
             self._over.set()
 
     async def _read(self, conversation: Conversation) -> None:
-        """Handles the client's events in order; in a task of the call, so that a bug in it ends the call alone."""
+        """Handles the client's events in order, in a task of the call, so that a bug ends this call alone."""
         while True:
             message = await self._inbox.get()
             if len(message) > MAX_MESSAGE_BYTES:
@@ -296,17 +296,17 @@ class Call:
             while True:
                 frame: Any = await track.recv()
                 if self._conversation is None or self._events is None:
-                    continue  # nobody was greeted yet
+                    continue  # the client was not greeted yet
                 interleaved = np.ascontiguousarray(frame.to_ndarray()).reshape(-1)
                 mono = pcm.mix_to_mono(interleaved, frame.layout.nb_channels)
                 heard = pcm.to_float32(resampler.push(mono))
                 self._echo.hear(heard)
                 self._conversation.hear(heard)
         except MediaStreamError:
-            return  # the track ended; the connection's state tells the rest
+            return  # the track ended; the connection's state decides whether the call does
 
     async def _watch(self, connection: RTCPeerConnection) -> None:
-        """Ends a call whose client never came or went without a word; ICE alone would notice after 30 s."""
+        """Ends a call whose client never connected or vanished without closing; ICE alone would notice after 30 s."""
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._connected.wait()
@@ -326,12 +326,12 @@ class Call:
         await asyncio.sleep(self._longest_s)
         if self._conversation is not None:
             self._conversation.expire()
-        await asyncio.sleep(0.2)  # the event is on its way
+        await asyncio.sleep(0.2)  # gives the event time to leave
         self._over.set()
 
 
 def marks_of(clause: Clause, item_id: str, rtp_time: int) -> marks.ClauseMarks:
-    """The marks of a clause whose first sample has `rtp_time`."""
+    """Return the marks of a clause whose first sample has the RTP timestamp `rtp_time`."""
 
     def rows(spans: Sequence[tuple[str, int, int]]) -> tuple[marks.Mark, ...]:
         return tuple(marks.Mark(name, _ms(start), _ms(end)) for name, start, end in spans)

@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible chat endpoint, as something that thinks for Kai."""
+"""A language model behind an OpenAI-compatible chat endpoint, as a thinker for Kai."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 SLOW_S: Final = 5.0
-"""After so long without a word Kai says that the model is slow; silence would seem a fault."""
+"""After this long without a word Kai says that the model is slow, since silence would seem a fault."""
 STALL_S: Final = 20.0
 SETTLE_S: Final = 0.25
-"""So long the first words of an endpoint that nobody knows yet are held: they may turn out to be thoughts."""
+"""How long the first words of an unknown endpoint are held back, since they may turn out to be thoughts."""
 MOST_TRIES: Final = 6
 PASSAGES_TOLD: Final = 3
 CALLS_KEPT: Final = 64
@@ -68,12 +68,12 @@ _QUEUED_PIECES: Final = 64
 
 
 def client_of(endpoint: ChatEndpoint, opening: Opening | None = None) -> ChatClient:
-    """A client for the endpoint; ``opening``: what its answers begin with, where that is known."""
+    """Return a client for the endpoint; ``opening`` is how its answers begin, where that is known."""
     return ChatClient(endpoint, None if opening is None else Habits(opening=opening))
 
 
 class _Slow:
-    """No word came yet."""
+    """Queued when no word has arrived for `SLOW_S`."""
 
 
 _Found: TypeAlias = ChatPiece | _Slow | None
@@ -83,7 +83,7 @@ _Coming: TypeAlias = _Found | MindError | Refused
 class ChatThinker(Thinker):
     """A language model behind an OpenAI-compatible chat endpoint, in one talk.
 
-    When it cannot be had, the small mind answers what it can; the person is told why.
+    When the model fails, the person hears why, and the small mind answers if it can.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class ChatThinker(Thinker):
                     yield Said(f" {reply.text}")
 
     async def _with_passages(self, question: Question) -> Question:
-        """The question, and above it what the person's files say about it."""
+        """Return the question with the passages of the person's files that belong to it added to the instructions."""
         heard = last_heard(question)
         if self._library is None or not heard:
             return question
@@ -138,7 +138,7 @@ class ChatThinker(Thinker):
         return replace(question, instructions=f"{question.instructions}\n{rule}\n{told}")
 
     async def _answer(self, question: Question) -> AsyncGenerator[Thought]:
-        """The model's own thoughts, asked for in another way where the endpoint refuses one. Raises `MindError`."""
+        """Yield the model's thoughts; a request that the endpoint refuses is changed and repeated. Raises `MindError`."""
         for _ in range(MOST_TRIES):
             try:
                 async with contextlib.aclosing(self._ask(question)) as thoughts:
@@ -156,7 +156,7 @@ class ChatThinker(Thinker):
         raise MindError("My language model refused the question.", code="mind_refused")
 
     async def _ask(self, question: Question) -> AsyncGenerator[Thought]:
-        """The thoughts of one request. Raises `MindError`, and before the first thought `Refused` and `_NoRoom`."""
+        """Yield the thoughts of one request. Raises `MindError`, and before the first thought `Refused` and `_NoRoom`."""
         body = self._client.request(self._endpoint, question, self._rules, self._kept)
         coming: asyncio.Queue[_Coming] = asyncio.Queue(_QUEUED_PIECES)
         reading = asyncio.create_task(self._read(body, coming), name="mind: read the model's answer")
@@ -221,7 +221,7 @@ class ChatThinker(Thinker):
         yield Finished(ended.reason, ended.completion_tokens, ended.tokens_per_s)
 
     def _named_calls(self, calls: list[CalledTool], question: Question, ended: AnswerEnded) -> list[ToolCall]:
-        """The calls, each by an id that no other call of the talk has; what the endpoint wants back with them is kept."""
+        """Return the calls, each with an id unique in the talk, and keep the fields that the endpoint wants back."""
         known = {item.call_id for item in question.items if item.type == "function_call"}
         named: list[ToolCall] = []
         for call in calls:
@@ -241,7 +241,7 @@ class ChatThinker(Thinker):
         return named
 
     async def _next(self, coming: asyncio.Queue[_Coming], *, has_begun: bool) -> _Found:
-        """The next piece, ``None`` at the end. Raises `MindError` and `Refused`."""
+        """Return the next piece, or ``None`` at the end. Raises `MindError` and `Refused`."""
         patience_s = STALL_S if has_begun else FIRST_WORD_S
         try:
             async with asyncio.timeout(patience_s):
@@ -258,7 +258,7 @@ class ChatThinker(Thinker):
         return found
 
     async def _read(self, body: JsonObject, coming: asyncio.Queue[_Coming]) -> None:
-        """Puts the answer's pieces into the queue, then ``None``, or what ended them."""
+        """Puts the answer's pieces into the queue, then ``None`` or the error that ended the answer."""
         slow = asyncio.create_task(self._tell_slow(coming), name="mind: excuse a slow model")
         try:
             async with contextlib.aclosing(self._client.stream(body)) as pieces:
@@ -279,4 +279,4 @@ class ChatThinker(Thinker):
 
 
 class _NoRoom(Exception):
-    """The model used its tokens up before the first word."""
+    """Raised when the model used up its tokens before the first word."""

@@ -1,12 +1,12 @@
-"""A chat endpoint and what is learnt of it: how it is asked, which parameters it refuses, how it begins its answers.
+"""The client of a chat endpoint, which learns the endpoint's habits: the parameters it refuses, and how its answers begin.
 
-The body of a request is what the protocol's documents say, until the endpoint refuses it. Then one thing about it is
-changed, the one that the refusal names where it names one, and it is asked once more; what helped is remembered as long as
-the endpoint is (`Habits`). So a person pays for it once, with a second round trip, and no list of models has to be kept.
+The body of a request follows the protocol's documentation until the endpoint refuses it. Then one thing in it is changed,
+the one that the refusal names if it names one, and the request is repeated. A change that helped is remembered as long as
+the client exists (`Habits`). So a person waits once for a second round trip, and no list of models has to be maintained.
 
-Streams are read with httpx and `kai.wire.chat` rather than by OpenAI's client: that one raises over a chunk that is not JSON
-or whose error is not OpenAI's, gives objects whose fields may be ``None`` against their types, and costs half a second and
-60 MB at the first import.
+Streams are read with httpx and `kai.wire.chat` instead of OpenAI's client, which raises on a chunk that is not JSON or whose
+error is not in OpenAI's form, returns ``None`` for fields whose types exclude it, and costs half a second and 60 MB at the
+first import.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ CONNECT_S: Final = 5.0
 FIRST_WORD_S: Final = 45.0
 MAX_ANSWER_TOKENS: Final = 600
 ROOM_FOR_THOUGHT: Final = 8
-"""So many times more tokens for a model that spent them all on its thoughts."""
+"""The factor on the token limit for a model that spent all its tokens on thoughts."""
 LINGER_S: Final = 1.0
-"""An endpoint that told how its answer ended may still tell figures, but not every one closes the line then."""
+"""How long to wait for the usage figures after the finish reason: not every endpoint closes the stream then."""
 LEAST_CHARS: Final = 1_500
 MAX_ERROR_BYTES: Final = 1 << 16
 
@@ -48,7 +48,7 @@ _MEANT: Final = {
     "tools": r"\btools?\b|function[ _-]?call|\bfunctions?\b",
     "stream": r"\bstream(ing)?\b",
 }
-"""What refusals say of a parameter beside its name."""
+"""Other words by which refusals mean a parameter."""
 _CONTEXT: Final = re.compile(
     r"context[ _-]?(length|window|size)|(maximum|exceed\w*|available).{0,30}context|too many (input )?tokens"
     r"|(input|prompt|request).{0,40}(too (long|large)|exceed)",
@@ -70,11 +70,11 @@ _QUOTA: Final = re.compile(r"insufficient[ _](quota|balance)|credit balance|bill
 _THINKS_UNOPENED: Final = re.compile(
     r"\br1\b|deepseek-r|qwq|thinking|reason|magistral|glm-?z1", re.IGNORECASE
 )
-"""Names of models whose templates open the thought, behind a server that does not take it out."""
+"""Names of models whose templates open the thought, for servers that do not remove it from the answer."""
 
 
 class MindError(KaiError):
-    """The language model behind an endpoint did not answer. The message is said aloud."""
+    """The language model behind an endpoint did not answer. The message is spoken."""
 
     code = "mind"
     is_retryable = True
@@ -88,17 +88,17 @@ class ChatEndpoint:
     model: str
     api_key: str = field(default="", repr=False)
     extra: Mapping[str, object] = field(default_factory=dict[str, object])
-    """JSON that goes into the body of every request as it is; it wins over what Kai asks for by itself."""
+    """JSON fields added to the body of every request; they override Kai's own."""
 
     @property
     def place(self) -> str:
-        """Its host, for people; a URL may hold secrets."""
+        """The endpoint's host, for people; the whole URL may contain secrets."""
         return urlsplit(self.base_url).netloc.rpartition("@")[2] or "its address"
 
 
 @dataclass(slots=True)
 class Habits:
-    """What is known of an endpoint. ``left_out``: parameters that it refuses. ``path``: goes before ``/chat/completions``."""
+    """The known habits of an endpoint: ``left_out`` are refused parameters; ``path`` is put before ``/chat/completions``."""
 
     tokens_name: str = "max_tokens"
     tried_tokens_names: set[str] = field(default_factory=lambda: {"max_tokens"})
@@ -108,12 +108,12 @@ class Habits:
     path: str = ""
     has_been_bare: bool = False
     undo: set[str] | None = None
-    """What `left_out` was before everything optional was left out, until that has helped."""
+    """The value of `left_out` before everything optional was left out, until that has helped."""
     opening: Opening = Opening.UNKNOWN
 
 
 class Refused(Exception):
-    """The endpoint refused a request before any word of an answer; `ChatClient.learn` may know another way."""
+    """The endpoint refused a request before any word of an answer; `ChatClient.learn` may find a form that it accepts."""
 
     def __init__(self, failed: AnswerFailed, body: JsonObject) -> None:
         super().__init__("the endpoint refused the request")
@@ -122,7 +122,7 @@ class Refused(Exception):
 
 
 class ChatClient:
-    """The connections to one endpoint, and its habits. Event loop only. Talks with the same mind share it."""
+    """The connections to one endpoint, and its habits; shared by all talks with the same mind. Event loop only."""
 
     def __init__(self, endpoint: ChatEndpoint, habits: Habits | None = None) -> None:
         self.endpoint = endpoint
@@ -138,7 +138,7 @@ class ChatClient:
         rules: str = SPOKEN_RULES,
         kept: Mapping[str, Mapping[str, object]] | None = None,
     ) -> JsonObject:
-        """The body of a request, as the endpoint is known to take it; ``endpoint`` is the client's, maybe with more to it."""
+        """Return a request body that the endpoint accepts; ``endpoint`` is the client's, perhaps with more fields."""
         habits = self.habits
         tools = [tool for given in question.tools if (tool := _chat_tool(given)) is not None]
         manner = habits.manner
@@ -159,7 +159,7 @@ class ChatClient:
         return {name: value for name, value in body.items() if name not in left_out}
 
     async def stream(self, body: JsonObject) -> AsyncGenerator[ChatPiece]:
-        """The pieces of one answer. Raises `MindError` and `Refused`; an error within the stream is an `AnswerFailed`."""
+        """Yield the pieces of one answer; an error in the stream is an `AnswerFailed`. Raises `MindError` and `Refused`."""
         place = self.endpoint.place
         try:
             async with self._client().stream(
@@ -193,21 +193,21 @@ class ChatClient:
             ) from exc
 
     def learn(self, refused: Refused) -> bool:
-        """Whether something of the refusal was learnt, so that asking once more may help."""
+        """Learn from the refusal; return whether another request may succeed."""
         learnt = self._learn(refused.failed, refused.body)
         if learnt:
             logger.info("an endpoint refuses a part of the request", extra={"learnt": learnt})
         return bool(learnt)
 
     def learn_room(self) -> bool:
-        """The model thought until its tokens were used up; whether it gets more from now on."""
+        """Raise the token limit for a model that spent all its tokens on thoughts; return whether it was raised."""
         if self.habits.room > 1 or self.habits.tokens_name in self.habits.left_out:
             return False
         self.habits.room = ROOM_FOR_THOUGHT
         return True
 
     def learn_opening(self, unspoken: Unspoken) -> None:
-        """What a whole answer, read by `unspoken`, began with."""
+        """Learn how the endpoint's answers begin from a complete one, which `unspoken` has read."""
         if unspoken.was_unopened:
             self.habits.opening = Opening.THOUGHT
         elif self.habits.opening is Opening.UNKNOWN:
@@ -218,8 +218,6 @@ class ChatClient:
         if self._http is not None:
             await self._http.aclose()
 
-    # -------------------------------------------------------------- asking
-
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             timeout = httpx.Timeout(FIRST_WORD_S, connect=CONNECT_S)
@@ -227,7 +225,7 @@ class ChatClient:
         return self._http
 
     def _url(self) -> str:
-        """The base URL may have a query of its own, as Azure's has, or name the route already."""
+        """Return the URL of the chat route; the base URL may have a query, as Azure's has, or already name the route."""
         parts = urlsplit(self.endpoint.base_url)
         path = parts.path.rstrip("/").removesuffix("/chat/completions")
         return urlunsplit(parts._replace(path=f"{path}{self.habits.path}/chat/completions", fragment=""))
@@ -252,10 +250,8 @@ class ChatClient:
             f"I cannot reach my language model at {self.endpoint.place}. {advice}", code="mind_unreachable"
         )
 
-    # -------------------------------------------------------------- learning
-
     def _learn(self, failed: AnswerFailed, body: JsonObject) -> str:
-        """What was learnt, in a word for the log; empty where nothing was."""
+        """Change the habits after a refusal; return a word for the log, or "" where nothing was learnt."""
         status, text = failed.status or 400, failed.text
         said = f"{failed.code} {text}"
         if self.habits.undo is not None:
@@ -273,7 +269,7 @@ class ChatClient:
         if found := self._learn_manner(said, body):
             return found
         if status in (400, 422) and not self.habits.has_been_bare and not _KEY.search(said):
-            # It does not say what it minds: then only what nobody minds is sent.
+            # The refusal names no cause, so send only what every endpoint accepts.
             self.habits.has_been_bare = True
             self.habits.undo = set(self.habits.left_out)
             self.habits.left_out |= set(body) - _NEEDED - {"stream"}
@@ -289,13 +285,13 @@ class ChatClient:
         return "length"
 
     def _named(self, failed: AnswerFailed, body: JsonObject) -> str:
-        """The parameter of the request that the refusal is about."""
+        """Return the parameter of the request that the refusal is about, or ""."""
         param = failed.param.split(".")[0].split("[")[0]
         if param in body:
             return param
         optional = set(body) - _NEEDED
         if (failed.status or 0) >= 500:
-            # llama.cpp answers so where it was started without templates for tools; else it is a fault of the server's own.
+            # llama.cpp answers 500 to tools if started without templates for them; any other 500 is the server's own fault.
             optional &= {"tools", "tool_choice"}
         names = sorted(optional, key=len, reverse=True)
         for name in names:
@@ -340,7 +336,7 @@ class ChatClient:
 
 
 async def _next_bytes(incoming: AsyncIterator[bytes], reader: ChatReader) -> bytes | None:
-    """The next bytes of the stream, ``None`` at its end; not every endpoint closes it, or says that it is done."""
+    """Return the next bytes of the stream, or ``None`` at its end, which not every endpoint marks or closes."""
     try:
         async with asyncio.timeout(LINGER_S if reader.has_reason else None):
             return await anext(incoming, None)
@@ -349,7 +345,7 @@ async def _next_bytes(incoming: AsyncIterator[bytes], reader: ChatReader) -> byt
 
 
 async def _head_of(reply: httpx.Response) -> bytes:
-    """The first 64 KiB of a body."""
+    """Return the first 64 KiB of a body."""
     body = b""
     async for part in reply.aiter_bytes():
         body += part
@@ -359,7 +355,7 @@ async def _head_of(reply: httpx.Response) -> bytes:
 
 
 def explain(failed: AnswerFailed, endpoint: ChatEndpoint) -> MindError:
-    """What went wrong, in words to be said aloud. The server's own text may quote the key or the talk."""
+    """Return the error in words to be spoken, without the server's own text, which may quote the key or the talk."""
     place, said = endpoint.place, f"{failed.code} {failed.text}"
     if failed.code == GARBLED:
         return MindError(f"What answers at {place} does not speak the chat protocol.", code="mind_garbled")
@@ -415,7 +411,7 @@ def _no_credit() -> MindError:
 
 
 def _chat_tool(tool: Mapping[str, Any]) -> JsonObject | None:
-    """A tool of the session in the chat protocol's form; only functions can be passed on."""
+    """Return a tool of the session in the chat protocol's form, or ``None`` for a tool that is not a function."""
     if tool.get("type") != "function":
         return None
     return {

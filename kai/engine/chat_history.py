@@ -1,17 +1,17 @@
-"""A talk in the chat protocol's words, made legal for every template that stands behind such an endpoint.
+"""Converts a talk into the messages of the chat protocol, in a form that every chat template accepts.
 
-A Realtime talk is a list of items in the order in which things happened: Kai may greet first, a person speaks twice in a row,
-speaks while a tool runs, and the tool's result comes late or never. A chat template is a grammar, and the strict ones refuse
-a request over any of that, and every later one, since the history stays. The rules kept here hold for all of them at once:
+A Realtime talk is a list of items in the order of events: Kai may greet first, a person may speak twice in a row or while a
+tool runs, and the tool's result may arrive late or never. A chat template is a grammar. A strict one refuses a request with
+any of these, and every later request too, since the history stays. The following rules satisfy all known templates:
 
-- one system message, first; then a person's message, then answers and messages in turn, and a person's message, or a tool's
-  result, last;
-- a call of tools is followed at once by one result for each of its calls, whenever that came; where none came, by a word
-  that says so;
-- a person's message does not follow a tool's result: Kai's waiting stands between them;
-- the ids of calls have nine letters and digits, names are plain, and arguments are an object.
+- There is one system message, which is first. Then the person's messages and Kai's answers alternate, beginning with the
+  person; the last message is the person's or a tool's result.
+- Tool calls are followed at once by one result for each of them, even if the result arrived later; a call without a result
+  gets a text that says so.
+- A person's message does not follow a tool's result directly: a waiting phrase of Kai's is put between them.
+- The ids of calls have nine letters and digits, names have plain characters, and arguments are a JSON object.
 
-Worked example: greeting, "What is the weather?", call, "Are you there?", result. It is told as system (with the greeting),
+Worked example: greeting, "What is the weather?", call, "Are you there?", result. It becomes system (with the greeting),
 user, assistant with the call, tool with the result, assistant "One moment.", user.
 """
 
@@ -46,10 +46,10 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What an endpoint accepts of a history; all that is known of an endpoint at first is the protocol.
+    """The form of a history that an endpoint accepts; the defaults are the protocol's.
 
-    ``max_chars`` of the whole; ``has_system``: system messages are taken; ``has_calls``: calls of tools are; ``has_empty``: a
-    call may stand in a message with an empty text, rather than with none.
+    ``max_chars`` bounds the whole history. ``has_system`` and ``has_calls``: the endpoint accepts system messages, and tool
+    calls. ``has_empty``: a message with calls may have an empty text, instead of none.
     """
 
     max_chars: int = MAX_CHARS
@@ -65,9 +65,10 @@ def chat_messages(
     manner: Manner = Manner(),  # noqa: B008
     kept: Mapping[str, Mapping[str, object]] | None = None,
 ) -> list[JsonObject]:
-    """The conversation in the chat protocol's words: the rules first, then its newest part that fits.
+    """Return the conversation as chat messages: the rules first, then the newest part of it that fits.
 
-    ``kept``: by the id of a call, what the endpoint wants back with it; under the key ``""`` of it, fields of the message.
+    ``kept`` holds, by the id of a call, the fields that the endpoint wants back with it; those under its key ``""`` belong
+    to the message.
     """
     items = question.items[-MAX_ITEMS:]
     is_begun_here = len(items) == len(question.items)
@@ -88,7 +89,7 @@ def chat_messages(
 def _told(
     items: Sequence[Item], manner: Manner, kept: Mapping[str, Mapping[str, object]]
 ) -> list[JsonObject]:
-    """The items as messages, in turn, each call with its result."""
+    """Return the items as alternating messages, each call with its result."""
     results = _results_of(items)
     last_words = [
         index for index, item in enumerate(items) if item.type == "message" and item.role == "user"
@@ -98,7 +99,7 @@ def _told(
     number = 0
 
     def close_calls(index: int) -> None:
-        """Tell the calls that were gathered, which stand before the item of that index."""
+        """Add the collected calls, which come before the item of that index, with their results."""
         nonlocal number
         if not calls:
             return
@@ -149,7 +150,7 @@ def _add_calls(
     manner: Manner,
     kept: Mapping[str, Mapping[str, object]],
 ) -> None:
-    """The calls as part of what Kai said before them, if anything."""
+    """Add the calls to Kai's message before them, or as a new message where there is none."""
     told = [
         {
             "id": call_id,
@@ -168,7 +169,7 @@ def _add_calls(
 
 
 def _begin(messages: list[JsonObject], max_chars: int, *, is_begun_here: bool) -> None:
-    """Leave out the oldest messages that do not fit, and let a person's be the first that stays; their last stays always."""
+    """Remove the oldest messages that do not fit, so that a person's message is first; the person's last is always kept."""
     newest = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=0)
     sizes = [_chars(message) for message in messages]
     first = 0
@@ -182,7 +183,7 @@ def _begin(messages: list[JsonObject], max_chars: int, *, is_begun_here: bool) -
 
 
 def _end(messages: list[JsonObject], items: Sequence[Item]) -> None:
-    """Let a person's message, or a tool's result, be the last: an answer is wanted to it."""
+    """Ensure that the last message, the one to answer, is a person's or a tool's result."""
     if not messages:
         messages.append({"role": "user", "content": _NOTHING_SAID})
     elif messages[-1]["role"] == "assistant":
@@ -191,7 +192,7 @@ def _end(messages: list[JsonObject], items: Sequence[Item]) -> None:
 
 
 def _results_of(items: Sequence[Item]) -> dict[int, Item]:
-    """The result of each call by the call's index; where an endpoint gives two calls one id, the first is answered first."""
+    """Return the result of each call by the call's index; of calls that share an id, the earliest gets the first result."""
     results: dict[int, Item] = {}
     made: dict[str, list[int]] = {}
     for index, item in enumerate(items):
@@ -218,7 +219,7 @@ def _name(call: Item) -> str:
 
 
 def _arguments(call: Item) -> str:
-    """The arguments where they are a JSON object; many a template reads them."""
+    """Return the arguments if they are a JSON object, else an empty object: many templates parse them."""
     try:
         value: object = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):

@@ -1,7 +1,8 @@
-"""One conversation of the Realtime protocol: its items and answers, whatever carries it; `Listener` has the person's turns.
+"""One conversation of the Realtime protocol, independent of its transport: its items and Kai's answers.
 
-A transport brings the client's events and the person's sound in, and takes events and Kai's sound out. All methods run
-on the event loop and return at once; recognition, thinking and speech run in `Workers`.
+The person's turns are detected by `Listener`. A transport delivers the client's events and the person's sound, and carries
+Kai's events and sound to the client. All methods run on the event loop and return at once; recognition, thinking and
+speech run in `Workers`.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ ARE_YOU_THERE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """An answer that was cut off after `heard_ms` of it had been played; `items` are those of which something was not
-    heard, each with how much of it was."""
+    """An answer that was cut off after `heard_ms` of it had been played.
+
+    `items` are the ids of the items that were not heard to their end, each with the milliseconds of it that were heard.
+    """
 
     response_id: str
     heard_ms: int
@@ -68,37 +71,40 @@ class Dropped:
 
 
 class Transport(Loudspeaker, Protocol):
-    """What carries a conversation. Called on the event loop; nothing here waits."""
+    """The carrier of a conversation. Its methods are called on the event loop and must not wait."""
 
     def send(self, event: wire.ServerEvent) -> None:
-        """Takes an event to the client."""
+        """Sends an event to the client."""
         ...
 
     def speak(self, place: Place, clause: Clause) -> None:
-        """Takes the next sound of an answer; ``output_audio_buffer.*`` is the transport's to send."""
+        """Queues the next sound of an answer. The transport sends the ``output_audio_buffer.*`` events itself."""
         ...
 
     def end_speech(self, response_id: str) -> None:
-        """That was the last sound of the answer."""
+        """Marks the end of the answer's sound: no more of it follows."""
         ...
 
     def drop_speech(self) -> Sequence[Dropped]:
-        """Drops what was not played yet; always nothing where the client plays the sound itself."""
+        """Drops the sound that was not played yet, and returns the answers that it cut off.
+
+        Always empty where the client plays the sound itself.
+        """
         ...
 
     def cut_off(self, reason: str) -> None:
-        """Ends the connection; what was sent before still arrives."""
+        """Ends the connection; events sent before it still arrive."""
         ...
 
     @property
     def plays_sound(self) -> bool:
-        """Whether the sound goes out at its own pace, so that the server knows what was heard (WebRTC)."""
+        """Whether the transport plays the sound in real time, so that the server knows what was heard (WebRTC)."""
         ...
 
 
 @dataclass(slots=True)
 class _Speaking:
-    """An answer on its way: the entries of its messages so far, and words whose clause is not whole yet."""
+    """An answer in progress: the entries of its messages so far, and the words of a clause that is not complete yet."""
 
     answer: Answer
     params: wire.ResponseParams
@@ -106,19 +112,19 @@ class _Speaking:
     entries: list[Entry] = field(default_factory=list[Entry])
     cutter: ClauseCutter = field(default_factory=ClauseCutter)
     space: str = ""
-    """White space that is written before the next words, but not at the answer's end."""
+    """White space that is written before the next words; at the end of the answer it is dropped."""
     has_announced: bool = False
-    """Whether the person was told that there is writing which the voice cannot read."""
+    """Whether the person was told that the answer holds a script that the voice cannot read."""
 
 
 _CUTS: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""How a model's answer ended before its end, in the words of the Realtime protocol."""
+"""Why a model's answer was cut short: the chat protocol's reason, and its name in the Realtime protocol."""
 
 
 class Conversation:
     """The server's side of one session.
 
-    `tasks` is the supervisor's group: a bug in a task ends the conversation, not the engine.
+    `tasks` is the task group of the supervisor: a bug in a task ends this conversation, not the engine.
     """
 
     def __init__(
@@ -174,16 +180,16 @@ class Conversation:
     # What the transport calls
 
     def open(self) -> None:
-        """Greets the client; to be called when its events can arrive."""
+        """Greets the client; call it once events can reach the client."""
         self._send(wire.SessionCreated(session=self._config))
         self._send(wire.ConversationCreated(conversation=wire.Conversation(id=self._conversation_id)))
 
     def greet_sideband(self) -> wire.KnownServerEvent:
-        """The first event for a client that joins later."""
+        """Return the first event for a client that joins later."""
         return wire.SessionCreated(session=self._config, event_id=new_id("event"))
 
     def decode(self, text: str | bytes) -> wire.ClientEvent | None:
-        """The client's event; ``None`` for a mistake, which is answered."""
+        """Return the client's event, or ``None`` for a malformed one, which is answered by an ``error`` event."""
         try:
             return wire.decode_client(text)
         except wire.ClientMistake as mistake:
@@ -191,14 +197,14 @@ class Conversation:
             return None
 
     def handle(self, event: wire.ClientEvent) -> None:
-        """Does what the client asks; a mistake is answered by an ``error`` event and changes nothing."""
+        """Carries out the client's event; a mistake is answered by an ``error`` event and changes nothing."""
         try:
             self._dispatch(event)
         except wire.ClientMistake as mistake:
             self._answer_mistake(mistake, event.event_id)
 
     def hear(self, samples: Float32) -> None:
-        """Takes the person's sound, ``(n,)`` float32 at 16 kHz, n as it comes."""
+        """Takes the person's sound: ``(n,)`` float32 at 16 kHz, any n."""
         self._listener.hear(samples)
 
     def refuse(
@@ -208,7 +214,7 @@ class Conversation:
         self._answer_mistake(wire.ClientMistake(message, code=code, param=param), event_id)
 
     def expire(self) -> None:
-        """Tells the client that the session has reached its longest time."""
+        """Tells the client that the session has reached its maximum duration."""
         self.refuse("Your session hit the maximum duration of 60 minutes.", code="session_expired")
 
     # The client's events
@@ -254,14 +260,14 @@ class Conversation:
         self._send(wire.SessionUpdated(session=self._config))
 
     def _prepare_voice(self) -> None:
-        """An extra voice takes seconds to load: it does so before it is needed, and no talk waits for it."""
+        """Loads an extra voice ahead of its first use: that takes seconds, and no talk waits for it meanwhile."""
         voice_id = self._settings.voice
         if self._speech.voice.must_load(voice_id):
             load = self._workers.preview(partial(self._speech.voice.named, voice_id))
             self._tasks.create_task(load, name=f"load-voice-{voice_id}")
 
     def _prepare_mind(self) -> None:
-        """A mind that reads slowly reads the instructions before anybody asks something."""
+        """Lets a mind that reads slowly read the instructions before the first question."""
         self._thinker.foresee(self._question(list(self._items), wire.ResponseParams()))
 
     def _create_item(self, event: wire.ItemCreate) -> None:
@@ -323,14 +329,14 @@ class Conversation:
             self._listener.wait_for_person()
 
     def _on_foreseen(self, entry: Entry, is_whole: bool) -> None:
-        """These are the words of the person so far, or, `is_whole`, probably all of them."""
+        """Passes the person's words so far to the mind; with `is_whole` they are probably the complete turn."""
         self._thinker.foresee(
             self._question([*self._items, entry], wire.ResponseParams()),
             is_whole=is_whole and self._answer is None,
         )
 
     def _speak_up(self) -> None:
-        """The person has been silent for long."""
+        """Speaks because the person has been silent for the idle timeout."""
         self._due_words.append(next(self._prompts))
         self._give_due_answer()
 
@@ -420,7 +426,7 @@ class Conversation:
         self._finish_answer(answer, status, reason=cut, usage=usage, ahead_ms=ahead_ms)
 
     def _stage(self, staged: Staged, answer: Answer) -> bool:
-        """Plays a fault of the provider's; whether the answer goes on."""
+        """Plays a staged fault of the provider; returns whether the answer goes on."""
         match staged.kind:
             case "limits":
                 self._limits = staged.limits
@@ -466,7 +472,7 @@ class Conversation:
         )
 
     async def _tell(self, speaking: _Speaking, text: str) -> None:
-        """The next words of the answer: written at once, spoken clause by clause."""
+        """Writes the next words of the answer at once, or speaks them clause by clause."""
         self._open_message(speaking)
         if not speaking.answer.speaks:
             speaking.answer.add_text(text)
@@ -475,7 +481,7 @@ class Conversation:
             await self._say(speaking, part)
 
     async def _tell_aside(self, speaking: _Speaking, text: str) -> None:
-        """A remark on the machinery: the person is told it, no mind is."""
+        """Tells the person a remark about Kai's own machinery, which no mind gets to read."""
         await self._flush(speaking)
         self._open_message(speaking)
         entry, answer = speaking.entries[-1], speaking.answer
@@ -487,7 +493,7 @@ class Conversation:
             entry.asides.append(Aside(start, len(answer.text), first_word, len(entry.words)))
 
     async def _flush(self, speaking: _Speaking) -> None:
-        """Speaks the words that wait for the end of their clause."""
+        """Speaks the words that are still waiting for the end of their clause."""
         if speaking.answer.place is not None and speaking.answer.speaks:
             await self._say(speaking, speaking.cutter.flush())
 
@@ -504,14 +510,14 @@ class Conversation:
         await self._flush(speaking)
         answer = speaking.answer
         if answer.speaks and answer.place is not None and not speaking.entries[-1].audio_ms:
-            # An answer of pictures alone: they are named, since nothing of it was heard.
+            # The answer consists of emoji alone and made no sound, so speak their names.
             await self._announce(speaking, emoji_names(answer.text))
         item = speaking.answer.close_item()
         if item is not None:
             speaking.entries[-1].finish(item)
 
     def _tell_trouble(self, trouble: Trouble, answer: Answer) -> str:
-        """Tells the client what is wrong; the words for the person, who is told too."""
+        """Tells the client what is wrong, and returns the words that tell the person."""
         self._send(
             wire.ErrorOccurred(
                 error=wire.ErrorDetail(type="server_error", code=trouble.code, message=trouble.message)
@@ -520,7 +526,7 @@ class Conversation:
         return f" {trouble.message} " if answer.text else f"{trouble.message} "
 
     def _pass_on(self, answer: Answer, call: ToolCall, params: wire.ResponseParams) -> None:
-        """Asks the client to call one of its tools; its result comes as an item, and it asks for the answer then."""
+        """Asks the client to call one of its tools; the client adds the result as an item and then asks for an answer."""
         item = wire.Item(
             id=new_id("item"),
             object="realtime.item",
@@ -535,7 +541,7 @@ class Conversation:
             self._items.add(Entry(item))
 
     async def _say(self, speaking: _Speaking, text: str) -> None:
-        """Speaks the next part of the answer, and writes all of it: what makes no sound is written where it stands."""
+        """Speaks the next part of the answer and writes all of it, including text that makes no sound, in its order."""
         told = 0
         async for clause in self._clauses(speaking, text):
             end = end_of(clause.text, text, told)
@@ -551,7 +557,7 @@ class Conversation:
             )
 
     async def _announce(self, speaking: _Speaking, words: str) -> None:
-        """Says what is no part of the answer's text."""
+        """Speaks words that are not part of the answer's text."""
         async for clause in self._clauses(speaking, words):
             self._utter(speaking, replace(clause, text="", words=()), "")
 
@@ -562,7 +568,7 @@ class Conversation:
             yield clause
 
     def _utter(self, speaking: _Speaking, clause: Clause, text: str) -> None:
-        """Takes a clause to the client with the ``text`` that it speaks, or only the text where the answer is written."""
+        """Sends a clause to the client with the ``text`` that it speaks; for a written answer, only the text."""
         self._open_message(speaking)
         answer = speaking.answer
         if answer.speaks and answer.place is not None:
@@ -572,7 +578,7 @@ class Conversation:
         self._write(speaking, text)
 
     def _write(self, speaking: _Speaking, text: str) -> None:
-        """Writes the next words of the answer, as they are but for white space at its ends."""
+        """Writes the next words of the answer unchanged, except that white space at the answer's ends is left out."""
         words = text.strip()
         if not words:
             speaking.space += text
@@ -582,7 +588,7 @@ class Conversation:
         speaking.space = text[start + len(words) :]
 
     def _context(self, params: wire.ResponseParams) -> list[Entry]:
-        """What the answer is an answer to: the conversation, or the items that the client gave for this one."""
+        """Return the items to answer: the whole conversation, or the ones that the client gave for this response."""
         if params.input is None:
             return list(self._items)
         return [
@@ -594,7 +600,7 @@ class Conversation:
         return session.given(_output_of(params).speed, self._settings.speed)
 
     def _ring(self, timer: SetTimer) -> None:
-        """Speaks up when the time is over, after whoever speaks then."""
+        """Announces a timer that is over, as soon as neither the person nor Kai is speaking."""
         self._due_words.append(time_is_up(timer))
         self._give_due_answer()
 
@@ -607,7 +613,7 @@ class Conversation:
         usage: wire.Usage | None = None,
         ahead_ms: int = 0,
     ) -> None:
-        """Tells that the answer is made, or ended; `ahead_ms` of it are still to be played by the client."""
+        """Reports that the answer is complete or was ended; the client still has `ahead_ms` of it to play."""
         item = answer.finish(status, reason=reason, usage=usage)
         entry = None if item is None else self._items.get(item.id or "")
         if entry is not None and item is not None:
@@ -616,11 +622,11 @@ class Conversation:
         self._answering = None
         self._listener.wait_for_person(in_ms=ahead_ms)
         self._send(wire.RateLimitsUpdated(rate_limits=self._limits))
-        self._prepare_mind()  # what was just said is read while it is still heard, not when the next question comes
+        self._prepare_mind()  # the mind reads the new answer while it is still playing, not after the next question
         self._give_due_answer()
 
     def _give_due_answer(self) -> None:
-        """Answers what the person said, unless Kai answers already or the person goes on: then after that."""
+        """Answers what the person said; while Kai answers or the person speaks, the answer stays due until then."""
         if self._is_answer_due and self._answer is None and not self._listener.is_in_turn:
             self._start_answer(wire.ResponseParams())
         elif self._due_words and self._answer is None and not self._listener.is_in_turn:
@@ -634,7 +640,7 @@ class Conversation:
         self._cut_answer("client_cancelled")
 
     def _cut_answer(self, reason: str) -> None:
-        """Stops making the answer; what of its sound is queued still plays, until it is dropped."""
+        """Stops making the answer; sound that is already queued still plays until it is dropped."""
         answer, answering = self._answer, self._answering
         if answer is None:
             return
@@ -645,7 +651,7 @@ class Conversation:
         self._finish_answer(answer, "cancelled", reason=reason)
 
     def _interrupt(self) -> int:
-        """The person speaks: Kai is silent at once. How much of his answers was heard, in ms."""
+        """Silences Kai at once, since the person speaks; returns how many ms of Kai's answers were heard."""
         self._cut_answer("turn_detected")
         return self._drop_speech()
 
@@ -686,7 +692,7 @@ class Conversation:
 
 
 def _told_of(finished: Finished) -> wire.JsonObject:
-    """Which mind answered and how fast, as metadata of the response: strings, as the protocol wants them."""
+    """Return which mind answered and how fast, as metadata of the response; the protocol wants strings."""
     told: wire.JsonObject = {}
     if finished.mind:
         told["kai_mind"] = finished.mind
@@ -696,11 +702,11 @@ def _told_of(finished: Finished) -> wire.JsonObject:
 
 
 def _louder(clause: Clause, gain_db: float) -> Clause:
-    """The clause so much louder."""
+    """Return the clause with its sound made louder by `gain_db`."""
     if gain_db == 0.0:
         return clause
     louder = clause.pcm.astype(np.float32) * 10 ** (gain_db / 20)
-    # A soft knee instead of hard edges, which crackle.
+    # A soft knee, since hard clipping crackles.
     bent = np.tanh(louder / 32_767) * 32_767 if gain_db > 0 else louder
     return replace(clause, pcm=bent.astype(np.int16))
 
@@ -713,7 +719,7 @@ def _output_of(params: wire.ResponseParams) -> wire.AudioOutputConfig:
 
 
 def _merged(entries: Sequence[Entry]) -> tuple[wire.Item, ...]:
-    """The items, a person's two halves of one sentence as one: what Kai said between them was said too early."""
+    """Return the items with the two halves of an interrupted sentence joined, without Kai's premature answer between."""
     merged: list[wire.Item] = []
     for entry in entries:
         first = entry.continues

@@ -1,4 +1,4 @@
-"""The items of one conversation: in their order, with what was heard of what Kai said."""
+"""The items of one conversation, in order, and how much of Kai's speech was heard."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _CHARACTERS_PER_TOKEN: Final = 4
 
 
 def new_id(prefix: str) -> str:
-    """A random id, such as ``item_0f3a...``."""
+    """Return a random id, such as ``item_0f3a...``."""
     return f"{prefix}_{secrets.token_hex(10)}"
 
 
 @dataclass(slots=True)
 class Entry:
-    """An item and what the wire does not show of it.
+    """An item, and the facts about it that are not on the wire.
 
-    `words` are Kai's spoken words with the end of each in ms of the item's sound; `transcribing` is the task that will
-    write the person's words into the item. `is_cut` when Kai's speech was truncated, which may be while it is still made.
-    `continues` is the person's item whose end was taken for that of the sentence. `asides` are Kai's remarks on its own
-    machinery, such as why there is no answer: a mind that was told them as part of the talk would speak of them again.
+    `words` are Kai's spoken words with the end of each in ms of the item's sound. `transcribing` is the task that will
+    write the person's words into the item. `is_cut` is true when Kai's speech was truncated, perhaps while still being made.
+    `continues` is the person's previous item, whose end was mistaken for the end of the sentence. `asides` are Kai's remarks
+    on its own machinery, such as why there is no answer; a mind that read them as part of the talk would repeat them.
     """
 
     item: Item
@@ -53,7 +53,7 @@ class Entry:
 
     @property
     def told(self) -> Item:
-        """The item as a mind is told it: without the asides."""
+        """The item as a mind reads it, without the asides."""
         if not self.asides:
             return self.item
         if self.is_cut:
@@ -71,7 +71,7 @@ class Entry:
         return bool(self.words) or any(part.type == "output_audio" for part in self.item.content or ())
 
     def add_clause(self, clause: Clause) -> None:
-        """Lengthens Kai's speech by `clause`, unless it was cut."""
+        """Extends Kai's speech by `clause`, unless the speech was cut."""
         if self.is_cut:
             return
         start_ms = self.audio_ms
@@ -79,12 +79,12 @@ class Entry:
         self.audio_ms += len(clause.pcm) * 1000 // SPEECH_HZ
 
     def finish(self, item: Item) -> None:
-        """Kai's message is made; of one that was cut meanwhile only what was kept stays."""
+        """Takes Kai's complete message; one that was cut in the meantime keeps its truncated text."""
         if not self.is_cut:
             self.item = item
 
     def truncate(self, audio_end_ms: int) -> None:
-        """Keeps of Kai's speech only what ends by `audio_end_ms`, so that nobody thinks the rest was heard."""
+        """Keeps only the words of Kai's speech that end by `audio_end_ms`, so that no mind takes the rest for heard."""
         self.words = [(word, end_ms) for word, end_ms in self.words if end_ms <= audio_end_ms]
         self.audio_ms = min(self.audio_ms, audio_end_ms)
         self.is_cut = True
@@ -92,7 +92,7 @@ class Entry:
         self.item = replace(self.item, status="incomplete", content=(assistant_part(text, speaks=True),))
 
     def hear(self, transcript: str) -> None:
-        """Writes what was recognised into the person's item."""
+        """Writes the transcript into the person's item."""
         content = tuple(
             replace(part, transcript=transcript) if part.type == "input_audio" else part
             for part in self.item.content or ()
@@ -102,7 +102,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Where an aside stands in an item's text, in characters, and in its spoken words; each end is behind the last."""
+    """The position of an aside in an item's text, in characters, and in its spoken words; the ends are exclusive."""
 
     start: int
     end: int
@@ -124,11 +124,11 @@ class Items:
         return self._entries[-1].item_id if self._entries else None
 
     def get(self, item_id: str) -> Entry | None:
-        """The entry, if there is one."""
+        """Return the entry with this id, if there is one."""
         return next((entry for entry in self._entries if entry.item_id == item_id), None)
 
     def find(self, item_id: str, *, verb: str) -> Entry:
-        """The entry, for a client that wants to `verb` it."""
+        """Return the entry with this id; `verb` is what the client wants to do with it, for the message of the error."""
         if (entry := self.get(item_id)) is not None:
             return entry
         raise ClientMistake(
@@ -138,7 +138,7 @@ class Items:
         )
 
     def add(self, entry: Entry, *, previous_item_id: str | None = None) -> str | None:
-        """Puts `entry` after `previous_item_id` (``root``: first; ``None``: last); the id before it, if any."""
+        """Inserts `entry` after `previous_item_id` (``root``: first; ``None``: last); returns the id before it, if any."""
         if any(known.item_id == entry.item_id for known in self._entries):
             raise ClientMistake(
                 f"Error: an item with id '{entry.item_id[:80]}' already exists.",
@@ -160,14 +160,14 @@ class Items:
 
 
 def text_tokens(text: str) -> int:
-    """About how many tokens `text` is; four characters make one."""
+    """Return about how many tokens `text` has, at four characters a token."""
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
 def usage_of(before: list[Entry], instructions: str, cached_tokens: int, answer: Sequence[Entry]) -> Usage:
-    """What an answer would have cost: the rates of the reference, since this engine's own answers are free.
+    """Return the tokens that an answer would have cost at the reference's rates; this engine's own answers are free.
 
-    The whole conversation is input to every answer; what was input before counts as cached.
+    The whole conversation is input to every answer; the part that was input before counts as cached.
     """
     in_text = text_tokens(instructions)
     in_audio = 0

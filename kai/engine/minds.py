@@ -1,8 +1,8 @@
 """The minds that the app gave to this engine, by id: an endpoint of a language model, the person's own files, or both.
 
-They come by ``PUT /kai/minds/{id}``, which takes the key of the run only, and are forgotten with the process. A call chooses
-one by ``model="kai-<id>"``; every other model is Kai's own two minds, or in place of its own model the one that the person
-chose (`kai.engine.others.choice`).
+The app sends them by ``PUT /kai/minds/{id}``, which accepts only the key of the run; they are kept in memory alone. A call
+chooses one by ``model="kai-<id>"``. Any other model name selects Kai's own two minds, with the language model that the
+person chose in place of Kai's own if there is one (`kai.engine.others.choice`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Entry:
 
 
 class Minds:
-    """At most 64 minds; the oldest makes room. Event loop only."""
+    """The minds by id. Bound: 64 minds; a new one then replaces the oldest. Event loop only."""
 
     def __init__(
         self, mind: Mind, workers: Workers, host: ModelHost | None = None, choice: Choice | None = None
@@ -61,9 +61,9 @@ class Minds:
         self._retired: list[ChatClient] = []
 
     async def put(self, mind_id: str, body: JsonObject) -> None:
-        """Makes or replaces a mind; a talk that has the old one keeps it. Raises `ClientMistake`.
+        """Creates or replaces a mind; a talk that uses the old one keeps it. Raises `ClientMistake`.
 
-        Reading the documents takes 6 ms of a core for each passage, in a thread of its own; the same ones are read once.
+        Reading the documents takes 6 ms of a core for each passage, in a thread; unchanged documents are not read again.
         """
         if not _ID.fullmatch(mind_id) or mind_id == LOCAL_ID:
             raise ClientMistake(
@@ -81,7 +81,7 @@ class Minds:
         known = self._entries.get(mind_id)
         library = known.library if known is not None and known.documents == documents else None
         if documents and library is None:
-            # Without its encoder the mind has told already that it cannot look into files.
+            # Without its encoder the mind has already reported that it cannot search files.
             encoder = self._mind.encoder
             library = None if encoder is None else await asyncio.to_thread(Library, documents, encoder.encode)
         old = self._entries.pop(mind_id, None)
@@ -96,14 +96,14 @@ class Minds:
         self._entries[mind_id] = _Entry(endpoint, client, documents, library, zone)
 
     def remove(self, mind_id: str) -> bool:
-        """Forgets a mind; whether there was one."""
+        """Removes a mind; returns whether it existed."""
         entry = self._entries.pop(mind_id, None)
         if entry is not None:
             self._retire(entry)
         return entry is not None
 
     def thinker_of(self, model: str) -> Thinker:
-        """Who answers in a new talk with this model. Raises `ClientMistake` for a mind that nobody gave."""
+        """Return the thinker for a new talk with this model. Raises `ClientMistake` for an unknown mind."""
         mind_id = model.removeprefix(MODEL_PREFIX)
         if mind_id in (model, LOCAL_ID):
             return self._own()
@@ -122,14 +122,16 @@ class Minds:
         return ChatThinker(entry.endpoint, entry.client, local, workers=self._workers, library=entry.library)
 
     def clock_of(self, model: str) -> Callable[[], datetime]:
-        """What tells the time to a talk with this model: in the person's zone where it is known, else in this computer's."""
+        """Return the clock for a talk with this model, in the person's time zone where known, else in the computer's."""
         entry = self._entries.get(model.removeprefix(MODEL_PREFIX))
         zone = None if entry is None else entry.zone
         return lambda: datetime.now(zone).astimezone(zone)
 
     async def search(self, mind_id: str, body: JsonObject) -> list[dict[str, str]]:
-        """The passages of a mind's files that answer ``question`` best, the best first, as ``{"file", "heading", "text"}``;
-        none where it has no files. Raises `ClientMistake` for a mind that nobody gave."""
+        """Return the passages of a mind's files that answer ``question``, best first, as ``{"file", "heading", "text"}``.
+
+        The list is empty for a mind without files. Raises `ClientMistake` for an unknown mind.
+        """
         entry = self._entries.get(mind_id)
         if entry is None:
             raise _mistake("This engine was given no mind of that name.", "id")
@@ -142,7 +144,7 @@ class Minds:
         ]
 
     def next_connect(self, model: str) -> Connect:
-        """What a script has in store for the next connection with this model."""
+        """Return what the model's script stages for the next connection; nothing unusual without a script."""
         script = self._scripts.get(model.removeprefix(MODEL_PREFIX))
         return Connect() if script is None else script.next_connect()
 
@@ -160,7 +162,7 @@ class Minds:
         return ChosenOrOwn(two, reflex, self._choice, self._workers, library)
 
     def _retire(self, entry: _Entry) -> None:
-        # A talk may still be using it; its idle connections are closed with the engine, or by the other side.
+        # A talk may still use the client, so close it only with the engine; the server may close idle connections earlier.
         if entry.client is not None:
             self._retired.append(entry.client)
 
@@ -173,7 +175,7 @@ def _endpoint_of(body: JsonObject) -> ChatEndpoint | None:
 
 
 def _documents_of(body: JsonObject) -> tuple[Document, ...]:
-    """The person's files: a list of ``{"name", "text"}``."""
+    """Return the person's files, given as a list of ``{"name", "text"}``."""
     given: Any = body.get("documents") or []
     if not isinstance(given, list) or len(cast("list[Any]", given)) > MAX_DOCUMENTS:
         raise _mistake(f"'documents' is a list of {MAX_DOCUMENTS} at most.", "documents")

@@ -1,4 +1,4 @@
-"""Kai's sound on its way into a call: what is queued, what was heard, and when it starts and stops."""
+"""The queue of Kai's sound in a call: it knows what was heard, and reports when an answer starts and stops."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from kai.engine.conversation import Dropped
 from kai.media.segments import Segment
 
 ECHO_TAIL_SAMPLES: Final = LIVE_HZ * 7 // 10
-"""So long after it went out Kai's sound may still come in: two jitter buffers, a face, a room."""
+"""How long after it was sent Kai's sound may still reach the microphone: two jitter buffers, a face, a room."""
 
 
 @dataclass(slots=True)
 class _Answer(Segment):
-    """The sound of one answer. `items` are its items in order, each with where its sound begins."""
+    """The sound of one answer. `items` are the ids of its items in order, each with the sample where its sound begins."""
 
     response_id: str
     items: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
 
     def add_speech(self, item_id: str, speech: Pcm) -> bool:
-        """More of the answer, ``(n,)`` int16 at 24 000 Hz; whether there was room for it."""
+        """Queues more of the answer, ``(n,)`` int16 at 24 000 Hz; returns whether there was room for it."""
         if not self.items or self.items[-1][0] != item_id:
             self.items.append((item_id, self.played_samples + self.queued_samples))
         return self.push(speech)
 
     def cut(self) -> Dropped:
-        """What is lost when the answer ends here: of each item that was not heard to its end, how much of it was heard."""
+        """Return what was heard if the answer ends here, with each item that was not heard to its end."""
         ends = [start for _, start in self.items[1:]]
         heard = [
             (item_id, max(0, self.played_samples - start) * 1000 // LIVE_HZ)
@@ -42,10 +42,10 @@ class _Answer(Segment):
 
 
 class Playout:
-    """Answers in their order, pulled by the call 20 ms at a time. Not thread-safe.
+    """The queue of answers, which the call pulls 20 ms at a time. Not thread-safe.
 
-    The queue holds whole answers, as fast as they are made. What one has beyond `kai.media.segments.MOST_QUEUED_S` is dropped
-    and counted.
+    Answers are queued as fast as they are made. Bound: `kai.media.segments.MOST_QUEUED_S` of sound in each answer; sound
+    beyond it is dropped and counted.
     """
 
     def __init__(self, on_started: Callable[[str], None], on_stopped: Callable[[str], None]) -> None:
@@ -59,19 +59,19 @@ class Playout:
 
     @property
     def is_sounding(self) -> bool:
-        """Whether Kai can be heard now, or a moment ago."""
+        """Whether Kai can be heard now, or could a moment ago."""
         return self.pulled_samples - self._sounded_at < ECHO_TAIL_SAMPLES
 
     @property
     def is_playing(self) -> bool:
-        """Whether there is more to come of an answer that has begun."""
+        """Whether an answer is queued or not yet complete."""
         return bool(self._segments)
 
     def push(self, response_id: str, item_id: str, speech: Pcm) -> int | None:
-        """Queues `speech`, ``(n,)`` int16 at 24 000 Hz; where its first sample lies in the pulled sound, or ``None``.
+        """Queues `speech`, ``(n,)`` int16 at 24 000 Hz; returns the position of its first sample in the pulled sound.
 
-        ``None``: the answer was dropped, and what still comes of it is dropped too. Whoever is first in the queue is
-        told of as started at once, at most 20 ms before its first sample goes out.
+        Returns ``None`` if the answer was dropped, since later sound of it is dropped too. The first answer in the queue is
+        reported as started at once, at most 20 ms before its first sample is pulled.
         """
         if response_id == self._dropped_id:
             return None
@@ -85,13 +85,13 @@ class Playout:
         return position
 
     def end(self, response_id: str) -> None:
-        """No more sound of that answer will come."""
+        """Marks the answer's sound as complete."""
         for segment in self._segments:
             if segment.response_id == response_id:
                 segment.complete()
 
     def pull(self) -> Pcm:
-        """The next 20 ms, ``(960,)`` int16 at 48 000 Hz; zeros where there is nothing to say."""
+        """Return the next 20 ms, ``(960,)`` int16 at 48 000 Hz; zeros where nothing is queued."""
         frame = np.zeros(BLOCK_SAMPLES, np.int16)
         filled = 0
         while self._segments and filled < BLOCK_SAMPLES:
@@ -110,7 +110,7 @@ class Playout:
         return frame
 
     def drop(self) -> list[Dropped]:
-        """Forgets all that was not pulled; what was cut off, first the answer that was sounding."""
+        """Discards the sound that was not pulled yet; returns the answers cut off, the sounding one first."""
         dropped = [segment.cut() for segment in self._segments]
         if dropped:
             self._dropped_id = dropped[-1].response_id

@@ -1,9 +1,9 @@
-"""A recorded call, answered again: a call of the real service becomes a test.
+"""Replays a recorded call, so that a call of the real service becomes a test.
 
-A recording (`kai.wire.recorded`; the file of ``python -m kai.live``) holds the events of both sides, in order. Each call of
-it is answered by a session of ours that says what the service said: the events before the client's first when the session
-opens, the others after the client's event that they followed, as much later as they did. Sound is not in a recording, so an
-answer is a tone for as long as it sounded.
+A recording (`kai.wire.recorded`; the file of ``python -m kai.live``) holds the events of both sides, in order. For each of
+its calls a session of ours sends what the service sent: the events before the client's first event when the session opens,
+the others after the client's event that they followed, with the recorded delay. A recording holds no sound, so an answer
+is a tone of the recorded length.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LONGEST_SOUND_S: Final = 60.0
 
 @dataclass(slots=True)
 class Group:
-    """What the service sent after one event of the client, or at the beginning, each with its delay in seconds."""
+    """The events that the service sent after one event of the client, or at the start, each with its delay in seconds."""
 
     kind: str
     event_id: str
@@ -41,7 +41,7 @@ class Group:
 
 
 class RecordedCall(Thinker):
-    """One call of a recording, on its way. It thinks nothing: what is said stands in the recording."""
+    """One call of a recording that is being replayed. As a thinker it says nothing; the recording has the answers."""
 
     def __init__(self) -> None:
         self.groups: deque[Group] = deque()
@@ -53,7 +53,7 @@ class RecordedCall(Thinker):
             yield thought
 
     def next_group(self, kind: str) -> Group | None:
-        """What followed the client's next event of that type."""
+        """Return the group that followed the client's next event of that type, or ``None`` at the recording's end."""
         while self.groups:
             group = self.groups.popleft()
             if group.kind == kind:
@@ -62,7 +62,7 @@ class RecordedCall(Thinker):
 
 
 def read_calls(text: str) -> deque[RecordedCall]:
-    """The calls of a recording, in order. Raises `ClientMistake` for a file that is none."""
+    """Return the calls of a recording, in order. Raises `ClientMistake` for a text that is not a recording."""
     try:
         entries = recorded.entries_of(text)
     except ProtocolError as exc:
@@ -77,7 +77,7 @@ def read_calls(text: str) -> deque[RecordedCall]:
                 calls[-1].groups.append(Group(kind, str(more.get("event_id") or ""), at_ms))
             case {"where": "events, theirs", "what": dict() as event, "at_ms": int(at_ms)} if calls:
                 group = calls[-1].groups[-1]
-                # How long a connection took to come up is not the service's doing.
+                # The time to establish a connection is not the service's delay, so the opening events have none.
                 after_s = (at_ms - group.began_ms) / 1000 if group.kind else 0.0
                 group.events.append((after_s, cast("dict[str, Any]", event)))
             case _:
@@ -96,15 +96,15 @@ class ReplayedConversation(Conversation):
         self._item_id = ""
 
     def open(self) -> None:
-        """Greet the client as the service did."""
+        """Greets the client as the service did."""
         self._follow("", "")
 
     def handle(self, event: wire.ClientEvent) -> None:
-        """Say what the service said after an event of this type."""
+        """Sends what the service sent after an event of this type."""
         self._follow(event.TYPE, event.event_id or "")
 
     def hear(self, samples: Any) -> None:
-        """What was heard stands in the recording."""
+        """Ignores the sound, since the recording has what was heard."""
 
     def _follow(self, kind: str, event_id: str) -> None:
         group = self._recorded.next_group(kind)
@@ -122,7 +122,7 @@ class ReplayedConversation(Conversation):
             case {"type": "response.output_item.added", "item": {"id": str(item_id)}}:
                 self._item_id = item_id
             case {"type": "output_audio_buffer.started", "response_id": str(response_id)}:
-                # The transport tells of it, with the sound.
+                # The transport sends this event itself, with the sound.
                 self._play_tone(response_id, LONGEST_SOUND_S)
                 return
             case {"type": "output_audio_buffer.stopped" | "output_audio_buffer.cleared"}:
@@ -140,20 +140,20 @@ class ReplayedConversation(Conversation):
         self._transport.send(wire.UnknownEvent(type=str(payload.get("type")), payload=payload))
 
     def _play_tone(self, response_id: str, for_s: float) -> None:
-        """A tone in place of the sound that is not in the recording."""
+        """Plays a tone in place of the sound, which is not in the recording."""
         time_s = np.arange(round(for_s * SPEECH_HZ)) / SPEECH_HZ
         tone = (TONE_PEAK * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
         self._transport.speak(Place(response_id, self._item_id, 0), Clause("", tone, (), (), ()))
 
 
 def make_conversation(**parts: Any) -> Conversation:
-    """The server's side of a session: recorded where its thinker is a `RecordedCall`. Takes what `Conversation` takes."""
+    """Return a `Conversation` with these arguments, or a `ReplayedConversation` where its thinker is a `RecordedCall`."""
     is_recorded = isinstance(parts["thinker"], RecordedCall)
     return ReplayedConversation(**parts) if is_recorded else Conversation(**parts)
 
 
 def _renamed(value: object, ids: Mapping[str, str]) -> object:
-    """The same with the client's ids of now in place of the recorded ones, wherever they stand."""
+    """Return `value` with each recorded id of the client replaced by the current one, at any depth."""
     match value:
         case str():
             return ids.get(value, value)

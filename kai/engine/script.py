@@ -1,6 +1,6 @@
-"""The scripted mode: a mind that says and does exactly what a test wrote down, faults of the provider included.
+"""The scripted mode: a mind that says and does exactly what a test prescribes, faults of the provider included.
 
-It comes as a mind's body, ``{"script": {...}}``, by ``PUT /kai/minds/{id}``, and is chosen by ``model="kai-<id>"``::
+A script is sent as a mind's body, ``{"script": {...}}``, by ``PUT /kai/minds/{id}``, and chosen by ``model="kai-<id>"``::
 
     {"seed": 7,
      "connects": [{"status": 429, "code": "rate_limit_exceeded", "retry_after": "2"}, {"wait_ms": 300},
@@ -9,13 +9,13 @@ It comes as a mind's body, ``{"script": {...}}``, by ``PUT /kai/minds/{id}``, an
                [{"wait_ms": [50, 200]}, {"say": "It is noon."}, {"limits": {"tokens": [1000, 40, 12.5]}}],
                [{"say": "And then"}, {"drop": true}]]}
 
-Each connection takes the next of ``connects`` and each answer the next of ``turns``, whichever session asks; past the end
-connections are as always and answers say so. A step is one of: ``say`` (words; with ``at_ms``, a start and an end for each
-word, they are tones at exactly these times), ``item`` (what follows is another item of the same answer), ``tool`` with
-``arguments``, ``wait_ms`` (a number, or a range of which the seed picks), ``event`` (sent as it is, whatever it is),
-``error`` (an error event of that code; the session goes on), ``fail`` (the response fails with that code), ``cut`` (it stays
-incomplete for that reason), ``drop`` (the connection ends without a word), ``expire`` (the session's time is over),
-``limits`` (what is left of the provider's, as limit, remaining, seconds).
+Each connection takes the next of ``connects`` and each answer the next of ``turns``, whichever session asks. After the last
+one, connections are ordinary, and answers say that the script has ended. A step is one of: ``say`` (words; with ``at_ms``, a
+start and an end for each word, they are tones at exactly these times), ``item`` (the following words are another item of the
+same answer), ``tool`` with ``arguments``, ``wait_ms`` (a number, or a range from which the seed picks), ``event`` (sent
+unchanged), ``error`` (an error event with that code; the session goes on), ``fail`` (the response fails with that code),
+``cut`` (the response stays incomplete for that reason), ``drop`` (the connection ends without notice), ``expire`` (the
+session reaches its maximum duration), ``limits`` (the provider's rate limits, as limit, remaining, seconds).
 """
 
 from __future__ import annotations
@@ -45,8 +45,11 @@ _STAGED: Final = frozenset({"error", "fail", "cut", "drop", "expire"})
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """What a connection meets: a wait, then a refusal (``status`` other than 0; ``retry_after`` is its header), a media path
-    that leads nowhere, or a session that expires sooner (``longest_s`` other than 0)."""
+    """The staged behaviour of a connection: a wait, then perhaps a fault.
+
+    The fault is a refusal (``status`` other than 0; ``retry_after`` is its header), a media path that leads nowhere
+    (``has_no_udp``), or a session that expires early (``longest_s`` other than 0).
+    """
 
     wait_s: float = 0.0
     status: int = 0
@@ -57,10 +60,10 @@ class Connect:
 
 
 class Script(Thinker):
-    """A script on its way; its position is shared by all sessions that choose it."""
+    """A running script; all sessions that choose it share its position."""
 
     def __init__(self, given: object) -> None:
-        """Raises `ClientMistake` for what is no script."""
+        """Raises `ClientMistake` for a value that is not a script."""
         body = cast("JsonObject", given) if isinstance(given, dict) else {"": None}
         if set(body) - {"seed", "connects", "turns"}:
             raise _mistake("A script has 'seed', 'connects' and 'turns'.")
@@ -73,7 +76,7 @@ class Script(Thinker):
             raise _mistake(f"A script has at most {MAX_STEPS} steps.")
 
     def next_connect(self) -> Connect:
-        """What the next connection meets."""
+        """Return the staged behaviour of the next connection."""
         return self._connects.pop(0) if self._connects else Connect()
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
@@ -159,7 +162,7 @@ def _turn(entry: object) -> list[Mapping[str, Any]]:
 
 
 def _are_times(text: str, at_ms: list[object]) -> bool:
-    """Whether these are a start and an end for each word, one after the other."""
+    """Return whether these are a start and an end for each word, in order."""
     flat: list[int] = []
     for pair in at_ms:
         match pair:
@@ -176,7 +179,7 @@ def _are_times(text: str, at_ms: list[object]) -> bool:
 
 
 def _tones(text: str, at_ms: list[list[int]]) -> Clause:
-    """Each word of the text as a tone at its time, with silence between; lips and words known to the sample."""
+    """Return each word of the text as a tone at its time, with silence between; the word times are exact to the sample."""
     pcm = np.zeros(at_ms[-1][1] * SPEECH_HZ // 1000, np.int16)
     words: list[WordSpan] = []
     for word, (start_ms, end_ms) in zip(text.split(), at_ms, strict=True):

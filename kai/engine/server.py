@@ -1,4 +1,4 @@
-"""The engine's HTTP surface: the Realtime routes of the reference, for the official clients."""
+"""The engine's HTTP and WebSocket routes: the Realtime API of the reference for the official clients, and Kai's own."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _CANDIDATE_PORT: Final = re.compile(r"(?m)^(a=candidate:\S+ \d+ \w+ \d+ \S+ )\d+
 
 
 class Refused(Exception):
-    """A request that is answered by `response` and goes no further."""
+    """Raised for a request that is answered by `response` and not handled any further."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
@@ -87,8 +87,8 @@ class _Opening:
 class Engine:
     """All conversations of one engine process.
 
-    At most `max_conversations` at once, calls and WebSockets together; who comes then is told so by a 429. ``chosen`` is the
-    mind to begin with in place of Kai's own.
+    Bound: `max_conversations` at a time, calls and WebSockets together; a further one is refused with status 429. ``chosen``
+    is the mind to begin with in place of Kai's own.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Engine:
         self._tasks: asyncio.TaskGroup | None = None
 
     def application(self) -> Starlette:
-        """The ASGI application that serves this engine."""
+        """Return the ASGI application that serves this engine."""
         return Starlette(
             routes=[
                 Route("/v1/realtime/calls", self._create_call, methods=["POST"]),
@@ -138,10 +138,10 @@ class Engine:
                 WebSocketRoute("/v1/realtime", self._connect),
             ],
             middleware=[
-                Middleware(Guard),  # the outermost: nothing else looks at a foreign request
+                Middleware(Guard),  # outermost, so that no other code handles a foreign request
                 Middleware(
                     CORSMiddleware,
-                    allow_origin_regex=".*",  # the guard has let through pages of this computer only
+                    allow_origin_regex=".*",  # the guard admits only pages of this computer
                     allow_methods=["POST"],
                     allow_headers=["authorization", "content-type", "x-openai-agents-sdk"],
                     expose_headers=["Location", marks.HEADER],
@@ -179,8 +179,10 @@ class Engine:
             await asyncio.to_thread(self._workers.close)
 
     async def use_model(self, path: Path, name: str) -> None:
-        """Thinks with the language model in the file `path` from now on, in talks that have begun as well; `name` is its
-        name for people. It takes seconds to load, and the small mind answers meanwhile."""
+        """Uses the language model in the file `path` from now on, in running talks too; `name` is its name for people.
+
+        Loading takes seconds; the small mind answers meanwhile.
+        """
         await self._model.run(path, name, self._tell_model_problem)
 
     def _model_speed(self) -> float | None:
@@ -291,7 +293,7 @@ class Engine:
         )
 
     async def _preview_voice(self, request: Request) -> Response:
-        """A sentence by that voice, an id or ``emil:+2:-1``, as a WAV file; ``?speed=`` as in a session."""
+        """Answer with a sentence of the voice, an id or ``emil:+2:-1``, as a WAV file; ``?speed=`` as in a session."""
         self._admitted_app(request)
         wish = cast("str", request.path_params["voice_id"])
         try:
@@ -322,22 +324,24 @@ class Engine:
         return Response(status_code=204)
 
     async def _search_files(self, request: Request) -> Response:
-        """What a mind's files say about ``{"question"}``, for a brain that is elsewhere."""
+        """Search a mind's files for ``{"question"}``, on behalf of a brain outside this engine."""
         self._admitted_app(request)
         body = await _json_object(request, max_bytes=MAX_MIND_BYTES)
         mind_id = cast("str", request.path_params["mind_id"])
         return JSONResponse({"passages": await self._minds.search(mind_id, body)})
 
     async def _set_replay(self, request: Request) -> Response:
-        """Answer the next sessions, whatever their model, as the calls of the recording in the body were answered."""
+        """Replay the recording in the body: the next sessions, whatever their model, are answered as its calls were."""
         self._admitted_app(request)
         data = await _body(request, max_bytes=MAX_SOUND_BYTES)
         self._recorded_calls = read_calls(_text(data, "recording"))
         return Response(status_code=204)
 
     async def _transcribe(self, request: Request) -> Response:
-        """The words of a sound, 24 000 Hz mono int16, least byte first, of at most `MAX_SOUND_BYTES`, for a brain that is
-        elsewhere and writes less than it says."""
+        """Transcribe a sound: 24 000 Hz mono int16, little-endian, at most `MAX_SOUND_BYTES`.
+
+        It serves a brain outside this engine whose transcript lacks words that it spoke.
+        """
         self._admitted_app(request)
         data = await _body(request, max_bytes=MAX_SOUND_BYTES)
         if len(data) % 2:
@@ -358,7 +362,7 @@ class Engine:
         return Response(status_code=204)
 
     async def _fetch_model(self, request: Request) -> Response:
-        """Begin to fetch a language model (``?source=maker``: from its maker), or stop it; the answer is how it is then."""
+        """Begin or stop the download of a language model (``?source=maker``: from its maker); answer with its status."""
         self._admitted_app(request)
         model_id = cast("str", request.path_params["model_id"])
         if request.method == "DELETE":
@@ -406,7 +410,7 @@ class Engine:
                 await wanted.thinker.aclose()
 
     async def _admit_socket(self, websocket: WebSocket) -> Call | _Opening:
-        """What a WebSocket is for: a call's side channel, or a session of its own. Raises `Refused` and `ClientMistake`."""
+        """Return the call that a WebSocket joins, or the session that it opens. Raises `Refused` and `ClientMistake`."""
         key = key_of(websocket.headers)
         if not self._keys.admits(key):
             raise Refused(_refuse_key())
@@ -425,7 +429,7 @@ class Engine:
     # Inside
 
     async def _open(self, wanted: wire.SessionConfig | None, model: str | None) -> _Opening:
-        """A session that may begin, as a script has it where one is chosen. Raises `Refused` and `ClientMistake`."""
+        """Return a session that may begin, changed as the model's script stages it. Raises `Refused` and `ClientMistake`."""
         config = self._start_session(wanted, model)
         refused = self._refuse_full()
         if refused is not None:
@@ -487,7 +491,7 @@ class Engine:
         return session.started(wanted, model=model, session_id=new_id("sess"), expires_at=expires_at)
 
     async def _read_offer(self, request: Request) -> tuple[str, wire.SessionConfig | None]:
-        """The SDP offer, its bytes as they came, and the session that was asked for with it."""
+        """Return the SDP offer, its line ends unchanged, and the session that was requested with it."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/sdp":
             return _text(await _body(request), "sdp"), None
@@ -510,7 +514,7 @@ class Engine:
 
 
 async def _part(form: FormData, name: str) -> str | None:
-    """The text of a form part, its line ends untouched, whether it came with a file name or not."""
+    """Return the text of a form part, with its line ends unchanged, whether it was sent with a file name or not."""
     part = form.get(name)
     return _text(await part.read(), name) if isinstance(part, UploadFile) else part
 
@@ -523,7 +527,7 @@ def _text(data: bytes, param: str) -> str:
 
 
 async def _body(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """The request's body, if it is no larger than that."""
+    """Return the request's body. Raises `HTTPException` (413) when it is larger than `max_bytes`."""
     data = bytearray()
     async for part in request.stream():
         data += part

@@ -1,6 +1,6 @@
-"""What both programs of the engine do as a process: a port on this computer, one line that says where they are, a clean end.
+"""Process functions shared by both programs of the engine: a local port, a line with their addresses, and a clean exit.
 
-Nothing heavy is imported here before it is needed: a program reads its key and takes its port first.
+Heavy modules are imported late, so that a program reads its key and takes its port first.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ HOST: Final = "127.0.0.1"
 EXIT_PORT_TAKEN: Final = 2
 GRACEFUL_S: Final = 3
 LAST_S: Final = 10.0
-"""A program that was told to end, and does not, is ended hard after so long."""
+"""A program that has not ended this long after it was told to is killed."""
 
 
 def prepare_to_leave() -> None:
-    """Let SIGTERM and Ctrl+C end a process that is still loading, with 0."""
+    """Let SIGTERM and Ctrl+C end a process that is still loading, with exit code 0."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
 
 
 def read_run_key(*, may_be_empty: bool) -> str:
-    """The first line of standard input. From then on the process ends when standard input does, however its parent died.
+    """Return the key on the first line of standard input; from then on the process ends when standard input is closed.
 
-    Raises ``SystemExit``, with a sentence, where there is no key and one is needed.
+    Standard input closes however the parent dies. Raises ``SystemExit`` with a message where a needed key is missing.
     """
     key = sys.stdin.readline().strip()
     if not key and not may_be_empty:
@@ -41,7 +41,7 @@ def read_run_key(*, may_be_empty: bool) -> str:
 
 
 def listen(port: int) -> socket.socket | None:
-    """A socket that listens on that port, or on a free one for 0. ``None``, and a word for the person, where it is taken."""
+    """Return a socket that listens on the port, or on a free one for 0; ``None``, after a message, where it is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if os.name == "posix":  # elsewhere the option would let two engines share one port
@@ -62,11 +62,11 @@ def serve(
     on_ready: Callable[[], None] = lambda: None,
     **options: Any,
 ) -> None:
-    """Serve until told to end. ``addresses`` go to standard output once it listens; ``options`` are uvicorn's."""
+    """Serve until told to end. ``addresses`` are printed on standard output once it listens; ``options`` are uvicorn's."""
     import uvicorn
 
     class AnnouncingServer(uvicorn.Server):
-        """Says where it is once it listens."""
+        """A server that prints its addresses once it listens."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -88,7 +88,7 @@ def serve(
 
 
 def say(line: str) -> None:
-    """A line for the person, or for the parent."""
+    """Print a line on standard error, for the person or the parent process."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -98,7 +98,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _stay(number: int, frame: FrameType | None) -> None:
-    """uvicorn raises the signal again once it has closed everything; by then it has done its work."""
+    """Ignore the signal that uvicorn raises again after it has shut down cleanly."""
     del number, frame
 
 

@@ -1,9 +1,9 @@
-"""The session of one conversation: what it starts with, what may be changed, and what is in force.
+"""The session of one conversation: its defaults, the changes that a client may make, and the settings in force.
 
-Taken and without effect here, since they belong to the reference's model or because the browser does it already:
-``noise_reduction``, ``reasoning``, ``truncation``, ``tracing`` and ``include``. ``tools``, ``tool_choice`` and
-``max_output_tokens`` are handed to a language model, where one is the mind. What would be missed is refused instead: other
-sound formats, an idle timeout, other session types.
+``noise_reduction``, ``reasoning``, ``truncation``, ``tracing`` and ``include`` are accepted without effect, since they belong
+to the reference's model or the browser does the work already. ``tools``, ``tool_choice`` and ``max_output_tokens`` are
+passed to the language model, if the mind has one. Requests whose effect a client would miss are refused: other sound
+formats, other session types, an idle timeout with ``semantic_vad``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 PCM_24K: Final = AudioFormat(type="audio/pcm", rate=24_000)
 
-#: What the reference gives a session whose client says nothing.
+#: The reference's defaults for a session whose client sets nothing.
 DEFAULT: Final = SessionConfig(
     type="realtime",
     object="realtime.session",
@@ -63,8 +63,8 @@ DEFAULT: Final = SessionConfig(
     include=None,
 )
 
-#: Semantic VAD: after what pause in ms a turn ends, after what pause when it is plainly whole, after what pause when it is
-#: plainly unfinished. People pause for 0.7 s within a sentence; ``python -m kai.bench speech`` has the curve.
+#: Semantic VAD: the pause in ms after which a turn ends, the same for a plainly complete sentence, and for a plainly
+#: unfinished one. People pause for 0.7 s within a sentence; ``python -m kai.bench speech`` prints the curve.
 SILENCE_MS_BY_EAGERNESS: Final = {
     "low": (1_312, 960, 1_888),
     "medium": (864, 352, 1_120),
@@ -75,7 +75,7 @@ SILENCE_MS_BY_EAGERNESS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    """When a person's turn begins and ends, and what follows from it."""
+    """The rules by which a person's turn begins and ends, and its consequences."""
 
     threshold: float
     prefix_padding_ms: int
@@ -85,12 +85,12 @@ class TurnSettings:
     does_create_response: bool
     does_interrupt_response: bool
     idle_timeout_ms: int = 0
-    """After so long a silence of the person Kai speaks up; 0 is never."""
+    """Kai speaks up after this long a silence of the person; 0 means never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is in force; `turns` is ``None`` when the client commits turns itself."""
+    """The settings in force; `turns` is ``None`` when the client commits turns itself."""
 
     instructions: str
     speaks: bool
@@ -104,12 +104,12 @@ class Settings:
 
 
 def given(value: T | Unset, default: T) -> T:
-    """`value`, or `default` where the client said nothing."""
+    """Return `value`, or `default` where the client set nothing."""
     return default if isinstance(value, Unset) else value
 
 
 def settings_of(config: SessionConfig) -> Settings:
-    """The settings in a whole session (one made by `changed`)."""
+    """Return the settings of a complete session, one made by `started` or `changed`."""
     audio = given(config.audio, AudioConfig())
     heard = given(audio.input, AudioInputConfig())
     spoken = given(audio.output, AudioOutputConfig())
@@ -148,7 +148,7 @@ def _turn_settings(detection: TurnDetection) -> TurnSettings:
 def started(
     update: SessionConfig | None, *, model: str | None, session_id: str, expires_at: int
 ) -> SessionConfig:
-    """The whole session that a client asked for, or the default one. Raises `ClientMistake`."""
+    """Return the complete session that a client asked for, or the default one. Raises `ClientMistake`."""
     wanted = SessionConfig(type="realtime") if update is None else update
     chosen = given(wanted.model, DEFAULT.model if model is None else model)
     base = replace(DEFAULT, model=chosen, id=session_id, expires_at=expires_at)
@@ -156,9 +156,9 @@ def started(
 
 
 def changed(current: SessionConfig, update: SessionConfig, *, has_spoken: bool) -> SessionConfig:
-    """`current` with `update`. Raises `ClientMistake` for what cannot be; then nothing of the update holds.
+    """Return `current` merged with `update`. Raises `ClientMistake` for an update that cannot be applied.
 
-    `has_spoken`: the conversation has assistant sound already, so that its voice is fixed.
+    `has_spoken`: the conversation already holds assistant sound, so that its voice is fixed.
     """
     if update.type != "realtime":
         raise _mistake(
@@ -223,7 +223,7 @@ def _check_input(audio: AudioInputConfig) -> None:
 
 
 def check_output(audio: AudioOutputConfig, path: str) -> None:
-    """Nothing, when the engine can speak so. Raises `ClientMistake`."""
+    """Check that the engine can speak with these settings. Raises `ClientMistake`."""
     _check_format(audio.format, f"{path}.format")
     _check_range(audio.speed, 0.25, 1.5, f"{path}.speed")
     for name, voice in (("voice", audio.voice), ("kai_voice", audio.kai_voice)):

@@ -1,4 +1,4 @@
-"""A conversation over a WebSocket, and side channels to calls: events and sound in base64, as fast as they are made."""
+"""A conversation over a WebSocket, and side channels to calls: events, and sound in base64, sent as soon as they are made."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class _Close:
 
 
 class Outbox:
-    """What goes to one WebSocket, in order; its pump is the only one who sends. Bound: 2 000 events.
+    """The queue of events to one WebSocket, which only its `pump` sends. Bound: 2 000 events.
 
-    A client that does not read for that long is left.
+    A client that reads too slowly to stay under the bound is disconnected.
     """
 
     def __init__(self) -> None:
@@ -58,11 +58,11 @@ class Outbox:
         self._put(text)
 
     def close_nowait(self, code: int, reason: str) -> None:
-        """Closes the WebSocket when all before this has been sent."""
+        """Closes the WebSocket once everything queued before has been sent."""
         self._put(_Close(code, reason))
 
     async def pump(self, websocket: WebSocket) -> None:
-        """Sends what is queued, until a close."""
+        """Sends the queued events until a close is sent."""
         while True:
             entry = await self._queue.get()
             if isinstance(entry, _Close):
@@ -71,7 +71,7 @@ class Outbox:
             await websocket.send_text(entry)
 
     async def leave_when_overflowed(self) -> None:
-        """Raises `HungUp` when the client does not read; its connection is then cut, since a close would not pass."""
+        """Raises `HungUp` when the queue overflows; the connection is then dropped, since a close could not be sent."""
         await self._overflowed.wait()
         logger.warning("a client does not read its events")
         raise HungUp
@@ -84,28 +84,28 @@ class Outbox:
 
 
 class SocketTransport:
-    """Kai's side of a WebSocket: the client plays the sound, so nothing is known here of what was heard."""
+    """Kai's side of a WebSocket: the client plays the sound, so the server does not know what was heard."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     @property
     def plays_sound(self) -> bool:
-        """False: the client does."""
+        """False: the client plays it."""
         return False
 
     @property
     def is_sounding(self) -> bool:
-        """False: not known here, so a voice is the person's."""
+        """False: this is not known here, so every voice counts as the person's."""
         return False
 
     @property
     def is_playing(self) -> bool:
-        """False: the client plays."""
+        """False: the client plays the sound, so none of it can be interrupted here."""
         return False
 
     def foreign_share(self) -> float:
-        """All: the client keeps Kai's sound out of its microphone."""
+        """Return 1: the client keeps Kai's sound out of its microphone."""
         return 1.0
 
     def send(self, event: wire.ServerEvent) -> None:
@@ -113,7 +113,7 @@ class SocketTransport:
         self._outbox.put_nowait(wire.encode(event))
 
     def speak(self, place: Place, clause: Clause) -> None:
-        """Queues a clause as base64, 200 ms an event."""
+        """Queues a clause as base64, 200 ms of sound in each event."""
         for start in range(0, len(clause.pcm), DELTA_SAMPLES):
             sound = pcm.to_bytes(clause.pcm[start : start + DELTA_SAMPLES])
             delta = wire.OutputAudioDelta(
@@ -127,19 +127,19 @@ class SocketTransport:
             self.send(delta)
 
     def end_speech(self, response_id: str) -> None:
-        """Nothing: ``response.output_audio.done`` tells it."""
+        """Does nothing, since ``response.output_audio.done`` tells the client."""
 
     def cut_off(self, reason: str) -> None:
-        """Closes the WebSocket behind what was queued."""
+        """Closes the WebSocket after the queued events."""
         self._outbox.close_nowait(GOING_AWAY if reason else INTERNAL_ERROR, reason)
 
     def drop_speech(self) -> Sequence[Dropped]:
-        """Nothing: the client has all of it."""
+        """Return nothing: the client already has all the sound."""
         return ()
 
 
 class _Hearing:
-    """Turns appended base64 into what the conversation hears."""
+    """Decodes appended base64 and passes the sound to the conversation."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
@@ -147,7 +147,7 @@ class _Hearing:
         self._odd = b""
 
     async def append(self, event: wire.InputAudioAppend) -> None:
-        """Hears the sound of `event`, in slices of a second, so that other conversations go on meanwhile."""
+        """Passes the sound of `event` on in slices of a second, so that other conversations go on in between."""
         if len(event.audio) > MAX_AUDIO_BYTES:
             self._refuse(event, "The audio is larger than 15 MiB.")
             return
@@ -179,7 +179,7 @@ async def converse(
     thinker: Thinker,
     now: Callable[[], datetime],
 ) -> None:
-    """A whole conversation on an accepted WebSocket."""
+    """Run a whole conversation on an accepted WebSocket, which is closed or gone at the end."""
     outbox = Outbox()
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -208,7 +208,7 @@ async def converse(
 
 
 async def join_call(websocket: WebSocket, call: Call) -> None:
-    """A side channel to a call on an accepted WebSocket: it gets every event, and may act like the call's client."""
+    """Run a side channel to a call on an accepted WebSocket: it gets every event, and may act like the call's client."""
     outbox = Outbox()
     conversation = call.listen(outbox.put_nowait)
     if conversation is None:
@@ -234,7 +234,7 @@ async def _leave_with(call: Call, outbox: Outbox) -> None:
 
 
 async def _read(websocket: WebSocket, conversation: Conversation, hearing: _Hearing | None) -> None:
-    """Handles what the client sends, in order, until it leaves."""
+    """Handle the client's events in order until it disconnects."""
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":

@@ -1,7 +1,7 @@
-"""Where Kai's words come from: what a thinker is asked and gives, and the small mind of this engine as one.
+"""The interface between a conversation and a mind: the questions and thoughts, and the engine's small mind as a thinker.
 
-A thinker gives an answer as it comes into being, so that its first clause is spoken while the rest is still made. Closing its
-generator ends whatever it was doing, the request to the endpoint included.
+A thinker yields its answer piece by piece, so that the first clause is spoken while the rest is still being made. Closing
+its generator ends its work, including a request to an endpoint.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from kai.engine.workers import Workers
 from kai.wire.realtime import Item, JsonObject, RateLimit
 
 FILE_BONUS: Final = 0.15
-"""A person who gave Kai files asks about them: a passage wins over an intent that is a little nearer."""
+"""Added to a passage's score: people ask about the files that they gave Kai, so a passage beats a slightly nearer intent."""
 SURE_SCORE: Final = 0.8
-"""The small mind is as sure as that of what it was asked: then no file is looked into."""
+"""From this score on the small mind is sure of the intent, and no file is searched."""
 MAX_FACTS: Final = 40
-"""Of the instructions; to read one takes 5 ms of a core, before the first answer."""
+"""The most facts taken from the instructions; reading one takes 5 ms of a core before the first answer."""
 _INSTRUCTIONS_KNOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an answer is wanted to: the items so far, oldest first, and the rules for it."""
+    """A request for an answer: the items of the conversation so far, oldest first, and the rules for the answer."""
 
     items: tuple[Item, ...]
     instructions: str
@@ -40,11 +40,11 @@ class Question:
     tool_choice: str | JsonObject = "auto"
     max_tokens: int | None = None
     timers: tuple[RunningTimer, ...] = ()
-    """Those that run, in the order in which they were set."""
+    """The running timers, in the order in which they were set."""
 
     @property
     def turns(self) -> tuple[MindTurn, ...]:
-        """What was said, by whom."""
+        """The spoken or written messages with their speakers; tool calls and system messages are left out."""
         return tuple(
             MindTurn("user" if item.role == "user" else "assistant", text_of(item))
             for item in self.items
@@ -54,9 +54,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The next words of the answer, to be appended as they are.
+    """The next words of the answer, to be appended unchanged.
 
-    ``is_aside``: a remark of Kai's on its own machinery, which no model is told as part of the talk.
+    ``is_aside`` marks a remark about Kai's own machinery, which is not part of the talk that a model reads.
     """
 
     text: str
@@ -74,7 +74,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why there is no answer, or only part of one, in words for a person: they are said, and told to the client."""
+    """The reason why there is no answer, or only part of one, in words for a person; it is spoken and sent to the client."""
 
     code: str
     message: str
@@ -82,19 +82,19 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Uttered:
-    """The next words with their sound: nothing is left to be spoken."""
+    """The next words together with their sound, which needs no synthesis."""
 
     clause: Clause
 
 
 @dataclass(frozen=True, slots=True)
 class NextItem:
-    """What was said so far is an item of the answer by itself, as a preamble is; what follows is another."""
+    """Ends the current item of the answer, such as a preamble; the words that follow belong to a new item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A script wants something of the provider's to happen here: `kai.engine.script` says what there is."""
+    """Provider behaviour that a script stages at this point; `kai.engine.script` lists the kinds."""
 
     kind: str
     code: str = ""
@@ -104,11 +104,11 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a language model ended its answer; the last thought of an answer that came to its end.
+    """The end of a language model's answer; the last thought of an answer that was not broken off.
 
-    ``reason`` is the endpoint's word in the chat protocol's terms: ``stop``, ``length`` (cut at the most tokens),
-    ``content_filter``, ``tool_calls``, or ``none`` where the endpoint told none. ``completion_tokens`` and ``tokens_per_s``
-    are ``None`` where it told neither. ``mind`` is the name of what answered, for people, where it has one.
+    ``reason`` is the chat protocol's finish reason: ``stop``, ``length`` (cut at the token limit), ``content_filter``,
+    ``tool_calls``, or ``none`` where the endpoint gave no reason. ``completion_tokens`` and ``tokens_per_s`` are ``None``
+    where the endpoint did not report them. ``mind`` is the name of the answering mind for people, where it has one.
     """
 
     reason: str
@@ -121,28 +121,28 @@ Thought: TypeAlias = Said | Uttered | NextItem | ToolCall | Trouble | Effect | S
 
 
 class Thinker(Protocol):
-    """What answers in one talk. Event loop only."""
+    """The mind of one talk. Event loop only."""
 
     def think(self, question: Question) -> AsyncGenerator[Thought]:
-        """The answer, piece by piece. It raises nothing: what goes wrong comes as `Trouble`."""
+        """Yield the answer, piece by piece. It does not raise: a failure is yielded as `Trouble`."""
         ...
 
     def foresee(self, question: Question, *, is_whole: bool = False) -> None:
-        """What comes next: `question` ends in the words of a person who is speaking, so far, or, ``is_whole``, in what is
-        probably all of them; or it ends in what Kai said, and nobody has spoken yet.
+        """Announces a question that will probably be asked, so that a slow thinker may start on it; others ignore it.
 
-        Who needs time for an answer may begin with it now; the others do nothing.
+        `question` ends in the words of a person who is still speaking, or, with ``is_whole``, in what is probably the
+        complete turn. It may also end in Kai's last answer, when nobody has spoken since.
         """
 
     def take_back(self) -> None:
-        """The words that were said to be whole were not: more is said."""
+        """Withdraws the last complete turn that was foreseen: the person goes on speaking."""
 
     async def aclose(self) -> None:
-        """The talk is over."""
+        """Releases what the thinker holds; called when the talk is over."""
 
 
 class LocalThinker(Thinker):
-    """The small mind of this engine, with the person's own files, and what the instructions tell, to look things up in."""
+    """The small mind of this engine, which also looks things up in the person's files and in the instructions."""
 
     def __init__(self, mind: Mind, workers: Workers, library: Library | None = None) -> None:
         self._mind = mind
@@ -158,7 +158,7 @@ class LocalThinker(Thinker):
         yield Said(reply.text)
 
     async def reply(self, question: Question) -> Reply:
-        """The mind's reply, whole; from the files or the instructions where they answer and the mind itself does not."""
+        """Return the complete reply: from the files or the instructions where they answer better than the mind itself."""
         return await self._workers.speak(partial(self._reply, question))
 
     def _reply(self, question: Question) -> Reply:
@@ -183,7 +183,7 @@ class LocalThinker(Thinker):
 
 
 class FixedThinker(Thinker):
-    """Says one thing: a timer that is over."""
+    """A thinker that always says the same text, such as that a timer is over."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -195,15 +195,15 @@ class FixedThinker(Thinker):
 
 
 def last_heard(question: Question) -> str:
-    """The person's last words, empty before the first."""
+    """Return the person's last words, or "" when nothing was said yet."""
     return next((turn.text for turn in reversed(question.turns) if turn.role == "user"), "")
 
 
 def text_of(item: Item) -> str:
-    """All words of the item, written or spoken."""
+    """Return all words of the item, written or spoken."""
     return " ".join(filter(None, (part.text or part.transcript for part in item.content or ())))
 
 
 def items_of(entries: Sequence[Item]) -> tuple[Item, ...]:
-    """The items that are told to a thinker: all but system messages, which stand in the instructions."""
+    """Return the items that a thinker gets: all but system messages, which are part of the instructions."""
     return tuple(item for item in entries if not (item.type == "message" and item.role == "system"))

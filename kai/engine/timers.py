@@ -1,4 +1,4 @@
-"""The timers of one talk that run: each is a task that rings when its time is over."""
+"""The running timers of one talk; each is a task that rings when its time is over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Running:
 class Timers:
     """Sets, moves and cancels timers, and calls ``ring`` with each one whose time is over. Event loop only.
 
-    Holds `MAX_TIMERS` at most; the mind, which knows how many run, refuses to set more.
+    Bound: `MAX_TIMERS`; the mind, which knows how many run, refuses to set more.
     """
 
     def __init__(self, tasks: asyncio.TaskGroup, ring: Callable[[SetTimer], None]) -> None:
@@ -33,7 +33,7 @@ class Timers:
 
     @property
     def running(self) -> tuple[RunningTimer, ...]:
-        """The timers that run, in the order in which they were set."""
+        """The running timers, in the order in which they were set."""
         now_s = asyncio.get_running_loop().time()
         return tuple(
             RunningTimer(
@@ -47,7 +47,7 @@ class Timers:
         )
 
     def take(self, effect: Effect) -> None:
-        """Does what the person asked for. A timer that has rung by now is left out."""
+        """Carries out what the person asked for; a timer that has rung in the meantime is ignored."""
         match effect:
             case SetTimer():
                 if len(self._running) < MAX_TIMERS:

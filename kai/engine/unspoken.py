@@ -1,15 +1,15 @@
-"""What a language model writes that is not for ears: thoughts, marks of its template, calls of tools in plain text.
+"""Removes the parts of a model's answer that must not be spoken: thoughts, template marks, and tool calls in plain text.
 
-Servers that know a model take its thoughts out of the answer. The others pass on what the model wrote, and each family has
-marks of its own: ``<think> … </think>``, ``[THINK] … [/THINK]``, gpt-oss's ``<|channel|>analysis<|message|> … <|end|>``
-before ``<|channel|>final<|message|>``, and so on. `Unspoken` cuts them out of a text that comes in pieces. It holds back only
-what may be the beginning of a mark, so that the first words are spoken while the rest is still made.
+Servers that know a model remove its thoughts from the answer. Other servers pass on the raw text, in which each family of
+models has its own marks: ``<think> … </think>``, ``[THINK] … [/THINK]``, or gpt-oss's ``<|channel|>analysis<|message|> …
+<|end|>`` before ``<|channel|>final<|message|>``. `Unspoken` cuts them out of a text that arrives in pieces. It holds back
+only what may be the beginning of a mark, so that the first words are spoken while the rest is still being made.
 
-One case cannot be seen at its beginning. Where the template opens the thought, the answer begins in the middle of it, and
-only ``</think>`` shows what the words before were. So an endpoint that is known to do so is waited for (`Opening.THOUGHT`),
-and of one that nobody knows yet (`Opening.UNKNOWN`) the first words are held until the caller releases them, or to the end
-where they speak of "the user". Worked example, unknown: ``Hm, a greeting.`` is held; ``</think>`` shows that it was a
-thought, and it is dropped; ``Hello!`` is the answer, and from then on the endpoint is known.
+One case cannot be recognised at its beginning. Where the template opens the thought, the answer begins in the middle of it,
+and only ``</think>`` shows that the words before were a thought. So the text of an endpoint that is known to do this is held
+until that mark (`Opening.THOUGHT`). The first words of an unknown endpoint (`Opening.UNKNOWN`) are held until the caller
+releases them, or to the end if they speak of "the user". Worked example of an unknown endpoint: ``Hm, a greeting.`` is held;
+``</think>`` shows that it was a thought, and it is dropped; ``Hello!`` is the answer, and the endpoint is known from now on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MARK: Final = re.compile(
 _LONGEST_MARK: Final = 80
 _BEGINNINGS: Final = "<[◁"
 _BARE_HARMONY: Final = re.compile(r"\s*(?:analysis|commentary)(?=[A-Z])")
-"""gpt-oss behind a server that dropped the special tokens: ``analysisThe user … assistantfinalHello!``."""
+"""The output of gpt-oss behind a server that drops the special tokens: ``analysisThe user … assistantfinalHello!``."""
 _BARE_FINAL: Final = re.compile(r"assistant(?:commentary)?final")
 _ABOUT_THE_USER: Final = re.compile(
     r"\W*(?:(?:okay|ok|alright|right|hmm*|well|so|now|first|wait)\b[\s,.…!-]*)*"
@@ -48,11 +48,11 @@ _ABOUT_THE_USER: Final = re.compile(
     re.IGNORECASE,
 )
 _BEGINS_EITHER: Final = re.compile(r"\W*(?:(?:okay|ok|alright|hmm*|so|first)\b[\s,.…!-]*)+", re.IGNORECASE)
-"""Thoughts begin so, and so do answers: the next words tell."""
+"""Both thoughts and answers may begin like this; only the next words show which it is."""
 
 
 class Opening(Enum):
-    """What an endpoint's answers begin with."""
+    """How an endpoint's answers begin."""
 
     UNKNOWN = "unknown"
     ANSWER = "answer"
@@ -76,14 +76,14 @@ class WrittenCall:
 
 
 class Unspoken:
-    """Takes an answer's text in pieces, gives what may be spoken of it."""
+    """A filter that takes an answer's text in pieces and returns the words that may be spoken."""
 
     def __init__(self, opening: Opening = Opening.ANSWER) -> None:
         self.calls: list[WrittenCall] = []
         self.has_thought = False
-        """A thought was cut out."""
+        """Whether a thought was cut out."""
         self.was_unopened = False
-        """A thought ended that had never begun: what came before was one, said or not."""
+        """Whether a thought ended that had no beginning, so that the words before it were a thought, spoken or not."""
         self._is_holding = opening is not Opening.ANSWER
         self._may_release = opening is Opening.UNKNOWN
         self._held = ""
@@ -98,17 +98,17 @@ class Unspoken:
 
     @property
     def is_waiting(self) -> bool:
-        """Words are held that `release` would give."""
+        """Whether words are held that `release` may return."""
         is_held = self._is_holding and self._may_release and bool(self._held.strip())
         return is_held and _BEGINS_EITHER.fullmatch(self._held) is None
 
     def push(self, text: str) -> str:
-        """The next words that may be spoken."""
+        """Takes the next piece of text; returns the next words that may be spoken."""
         self._text += text
         return self._hold(self._cut(is_last=False))
 
     def release(self) -> str:
-        """The words that were held because the endpoint is not known yet; none where they look like a thought."""
+        """Returns the words held for an unknown endpoint, or "" where they look like a thought."""
         if not self.is_waiting:
             return ""
         if _ABOUT_THE_USER.match(self._held):
@@ -117,14 +117,12 @@ class Unspoken:
         return self._give_held()
 
     def flush(self) -> str:
-        """What is left at the end."""
+        """Returns the remaining words at the end of the answer."""
         rest = self._cut(is_last=True)
         if self._state is _State.CALL:
             self._end_call()
         held = self._give_held() if self._is_holding else ""
         return self._without_edges(held + rest)
-
-    # -------------------------------------------------------------- holding
 
     def _hold(self, text: str) -> str:
         if not self._is_holding:
@@ -137,16 +135,14 @@ class Unspoken:
         return self._without_edges(held)
 
     def _without_edges(self, text: str) -> str:
-        """An answer does not begin with the empty lines that follow a thought."""
+        """Removes white space before the first words of an answer, such as the empty lines after a thought."""
         if not self._has_begun:
             text = text.lstrip()
             self._has_begun = bool(text)
         return text
 
-    # -------------------------------------------------------------- cutting
-
     def _cut(self, *, is_last: bool) -> str:
-        """What may be spoken of the text at hand; what may be the beginning of a mark stays there."""
+        """Returns the words of `_text` that may be spoken; what may be the beginning of a mark stays in it."""
         said: list[str] = []
         if self._is_bare_harmony or self._begins_bare(is_last=is_last):
             return self._cut_bare(is_last=is_last)
@@ -163,7 +159,7 @@ class Unspoken:
         return "".join(said)
 
     def _unsure_chars(self) -> int:
-        """How many of the last characters may be the beginning of a mark, or its quotation."""
+        """Returns how many of the last characters may be the beginning of a mark."""
         tail = self._text[-_LONGEST_MARK:]
         begin = max(tail.rfind(each) for each in _BEGINNINGS)
         if begin < 0 or ">" in tail[begin:] or "▷" in tail[begin:] or "]" in tail[begin:]:
@@ -173,7 +169,7 @@ class Unspoken:
         return len(tail) - begin
 
     def _is_quoted(self, before: str) -> bool:
-        """Whether a mark is only spoken of: ``the tag `<think>` ``."""
+        """Return whether a mark is only quoted, as in ``the tag `<think>` ``."""
         return (before or self._before)[-1:] in ("`", "'", '"', "“")
 
     def _take(self, text: str, said: list[str]) -> None:
@@ -213,21 +209,21 @@ class Unspoken:
                 self.has_thought |= not is_final
                 self._state = _State.ANSWER if is_final else _State.THOUGHT
             case "between":
-                # Between two messages stands at most the name of who speaks next.
+                # Between two messages there is at most the name of the next speaker.
                 self._state = _State.BETWEEN
             case _:
                 pass
         self._before = ""
 
     def _stop_holding(self, said: list[str]) -> None:
-        """This endpoint shows where its thoughts begin."""
+        """Stops holding words, since this endpoint marks where its thoughts begin."""
         said.insert(0, self._held)
         self._held, self._is_holding, self._has_opened = "", False, True
 
     def _forget(self, said: list[str]) -> None:
-        """A thought ended that nobody saw begin: what is still here of the words before is no answer.
+        """Drops the held words, which were a thought without an opening mark.
 
-        Only the first thought can begin so; a second end of the same one is a mark without meaning.
+        Only the first thought can lack its opening mark, so a later closing mark alone means nothing.
         """
         if self._has_opened:
             return
@@ -254,8 +250,6 @@ class Unspoken:
                     self.calls.append(WrittenCall(name, written))
                 case _:
                     pass
-
-    # -------------------------------------------------------------- gpt-oss without its special tokens
 
     def _begins_bare(self, *, is_last: bool) -> bool:
         if self._has_begun or self._held or self._before or self._state is not _State.ANSWER:

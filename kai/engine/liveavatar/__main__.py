@@ -1,8 +1,8 @@
-"""``python -m kai.engine.liveavatar``: the local LiveAvatar as a process of its own.
+"""``python -m kai.engine.liveavatar``: the local LiveAvatar as a separate process.
 
-Prints one line of JSON on standard output when it can be used: ``{"liveavatar": "http://127.0.0.1:M"}``. Ends with 0 on
-SIGTERM and Ctrl+C, with 2 when the port is taken. ``--child``: the first line of standard input is the key that every
-request must bring (empty: any key), and the process ends when standard input closes.
+Prints one line of JSON on standard output when it is ready: ``{"liveavatar": "http://127.0.0.1:M"}``. Exit codes: 0 on
+SIGTERM and Ctrl+C, 2 when the port is taken. ``--child``: the first line of standard input is the key that every request
+must carry (empty: any key), and the process ends when standard input closes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PICTURE_BPS: Final = 1_500_000
 
 
 def main() -> int:
-    """Runs until it is told to end; the exit code."""
+    """Run until told to end; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m kai.engine.liveavatar", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; a free one if not given")
     parser.add_argument("--faults", default="{}", help="fault switches as a JSON object")

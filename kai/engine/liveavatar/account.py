@@ -1,4 +1,4 @@
-"""The account behind the key: avatars, sessions, and what they cost. Pure; time is told by a callable."""
+"""The account of a key: avatars, sessions, and their costs. Pure; a callable gives the time."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ AVATARS: Final[dict[str, tuple[str, str]]] = {
     "94d1b6e8-3a72-4c5f-8e06-7b2fa9135dc4": ("Jun", "jun"),
     wire.SANDBOX_AVATAR_ID: ("Wayne", "kai"),
 }
-"""Name and character by id; every character is there. Wayne is the only one that may be used in the sandbox, as with the real
-service."""
+"""Name and character by id, with every character of Kai. Only Wayne may be used in the sandbox, as with the real service."""
 OWN_AVATAR_ID: Final = "c3e81f96-2b5d-4f7a-8e19-6d0a9b4c7f52"
 
 
 @dataclass(slots=True)
 class Paid:
-    """One session of the account, from its token to its end. Times are seconds since the epoch."""
+    """One session of the account, from the issue of its token to its end. Times are seconds since the epoch."""
 
     id: str
     token: str
@@ -52,20 +51,20 @@ class Paid:
         return self.started_at_s is not None and self.ended_at_s is None
 
     def duration_s(self, now_s: float) -> float:
-        """For how long it has been billed."""
+        """Return the billed time so far, in seconds."""
         if self.started_at_s is None:
             return 0.0
         return (self.ended_at_s or now_s) - self.started_at_s
 
     def credits(self, now_s: float) -> int:
-        """One for each minute that was begun, the first at the start; none in the sandbox."""
+        """Return the credits used: one for each begun minute, the first at the start; none in the sandbox."""
         if self.started_at_s is None or self.is_sandbox:
             return 0
         return max(1, math.ceil(self.duration_s(now_s) / 60))
 
 
 class Account:
-    """Sessions and credits. Holds the last `SESSIONS_KEPT` sessions; the oldest ended ones are forgotten."""
+    """Sessions and credits. Bound: `SESSIONS_KEPT` sessions; the oldest ended ones are removed."""
 
     def __init__(self, credits: float, now: Callable[[], float]) -> None:
         self.credits = credits
@@ -74,8 +73,11 @@ class Account:
         self._forgotten_credits = 0
 
     def mint(self, request: wire.TokenRequest, *, longest_s: int) -> Paid:
-        """A session that may be started; nothing is billed yet. Raises ``ValueError``, in the service's words, where it shall
-        last longer than ``longest_s``, in the sandbox than a minute."""
+        """Create a session that may be started; nothing is billed yet.
+
+        Raises ``ValueError`` with the service's message if it is to last longer than ``longest_s``, or a minute in the
+        sandbox.
+        """
         session_id = str(uuid.uuid4())
         video = request.video_settings or wire.VideoSettings()
         most_s = min(longest_s, wire.SANDBOX_S) if request.is_sandbox else longest_s
@@ -103,11 +105,11 @@ class Account:
         paid.started_at_s = paid.touched_at_s = self._now()
 
     def touch(self, paid: Paid) -> None:
-        """The client is still there."""
+        """Restart the idle timeout, since the client is still there."""
         paid.touched_at_s = self._now()
 
     def end(self, paid: Paid, reason: str) -> None:
-        """The session ends; of one that has ended nothing changes."""
+        """End the session; no effect if it has ended already."""
         if paid.is_running:
             paid.ended_at_s = self._now()
             paid.end_reason = reason
@@ -119,7 +121,7 @@ class Account:
         return next((p for p in self._sessions.values() if token and p.token == token), None)
 
     def all(self) -> list[Paid]:
-        """Newest first."""
+        """Return all sessions, newest first."""
         return list(reversed(self._sessions.values()))
 
     def running(self) -> list[Paid]:
@@ -136,7 +138,7 @@ class Account:
         return max(0.0, self.credits - self.used)
 
     def entry(self, paid: Paid) -> wire.SessionEntry:
-        """The session as lists show it."""
+        """Return the session as an entry of the service's lists."""
         now_s = self._now()
         return wire.SessionEntry(
             id=paid.id,

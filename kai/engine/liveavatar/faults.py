@@ -1,4 +1,4 @@
-"""What can be made to go wrong, one switch a trouble that people report; and scripts of them, by hand or from a seed."""
+"""Fault switches, one for each problem that users report, and scripts of faults, written by hand or drawn from a seed."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Act = Literal[
     "complain",
 ]
 ACTS: Final[tuple[Act, ...]] = get_args(Act)
-"""What can be done to the running sessions at a moment: see `Session.act` and `Room.act`."""
+"""The faults that can be caused in the running sessions at a moment; see `Session.act`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """The switches; as new they are all off. Times in seconds.
+    """The switches; by default there are no faults. Times are in seconds.
 
-    ``refuse_*`` answer the next ``times`` calls of that name with ``status`` and ``number``. ``events`` chooses which of the
-    two families of speaking events a session sends; ``has_old_ids`` puts the command's id into ``event_id``.
+    ``refuse_*`` refuse the next ``times`` calls of that name with ``status`` and ``number``. ``events`` chooses which of the
+    two families of speaking events a session sends. ``has_old_ids`` puts the command's id into ``event_id``.
     """
 
     refuse: str = ""
@@ -56,33 +56,33 @@ class Faults:
     credits: float = 100.0
     connected_after_s: float = 0.2
     connected: Connected = "each"
-    """On which of a session's control sockets ``connected`` is said: on each, on the first alone, on none. Commands are heard
-    on all of them, ``connected_after_s`` after the session's first socket."""
+    """The control sockets of a session that get ``connected``: each, only the first, or none. Commands are accepted on all of
+    them, ``connected_after_s`` after the session's first socket opened."""
     picture_after_s: float = 0.0
-    """From a session's start to its first picture; with ``connected_after_s`` a slow start."""
+    """The time from a session's start to its first picture; together with ``connected_after_s`` a slow start."""
     is_deaf: bool = False
-    """The control socket takes everything and answers nothing."""
+    """The control socket accepts everything and answers nothing."""
     is_speechless: bool = False
-    """The avatar takes its words and never speaks, as some custom ones do."""
+    """The avatar accepts sound but stays silent, as some custom avatars do."""
     shapes: Shapes = "usual"
     """``loose``: whole floats for integers, strings for objects, ``state`` for ``new_state``, a start without its id."""
     has_no_pongs: bool = False
-    """The control socket answers no ping, as the service does under load; whoever believes pings cuts a healthy line."""
+    """The control socket does not answer pings, as the service under load; a client that relies on them disconnects."""
     events: Events = "both"
     has_double_starts: bool = False
     has_old_ids: bool = False
     speak_after_s: float = 0.5
-    """From an utterance's first sound to its playout."""
+    """The time from the arrival of an utterance's first sound to its playout."""
     picture_delay_s: float = 0.9
-    """How much later than its sound a picture leaves."""
+    """How much later than its sound a picture is sent."""
     has_no_v1: bool = False
     has_no_tracks: bool = False
     has_plain_picture: bool = False
-    """A drawing that costs nothing in place of the rendered face, for tests."""
+    """A plain drawing that costs almost nothing in place of the rendered face, for tests."""
     has_test_marks: bool = False
 
     def with_changes(self, changes: dict[str, Any]) -> Faults:
-        """These switches with some changed. Raises `ConfigError` for one that there is not, or a value of a wrong kind."""
+        """Return these switches with changes. Raises `ConfigError` for an unknown switch or a value of a wrong type."""
         known = {spec.name: getattr(self, spec.name) for spec in fields(Faults)}
         for name, value in changes.items():
             if name not in known:
@@ -111,14 +111,14 @@ def _fits(old: object, new: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One act of a script, ``after_s`` seconds after the one before it."""
+    """One act of a script, ``after_s`` seconds after the previous one."""
 
     act: Act
     after_s: float
 
 
 def script_of(value: object) -> tuple[Step, ...]:
-    """The script in a parsed JSON body: ``{"steps": [{"act", "after_s"}]}`` or ``{"seed", "count", "within_s"}``.
+    """Return the script in a parsed JSON body: ``{"steps": [{"act", "after_s"}]}`` or ``{"seed", "count", "within_s"}``.
 
     Raises `ConfigError`.
     """
@@ -141,6 +141,6 @@ def _step(value: object) -> Step:
 
 
 def drawn(seed: int, count: int, within_s: float) -> tuple[Step, ...]:
-    """A script of ``count`` acts within about that time; the same seed gives the same script."""
+    """Return a script of ``count`` random acts within about ``within_s``; the same seed gives the same script."""
     chance = random.Random(seed)
     return tuple(Step(chance.choice(ACTS), chance.uniform(0, 2 * within_s / count)) for _ in range(count))

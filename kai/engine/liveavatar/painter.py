@@ -1,4 +1,4 @@
-"""Draws the avatar: the rendered face of `kai.avatar`, or a plain drawing that costs next to nothing."""
+"""Draws the avatar: the rendered face of `kai.avatar`, or a plain drawing that costs almost nothing."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from kai.compat.format import Array, Picture
 
 FACE_PX: Final = 512
 CLOSE_S: Final = 0.1
-"""A mouth whose sound is gone is shut after this time."""
+"""A mouth is closed within this time after the end of its sound."""
 
 
 class Painter(Protocol):
-    """Draws one picture after another; ``at_s`` never goes back."""
+    """Draws one picture after another; ``at_s`` must not decrease."""
 
     def paint(self, at_s: float, mood: Mood, mouth: Array | None, loudness: float) -> Picture:
-        """(height * 3 // 2, width) uint8 I420, which belongs to the caller."""
+        """Return a picture, ``(height * 3 // 2, width)`` uint8 I420, which the caller owns."""
         ...
 
 
 class PlainPainter:
-    """A head of one colour whose mouth opens as the sound is loud, and which nods a little."""
+    """A head of one colour that nods a little and opens its mouth with the loudness of the sound."""
 
     def __init__(self, side_px: int) -> None:
         self._side = side_px
@@ -47,7 +47,7 @@ class PlainPainter:
 
 
 class FacePainter:
-    """The rendered face, drawn at 512x512 and scaled. Until it is loaded (0.5 s from the cache), a `PlainPainter` draws."""
+    """The rendered face, drawn at 512x512 and scaled. A `PlainPainter` draws until it is loaded (0.5 s from the cache)."""
 
     def __init__(self, name: str, side_px: int, loader: ThreadPoolExecutor) -> None:
         self._side = side_px

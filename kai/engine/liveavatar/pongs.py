@@ -1,4 +1,4 @@
-"""WebSockets whose pongs can be held back: one of the troubles that the real service has under load."""
+"""WebSockets whose pongs can be held back, as the real service does under load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 
 def protocol_with_pongs(has_pongs: Callable[[], bool]) -> type[WebSocketsSansIOProtocol]:
-    """uvicorn's own WebSocket protocol, which answers pings only while ``has_pongs``."""
+    """Return uvicorn's WebSocket protocol, changed to answer pings only while ``has_pongs`` returns true."""
 
     class Protocol(WebSocketsSansIOProtocol):
         def handle_ping(self) -> None:

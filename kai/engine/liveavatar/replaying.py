@@ -1,10 +1,10 @@
-"""A recorded session, answered again: a session with the real service becomes a test.
+"""Replays a recorded session, so that a session with the real service becomes a test.
 
-A recording (`kai.wire.recorded`; the file of ``python -m kai.live``) holds what was asked and answered, in order. Answers to
-a wish for a session, and to its start, are given again: refusals word for word, successes with the fields that the service
-sent, in its types; what opens a session is ours. On each control socket the service's events come again: those before the
-first command when it opens, the others after the command that they followed, as much later as they did. The picture and the
-voice are ours. They come as late as they came there, or not at all.
+A recording (`kai.wire.recorded`; the file of ``python -m kai.live``) holds the requests and answers in order. The answers to
+the requests for a token and for the start of a session are replayed: refusals word for word, successes with the fields and
+types that the service sent, but with our own credentials. On each control socket the service's events are replayed: those
+before the first command when the socket opens, the others after the command that they followed, with the recorded delay. The
+picture and the voice are ours; they arrive as late as in the recording, or not at all.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from kai.wire import recorded
 
 @dataclass(slots=True)
 class Group:
-    """What the service sent after one command, or at the beginning: events, each with its delay in seconds."""
+    """The events that the service sent after one command, or at the start, each with its delay in seconds."""
 
     command: str = ""
     command_id: str = ""
     began_ms: int = 0
     events: list[tuple[float, dict[str, Any]]] = field(default_factory=list[tuple[float, dict[str, Any]]])
     ends_after_s: float | None = None
-    """When the service closed the socket."""
+    """The delay in seconds after which the service closed the socket, if it did."""
 
 
 @dataclass(slots=True)
 class Socket:
-    """The life of one control socket; ``is_refused``: it could not be dialled."""
+    """The recorded events of one control socket; ``is_refused``: it could not be opened."""
 
     groups: deque[Group] = field(default_factory=deque[Group])
     is_refused: bool = False
 
     def next_group(self, command: str) -> Group | None:
-        """What followed the next command of that type."""
+        """Return the group that followed the next command of that type, or ``None`` at the recording's end."""
         while self.groups:
             group = self.groups.popleft()
             if group.command == command:
@@ -48,7 +48,7 @@ class Socket:
 
 
 class ReplayedSocket:
-    """A recorded control socket that speaks again, into ``outbox``; ``close`` closes it. One loop only."""
+    """Replays the events of a recorded control socket into ``outbox``; ``close`` closes the socket. Event loop only."""
 
     def __init__(self, recorded: Socket, outbox: asyncio.Queue[str], close: Callable[[], None]) -> None:
         self._recorded = recorded
@@ -59,7 +59,7 @@ class ReplayedSocket:
         self.follow("", "")
 
     def follow(self, command: str, event_id: str) -> None:
-        """A command came; ``event_id`` is the client's word for it. What the service sent after its like is sent, in time."""
+        """Send the recorded events that followed a command of this type; ``event_id`` is the client's id of the command."""
         group = self._recorded.next_group(command)
         if group is None:
             return
@@ -72,7 +72,7 @@ class ReplayedSocket:
             self._timers.append(loop.call_later(group.ends_after_s, self._close))
 
     def end(self) -> None:
-        """Nothing more is sent."""
+        """Cancel the events that are not sent yet."""
         for timer in self._timers:
             timer.cancel()
 
@@ -82,7 +82,7 @@ class ReplayedSocket:
 
 
 class SessionReplay:
-    """What one session says of a recording, if one is replayed."""
+    """The part of a recording that one session replays, if a recording is replayed."""
 
     def __init__(self, replay: Replay | None) -> None:
         self._replay = replay
@@ -90,34 +90,34 @@ class SessionReplay:
 
     @property
     def is_on(self) -> bool:
-        """Whether the recording speaks in place of the session."""
+        """Whether recorded events are sent in place of the session's own."""
         return self._socket is not None
 
     def begin(self, outbox: asyncio.Queue[str], close: Callable[[], None]) -> None:
-        """A control socket has opened."""
+        """Begin the replay on a control socket that has opened."""
         recorded = None if self._replay is None else self._replay.socket()
         self._socket = None if recorded is None else ReplayedSocket(recorded, outbox, close)
 
     def follow(self, command: str, event_id: str) -> None:
-        """A command came."""
+        """Continue the replay after a command."""
         if self._socket is not None:
             self._socket.follow(command, event_id)
 
     def end(self) -> None:
-        """The control socket has closed."""
+        """End the replay on a control socket that has closed."""
         if self._socket is not None:
             self._socket.end()
 
 
 class Replay:
-    """A recording on its way. Raises `ProtocolError` for a file that is none."""
+    """A recording that is being replayed. Raises `ProtocolError` for a text that is not a recording."""
 
     def __init__(self, text: str) -> None:
         entries = recorded.entries_of(text)
         self._answers: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
         self._sockets: deque[Socket] = deque()
         self.switches: dict[str, Any] = {}
-        """How the room was, as switches of `faults`."""
+        """The recorded properties of the room, as switches of `faults`."""
         for entry in entries:
             self._take(int(entry.get("at_ms", 0)), str(entry.get("where", "")), entry.get("what"))
 
@@ -146,19 +146,19 @@ class Replay:
                 pass
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]] | None:
-        """The next recorded answer of that path, as a status and a body."""
+        """Return the next recorded answer of that path, as a status and a body, if there is one."""
         waiting = self._answers.get(path)
         return waiting.popleft() if waiting else None
 
     def refuses_socket(self) -> bool:
-        """Whether the next recorded control socket could not be dialled; it is passed over then."""
+        """Return whether the next recorded control socket could not be opened, and skip it if so."""
         if not self._sockets or not self._sockets[0].is_refused:
             return False
         self._sockets.popleft()
         return True
 
     def socket(self) -> Socket | None:
-        """The next recorded control socket."""
+        """Return the next recorded control socket, if there is one."""
         return self._sockets.popleft() if self._sockets else None
 
 
@@ -166,7 +166,7 @@ _ROOM: Final = frozenset({"picture_after_s", "has_no_tracks", "is_speechless", "
 
 
 def shaped(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Our answer with the fields that the service sent. What the recording hides, and what names a session, is ours."""
+    """Return our answer with the fields of the service's; hidden values and ids of sessions are ours."""
     body: dict[str, Any] = {}
     for name, value in theirs.items():
         match value:
@@ -180,7 +180,7 @@ def shaped(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def renamed(event: dict[str, Any], ids: Mapping[str, str]) -> str:
-    """An event with the ids of the client that is there now in place of the recorded ones."""
+    """Return an event as JSON with the recorded ids of the client replaced by the current ones."""
     return json.dumps(
         {name: ids.get(value, value) if isinstance(value, str) else value for name, value in event.items()}
     )

@@ -1,8 +1,8 @@
-"""A LiveKit-compatible room with the avatar in it: signalling of both versions, media on aiortc.
+"""A LiveKit-compatible room with the avatar in it: signalling of both versions, and media on aiortc.
 
-Version 1 (``/rtc/v1``) has one peer connection that the client offers; version 0 (``/rtc``) one for each direction, and we
-offer the one that the client receives by. Only this computer's loopback is used. What the SDKs demand without saying so
-(a field whose absence aborts their process, ids with a certain beginning) is marked where it stands.
+Version 1 (``/rtc/v1``) has one peer connection, which the client offers. Version 0 (``/rtc``) has one for each direction, and
+the server offers the one by which the client receives. Only the loopback interface is used. Undocumented requirements of the
+SDKs (a field whose absence aborts their process, ids with a certain prefix) are noted where they are met.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ SERVER_PROTOCOL: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Joiner:
-    """Who joins, from the token, and how, from the request."""
+    """A participant that wants to join: its identity from the token, the rest from the request."""
 
     identity: str
     is_v1: bool
     wants_tracks: bool
     resumes: str = ""
-    """The participant sid of a connection that is to go on."""
+    """The participant sid of a connection to be resumed, or ""."""
     offer: Any = None
 
 
 def joiner_of(identity: str, query: Any, *, is_v1: bool) -> Joiner:
-    """What a request to join asks for. Raises `ValueError` for one that cannot be read."""
+    """Read a request to join. Raises `ValueError`, `OSError` or `EOFError` for one that cannot be read."""
     if not is_v1:
         resumes = query.get("sid", "") if query.get("reconnect") == "1" else ""
         return Joiner(identity, False, query.get("auto_subscribe", "1") != "0", resumes)
@@ -77,7 +77,7 @@ def joiner_of(identity: str, query: Any, *, is_v1: bool) -> Joiner:
 
 
 class Room:
-    """One room: the avatar, and whoever watches. `serve` runs one viewer's signalling."""
+    """One room with the avatar and its viewers. `serve` runs one viewer's signalling."""
 
     def __init__(self, name: str, stage: Stage, *, height_px: int, encoding: str) -> None:
         self.name = name
@@ -97,7 +97,7 @@ class Room:
     # The server's side
 
     async def serve(self, websocket: WebSocket, joiner: Joiner) -> None:
-        """A viewer's whole visit, on an accepted socket."""
+        """Runs a viewer's signalling on an accepted socket until it ends."""
         viewer = self.viewers.get(joiner.resumes) if joiner.resumes and not self.refuses_resume else None
         if viewer is not None:
             await viewer.resume(websocket)
@@ -115,7 +115,7 @@ class Room:
         await viewer.listen(websocket)
 
     async def aclose(self, reason: int = models.ROOM_DELETED) -> None:
-        """The avatar goes, then the room: everybody is sent away."""
+        """Removes the avatar, then dismisses all viewers and ends the room's tasks."""
         self.is_avatar_there = False
         await self.tell_avatar()
         for viewer in list(self.viewers.values()):
@@ -126,13 +126,13 @@ class Room:
         self.viewers.pop(viewer.sid, None)
 
     def spawn(self, work: Any, name: str) -> asyncio.Task[None]:
-        """A task that ends with the room at the latest."""
+        """Starts a task that is cancelled with the room."""
         return self._tasks.spawn(work, name)
 
     # Faults
 
     async def drop_signal(self) -> None:
-        """Close every signalling socket; the media goes on, and clients come back to resume."""
+        """Close every signalling socket; the media goes on, and clients reconnect to resume."""
         for viewer in list(self.viewers.values()):
             await viewer.hang_up_signal()
 
@@ -142,17 +142,17 @@ class Room:
             await viewer.dismiss(models.STATE_MISMATCH, rtc.LeaveRequest.RECONNECT)
 
     async def kill_media(self) -> None:
-        """Let the transports die while signalling lives on."""
+        """Close the media transports but keep the signalling."""
         for viewer in list(self.viewers.values()):
             await viewer.close_connections()
 
     async def vanish(self) -> None:
-        """The avatar leaves the room, and the room stays."""
+        """Let the avatar leave the room, which stays open."""
         self.is_avatar_there = False
         await self.tell_avatar()
 
     async def tell_avatar(self) -> None:
-        """Send everybody the avatar as it is now."""
+        """Send the avatar's current state to all viewers."""
         for viewer in list(self.viewers.values()):
             await viewer.send(update=rtc.ParticipantUpdate(participants=[self.avatar()]))
 
@@ -160,7 +160,7 @@ class Room:
 
     def room(self) -> Any:
         now_s = int(time.time())
-        # Without a room in the answer to a join the Rust SDK aborts its process.
+        # The Rust SDK aborts its process if the answer to a join has no room.
         return models.Room(
             sid=self.sid,
             name=self.name,
@@ -217,8 +217,11 @@ class Room:
 
 
 class Viewer:
-    """A participant that joined: its signalling and its connections. ``own`` and ``avatar`` are named from the client's
-    side: what it publishes by, and what it receives by; in version 1 they are the same."""
+    """A participant that joined: its signalling and its connections.
+
+    The connection ``own`` is the one by which the client publishes, and ``avatar`` the one by which it receives. Version 1
+    uses ``own`` for both.
+    """
 
     def __init__(self, room: Room, joiner: Joiner) -> None:
         self.sid = _sid("PA_")
@@ -241,7 +244,7 @@ class Viewer:
     # Life
 
     async def begin(self, websocket: WebSocket, offer: Any) -> None:
-        """Greet a fresh viewer."""
+        """Greet a new viewer."""
         self._socket = websocket
         room = self._room
         await self.send(
@@ -268,7 +271,7 @@ class Viewer:
             await self._answer(offer)
 
     async def resume(self, websocket: WebSocket) -> None:
-        """Go on with a viewer whose signalling came back."""
+        """Resume a viewer whose signalling reconnected."""
         if self._gone is not None:
             self._gone.cancel()
         self._socket = websocket
@@ -276,7 +279,7 @@ class Viewer:
         await self.send(update=rtc.ParticipantUpdate(participants=[self._room.avatar()]))
 
     async def listen(self, websocket: WebSocket) -> None:
-        """Until the socket ends. A viewer that does not come back within `RESUMES_WITHIN_S` is forgotten."""
+        """Handle requests until the socket ends. A viewer that does not resume within `RESUMES_WITHIN_S` is removed."""
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
                 message = await websocket.receive()
@@ -294,7 +297,7 @@ class Viewer:
         await self._close()
 
     async def dismiss(self, reason: int, action: int = rtc.LeaveRequest.DISCONNECT) -> None:
-        """Send the viewer away."""
+        """Tell the viewer to leave, and close its signalling and connections."""
         await self.send(leave=rtc.LeaveRequest(action=cast("Any", action), reason=cast("Any", reason)))
         await self.hang_up_signal()
         await self._close()
@@ -323,7 +326,7 @@ class Viewer:
             log.warning("a viewer's connection did not close in time")
 
     async def send(self, **message: Any) -> None:
-        """One message of the signalling; nothing, when there is no socket."""
+        """Send one signalling message, if there is a socket."""
         socket = self._socket
         if socket is None:
             return
@@ -369,7 +372,7 @@ class Viewer:
                 log.debug("signalling that needs no answer", extra={"kind": kind})
 
     async def _publish(self, wish: Any) -> None:
-        """The client wants to send a track (a browser's microphone); it is received and thrown away."""
+        """Accept a track that the client wants to send (a browser's microphone); it is received and discarded."""
         is_sound = wish.type == models.AUDIO
         info = models.TrackInfo(
             sid=_sid("TR_AM" if is_sound else "TR_VC"),
@@ -418,8 +421,7 @@ class Viewer:
         self._tracks = sound, picture = room.stage.join()
         for track, sid in ((sound, room.sound_sid), (picture, room.picture_sid)):
             sender = connection.addTrack(track)
-            # "participant|stream" and the track's sid are how the SDKs know whose track this is; one stream's name on both
-            # lets them play the two in sync.
+            # The SDKs assign a track by "participant|stream" and its sid, and play tracks of the same stream in sync.
             compat.name_stream(sender, f"{room.avatar_sid}|camera", sid)
             self._senders[sid] = sender
             compat.age_sender_reports(sender, lambda age=track.age: age.age_s)
@@ -430,7 +432,7 @@ class Viewer:
                 transceiver.setCodecPreferences(codecs)
 
     def _track_ids(self, connection: RTCPeerConnection) -> dict[str, str]:
-        """Track sid by media line. Without it a version 1 client shows no frame and says nothing."""
+        """Return the track sid of each media line, without which a version 1 client silently shows no frame."""
         ids = {id(sender): sid for sid, sender in self._senders.items()}
         return {
             t.mid: ids[id(t.sender)]
@@ -439,12 +441,12 @@ class Viewer:
         }
 
     async def _offer(self) -> None:
-        """Version 0: offer the connection by which the client receives."""
+        """Offer the connection by which a version 0 client receives."""
         async with self._negotiating:
             connection = self._avatar
             if connection is None:
                 connection = self._avatar = self._connection()
-                # Tracks first: with the channels first aiortc stops the transport that both share.
+                # Add the tracks first: with the channels first aiortc stops the transport that both share.
                 self._add_tracks(connection)
                 connection.createDataChannel("_reliable")
                 connection.createDataChannel("_lossy", ordered=False, maxRetransmits=0)
@@ -495,14 +497,14 @@ class Viewer:
             return
         candidate = candidate_from_sdp(text.partition(":")[2])
         if not candidate.ip.startswith("127.") or candidate.protocol != "udp":
-            return  # loopback only; the client's packets tell the rest of its addresses
+            return  # loopback only; the client's packets reveal its other addresses
         candidate.sdpMid, candidate.sdpMLineIndex = init.get("sdpMid"), init.get("sdpMLineIndex")
         is_own = self._is_v1 or trickle.target == rtc.PUBLISHER
         connection = self._own if is_own else self._avatar
         if connection is None or cast("Any", connection).remoteDescription is None:
             self._early[is_own].append(
                 candidate
-            )  # candidates for the receiving side often come before its answer
+            )  # candidates for the receiving side often arrive before its answer
         else:
             await connection.addIceCandidate(candidate)
 
@@ -513,7 +515,7 @@ class Viewer:
 
     def _info(self) -> Any:
         now_s = time.time()
-        # A sid without "PA_" is no participant to the SDKs.
+        # The SDKs do not accept a participant whose sid does not begin with "PA_".
         return models.ParticipantInfo(
             sid=self.sid,
             identity=self.identity,

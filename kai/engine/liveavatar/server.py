@@ -1,4 +1,4 @@
-"""The local LiveAvatar's HTTP surface: the service's routes, and ours (``/kai/...``) by which tests make it fail."""
+"""The local LiveAvatar's HTTP and WebSocket routes: the service's, and ours (``/kai/...``), by which tests make it fail."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PREVIEWS: Final = Path(kai.avatar.__file__).parent / "data"
 
 
 class Refused(Exception):
-    """A request that is answered by an error and goes no further."""
+    """Raised for a request that is answered by an error and not handled any further."""
 
     def __init__(self, status: int, number: int, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class Refused(Exception):
 
 
 class LiveAvatarServer:
-    """All sessions of one process. ``run_key``: the only key that opens it; without one any does that is not ``bad...``."""
+    """All sessions of one process. ``run_key`` is the only accepted key; without one any key is that is not ``bad...``."""
 
     def __init__(
         self, *, run_key: str | None = None, faults: Faults | None = None, replay: Replay | None = None
@@ -66,7 +66,7 @@ class LiveAvatarServer:
         self._net: VisemeNet | None = None
 
     def application(self) -> Starlette:
-        """The ASGI application."""
+        """Return the ASGI application that serves these sessions."""
         return Starlette(
             routes=[
                 Route("/v1/sessions/token", self._mint, methods=["POST"]),
@@ -99,7 +99,7 @@ class LiveAvatarServer:
                     allow_origin_regex=".*",
                     allow_methods=["GET", "POST"],
                     allow_headers=["*"],
-                    allow_credentials=True,  # HeyGen's web SDK sends cookies, though nobody reads any
+                    allow_credentials=True,  # HeyGen's web SDK sends requests with credentials
                 ),
             ],
             exception_handlers={Refused: _answer_refused},
@@ -129,7 +129,7 @@ class LiveAvatarServer:
         except ProtocolError as exc:
             return _unprocessable(exc.message)
         if recorded is not None:
-            # The service took it; its avatars and its plan are others than ours.
+            # The service accepted it, but its avatars and plan differ from ours.
             ours = wire.SANDBOX_AVATAR_ID if wanted.is_sandbox else OWN_AVATAR_ID
             wanted = replace(wanted, avatar_id=ours, max_session_duration=None)
         if wanted.mode != "LITE":
@@ -213,7 +213,7 @@ class LiveAvatarServer:
         return _ok(None)
 
     async def _addressed(self, request: Request) -> tuple[Paid, dict[str, Any]]:
-        """The session that a request means, by its token or by key and id."""
+        """Return the session that a request addresses, by its token or by key and id, and the request's body."""
         body = await _body(request)
         token = _bearer(request)
         if token:
@@ -343,7 +343,7 @@ class LiveAvatarServer:
     # For tests
 
     async def _set_faults(self, request: Request) -> Response:
-        """All switches anew: what the body does not name is as it was at the start."""
+        """Set all fault switches: those that the body does not name get their defaults."""
         self._admit(request)
         try:
             self.faults = Faults().with_changes(await _body(request))
@@ -355,7 +355,7 @@ class LiveAvatarServer:
         return _ok(None)
 
     async def _set_replay(self, request: Request) -> Response:
-        """Answer as the recording in the body says, from its beginning; an empty body ends that."""
+        """Replay the recording in the body from its beginning; an empty body ends the replay."""
         self._admit(request)
         text = (await request.body()).decode()
         try:
@@ -387,7 +387,7 @@ class LiveAvatarServer:
         return _ok([{"act": step.act, "after_s": step.after_s} for step in script])
 
     async def _bill(self, request: Request) -> Response:
-        """What everything has cost, and what was heard: for assertions."""
+        """Answer with the costs and the received commands of all sessions, for assertions."""
         self._admit(request)
         sessions = [
             {
@@ -409,7 +409,7 @@ class LiveAvatarServer:
     # Inside
 
     def _recorded(self, path: str) -> dict[str, Any] | None:
-        """The recorded answer to this call, where one is replayed. Raises `Refused` with a recorded refusal."""
+        """Return the recorded answer to this call, if one is replayed. Raises `Refused` for a recorded refusal."""
         answer = None if self._replay is None else self._replay.answer(path)
         if answer is None:
             return None
@@ -443,7 +443,7 @@ class LiveAvatarServer:
 
 
 def _as_recorded(own: Mapping[str, Any], recorded: dict[str, Any] | None) -> Response | None:
-    """Our answer in the shape of the recorded one."""
+    """Return our answer in the shape of the recorded one, if there is one."""
     if recorded is None:
         return None
     return JSONResponse(shaped(wire.envelope(own), recorded["body"]), status_code=recorded["status"])

@@ -1,4 +1,4 @@
-"""One running LITE session: its stage, its room and its control socket, from the start to the end."""
+"""One running LITE session: its stage, its room and its control socket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kai.wire import liveavatar as wire
 log = logging.getLogger(__name__)
 
 SILENT_BEFORE_END_S: Final = 10.0
-"""At its longest time a session goes silent without a word; it is over this much later."""
+"""At its maximum duration a session silently stops playing sound; it ends this much later."""
 POLL_S: Final = 0.25
 EVENTS_WAITING: Final = 256
 
@@ -40,7 +40,7 @@ class _Ids(TypedDict):
 
 
 class Session:
-    """Owns everything of a session; `aclose` releases it. Its control socket may come and go."""
+    """Owns all resources of a session, which `end` releases. The control socket may be closed and opened again."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class Session:
         self._tasks = Tasks("session")
         self._closing: asyncio.Task[None] | None = None
         self.commands: list[str] = []
-        """Types of the commands that were heard, for tests; bounded by the session's length."""
+        """The types of the received commands, for tests; bounded by the session's duration."""
 
     def begin(self) -> None:
         self._tasks.spawn(self.stage.run(), "stage")
         self._tasks.spawn(self._watch(), "watch")
 
     def end(self, reason: wire.EndReason) -> asyncio.Task[None]:
-        """End the session; the bill stops now, the rest is released by the task that this gives."""
+        """End the session: billing stops now, and the returned task releases the rest."""
         self._account.end(self.paid, reason)
         if self._closing is None:
             self._closing = asyncio.create_task(self._aclose(), name="session: close")
@@ -90,13 +90,13 @@ class Session:
 
     async def _aclose(self) -> None:
         self._send(wire.SessionStateUpdated(state="closed"))
-        await asyncio.sleep(0.02)  # the event is on its way
+        await asyncio.sleep(0.02)  # gives the event time to leave
         await self._tasks.aclose()
         await self.room.aclose()
         await self._close_socket(1000)
 
     async def _watch(self) -> None:
-        """Idle time, longest time, and the account's last credit."""
+        """End the session at its idle timeout, its maximum duration, or when the account has no credits left."""
         while True:
             await asyncio.sleep(POLL_S)
             now_s = time.time()
@@ -117,7 +117,7 @@ class Session:
     # The control socket
 
     async def converse(self, websocket: WebSocket) -> None:
-        """One accepted control socket, to its end."""
+        """Serve one accepted control socket until it ends."""
         await self._close_socket(1000)
         self._socket = websocket
         outbox = self._outbox = asyncio.Queue[str](EVENTS_WAITING)
@@ -182,7 +182,7 @@ class Session:
     def _hear(self, text: str) -> None:
         is_up = self._hears_from_s is not None and time.monotonic() >= self._hears_from_s
         if not (is_up or self._replay.is_on) or self.faults.is_deaf:
-            return  # as the real service: what comes before the session is up vanishes
+            return  # like the real service, ignore commands that arrive before the session is up
         self._account.touch(self.paid)
         try:
             command = wire.decode_command(text)
@@ -275,7 +275,7 @@ class Session:
         self.faults = self.stage.faults = faults
 
     def play(self, script: tuple[Step, ...]) -> None:
-        """Do the acts of a script, one after the other."""
+        """Perform the acts of a script, one after the other."""
 
         async def run() -> None:
             for step in script:
@@ -285,7 +285,7 @@ class Session:
         self._tasks.spawn(run(), "script")
 
     async def act(self, act: Act) -> None:
-        """Do one thing that goes wrong, now."""
+        """Cause one fault now."""
         log.info("fault", extra={"act": act})
         match act:
             case "close_control":
@@ -326,7 +326,7 @@ class Session:
 
 
 def _loosened(text: str) -> str:
-    """The same event in the other shapes that clients have met: strings for objects, ``state`` for ``new_state``."""
+    """Return the event in the other shape that clients have received: strings for objects, ``state`` for ``new_state``."""
     event = json.loads(text)
     for name, text_field in (("task", "id"), ("error", "message"), ("warning", "message")):
         if isinstance(event.get(name), dict):

@@ -1,4 +1,4 @@
-"""The avatar's picture and sound in real time, given to every viewer's tracks."""
+"""Produces the avatar's picture and sound in real time for the tracks of all viewers."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ from kai.media import stamp
 
 FRAME_S: Final = 0.04
 TRACK_BLOCKS: Final = 10
-"""Bound of what waits for a track, 200 ms; the oldest is dropped."""
+"""The bound of a track's queue, 200 ms; the oldest block is dropped."""
 TRACK_FRAMES: Final = 2
 PAST_S: Final = 6.0
-"""For how long mouths are remembered for delayed pictures; no longer delay can be shown."""
+"""How long mouths are kept for delayed pictures; a longer delay is not possible."""
 MAX_LATE_S: Final = 0.3
 
 
 class SentAge:
-    """How old a track's newest frame was when it was sent, for the sender's reports: aiortc asks a track for the next frame
-    as soon as it has sent the one before."""
+    """The age of a track's newest frame when it was sent, for the sender reports.
+
+    aiortc asks a track for the next frame as soon as it has sent the previous one.
+    """
 
     def __init__(self) -> None:
         self.captured_s: float | None = None
@@ -45,7 +47,7 @@ class SentAge:
 
 
 class SoundTrack(MediaStreamTrack):
-    """The stage's sound for one viewer: 20 ms at 48 000 Hz, both channels the same; ``pts`` counts the stage's samples."""
+    """The stage's sound for one viewer: 20 ms at 48 000 Hz, two equal channels; ``pts`` counts the stage's samples."""
 
     kind = "audio"
 
@@ -63,7 +65,7 @@ class SoundTrack(MediaStreamTrack):
         if block is None:
             raise MediaStreamError
         index, self.age.captured_s, pcm = block
-        # Both channels by ourselves: aiortc's Opus is stereo, and its own way there takes 3 dB off.
+        # Duplicate the channel here: aiortc encodes Opus in stereo, and its own conversion attenuates by 3 dB.
         frame = av.AudioFrame.from_ndarray(np.repeat(pcm, 2)[None], format="s16", layout="stereo")
         frame.sample_rate = LIVE_HZ
         frame.pts = index * BLOCK_SAMPLES
@@ -76,7 +78,7 @@ class SoundTrack(MediaStreamTrack):
 
 
 class PictureTrack(MediaStreamTrack):
-    """The stage's pictures for one viewer; ``pts`` is the time of the sound that a picture shows."""
+    """The stage's pictures for one viewer; ``pts`` is the time of the sound that belongs to a picture."""
 
     kind = "video"
 
@@ -119,9 +121,9 @@ class _Mouth:
 
 
 class Stage:
-    """One avatar. `run` is its clock: a block of sound each 20 ms, a picture each 40 ms, both from when it began.
+    """One avatar. `run` is its clock: a block of sound every 20 ms and a picture every 40 ms.
 
-    A picture shows what was to be heard ``picture_delay_s`` earlier, and its track's time says so.
+    A picture shows the sound of ``picture_delay_s`` earlier, and has the timestamp of that sound.
     """
 
     def __init__(self, voice: Voice, painter: Painter, drawing: ThreadPoolExecutor, faults: Faults) -> None:
@@ -140,7 +142,7 @@ class Stage:
         self.is_frozen = False
 
     def join(self) -> tuple[SoundTrack, PictureTrack]:
-        """Fresh tracks for a viewer; give them back with `leave`."""
+        """Return new tracks for a viewer, to be ended with `leave`."""
         sound, picture = SoundTrack(), PictureTrack()
         self._viewers[sound] = picture
         return sound, picture
@@ -153,11 +155,11 @@ class Stage:
             picture.stop()
 
     def clear(self) -> None:
-        """Forget the pictures of what was said but is not shown yet."""
+        """Discard the mouths of sound that was played but is not shown yet."""
         self._mouths.clear()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run the clock until cancelled."""
         pacer, frame_due_s = Pacer(BLOCK_S, MAX_LATE_S), 0.0
         index = round((time.monotonic() - self.began_s) / BLOCK_S) - 1
         try:
@@ -188,11 +190,11 @@ class Stage:
     def _begin_picture(self) -> None:
         if (
             self._painting is None or self._painting.done()
-        ):  # else the one before takes long: this one is left out
+        ):  # otherwise the previous picture takes long, and this one is skipped
             self._painting = asyncio.create_task(self._paint(), name="stage: paint")
 
     async def _paint(self) -> None:
-        # A delay that grows lets the picture stand still until its time comes; what was shown does not come again.
+        # When the delay grows, the picture is repeated until its time is reached; it never shows an earlier time.
         shown_s = self._shown_s = max(self._shown_s, time.monotonic() - self.faults.picture_delay_s)
         mouth = self._mouth_at(shown_s)
         if self.is_frozen and self._last_picture is not None:

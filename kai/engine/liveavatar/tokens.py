@@ -15,20 +15,20 @@ LIVES_S: Final = 6 * 3600
 
 
 class Tokens:
-    """Makes tokens and reads its own again."""
+    """Signs tokens, and verifies those that it signed."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
     def sign(self, claims: Mapping[str, object]) -> str:
-        """A token with these claims."""
+        """Return a token with these claims, valid for `LIVES_S`."""
         now = int(time.time())
         body = {"iss": "kai", "nbf": now - 10, "exp": now + LIVES_S, **claims}
         head = _pack({"alg": "HS256", "typ": "JWT"}) + "." + _pack(body)
         return head + "." + self._seal(head)
 
     def read(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token of ours that is still good."""
+        """Return the claims of a token, or ``None`` if it is not ours or has expired."""
         head, _, seal = token.rpartition(".")
         if not head or not hmac.compare_digest(seal.encode(), self._seal(head).encode()):
             return None

@@ -1,4 +1,4 @@
-"""What the avatar says: utterances in their order, played in real time, with the mouth that belongs to each moment."""
+"""The avatar's voice: utterances in order, played in real time, with the shape of the mouth at each moment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kai.media.pcm import from_bytes
 from kai.media.segments import Segment
 
 STARVING_BLOCKS: Final = 10
-"""200 ms without the sound that is due is what the service complains about."""
+"""The service complains after 200 ms without the sound that is due."""
 
 
 class Listener(Protocol):
-    """Who hears of what was spoken."""
+    """Receives the events of the utterances."""
 
     def started(self, utterance_id: str | None) -> None: ...
     def ended(self, utterance_id: str | None) -> None: ...
@@ -29,7 +29,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """20 ms: ``pcm`` is ``(960,)`` int16 at 48 000 Hz; ``mouth`` is ``None`` when it rests; ``loudness`` is 0 to 1."""
+    """20 ms: ``pcm`` is ``(960,)`` int16 at 48 000 Hz, ``mouth`` is ``None`` at rest, and ``loudness`` is 0 to 1."""
 
     pcm: Pcm
     mouth: Array | None
@@ -58,7 +58,7 @@ class _Utterance(Segment):
             self._know(*self.hearing.finish())
 
     def mouth(self) -> tuple[Array | None, float]:
-        """The mouth at the middle of the block that was taken last."""
+        """Return the mouth and the loudness at the middle of the block that was taken last."""
         if not len(self.shares):
             return None, 0.0
         row = (self.played_samples - BLOCK_SAMPLES / 2) / 2 / ROW_SAMPLES
@@ -71,10 +71,10 @@ class _Utterance(Segment):
 
 
 class Voice:
-    """Utterances, pulled 20 ms at a time. Not thread-safe.
+    """The queue of utterances, which is pulled 20 ms at a time. Not thread-safe.
 
-    Chunks belong to one utterance until it is ended or interrupted, whatever ids they carry; its first id is its name. The
-    queue holds at most `kai.media.segments.MOST_QUEUED_S`; what comes beyond is dropped and counted.
+    Chunks belong to one utterance until it is ended or interrupted, whatever ids they carry; its first id is its name.
+    Bound: `kai.media.segments.MOST_QUEUED_S` of sound in each utterance; sound beyond it is dropped and counted.
     """
 
     def __init__(self, listener: Listener, net: VisemeNet, clock: Callable[[], float]) -> None:
@@ -88,11 +88,11 @@ class Voice:
 
     @property
     def is_speaking(self) -> bool:
-        """Whether something sounds now."""
+        """Whether an utterance is being played now."""
         return bool(self._utterances) and self._utterances[0].is_started
 
     def add(self, utterance_id: str | None, pcm: bytes, *, after_s: float) -> None:
-        """Sound, 16-bit at 24 000 Hz; half a sample at the end is dropped. A new utterance begins ``after_s`` from now."""
+        """Queues sound, 16-bit at 24 000 Hz; half a sample at the end is dropped. A new utterance starts in ``after_s``."""
         self.received_bytes += len(pcm)
         last = self._utterances[-1] if self._utterances else None
         if last is None or last.is_complete:
@@ -105,18 +105,18 @@ class Voice:
             self.dropped_samples += len(samples)
 
     def end(self) -> None:
-        """The utterance that is being received is complete."""
+        """Marks the utterance that is being received as complete."""
         if self._utterances:
             self._utterances[-1].end()
 
     def drop(self) -> tuple[bool, str | None]:
-        """Forget everything; whether something sounded, and its name."""
+        """Discards all utterances; returns whether one was being played, and its name."""
         sounding = self._utterances[0] if self.is_speaking else None
         self._utterances.clear()
         return sounding is not None, None if sounding is None else sounding.id
 
     def pull(self) -> Moment:
-        """The next 20 ms."""
+        """Returns the next 20 ms."""
         while self._utterances:
             utterance = self._utterances[0]
             if not utterance.is_started:

@@ -1,5 +1,5 @@
-"""The language model of this computer: its process, its slots, and what it is told.
+"""The language model of this computer: its process, its slots, and its prompts.
 
-`process` runs llama.cpp's own server in a child and keeps it running; `slots` shares its few places among the talks;
-`telling` makes one talk into the messages of a prompt; `kai.engine.two_minds` decides what goes to it at all.
+`process` runs llama.cpp's own server as a child process and keeps it running. `slots` shares its few slots among the talks.
+`telling` turns a talk into the messages of a prompt. `kai.engine.two_minds` decides which questions the model gets.
 """

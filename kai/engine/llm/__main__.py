@@ -1,8 +1,8 @@
 """``python -m kai.engine.llm``: a language model behind an OpenAI-compatible server on 127.0.0.1, as a child of the engine.
 
-The first line of standard input is JSON: ``{"path", "key", "slots", "context_tokens", "threads"}``. When the model has
-answered once, one line of JSON goes to standard output: ``{"base_url", "tokens_per_s"}``. The process ends when standard
-input closes, however its parent died. The address is open to who brings the key, and to no page of a browser.
+The first line of standard input is JSON: ``{"path", "key", "slots", "context_tokens", "threads"}``. Once the model has
+answered a test request, the process prints one line of JSON on standard output: ``{"base_url", "tokens_per_s"}``. It ends
+when standard input closes, however its parent died. The server admits only clients with the key, and no browser page.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any, Final
 
 HOST: Final = "127.0.0.1"
 NICE: Final = 10
-"""Voice and face go first."""
+"""The process runs at a lower priority than voice and face."""
 BATCH_TOKENS: Final = 4
-"""How many tokens of a prompt are read between two looks at the queue, so how long an interruption waits. Larger batches
-are hardly faster, since one core is bound by its arithmetic."""
+"""How many prompt tokens are read between two checks of the queue; an interruption waits for that long. Larger batches are
+hardly faster, since one core is limited by its arithmetic."""
 REUSE_TOKENS: Final = 16
-"""The shortest stretch of a talk that is moved, instead of read again, when what stood before it was left out."""
+"""The shortest stretch of a talk that is moved in the cache, instead of read again, when the text before it was removed."""
 EXIT_NO_MODEL: Final = 4
 _TRIALS: Final = 3
 _TRIAL_TOKENS: Final = 6
 
 
 def main() -> int:
-    """Serves until standard input closes; the exit code."""
+    """Serve until standard input closes; return the exit code."""
     given: dict[str, Any] = json.loads(sys.stdin.readline())
     if hasattr(os, "nice"):
         os.nice(NICE)
@@ -41,8 +41,8 @@ def main() -> int:
         return EXIT_NO_MODEL
     params = xllamacpp.CommonParams()
     params.model.path = given["path"]
-    # Each talk has a slot of its own, and nothing of one is kept where another could find it: states that are moved to a
-    # common cache were given to the wrong talk (llama.cpp issue 27148).
+    # Each talk has its own slot, and no state is kept in a common cache, from which it was given to the wrong talk
+    # (llama.cpp issue 27148).
     params.n_parallel = given["slots"]
     params.n_ctx = given["slots"] * given["context_tokens"]
     params.kv_unified = False
@@ -52,8 +52,8 @@ def main() -> int:
     params.n_batch = params.n_ubatch = max(BATCH_TOKENS, given["slots"])
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = given["threads"]
-        pool.poll = 0  # a thread that waits must not spin: the face needs the core
-    # A connection that rests holds a thread of the server, and a request that finds none waits for seconds.
+        pool.poll = 0  # a waiting thread must not spin, since the face needs the core
+    # An idle connection occupies a server thread, and a request that finds no free thread waits for seconds.
     params.n_threads_http = 24
     params.port = _free_port()
     params.api_keys = [given["key"]]
@@ -75,10 +75,9 @@ def _free_port() -> int:
 
 
 def _speed(address: str, key: str, threads: int) -> float:
-    """Tokens a second of a short answer on cores that are free.
+    """Return the tokens a second of a short answer on idle cores.
 
-    Counted in seconds of the processor, since other programs that start at the same time would make any computer seem too
-    slow.
+    The time is processor time, since other programs that start at the same moment would make any computer seem too slow.
     """
     body = {"prompt": "One, two, three,", "n_predict": _TRIAL_TOKENS, "temperature": 0.0}
     request = urllib.request.Request(
@@ -86,7 +85,7 @@ def _speed(address: str, key: str, threads: int) -> float:
         json.dumps(body).encode(),
         {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
     )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes by a proxy
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy for a loopback address
     begun_s = time.process_time()
     with opener.open(request, timeout=60) as answer:
         timings = json.load(answer)["timings"]

@@ -1,4 +1,4 @@
-"""The language model of this computer as the talks see it: asked like any other endpoint, or not to be had, and why."""
+"""The language model of this computer as the talks see it: a chat endpoint, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SPARE_SLOT: Final = TALK_SLOTS
 TEMPERATURE_VARIABLE: Final = "KAI_MIND_TEMPERATURE"
 SEED_VARIABLE: Final = "KAI_MIND_SEED"
 TEMPERATURE: Final = 0.2
-"""Cooler than Qwen's own 0.7, at which it guesses where it should say that it does not know."""
+"""Lower than Qwen's own 0.7, at which it guesses where it should say that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A language model that can be asked now: its `name` for people, and the slots of its process, the last one spare."""
+    """A running language model: its `name` for people, its endpoint, and the slots for talks; one further slot is spare."""
 
     name: str
     endpoint: ChatEndpoint
@@ -39,8 +39,7 @@ class Model:
 class ModelHost:
     """Runs the language model of this computer, once its file is there. Event loop only.
 
-    ``problem`` says in words for a person why there is none, or why the last one does not run; it is empty while one loads
-    or runs.
+    ``problem`` tells a person why the last model does not run; it is empty while a model loads or runs.
     """
 
     def __init__(self) -> None:
@@ -50,11 +49,11 @@ class ModelHost:
         self._served: Served | None = None
         self._warming: asyncio.Task[None] | None = None
         self._clients: list[ChatClient] = []
-        """One for each life of the process; a talk may still be reading what the last one told."""
+        """One client for each start of the process; a talk may still be reading an answer through an older one."""
 
     @property
     def model(self) -> Model | None:
-        """The model, while it can be asked. After a death of its process it is another one, with empty slots."""
+        """The model, while it runs. After a restart of its process it is another object, with empty slots."""
         is_up = self._process is not None and self._process.served is not None
         return self._model if is_up else None
 
@@ -65,12 +64,12 @@ class ModelHost:
 
     @property
     def is_too_slow(self) -> bool:
-        """Whether a smaller model may do where this one does not."""
+        """Whether the model was stopped for being too slow, so that a smaller one may work."""
         return self._process is not None and self._process.is_too_slow
 
     @property
     def is_loading(self) -> bool:
-        """Whether there will be a model soon."""
+        """Whether a model is being loaded."""
         return self._process is not None and self._process.served is None and not self._process.problem
 
     @property
@@ -93,7 +92,7 @@ class ModelHost:
             self._clients.append(client)
             slots = Slots(TALK_SLOTS, partial(_empty, endpoint, client))
             self._model = Model(self._name, endpoint, client, slots, served.tokens_per_s)
-            # The rules are read at once, not with the first question.
+            # Let the model read the rules now, not with the first question.
             self._warming = asyncio.create_task(slots.prepare(), name="language model: read the rules")
         on_change()
 
@@ -111,25 +110,25 @@ class ModelHost:
 
 
 def _sampling() -> JsonObject:
-    """How the next word is drawn: as Qwen's own settings have it, but cooler; a test asks for the likeliest one."""
+    """Return the sampling parameters: Qwen's own at a lower temperature, which a test may set to 0."""
     return {
         "temperature": float(os.environ.get(TEMPERATURE_VARIABLE) or TEMPERATURE),
         "top_p": 0.8,
         "top_k": 20,
         "seed": int(os.environ.get(SEED_VARIABLE) or -1),
         "cache_prompt": True,
-        # A chunk for each batch that was read: so the server sees at once that nobody listens any more.
+        # One chunk for each batch that was read, so that the server notices a closed connection at once.
         "return_progress": True,
-        # Of the models that a person may put on, some think before they answer where their template can.
+        # Some of the models that a person may choose think before they answer, if their template allows it.
         "chat_template_kwargs": {"enable_thinking": False},
     }
 
 
 async def _empty(endpoint: ChatEndpoint, client: ChatClient, slot: int) -> None:
-    """Leaves nothing in a slot but the rules, which every talk begins with. A process that is gone has nothing left in it.
+    """Removes everything from a slot but the rules, with which every talk begins; a failure means that the process is gone.
 
-    The server keeps of a slot what the new prompt begins with, and computes the rest: so this empties a slot in a moment
-    that held a talk, and reads the rules, some seconds of a core, into one that held nothing.
+    The server keeps the part of a slot that equals the beginning of the new prompt and computes the rest. So emptying a
+    slot that held a talk takes a moment, and reading the rules into an empty one takes some seconds of a core.
     """
     body: JsonObject = {
         "model": endpoint.model,

@@ -1,4 +1,4 @@
-"""The language model's process: started, measured, started again when it dies, and gone with the engine."""
+"""The language model's process: it is started, measured, restarted when it dies, and ended with the engine."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ logger = logging.getLogger(__name__)
 
 TALK_SLOTS: Final = 2
 CONTEXT_TOKENS: Final = 4_096
-"""Of each slot; the cache of one takes 115 MB with Qwen2.5 1.5B."""
+"""The context of each slot; the cache of one slot takes 115 MB with Qwen2.5 1.5B."""
 LOAD_S: Final = 120.0
 ENOUGH_TOKENS_PER_S: Final = 6.0
-"""Speech needs some 3.5 tokens a second, and the rest is for the first words; a slower model lets a person wait."""
+"""Speech needs some 3.5 tokens a second; the margin shortens the wait for the first words."""
 RESTARTS_IN_A_ROW: Final = 3
 RESTART_DELAY_S: Final = 1.0
 STEADY_S: Final = 60.0
-"""A process that ran for so long had no fault from its start on: the next death counts as the first."""
+"""After this run time a start counts as successful, and the next death as the first in a row."""
 STOP_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where a model that is ready is reached; the key is known to the engine only."""
+    """The address and speed of a running model; only the engine knows the key."""
 
     base_url: str
     tokens_per_s: float
@@ -46,7 +46,7 @@ class Served:
 class ModelProcess:
     """Runs the model in the file `path` until `aclose`. Event loop only.
 
-    ``served`` is ``None`` while it cannot be asked, and ``problem`` says why once it never will be.
+    ``served`` is ``None`` while the model cannot be asked; ``problem`` is the reason once it was given up.
     """
 
     def __init__(self, path: Path, on_change: Callable[[], None] = lambda: None) -> None:
@@ -87,7 +87,7 @@ class ModelProcess:
             await self._stop()
 
     async def _run_once(self) -> str:
-        """One life of the process; its last words on standard error."""
+        """Runs the process until it ends; returns its last line on standard error."""
         self.starts += 1
         key = secrets.token_urlsafe(24)
         child = self._child = await Child.start("kai.engine.llm", added={"OMP_NUM_THREADS": "1"})
@@ -139,10 +139,10 @@ class ModelProcess:
 
 
 def threads() -> int:
-    """How many threads the model gets: the cores that face, ears and page leave free, at least one.
+    """Return the number of threads for the model: the cores that face, recogniser and page leave free, at least one.
 
-    On two cores a second thread makes everything slower: at each layer both wait for each other, and one of them always
-    waits for its turn on a busy core.
+    On two cores a second thread makes everything slower: the threads wait for each other at each layer, and one of them is
+    always waiting for a busy core.
     """
     return max(1, (psutil.cpu_count(logical=False) or os.cpu_count() or 1) - 2)
 

@@ -1,4 +1,4 @@
-"""The places of a language model that hold one talk each, and who has them."""
+"""The slots of a language model, each of which holds one talk, and their owners."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ NOBODY: Final = object()
 
 
 class Slots:
-    """`count` slots for talks, numbered from 0. A talk keeps its slot, and with it what the model has read of the talk, until
-    another one needs it more: then it goes to whoever waits, from the talk that has not thought for the longest time.
+    """`count` slots for talks, numbered from 0. Event loop only.
 
-    `erase` empties a slot before another talk gets it, so that no talk ever stands on another one's words. Event loop only.
+    A talk keeps its slot, and with it the words that the model has read, until another talk needs one and none is free: then
+    the slot that has been idle for the longest time changes hands. `erase` empties a slot before another talk gets it, so
+    that no talk ever sees another one's words.
     """
 
     def __init__(self, count: int, erase: Callable[[int], Awaitable[None]]) -> None:
@@ -28,7 +29,7 @@ class Slots:
 
     @contextlib.asynccontextmanager
     async def use(self, talk: object) -> AsyncGenerator[int]:
-        """The slot of `talk`, while it thinks. Waits while every slot is thinking for another talk."""
+        """Hold the slot of `talk` while it thinks. Waits while every slot is busy with another talk."""
         if self._preparing is not None:
             self._preparing.cancel()
         async with self._changed:
@@ -47,17 +48,17 @@ class Slots:
                 self._changed.notify_all()
 
     async def prepare(self) -> None:
-        """Empties one slot after the other ahead of the first talk, and ends when a talk comes."""
+        """Empties one slot after the other ahead of the first talk; cancelled when a talk needs a slot."""
         self._preparing = asyncio.current_task()
         for slot in range(len(self._owners)):
             await self._erase(slot)
 
     def has_place_for(self, talk: object) -> bool:
-        """Whether `talk` has a slot, or could have one that nobody else has: then it may be read to ahead of time."""
+        """Return whether `talk` owns a slot or could take a free one, so that the model may read its words ahead of time."""
         return talk in self._owners or NOBODY in self._owners
 
     async def leave(self, talk: object) -> None:
-        """`talk` is over: its slot is emptied."""
+        """Empties and frees the slot of `talk`, which is over."""
         if talk in self._owners:
             slot = self._owners.index(talk)
             try:
@@ -68,7 +69,7 @@ class Slots:
                     self._changed.notify_all()
 
     def _find(self, talk: object) -> int | None:
-        """The slot that `talk` may use now: its own, else one that nobody has, else the one that rests the longest."""
+        """Return the slot that `talk` may use now: its own, else a free one, else the one idle for the longest time."""
         if talk in self._owners:
             own = self._owners.index(talk)
             return None if self._busy[own] else own

@@ -1,16 +1,16 @@
-"""What the language model of this computer is told of one talk: a prompt that grows at its end.
+"""The prompts that the language model of this computer gets in one talk: text is only ever added at the end.
 
-A model on one core reads a few dozen tokens a second, and keeps what it has read. A prompt that begins as the last one did
-costs only its new words; one that differs in its first line costs a minute of silence. So nothing that was told is ever
-changed. The rules and the persona's instructions come first, with the time at which the talk began. Later changes are said
-where they happen: when ten minutes have passed, the time stands before the next words of the person, and what their files
-say stands before the question that it belongs to.
+A model on one core reads a few dozen tokens a second, and caches what it has read. A prompt that begins like the previous
+one costs only its new words; one that differs in its first line costs a minute of silence. So text that the model has read
+is never changed. The rules and the persona's instructions come first, with the time at which the talk began. Later changes
+are added where they occur: after ten minutes the time is given before the person's next words, and passages from the
+person's files are put before the question that they belong to.
 
-A talk may be longer than the model's 4,096 tokens. When it has grown past `HISTORY_TOKENS`, its oldest turns are left out,
-half of it at once: the server moves what follows to its new place without reading it again, which works only where something
-is taken away and nothing is put in. What the old turns held is therefore written down beforehand, and put at the end of the
-talk, where it stays when the turns before it go. These notes are made by the model itself while nobody speaks; if there was
-no time for that, the person's own statements are kept word for word.
+A talk may be longer than the model's 4,096 tokens. Once it has grown past `HISTORY_TOKENS`, its oldest turns are removed,
+half of the talk at once. The server then moves the rest to its new position without reading it again, which works only for
+text that is removed, not for text that is inserted. The content of the old turns is therefore noted beforehand and put at
+the end of the talk, where it stays when the turns before it are removed. The model itself writes these notes while nobody
+speaks; if there was no time for that, the person's own statements are kept word for word.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from kai.engine.thinking import Question, text_of
 from kai.wire.realtime import Item, JsonObject
 
 HISTORY_TOKENS: Final = 2_400
-"""What the talk may take of a slot's 4,096 tokens, beside rules, instructions, files and the answer."""
+"""The talk's share of a slot's 4,096 tokens; the rest is for rules, instructions, files and the answer."""
 NOTES_FROM_TOKENS: Final = 1_200
 KEPT_SHARE: Final = 0.5
 INSTRUCTION_TOKENS: Final = 900
 LINE_TOKENS: Final = 800
-"""The most of a single line, such as a text that was pasted."""
+"""The limit of a single message, such as a pasted text."""
 CLOCK_STEP: Final = timedelta(minutes=10)
 NOTE_TOKENS: Final = 140
 MAX_STATEMENTS: Final = 12
@@ -55,7 +55,7 @@ RULES: Final = (
     "What will happen tomorrow? You: Nobody can know that, and I can't either. Person: May I smoke in here? You, "
     "where it is forbidden: No, smoking is not allowed here, I'm sorry."
 )
-"""What the model is told first. A small model follows an example better than a rule, so each rule has one."""
+"""The beginning of every prompt. A small model follows an example better than a rule, so each rule has one."""
 TASK: Final = "Your task, which is true and which you follow: "
 NOTE_RULES: Final = (
     "You keep the notes of a conversation. Write down in at most six short lines what the person told: names, numbers, "
@@ -65,7 +65,7 @@ NOTE_RULES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class NoteRequest:
-    """A prompt for notes of the items `item_ids`."""
+    """A prompt that asks for notes of the items `item_ids`."""
 
     messages: tuple[JsonObject, ...]
     item_ids: tuple[str, ...]
@@ -87,7 +87,7 @@ class _Line:
 
 
 class Telling:
-    """The prompt of one talk, from its first to its last. Pure; event loop or thread, one at a time."""
+    """The successive prompts of one talk. Pure; from any thread, but one call at a time."""
 
     def __init__(self) -> None:
         self._began: datetime | None = None
@@ -95,12 +95,12 @@ class Telling:
         self._clock: dict[str, str] = {}
         self._left_out: set[str] = set()
         self._notes: tuple[str, str] | None = None
-        """The newest notes, and the item behind which they stand."""
+        """The newest notes, and the id of the item after which they are told."""
         self._fresh_notes = ""
         self._noted: set[str] = set()
 
     def messages(self, question: Question, name: str, passages: str = "") -> list[JsonObject]:
-        """The prompt for an answer to `question`, by the character `name`; `passages` is what the person's files say."""
+        """Return the prompt for an answer to `question` by the character `name`; `passages` are from the person's files."""
         self._began = self._began or question.now
         self._told_time = self._told_time or question.now
         lines = _lines_of(question.items)
@@ -126,7 +126,7 @@ class Telling:
         return told
 
     def due_notes(self, question: Question) -> NoteRequest | None:
-        """What to ask the model for when nobody speaks, so that old turns may go; ``None`` while the talk is short."""
+        """Return the request for notes that is due, before old turns are removed; ``None`` while the talk is short."""
         lines = [line for line in _lines_of(question.items) if line.item_id not in self._left_out]
         fresh = [line for line in lines if line.item_id not in self._noted]
         if len(fresh) < 2 or sum(line.tokens for line in fresh) < NOTES_FROM_TOKENS:
@@ -140,7 +140,7 @@ class Telling:
         )
 
     def take_notes(self, request: NoteRequest, notes: str) -> None:
-        """Keeps the notes that were made for `request`; they are told with the next words of the person."""
+        """Keeps the notes that were made for `request`; the next prompt includes them."""
         if notes.strip():
             self._noted |= set(request.item_ids)
             self._fresh_notes = notes.strip()
@@ -162,7 +162,7 @@ class Telling:
         if size <= HISTORY_TOKENS:
             return
         leaving: list[_Line] = []
-        # The last two lines stay whatever they are: without them there would be nothing to answer.
+        # Always keep the last two lines, since without them there would be nothing to answer.
         while len(kept) > 2 and size > HISTORY_TOKENS * KEPT_SHARE:
             line = kept.pop(0)
             size -= line.tokens
@@ -177,17 +177,17 @@ class Telling:
 
 
 def say_when(now: datetime) -> str:
-    """A date and a time of day in words: "Monday, 30 November 2026, 10:15"."""
+    """Return a date and time in words: "Monday, 30 November 2026, 10:15"."""
     return f"{now:%A}, {now.day} {now:%B %Y}, {now:%H:%M}"
 
 
 def tokens_of(text: str) -> int:
-    """About how many tokens a message of `text` takes, rather too many: English has some 4.5 bytes a token, Russian 5."""
+    """Return a high estimate of the tokens of a message: English has some 4.5 bytes a token, Russian 5."""
     return len(text.encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE
 
 
 def _clipped(text: str, tokens: int) -> str:
-    """``text``, or its beginning and its end where it is longer than so many tokens."""
+    """Return ``text``, or its beginning and end joined by dots where it is longer than ``tokens``."""
     most = tokens * _BYTES_PER_TOKEN
     data = text.encode()
     if len(data) <= most:
@@ -197,13 +197,13 @@ def _clipped(text: str, tokens: int) -> str:
 
 
 def _last_told(lines: Sequence[_Line]) -> str:
-    """The item behind which something may be put without moving what was read: the last one before the person's words."""
+    """Return the id of the last item before the person's words: text put after it moves nothing that was read, or ""."""
     told = lines[:-1] if lines and lines[-1].role == "user" else lines
     return told[-1].item_id if told else ""
 
 
 def statements_of(texts: Iterable[str]) -> list[str]:
-    """What the person said of themselves, sentence by sentence, as it stands; questions are left out."""
+    """Return the person's sentences about themselves, word for word and without questions."""
     found: list[str] = []
     for text in texts:
         for sentence in sentences_of(text):

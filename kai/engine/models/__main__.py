@@ -1,8 +1,8 @@
 """``python -m kai.engine.models fetch | status | check | path``: the language model, from a terminal.
 
-``fetch`` brings it and shows how far it is; ``status`` says whether it is here; ``check`` hashes its file whole; ``path``
-prints where it lies, for programs. All end with 0 when the model is here or is not wanted, and with 1 when it is not here, in
-words that say why.
+``fetch`` downloads it and shows the progress; ``status`` says whether it is here; ``check`` hashes the whole file; ``path``
+prints its path, for programs. The exit code is 0 when the model is here or not wanted; otherwise it is 1, and the reason is
+printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FINE = frozenset({ModelState.READY, ModelState.OFF})
 
 
 def main() -> int:
-    """The exit code."""
+    """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m kai.engine.models", description=__doc__)
     parser.add_argument("what", choices=("fetch", "status", "check", "path"))
     parser.add_argument(
@@ -84,7 +84,7 @@ def _tell(keeper: ModelKeeper) -> int:
 
 
 class _Line:
-    """Shows one line: over itself on a terminal, one below the other elsewhere; problems are told at the end."""
+    """Shows progress lines: each overwrites the last on a terminal, and is a new line elsewhere. Other lines are ignored."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stdout.isatty()

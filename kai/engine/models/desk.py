@@ -1,7 +1,7 @@
-"""Which file of the catalogue Kai's own process runs, and the catalogue as the page shows it.
+"""Selects the model file that Kai's own process runs, and describes the catalogue for the page.
 
-The keeper's model runs unless a person put another file on. One process runs at a time, so a change is a restart of it, of
-seconds, in which the small mind answers. A file that does not run, or is too slow here, is taken off again, with the reason.
+The keeper's model runs unless a person chose another file. One process runs at a time, so a change restarts it, which takes
+seconds in which the small mind answers. A file that does not run, or is too slow here, is taken off again, with the reason.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ UseFile = Callable[[Path, str], Awaitable[None]]
 
 
 class FileDesk:
-    """Event loop only. ``use`` runs a file under a name; ``own`` tells of the keeper's model, and ``speed`` what the model
-    that runs now really makes, in tokens a second, if one does."""
+    """The choice of the model file. Event loop only.
+
+    ``use`` runs a file under a name. ``own`` returns the status of the keeper's model, and ``speed`` the measured tokens a
+    second of the running model, if one runs.
+    """
 
     def __init__(
         self, shelf: Shelf, use: UseFile, own: Callable[[], ModelStatus], speed: Callable[[], float | None]
@@ -42,7 +45,7 @@ class FileDesk:
         self.problem = ""
 
     async def put_on(self, model_id: str) -> None:
-        """Run that file. Raises ``WeightsError`` where it is not here or this computer cannot carry it."""
+        """Run that model. Raises ``WeightsError`` where its file is missing or this computer has too little memory."""
         model = self._shelf.model(model_id)
         status = await asyncio.to_thread(self._shelf.status, model)
         if status.path is None:
@@ -58,14 +61,14 @@ class FileDesk:
             await self._use(status.path, model.name)
 
     async def take_off(self, problem: str = "") -> None:
-        """Run Kai's own model again, if it is here; ``problem`` says why, for people, where nobody wished it."""
+        """Run Kai's own model again, if it is here; ``problem`` is the reason, for people, where nobody asked for it."""
         was_on, self.on, self.problem = self.on, OWN, problem
         path = self._own().path
         if was_on and path is not None:
             await self._use(path, self._own().name)
 
     async def to_json(self) -> JsonObject:
-        """The whole catalogue, and which file is on."""
+        """Return the whole catalogue, and the id of the file in use."""
         measured = self._measured()
         if self._bandwidth is None:
             self._bandwidth = await asyncio.to_thread(bandwidth_bytes_per_s)
@@ -98,7 +101,7 @@ class FileDesk:
         }
 
     async def delete(self, model_id: str) -> None:
-        """Remove our copy of that file; one that is on is taken off first. Raises ``WeightsError`` and ``OSError``."""
+        """Remove our copy of that file; a file in use is taken off first. Raises ``WeightsError`` and ``OSError``."""
         if self.on == model_id:
             await self.take_off()
         await asyncio.to_thread(self._shelf.delete, model_id)
@@ -117,7 +120,7 @@ class FileDesk:
 
 
 def file_routes(desk: FileDesk, admit: Callable[[Request], Awaitable[object]]) -> list[Route]:
-    """The engine's private routes about model files; ``admit`` raises for whoever may not."""
+    """Return the engine's private routes for model files; ``admit`` raises for a request that is not admitted."""
 
     async def do(request: Request) -> Response:
         await admit(request)

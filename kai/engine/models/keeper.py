@@ -1,11 +1,11 @@
-"""The engine's language model: whether it is here, and how it comes.
+"""Finds or fetches the engine's language model, and reports its state.
 
     looking ──► ready ◄──────────────┐
        │                             │
        ├──► none ──► fetching ───────┤         off           KAI_MIND=none
        │     ▲          │  cancelled │         unsupported   this computer cannot run one
        │     └──────────┘            │
-       └──► failed ◄── it went wrong ┘
+       └──► failed ◄── an error ─────┘
 
 One thread at a time does the work; `status` may be read from any thread.
 """
@@ -38,9 +38,9 @@ from kai.errors import KaiError, WeightsError
 log = logging.getLogger(__name__)
 
 FETCH_VARIABLE: Final = "KAI_FETCH_MODEL"
-"""``1``: the engine begins to fetch a missing model when it starts, and says on standard error how far it is."""
+"""``1``: the engine begins to fetch a missing model when it starts, and shows its progress on standard error."""
 LINE_START: Final = "Language model"
-"""How each line begins that a terminal shall show."""
+"""The beginning of each line for a terminal."""
 RUNTIME: Final = "xllamacpp"
 _STEP_PERCENT: Final = 5
 _CLOSE_S: Final = 3.0
@@ -48,7 +48,7 @@ _SYSTEMS: Final = frozenset({("linux", "x86_64"), ("darwin", "arm64"), ("win32",
 
 
 class ModelState(StrEnum):
-    """How the language model is."""
+    """The state of the language model; the module's docstring has the transitions."""
 
     LOOKING = "looking"
     NONE = "none"
@@ -61,8 +61,11 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """``id`` to ``licence`` are those of the model that this computer has or would get. ``is_own`` for a person's own file,
-    ``is_known`` where the bytes are of a model that we know; ``problem`` is for people."""
+    """The status of the language model.
+
+    ``id`` to ``licence`` describe the model that this computer has or would get. ``is_own`` marks a person's own file, and
+    ``is_known`` a file with the bytes of a model of the catalogue. ``problem`` is for people.
+    """
 
     state: ModelState = ModelState.LOOKING
     id: str = ""
@@ -76,7 +79,7 @@ class ModelStatus:
     is_known: bool = True
 
     def to_json(self) -> dict[str, object]:
-        """As ``GET /kai/status`` tells it."""
+        """Return the status in the form of ``GET /kai/status``."""
         return {
             "state": self.state.value,
             "id": self.id,
@@ -92,11 +95,11 @@ class ModelStatus:
 
 
 OnReady = Callable[[Path], object]
-"""Told the path of a model file that can be used; what it returns is not looked at. Called from the keeper's thread."""
+"""Called with the path of a usable model file, from the keeper's thread; its result is ignored."""
 
 
 def why_unsupported() -> str:
-    """Why no language model can run here, in words; empty where one can."""
+    """Return why no language model can run here, in words for people; "" where one can."""
     system, machine = sys.platform, platform.machine().lower()
     if (system, machine) not in _SYSTEMS:
         return (
@@ -113,10 +116,10 @@ def why_unsupported() -> str:
 
 
 class ModelKeeper:
-    """Knows the language model of this engine and fetches it when asked to.
+    """Finds the language model of this engine, and fetches it when asked to.
 
-    ``is_fetching``: a missing model is fetched from the start on. ``say`` gets lines for a terminal; ``models`` and
-    ``folder`` are those of the catalogue and of the user where not given.
+    With ``is_fetching`` a missing model is fetched at the start. ``say`` gets lines for a terminal. ``models`` and
+    ``folder`` default to the catalogue's models and the user's folder.
     """
 
     def __init__(
@@ -143,17 +146,17 @@ class ModelKeeper:
 
     @property
     def status(self) -> ModelStatus:
-        """How the model is now. Any thread."""
+        """The current status of the model. Any thread."""
         with self._lock:
             return self._status
 
     def start(self, on_ready: OnReady = lambda _path: None) -> None:
-        """Look for the model; ``on_ready`` is told its file once there is one. Returns at once."""
+        """Look for the model; ``on_ready`` gets its file once there is one. Returns at once."""
         self._on_ready = on_ready
         self._run(self._look)
 
     def fetch(self, model_id: str, *, from_maker: bool = False) -> bool:
-        """Begin to fetch that model; whether there is one of that id. Returns at once; twice is once."""
+        """Begin to fetch that model, unless it is being fetched or is here. Returns at once, with whether the id is known."""
         model = next((model for model in self._models if model.id == model_id), None)
         if model is None:
             return False
@@ -162,7 +165,7 @@ class ModelKeeper:
         return True
 
     def cancel(self, model_id: str) -> bool:
-        """Stop fetching that model, keeping what came; whether there is one of that id. Returns at once."""
+        """Stop fetching that model, and keep the bytes fetched. Returns at once, with whether the id is known."""
         model = next((model for model in self._models if model.id == model_id), None)
         if model is None:
             return False
@@ -173,13 +176,16 @@ class ModelKeeper:
         return True
 
     def fail(self, problem: str) -> None:
-        """The file is here, but the model cannot be run: ``problem`` says why and what to do."""
+        """Record that the file is here but the model cannot run; ``problem`` says why and what to do."""
         with self._lock:
             self._status = replace(self._status, state=ModelState.FAILED, problem=problem)
 
     def step_down(self, problem: str) -> None:
-        """The model is too much for this computer: take the next smaller one, fetched if it is not here and models are
-        fetched by themselves. ``problem`` says why; it stays to be read beside the model that answers."""
+        """Take the next smaller model, since this one is too slow for this computer.
+
+        The smaller one is fetched only if models are fetched automatically. ``problem`` is the reason; it stays in the
+        status with the smaller model.
+        """
         ids = [model.id for model in self._models]
         now = self.status
         smaller = self._models[ids.index(now.id) + 1 :] if now.id in ids and not now.is_own else ()
@@ -189,7 +195,7 @@ class ModelKeeper:
         self._run(partial(self._take_smaller, smaller[0], problem))
 
     def close(self) -> None:
-        """Stop the work and wait for it, within ``_CLOSE_S``."""
+        """Stop the work and wait for its end, up to ``_CLOSE_S``."""
         with self._lock:
             self._is_closed = True
             self._cancel.set()
@@ -203,7 +209,7 @@ class ModelKeeper:
         return self._thread is not None and self._thread.is_alive()
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Wait until the work that goes on now is over."""
+        """Wait for the end of the current work, up to ``timeout_s``."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout_s)
@@ -211,12 +217,12 @@ class ModelKeeper:
     # Inside
 
     def _run(self, work: Callable[[threading.Event], None]) -> None:
-        """Do ``work`` in a thread of its own. An older one has been cancelled by then; the lock file keeps both apart."""
+        """Do ``work`` in a new thread. An older thread was cancelled before; the lock file keeps the two apart."""
         cancel = threading.Event()
 
         def guarded() -> None:
             if sys.platform == "linux":
-                # Of this thread alone, and of what it starts: a talk that goes on comes first.
+                # Lower the priority of this thread and its children alone, since a running talk comes first.
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), fetching.NICE)
             try:
                 work(cancel)

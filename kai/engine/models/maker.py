@@ -1,14 +1,15 @@
-"""A model file from its maker's repository: asked about first, then taken from the byte that is missing.
+"""Downloads a model file from its maker's repository: a HEAD request first, then the missing bytes.
 
-The address names a revision, so it means the same bytes for ever. Still, what answers may be a mirror, a proxy, a network's
-login page, or a server in trouble. So the maker is asked by HEAD first: a hash, a size or a revision other than the ones
-we know ends it before anything is fetched. A body is taken only where its length and its place in the file are right, and
-where it begins as a model file does. A connection that is cut or says nothing is gone on with by Range. The whole is hashed
-by whoever called (`kai.engine.models.fetching`), and not used before.
+The address names a revision, so it always means the same bytes. Still, the answer may be from a mirror, a proxy, a network's
+login page, or a server in trouble. So a HEAD request is sent first: a hash, size or revision other than the known ones ends
+the attempt before anything is fetched. A body is accepted only if its length and its position in the file are right, and if
+it begins like a model file. A connection that broke or stalled is resumed with a Range request. The caller
+(`kai.engine.models.fetching`) hashes the complete file before it is used.
 
-An example. Of 2,497,281,120 bytes 1,000,000,000 are here. HEAD: ``X-Linked-ETag`` and ``X-Linked-Size`` are the model's. GET
-with ``Range: bytes=1000000000-`` gives 206, ``Content-Range: bytes 1000000000-2497281119/2497281120``: appended. The line
-breaks at 1.9 GB: the next GET asks from there. Five times in a row without a byte, and the person is told; what came is kept.
+An example: 1,000,000,000 of 2,497,281,120 bytes are here. The HEAD response has the model's ``X-Linked-ETag`` and
+``X-Linked-Size``. GET with ``Range: bytes=1000000000-`` gives 206 and ``Content-Range: bytes
+1000000000-2497281119/2497281120``, and the body is appended. The connection breaks at 1.9 GB, and the next GET asks for the
+rest. After five attempts in a row without a byte the error is reported, and the fetched bytes are kept.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ from kai.errors import ConfigError, WeightsError
 
 CONNECT_S: Final = 10.0
 STALL_S: Final = 2.0
-"""So long may the maker's server say nothing before it is asked anew; a person who pauses waits no longer."""
+"""The maker's server is asked again after this long without a byte; it also bounds the wait for a pause."""
 TRIES: Final = 5
-"""How often in a row the file is asked for without a byte of it coming."""
+"""The number of attempts in a row without a byte after which the download fails."""
 RETRY_S: Final = 1.0
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 class _Broken(Exception):
-    """The connection broke or stood still; trying again may help."""
+    """The connection broke or stalled; another attempt may succeed."""
 
 
 def fetch_from_maker(
@@ -48,9 +49,9 @@ def fetch_from_maker(
     cancel: threading.Event,
     check_room: Callable[[], None],
 ) -> None:
-    """Append what is missing of the file; ``HF_ENDPOINT`` names a mirror. ``check_room`` is called before a byte is fetched.
+    """Append the missing bytes to the file; ``HF_ENDPOINT`` names a mirror. ``check_room`` is called before the download.
 
-    Raises ``WeightsError``, ``Cancelled``, and ``OSError`` of the disk. Blocks.
+    Raises ``WeightsError``, ``Cancelled``, and ``OSError`` for a problem of the disk. Blocks.
     """
     url = (os.environ.get("HF_ENDPOINT") or MAKER_URL).rstrip("/") + model.maker_path
     failures = 0
@@ -79,10 +80,10 @@ def fetch_from_maker(
 
 
 def _ask_about(client: httpx.Client, url: str, model: LanguageModel) -> None:
-    """Raises ``WeightsError`` where what the maker has is not our file."""
+    """Check by a HEAD request that the maker has our file. Raises ``WeightsError`` where it is another one."""
     answer = client.head(url, headers={"Accept-Encoding": "identity"})
     if answer.status_code in (405, 501):
-        return  # a mirror that knows no HEAD; the body is looked at as closely
+        return  # a mirror without HEAD; the body is checked just as closely
     _check_status(answer)
     for told in (*answer.history, answer):
         linked_hash = told.headers.get("x-linked-etag", "").removeprefix("W/").strip('"').lower()
@@ -108,12 +109,12 @@ def _take(
     progress: Progress,
     cancel: threading.Event,
 ) -> None:
-    """One request for what is missing. Raises ``_Broken`` and ``httpx.TransportError`` where another one may go on."""
+    """Request the missing bytes once. Raises ``_Broken`` and ``httpx.TransportError`` where another request may resume."""
     have_bytes = _size_bytes(part_file)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have_bytes}-"} if have_bytes else {})
     with client.stream("GET", url, headers=headers) as answer:
         if answer.status_code == 416:
-            # It has no such byte: so what is here is not the beginning of what it has.
+            # The server has no byte at that position, so our bytes are not the beginning of its file.
             part_file.unlink(missing_ok=True)
             raise _Broken
         _check_status(answer)
@@ -141,7 +142,7 @@ def _take(
 
 
 def _start_of(answer: httpx.Response, have_bytes: int) -> int | None:
-    """Where in the file the body begins; ``None`` where it is not what was asked for. Who knows no ranges begins anew."""
+    """Return the file position of the body: 0 from a server without ranges; ``None`` where it is not the requested one."""
     if answer.status_code == 200:
         return 0
     found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
@@ -149,7 +150,7 @@ def _start_of(answer: httpx.Response, have_bytes: int) -> int | None:
 
 
 def _check_status(answer: httpx.Response) -> None:
-    """Raises ``WeightsError``, and ``_Broken`` of a server that may be better in a moment."""
+    """Check the status. Raises ``WeightsError``, or ``_Broken`` where another attempt may succeed."""
     status = answer.status_code
     if status in (401, 403):
         raise WeightsError(

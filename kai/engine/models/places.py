@@ -1,7 +1,7 @@
-"""Where a model file may lie, and proof that it is the one we know.
+"""The places where a model file may be, and the check that it is the one we know.
 
-A file is right when its size and its SHA-256 are the model's. Hashing 1.1 GB takes seconds, so what was found right once is
-noted with its size and time of change in ``seen.json``, and believed while these stay the same.
+A file is right when its size and its SHA-256 are the model's. Hashing 1.1 GB takes seconds, so a file that was found right
+is noted in ``seen.json`` with its size and modification time, and trusted while these stay the same.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ _HASH_BLOCK_BYTES: Final = 1 << 20
 
 
 class Cancelled(Exception):
-    """A person, or the end of the process, stopped the work. What was fetched is kept."""
+    """Raised when a person, or the end of the process, stopped the work. The fetched bytes are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnFile:
-    """A model file that the person named in ``KAI_MIND``; ``model`` is the one of ours that has these bytes, if any."""
+    """A model file that the person named in ``KAI_MIND``; ``model`` is the known model with these bytes, if any."""
 
     path: Path
     model: LanguageModel | None
 
 
 def is_off() -> bool:
-    """Whether ``KAI_MIND=none`` leaves the large mind out."""
+    """Return whether ``KAI_MIND=none`` turns the language model off."""
     return os.environ.get(MIND_VARIABLE, "").strip().lower() == "none"
 
 
 def models_folder(data_dir: str | None = None) -> Path:
-    """Where our own copies lie, which all checkouts of this user share. Nothing is made yet.
+    """Return the folder of our own copies, which all checkouts of this user share; it is not created here.
 
-    That is ``KAI_MODELS_DIR``, else ``models`` in the data folder: ``KAI_DATA_DIR``, ``data_dir``, or the user's.
+    It is ``KAI_MODELS_DIR``, else ``models`` in the data folder: ``KAI_DATA_DIR``, ``data_dir``, or the user's.
     """
     chosen = os.environ.get(MODELS_DIR_VARIABLE, "").strip()
     if chosen:
@@ -64,12 +64,12 @@ def models_folder(data_dir: str | None = None) -> Path:
 
 
 def own_copy(model: LanguageModel, folder: Path | None = None) -> Path:
-    """Our copy of the model, there or not."""
+    """Return the path of our copy of the model, whether it exists or not."""
     return (folder or models_folder()) / f"{model.sha256}.gguf"
 
 
 def find(model: LanguageModel, folder: Path | None = None) -> Path | None:
-    """The model's file on this computer, proven right: our own copy, else one in another program's cache.
+    """Return a verified file of the model on this computer: our own copy, else one in another program's cache.
 
     Blocks for seconds where a file must be hashed for the first time.
     """
@@ -80,7 +80,7 @@ def find(model: LanguageModel, folder: Path | None = None) -> Path | None:
 
 
 def find_own(folder: Path | None = None, models: Iterable[LanguageModel] = MODELS) -> OwnFile | None:
-    """The file that ``KAI_MIND`` names; ``None`` where it names none. Raises ``WeightsError`` when it cannot be used."""
+    """Return the file that ``KAI_MIND`` names, if it names one. Raises ``WeightsError`` when it cannot be used."""
     chosen = os.environ.get(MIND_VARIABLE, "").strip()
     if not chosen or is_off():
         return None
@@ -105,7 +105,7 @@ def find_own(folder: Path | None = None, models: Iterable[LanguageModel] = MODEL
 
 
 def is_right(path: Path, model: LanguageModel, folder: Path | None = None) -> bool:
-    """Whether this file is the model: hashed once, afterwards recognised by its size and its time of change."""
+    """Return whether this file is the model: hashed once, afterwards recognised by its size and modification time."""
     try:
         if not path.is_file() or path.stat().st_size != model.bytes:
             return False
@@ -114,15 +114,17 @@ def is_right(path: Path, model: LanguageModel, folder: Path | None = None) -> bo
         if hash_file(path) != model.sha256:
             return False
     except OSError:
-        # A cache of another user or program that we may not read is no copy for us.
+        # We may lack the permission to read the cache of another user or program.
         return False
     note_right(path, model, folder)
     return True
 
 
 def check_file(path: Path, model: LanguageModel, folder: Path | None = None) -> None:
-    """Hash a file whole now, whatever was noted. Raises ``WeightsError`` that says what is wrong; what was noted is then
-    forgotten, so that the next start does not take the file."""
+    """Hash the whole file now, whatever was noted. Raises ``WeightsError`` if it is wrong.
+
+    The note is then removed, so that the next start does not use the file.
+    """
     folder = folder or models_folder()
     problem = problem_of(path, model)
     if problem:
@@ -132,7 +134,7 @@ def check_file(path: Path, model: LanguageModel, folder: Path | None = None) -> 
 
 
 def problem_of(path: Path, model: LanguageModel) -> str:
-    """What is wrong with that file, hashed whole, in words; empty when it is the model."""
+    """Hash the whole file and return what is wrong with it, in words for people; "" when it is the model."""
     try:
         size_bytes = path.stat().st_size
         if size_bytes < model.bytes:
@@ -148,7 +150,7 @@ def problem_of(path: Path, model: LanguageModel) -> str:
 
 
 def hash_file(path: Path, cancel: threading.Event | None = None) -> str:
-    """SHA-256 of a file, as hexadecimal digits. Raises ``OSError``, and ``Cancelled`` once ``cancel`` is set."""
+    """Return the SHA-256 of a file as hexadecimal digits. Raises ``OSError``, and ``Cancelled`` once ``cancel`` is set."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_HASH_BLOCK_BYTES):
@@ -159,18 +161,15 @@ def hash_file(path: Path, cancel: threading.Event | None = None) -> str:
 
 
 def note_right(path: Path, model: LanguageModel, folder: Path | None = None) -> None:
-    """Note that this file was hashed whole and is the model. A folder that cannot be written to is no fault here."""
+    """Note that this file was hashed and is the model. A folder that cannot be written to is ignored."""
     folder = folder or models_folder()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         _write_notes(folder, {**_notes(folder), str(path): _mark(path, model)})
 
 
-# ------------------------------------------------------------------ inside
-
-
 def _candidates(model: LanguageModel, folder: Path) -> Iterator[Path]:
-    """Files that may be the model and are there, ours first. A name that holds the hash tells; else the size must fit."""
+    """Yield the existing files that may be the model, our own first: those named by its hash, or by its file name."""
     home = Path.home()
     roots = _existing(
         os.environ.get("OLLAMA_MODELS"),
@@ -232,4 +231,4 @@ def _write_notes(folder: Path, notes: dict[str, object]) -> None:
 
 
 Progress = Callable[[int, int], None]
-"""Told how many bytes of how many are there. Called from the thread that fetches."""
+"""Called with the bytes fetched so far and the bytes of the whole file, from the thread that fetches."""

@@ -1,8 +1,8 @@
-"""The model files that a person may fetch and keep beside Kai's own: each fetched, paused, deleted, chosen by itself.
+"""The model files that a person may fetch and keep in addition to Kai's own, independently of each other.
 
-`ModelKeeper` has the one model that comes by itself; this has all others of the catalogue. A file is here when it is our own
-copy, or lies in another program's cache, and was proven by its hash. Fetching goes on in a thread for each file, and a pause
-keeps what came.
+`ModelKeeper` has the one model that is fetched automatically; the shelf has all others of the catalogue. A file is here when
+its hash was verified, as our own copy or in another program's cache. Each file is fetched in its own thread, and a pause
+keeps the bytes that were fetched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLOSE_S: Final = 3.0
 
 
 class FileState(StrEnum):
-    """How a file of the catalogue is."""
+    """The state of a file of the catalogue."""
 
     ABSENT = "absent"
     FETCHING = "fetching"
@@ -35,7 +35,7 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """``problem`` is for people; ``path`` is set where the file is here."""
+    """The state of a file; ``problem`` is for people, and ``path`` is set where the file is here."""
 
     state: FileState = FileState.ABSENT
     done_bytes: int = 0
@@ -50,7 +50,7 @@ class _Work:
 
 
 class Shelf:
-    """Any thread. ``folder`` and ``memory_bytes`` are this user's and this computer's where not given."""
+    """The files of `models`. Any thread. ``folder`` and ``memory_bytes`` default to this user's and this computer's."""
 
     def __init__(
         self,
@@ -68,19 +68,19 @@ class Shelf:
         self._is_closed = False
 
     def model(self, model_id: str) -> LanguageModel:
-        """Raises ``WeightsError``."""
+        """Return the model of that id. Raises ``WeightsError`` for an unknown one."""
         found = next((model for model in self.models if model.id == model_id), None)
         if found is None:
             raise WeightsError("There is no language model of that name.", code="model_not_found")
         return found
 
     def fits(self, model: LanguageModel) -> bool:
-        """Whether this computer's memory carries it beside everything else."""
+        """Return whether this computer has enough memory for the model and everything else."""
         have_bytes = self._memory_bytes or total_memory_bytes()
         return model.memory_bytes + BESIDE_BYTES <= have_bytes
 
     def status(self, model: LanguageModel) -> FileStatus:
-        """How its file is now."""
+        """Return the current status of the model's file."""
         with self._lock:
             known = self._status.get(model.id)
         if known is not None and (known.state is not FileState.HERE or _exists(known.path)):
@@ -91,7 +91,7 @@ class Shelf:
         return FileStatus(done_bytes=fetching.fetched_bytes(model, self._folder))
 
     def fetch(self, model_id: str) -> None:
-        """Begin, or go on; twice is once. Returns at once. Raises ``WeightsError`` of an unknown one."""
+        """Begin or resume fetching, unless it goes on. Returns at once. Raises ``WeightsError`` for an unknown model."""
         model = self.model(model_id)
         with self._lock:
             if self._is_closed or self._status.get(model.id, FileStatus()).state in (
@@ -109,7 +109,7 @@ class Shelf:
             thread.start()
 
     def pause(self, model_id: str) -> None:
-        """Stop fetching, keeping what came. Returns at once. Raises ``WeightsError`` of an unknown one."""
+        """Stop fetching, and keep the bytes fetched. Returns at once. Raises ``WeightsError`` for an unknown model."""
         model = self.model(model_id)
         with self._lock:
             if self._status.get(model.id, FileStatus()).state is FileState.FETCHING:
@@ -117,9 +117,9 @@ class Shelf:
                 del self._status[model.id]
 
     def delete(self, model_id: str) -> None:
-        """Remove our own copy, and what came of one. Raises ``WeightsError`` of an unknown one, and ``OSError``.
+        """Remove our own copy, complete or partial. Raises ``WeightsError`` for an unknown model, and ``OSError``.
 
-        Another program's copy is that program's. The file of a model that runs is the caller's care.
+        A copy in another program's cache is kept. The caller must first stop a model that runs from the file.
         """
         model = self.model(model_id)
         self.pause(model_id)
@@ -129,7 +129,7 @@ class Shelf:
             self._status.pop(model.id, None)
 
     def close(self) -> None:
-        """Stop all work and wait for it, within ``CLOSE_S`` each."""
+        """Stop all threads and wait for each up to ``CLOSE_S``."""
         with self._lock:
             self._is_closed = True
             works = list(self._works.values())
@@ -139,7 +139,7 @@ class Shelf:
             work.thread.join(CLOSE_S)
 
     def join(self, timeout_s: float) -> None:
-        """Wait until what goes on now is over."""
+        """Wait for the current threads, up to ``timeout_s`` each."""
         with self._lock:
             works = list(self._works.values())
         for work in works:
@@ -161,7 +161,7 @@ class Shelf:
             self._set(model, cancel, FileStatus(FileState.FETCHING, done_bytes))
 
         try:
-            # The bytes may be here already, in another program's cache.
+            # The file may already be in another program's cache.
             path = places.find(model, self._folder) or fetching.fetch(
                 model, progress, cancel, folder=self._folder, from_maker=True
             )

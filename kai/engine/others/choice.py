@@ -1,8 +1,8 @@
-"""The mind that a person chose in place of Kai's own: made ready, kept ready, looked after when it is gone.
+"""The mind that a person chose in place of Kai's own: it is loaded, kept loaded, and retried when it is lost.
 
-The package's docstring has the states. One task has the charge of the chosen mind. A mind on this computer is kept loaded
-while it is chosen, and asked again soon when it was lost; a mind elsewhere may cost money, so it is asked by talks alone, and
-once a minute while it is lost.
+The package's docstring has the states. One task manages the chosen mind. A mind on this computer is kept loaded while it is
+chosen, and retried soon after it was lost. A mind elsewhere may cost money, so after the first trial only talks ask it; while
+it is lost, there is one trial a minute.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from kai.wire.realtime import JsonObject
 logger = logging.getLogger(__name__)
 
 RENEW_S: Final = 240.0
-"""Ollama lets a model go after five minutes."""
+"""The interval at which a local model is kept loaded: Ollama unloads an idle model after five minutes."""
 RETRY_HERE_S: Final = 10.0
 RETRY_ELSEWHERE_S: Final = 60.0
 
 
 class ChoiceState(StrEnum):
-    """How the chosen mind is; `OWN` where none is chosen."""
+    """The state of the chosen mind; `OWN` where none is chosen."""
 
     OWN = "own"
     LOADING = "loading"
@@ -39,7 +39,7 @@ class ChoiceState(StrEnum):
 
 @dataclass(slots=True)
 class Chosen:
-    """A mind that can be asked now. ``name`` is its model's, for people; ``used_at_s`` is when a talk last asked it."""
+    """A chosen mind with its client; ``used_at_s`` is when a talk last asked it, on the event loop's clock."""
 
     endpoint: ChatEndpoint
     client: ChatClient = field(repr=False)
@@ -48,7 +48,7 @@ class Chosen:
 
     @property
     def name(self) -> str:
-        """The model's name, as its server has it."""
+        """The model's name, as its server calls it."""
         return self.endpoint.model
 
 
@@ -67,20 +67,20 @@ class Choice:
         self._task: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self._clients: list[ChatClient] = []
-        """One for each mind that was chosen; a talk may still be reading what an old one says."""
+        """The clients of all minds chosen so far; a talk may still be reading an answer through an old one."""
 
     @property
     def ready(self) -> Chosen | None:
-        """The chosen mind, while it can be asked."""
+        """The chosen mind, while it is available."""
         return self._chosen if self._state is ChoiceState.UP else None
 
     @property
     def state(self) -> ChoiceState:
-        """How the chosen mind is."""
+        """The state of the chosen mind."""
         return self._state
 
     def to_json(self) -> JsonObject:
-        """As the engine's status tells it. No key is in it."""
+        """Return the state in the form of the engine's status, without the key."""
         wanted, chosen = self._wanted, self._chosen
         server = None if chosen is None else chosen.server
         return {
@@ -95,7 +95,7 @@ class Choice:
         }
 
     async def choose(self, wanted: ChatEndpoint) -> None:
-        """Take that mind from the next turn on at which it is ready. The same one again changes nothing."""
+        """Use that mind from the first turn on at which it is ready. Choosing the same one again changes nothing."""
         if wanted == self._wanted:
             return
         await self._end()
@@ -104,13 +104,13 @@ class Choice:
         self._task = asyncio.create_task(self._keep(wanted), name="minds: keep the chosen one")
 
     async def clear(self) -> None:
-        """Back to Kai's own."""
+        """Return to Kai's own minds."""
         await self._end()
         self._wanted, self._trial = None, Trial()
         self._set(ChoiceState.OWN)
 
     def report(self, chosen: Chosen, code: str, message: str) -> None:
-        """An answer of `chosen` failed in such a way that the next one would too."""
+        """Record that an answer of `chosen` failed in a way that the next one would too."""
         if chosen is self._chosen and self._state is ChoiceState.UP:
             self._trial = Trial(code, message)
             self._set(ChoiceState.DOWN)
@@ -140,7 +140,7 @@ class Choice:
             if chosen is None or chosen.endpoint != endpoint:
                 chosen = Chosen(endpoint, ChatClient(endpoint), server)
                 self._clients.append(chosen.client)
-            # A server that was started again may have been replaced by another one at the same address.
+            # After a restart another kind of server may be at the same address.
             chosen.server = server
             self._chosen = chosen
             self._trial = await try_endpoint(chosen.client, endpoint, server)

@@ -1,6 +1,7 @@
-"""The engine's private routes about other minds: ``/kai/servers`` looks, ``/kai/mind`` chooses, ``/kai/mind/trial`` tries.
+"""The engine's private routes for other minds.
 
-``PUT`` and trials take ``{"base_url", "model", "api_key"}``. No answer has the key in it.
+``/kai/servers`` lists model servers, ``/kai/mind`` chooses a mind, and ``/kai/mind/trial`` tries one. ``PUT`` and trials take
+``{"base_url", "model", "api_key"}``. No response contains the key.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ MAX_CHARS: Final = 2_000
 EXAMPLE: Final = "http://127.0.0.1:11434/v1"
 
 ReadBody = Callable[[Request], Awaitable[JsonObject]]
-"""The JSON object of a request that the app's own key admits; raises what the engine answers with a refusal."""
+"""Returns the JSON body of a request with the app's own key; raises what the engine answers with a refusal."""
 
 
 def endpoint_of(body: Mapping[str, object]) -> ChatEndpoint:
-    """The endpoint that a body names. Raises `ClientMistake`."""
+    """Return the endpoint that a body names. Raises `ClientMistake`."""
     base_url, model = _text(body, "base_url"), _text(body, "model")
     try:
         address = urlsplit(base_url)
@@ -49,7 +50,7 @@ def endpoint_of(body: Mapping[str, object]) -> ChatEndpoint:
 
 
 def endpoint_of_environment() -> ChatEndpoint | None:
-    """The endpoint that the environment names to an engine without an app. Raises `ClientMistake`."""
+    """Return the endpoint that the environment names, if any, for an engine without an app. Raises `ClientMistake`."""
     if not os.environ.get(URL_VARIABLE):
         return None
     named = {"base_url": URL_VARIABLE, "model": MODEL_VARIABLE, "api_key": KEY_VARIABLE}
@@ -57,7 +58,7 @@ def endpoint_of_environment() -> ChatEndpoint | None:
 
 
 def mind_routes(choice: Choice, read_body: ReadBody) -> list[Route]:
-    """The routes of an engine with that choice."""
+    """Return the routes for an engine with that choice."""
 
     async def mind(request: Request) -> Response:
         body = await read_body(request)

@@ -1,9 +1,9 @@
-"""Which model servers run on this computer: a table of what each says of itself, and one look at all their ports.
+"""Finds the model servers of this computer: a table of how each kind is recognised, and one look at all their ports.
 
-Any program may listen on any of these ports, so a port tells nothing: a server is what its bodies say that it is. One of
-them (LM Studio) answers 200 to every path, others imitate Ollama's routes, LocalAI and llama.cpp share a port. Each port
-that is open gets the same few GET requests at once, and the first row of the table that knows its own words wins. Nothing
-is ever posted, no model is loaded by it, and 127.0.0.1 is written out, since some of these servers listen on IPv4 alone.
+Any program may listen on any of these ports, so a port proves nothing: a server is recognised by the bodies of its
+responses. LM Studio answers 200 to every path, others imitate Ollama's routes, and LocalAI and llama.cpp share a port. Each
+open port gets the same few GET requests at the same time, and the first row of the table that matches wins. Nothing is ever
+posted, and no model is loaded. The address is 127.0.0.1, not localhost, since some of these servers listen on IPv4 alone.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ PORTS: Final[Mapping[int, str]] = MappingProxyType(
         4891: "gpt4all",
     }
 )
-"""Where to look, and which kind is usual there. LocalAI is at 8080 too; llama.cpp moved to 9931 in August 2026."""
+"""The ports, and the kind of server that usually listens there. LocalAI also uses 8080; llama.cpp moved to 9931 in August
+2026."""
 LOOK_S: Final = 0.3
-"""The whole look; a server that does not answer by then is not listed."""
+"""The time for the whole look; a server that has not answered by then is not listed."""
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_MODELS: Final = 200
 _GREETING, _VERSION, _WELL_KNOWN, _PROPS, _MODELS = (
@@ -50,8 +51,11 @@ Json: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A model of a server, by the ``id`` that requests name. ``note`` is its size and precision, for people, where told;
-    ``is_loaded`` and ``thinks`` are ``None`` where the server does not say."""
+    """A model of a server; requests name its ``id``.
+
+    ``note`` is its size and precision, for people, where the server reports them. ``is_loaded`` and ``thinks`` are ``None``
+    where the server does not say.
+    """
 
     id: str
     note: str = ""
@@ -61,8 +65,11 @@ class FoundModel:
 
 @dataclass(frozen=True, slots=True)
 class FoundServer:
-    """A model server of this computer. ``kind`` is its row in the table; ``url`` is the base URL of its chat endpoint;
-    ``needs_key`` where it refuses to list its models without one."""
+    """A model server of this computer.
+
+    ``kind`` is its row in the table, and ``url`` the base URL of its chat endpoint. ``needs_key`` is true where it refuses
+    to list its models without a key.
+    """
 
     kind: str
     name: str
@@ -73,7 +80,7 @@ class FoundServer:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What one path of a server answered: its status and, where the body is a JSON object without an error, that."""
+    """The response of one path: its status, and its body where that is a JSON object without an error."""
 
     status: int = 0
     body: Json | None = None
@@ -87,7 +94,7 @@ _Answers: TypeAlias = Mapping[str, _Told]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A row of the table: how a server is known by its answers, which paths list its models, and how those are read."""
+    """A row of the table: how a server is recognised by its responses, and which paths list its models in which form."""
 
     kind: str
     name: str
@@ -97,7 +104,7 @@ class _Kind:
 
 
 async def find_servers(ports: Mapping[int, str] = PORTS) -> list[FoundServer]:
-    """The model servers that answer now, in the order of the ports; takes `LOOK_S` at most, and raises nothing."""
+    """Return the model servers that answer now, in the order of the ports; takes at most `LOOK_S` and does not raise."""
     async with http.async_client(f"http://{HOST}", timeout=LOOK_S) as client:
         looks = [
             asyncio.create_task(_look(client, port, usual), name=f"minds: look at {port}")
@@ -114,7 +121,7 @@ async def find_servers(ports: Mapping[int, str] = PORTS) -> list[FoundServer]:
 
 
 async def _look(client: httpx.AsyncClient, port: int, usual: str) -> FoundServer | None:
-    # One request first: a port that is closed, or speaks another protocol, is told by it and left alone.
+    # Send one request first: it reveals a closed port or another protocol, which then gets no more requests.
     first = await _ask(client, port, _MODELS)
     if first is None:
         return None
@@ -135,7 +142,7 @@ async def _ask_all(client: httpx.AsyncClient, port: int, paths: tuple[str, ...])
 
 
 async def _ask(client: httpx.AsyncClient, port: int, path: str) -> _Told | None:
-    """What that path answers; ``None`` where nothing that speaks HTTP does."""
+    """Return the response of that path, or ``None`` where no HTTP server answers."""
     body = b""
     try:
         async with client.stream("GET", f"http://{HOST}:{port}{path}") as reply:
@@ -151,9 +158,6 @@ async def _ask(client: httpx.AsyncClient, port: int, path: str) -> _Told | None:
         read = None
     is_told = isinstance(read, dict) and "error" not in read
     return _Told(reply.status_code, cast("Json", read) if is_told else None)
-
-
-# -- how each is known -------------------------------------------------------------------------------------------------
 
 
 def _is_lm_studio(told: _Answers, _usual: str) -> bool:
@@ -173,7 +177,7 @@ def _is_llama_cpp(told: _Answers, _usual: str) -> bool:
 
 
 def _is_ollama(told: _Answers, _usual: str) -> bool:
-    # Programs that imitate these two routes for other programs' sake have no chat endpoint at /v1, so no list there.
+    # Programs that merely imitate these two routes have no chat endpoint at /v1, and so no list there.
     version, tags = told[_VERSION].body, told[_TAGS].body
     return (
         version is not None
@@ -189,7 +193,7 @@ def _is_owned_by(owner: str) -> Callable[[_Answers, str], bool]:
 
 
 def _is_at_place_of(kind: str) -> Callable[[_Answers, str], bool]:
-    """For those that say nothing of themselves: a list of models, or its refusal, at the port that they usually have."""
+    """Recognise a server that does not name itself by a list of models, or its refusal, at the kind's usual port."""
 
     def is_it(told: _Answers, usual: str) -> bool:
         return usual == kind and (_is_list(told[_MODELS]) or told[_MODELS].status in (401, 403))
@@ -211,9 +215,6 @@ def _owners(told: _Answers) -> set[str]:
     return {str(entry.get("owned_by", "")) for entry in _entries(told[_MODELS], "data")}
 
 
-# -- how each lists its models -----------------------------------------------------------------------------------------
-
-
 def _entries(told: _Told, field: str) -> list[Json]:
     given: Any = None if told.body is None else told.body.get(field)
     if not isinstance(given, list):
@@ -222,7 +223,7 @@ def _entries(told: _Told, field: str) -> list[Json]:
 
 
 def _listed(told: _Told, field: str, name: str) -> list[tuple[str, Json]]:
-    """Each entry with its id, of those that have one that a request can name."""
+    """Return the entries whose id a request can name, each with that id."""
     entries = [(entry.get(name), entry) for entry in _entries(told, field)]
     return [(found, entry) for found, entry in entries if isinstance(found, str) and 0 < len(found) <= 300]
 
@@ -250,7 +251,7 @@ def _read_ollama(told: _Answers) -> list[FoundModel]:
         can: Any = entry.get("capabilities")
         abilities = cast("list[Any]", can) if isinstance(can, list) else None
         if abilities is not None and "completion" not in abilities:
-            continue  # it makes embeddings, no talk
+            continue  # an embedding model, which cannot talk
         details: Any = entry.get("details")
         facts = cast("Json", details) if isinstance(details, dict) else {}
         thinks = None if abilities is None else "thinking" in abilities
@@ -261,7 +262,7 @@ def _read_ollama(told: _Answers) -> list[FoundModel]:
 
 
 def _read_lm_studio(told: _Answers) -> list[FoundModel]:
-    """From 0.4 on with what is loaded, before that with a state, and at least the plain list."""
+    """Read the list with loaded instances (from 0.4 on), else the one with states, else the plain list."""
     models: list[FoundModel] = []
     for found, entry in _listed(told[_KEYED], "models", "key"):
         if str(entry.get("type", "llm")) in ("llm", "vlm"):
@@ -293,4 +294,4 @@ _KINDS: Final = (
     _Kind("gpt4all", "GPT4All", _is_at_place_of("gpt4all"), (_MODELS,), _read_plain),
     _Kind("other", "A model server", _is_any, (_MODELS,), _read_plain),
 )
-"""The most telling first: LocalAI imitates Ollama's routes, and everybody has ``/v1/models``."""
+"""The most specific row first: LocalAI imitates Ollama's routes, and every server has ``/v1/models``."""

@@ -1,8 +1,8 @@
-"""One talk with the mind that a person chose, and with Kai's own two minds wherever that one cannot be had.
+"""One talk with the mind that a person chose, or with Kai's own two minds while that one is not available.
 
-Each turn is decided by itself. What the small mind is sure of it answers at once, as beside Kai's own model: the time, sums,
-timers. All else goes to the chosen mind while that is up. When its answer fails, Kai says so in a sentence, and its own minds
-answer the same question; where words were said already they stand, and the answer begins anew behind them.
+Each turn is decided separately. The small mind answers at once what it is sure of, such as the time, sums and timers, as it
+does with Kai's own model. Everything else goes to the chosen mind while it is up. When its answer fails, Kai says so in a
+sentence, and its own minds answer the same question; words that were already said stay, and the new answer follows them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ INSTEAD: Final = " I answer with my own mind instead. "
 OF_THIS_QUESTION: Final = frozenset(
     {"mind_filtered", "mind_empty", "mind_long", "mind_cut", "mind_busy", "mind_refused"}
 )
-"""Failures that say nothing about the next question."""
+"""Failures that concern one question alone, so that the mind stays in use."""
 
 
 class ChosenOrOwn(Thinker):
-    """See the module. ``own`` is the talk's thinker where nothing is chosen, ``reflex`` its small mind."""
+    """See the module. ``own`` is the talk's thinker while no chosen mind is up, and ``reflex`` is its small mind."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class ChosenOrOwn(Thinker):
                 yield thought
 
     def foresee(self, question: Question, *, is_whole: bool = False) -> None:
-        """See `Thinker.foresee`; Kai's own model reads nothing ahead that another one will answer."""
+        """See `Thinker.foresee`; Kai's own model does not read ahead while the chosen mind will answer."""
         if self._choice.ready is None:
             self._own.foresee(question, is_whole=is_whole)
 
@@ -83,7 +83,7 @@ class ChosenOrOwn(Thinker):
         await self._own.aclose()
 
     def _thinker_of(self, chosen: Chosen) -> ChatThinker:
-        """The chat with that mind, which lasts as long as the choice does."""
+        """Return the talk's chat with that mind, which is kept as long as the choice."""
         chosen.used_at_s = asyncio.get_running_loop().time()
         if self._asked is None or self._asked[0] is not chosen:
             thinker = ChatThinker(

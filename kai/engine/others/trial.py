@@ -1,7 +1,7 @@
-"""One real question to a chat endpoint: can it be reached, has it the model, when comes its first word, does it think.
+"""Asks a chat endpoint one real question: is it reachable, has it the model, how soon is its first word, does it think?
 
-The same question loads a model that is not loaded, and reads the rules of spoken answers into its cache. So a trial is also
-how a chosen mind is made ready (`kai.engine.others.choice`). It ends at the first word: the rest is not waited for.
+The question also loads a model that is not loaded, and reads the rules of spoken answers into its cache. So a trial makes a
+chosen mind ready, too (`kai.engine.others.choice`). It ends soon after the first word.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from kai.wire.realtime import ContentPart, Item, JsonObject
 
 LIST_S: Final = 4.0
 FIRST_WORD_S: Final = 45.0
-"""Of a model that is loaded, or by somebody else's computer."""
+"""The time for the first word of an endpoint that is not on this computer."""
 LOAD_S: Final = 180.0
-"""Until a model of this computer has been read from a slow disk and has begun to answer."""
+"""The time for the first word of a model of this computer, which may have to be loaded from a slow disk."""
 MOST_TRIES: Final = 6
 MAX_LIST_BYTES: Final = 4 << 20
 KEEP_LOADED: Final = "15m"
-"""So long Ollama keeps a chosen model after the last renewal; five minutes if it is not told."""
+"""How long Ollama keeps a chosen model loaded after the last renewal; its default is five minutes."""
 
 WHOLE_S: Final = 2.0
-"""So long after its first word the end of the answer is waited for."""
+"""How long the trial waits for the end of the answer after the first word."""
 QUESTION: Final = "Say hello in a few words."
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How a trial went. ``code`` and ``message`` say what is wrong, for programs and for people; empty when it is fine.
+    """The result of a trial. ``code`` and ``message`` say what is wrong, for programs and for people, or are empty.
 
-    ``first_word_s`` is counted from the request; ``thinks``: the model thought before it, although it was asked not to.
-    ``models`` are those that the endpoint lists, if it lists any.
+    ``first_word_s`` is counted from the request. ``thinks`` is true if the model thought before the first word, although it
+    was asked not to. ``models`` are the models that the endpoint lists, if it lists any.
     """
 
     code: str = ""
@@ -57,11 +57,11 @@ class Trial:
 
     @property
     def is_fine(self) -> bool:
-        """Whether a talk can have this mind."""
+        """Whether a talk can use this mind."""
         return not self.code
 
     def to_json(self) -> JsonObject:
-        """As the engine's routes tell it."""
+        """Return the result in the form of the engine's routes."""
         return {
             "is_fine": self.is_fine,
             "code": self.code,
@@ -73,7 +73,7 @@ class Trial:
 
 
 async def describe(endpoint: ChatEndpoint) -> tuple[ChatEndpoint, FoundServer | None]:
-    """The endpoint with what its requests need beside the protocol, and the server of this computer that it is, if any."""
+    """Return the endpoint with the extra fields that its requests need, and its server, if that is on this computer."""
     if not http.is_loopback(endpoint.base_url):
         return endpoint, None
     port = urlsplit(endpoint.base_url).port or 80
@@ -83,7 +83,7 @@ async def describe(endpoint: ChatEndpoint) -> tuple[ChatEndpoint, FoundServer | 
 
 
 def _without_thinking(model: str, server: FoundServer | None) -> Mapping[str, object]:
-    """What asks a server of this computer not to think; there is no portable word for it, and what is refused is unlearnt."""
+    """Return the fields that ask a server not to think; none is portable, and a server that refuses them gets none later."""
     if server is None or server.kind != "ollama":
         return {"chat_template_kwargs": {"enable_thinking": False}}
     thinks = next((each.thinks for each in server.models if each.id == model), None)
@@ -94,8 +94,11 @@ def _without_thinking(model: str, server: FoundServer | None) -> Mapping[str, ob
 
 
 async def load_ahead(endpoint: ChatEndpoint, server: FoundServer | None) -> None:
-    """Let Ollama load the model, or keep it loaded for `KEEP_LOADED` more, as it was loaded: no length of context is named,
-    since another one would load it again. The others are loaded by the first question. Raises nothing."""
+    """Let Ollama load the model, or keep it loaded for `KEEP_LOADED` from now on. Does not raise.
+
+    No context length is given, since a different one would reload the model. The models of other servers are loaded by the
+    first question.
+    """
     if server is None or server.kind != "ollama":
         return
     url = f"{server.url.removesuffix('/v1')}/api/generate"
@@ -105,7 +108,7 @@ async def load_ahead(endpoint: ChatEndpoint, server: FoundServer | None) -> None
 
 
 async def try_endpoint(client: ChatClient, endpoint: ChatEndpoint, server: FoundServer | None) -> Trial:
-    """Ask once. ``endpoint`` is the client's, as `describe` gave it; what the endpoint refuses is learnt by the client."""
+    """Ask the question. ``endpoint`` is the client's, as `describe` returned it; the client learns what it refuses."""
     listing = asyncio.create_task(list_models(endpoint), name="minds: list the models")
     try:
         await load_ahead(endpoint, server)
@@ -126,7 +129,7 @@ async def try_endpoint(client: ChatClient, endpoint: ChatEndpoint, server: Found
 
 
 async def _first_word(client: ChatClient, endpoint: ChatEndpoint) -> Trial:
-    """Raises `MindError`."""
+    """Ask until the endpoint accepts the form of the request. Raises `MindError`."""
     part = ContentPart(type="input_text", text=QUESTION)
     item = Item(id="trial", type="message", role="user", content=(part,))
     question = Question((item,), "", datetime.now().astimezone())
@@ -140,9 +143,9 @@ async def _first_word(client: ChatClient, endpoint: ChatEndpoint) -> Trial:
 
 
 async def _ask(client: ChatClient, endpoint: ChatEndpoint, question: Question) -> Trial:
-    """The trial of one request. Raises `MindError` and `Refused`.
+    """Try one request. Raises `MindError` and `Refused`.
 
-    What an endpoint begins its answers with is learnt from a whole one, so the few words are waited for, but not for long.
+    How an endpoint begins its answers is learnt from a complete one, so the trial waits a short while for the few words.
     """
     body = client.request(endpoint, question)
     unspoken, words, has_thought = Unspoken(client.habits.opening), "", False
@@ -156,7 +159,7 @@ async def _ask(client: ChatClient, endpoint: ChatEndpoint, question: Question) -
                 match piece:
                     case Words(text=text):
                         words += unspoken.push(text)
-                        # Held words count from when they came, unless they turn out to have been thoughts.
+                        # Held words count from their arrival, unless they turn out to be thoughts.
                         if said_at_s is None and (words.strip() or unspoken.is_waiting):
                             said_at_s = loop.time()
                             patience.reschedule(said_at_s + WHOLE_S)
@@ -181,7 +184,7 @@ async def _ask(client: ChatClient, endpoint: ChatEndpoint, question: Question) -
 
 
 async def list_models(endpoint: ChatEndpoint) -> tuple[str, ...]:
-    """The models that the endpoint lists at ``/models``; none where it tells none. Raises nothing."""
+    """Return the models that the endpoint lists at ``/models``, or none. Does not raise."""
     parts = urlsplit(endpoint.base_url)
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     paths = [path] if path else ["/v1", ""]
@@ -217,6 +220,6 @@ def _ids(body: bytes) -> tuple[str, ...]:
     if not isinstance(data, list):
         return ()
     entries = [cast("dict[str, Any]", each) for each in cast("list[Any]", data) if isinstance(each, dict)]
-    # Google's names stand behind a word that requests leave out.
+    # Google's list has a prefix that requests leave out.
     ids = [str(each["id"]).removeprefix("models/") for each in entries if isinstance(each.get("id"), str)]
     return tuple(each for each in ids if 0 < len(each) <= 300)[:MAX_MODELS]

@@ -1,4 +1,4 @@
-"""A clause of speech with the times of its phonemes, mouth shapes and words. Pure: no model and no foreign package."""
+"""A clause of speech with the times of its phonemes, mouth shapes and words. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kai.engine.speech.spoken import Phrase
 
 SILENCE: Final = "sil"
 VISEMES: Final = ("sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "I", "O", "U")
-"""The 15 Oculus visemes by the names used here, in their order."""
+"""The 15 Oculus visemes in their order."""
 
 _STRESS: Final = frozenset("ˈˌ")
 _LENGTHENERS: Final = frozenset("ːʲʰ\u0303")
@@ -41,13 +41,13 @@ def _viseme_table() -> dict[str, tuple[str, ...]]:
     table: dict[str, tuple[str, ...]] = {
         phoneme: (viseme,) for viseme, phonemes in groups.items() for phoneme in phonemes
     }
-    # The capitals are diphthongs: day, my, cow, boy, go.
+    # The capitals are diphthongs: A as in day, I in my, W in cow, Y in boy, O and Q in go.
     table.update(A=("E", "I"), I=("aa", "I"), W=("aa", "U"), Y=("O", "I"), O=("O", "U"), Q=("O", "U"))
     return table
 
 
 PHONEME_VISEMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(_viseme_table())
-"""The mouth shapes of each phoneme, in turn; what is not listed (pauses) is silence."""
+"""The mouth shapes of each phoneme, in order; any other phoneme (a pause) is silence."""
 
 
 class PhonemeSpan(NamedTuple):
@@ -79,8 +79,8 @@ class Clause:
     """A piece of speech: a sentence, or a part of a long one, with the pause that follows it.
 
     ``pcm`` is ``(samples,)`` int16, 24 000 Hz mono. ``phonemes`` and ``visemes`` each cover it from 0 to its end without a
-    gap, or are empty where the voice does not know them: then lips come from the sound. ``words`` are those of ``text`` that
-    make a sound, in order.
+    gap, or are empty where the voice does not know them, so that the lips are derived from the sound. ``words`` are those
+    of ``text`` that make a sound, in order.
     """
 
     text: str
@@ -91,7 +91,7 @@ class Clause:
 
 
 class Sound(NamedTuple):
-    """A phoneme to be spoken and the index of the phrase's word that it belongs to."""
+    """A phoneme to be spoken, and the index of its word in the phrase."""
 
     phoneme: str
     word: int
@@ -100,7 +100,10 @@ class Sound(NamedTuple):
 def phoneme_spans(
     sounds: Sequence[Sound], starts: Sequence[int], ends: Sequence[int], length: int
 ) -> tuple[PhonemeSpan, ...]:
-    """The phonemes from 0 to ``length`` without a gap: stress belongs to the vowel it announces, length to the one before."""
+    """Return the phonemes from 0 to ``length`` without a gap.
+
+    A stress mark is added to the vowel after it, and a length mark to the vowel before it.
+    """
     spans: list[PhonemeSpan] = []
 
     def add(phoneme: str, start: int, end: int) -> None:
@@ -127,9 +130,9 @@ def phoneme_spans(
 
 
 def viseme_spans(spans: Sequence[PhonemeSpan]) -> tuple[VisemeSpan, ...]:
-    """The mouth shapes of ``spans``; a diphthong is two, half each.
+    """Return the mouth shapes of ``spans``; a diphthong has two, half each.
 
-    The space between two words of one breath is no silence: its short time goes to the shape before it.
+    A short gap between two words of one breath is not a silence: its time is added to the shape before it.
     """
     visemes: list[VisemeSpan] = []
     for position, (phoneme, start, end) in enumerate(spans):
@@ -160,7 +163,7 @@ def word_spans(
         if sound.phoneme in PHONEME_VISEMES or sound.phoneme in _STRESS:
             known = found.get(sound.word)
             found[sound.word] = (start, end) if known is None else (known[0], max(known[1], end))
-    # A word whose time was trimmed away with the silence is still said: it keeps one sample.
+    # A word whose time was trimmed with the silence is still spoken, so it keeps one sample.
     return tuple(
         WordSpan(phrase.words[word].written, min(start, length - 1), max(end, min(start, length - 1) + 1))
         for word, (start, end) in sorted(found.items())

@@ -1,7 +1,7 @@
-"""Days as people name them, and what they ask about days and clocks: "what's the date next Friday". Pure: `now` is given.
+"""Reads the names of days, and answers questions about days and the time: "what's the date next Friday". Pure.
 
-`read_day` reads a text whole or not at all. parsedatetime, dateparser and recognizers-text were tried: the first two know no
-feast and answer "a week from Tuesday" with Tuesday, the third needs a package that has been withdrawn from use.
+`read_day` reads a text completely or not at all. parsedatetime, dateparser and recognizers-text were tried: the first two do
+not know feasts and read "a week from Tuesday" as Tuesday; the third needs a package that was withdrawn.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _DATED: Final = (re.compile(rf"{_DAY} (?:of )?{_MONTH}"), re.compile(rf"{_MONTH}
 
 
 def _nth(month: int, weekday: int, count: int) -> Callable[[int], date]:
-    """The ``count``-th such weekday of the month in a year; -1 is the last."""
+    """Return a function from a year to the ``count``-th such weekday of the month; -1 is the last."""
 
     def in_year(year: int) -> date:
         days = [
@@ -127,19 +127,19 @@ _FEASTS: Final[dict[str, Callable[[int], date]]] = {
     "pentecost": partial(_after_easter, 49),
     "whit monday": partial(_after_easter, 50),
 }
-"""Feasts whose day does not turn on the country; Mother's Day is left out, since it does."""
+"""Feasts whose day is the same in all countries; Mother's Day, for example, is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is answered to a question about days or clocks; ``kind`` is "date" or "time"."""
+    """The answer to a question about days or the time; ``kind`` is "date" or "time"."""
 
     text: str
     kind: str
 
 
 def with_ordinals(text: str) -> str:
-    """``text`` with "twenty fourth" as "24th"."""
+    """Return ``text`` with ordinals in digits: "24th" for "twenty fourth"."""
 
     def digits(match: re.Match[str]) -> str:
         word = match[2].lower()
@@ -151,7 +151,7 @@ def with_ordinals(text: str) -> str:
 
 
 def read_day(text: str, today: date) -> date | None:
-    """The day that ``text`` names, whole; None if it names none. What has no year is the next one to come."""
+    """Return the day that the whole ``text`` names, without a year the next such day; None if it is anything else."""
     text = text.strip(" ,.?!").removeprefix("the ").removeprefix("on ")
     if text in _DAY_WORDS:
         return today + timedelta(days=_DAY_WORDS[text])
@@ -183,7 +183,7 @@ def _read_weekday(text: str, today: date) -> date | None:
 
 def _read_step(text: str, today: date) -> date | None:
     if text in ("next week", "next month", "next year", "last week", "last month", "last year"):
-        return None  # no day of it is named
+        return None  # it does not name a single day
     step = _STEP.fullmatch(text)
     if step is None or not (step["ahead"] or step["side"]):
         return None
@@ -238,18 +238,16 @@ def _read_dated(text: str, today: date) -> date | None:
 
 
 def say_date(day: date) -> str:
-    """A date as a person says it, whatever the machine's locale."""
+    """Return a date as a person says it, independent of the computer's locale."""
     return f"{WEEKDAYS[day.weekday()]}, {MONTHS[day.month - 1]} {day.day}, {day.year}"
 
 
 def say_time(now: datetime) -> str:
-    """The time of day as a person says it, whatever the machine's locale: "3:05 pm", "noon"."""
+    """Return the time of day as a person says it, independent of the computer's locale: "3:05 pm", "noon"."""
     if now.minute == 0 and now.hour in (0, 12):
         return "noon" if now.hour == 12 else "midnight"
     return f"{(now.hour + 11) % 12 + 1}:{now.minute:02d} {'am' if now.hour < 12 else 'pm'}"
 
-
-# -- what is asked -----------------------------------------------------------------------------------------------------
 
 _TELL: Final = r"(?:(?:tell|give) me |say |do you (?:happen to )?know |i (?:want|need|would like|'d like) to know |and |so )*"
 _NOW: Final = r"(?: (?:now|right now|just now|currently|at the moment|today|exactly|here))*"
@@ -304,10 +302,10 @@ _FOLLOWS: Final = re.compile(
 
 
 def answer_about_time(asked: str, said_before: str, now: datetime) -> Told | None:
-    """The answer to a question about days or clocks; None if ``asked`` is anything else, or more than that.
+    """Return the answer to a question about days or the time; None if the whole of ``asked`` is anything else.
 
-    ``asked`` is without courtesies; ``said_before`` is the person's last line that was no follow-up, which "and tomorrow?"
-    goes on from.
+    ``asked`` has no courtesies. ``said_before`` is the person's last line that was not a follow-up itself; a follow-up such
+    as "and tomorrow?" refers to it.
     """
     plain = plain_words(with_ordinals(asked))
     return _answer(plain, now) or _follow(plain, plain_words(with_ordinals(said_before)), now)
@@ -360,7 +358,7 @@ def _follow(plain: str, before: str, now: datetime) -> Told | None:
 
 
 def is_follow_up(asked: str) -> bool:
-    """Whether a line goes on from the one before it: "And tomorrow?"."""
+    """Return whether a line is a follow-up to an earlier one: "And tomorrow?"."""
     return _FOLLOWS.fullmatch(plain_words(asked)) is not None
 
 

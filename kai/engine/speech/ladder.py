@@ -1,4 +1,4 @@
-"""What hears, speaks and thinks when the best that there is cannot be had: the next rung of a ladder takes over."""
+"""Fallbacks for the models: if the best one for a role cannot be loaded, the next rung of its ladder takes over."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ T = TypeVar("T")
 
 
 class Role(StrEnum):
-    """The parts of an engine. ``second_recogniser`` is asked where the first is in doubt, ``ending`` in each pause: is the
-    turn over?"""
+    """The roles of the engine's parts.
+
+    ``second_recogniser`` is asked where the first one is in doubt; ``ending`` judges in each pause whether the turn is over.
+    """
 
     DETECTOR = "detector"
     RECOGNISER = "recogniser"
@@ -26,8 +28,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What plays a role now. ``problem`` is empty for the best one; else it says in words for a person what is different,
-    why, and what to do."""
+    """The part that plays a role.
+
+    ``problem`` is empty for the best part; else it tells a person what is different, why, and what to do.
+    """
 
     role: Role
     name: str
@@ -36,8 +40,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Rung(Generic[T]):
-    """One way to play a role: its ``name``, how it is loaded (it may raise `WeightsError`), and ``notice``: what a person
-    notices when it stands in for a better one."""
+    """One candidate for a role: its ``name``, and how it is loaded, which may raise `WeightsError`.
+
+    ``notice`` tells a person the difference from the best candidate.
+    """
 
     name: str
     load: Callable[[], T]
@@ -45,9 +51,9 @@ class Rung(Generic[T]):
 
 
 def climb(role: Role, rungs: Sequence[Rung[T]]) -> tuple[T, Part]:
-    """The first of ``rungs`` that loads, and how to tell of it. Raises the first rung's `WeightsError` when none does.
+    """Return the first of ``rungs`` that loads, with its `Part`. Raises the first rung's `WeightsError` when none loads.
 
-    A package that is not installed, or lacks a file that it reads when it is imported, is a rung that does not load.
+    A rung whose package is not installed, or lacks a file that it reads on import, does not load.
     """
     first: WeightsError | None = None
     for rung in rungs:

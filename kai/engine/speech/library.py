@@ -1,6 +1,6 @@
-"""The person's own text and Markdown files: which passage answers a question, and from which file.
+"""Finds the passages of the person's own text and Markdown files that answer a question.
 
-A passage is what stands under a heading, up to 80 words; a question is compared with all of them as sentence vectors.
+A passage is the text under a heading, up to 80 words. A question is compared with all passages as sentence vectors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kai.engine.speech.recognition import sentences_of
 MAX_PASSAGES: Final = 800
 """About 50 pages; reading them takes 5 s of a core."""
 MIN_SCORE: Final = 0.45
-"""Cosine under which a passage is not taken for an answer."""
+"""The lowest cosine at which a passage counts as an answer."""
 _PASSAGE_WORDS: Final = 80
 _SPOKEN_SENTENCES: Final = 2
 
@@ -48,7 +48,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A passage, how near it is to the question (0 to 1), and its sentences that are nearest."""
+    """A passage, its score for the question (0 to 1), and the sentences of it that answer best."""
 
     passage: Passage
     score: float
@@ -56,7 +56,7 @@ class Found:
 
 
 class Library:
-    """Documents as vectors. `find` may be called from any thread."""
+    """A searchable set of documents. `find` may be called from any thread."""
 
     def __init__(self, documents: Sequence[Document], encode: Encode) -> None:
         self._encode = encode
@@ -68,7 +68,7 @@ class Library:
         return len(self._passages)
 
     def find(self, question: str, count: int = 1) -> list[Found]:
-        """The passages that answer `question` best, the best first; none that is too far away."""
+        """Return at most `count` passages that answer `question`, best first, without those below `MIN_SCORE`."""
         if not self._passages:
             return []
         wanted = self._encode(question.lower())
@@ -87,7 +87,7 @@ class Library:
 
 
 def passages(document: Document) -> Iterator[Passage]:
-    """The passages of a document, in its order."""
+    """Yield the passages of a document, in order."""
     headings: list[str] = []
     for block in re.split(
         r"\n\s*\n|\n(?=\s*(?:#{1,6}\s|[-*+]\s|\d+[.)]\s))", document.text.replace("\r\n", "\n")
@@ -109,7 +109,7 @@ def passages(document: Document) -> Iterator[Passage]:
 
 
 def _plain(markdown: str) -> str:
-    """Without the marks of Markdown: links keep their words, tables and code fences lose their lines."""
+    """Return the text without Markdown's marks: links keep their words, tables and code fences lose their lines."""
     text = re.sub(r"^\s*(?:```.*|\|?[\s:|-]+\|?)$", "", markdown, flags=re.MULTILINE)
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"^\s*(?:[-*+>]|\d+[.)]|#{1,6})\s+", "", text, flags=re.MULTILINE)

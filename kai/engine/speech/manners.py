@@ -1,4 +1,4 @@
-"""What the words tell of a talk's manners: is a turn whole or unfinished, or is it only a nod? Pure."""
+"""Decides from a turn's words whether it is complete, unfinished, or only a back channel. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _OPEN_WORDS: Final = frozenset(
     from with without between about into onto i we they he she is are was were am be been um uh er erm hmm like whose which
     please very really some any every each how not has have had""".split()  # noqa: SIM905
 )
-"""A sentence does not end with these; what stands before a pause with one of them goes on."""
+"""Words that do not end a sentence, so that a turn that pauses after one of them is unfinished."""
 _CONDITION: Final = re.compile(
     r"(?:(?:and|but|so|well|or)\W+)?(?:unless|if|although|though|whereas|while|"
     r"when (?!is|are|was|were|do|does|did|will|would|can|could|should|shall|may|has|have|had))\b[^,]*$",
     re.IGNORECASE,
 )
-"""Such a clause is followed by another; the comma between the two is mostly heard."""
+"""A conditional clause without its main clause; the recogniser mostly puts a comma between the two."""
 
 _NODS: Final = frozenset(
     """mm mmm mhm hm hmm mmhmm mmhm uhhuh uh huh aha ah oh yeah yes yep ya ok okay right sure cool nice great wow really
     mama momma mom mum umhum interesting indeed true alright all good i see got it understood exactly of course you""".split()  # noqa: SIM905
 )
-# "Mama" is what the recogniser makes of "mm-hm" most of the time.
+# The recogniser mostly writes "mama" for "mm-hm".
 _MAX_NOD_WORDS: Final = 4
 
 _SOUNDS_LIKE_AN_END: Final = 0.85
@@ -33,8 +33,11 @@ _NOT_AGAINST: Final = 0.5
 
 
 def is_unfinished(text: str) -> bool:
-    """Whether ``text`` plainly goes on: it ends with a comma, a dash, dots, or a word that wants another, or it is the first
-    half of a sentence ("If it rains")."""
+    """Return whether ``text`` is plainly unfinished.
+
+    It is when it ends with a comma, a dash, dots, or a word that needs another, or is the first half of a sentence ("If it
+    rains").
+    """
     stripped = text.strip().rstrip("\"'”’)")
     if not stripped or stripped.endswith(("?", "!")):
         return False
@@ -47,12 +50,12 @@ def is_unfinished(text: str) -> bool:
 
 
 def is_whole(heard: Transcript, ending: float, is_request: Callable[[str], bool]) -> bool:
-    """Whether a turn that pauses after the words ``heard`` is over, so that it may be answered without waiting longer.
+    """Return whether a turn that pauses after the words ``heard`` is complete, so that it can be answered without waiting.
 
-    ``ending`` is how much its sound ends like a turn, 0 to 1 (see `kai.engine.speech.endings`). Words that ask for something
-    (``is_request``, which is asked only where it matters) need no more than that the sound does not speak against it; others
-    must have been heard for sure as well: a sentence that breaks off is misheard at its end, which costs the whole of it its
-    score. ``python -m kai.bench speech`` breaks recordings off and counts how many are taken for whole.
+    ``ending`` says how much the turn's sound ends like a complete one, 0 to 1 (see `kai.engine.speech.endings`). For a
+    request (``is_request`` is called only if needed) it is enough that the sound does not contradict it. Other words must
+    also sound complete and be recognised with certainty: a sentence that breaks off is misrecognised at its end, which
+    lowers the score of the whole. ``python -m kai.bench speech`` breaks recordings off and counts those taken for complete.
     """
     if not heard.is_speech or ending < _NOT_AGAINST or is_unfinished(heard.text):
         return False
@@ -61,7 +64,7 @@ def is_whole(heard: Transcript, ending: float, is_request: Callable[[str], bool]
 
 
 def is_back_channel(text: str) -> bool:
-    """Whether ``text`` only says that its speaker listens ("mm-hm", "yeah", "I see"), and wants no turn."""
+    """Return whether ``text`` is a back channel, which only shows that its speaker listens ("mm-hm", "yeah", "I see")."""
     words = _words(text.replace("-", ""))
     return len(words) <= _MAX_NOD_WORDS and all(word in _NODS for word in words)
 

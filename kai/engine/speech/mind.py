@@ -1,8 +1,8 @@
-"""The first small mind: it knows what it knows, does a few small things, and says plainly when it does not know.
+"""The small mind: it answers questions about Kai, runs a few skills, and says plainly when it does not know.
 
-A sentence becomes a vector (all-MiniLM-L6-v2, int8) and is compared with ten or more examples of each intent; the questions
-about the world that it cannot answer are examples too. ``python -m kai.engine.speech.mind`` computes the examples' vectors
-anew after ``data/mind.toml`` was changed.
+A sentence is encoded as a vector (all-MiniLM-L6-v2, int8) and compared with ten or more examples of each intent; questions
+about the world that the mind cannot answer are examples of an intent, too. ``python -m kai.engine.speech.mind`` computes the
+vectors of the examples again after a change of ``data/mind.toml``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from kai.engine.speech.skills import Effect, RunningTimer
 from kai.errors import WeightsError
 
 MIN_SCORE: Final = 0.5
-"""Cosine under which the mind does not claim to have understood."""
+"""The lowest cosine at which the mind claims to have understood."""
 UNKNOWN: Final = "unknown"
 DEFAULT_NAME: Final = "Kai"
 _MAX_TOKENS: Final = 64
@@ -49,12 +49,12 @@ _OWN_INTENTS: Final = frozenset(
     """identity is_human maker other_assistants which_model help controls time date repeat stop key privacy where settings
     languages my_name eyes greeting thanks goodbye""".split()  # noqa: SIM905
 )
-"""What the small mind answers better than a language model could: it knows what it is, and it has the clock."""
+"""The intents that the small mind answers better than a language model: it knows what Kai is, and it has the clock."""
 _ABOUT_KAI: Final = frozenset(
     "identity is_human maker other_assistants which_model help controls key privacy where languages".split()  # noqa: SIM905
 )
 _OF_A_ROLE: Final = frozenset(("help", "where"))
-"""What somebody with a part to play answers in that part."""
+"""The intents that a persona with a role answers in that role."""
 _COURTESIES: Final = frozenset(("greeting", "thanks", "goodbye"))
 _CLOCK_INTENTS: Final = frozenset(("time", "date"))
 _SURE_SCORE: Final = 0.7
@@ -63,7 +63,7 @@ _FILLERS: Final = frozenset(
     """a an the please kai hey hi hello so well and but ok okay um uh can could would will tell me do know is are it that
     this to of in on at for now just then actually really right exactly here say what's sir""".split()  # noqa: SIM905
 )
-"""Words that do not turn a sentence's meaning."""
+"""Words that do not change a sentence's meaning."""
 _SMALL_TALK: Final = frozenset(
     {"greeting", "thanks", "how_are_you", "feeling_well", "stop", "assent", "refusal"}
 )
@@ -79,10 +79,10 @@ class MindTurn:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to say, which ``intent`` was understood ("unknown" if none), how near it was (0 to 1), and what to do besides.
+    """The answer's text, the ``intent`` that was understood ("unknown" if none), its score (0 to 1), and what to do.
 
-    ``is_sure`` tells that the small mind understood the whole of what was said and is the right one to answer it: a skill,
-    a sum, an order to Kai, or a question about Kai itself. Anything else is better answered by a language model.
+    ``is_sure``: the small mind understood every word and is the right one to answer, for a skill, a sum, an order to Kai,
+    or a question about Kai itself. A language model answers anything else better.
     """
 
     text: str
@@ -93,12 +93,12 @@ class Reply:
 
 
 class Encoder:
-    """Sentences as vectors; `encode` may be called from any thread."""
+    """Encodes sentences as vectors; `encode` may be called from any thread."""
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: tokenizers.Tokenizer) -> None:
         self._session = session
         self._tokenizer = tokenizer
-        # What ends a turn is looked at twice within a moment: is it a request, and what is the answer?
+        # The end of a turn is encoded twice in short succession: is it a request, and what is the answer?
         self._encode = lru_cache(maxsize=32)(self._encode_anew)
 
     @classmethod
@@ -117,7 +117,7 @@ class Encoder:
         return cls(make_session(model, name=weights.MINILM_MODEL.name), tokenizer)
 
     def encode(self, sentence: str) -> NDArray[np.float32]:
-        """``sentence`` as a unit vector, ``(384,)`` float32, read only. About 5 ms of a core; the last ones are known."""
+        """Return ``sentence`` as a unit vector, ``(384,)`` float32, read only. Takes about 5 ms of a core unless cached."""
         return self._encode(sentence)
 
     def _encode_anew(self, sentence: str) -> NDArray[np.float32]:
@@ -142,7 +142,7 @@ class _Intent:
 
 
 class Mind:
-    """Answers one turn at a time; it remembers nothing but the turns that it is given."""
+    """Answers one turn at a time, without any memory but the turns that it is given."""
 
     def __init__(
         self, encoder: Encoder | None, intents: Mapping[str, _Intent], vectors: NDArray[np.float32]
@@ -160,7 +160,7 @@ class Mind:
             )
             for name in intents
         }
-        # Who asks what Kai is may mix the words of the examples; elsewhere "am I" and "are you" are two questions.
+        # A question about Kai may mix the words of all its examples; elsewhere "am I" and "are you" differ in meaning.
         self._known_words = tuple(
             _FILLERS | (of_intent[owner] if owner in _ABOUT_KAI else each)
             for each, owner in zip(words, self._owners, strict=True)
@@ -168,7 +168,7 @@ class Mind:
 
     @classmethod
     def load(cls) -> Mind:
-        """The mind with its examples as vectors: those of ``data/mind.npz``, computed now if they are not of this data.
+        """Load the mind with its examples' vectors from ``data/mind.npz``, or compute them if the examples have changed.
 
         Raises `WeightsError`.
         """
@@ -179,7 +179,7 @@ class Mind:
 
     @classmethod
     def load_plain(cls) -> Mind:
-        """The mind without its sentence encoder: skills, sums, and what people say word for word as in the examples."""
+        """Load the mind without its sentence encoder: it has skills and sums, and understands its examples word for word."""
         intents, _ = _load_intents()
         return cls(None, intents, np.zeros((0, 384), np.float32))
 
@@ -190,10 +190,10 @@ class Mind:
         now: datetime,
         timers: Sequence[RunningTimer] = (),
     ) -> Reply:
-        """The answer to the last user turn of ``turns``.
+        """Return the answer to the last user turn of ``turns``.
 
-        ``now`` is the local time to tell, ``timers`` are those that run, in the order in which they
-        were set. Of ``instructions`` it takes what `read_persona` understands.
+        ``now`` is the local time, and ``timers`` are the running timers in the order in which they were set. The mind
+        follows the part of ``instructions`` that `read_persona` understands.
         """
         persona = read_persona(instructions)
         reply = self._reply(turns, persona, now, timers)
@@ -214,7 +214,7 @@ class Mind:
             return several
         intent, score = self.understand(heard)
         if intent in _CLOCK_INTENTS and not self._is_sure(heard, intent, persona):
-            # "What time is my flight?" is near to "what time is it", and wants another answer.
+            # "What time is my flight?" is near to "what time is it", but needs another answer.
             intent = UNKNOWN
         if intent == UNKNOWN and not is_question(heard):
             remarks = self._intents[intent].remarks
@@ -225,7 +225,7 @@ class Mind:
     def _several(
         self, heard: str, turns: Sequence[MindTurn], said: Sequence[str], persona: Persona, now: datetime
     ) -> Reply | None:
-        """The answers to several questions at once about Kai, "What is your name and who made you?", if all of them are."""
+        """Return the answers to several questions about Kai ("What is your name and who made you?") if all are about Kai."""
         parts = [part for request in requests_of(heard, persona.name) for part in _JOINT.split(request)]
         intents = [self.understand(part)[0] for part in parts]
         if len(set(intents)) < 2 or not all(
@@ -237,8 +237,11 @@ class Mind:
         return Reply(" ".join(answers), intents[0], 1.0, is_sure=True)
 
     def _is_sure(self, heard: str, intent: str, persona: Persona) -> bool:
-        """Whether each sentence of ``heard`` is a courtesy or near to an example of that intent, one of Kai's own, and has no
-        word that the example has not: "What time is my flight?" has a word too many to ask for the clock."""
+        """Return whether the mind is the right one to answer ``heard``, and understood every word of it.
+
+        The intent must be one of its own, and each sentence a courtesy or near to an example of it, without further words:
+        "What time is my flight?" has too many words for the time.
+        """
         if intent not in _OWN_INTENTS or (persona.role and intent in _OF_A_ROLE):
             return False
         names = set(_plain(persona.name).split())
@@ -254,7 +257,7 @@ class Mind:
         return True
 
     def _near(self, sentence: str) -> list[int]:
-        """The examples that ``sentence`` is as near to as it takes to be sure."""
+        """Return the examples that are near enough to ``sentence`` to be sure."""
         exact = self._exact.get(_plain(sentence))
         if exact is not None or self._encoder is None:
             return [] if exact is None else [exact]
@@ -263,11 +266,11 @@ class Mind:
 
     @property
     def encoder(self) -> Encoder | None:
-        """What turns sentences into vectors, for a library; ``None`` where its model could not be loaded."""
+        """The sentence encoder, for a library; ``None`` where its model could not be loaded."""
         return self._encoder
 
     def is_request(self, heard: str) -> bool:
-        """Whether ``heard`` is a whole question or request, as far as one can tell: it may be answered without waiting."""
+        """Return whether ``heard`` seems to be a complete question or request, which can be answered without waiting."""
         if heard.rstrip().endswith("?") and len(heard.split()) >= 3:
             return True
         if skills.do(heard, (), datetime(2000, 1, 1)) is not None:  # noqa: DTZ001
@@ -275,9 +278,9 @@ class Mind:
         return self.understand(heard)[0] != UNKNOWN
 
     def understand(self, heard: str) -> tuple[str, float]:
-        """The intent of what was ``heard`` and its score.
+        """Return the intent of ``heard`` and its score.
 
-        Of several sentences, the one that asks for something wins over a greeting or thanks.
+        If it has several sentences, one that asks for something wins over a greeting or thanks.
         """
         found = [self._classify(part) for part in _parts(heard)]
         asking = [
@@ -322,7 +325,7 @@ class Mind:
 
 
 def is_question(heard: str) -> bool:
-    """Whether the last sentence of ``heard`` asks for something, by its mark or its first word."""
+    """Return whether the last sentence of ``heard`` asks for something, by its question mark or its first word."""
     return _QUESTION.search(_parts(heard)[-1]) is not None
 
 
@@ -331,7 +334,7 @@ def _plain(text: str) -> str:
 
 
 def _parts(heard: str, name: str = "") -> list[str]:
-    """The sentences of ``heard``, without the call ("Hey Kai,") before them where something follows."""
+    """Return the sentences of ``heard``, without a call such as "Hey Kai," before them."""
     parts: list[str] = []
     for sentence in sentences_of(heard.strip()):
         rest = skills.without_courtesy(sentence, name)
@@ -346,7 +349,7 @@ def _data_file(name: str) -> Path:
 
 
 def _load_intents() -> tuple[dict[str, _Intent], str]:
-    """The intents, and the digest of their examples together with the model that encodes them."""
+    """Return the intents, and a digest of their examples and the model that encodes them. Raises `WeightsError`."""
     try:
         table = tomllib.loads(_data_file("mind.toml").read_text(encoding="utf-8"))
     except OSError as error:
@@ -366,13 +369,13 @@ def _load_intents() -> tuple[dict[str, _Intent], str]:
 
 
 def examples() -> tuple[str, ...]:
-    """What the mind was taught to understand, saying by saying. Raises `WeightsError`."""
+    """Return all examples of sentences that the mind understands. Raises `WeightsError`."""
     intents, _ = _load_intents()
     return tuple(example for intent in intents.values() for example in intent.examples)
 
 
 def _load_vectors(digest: str) -> NDArray[np.float32] | None:
-    """The committed vectors of the examples; None when there are none or they are of other examples."""
+    """Return the stored vectors of the examples, or ``None`` when they are missing or belong to other examples."""
     path = _data_file("mind.npz")
     if not path.is_file():
         return None
@@ -387,7 +390,7 @@ def _encode_examples(encoder: Encoder, intents: Mapping[str, _Intent]) -> NDArra
 
 
 def main() -> None:
-    """Write ``data/mind.npz`` for the examples as they are."""
+    """Write ``data/mind.npz`` for the current examples."""
     intents, digest = _load_intents()
     vectors = _encode_examples(Encoder.load(), intents)
     buffer = io.BytesIO()

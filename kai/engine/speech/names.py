@@ -1,6 +1,6 @@
-"""The names that a person tells: "My name is Élodie", "It's not Anna, it's Hanna". Pure.
+"""Reads the name that a person gives: "My name is Élodie", "It's not Anna, it's Hanna". Pure.
 
-A name is taken from a sentence that tells nothing else, and kept as it was said.
+A name is taken from a sentence that says nothing else, and kept as it was said.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_NAMES: Final = frozenset(
     okay ok fine good tired happy sad sorry sure ready busy hungry thirsty bored sick ill late here back home done lost
     kai god santa siri alexa crazy lucky""".split()  # noqa: SIM905
 )
-"""Words that stand where a name may stand, and are none; a person of that name says "my name is" and a second name."""
+"""Words that occur in the place of a name without being one; a person with such a name must add a second name."""
 _HEDGES: Final = r"(?:(?:no|well|actually|yes|by the way|oh|and|sorry|so)[,.!]? )*"
 _TELLS: Final = re.compile(
     _HEDGES
@@ -61,9 +61,9 @@ def _is_name_word(word: str) -> bool:
 
 
 def read_name(text: str) -> str | None:
-    """The name that ``text`` is, whole, as it is written: up to five words, each with a capital or a name's particle.
+    """Return the name that the whole ``text`` is: up to five words, each with a capital or a particle of names.
 
-    In small letters, one word is a name too, and so are words round a particle ("van der berg"); they get their capitals.
+    In small letters, a single word is a name too, and so are words around a particle ("van der berg"); they get capitals.
     """
     words = text.strip(" ,.!?").replace("’", "'").split()
     if not words or len(words) > _MAX_NAME_WORDS or not all(map(_is_name_word, words)):
@@ -83,7 +83,7 @@ def read_name(text: str) -> str | None:
 
 
 def told_name(bare: str) -> str | None:
-    """The name that the sentence ``bare``, without courtesies, tells of its speaker; None if it tells anything else."""
+    """Return the speaker's name if that is all that the sentence ``bare``, without courtesies, says; else None."""
     plain = bare.strip().replace("’", "'").rstrip(".! ")
     corrects = _CORRECTS.fullmatch(plain)
     if corrects is not None:
@@ -91,17 +91,17 @@ def told_name(bare: str) -> str | None:
     tells = _TELLS.fullmatch(plain)
     if tells is None or (tells["other"] and read_name(tells["other"]) is None):
         return None
-    # Without its capital "call me later" tells no name, and "I'm anna" may tell anything; "it's Bob" may be of another.
+    # Without a capital "call me later" has no name and "I'm anna" is ambiguous; "it's Bob" may be about somebody else.
     is_clear = tells["surely"] or (not tells["name"].islower() and (not tells["here"] or tells["on"]))
     return read_name(tells["name"]) if is_clear else None
 
 
 def mentioned_name(bare: str) -> str | None:
-    """The name in a sentence that goes on: "My name is Anna and I live in Berlin"; None if there is none."""
+    """Return the speaker's name in a sentence that goes on, "My name is Anna and I live in Berlin"; None without one."""
     match = _MENTIONS.match(bare.strip().replace("’", "'"))
     return None if match is None or match["name"].islower() else read_name(match["name"])
 
 
 def forgets_name(bare: str) -> bool:
-    """Whether the sentence ``bare`` asks to forget its speaker's name."""
+    """Return whether the sentence ``bare`` asks to forget its speaker's name."""
     return _FORGETS.fullmatch(bare.strip(" .!")) is not None

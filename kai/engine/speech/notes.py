@@ -1,6 +1,6 @@
-"""What a person asks Kai to remember for the length of a talk, and to forget. Pure: the notes are read from the lines said.
+"""Notes that a person asks Kai to remember during a talk, and to forget. Pure: they are read from the person's lines.
 
-Of two notes about one thing the newest wins.
+Of two notes about the same thing the newest wins.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOTED_LAST: Final = re.compile(
     rf"(?P<fact>{_SUBJECT} .{{2,200}}?)(?:,| so| and)+ (?:please )?(?:remember|note|don't forget) (?:that|this|it)",
     re.IGNORECASE,
 )
-"""The order behind the fact: "My car is on level two, remember that"."""
+"""The order after the fact: "My car is on level two, remember that"."""
 _BARE_FACT: Final = re.compile(r"(?:my|our|i|i'm|i've|i'll|we|we're|there's|there is)\b", re.IGNORECASE)
 _VERB: Final = re.compile(
     r"(?:\b(?:is|are|was|were|am|has|have|had|will|can|must|need|like|love|hate|want|live|work|parked|put|left|"
@@ -39,7 +39,7 @@ _VERB: Final = re.compile(
 _TELLS_OF_IT: Final = re.compile(
     r"^(?:remember|don't forget|do not forget) to\b.*\b(?:is|are|was|says?|said)\b", re.IGNORECASE
 )
-"""A saying about remembering, not an order."""
+"""A statement about remembering, not an order."""
 _NO_FACT: Final = re.compile(
     r"(?:when|how|why|where|if|the (?:day|days|time|times|first|last|old|good))\b", re.IGNORECASE
 )
@@ -117,7 +117,7 @@ def answer_note(sentence: str, said_before: Sequence[str]) -> Done | None:
 
 
 def _recall(plain: str, notes: Sequence[str]) -> Done | None:
-    """The newest note that tells what ``plain`` asks for."""
+    """Return the newest note that answers the question ``plain``, if there is one."""
     if not re.match(r"(?:and )?(?:what|where|when|who|whose|which|how)\b", plain.lower()) or not re.search(
         r"\b(?:my|our|i|the)\b", plain.lower()
     ):
@@ -131,7 +131,7 @@ def _recall(plain: str, notes: Sequence[str]) -> Done | None:
 
 
 def _noted(sentence: str) -> str | None:
-    """What the sentence asks to remember; None if it asks for anything else."""
+    """Return what the sentence asks to remember; None if it is anything else."""
     plain = sentence.strip().rstrip(".! ")
     last = _NOTED_LAST.fullmatch(plain)
     if last is not None and _VERB.search(last["fact"]):
@@ -143,7 +143,7 @@ def _noted(sentence: str) -> str | None:
     if match["any"] and _TELLS_OF_IT.search(plain):
         return None
     if match["fact"]:
-        # "Remember the day we met" calls something to mind, and so does "remember that old song".
+        # "Remember the day we met" and "remember that old song" are reminiscences, not orders.
         is_bare = not match["that"] and not re.match(r"note|keep|bear", plain, re.IGNORECASE)
         if not _VERB.search(fact) or _NO_FACT.match(fact) or (is_bare and not _BARE_FACT.match(fact)):
             return None
@@ -151,7 +151,7 @@ def _noted(sentence: str) -> str | None:
 
 
 def _notes(said_before: Sequence[str]) -> list[str]:
-    """What holds of the notes that the person's lines asked for, oldest first."""
+    """Return the notes that the person's lines asked for and did not cancel, oldest first."""
     notes: list[str] = []
     for line in said_before:
         for sentence in requests_of(line):
@@ -165,11 +165,11 @@ def _notes(said_before: Sequence[str]) -> list[str]:
 
 
 def _forgotten(forget: re.Match[str], notes: list[str]) -> Done | None:
-    """What Kai says to an order to forget; None where the words may be about anything else."""
+    """Return what Kai says to an order to forget; None where the words may be about anything else."""
     about = forget["about"] or ""
     is_of_notes = bool(forget["all"]) or "note" in about.lower().split()
     if not notes:
-        # "Forget it" is said of other things too.
+        # "Forget it" may mean other things, too.
         return Done("Okay, I have forgotten that.", "note") if forget["all"] else None
     if _without(notes, forget) == notes:
         return Done("I have no such note.", "note") if is_of_notes else None
@@ -177,7 +177,7 @@ def _forgotten(forget: re.Match[str], notes: list[str]) -> Done | None:
 
 
 def _without(notes: list[str], forget: re.Match[str]) -> list[str]:
-    """``notes`` without what is to be forgotten: all, the newest, one by its place, or those about something."""
+    """Return ``notes`` without those to forget: all, the newest, one by its number, or those about something."""
     if forget["all"]:
         return []
     if forget["last"]:
@@ -195,7 +195,7 @@ def _without(notes: list[str], forget: re.Match[str]) -> list[str]:
 
 
 def _about(notes: list[str], text: str) -> list[str]:
-    """Those of ``notes`` that ``text`` names: "the note about the car", "the car note", "where my car is"."""
+    """Return the notes that ``text`` names: "the note about the car", "the car note", "where my car is"."""
     named = _NAMED.fullmatch(text)
     what = text if named is None else f"{named['label'] or ''} {named['what'] or ''}"
     wanted = content_words(_TOLD.sub("", what.strip(), count=1))

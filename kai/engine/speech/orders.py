@@ -1,4 +1,4 @@
-"""What the small mind's skills share: what they do, and a person's orders without the courtesies round them. Pure."""
+"""The common parts of the small mind's skills: the values of their effects, and orders without courtesies. Pure."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Final, Literal, TypeAlias
 from kai.engine.speech.recognition import sentences_of
 
 MAX_ORDER_CHARS: Final = 300
-"""Nobody gives an order in a longer sentence."""
+"""A longer sentence is not taken for an order."""
 _MAX_COURTESY_WORDS: Final = 8
 LINES_KNOWN: Final = 512
-"""Lines of talks whose sentences are kept, so that a talk is not read anew for each answer."""
+"""The size of the caches of lines, so that a talk is not parsed again for each answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How Kai shall speak: so many times faster, so many decibels louder."""
+    """The manner of speaking: ``pace`` is a factor of the usual speed, ``gain_db`` is added to the usual loudness."""
 
     pace: float = 1.0
     gain_db: float = 0.0
 
 
 MAX_TIMERS: Final = 32
-"""Timers of one talk that may run at once."""
+"""The most timers of one talk that may run at once."""
 TimerKind: TypeAlias = Literal["timer", "alarm", "reminder"]
 
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Say something of your own accord after `seconds`; `about` is what the person wanted to be reminded of, or "".
+    """Speak up after `seconds`; `about` is what the person wants to be reminded of, or "".
 
-    ``kind`` is the person's word for it. It chooses words alone, so two wishes that differ in nothing else are equal.
+    ``kind`` is the person's word for the timer. It affects only Kai's wording, so it does not count in comparisons.
     """
 
     seconds: int
@@ -43,7 +43,7 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimers:
-    """Forget the timers of these ids, or every timer where ``timer_ids`` is ``None``."""
+    """Cancel the timers with these ids, or every timer if ``timer_ids`` is ``None``."""
 
     timer_ids: tuple[str, ...] | None = None
 
@@ -61,7 +61,7 @@ Effect: TypeAlias = SetTimer | CancelTimers | MoveTimer
 
 @dataclass(frozen=True, slots=True)
 class RunningTimer:
-    """A timer that runs: how it was set, for ``seconds`` in all, and the ``left_s`` seconds until it rings."""
+    """A running timer: how it was set, its whole length ``seconds``, and the ``left_s`` seconds until it rings."""
 
     timer_id: str
     seconds: int
@@ -72,7 +72,7 @@ class RunningTimer:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a skill says, its name, and what it does besides.
+    """The answer of a skill, its name, and its effects.
 
     ``is_whole`` is false where the person said more than the skill answers.
     """
@@ -104,7 +104,7 @@ _ONLY_COURTESY: Final = re.compile(
 
 
 def without_courtesy(sentence: str, name: str = "") -> str:
-    """``sentence`` without what calls Kai and asks it kindly, its other words as they were written."""
+    """Return ``sentence`` without words that call Kai or are polite; its other words are unchanged."""
     names = rf"{_NAME_SOUNDS}|{re.escape(name)}" if name else _NAME_SOUNDS
     before, after = _courtesies(names)
     bare = sentence.strip().replace("’", "'")
@@ -113,16 +113,16 @@ def without_courtesy(sentence: str, name: str = "") -> str:
     while (match := before.match(bare)) is not None and match.end() < len(bare):
         bare = bare[match.end() :]
         if _ASKS_TO.match(match[0]):
-            bare = bare.rstrip("? ")  # "could you …?" is an order, no question
+            bare = bare.rstrip("? ")  # "could you …?" is an order, not a question
     while (match := after.search(bare)) is not None and match.start() > 0:
         bare = bare[: match.start()] + ("?" if bare.endswith("?") else "")
     return bare
 
 
 def is_courtesy(sentence: str) -> bool:
-    """Whether ``sentence`` greets, thanks or calls, and says nothing else."""
+    """Return whether ``sentence`` only greets, thanks or calls."""
     plain = re.sub(r"[.!?,]+", "", sentence).strip()
-    # The courtesies overlap, so that a long row of them could be read in endlessly many ways.
+    # The courtesies overlap, so the pattern would backtrack for very long over a long row of them.
     return len(plain.split()) <= _MAX_COURTESY_WORDS and _ONLY_COURTESY.fullmatch(plain) is not None
 
 
@@ -142,14 +142,14 @@ def _courtesies(names: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 @lru_cache(maxsize=LINES_KNOWN)
 def requests_of(heard: str, name: str = "") -> tuple[str, ...]:
-    """The sentences of ``heard`` without courtesies; those that are nothing else are left out where others remain."""
+    """Return the sentences of ``heard`` without courtesies; mere courtesies are left out if other sentences remain."""
     bare = [without_courtesy(sentence, name) for sentence in sentences_of(heard.strip())]
     kept = [sentence for sentence in bare if not is_courtesy(sentence)]
     return tuple(kept or bare)
 
 
 def for_you(text: str) -> str:
-    """``text`` with the person's "my" and "I" as Kai says them."""
+    """Return ``text`` with the person's "my" and "I" changed to "your" and "you", as Kai says it."""
     swaps = {
         "my": "your",
         "i": "you",

@@ -1,6 +1,6 @@
-"""How Kai shall speak: slower, louder, as usual. Pure.
+"""Orders about how Kai speaks: slower, louder, as usual. Pure.
 
-These are orders to Kai only: that the traffic is slow or the concert was loud changes nothing.
+Only orders to Kai count: a slow car or a loud concert changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VOICE: Final = r"(?:your voice|the volume|the sound|your volume|yourself|your s
 
 
 def _manner_words(comparative: str, plain_form: str, too: str, others: str) -> re.Pattern[str]:
-    """What asks for one change: by the bare words, by "speak …", or by "you are too …"."""
+    """Return the pattern of an order for one change: the bare words, "speak …", or "you are too …"."""
     return re.compile(
         rf"(?:{_TALK} )?{_BIT}(?:{comparative}){_BITS}|{_TALK} {_BIT}(?:{plain_form}){_BITS}|"
         rf"(?:not|(?:don't|do not|not) {_TALK}) (?:so|too|that|quite so) (?:{too})|"
@@ -76,7 +76,7 @@ _LEAST, _MOST = Manner(0.5, -18.0), Manner(1.6, 12.0)
 
 
 def changed(manner: Manner, skill: str) -> Manner:
-    """``manner`` after the skill of that name; the same for a skill that changes none."""
+    """Return ``manner`` after the skill of that name; it is unchanged by a skill of another kind."""
     change = next((change for _, done, change in _MANNERS if done.skill == skill), manner)
     if change is None:
         return Manner()
@@ -89,5 +89,5 @@ def changed(manner: Manner, skill: str) -> Manner:
 
 
 def answer_manner(plain: str) -> Done | None:
-    """What is said to the order ``plain`` about pace or loudness; None if it is anything else."""
+    """Return the answer to the order ``plain`` about pace or loudness; None if it is anything else."""
     return next((done for words, done, _ in _MANNERS if words.fullmatch(plain)), None)

@@ -1,4 +1,4 @@
-"""What the small mind takes from instructions: names, brevity, facts, and which languages it cannot speak. Pure."""
+"""Reads from instructions what the small mind can follow: names, a role, brevity, facts, and a language. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OWN_NAME: Final = re.compile(
     rf"(?i:\byou(?:'re| are))\s+{_NAME.replace('name', 'bare')}(?=[.,;:!]|\s*$|\s+(?:an?|the|from|who|and|of)\b)",
     re.MULTILINE,
 )
-"""Said of Kai: "Your name is Nora", "You are a museum guide called Nora", "You are Nora, a guide"."""
+"""Kai's name in instructions: "Your name is Nora", "You are a museum guide called Nora", "You are Nora, a guide"."""
 _NO_OWN_NAMES: Final = frozenset("kai's english german french spanish italian american british".split())  # noqa: SIM905
 _THEIR_NAME: Final = re.compile(
     rf"\b(?i:my name is|my name's|call me|i am called|i'm called|the user is called|the user's name is)\s+{_NAME}"
@@ -46,7 +46,7 @@ _RULE: Final = re.compile(
     r"(?:i am|i'm) called|the user)\b",
     re.IGNORECASE,
 )
-"""A sentence that begins so says how Kai shall be, or is understood above."""
+"""The beginning of a sentence that is a rule for Kai, or is read by one of the patterns above."""
 _STATES: Final = re.compile(
     r"\b(?:is|are|was|were|has|have|had|can|costs?|opens?|closes?|starts?|begins?|ends?|takes?|lives?|works?|"
     r"sells?|makes?|"
@@ -69,8 +69,11 @@ _OF_KAI: Final = re.compile(rf"\b(?:{'|'.join(_AS_KAI)})\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """``name`` is Kai's, ``their_name`` the person's, ``role`` a sentence in which Kai tells what it is; all are empty where
-    they are not told. ``language`` is one that was asked for and that Kai does not speak."""
+    """The persona that the instructions describe; a text that they do not give is empty.
+
+    ``name`` is Kai's name, ``their_name`` the person's, and ``role`` a sentence in which Kai says what it is. ``language``
+    is one that was asked for and that Kai does not speak.
+    """
 
     name: str = ""
     their_name: str = ""
@@ -79,8 +82,10 @@ class Persona:
     role: str = ""
 
     def shape(self, text: str, *, is_first: bool) -> str:
-        """``text`` as this persona says it: the first sentence where it shall be brief, and, with the first answer, which
-        language cannot be had."""
+        """Return ``text`` as this persona says it: only the first sentence if it is brief.
+
+        The first answer also says that the requested language is not available.
+        """
         said = _SENTENCE.split(text, maxsplit=1)[0] if self.is_brief else text
         if not self.language or not is_first:
             return said
@@ -88,7 +93,7 @@ class Persona:
 
 
 def read_persona(instructions: str) -> Persona:
-    """What of ``instructions`` the small mind understands."""
+    """Return the part of ``instructions`` that the small mind understands."""
     theirs = _THEIR_NAME.search(instructions)
     language = _LANGUAGE.search(instructions)
     name = _own_name(instructions)
@@ -110,15 +115,16 @@ def _own_name(instructions: str) -> str:
 
 
 def _role(instructions: str, name: str) -> str:
-    """The first thing that ``instructions`` tell of Kai besides its name, as Kai says it."""
+    """Return the first fact about Kai in ``instructions`` other than its name, as Kai says it, or ""."""
     told = (fact for fact in facts_of(instructions) if fact.startswith("I ") and len(fact) <= _ROLE_CHARS)
     return next((fact for fact in told if not name or fact.rstrip(".") != f"I am {name}"), "")
 
 
 def facts_of(instructions: str) -> tuple[str, ...]:
-    """The sentences of ``instructions`` that tell something instead of asking for a manner, as Kai would say them.
+    """Return the sentences of ``instructions`` that state facts rather than rules, as Kai would say them.
 
-    "Breakfast is from seven to ten." is one, and so is "You work at the front desk.": "I work at the front desk."
+    Examples: "Breakfast is from seven to ten.", and "You work at the front desk.", which becomes "I work at the front
+    desk."
     """
     lines = (line.strip().lstrip("*•- \t") for line in instructions.splitlines())
     found: list[str] = []

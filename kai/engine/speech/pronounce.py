@@ -1,4 +1,4 @@
-"""From words to phonemes: hibari's rules (after misaki's), American or British, over tables whose hashes were checked."""
+"""Converts words to phonemes by hibari's rules (after misaki's), American or British, with tables of verified hashes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _MAX_PHONEMES: Final = 400
 
 
 class _CheckedG2P(G2P):
-    """hibari's text-to-phoneme rules over tables whose hashes were checked."""
+    """hibari's text-to-phoneme rules with tables of verified hashes."""
 
     def __init__(self, *, is_british: bool) -> None:
-        weights.load_weights(weights.HIBARI_NORMALIZE)  # read by hibari itself when it is imported
+        weights.load_weights(weights.HIBARI_NORMALIZE)  # only checked: hibari reads the file itself on import
         gold, silver = weights.HIBARI_LEXICON_GOLD, weights.HIBARI_LEXICON_SILVER
         letters, model = weights.HIBARI_SPELLER_LETTERS, weights.HIBARI_SPELLER_MODEL
         if is_british:
@@ -52,7 +52,7 @@ def _load_table(file: weights.WeightFile) -> dict[str, object]:
 
 
 class Pronouncer:
-    """The phonemes of phrases in one accent. May be used from any thread."""
+    """Finds the phonemes of phrases in one accent. May be used from any thread."""
 
     def __init__(self, *, is_british: bool = False) -> None:
         """Load and check the tables. Raises `WeightsError`."""
@@ -60,7 +60,7 @@ class Pronouncer:
         self._lock = threading.Lock()
 
     def sounds_of(self, phrase: Phrase, alphabet: Container[str]) -> list[Sound]:
-        """The phonemes of ``phrase`` that are in ``alphabet``, each with its word; none if they make no sound."""
+        """Return the phonemes of ``phrase`` that are in ``alphabet``, each with its word; none if they make no sound."""
         spoken = phrase.spoken
         if not phrase.is_sentence_end and spoken[-1].isalnum():
             spoken += ","
@@ -79,7 +79,7 @@ class Pronouncer:
 
 
 def split(sounds: Sequence[Sound]) -> Iterator[Sequence[Sound]]:
-    """``sounds`` in pieces that a model can take, cut at spaces where there are any."""
+    """Yield ``sounds`` in pieces short enough for a model, cut at spaces where there are any."""
     rest = sounds
     while len(rest) > _MAX_PHONEMES:
         spaces = [index for index in range(_MAX_PHONEMES // 2, _MAX_PHONEMES) if rest[index].phoneme == " "]
@@ -91,9 +91,9 @@ def split(sounds: Sequence[Sound]) -> Iterator[Sequence[Sound]]:
 
 
 def _owners(phrase: Phrase, tokens: Sequence[Tok]) -> list[int]:
-    """For each token of the normalised text, the index of the phrase's word that it speaks.
+    """Return for each token of the normalised text the index of the phrase's word that it speaks.
 
-    "3:05 pm" became "three oh five P.M."; words that stayed as they were hold the rest in place.
+    Normalisation turns "3:05 pm" into "three oh five P.M."; unchanged words anchor the alignment of the others.
     """
     written: list[tuple[str, int]] = []
     for index, word in enumerate(phrase.words):
@@ -109,7 +109,7 @@ def _owners(phrase: Phrase, tokens: Sequence[Tok]) -> list[int]:
     matcher = SequenceMatcher(None, [text for text, _ in written], said, autojunk=False)
     for _, i1, i2, j1, j2 in matcher.get_opcodes():
         for j in range(j1, j2):
-            # Within a stretch that changed, words share the time in order.
+            # Within a changed stretch the words are assigned proportionally, in order.
             i = i1 + (j - j1) * (i2 - i1) // (j2 - j1) if i2 > i1 else max(0, i1 - 1)
             for position in groups[j]:
                 owners[position] = written[min(i, len(written) - 1)][1] if written else 0

@@ -1,8 +1,8 @@
-"""How written tokens are read aloud: symbols, units, addresses, code and scripts that the voice cannot speak. Pure.
+"""Converts written tokens to spoken words: symbols, units, addresses, code, and scripts that the voice cannot read. Pure.
 
-A text is written for eyes. Each of its tokens is spoken ("3 ≠ 4": "is not equal to"), or named ("спасибо": "a word in
-Cyrillic letters"), or it is markup and decoration that a person would not read either: emphasis, tags, rules, stage words,
-an emoji behind a sentence. Nothing whose absence would turn the meaning is left out.
+Each token of a text is spoken ("3 ≠ 4": "is not equal to"), or named ("спасибо": "a word in Cyrillic letters"), or left out
+because a person would not read it either: emphasis, tags, rules, stage directions, an emoji after a sentence. Nothing is
+left out whose absence would change the meaning.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from typing import Final
 
 CODE_WORDS: Final = "The code is in the chat."
 MAX_SPOKEN_CHARS: Final = 120
-"""Of one token; what is longer is no word that a person would listen to."""
+"""The limit of one token; nobody would listen to a longer one."""
 _LONG_WORD_CHARS: Final = 60
 _LONG_RUN: Final = re.compile(r"([^\W\d])\1{4,}")
 _LONG_DIGITS: Final = re.compile(r"\d{13,}")
-
-# -- constructs that may hold spaces -----------------------------------------------------------------------------------
 
 _ACTS: Final = (
     r"(?:laugh|smile|smil|sigh|nod|grin|grinn|wink|chuckle|chuckl|giggle|giggl|shrug|pause|paus|gasp|cough|"
@@ -37,7 +35,7 @@ _FENCE: Final = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
 _TAG: Final = re.compile(r"<!--.*?-->|</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>", re.DOTALL)
 _LINK: Final = re.compile(r"!?\[([^\]\n]*)\](?:\([^)\n]*\)|\[[^\]\n]{1,40}\])")
 _GROUPED: Final = re.compile(r"(?<![\w.,+-])[1-9]\d{0,2}(?:[ \u00a0\u202f]\d{3})*[ \u00a0\u202f]000(?!\w)")
-"""Thousands with spaces between them. Groups of other digits may be a telephone number as well."""
+"""Thousands separated by spaces. Groups of other digits may also be a telephone number."""
 _PHONE: Final = re.compile(
     r"(?<![\w.])(?!\d{1,2}/\d{1,2}/\d{2,4}(?!\d))(?:(?:\+\d|0\d)[\d ()/-]{4,18}\d(?![\w.]*\d)|"
     r"\(\d{3}\) ?\d{3}-\d{4}|(?:1-)?\d{3}-\d{3}-\d{4})(?!\d)"
@@ -46,15 +44,13 @@ _SPELT: Final = re.compile(
     r"(?<![\w-])(?:[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?|97[89][ -]?\d(?:[ -]?\d){9}|"
     r"\d{4}(?:[ -]\d{4}){3})(?![\w-])"
 )
-"""Numbers of accounts, cards and books: nobody reads them as amounts."""
+"""Numbers of accounts, cards and books, which are read digit by digit."""
 _FORMULA: Final = re.compile(
     r"\\\(.+?\\\)|\\\[.+?\\\]|\\[a-zA-Z]+(?:\{[^{}\n]*\})+|\$\$[^$]+\$\$|\$(?=[^$\s\d])[^$\n]*[\\^_=+][^$\n]*(?<=\S)\$",
     re.DOTALL,
 )
 HOLDS_SPACE: Final = (_FENCE, _TAG, _LINK, _STAGE, _FORMULA, _GROUPED, _SPELT, _PHONE)
-"""What is one token though it may hold spaces."""
-
-# -- tables ------------------------------------------------------------------------------------------------------------
+"""Constructs that are one token although they may contain spaces."""
 
 _SYMBOLS: Final = {
     "×": "times", "·": "times", "÷": "divided by", "≠": "is not equal to", "≥": "is at least", "≤": "is at most",
@@ -90,7 +86,7 @@ _PICTURES: Final = {
     "✅": "check",
     "❌": "cross",
 }
-"""Names that are shorter than Unicode's."""
+"""Names shorter than Unicode's."""
 _MONEY: Final = {
     "$": "dollars", "€": "euros", "£": "pounds", "¥": "yen", "₹": "rupees", "₩": "won", "₽": "rubles", "₺": "lira",
     "₫": "dong",
@@ -131,7 +127,7 @@ _PLURALS: Final = {"foot": "feet", "square foot": "square feet"} | {
     name: name for name in ("percent", "per mille", "bar", "hertz", "kelvin")
 }
 _ALONE: Final = frozenset(_UNITS) - {"t", "K", "N", "J", "V", "W", "hr", "L", "px"}
-"""Units that are read as such behind a number and a space: not "A", which may begin another word's meaning."""
+"""Units that are recognised after a number and a space; a letter such as "A" would be ambiguous there."""
 _SPECIAL: Final = {
     "c#": "C sharp", "f#": "F sharp", "g#": "G sharp", "d#": "D sharp", "a#": "A sharp", "j#": "J sharp",
     "c++": "C plus plus",
@@ -176,8 +172,6 @@ _LATEX: Final = {
     "dots": "and so on", "lt": "is less than", "gt": "is greater than", "implies": "therefore", "in": "in",
 }  # fmt: skip
 
-# -- kinds of tokens ---------------------------------------------------------------------------------------------------
-
 _EDGES: Final = re.compile(
     r"(?P<head>[\"'“”‘’(\[{*_]*)(?P<core>.*?)(?P<tail>[\"'“”‘’)\]}*_,;:.!?…]*)", re.DOTALL
 )
@@ -206,7 +200,7 @@ _MONEY_FIRST: Final = re.compile(
 )
 _MONEY_LAST: Final = re.compile(rf"(?P<number>{_NUMBER})(?P<sign>[{re.escape(''.join(_MONEY))}])")
 _COUNTS: Final = re.compile(rf"[(\"'“]?[-−–+±~≈<>≤≥]?(?:{_NUMBER}[-–—])?(?:{_NUMBER}(?:/\d+)?[½¼¾]?|[½¼¾])")
-"""What a unit stands behind."""
+"""The text before a unit: an amount."""
 _ZEROS: Final = re.compile(r"0\d+")
 _POWER: Final = re.compile(r"\^\{?(?P<power>[\w+-]+)\}?")
 _FEET: Final = re.compile(r"(?P<feet>\d)['’′](?:(?P<inches>\d{1,2})[\"”″])?")
@@ -230,11 +224,11 @@ _FILE_DOT: Final = re.compile(
 
 _ENTITY: Final = re.compile(r"&(?:#\d{1,6}|#x[\da-f]{1,5}|[a-z]{2,8});", re.IGNORECASE)
 _CITED: Final = re.compile(r"【[^】]*】|(?:\[\d{1,3}(?:[,–-] ?\d{1,3})*\])+(?=\W*$)")
-"""A mark that leads to a source: nobody reads it aloud."""
+"""A reference to a source, which is not read aloud."""
 _SHORTCODE: Final = re.compile(r"(?<!\w):[a-z][a-z_]+:(?!\w)")
 _BOX: Final = re.compile(r"\[([xX]?)\]")
 _WRITTEN_BREAK: Final = re.compile(r"(?:\\[nr])+(?=[A-Z\d*#-]|\s|$)")
-"""The end of a line that a program has written as two characters."""
+"""A line break that was written as two characters."""
 _FOOTNOTE: Final = re.compile(r"(?<=[^\W\d_]{3})(?<!sin)(?<!cos)(?<!tan)(?<!log)[¹²³⁰⁴-⁹]+(?!\w)")
 _STARS: Final = re.compile(r"(?P<full>[★⭐]*)(?P<empty>☆*)")
 _DURATION: Final = re.compile(r"(?:(?P<h>\d{1,3})h)?(?:(?P<m>\d{1,3})m(?:in)?)?(?:(?P<s>\d{1,3})s)?")
@@ -259,9 +253,9 @@ _NAMED_SPAN: Final = re.compile(r"(?P<first>[A-Z][a-z]{2})\.?[-–—](?P<last>[
 
 
 def speak_token(written: str, before: str = "", after: str = "") -> str:
-    """How the token ``written`` is read; ``before`` and ``after`` are its neighbours in the sentence.
+    """Return how the token ``written`` is spoken; ``before`` and ``after`` are its neighbours in the sentence.
 
-    Empty for what has no sound: markup, decoration, an emoji, and letters that the voice cannot read: `script_of` names them.
+    The result is "" for markup, decoration, emoji, and letters that the voice cannot read, which `script_of` names.
     """
     if _FENCE.fullmatch(written):
         return CODE_WORDS
@@ -281,7 +275,7 @@ def speak_token(written: str, before: str = "", after: str = "") -> str:
 
 
 def _with_edges(text: str, before: str, after: str) -> str:
-    """The token with the marks at its edges kept where they make a pause or tell the voice a tone."""
+    """Return the spoken token with those marks at its edges that make a pause or change the intonation."""
     if (special := _SPECIAL.get(text.lower())) is not None:
         return special
     if (box := _BOX.fullmatch(text)) is not None and before in {"-", "*", "+", "•"}:
@@ -290,7 +284,7 @@ def _with_edges(text: str, before: str, after: str) -> str:
         all_of = f" of {len(text)}" if stars["empty"] else ""
         return f"{len(stars['full'])}{all_of} stars"
     if text in {"-", "*", "•", ">"} and not before:
-        return ""  # the mark of an item or a quotation
+        return ""  # the mark of a list item or a quotation
     if text == "*":
         return "times" if re.search(r"[\d)]$", before) else ""
     if text in {"-", "–", "−"} and _COUNTS.fullmatch(before) and re.match(r"[-−(]?\d", after):
@@ -312,7 +306,7 @@ def _with_edges(text: str, before: str, after: str) -> str:
     parted = _EDGES.fullmatch(text)
     head, core, tail = parted.groups() if parted is not None else ("", text, "")
     if core.lower() in _SPECIAL:
-        # The stop of "e.g." ends no sentence; that of "etc." may.
+        # The full stop of "e.g." does not end a sentence; that of "etc." may.
         tail = tail.removeprefix(".") if core.lower() in _ABBREVIATIONS else tail
         return f"{_plain(head)}{_SPECIAL[core.lower()]}{_plain(tail)}"
     for read in (_read_address, _read_number):
@@ -413,7 +407,7 @@ def _read_number(core: str, before: str) -> str | None:
 
 
 def _read_clock(core: str, before: str) -> str | None:
-    """What tells a time, a date or a proportion: "2h30m", "9am-5pm", "Mon-Fri", "31.12.2024", "16:9", "1.5e9"."""
+    """Read a time, a date or a proportion: "2h30m", "9am-5pm", "Mon-Fri", "31.12.2024", "16:9", "1.5e9"."""
     duration = _DURATION.fullmatch(core)
     is_minutes = _AFTER_HOURS.fullmatch(before) is not None
     if duration is not None and (sum(part is not None for part in duration.groups()) > 1 or is_minutes):
@@ -427,7 +421,7 @@ def _read_clock(core: str, before: str) -> str | None:
         return f"{_SHORT_NAMES[span['first'].lower()]} to {_SHORT_NAMES[span['last'].lower()]}"
     date = _DOTTED_DATE.fullmatch(core)
     if date is not None:
-        # As the voice's own rules know a date.
+        # The form in which the voice's own rules recognise a date.
         return f"{date['year']}-{int(date['month']):02d}-{int(date['day']):02d}"
     ratio = _RATIO.fullmatch(core)
     if ratio is not None:
@@ -440,7 +434,7 @@ def _read_clock(core: str, before: str) -> str | None:
 
 
 def _is_other(number: str, unit: str) -> bool:
-    """Whether letters right behind a number are no unit: the 80s, 4K, or what the voice's own rules read as well."""
+    """Return whether the letters after a number are not a unit (the 80s, 4K), or are read by the voice's own rules."""
     return unit in {"%", "°", "K", "N", "J", "t"} or (unit == "s" and number.endswith("0"))
 
 
@@ -471,7 +465,7 @@ def _power(match: re.Match[str]) -> str:
 
 
 def _speak_plainly(text: str, before: str) -> str:
-    """The token letter by letter: what can be read stays, symbols are named, markup goes."""
+    """Read the token letter by letter: readable text is kept, symbols are named, markup is removed."""
     text = re.sub(r"(?<=[^\W_])_+(?=[^\W_])", " ", text)
     text = re.sub(r"(?<=[\w)])\^\{?[\w+-]+\}?", lambda match: _POWER.sub(_power, match[0]), text)
     text = re.sub(r"(?<=[^\W\d])/(?=[^\W\d])", " slash ", text)
@@ -483,18 +477,18 @@ def _speak_plainly(text: str, before: str) -> str:
         said = _LONG_RUN.sub(r"\1\1\1", said)
     said = _LONG_DIGITS.sub(lambda match: " ".join(match[0][:_LONG_WORD_CHARS]), said)
     if not is_heard(said):
-        # Punctuation that stands alone keeps its pause; anything else is silent.
+        # A separate dash keeps its pause; anything else is silent.
         return "—" if said in {"-", "–", "—", "--"} else ""
     return said
 
 
 def _markup(sign: str, text: str) -> str:
-    """What markup leaves: a backslash or a bar between two words is a gap."""
+    """Return the replacement of markup: a space for a backslash or bar between two words, else nothing."""
     return " " if sign in {"|", "\\"} and text.strip(sign) else ""
 
 
 def _plain(text: str) -> str:
-    """``text`` in letters that the voice can read, symbols by name; foreign letters are named where others stand beside."""
+    """Return ``text`` in readable letters, with symbols by name, and foreign letters named if there are Latin ones too."""
     said: list[str] = []
     foreign: list[str] = []
     has_latin = any(_is_latin(char) for char in text)
@@ -529,7 +523,7 @@ def _is_latin(char: str) -> bool:
 
 
 def _greek(text: str, position: int) -> str:
-    """The name of a Greek letter that stands as a sign of its own, as in formulas; empty where it is part of a word."""
+    """Return the name of a single Greek letter, as in formulas, or "" where it is part of a word."""
     beside = text[max(0, position - 1) : position] + text[position + 1 : position + 2]
     name = unicodedata.name(unicodedata.normalize("NFKC", text[position])[:1], "")
     is_alone = not any(unicodedata.name(char, "").startswith("GREEK") for char in beside)
@@ -541,7 +535,7 @@ def _greek(text: str, position: int) -> str:
 
 
 def _say_char(char: str, text: str, position: int) -> str:
-    """One character that is no foreign letter."""
+    """Return how one character that is not a foreign letter is spoken."""
     if char in _MONEY:
         beside = text[max(0, position - 1) : position] + text[position + 1 : position + 2]
         return char if char in "$€£¥" and any(each.isdigit() for each in beside) else f" {_MONEY[char]} "
@@ -575,12 +569,12 @@ def _say_char(char: str, text: str, position: int) -> str:
 
 
 def is_heard(said: str) -> bool:
-    """Whether the voice makes a sound of ``said``."""
+    """Return whether the voice makes a sound for ``said``."""
     return any(char.isalnum() or char in "$£€¥%&+=@°/<>¢½¼¾" for char in said)
 
 
 def script_of(text: str) -> str:
-    """The name of the writing of the first letter that the voice cannot read; empty if there is none."""
+    """Return the name of the script of the first letter that the voice cannot read, or ""."""
     foreign = (char for char in text if unicodedata.category(char)[0] == "L" and not _is_latin(char))
     names = [unicodedata.name(char, "").split() for char in foreign]
     heads = [
@@ -592,12 +586,12 @@ def script_of(text: str) -> str:
 
 
 def name_script(text: str, words: int) -> str:
-    """What is said in place of ``words`` words that the voice cannot read."""
+    """Return what is spoken in place of ``words`` words that the voice cannot read."""
     return f"{'a word' if words == 1 else 'some words'} in {script_of(text)}"
 
 
 def emoji_names(text: str) -> str:
-    """The names of the pictures in ``text``, for where nothing else is said."""
+    """Return the names of the emoji and symbols in ``text``, for a text without words."""
     names = [
         _PICTURES.get(char) or _SYMBOLS.get(char) or unicodedata.name(char, "").lower()
         for char in text
@@ -609,7 +603,7 @@ def emoji_names(text: str) -> str:
 
 
 def _short(said: str) -> str:
-    """``said`` at a length that a person listens to."""
+    """Return ``said``, cut to a length that a person listens to."""
     said = re.sub(r" {2,}", " ", said).strip()
     if " " not in said:
         return said[:_LONG_WORD_CHARS]

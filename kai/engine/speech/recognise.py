@@ -1,8 +1,8 @@
-"""Speech to text: Whisper tiny.en, int8, one thread; and base, asked where tiny.en is in doubt.
+"""Speech to text by Whisper tiny.en, int8, on one thread, and by Whisper base where tiny.en is in doubt.
 
-Whisper encodes a window of 30 s whatever was said. CTranslate2 takes shorter ones: with a window of 15 s and a cap on the
-number of words a short utterance costs less than half, and no accuracy was lost on the utterances it was measured with. Below
-10 s the decoder begins to loop.
+Whisper always encodes a window of 30 s. CTranslate2 accepts shorter ones: with a window of 15 s and a bound on the number of
+words a short utterance costs less than half, and no accuracy was lost on the measured utterances. Below 10 s the decoder
+begins to loop.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _REMEMBERED_PIECES: Final = 8
 _CAREFUL_BEAM: Final = 5
 
 MIN_SCORE: Final = -1.1
-"""Mean log-probability under which a text is taken for an invention: silence and noise gave "you" and the like at -1.2 and
-less, real speech -1.0 and more."""
+"""A text with a mean log-probability below this is taken for an invention: silence and noise gave "you" and the like at -1.2
+and less, real speech -1.0 and more."""
 
 NOISY_RANGE_DB: Final = 20.0
-"""Where the sound is noisier than this, a second opinion is asked for, and so it is of a text in doubt."""
+"""The second recogniser is asked for sound with a smaller level range than this, and for a doubtful text."""
 
 _REPETITION_RATIO: Final = 1.9
 _SILENT_PEAK: Final = 0.002
@@ -51,7 +51,7 @@ _SILENT_PEAK: Final = 0.002
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The files of one Whisper model; ``model`` in its parts. ``tokens`` begin a transcript without times."""
+    """The files of one Whisper model, ``model`` in parts. ``tokens`` are the prompt for a transcript without times."""
 
     name: str
     config: weights.WeightFile
@@ -80,7 +80,7 @@ _BASE: Final = _Files(
 
 
 class Recogniser:
-    """One Whisper model. `transcribe` may be called from any thread; calls wait for each other (one core is enough)."""
+    """One Whisper model. `transcribe` may be called from any thread; calls wait for each other, since one core is enough."""
 
     def __init__(
         self,
@@ -100,18 +100,18 @@ class Recogniser:
     def load(cls, *, nice: int = 0) -> Recogniser:
         """Load and check tiny.en (about 0.4 s). Raises `WeightsError`.
 
-        ``nice`` (Linux only) lowers the decoder's thread against the others: with one core taken by a stranger it kept the
-        picture smoother and made the answer later.
+        ``nice`` (Linux only) lowers the priority of the decoder's thread: with one core busy with another program it kept
+        the picture smoother and delayed the answer.
         """
         return cls._load(_TINY, nice)
 
     @classmethod
     def load_base(cls, *, nice: int = 0) -> Recogniser:
-        """Load and check base: it takes twice the time and hears better in noise. Raises `WeightsError`."""
+        """Load and check base, which takes twice the time and is better in noise. Raises `WeightsError`."""
         return cls._load(_BASE, nice)
 
     def with_second(self, second: Recogniser) -> Recogniser:
-        """The same recogniser, which asks `second` where it is in doubt."""
+        """Let this recogniser ask `second` where it is in doubt; return it."""
         self._second = second
         return self
 
@@ -127,7 +127,7 @@ class Recogniser:
         errors: list[RuntimeError] = []
 
         def build() -> None:
-            # The decoder's worker threads inherit the niceness of the thread that makes the model.
+            # The decoder's worker threads inherit the niceness of the thread that creates the model.
             if nice and sys.platform == "linux":
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
             try:
@@ -156,10 +156,10 @@ class Recogniser:
         return cls(models[0], tokenizer, known.tokens)
 
     def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
-        """The words in ``audio``, ``(samples,)`` float32 at 16 kHz.
+        """Return the words in ``audio``, ``(samples,)`` float32 at 16 kHz.
 
-        ``beam`` 5 for what counts, less for texts that are shown while the person speaks. Sound longer than 29 s is cut at
-        its quietest places; the pieces before the last are remembered, so that a growing sound is not decoded anew.
+        ``beam`` is 5 for a turn, less for partial transcripts. Sound longer than 29 s is cut at its quietest places; the
+        transcripts of all pieces but the last are cached, so that a growing sound is not decoded again.
         """
         if audio.ndim != 1 or audio.dtype != np.float32:
             raise TypeError(f"expected (samples,) float32, got {audio.shape} {audio.dtype}")
@@ -196,7 +196,7 @@ class Recogniser:
         return heard
 
     def _transcribe_surely(self, audio: NDArray[np.float32], beam: int) -> Transcript:
-        """What counts is asked of the second recogniser too when the first is in doubt; the surer one is believed."""
+        """Transcribe a piece, for a turn also with the second recogniser where the first is in doubt; the surer one wins."""
         heard = self._transcribe_piece(audio, beam)
         if self._second is None or beam < _CAREFUL_BEAM or heard.score == NOTHING.score:
             return heard
@@ -220,7 +220,7 @@ class Recogniser:
             ctranslate2.StorageView.from_array(features[None]),
             [self._prompt],
             beam_size=beam,
-            # A person says 3 words a second; without a cap the decoder fills silence with inventions.
+            # A person says 3 words a second; without a bound the decoder fills silence with inventions.
             max_length=min(_MAX_TOKENS, 14 + 9 * len(audio) // HEARING_HZ),
             return_scores=True,
         )[0]
@@ -239,6 +239,6 @@ def _token_id(tokenizer: tokenizers.Tokenizer, token: str) -> int:
 
 
 def is_repetitive(text: str) -> bool:
-    """Whether ``text`` compresses so well that the decoder must have looped."""
+    """Return whether ``text`` compresses so well that the decoder must have looped."""
     data = text.encode()
     return len(data) > _REPETITION_RATIO * len(zlib.compress(data))

@@ -1,4 +1,4 @@
-"""What was heard: a transcript and whether it is to be believed. Pure."""
+"""A transcript, its confidence, and the interface of recognisers. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from kai.engine.speech.spoken import is_abbreviation
 
 DOUBT_SCORE: Final = -0.3
-"""A text with this mean log-probability, or less, is in doubt."""
+"""A text with this mean log-probability or less is doubtful."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was heard: ``text``, its mean log-probability ``score``, and whether it is to be believed at all.
+    """The recognised ``text``, its mean log-probability ``score``, and whether the sound was speech at all.
 
-    When ``is_speech`` is false, ``text`` is still what the decoder made up, for the log; nobody may act on it.
+    When ``is_speech`` is false, ``text`` is the decoder's invention; it may be logged but not used.
     """
 
     text: str
@@ -28,7 +28,7 @@ class Transcript:
 
     @property
     def is_sure(self) -> bool:
-        """Whether no part of it was in doubt; the score is a mean, so that of a short text one wrong word costs it this."""
+        """Whether the text is not doubtful; the score is a mean, so one wrong word makes a short text doubtful."""
         return self.is_speech and self.score > DOUBT_SCORE
 
 
@@ -39,14 +39,18 @@ class Ears(Protocol):
     """Speech to text. May be used from any thread."""
 
     def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
-        """The words in ``audio``, ``(samples,)`` float32 at 16 kHz. ``beam`` 5 for what counts, less for what is shown while
-        the person speaks."""
+        """Return the words in ``audio``, ``(samples,)`` float32 at 16 kHz.
+
+        ``beam`` is the beam width: 5 for a turn, less for partial transcripts.
+        """
         ...
 
 
 def sentences_of(text: str) -> list[str]:
-    """``text`` cut behind each full stop, question mark or exclamation mark that a space follows, but not behind "Dr." and
-    the like; at least one piece."""
+    """Return ``text`` cut after each full stop, question or exclamation mark before a space, but not after "Dr." and such.
+
+    There is at least one piece.
+    """
     pieces: list[str] = []
     for piece in re.split(r"(?<=[.!?])\s+", text):
         last = pieces[-1].split()[-1] if pieces and pieces[-1].split() else ""
@@ -58,5 +62,5 @@ def sentences_of(text: str) -> list[str]:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a transcript, without notes such as "[BLANK_AUDIO]" or "(music)" that stand for no speech."""
+    """Return the words of a transcript, without notes such as "[BLANK_AUDIO]" or "(music)"."""
     return re.findall(r"[\w']+", re.sub(r"\[[^]]*\]|\([^)]*\)|\*[^*]*\*", " ", text))

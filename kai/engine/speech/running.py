@@ -1,14 +1,14 @@
-"""Timers that run: which of them a person means, and what is asked of it. Pure; what runs and the time are given.
+"""Orders about running timers: which of them a person means, and what is to be done. Pure; timers and time are given.
 
 A person sets three timers and says "cancel the tea timer", "add a minute to the five minute one", "how long until the
-alarm rings". Such an order has a verb and a description. The verb is read here by a pattern of the whole sentence; the
-description by `_read_which`: how the timer is called (timer, alarm, reminder), how long it was set for or when it rings, what
-it is about, and its place in the row. Those of the running timers that fit are the ones meant. One of them: it is done.
-Several, and no word like "all": nothing is done, and Kai asks which; the next line ("the tea one", "both") is read as the
-description that was missing. None: Kai says so, and nothing else happens.
+alarm rings". Such an order has a verb and a description. The verb is read by a pattern of the whole sentence. The
+description is read by `_read_which`: the kind (timer, alarm, reminder), the length or the time at which it rings, the
+topic, and the position in the list. The running timers that match are the ones meant. If one matches, the order is carried
+out. If several match, without a word like "all", nothing is done and Kai asks which one; the next line ("the tea one",
+"both") is read as the missing description. If none matches, Kai says so, and nothing else happens.
 
 For example, with timers of 5 and 10 minutes for tea and rice: "cancel the 5 minute timer" means the first, "cancel the rice"
-is no order about timers, "cancel the timer" is answered with "Which one: the timer for tea, or the timer for rice?"
+is not an order about timers, and "cancel the timer" is answered by "Which one: the timer for tea, or the timer for rice?"
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _NO_TOPIC: Final = frozenset(
     best only snooze
     set start make add put create give get cancel stop remind wake tell let delete don't not change and""".split()  # noqa: SIM905
 )
-"""No topic of a timer of Kai's: whose it is else, or another order."""
+"""Words that show that a text is not the topic of a timer of Kai's, but another device or another order."""
 _BEHIND_ONE: Final = frozenset("for about at that with i called to of on".split())  # noqa: SIM905
 _TAILS: Final = re.compile(
     r"(?:that )?(?:(?:i|you|we)(?:'ve| have)? (?:just )?(?:set|made|started|asked for)|(?:is|are) (?:still )?running|"
@@ -87,7 +87,7 @@ _PRONOUNS: Final = frozenset(("it", "that", "that 1", "this", "this 1"))
 
 @dataclass(frozen=True, slots=True)
 class _Which:
-    """A description of timers; what was not said is empty."""
+    """A description of timers; a part that was not said is empty."""
 
     kind: TimerKind | None = None
     seconds: int | None = None
@@ -96,12 +96,12 @@ class _Which:
     place: str = ""
     is_every: bool = False
     is_named: bool = False
-    """Whether it has a word for timers."""
+    """Whether the description contains a word for timers."""
     is_last_set: bool = False
     others: tuple[_Which, ...] = ()
-    """More of them: "the tea timer and the egg timer"."""
+    """Further descriptions: "the tea timer and the egg timer"."""
     kept: _Which | None = None
-    """All but these."""
+    """The exception: "all timers but the tea timer"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +112,10 @@ class _Order:
     when: str = ""
 
 
-# -- which timers ------------------------------------------------------------------------------------------------------
-
-
 def _read_which(text: str, *, is_bare: bool = False) -> _Which | None:
-    """The description that ``text``, in plain words, is; None if it is none.
+    """Return the description that the whole ``text``, in plain words, is; None if it is anything else.
 
-    One without a word for timers, "the rice", counts where it ``is_bare``: as the answer to "which one?".
+    A description without a word for timers, "the rice", counts only with ``is_bare``: as the answer to "which one?".
     """
     apart = _EXCEPT.fullmatch(text)
     if apart is not None:
@@ -177,7 +174,7 @@ def _is_noun(words: list[str], place: int) -> bool:
 
 
 def _with_head(which: _Which, words: list[str]) -> _Which | None:
-    """``which`` with what stands before the noun: a place, a length or a time of day, a topic."""
+    """Return ``which`` with the words before the noun: a position, a length or a time of day, a topic."""
     if words and words[0] in _PLACES and words[1:2] != ["hand"]:
         which, words = replace(which, place=words[0]), words[1:]
     for end in range(len(words), 0, -1):
@@ -199,7 +196,7 @@ def _with_moment(which: _Which, text: str) -> _Which | None:
 
 
 def _with_tail(which: _Which, text: str) -> _Which | None:
-    """``which`` with what stands behind the noun: "that I set for five minutes", "about the rent"."""
+    """Return ``which`` with the words after the noun: "that I set for five minutes", "about the rent"."""
     while text:
         tail = _TAILS.match(text)
         if tail is not None:
@@ -219,7 +216,7 @@ def _with_tail(which: _Which, text: str) -> _Which | None:
 
 
 def _fitting(which: _Which, timers: Timers, now: datetime, *, is_strict: bool = False) -> list[RunningTimer]:
-    """The timers that ``which`` describes, in the order in which they were set; ``is_strict``: by their very name."""
+    """Return the timers that ``which`` describes, in the order in which they were set; ``is_strict``: of its very kind."""
     if which.is_last_set:
         return list(timers[-1:])
     found = [
@@ -230,7 +227,7 @@ def _fitting(which: _Which, timers: Timers, now: datetime, *, is_strict: bool = 
         and (not which.topic or _is_about(each, which.topic))
     ]
     of_kind = [each for each in found if which.kind in (None, each.kind)]
-    # Of a single timer people say "alarm" too; "all alarms" are the alarms.
+    # People also call a single timer an "alarm", but "all alarms" means alarms only.
     if of_kind or is_strict or which.is_every or which.kind == "reminder":
         found = of_kind
     if which.place and found:
@@ -241,7 +238,7 @@ def _fitting(which: _Which, timers: Timers, now: datetime, *, is_strict: bool = 
 
 
 def _rings_at(timer: RunningTimer, now: datetime) -> int:
-    """The minute of the day in which ``timer`` rings."""
+    """Return the minute of the day in which ``timer`` rings."""
     due = now + timedelta(seconds=timer.left_s + 30)
     return due.hour * 60 + due.minute
 
@@ -250,8 +247,6 @@ def _is_about(timer: RunningTimer, topic: str) -> bool:
     wanted = content_words(topic)
     return bool(wanted) and wanted <= content_words(timer.about)
 
-
-# -- what is asked -----------------------------------------------------------------------------------------------------
 
 _NOW: Final = r"(?: (?:set|running|now|right now|left|on|active|going))*"
 _WHOSE: Final = rf"(?P<which>(?:[a-z]+ )??{_NOUN})"
@@ -351,9 +346,9 @@ _VERBS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
 def answer_running(
     sentence: str, said_before: Sequence[str], timers: Timers, now: datetime, is_set: Callable[[str], bool]
 ) -> Done | None:
-    """What is done for the order ``sentence`` about timers that run; None if it is anything else.
+    """Return what is done for the order ``sentence`` about running timers; None if it is anything else.
 
-    ``is_set`` tells whether a line of the person's sets a timer, so that "make it ten" after it means that one.
+    ``is_set`` returns whether a line of the person's sets a timer, so that "make it ten" after such a line means that one.
     """
     plain = plain_words(sentence)
     sets_last = bool(said_before) and is_set(said_before[-1])
@@ -389,7 +384,7 @@ def _orders_of(plain: str, *, is_last_set: bool) -> list[_Order]:
 
 
 def _span_of(text: str) -> int:
-    """Seconds of "another 5 minutes" and "2 more minutes", 0 where it is no length."""
+    """Return the seconds of "another 5 minutes" or "2 more minutes"; 0 if ``text`` is not a length."""
     bare = re.sub(r"\b(?:another|an extra|an additional|extra|additional|more)\b", " ", text)
     bare = re.sub(r"\s+", " ", bare).strip()
     if bare.split() and bare.split()[0] in _UNITS:
@@ -420,7 +415,7 @@ def _carry_out(order: _Order, timers: Timers, now: datetime) -> Done | None:
 
 
 def _none_runs(order: _Order) -> Done | None:
-    """The answer where no timer runs; None where the words may be about anything else."""
+    """Return the answer when no timer is running; None where the words may be about anything else."""
     which = order.which
     if not which.is_named or (" " in which.topic and order.verb != "cancel"):
         return None
@@ -466,12 +461,12 @@ def _done_to(found: Timers, order: _Order, timers: Timers, now: datetime) -> tup
 
 
 def _changed(found: Timers, when: str, now: datetime) -> tuple[str, list[Effect]]:
-    """Each of ``found`` set anew to ``when``, a length or a time of day."""
+    """Set each of ``found`` to ``when``, a length or a time of day; return the answer and the effects."""
     effects: list[Effect] = [CancelTimers(tuple(each.timer_id for each in found))]
     told: list[str] = []
     seconds = read_span(when)
     for each in found:
-        # "Change it to ten": in the unit in which it was set.
+        # "Change it to ten" uses the unit in which the timer was set.
         length = seconds if seconds is not None else _same_unit(when, each)
         if length is None:
             minutes = minutes_of(when.removeprefix("at "))
@@ -495,7 +490,7 @@ def _same_unit(when: str, timer: RunningTimer) -> int | None:
 
 
 def _answer_choice(plain: str, said_before: Sequence[str], timers: Timers, now: datetime) -> Done | None:
-    """What the person's last order left open, done to the timers that ``plain`` names."""
+    """Carry out the person's last, ambiguous order on the timers that ``plain`` names; None if there was none."""
     if not said_before or len(timers) < 2:
         return None
     which = _read_which(plain, is_bare=True)
@@ -515,11 +510,8 @@ def _answer_choice(plain: str, said_before: Sequence[str], timers: Timers, now: 
     return None
 
 
-# -- how they are called -----------------------------------------------------------------------------------------------
-
-
 def _called(timer: RunningTimer, now: datetime) -> str:
-    """The timer as Kai calls it: "the timer for 5 minutes", "the alarm at 7:00 am", 'the reminder "call your mother"'."""
+    """Return Kai's name for it: "the timer for 5 minutes", "the alarm at 7:00 am", 'the reminder "call your mother"'."""
     if timer.kind == "alarm":
         about = f" for {for_you(timer.about)}" if timer.about else ""
         return f"the alarm at {_clock(timer, now)}{about}"
@@ -536,7 +528,7 @@ def _clock(timer: RunningTimer, now: datetime) -> str:
 
 def _left(timer: RunningTimer, now: datetime) -> str:
     called = _called(timer, now)
-    # Of hours nobody wants the seconds.
+    # With hours left, the seconds are not interesting.
     left_s = timer.left_s // 60 * 60 if timer.left_s >= 3600 else timer.left_s
     left = say_span(left_s) or "less than a second"
     if timer.kind == "timer":

@@ -1,4 +1,4 @@
-"""How every ONNX model of the engine is run: on the CPU, one thread, quiet."""
+"""Runs the engine's ONNX models: on the CPU, on one thread, without log output."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kai.errors import WeightsError
 
 
 def make_session(model: bytes, *, name: str) -> onnxruntime.InferenceSession:
-    """An inference session of ``model`` on one thread.
+    """Return an inference session of ``model`` on one thread.
 
-    One, because more made recognition and speech slower or no faster on two cores, measured idle and loaded, and because
-    spinning workers take the time from the picture. Raises `WeightsError` when the runtime cannot build the model.
+    More threads made recognition and speech slower or no faster on two cores, idle and loaded, and spinning workers take
+    time from the picture. Raises `WeightsError` when the runtime cannot build the model.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -35,5 +35,5 @@ def make_session(model: bytes, *, name: str) -> onnxruntime.InferenceSession:
 def run_session(
     session: onnxruntime.InferenceSession, inputs: Mapping[str, NDArray[Any]]
 ) -> list[NDArray[np.float32]]:
-    """All outputs of ``session`` for ``inputs``; every model here answers with dense float32 arrays. Thread-safe."""
+    """Return all outputs of ``session`` for ``inputs``; every model here returns dense float32 arrays. Thread-safe."""
     return cast("list[NDArray[np.float32]]", session.run(None, dict(inputs)))

@@ -1,10 +1,10 @@
-"""Small things that Kai does itself: clocks and days, timers, units, notes, names, pace and loudness. Pure; times are given.
+"""The skills of the small mind: time and dates, timers, units, notes, names, pace and loudness. Pure; the time is given.
 
-A person orders Kai with a sentence that says nothing else. So each skill reads a sentence whole, after its courtesies ("Hey
-Kai, could you … please?") are taken off, or leaves it alone: a word that is left over may turn everything. "Set a timer for
-five minutes" is an order; "do not set a timer for five minutes" and "the alarm went off for five minutes" are not. Two orders
-may be joined by "and". What a talk has agreed on (notes, a name, a manner) is read from the person's earlier lines by the
-same rules, so that nothing is remembered here.
+People give Kai an order in a sentence that says nothing else. So each skill, once the courtesies ("Hey Kai, could you …
+please?") are removed, understands a sentence completely or leaves it alone: a single further word may reverse its meaning.
+"Set a timer for five minutes" is an order; "do not set a timer for five minutes" and "the alarm went off for five minutes"
+are not. Two orders may be joined by "and". Notes, a name and a manner of speaking are read from the person's earlier lines
+by the same rules, so that no state is kept here.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _MAX_JOINTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class _Talk:
-    """What a sentence is said in: the person's earlier lines, oldest first, the time, Kai's other name, what runs."""
+    """The context of a sentence: the person's earlier lines, oldest first, the time, Kai's other name, running timers."""
 
     said_before: tuple[str, ...]
     now: datetime
@@ -75,10 +75,10 @@ def do(
     name: str = "",
     timers: Sequence[RunningTimer] = (),
 ) -> Done | None:
-    """What the skills that understand ``heard`` do; None where none does, or a request is left that none understands.
+    """Return what the skills that understand ``heard`` do; None if none does, or if a request in it is not understood.
 
-    ``said_before`` are the person's earlier lines, oldest first; ``name`` is how Kai is called besides its own name;
-    ``timers`` are those that run, in the order in which they were set.
+    ``said_before`` are the person's earlier lines, oldest first. ``name`` is another name of Kai. ``timers`` are the
+    running timers in the order in which they were set.
     """
     found = _all_done(heard, _Talk(tuple(said_before), now, name, tuple(timers)))
     if not found:
@@ -89,9 +89,9 @@ def do(
 
 
 def manner_of(said: Iterable[str]) -> Manner:
-    """How Kai shall speak after the person ``said`` these lines, oldest first.
+    """Return how Kai shall speak after the person ``said`` these lines, oldest first.
 
-    What was asked for earlier in the talk holds, so it holds in a call that takes the talk over.
+    Earlier orders stay in force, also in a new call that continues the talk.
     """
     manner = Manner()
     for line in said:
@@ -118,7 +118,7 @@ def _all_done(heard: str, talk: _Talk) -> list[Done]:
             left.append(sentence)
     if any(_IS_REQUEST.match(sentence) or sentence.endswith("?") for sentence in left):
         return []
-    # A person tells what a timer is for: the timer is set. What is told beside a name wants an answer of its own.
+    # A timer is set even if the person adds what it is for; a remark next to a name needs an answer of its own.
     if left and not any(done.effects or done.skill in _ORDERS for done in found):
         return []
     return found
@@ -133,7 +133,7 @@ _IS_REQUEST: Final = re.compile(
 
 
 def _do_joined(sentence: str, talk: _Talk) -> list[Done]:
-    """What is done for one sentence, or for two orders that "and" joins in it; nothing unless all of it is understood."""
+    """Return what is done for one sentence, or for several orders that "and" joins; nothing unless all are understood."""
     if len(sentence) > MAX_ORDER_CHARS:
         return []
     whole = _do_one(sentence, talk)
@@ -173,7 +173,7 @@ def _do_one(sentence: str, talk: _Talk) -> Done | None:
 
 
 def _timer(sentence: str, plain: str, talk: _Talk) -> Done | None:
-    """ "Make the tea timer ten minutes" changes that timer if it runs, and sets it if not."""
+    """Set or change a timer: "Make the tea timer ten minutes" changes that timer if it runs, and sets it if not."""
     running = answer_running(sentence, talk.said_before, talk.timers, talk.now, sets_timer)
     if running is not None and talk.timers:
         return running
@@ -198,7 +198,7 @@ def _name(sentence: str) -> Done | None:
 
 
 def name_of(said: Iterable[str]) -> str:
-    """The name that the person told in the lines ``said``, oldest first: the newest one; empty where none was told."""
+    """Return the newest name that the person gave in the lines ``said``, oldest first, or ""."""
     name = ""
     for line in said:
         for sentence in requests_of(line):

@@ -1,7 +1,7 @@
-"""Lengths of time and times of day as people say them: "an hour and a quarter", "half past six". Pure.
+"""Reads lengths of time and times of day as people say them: "an hour and a quarter", "half past six". Pure.
 
-Everything here reads a text whole or not at all. The libraries that were tried (parsedatetime, dateparser, recognizers-text)
-take what they know out of a text and leave the rest: "three quarters of an hour" was one hour to two of them.
+Each function here reads a text completely or not at all. The libraries that were tried (parsedatetime, dateparser,
+recognizers-text) pick out what they know and ignore the rest: two of them read "three quarters of an hour" as one hour.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PAST: Final = re.compile(
 
 
 def plain_words(text: str) -> str:
-    """``text`` in small letters with digits for numbers, without its hyphens and the marks at its ends."""
+    """Return ``text`` in small letters, with digits for numbers, without hyphens and the marks at its ends."""
     for sign, written in _VULGAR.items():
         text = re.sub(rf"(?<=\d) ?{sign}", f" {written}", text).replace(sign, written)
     text = re.sub(r"[‘’]", "'", text)
@@ -58,7 +58,7 @@ def plain_words(text: str) -> str:
 
 
 def read_amount(text: str) -> Fraction | None:
-    """The amount that ``text`` is, whole: "2 and a half", "1 1/2", "a quarter of a", "minus 10"; None if it is none."""
+    """Return the amount that the whole ``text`` means ("2 and a half", "1 1/2", "a quarter of a", "minus 10"), or None."""
     words = _words(text)
     is_negative = words[:1] in (["minus"], ["negative"], ["-"])
     found = _amount(words, int(is_negative))
@@ -68,7 +68,7 @@ def read_amount(text: str) -> Fraction | None:
 
 
 def read_span(text: str) -> int | None:
-    """The whole seconds of the length of time that ``text`` is; None if it is anything else, or more than that."""
+    """Return the length of time that the whole ``text`` means, in rounded seconds; None if it is anything else."""
     words = _words(text)
     position, total, unit = 0, Fraction(0), ""
     while position < len(words):
@@ -101,7 +101,7 @@ def _words(text: str) -> list[str]:
 
 
 def _amount(words: list[str], position: int) -> _Found | None:
-    """The amount that begins there, with the "of an" that links it to its unit."""
+    """Return the amount at ``position``, with an "of an" that links it to its unit."""
     rest = words[position:]
     value: Fraction | None = None
     used = 0
@@ -140,7 +140,7 @@ def _amount(words: list[str], position: int) -> _Found | None:
 
 
 def _extra(words: list[str], position: int) -> _Found | None:
-    """The fraction that is added to what stands before it: "and a half", "and three quarters"."""
+    """Return the fraction at ``position`` that is added to the amount before it: "and a half", "and three quarters"."""
     match words[position : position + 4]:
         case ["and", "a" | "1", "half" | "quarter" | "third" as part, *rest] if rest[:1] != ["of"]:
             return _Found(_FRACTIONS[part], position + 3)
@@ -157,9 +157,9 @@ def _unit(word: str) -> str:
 
 
 def next_clock(text: str, now: datetime) -> datetime | None:
-    """The next moment at which the clock shows the time of day that ``text`` is; None if it is none.
+    """Return the next moment with the time of day that ``text`` means; None if it is anything else.
 
-    Of "at six" without morning or evening it is the six o'clock that comes first.
+    "At six" without morning or evening is the next six o'clock.
     """
     plain = plain_words(text)
     day = _DAY_PART.search(plain)
@@ -175,7 +175,7 @@ def next_clock(text: str, now: datetime) -> datetime | None:
 
 
 def minutes_of(text: str) -> tuple[int, ...]:
-    """The minutes after midnight that a time of day may be."""
+    """Return the minutes after midnight that a time of day may mean, one or two; none if it is anything else."""
     if text in ("noon", "midday", "midnight"):
         return (0,) if text == "midnight" else (12 * 60,)
     past = _PAST.fullmatch(text)
@@ -202,7 +202,7 @@ def minutes_of(text: str) -> tuple[int, ...]:
 
 
 def say_span(seconds: int) -> str:
-    """A length of time as a person says it: "an hour and 5 minutes"."""
+    """Return a length of time as a person says it: "1 hour and 5 minutes"."""
     parts = [
         f"{count} {unit}{'s' if count != 1 else ''}"
         for unit, count in (

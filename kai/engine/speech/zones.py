@@ -1,6 +1,6 @@
-"""The clocks of other places: cities and countries of the time zone database, and cities that it does not name.
+"""Finds the time in other places: cities and countries of the time zone database, and further cities.
 
-A country's zones are looked up by `tzdata`'s own tables, so that none is written down here but names people use.
+A country's zones are looked up in the tables of `tzdata`, so only the names that people use are listed here.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ _OTHER_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A city or a country, as it was said, with the time zones that it has."""
+    """A city or a country, as it was said, with its time zones."""
 
     name: str
     zones: tuple[str, ...]
 
     def times(self, now: datetime) -> list[datetime]:
-        """``now`` on its clocks, each different one once. A naive ``now`` is this machine's local time."""
+        """Return ``now`` in each distinct local time of the place. A naive ``now`` is this computer's local time."""
         found: dict[timedelta | None, datetime] = {}
         for zone in self.zones:
             there = now.astimezone(ZoneInfo(zone))
@@ -102,7 +102,7 @@ class Place:
 
 
 def find_place(name: str) -> Place | None:
-    """The city or country of that name; None where the time zone database has none."""
+    """Return the city or country of that name; None if it is unknown."""
     plain = _plain(name)
     city, _, country = plain.partition(", ")
     if country and find_place(country) is not None:
@@ -132,14 +132,14 @@ def _said(plain: str) -> str:
 
 @cache
 def zones_by_name() -> dict[str, tuple[str, ...]]:
-    """The time zones of each city and country, by its name in small letters without accents."""
+    """Return the time zones of each city and country, by its name in small letters without accents."""
     found: dict[str, tuple[str, ...]] = {}
     by_code: dict[str, list[str]] = {}
     for code, _, zone, *_ in _rows("zone.tab"):
         by_code.setdefault(code, []).append(zone)
         found[_plain(zone.rpartition("/")[2])] = (zone,)
     for code, country, *_ in _rows("iso3166.tab"):
-        # "Korea (South)", "Britain (UK)": what stands in brackets tells two of a name apart.
+        # In "Korea (South)" or "Britain (UK)" the brackets distinguish names, so skip these entries.
         if "(" not in country and code in by_code:
             found.setdefault(_plain(country), tuple(by_code[code]))
     for key, names in _OTHER_NAMES.items():
