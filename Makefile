@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python; do \
 	done; echo python3)
 PY := .venv/bin/python
 # The quick ones first.
-ROOMS := $(wildcard tests/unit tests/contract tests/loopback tests/ui tests/strangers tests/browser)
+ROOMS := $(wildcard tests/unit tests/contract tests/loopback tests/ui tests/browser)
 UV := uv==0.13.9
 
 # One thread an engine: more of them spin and slow each other down on two cores.
@@ -39,7 +39,7 @@ browser: tools
 	@$(PY) tools/get_browser.py
 
 test: tools install browser
-	@$(PY) -m pytest -m "not long" $(ROOMS) $(ARGS)
+	@$(PY) tools/run_tests.py $(ARGS)
 
 format: tools
 	@$(PY) -m ruff format --check .

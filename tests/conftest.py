@@ -199,9 +199,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if isinstance(report, pytest.TestReport):
                 part = part_of(report.nodeid)
                 spent[part] = spent.get(part, 0.0) + report.duration
-    if len(spent) > 1:
+    is_told = len(spent) > 1 or bool(os.environ.get("CI"))
+    if is_told:
         terminalreporter.section("time by part", sep="-")
     for part, budget_s in ROOM_BUDGETS_S.items():
-        if part in spent and len(spent) > 1:
+        if part in spent and is_told:
             over = "  OVER BUDGET" if spent[part] > budget_s else ""
             terminalreporter.line(f"{part:<22} {spent[part]:6.1f} s of {budget_s} s{over}")
