@@ -149,9 +149,6 @@ def sentences(rng: np.random.RandomState, count: int) -> list[str]:
     return made
 
 
-# ------------------------------------------------------------------ speech
-
-
 Say = Callable[[str, np.random.RandomState], Take]
 
 
@@ -282,9 +279,6 @@ def mean_bands(takes: list[Take]) -> Array:
         loud = bands.max(1) > bands.max() - 5
         means.append((bands[loud] - bands.max()).mean(0))
     return np.mean(means, 0)
-
-
-# ------------------------------------------------------------------ learning
 
 
 OPENING = np.array([OPENINGS[viseme] for viseme in VISEMES], np.float32)

@@ -179,9 +179,6 @@ async () => {
 """
 
 
-# ------------------------------------------------------------------ the microphone's file
-
-
 def read_wav(path: Path) -> np.ndarray:
     """A mono 16-bit wav file as ``(samples,)`` int16 at 48 000 Hz."""
     with wave.open(str(path)) as file:
@@ -208,9 +205,6 @@ def write_mic(path: Path, parts: Sequence[Path | float]) -> Path:
         file.setframerate(MIC_HZ)
         file.writeframes(np.concatenate(sound).tobytes())
     return path
-
-
-# ------------------------------------------------------------------ the app
 
 
 def free_port() -> int:
@@ -338,9 +332,6 @@ class AppProcess:
         for orphan in alive:
             orphan.kill()
         return [orphan.pid for orphan in alive]
-
-
-# ------------------------------------------------------------------ the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,8 +463,6 @@ class Visitor:
             timeout_s,
             f"line {count} of the {role}",
         )
-
-    # -------------------------------------------------------------- measuring
 
     def measure(self) -> None:
         """Begin to watch sound and picture in the page."""

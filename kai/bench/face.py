@@ -172,9 +172,6 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
     return [Bar.from_json(kept) for kept in figures["bars"]]
 
 
-# ------------------------------------------------------------------ takes
-
-
 def own_takes() -> list[Take]:
     """The engine's own voices, a sentence each, but the ones that lips were not trained on."""
     voices = [voice for voice in engine_voices() if voice not in UNSEEN]
@@ -189,9 +186,6 @@ def unseen_takes() -> list[Take]:
     if "george" in engine_voices():
         takes.append(engine_take("george", SENTENCES[0]))
     return takes
-
-
-# ------------------------------------------------------------------ performance
 
 
 def perform(baked: Baked, take: Take, has_marks: bool) -> Iterator[tuple[float, Array]]:
@@ -282,9 +276,6 @@ def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -
             arrays["brow"],
             arrays["smile"],
         )
-
-
-# ------------------------------------------------------------------ figures
 
 
 def lip_curves(take: Take, track: Track, moved_ms: float = 0.0) -> tuple[Array, Array]:
@@ -448,9 +439,6 @@ def judge(
     return gates
 
 
-# ------------------------------------------------------------------ how soon it is there
-
-
 class _FirstPicture:
     """A face's sink that waits for one picture."""
 
@@ -491,9 +479,6 @@ async def wait_live(face: LocalFace) -> None:
     async with asyncio.timeout(30):
         while face.counters.live_after_s is None:  # noqa: ASYNC110 - a counter, which nobody announces
             await asyncio.sleep(0.005)
-
-
-# ------------------------------------------------------------------ the stranger's environment
 
 
 def find_tracker() -> Path:

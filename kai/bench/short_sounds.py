@@ -63,9 +63,6 @@ def _plain(text: str) -> str:
     return "".join(letter for letter in text.lower() if letter.isalpha())
 
 
-# -------------------------------------------------- sounds that a room makes, drawn by chance, the same in each run
-
-
 def _cough(random: Random) -> Float32:
     """A burst of air, and mostly a voice that falls away with it."""
     count = _count(random, 0.15, 0.4)

@@ -171,9 +171,6 @@ def as_installed(folder: Path) -> None:
                     (folder / "faces" / kept.name).symlink_to(kept)
 
 
-# ------------------------------------------------------------------ the changes
-
-
 def changes() -> list[Change]:
     """Each colour once, two haircuts, and another character."""
     of_this_run = secrets.token_hex(1)
@@ -234,9 +231,6 @@ def close_style(person: Visitor) -> None:
     """Put the style's controls away."""
     if person.page.get_by_test_id("stColorPicker").first.is_visible():
         person.page.keyboard.press("Escape")
-
-
-# ------------------------------------------------------------------ what the page shows
 
 
 def measured(person: Visitor, change: Change) -> dict[str, Any]:

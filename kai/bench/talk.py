@@ -271,9 +271,6 @@ def interruption(person: Visitor) -> dict[str, Any]:
     return {"interrupt_to_silence_ms": [round(d) for d in delays]}
 
 
-# ------------------------------------------------------------------ processes
-
-
 def name_of(process: psutil.Process, app: AppProcess) -> str:
     """Which part of Kai a process is."""
     if process.pid == app.process.pid:

@@ -169,8 +169,6 @@ def _cut_short(seen: dict[str, Any], paused: list[tuple[Path, float, float]]) ->
     return count
 
 
-# ------------------------------------------------------------------ barge-in
-
 _LEVELS_JS = """
 async () => {
   const M = window.__kaiLevels = { kai: [], person: [] };

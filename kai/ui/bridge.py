@@ -136,9 +136,6 @@ def _wait_until(is_so: Callable[[], bool], timeout_s: float = SETTLE_S) -> bool:
     return True
 
 
-# ------------------------------------------------------------------ what a person chose in the sidebar
-
-
 def look(talk: Talk) -> Look:
     """What the sidebar shows: the talk's own."""
     return talk.snapshot().look
@@ -248,9 +245,6 @@ def follow(key: str, value: str) -> None:
         st.session_state[key] = st.session_state[seen] = value
 
 
-# ------------------------------------------------------------------ presets, personas, styles
-
-
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """One list of named things as the sidebar offers it. ``present`` is what is set now, ``take`` sets what was picked."""
@@ -346,9 +340,6 @@ def import_preset(shelf: Shelf, widget_key: str) -> None:
     renew_upload()
 
 
-# ------------------------------------------------------------------ the style of the face
-
-
 def style(talk: Talk) -> FaceStyle:
     """What was changed about the chosen character."""
     chosen = look(talk)
@@ -367,9 +358,6 @@ def show_style(talk: Talk, wanted: FaceStyle) -> None:
     change_look(talk, character=wanted.character or look(talk).character, style=wanted)
 
 
-# ------------------------------------------------------------------ the rest of the sidebar
-
-
 def is_home() -> bool:
     """Whether everybody who sees this page sits at this computer, so that its preferences and presets are theirs."""
     return compat.is_bound_to_loopback()
@@ -385,9 +373,6 @@ def renew_upload() -> None:
     st.session_state[_UPLOAD_VERSION] = int(st.session_state.get(_UPLOAD_VERSION, 0)) + 1
 
 
-# ------------------------------------------------------------------ start and stop
-
-
 def start(talk: Talk) -> None:
     """Begin the talk (again). Returns once its state says so."""
     wanted = look(talk)
@@ -401,9 +386,6 @@ def stop(talk: Talk) -> None:
     """End the talk. Returns once its state says so."""
     talk.dispatch(StopRequested())
     _wait_until(lambda: not talk.snapshot().is_active)
-
-
-# ------------------------------------------------------------------ the media component
 
 
 def current_mount(state: SessionState) -> Mount | None:
@@ -422,9 +404,6 @@ def may_play(state: SessionState, key: str) -> bool:
     return (
         has_media(state) and is_microphone_known(state) and compat.is_component_ready(st.session_state, key)
     )
-
-
-# ------------------------------------------------------------------ past talks
 
 
 def history_owner() -> str | None:
@@ -511,9 +490,6 @@ def _keep(change: Callable[[], None]) -> None:
         change()
     except KaiError as error:
         st.toast(error.message, icon=":material/warning:")
-
-
-# ------------------------------------------------------------------ checks
 
 
 def begin_checkup() -> None:

@@ -74,9 +74,6 @@ class Refused(Exception):
         return JSONResponse({"error": {"code": self.code, "message": self.message}}, self.status)
 
 
-# ------------------------------------------------------------------ guards
-
-
 def check_host(request: Request) -> None:
     """Raises ``Refused`` when the request was not made at our own address (DNS rebinding) or came from another site."""
     named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
@@ -131,9 +128,6 @@ async def read_json(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused(400, "not-json", texts.ERROR_NOT_JSON)
     return cast("dict[str, Any]", value)
-
-
-# ------------------------------------------------------------------ wishes
 
 
 def event_of(wish: dict[str, Any]) -> Event:
@@ -205,9 +199,6 @@ async def take_count(request: Request) -> Response:
     except Refused as refused:
         return refused.response()
     return Response(status_code=204)
-
-
-# ------------------------------------------------------------------ events
 
 
 class Feed:
@@ -372,9 +363,6 @@ def events_route(is_ending: Callable[[], bool]) -> Callable[[Request], Any]:
         return StreamingResponse(stream(talk, is_ending), media_type="text/event-stream", headers=headers)
 
     return events
-
-
-# ------------------------------------------------------------------ health, pictures
 
 
 async def health(request: Request) -> Response:

@@ -35,9 +35,6 @@ TEXT_LIMIT_CHARS = 2000
 """Longest instructions in the sidebar."""
 
 
-# ------------------------------------------------------------------ the media component
-
-
 @dataclass(frozen=True, slots=True)
 class Mount:
     """One mounted media component of a tab. Another ``serial`` is another component key, thus a fresh connection.
@@ -101,9 +98,6 @@ def structure(state: SessionState) -> str:
     if has_media(state) and not state.browser.is_up and state.browser.attempt > 1:
         parts.append(f"try{state.browser.attempt}")
     return ":".join(parts)
-
-
-# ------------------------------------------------------------------ the view
 
 
 def view(state: SessionState, at_s: float) -> Json:
@@ -317,9 +311,6 @@ def _first(*cases: tuple[bool, str]) -> str:
 
 def _control(label: str, reason: str, *, is_on: bool = False) -> Json:
     return {"label": label, "isEnabled": not reason, "reason": reason, "isOn": is_on}
-
-
-# ------------------------------------------------------------------ problems
 
 
 def _banner(state: SessionState) -> Json | None:

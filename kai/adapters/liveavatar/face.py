@@ -168,8 +168,6 @@ class LiveAvatarFace:
         """How much later than its sound the picture comes, as measured last."""
         return self._timeline.picture_older_ms
 
-    # -------------------------------------------------------------- the port
-
     async def open(self, look: Look, sink: FaceSink) -> None:
         self._choice = self._choice.with_config(look.avatar)
         self._sink, self._loop = sink, asyncio.get_running_loop()
@@ -282,8 +280,6 @@ class LiveAvatarFace:
         except TimeoutError:
             log.warning("the avatar's session did not close in time")
 
-    # -------------------------------------------------------------- the paid session
-
     async def _start_session(self) -> wire.StartGrant:
         try:
             return await self._mint_and_start()
@@ -355,8 +351,6 @@ class LiveAvatarFace:
             return
         await asyncio.to_thread(self._records.forget, KIND, session_id)
 
-    # -------------------------------------------------------------- what the room gives
-
     def picture(self, picture: Picture, shown_s: float) -> None:
         """See `RoomSink`."""
         now_s = time.monotonic()
@@ -412,8 +406,6 @@ class LiveAvatarFace:
         next_s = self._pictures.next_due_s(now_s)
         if next_s is not None:
             self._showing = self._loop.call_later(max(0.0, next_s - now_s), self._show_due)
-
-    # -------------------------------------------------------------- events and watch
 
     def _on_event(self, event: wire.Event) -> None:
         match event:

@@ -75,8 +75,6 @@ class OpenAISocketBrain(RealtimeTalk):
                 )
             left_ms = max(0, left_ms - length_ms)
 
-    # -------------------------------------------------------------- opening and closing
-
     async def _connect(self) -> None:
         endpoint = self._endpoint
         self._client = client_of(endpoint)
@@ -152,8 +150,6 @@ class OpenAISocketBrain(RealtimeTalk):
             if len(sound):
                 audio = base64.b64encode(pcm.to_bytes(sound)).decode("ascii")
                 self._send(wire.InputAudioAppend(audio=audio))
-
-    # -------------------------------------------------------------- sound
 
     def _on_sound_event(self, event: wire.ServerEvent, sink: BrainSink) -> bool:
         match event:

@@ -44,9 +44,6 @@ def _draw_characters(panel: Panel) -> None:
     style.draw(panel.talk)
 
 
-# ------------------------------------------------------------------ the avatars of the cloud
-
-
 def _draw_avatar(panel: Panel) -> None:
     gallery = host.app().gallery
     if gallery is None:
