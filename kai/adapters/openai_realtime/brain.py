@@ -80,9 +80,9 @@ class OpenAIRealtimeBrain(RealtimeTalk):
     def tell_heard(self, response_id: str, heard_ms: int) -> None:
         """Cut the server's memory of an answer where the person stopped hearing it.
 
-        The server paces the sound and cuts its memory where it stopped sending, but the face plays later, with a cloud face by
-        a second. When the service takes no cut over WebRTC, or the answer has several items, whose lengths are not known here,
-        a system message tells it in words.
+        The server paces the sound and cuts its memory where it stopped sending, but the face plays later, a cloud face by a
+        second. If the service takes no cut over WebRTC, or the answer has several items, whose lengths are not known here, a
+        system message tells the service in words.
         """
         items = [item for item, response in self._response_of_item.items() if response == response_id]
         if not items or response_id not in self._segment_start:

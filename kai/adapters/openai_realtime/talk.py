@@ -563,7 +563,7 @@ def _confidence(logprobs: tuple[wire.LogProb, ...]) -> float | None:
 
 
 def _mind_of(metadata: wire.JsonObject | None) -> tuple[str, float | None]:
-    """Return the mind that wrote an answer and its tokens per second, if the local engine, which has several, reports them."""
+    """Return the mind that wrote an answer and its tokens per second, which only the local engine reports."""
     told = metadata or {}
     mind, rate = told.get("kai_mind"), told.get("kai_tokens_per_s")
     try:

@@ -1,4 +1,4 @@
-"""What Kai is told: named personas, the instructions, and what there is besides."""
+"""The group "what Kai is told": named personas, the instructions, and further settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
-    """Personas and instructions; greeting, effort, length and tools under More."""
+    """Draw personas and instructions; greeting, effort, length and tools are under More."""
     group(texts.SIDEBAR_WHAT)
     if bridge.is_home():
         _draw_personas(panel, host.app().memory)
@@ -37,7 +37,7 @@ def draw(panel: Panel) -> None:
 
 
 def _has_language_model() -> bool:
-    """Whether the local engine has a language model beside its small mind, its own or a chosen one."""
+    """Return whether the local engine has a language model, its own or a chosen one, in addition to its small mind."""
     engine = host.app().services().engine
     return engine.model.state == "ready" or engine.chosen.state != "own"
 
