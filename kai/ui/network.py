@@ -24,8 +24,8 @@ class Quality(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The connection in the last seconds: the share of lost packets (0 to 1), the jitter of the sound and the round trip, each
-    of the worse direction. A value that was not reported yet is 0."""
+    """The connection in the last seconds: the share of lost packets (0 to 1), the jitter of the sound and the round trip,
+    each of the worse direction. A value that was not reported yet is 0."""
 
     lost: float = 0.0
     jitter_ms: float = 0.0

@@ -11,7 +11,7 @@ from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
-    """Draw the choice of the engine or of OpenAI with its model, an endpoint, and the avatar's quality, sandbox and credits."""
+    """Draw the choice of engine or OpenAI with its model, an endpoint, and the avatar's quality, sandbox and credits."""
     group(texts.SIDEBAR_WHERE)
     offer = panel.offer
     if offer.has_cloud_brain:
