@@ -54,7 +54,7 @@ def both(prefix: str, **weights: float) -> dict[str, float]:
 
 
 def head(**weights: float) -> dict[str, float]:
-    """Return weights of targets whose folder is the first word of their name: mouth/mouth-angles-up is ``mouth_angles_up``."""
+    """Return weights of targets whose folder is the first word of their name: ``mouth_angles_up``, mouth/mouth-angles-up."""
     return {f"{name.split('_')[0]}/{name.replace('_', '-')}": weight for name, weight in weights.items()}
 
 

@@ -142,7 +142,7 @@ def is_model_wanted() -> bool:
 
 
 def fetch_model() -> str:
-    """Fetch the language model and show the progress; return its path and size, or "" without one, which Kai does not need."""
+    """Fetch the language model and show the progress; return its path and size, or "": Kai also runs without one."""
     env = {**chosen_in_env_file(), **os.environ}
     command = [str(VENV_PYTHON), "-m", "kai.engine.models", "fetch"]
     print("Fetching Kai's language model (once; about 1.1 GB; KAI_MIND=none leaves it out)", flush=True)

@@ -251,7 +251,7 @@ def at_run_time(names: dict[str, str]) -> set[str]:
 
 
 def licence_of(name: str) -> str:
-    """Return the SPDX expression or the metadata's own words; end the program for a package with neither that is not known."""
+    """Return the SPDX expression or the metadata's own words; end the program for an unknown package with neither."""
     if name in KNOWN:
         return KNOWN[name]
     info = metadata.metadata(name)

@@ -64,7 +64,7 @@ NOISE = 0.15
 DROPPED_SHARE = 0.2
 """The share of hidden units that is dropped at random during training, for the same reason."""
 OPENING_WEIGHT = 10.0
-"""The weight of the squared error of the mouth's opening against cross-entropy: confusing two wide vowels does little harm."""
+"""The weight of the squared error of the mouth's opening against cross-entropy: confusing wide vowels does little harm."""
 WEIGHTS_KEPT = 0.999
 """The decay per step of the running mean of the weights, which does better on unknown voices than the last weights."""
 KEPT_SHARES = {"flite": 0.5, "espeak": 0.5, "flite crowd": 0.35, "espeak crowd": 0.35}

@@ -69,7 +69,7 @@ Float32 = NDArray[np.float32]
 
 
 def run() -> dict[str, Any]:
-    """Return the figures of loading, recognition, speech, times and mind by name; in seconds unless the name says otherwise."""
+    """Return the figures of loading, recognition, speech, times and mind by name, in seconds unless a name says otherwise."""
     stages: list[Stage] = []
     load_s, kit = _timed(lambda: SpeechKit.load(stages.append))
     figures: dict[str, Any] = {

@@ -107,7 +107,7 @@ class Loader(threading.Thread):
                 self._inbox.put(Loaded(style, supersample, baked))
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
-            except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would play for ever)
+            except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would never end)
                 log.exception("the face could not be baked")
                 self._inbox.put(
                     m.Failed(
