@@ -69,7 +69,7 @@ def log_mel(frames: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class VisemeNet:
-    """The network's weights; ``mean`` and ``deviation`` (312,) standardise the inputs, ``band_mean`` (26,) is a mean voice."""
+    """The network's weights; ``mean`` and ``deviation`` (312,) standardise inputs, ``band_mean`` (26,) is the mean voice."""
 
     mean: Array
     deviation: Array

@@ -62,7 +62,7 @@ class Prompt:
 
 
 def has_words(pattern: str, text: str, now: datetime) -> bool:
-    """Whether the text has these words, whole and in either case; ``{weekday}``, ``{month}`` and so on are of ``now``."""
+    """Return whether the text has these whole words, in upper or lower case; ``{weekday}`` and so on refer to ``now``."""
     for name, word in words_of_the_day(now).items():
         pattern = pattern.replace(f"{{{name}}}", word)
     plain = text.replace("\u2019", "'")

@@ -61,7 +61,7 @@ class Answers:
 
 
 def says_more(lines: dict[str, str], sound_ms: int, speed: float) -> bool:
-    """Whether sound of that length says more than these lines, at that speed of speech."""
+    """Return whether sound of that length says more than these lines, at that speed of speech."""
     words = sum(_word_count(text) for text in lines.values())
     return sound_ms > MORE_SAID_MS + words * SLOW_WORD_MS / min(speed, 1.0)
 

@@ -1,4 +1,4 @@
-"""The group "what Kai is told": named personas, the instructions, and further settings."""
+"""The group "what": named personas, the instructions, and further settings."""
 
 from __future__ import annotations
 
