@@ -2,7 +2,7 @@
 
 Each entry names the problem that it solves, and ``tests/ui/test_compat.py`` reproduces these problems. Code that runs in the
 browser cannot be in this file: `IN_THE_COMPONENT` and `STREAMLIT_NAMES` list what it relies on, and tests check scripts and
-styles against these lists. The versions are pinned and checked at import, since the packages promise none of this.
+styles against these lists. The minor versions are pinned and checked at import, since the packages promise none of this.
 """
 
 # This module exists to use private parts.

@@ -1,4 +1,4 @@
-"""The group "how Kai sounds": the voice, a preview of it, and the speed."""
+"""The sidebar's group "How": the voice, a preview of it, and the speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The group "what": named personas, the instructions, and further settings."""
+"""The sidebar's group "What": named personas, the instructions, and further settings."""
 
 from __future__ import annotations
 

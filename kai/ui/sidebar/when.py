@@ -1,4 +1,4 @@
-"""The group "when Kai takes its turn": how the end of a person's turn is found, patience, interruptions, and the numbers."""
+"""The sidebar's group "When": how the end of a person's turn is found, patience, interruptions, and the numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The group "where Kai runs": on this computer, with a language model behind an address, or at OpenAI; and the avatar."""
+"""The sidebar's group "Where it runs": this computer, a language model behind an address, or OpenAI; and the avatar."""
 
 from __future__ import annotations
 

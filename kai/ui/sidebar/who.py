@@ -1,4 +1,4 @@
-"""The group "who speaks": the face, drawn on this computer or a cloud avatar, chosen by picture."""
+"""The sidebar's group "Who speaks": the face, drawn on this computer or a cloud avatar, chosen by picture."""
 
 from __future__ import annotations
 
