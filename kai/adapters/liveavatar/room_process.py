@@ -1,8 +1,8 @@
 """The room's own process: ``python -m kai.adapters.liveavatar.room_process --socket FD``.
 
-The room's library ends its whole process when it panics, which its statistics do now and then over a NaN, and that process
-must not be the app. URL and token arrive as one line of JSON over the inherited socket, never on the command line. The
-process ends with its socket, so it also ends when the app is killed.
+The room's library ends its whole process when it panics, which its statistics sometimes do over a non-finite number, and that
+process must not be the app. URL and token arrive as one line of JSON over the inherited socket, never on the command line.
+The process ends with its socket, so it also ends when the app is killed.
 """
 
 from __future__ import annotations
