@@ -1,4 +1,4 @@
-"""The launcher: ``streamlit run streamlit_app.py``."""
+"""The entry point of the app: ``streamlit run streamlit_app.py``."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Check and help: is all there that a talk needs; what runs where, privacy, troubleshooting by symptom, versions."""
+"""The Check and help page: the checkup, what runs where, privacy, troubleshooting by symptom, and versions."""
 
 import streamlit as st
 

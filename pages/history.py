@@ -1,4 +1,4 @@
-"""Past talks: find, read, take away, forget."""
+"""The History page: past talks to search, read, export and delete."""
 
 from kai.ui import history
 

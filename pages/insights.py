@@ -1,4 +1,4 @@
-"""How fast Kai answered, and how the talks went, in charts."""
+"""The Insights page: charts of how fast Kai answered and how the talks went."""
 
 from kai.ui import insights
 

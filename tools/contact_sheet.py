@@ -1,7 +1,7 @@
-"""Draws ``docs/faces.jpg``: every character in every mood and feeling, in a blink and in mid-word, and the mouth in every
+"""Draws ``docs/faces.jpg``: every character in every mood and feeling, in a blink and within a word, and the mouth in every
 viseme.
 
-Developers run it after a change of the renderer, and look at it: ``python tools/contact_sheet.py [PATH]``.
+Developers run it after a change of the renderer and inspect the picture: ``python tools/contact_sheet.py [PATH]``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Picture = NDArray[np.uint8]
 
 
 def pose(mood: Mood, mouth: NDArray[Any] | None = None, feeling: Feeling = CALM) -> dict[str, float]:
-    """A mood two seconds after it began, with open eyes."""
+    """Return a mood's parameters two seconds after it began, with open eyes."""
     life = animate.begin(SEED, 0.0, Mood.IDLE)
     params: dict[str, float] = {}
     for i in range(50):
@@ -47,19 +47,19 @@ def pose(mood: Mood, mouth: NDArray[Any] | None = None, feeling: Feeling = CALM)
 
 
 def label(cell: Picture, text: str) -> Picture:
-    """The cell with a word in its upper left corner."""
+    """Return the cell with a word in its upper left corner."""
     cv2.putText(cell, text, (9, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (235, 235, 235), 1, cv2.LINE_AA)
     return cell
 
 
 def draw(baked: Baked, params: dict[str, float], size_px: int) -> Picture:
-    """(size, size, 3) uint8 BGR."""
+    """Draw a face as ``(size, size, 3)`` uint8 BGR."""
     picture = render.picture(baked, params)[:, :, :3]
     return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def draw_mouths(baked: Baked, width_px: int) -> Picture:
-    """A row of the mouth in each viseme."""
+    """Draw a row of the mouth in each viseme."""
     camera = baked.camera
     x, y, unit = (v / camera.supersample for v in (camera.centre_x_px, camera.centre_y_px, camera.scale_px))
     x0, x1 = (int(x + side * MOUTH_HALF_WIDTH * unit) for side in (-1, 1))

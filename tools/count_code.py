@@ -1,7 +1,7 @@
 """Count lines of code, without blanks, comments and docstrings: ``count_code.py [BASE [HEAD]] [--under FOLDER]``.
 
-Prints them by room for the files as they stand; with a commit, for that commit; with two, for both and the difference.
-``--of A B C`` prints what these commits changed, each against its parent, and leaves out those between them.
+Prints the lines by room for the working tree; with one commit, for that commit; with two, for both and the difference.
+``--of A B C`` prints the changes of these commits, each against its parent, without the commits between them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NO_CODE = frozenset(
 
 
 def code_lines(source: str) -> int:
-    """The number of lines of ``source`` that hold a token of code. A string that stands alone is a docstring, and none."""
+    """Return the number of lines of ``source`` with a token of code. A string statement is a docstring and does not count."""
     held: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in NO_CODE:
@@ -46,7 +46,7 @@ def code_lines(source: str) -> int:
 
 
 def room_of(path: str) -> str:
-    """The first two parts of a path: ``kai/ui``, or ``kai/compose.py`` of a file that is a room by itself."""
+    """Return the first two parts of a path: ``kai/ui``, or ``kai/compose.py`` for a file that is a room of its own."""
     return "/".join(PurePosixPath(path).parts[:2])
 
 
@@ -55,7 +55,7 @@ def _git(*words: str) -> str:
 
 
 def sources(commit: str | None, under: str) -> Iterator[tuple[str, str]]:
-    """Path and text of each Python file below a folder, of a commit or (``None``) as they stand."""
+    """Yield path and text of each Python file below a folder, of a commit or (``None``) of the working tree."""
     if commit is None:
         for path in sorted((ROOT / under).rglob("*.py")):
             yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def sources(commit: str | None, under: str) -> Iterator[tuple[str, str]]:
 
 
 def count(commit: str | None, under: str) -> Counter[str]:
-    """Lines of code by room."""
+    """Return the lines of code by room."""
     rooms: Counter[str] = Counter()
     for path, source in sources(commit, under):
         rooms[room_of(path)] += code_lines(source)
@@ -74,7 +74,7 @@ def count(commit: str | None, under: str) -> Counter[str]:
 
 
 def print_change(before: Counter[str], after: Counter[str]) -> None:
-    """Print both and the difference, by room, and for all."""
+    """Print both counts and the difference, by room and in total."""
     print(f"{'':28} {'before':>7} {'after':>7} {'change':>7}")
     for room in sorted(before | after):
         print(f"{room:28} {before[room]:7,} {after[room]:7,} {after[room] - before[room]:+7,}")

@@ -1,9 +1,9 @@
-"""Write the table of figures in README.md from what the bench has printed into docs/bench.
+"""Write the table of figures in README.md from the bench's results in docs/bench.
 
     .venv/bin/python tools/figures.py           write the table
     .venv/bin/python tools/figures.py --check   end with code 1 when the table is not what would be written
 
-A figure that no command printed has no place in the table, and none can be forgotten when a part of the bench ran anew.
+So the table has only figures that a command printed, and none is forgotten when a part of the bench runs again.
 """
 
 from __future__ import annotations
@@ -320,7 +320,7 @@ ROWS: Final[tuple[Row, ...]] = (
 
 
 def render() -> str:
-    """The table, with where each part comes from."""
+    """Return the table, with the source of each part."""
     told = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(BENCH.glob("*.json"))}
     figures = {name: part for found in told.values() for name, part in found.items() if name != "machine"}
     lines = ["| What | Measured | To hold |", "| --- | --- | --- |"]

@@ -1,7 +1,7 @@
-"""See to it that the browser tests have a Chromium, and say loudly when none is to be had.
+"""Get a Chromium for the browser tests, and say loudly when none can be had.
 
-Debian's own by apt as root or with passwordless sudo; else Playwright's own. Never fails: tests/browser decides what a
-missing browser means (left out and counted for a person, a failure where CI=true or KAI_REQUIRE_BROWSER=1).
+Installs Debian's own with apt, as root or with passwordless sudo, or else Playwright's. The tool never fails: tests/browser
+decides what a missing browser means (skipped and counted for a person, a failure if CI=true or KAI_REQUIRE_BROWSER=1).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLAYWRIGHT_DEADLINE_S = 300
 
 
 def is_debian() -> bool:
-    """Whether apt's ``chromium`` is a real browser here (Ubuntu's is a stub for a snap, which the tests cannot use)."""
+    """Return whether apt's ``chromium`` is a real browser here (Ubuntu's is a stub for a snap, useless for the tests)."""
     try:
         release = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -32,7 +32,7 @@ def is_debian() -> bool:
 
 
 def root_prefix() -> list[str] | None:
-    """What to put before a command that needs root: nothing, sudo, or None when neither is possible."""
+    """Return the prefix of a command that needs root: nothing or sudo, or ``None`` when neither is possible."""
     if os.name == "nt":
         return None
     if os.geteuid() == 0:
@@ -43,7 +43,7 @@ def root_prefix() -> list[str] | None:
 
 
 def run(command: list[str], deadline_s: float, *, is_quiet: bool = False) -> bool:
-    """Whether a command ended well within its deadline; its last lines are shown when it did not."""
+    """Run a command; return whether it succeeded within its deadline, and otherwise show its last lines."""
     try:
         done = subprocess.run(
             command,
@@ -66,14 +66,14 @@ def run(command: list[str], deadline_s: float, *, is_quiet: bool = False) -> boo
 
 
 def get_by_apt() -> bool:
-    """Install Debian's Chromium, and `ip` for the tests without a way out."""
+    """Install Debian's Chromium, and `ip` for the tests without a network."""
     prefix = root_prefix()
     if prefix is None or not is_debian():
         return False
     print("Getting Chromium for the browser tests (apt)", flush=True)
     env = ["env", "DEBIAN_FRONTEND=noninteractive"]
     install = [*prefix, *env, "apt-get", "install", "-y", "-q", "--no-install-recommends", *APT_PACKAGES]
-    # The lists may be old, or newly made and empty: an update first, but a failed one is not the end.
+    # The package lists may be old or empty, so update them first; a failed update does not matter.
     run([*prefix, *env, "apt-get", "update", "-q"], APT_DEADLINE_S)
     return run(install, APT_DEADLINE_S)
 
@@ -89,7 +89,7 @@ def get_by_playwright() -> bool:
 
 def main() -> None:
     """Find a browser, else get one, else say that there is none."""
-    is_named = bool(os.environ.get("KAI_CHROMIUM"))  # a person's word, right or wrong, is not worked around
+    is_named = bool(os.environ.get("KAI_CHROMIUM"))  # a person's own choice is respected, even if it is wrong
     if find_chromium() is None and not is_named and not (get_by_apt() and find_chromium()):
         get_by_playwright()
     if find_chromium() is None:

@@ -1,12 +1,12 @@
-"""Make `.venv` hold exactly what the lock says, prepare the face, fetch the language model; at once where that is done.
+"""Make `.venv` match the lock exactly, prepare the face, fetch the language model; each step only if it is not done.
 
     python3 tools/install.py                     what `make install` runs
-    python3 tools/install.py --packages          the packages alone: `make run`, which does the rest beside the open page
+    python3 tools/install.py --packages          only the packages, for `make run`, which does the rest while the page is open
     python3 tools/install.py --packages --dev    also what tests and checks need: requirements-dev.lock
     python3 tools/install.py --force             as if nothing had been installed
 
-Standard library only: it runs before anything is installed. The stamp in `.venv` names the locks, the Python, the face's
-source and the model's file that were used, so that a second run costs a few milliseconds.
+The tool uses only the standard library, because it runs before anything is installed. The stamp in `.venv` names the locks,
+the Python, the face's source and the model's file that were used, so that a second run takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
-"""Holds everything of ``LOCK``, too."""
+"""The lock for developers, which includes everything in ``LOCK``."""
 STAMP = VENV / "kai-install.json"
 LOG = VENV / "kai-install.log"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -32,7 +32,7 @@ PYTHONS = ((3, 11), (3, 12))
 
 
 def digest(paths: list[Path]) -> str:
-    """SHA-256 over names and contents of files, in the order given."""
+    """Return the SHA-256 over names and contents of files, in the given order."""
     sha = hashlib.sha256()
     for path in paths:
         sha.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
@@ -41,13 +41,13 @@ def digest(paths: list[Path]) -> str:
 
 
 def face_files() -> list[Path]:
-    """What the face's compiled kernels and baked characters are made from."""
+    """Return the files from which the face's compiled kernels and baked characters are made."""
     folder = ROOT / "kai" / "avatar"
     return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
 
 
 def read_stamp() -> dict[str, str]:
-    """What the last installation wrote, or nothing when there was none or it is not ours."""
+    """Return the stamp of the last installation; empty when there was none or it is not ours."""
     try:
         stamp = json.loads(STAMP.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -69,7 +69,7 @@ def give_up(message: str) -> None:
 
 
 def make_venv() -> None:
-    """Create `.venv`, or keep the one that is there and works with a Python that we support."""
+    """Create `.venv`, or keep an existing one that works with a supported Python."""
     if VENV_PYTHON.exists():
         probe = subprocess.run(
             [str(VENV_PYTHON), "-c", "import pip, sys; print(sys.version_info[:2], sys.prefix)"],
@@ -91,14 +91,14 @@ def make_venv() -> None:
 
 
 def count_locked(lock: Path) -> int:
-    """How many packages the lock names; a few of them are for other systems only."""
+    """Return how many packages the lock names; a few of them are for other systems only."""
     return sum(
         1 for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line and line[0].isalnum()
     )
 
 
 def install_packages(lock: Path) -> None:
-    """Install the lock with hashes demanded, and show how far it is."""
+    """Install the lock with required hashes, and show the progress."""
     total = count_locked(lock)
     is_terminal = sys.stdout.isatty()
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--require-hashes", "--no-input"]
@@ -130,19 +130,19 @@ def install_packages(lock: Path) -> None:
 
 
 def warm_face() -> None:
-    """Compile the renderer and bake the characters, so that the first start shows the live face at once."""
+    """Compile the renderer and bake the characters, so that the first start shows the live face immediately."""
     done = subprocess.run([str(VENV_PYTHON), "-m", "kai.avatar"], cwd=ROOT, check=False)
     if done.returncode != 0:
         give_up(f"The face could not be prepared (python -m kai.avatar ended with code {done.returncode}).")
 
 
 def is_model_wanted() -> bool:
-    """Whether nobody has left the language model out."""
+    """Return whether the language model is wanted: nobody has chosen to leave it out."""
     return {**chosen_in_env_file(), **os.environ}.get("KAI_MIND", "").strip().lower() != "none"
 
 
 def fetch_model() -> str:
-    """Fetch the language model, showing how far it is; its path and size, or nothing. Kai runs without one, too."""
+    """Fetch the language model and show the progress; return its path and size, or "": Kai also runs without one."""
     env = {**chosen_in_env_file(), **os.environ}
     command = [str(VENV_PYTHON), "-m", "kai.engine.models", "fetch"]
     print("Fetching Kai's language model (once; about 1.1 GB; KAI_MIND=none leaves it out)", flush=True)
@@ -161,7 +161,7 @@ def fetch_model() -> str:
 
 
 def model_mark(path: str) -> str:
-    """Path and size of a model's file, as the stamp has them; nothing where it is not there."""
+    """Return path and size of a model's file, as in the stamp; empty if the file is missing."""
     try:
         return f"{Path(path).stat().st_size} {path}"
     except OSError:
@@ -169,7 +169,7 @@ def model_mark(path: str) -> str:
 
 
 def chosen_in_env_file() -> dict[str, str]:
-    """What ``.env`` says of the language model and where data lies; the app itself reads the whole file."""
+    """Return the settings in ``.env`` for the language model and the data folder; the app itself reads the whole file."""
     try:
         lines = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -179,7 +179,7 @@ def chosen_in_env_file() -> dict[str, str]:
 
 
 def main() -> None:
-    """Install what is missing; say nothing when nothing is."""
+    """Install what is missing; print nothing when nothing is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--force", action="store_true", help="install and bake even when the stamp is current"

@@ -1,4 +1,4 @@
-"""Makes the pictures that stand for the live face: ``idle-<mesh>.mp4`` for each character and a portrait ``<mesh>.jpg``.
+"""Makes the pictures that replace the live face: ``idle-<mesh>.mp4`` for each character and a portrait ``<mesh>.jpg``.
 
 Developers run it after a change of the renderer: ``python tools/make_idle_loop.py``.
 """
@@ -27,7 +27,7 @@ SEED = 3
 
 
 def make_loop(baked: Baked, path: Path) -> None:
-    """Four idle seconds as H.264, to be played forwards and backwards."""
+    """Write four idle seconds as H.264, to be played forwards and backwards."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as file:
         stream = file.add_stream("libx264", rate=FRAMES_PER_S)
         stream.width, stream.height, stream.pix_fmt = SIZE_PX, SIZE_PX, "yuv420p"
@@ -43,7 +43,7 @@ def make_loop(baked: Baked, path: Path) -> None:
 
 
 def make_portrait(style: Style, path: Path) -> None:
-    """The character, friendly, drawn at twice the size."""
+    """Write a portrait of the character, friendly, drawn at twice the size."""
     baked = load_or_bake(style, SIZE_PX, SIZE_PX, 2.0)
     smile = both(mouthSmile=0.46, cheekSquint=0.2, eyeSquint=0.1, eyeWide=0.2, browOuterUp=0.05)
     pose = {"browInnerUp": 0.08, "headRoll": -0.03, "headYaw": 0.03, "gazeX": -0.02}

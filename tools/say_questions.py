@@ -1,10 +1,10 @@
-"""Speak the questions of ``tests/support/speech/asked/manifest.json`` and have the recogniser write down what it hears.
+"""Speak the questions of ``tests/support/speech/asked/manifest.json`` and check them with the recogniser.
 
     .venv/bin/pip install -r requirements-voices.txt
-    .venv/bin/python tools/say_questions.py          speak what is not there yet, and check all of it
+    .venv/bin/python tools/say_questions.py          speak the missing recordings, and check all of them
 
-The voices are the engine's extra ones, never its first, so that Kai is not asked in a voice of its own. A file that the
-recogniser does not understand word for word is reported, and the command ends with 1.
+The voices are the engine's extra ones, never its first, so that Kai is not asked in its own voice. A file that the recogniser
+does not understand word for word is reported and makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NUMBERS = {"12": "twelve", "8": "eight", "10": "ten", "90": "ninety", "35": "thi
 
 
 def main() -> int:
-    """Write the missing recordings; the exit code tells whether all were understood."""
+    """Write the missing recordings; return 0 if all recordings were understood, else 1."""
     kit = SpeechKit.load(lambda _stage: None)
     misheard = 0
     for entry in json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8")):
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def spoken(kit: SpeechKit, voice_id: str, text: str) -> NDArray[np.int16]:
-    """The text by that voice: ``(samples,)`` int16 at 16 kHz, with 50 ms of quiet around it."""
+    """Return the text spoken by that voice: ``(samples,)`` int16 at 16 kHz, with 50 ms of silence around it."""
     if voice_id not in kit.voice.installed:
         raise SystemExit(f"The voice {voice_id!r} is not installed: pip install -r requirements-voices.txt")
     resampler = pcm.Resampler(24_000, RATE_HZ)
@@ -56,13 +56,13 @@ def spoken(kit: SpeechKit, voice_id: str, text: str) -> NDArray[np.int16]:
 
 
 def read(path: Path) -> NDArray[np.int16]:
-    """A recording of ours: ``(samples,)`` int16 at 16 kHz."""
+    """Read a recording of ours: ``(samples,)`` int16 at 16 kHz."""
     with wave.open(str(path)) as file:
         return pcm.from_bytes(file.readframes(file.getnframes()))
 
 
 def write(path: Path, sound: NDArray[np.int16]) -> None:
-    """Keep a recording, mono at 16 kHz."""
+    """Write a recording, mono at 16 kHz."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -71,7 +71,7 @@ def write(path: Path, sound: NDArray[np.int16]) -> None:
 
 
 def words(text: str) -> list[str]:
-    """The words in one spelling, numbers as words."""
+    """Return the words in one spelling, with numbers as words."""
     found = re.findall(r"[a-z0-9']+", text.lower().replace("-", " "))
     return " ".join(NUMBERS.get(word, SPELLINGS.get(word, word)) for word in found).split()
 

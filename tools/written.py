@@ -1,4 +1,4 @@
-"""What the tools that write a file of this repository have in common: write it, or with ``--check`` only compare."""
+"""Shared by the tools that write a file of this repository: write the file, or with ``--check`` only compare it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_or_check(path: Path, text: str, tool: str, doc: str | None) -> None:
-    """The whole main of such a tool, ``doc`` its docstring. Ends with code 1 when ``--check`` finds another text."""
+    """The whole ``main`` of such a tool, whose docstring is ``doc``. Ends with code 1 when ``--check`` finds another text."""
     options = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     options.add_argument(
         "--check", action="store_true", help="only compare; code 1 when the file is out of date"

@@ -1,7 +1,8 @@
-"""The browser leg's end in Python, and the one crossing between Streamlit's event loop and Kai's.
+"""The Python end of the browser leg, and the one crossing between Streamlit's event loop and Kai's.
 
-Streamlit-webrtc asks our two tracks for frames and hands us the microphone, all on Streamlit's loop; the talk lives on
-Kai's. Pictures cross as "the newest one", the microphone as a bounded queue, sound is pulled from the face directly.
+Streamlit-webrtc pulls frames from our two tracks and hands us the microphone, all on Streamlit's loop; the talk runs on
+Kai's loop. Only the newest picture crosses, the microphone crosses through a bounded queue, and sound is pulled from the
+face directly.
 """
 
 from __future__ import annotations
@@ -31,21 +32,21 @@ from kai.ports import Emit, MediaReading
 log = logging.getLogger(__name__)
 
 ABANDONED_S: Final = 0.5
-"""When no track has pulled for so long, the link pulls by itself: a talk goes on without a listener. What it pulls nobody
-hears, so a track that is merely late, on a busy computer, has to be waited for."""
+"""When no track has pulled for this long, the link pulls the sound itself, so that a talk continues without a listener.
+Nobody hears that sound, so the link must first wait for a track that is merely late on a busy computer."""
 MOST_LATE_S: Final = 1.0
-"""Sound that was missed in a longer stall is left out."""
+"""After a longer stall, the sound beyond this is skipped."""
 LOUDSPEAKER_S: Final = 0.015
-"""A page's sound comes so much later than the browser reckons, at least: it has the loudspeaker's buffer before it. Without
+"""The page's sound is heard at least this much later than the browser reports, because of the loudspeaker's buffer. Without
 this ``python -m kai.bench avatar`` printed 8 to 51 ms (p5 to p95), and late sound is noticed less than early sound."""
 MOST_WAIT_S: Final = 0.08
 WAIT_STEP_S: Final = 0.015
-"""Pictures wait at most so long for the page's sound, and change that by so much with each word of the page: more would
-let one overtake another."""
+"""Pictures wait at most ``MOST_WAIT_S`` for the page's sound. Each report of the page changes the wait by at most
+``WAIT_STEP_S``, because with larger steps one picture could overtake another."""
 
 
 class VideoTrack(MediaStreamTrack):
-    """The newest picture as a video track; 90 kHz timestamps of the pictures' own monotonic times."""
+    """The newest picture as a video track, with 90 kHz timestamps made from the pictures' own monotonic times."""
 
     kind = "video"
 
@@ -55,11 +56,11 @@ class VideoTrack(MediaStreamTrack):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_new = asyncio.Event()
         self.began_s: float | None = None
-        """The time of timestamp 0."""
+        """The monotonic time of timestamp 0."""
         self._last_pts = -1
 
     def wake(self) -> None:
-        """A new picture is there. Any thread."""
+        """Announce that a new picture is there. Any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._is_new.set)
@@ -83,7 +84,7 @@ class VideoTrack(MediaStreamTrack):
         if self.began_s is None:
             self.began_s = at_s
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-        # A still sent again must not repeat a timestamp: the encoder takes time for its only order.
+        # A picture that is sent again must not repeat a timestamp, because the encoder orders frames by timestamp alone.
         self._last_pts = max(self._last_pts + 1, int((at_s - self.began_s) * VIDEO_HZ))
         frame.pts = self._last_pts
         frame.time_base = Fraction(1, VIDEO_HZ)
@@ -95,7 +96,7 @@ class VideoTrack(MediaStreamTrack):
 
 
 class AudioTrack(PacedTrack):
-    """The face's sound. Its timestamps tell the time: by them the page keeps sound and picture together."""
+    """The face's sound as an audio track. Its timestamps follow the clock, so that the page can synchronise the picture."""
 
     def __init__(self, link: PageLink) -> None:
         super().__init__(link.pull_for_page, most_late_s=MOST_LATE_S, keeps_time=True)
@@ -122,8 +123,6 @@ class PageLink:
         self._tasks = Tasks("page")
         self._is_closed = False
         self._wait_s = 0.0
-
-    # -------------------------------------------------------------- the port (Kai's loop)
 
     def connect(self, emit: Emit, on_mic: Callable[[Pcm], None]) -> None:
         """See ``BrowserLink.connect``."""
@@ -158,7 +157,7 @@ class PageLink:
             self._pull = pull
 
     def close_page(self) -> None:
-        """End the tracks: streamlit-webrtc's relay would go on pulling them for minutes after the page is gone."""
+        """End the tracks; otherwise streamlit-webrtc's relay keeps pulling them for minutes after the page is gone."""
         with self._tracks_lock:
             tracks, self._tracks = self._tracks, None
         for track in tracks or ():
@@ -174,10 +173,8 @@ class PageLink:
         self.close_page()
         self._pull = None
 
-    # -------------------------------------------------------------- the page (Streamlit's threads)
-
     def tracks(self) -> tuple[VideoTrack, AudioTrack]:
-        """Video and audio track for the page; the same ones while both live, new ones after an end. Any thread."""
+        """Return the page's video and audio track: the same pair while both are live, then a new pair. Any thread."""
         with self._tracks_lock:
             if self._tracks is None or any(track.readyState != "live" for track in self._tracks):
                 self._tracks = (VideoTrack(self), AudioTrack(self))
@@ -188,39 +185,36 @@ class PageLink:
         self._microphone.push(frame)
 
     def connection_changed(self, state: str) -> None:
-        """The page's peer connection has become "connected", "disconnected", "failed" or "closed". Any thread."""
+        """Take the page's new connection state: "connected", "disconnected", "failed" or "closed". Any thread."""
         if state in ("failed", "closed"):
             self._page_pulled_at_s = 0.0
             self.close_page()
             self._report(BrowserLeft())
 
     def mic_level(self) -> float:
-        """0 to 1, of the last 100 ms or so; 0 when no microphone sends. Any thread."""
+        """Return the level of about the last 100 ms, 0 to 1; 0 when no microphone sends. Any thread."""
         return self._microphone.level()
 
     def hears_page(self, within_s: float) -> bool:
-        """Whether microphone packets came within that time. Any thread."""
+        """Return whether microphone packets arrived within that time. Any thread."""
         return self._microphone.was_heard(within_s)
 
-    # -------------------------------------------------------------- sound for pages without WebRTC (any thread)
-
     def page_saw(self, pictures: int, dropped: int) -> None:
-        """The page's own count of what its video has shown and left out since it is there. Any thread."""
+        """Take the page's own count of the pictures that its video has shown and dropped since it began. Any thread."""
         self._newest.page_counted(pictures, dropped)
 
     def page_plays(self, sound_ahead_ms: int) -> None:
-        """By how much the page's sound is ahead of its picture (less than nothing: behind it), by the page's own word. Any
-        thread.
+        """Take how far the page's sound is ahead of its picture, as the page measures it (negative: behind). Any thread.
 
-        A browser leaves up to 30 ms between the two uncorrected, and more for some seconds after a stall. Where its sound is
-        behind, the pictures wait as long, under a later timestamp, so that the browser does not correct it once more. Where
-        it is ahead, nothing can be done that would not make Kai answer later.
+        A browser leaves an offset of up to 30 ms uncorrected, and a larger one for some seconds after a stall. When the sound
+        is behind, the pictures are delayed by the same time under a later timestamp, so that the browser does not correct the
+        offset again. When the sound is ahead, every correction would make Kai answer later, so nothing is done.
         """
         wanted_s = min(MOST_WAIT_S, max(0.0, LOUDSPEAKER_S - sound_ahead_ms / 1000))
         self._wait_s += min(WAIT_STEP_S, max(-WAIT_STEP_S, wanted_s - self._wait_s))
 
     def media(self) -> MediaReading:
-        """The counters of now. Any thread."""
+        """Return the current counters. Any thread."""
         newest = self._newest
         return MediaReading(
             newest.taken_count,
@@ -233,10 +227,10 @@ class PageLink:
         )
 
     def listen(self) -> asyncio.Queue[Pcm]:
-        """A queue that gets every sounding 20 ms block (``(960,)`` int16, 48 000 Hz) that no track plays.
+        """Return a queue that gets every 20 ms block (``(960,)`` int16, 48 000 Hz) that has sound and that no track plays.
 
-        Bound 100 blocks, the newest is dropped when full. To be read with ``get_nowait`` alone: the reader is on another
-        loop, and a queue of asyncio wakes its waiters on its own. Give it back with ``unlisten``.
+        The queue holds 100 blocks; when it is full, the newest block is dropped. Read it with ``get_nowait`` only: the reader
+        is on another loop, and an asyncio queue wakes its waiters on its own loop. Return it with ``unlisten``.
         """
         queue: asyncio.Queue[Pcm] = asyncio.Queue(maxsize=100)
         self._listeners.add(queue)
@@ -245,29 +239,25 @@ class PageLink:
     def unlisten(self, queue: asyncio.Queue[Pcm]) -> None:
         self._listeners.discard(queue)
 
-    # -------------------------------------------------------------- for the tracks
-
     def take_picture(self) -> tuple[Picture, float] | None:
-        """The newest picture with its time; a picture shown before counts as of now."""
+        """Return the newest picture with its time; see ``NewestPicture.take``."""
         return self._newest.take()
 
     def page_pulls(self) -> None:
-        """The first pull of a track: only a connected page asks for sound."""
+        """Report the browser leg as connected, at a track's first pull: only a connected page asks for sound."""
         self._report(LegConnected(LegName.BROWSER))
 
     def pull_for_page(self) -> Pcm:
-        """The next block of sound, for a track."""
+        """Return the next block of sound, for a track."""
         self._page_pulled_at_s = time.monotonic()
         return self._pull_block()
-
-    # -------------------------------------------------------------- inside
 
     def _pull_block(self) -> Pcm:
         with self._pull_lock:
             return self._pull() if self._pull is not None else SILENCE
 
     async def _pace(self) -> None:
-        """Be the playout clock while no page is: answers end in time, and pages without WebRTC get their sound."""
+        """Be the playout clock while no page pulls, so that answers end in time and pages without WebRTC get their sound."""
         pacer = Pacer(BLOCK_S, ABANDONED_S)
         while True:
             await pacer.wait_step()

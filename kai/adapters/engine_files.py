@@ -1,6 +1,6 @@
-"""The person's own files for a brain that is elsewhere: the local engine, which has the encoder, looks into them.
+"""The person's own files for a cloud brain: the local engine, which has the text encoder, searches them.
 
-The files stay on this computer. What leaves it is the passages that answer a question, as the result of a tool.
+The files stay on this computer. Only the passages that answer a question leave it, as the result of a tool.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 SEARCH_S = 5.0
 READY_S = 5.0
-"""A tool's answer is waited for by a person; an engine that is still starting is not."""
+"""A person waits for a tool's answer, so an engine that is still starting is not waited for any longer than this."""
 
 Documents = tuple[tuple[str, str], ...]
 
@@ -36,7 +36,10 @@ class FilePassage:
 
 
 class EngineFiles:
-    """Kai's loop only. ``wait_up`` gives the engine's address once it is up; ``read`` the files, and blocks."""
+    """The search in a person's files. Kai's loop only.
+
+    ``wait_up`` returns the engine's address once it is up; ``read`` returns the files, and blocks.
+    """
 
     def __init__(
         self, wait_up: Callable[[], Awaitable[EngineAddress]], read: Callable[[], Documents]
@@ -47,11 +50,11 @@ class EngineFiles:
         self._giving = asyncio.Lock()
 
     async def has_any(self) -> bool:
-        """Whether there is a file to look into."""
+        """Return whether there is a file to search."""
         return bool(await asyncio.to_thread(self._read))
 
     async def warm(self) -> None:
-        """Have the engine read the files, once it is up. What goes wrong is told by the first search."""
+        """Have the engine read the files once it is up. Errors are left for the first search to raise."""
         try:
             documents = await asyncio.to_thread(self._read)
             await self._give(await self._wait_up(), documents)
@@ -59,7 +62,7 @@ class EngineFiles:
             log.info("the files could not be read ahead", extra={"code": exc.code})
 
     async def search(self, question: str) -> tuple[FilePassage, ...]:
-        """The passages that answer the question best, the best first. Raises ``KaiError``."""
+        """Return the passages that answer the question best, the best first. Raises ``KaiError``."""
         documents = await asyncio.to_thread(self._read)
         if not documents:
             return ()
@@ -79,12 +82,12 @@ class EngineFiles:
         except httpx.HTTPError as exc:
             raise BrainError("The local engine does not answer, so your files cannot be read.") from exc
         if answer.is_error:
-            self._given = None  # an engine that has forgotten them is given them again
+            self._given = None  # the engine may have forgotten the files: the next search sends them again
             raise BrainError("Your files could not be searched. Ask again in a moment.", code="files-refused")
         return tuple(FilePassage(p["file"], p["heading"], p["text"]) for p in answer.json()["passages"])
 
     async def _give(self, address: EngineAddress, documents: Documents) -> str:
-        """Make the files known to the engine, unless this life of it has them; the name of the mind that has them."""
+        """Send the files to the engine, unless this process of it has them, and return the name of their mind."""
         async with self._giving:
             if self._given is None or self._given[:2] != (address, documents):
                 self._given = (address, documents, await give_mind(address, Mind(documents=documents)))

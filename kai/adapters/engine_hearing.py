@@ -1,4 +1,4 @@
-"""The local engine's recogniser, for a brain that is elsewhere: the words of an answer whose sound is here."""
+"""The local engine's speech recogniser, for a cloud brain: it transcribes an answer from the sound received here."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from kai.media import pcm
 from kai.ports import Pcm
 
 READY_S = 60.0
-"""An engine that has to start first takes some seconds, and nobody waits for these words."""
+"""An engine that has to start first takes some seconds, and nobody waits for this transcript."""
 HEAR_S = 30.0
 
 
 class EngineEars:
-    """Kai's loop only. ``wait_up`` gives the engine's address once it is up."""
+    """Speech recognition by the local engine. Kai's loop only. ``wait_up`` returns the engine's address once it is up."""
 
     def __init__(self, wait_up: Callable[[], Awaitable[EngineAddress]]) -> None:
         self._wait_up = wait_up
 
     async def hear(self, sound: Pcm) -> str:
-        """The words of a sound, ``(samples,)`` int16, 24 000 Hz; empty where none is understood. Raises ``KaiError``."""
+        """Return the words in a sound, ``(samples,)`` int16, 24 000 Hz; empty if none is understood. Raises ``KaiError``."""
         try:
             async with asyncio.timeout(READY_S):
                 address = await self._wait_up()

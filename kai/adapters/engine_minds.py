@@ -1,4 +1,4 @@
-"""Tells the local engine what to think with, by its private route: nothing of it stands in a command line."""
+"""Gives the local engine its documents and time zone over a private route, so that none of it shows in a command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kai.errors import BrainError, ConfigError
 log = logging.getLogger(__name__)
 
 PUT_S = 30.0
-"""The engine reads the documents before it answers: 6 ms for each passage."""
+"""The engine reads the documents before it answers, which takes 6 ms for each passage."""
 MAX_FILE_BYTES = 1 << 20
 MAX_FILES = 200
 MAX_TOTAL_BYTES = 4 << 20
@@ -29,12 +29,14 @@ class Mind:
 
     documents: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     time_zone: str = ""
-    """Of the person, by its IANA name; empty means where the engine runs."""
+    """The IANA name of the person's time zone; empty means the zone of the computer that the engine runs on."""
 
 
 def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
-    """The text and Markdown files of `folder`, as (name, text) in the order of their names; what is too large or no text is
-    left out, and so is what leads out of the folder. Blocks."""
+    """Return the text and Markdown files of `folder` as (name, text), in the order of their names. Blocks.
+
+    Files that are too large, that are not text, or that link out of the folder are left out.
+    """
     found: list[tuple[str, str]] = []
     total_bytes = 0
     root = folder.resolve()
@@ -54,14 +56,14 @@ def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 def _id_of(mind: Mind) -> str:
-    """Talks may have different minds at the same time; equal ones share what the engine keeps of them."""
+    """Return an id made from the mind's content: talks may have different minds at once, and equal minds share one."""
     told = "\n".join((mind.time_zone, *(name for name, _ in mind.documents)))
     return f"mind-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 async def give_mind(address: EngineAddress, mind: Mind) -> str:
-    """Makes `mind` known to the engine, which may have forgotten it with its last life; the model name of calls that want
-    it. Raises `BrainError`."""
+    """Send `mind` to the engine, which forgets its minds when it restarts, and return the model name that calls ask for it
+    by. Raises `BrainError`."""
     mind_id = _id_of(mind)
     url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{mind_id}"
     body = {

@@ -1,4 +1,4 @@
-"""The local engine as a child process: started, watched, started again, and gone when the app is gone."""
+"""The local engine as a child process: it is started, watched, restarted when it ends, and ended with the app."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from kai.errors import EngineError, KaiError, WeightsError
 log = logging.getLogger(__name__)
 
 READY_S = 60.0
-"""A cold engine loads in about 4 s on a laptop; a busy one gets patience."""
+"""A cold engine loads in about 4 s on a laptop; a busy computer needs more."""
 STOP_S = 4.0
 RESTART_DELAY_S = 0.2
 RESTARTS_IN_A_ROW = 5
 WATCH_S = 1.0
-"""So often the engine is asked how far its language model is, while that changes."""
+"""The interval at which the engine is asked about its language model while that is being fetched."""
 REST_S = 15.0
 MODEL_LINE = "Language model"
-"""How the engine's lines begin that the terminal shall show."""
+"""The engine's lines with this beginning are shown in the terminal."""
 FETCH_VARIABLE = "KAI_FETCH_MODEL"
 EXIT_WEIGHTS = 3
 
@@ -35,7 +35,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """Where a running engine is reached. The key is made for this run and known to nobody else."""
+    """The URL of a running engine, and the key to it, which is made for this run and known to nobody else."""
 
     realtime_url: str
     key: str = field(repr=False)
@@ -47,7 +47,7 @@ class EngineProcess:
     def __init__(
         self, on_progress: Progress = lambda _line: None, environment: Mapping[str, str] | None = None
     ) -> None:
-        """``environment`` is added to the engine's own."""
+        """``environment`` is added to the engine's environment variables."""
         self._on_progress = on_progress
         self._environment = dict(environment or {})
         self._model_changed = asyncio.Event()
@@ -60,10 +60,10 @@ class EngineProcess:
         self.is_started = False
         self.starts = 0
         self.report = EngineReport()
-        """What the engine that runs now, or ran last, said of itself."""
+        """The last status report of the engine that runs now, or of the one before it."""
 
     def start(self) -> None:
-        """Begin to run the engine and keep it running."""
+        """Start the engine and keep it running."""
         self.is_started = True
         self._tasks.spawn(self._supervise(), "supervisor")
 
@@ -78,11 +78,11 @@ class EngineProcess:
 
     @property
     def fatal(self) -> KaiError | None:
-        """Why the engine cannot run at all, if so."""
+        """The reason why the engine cannot run at all, or ``None``."""
         return self._fatal
 
     async def wait_up(self) -> EngineAddress:
-        """The address of a ready engine. Raises what keeps it from running, or ``EngineError`` after ``READY_S``."""
+        """Return the address of a ready engine. Raises ``fatal``, or ``EngineError`` after ``READY_S``."""
         try:
             async with asyncio.timeout(READY_S):
                 while True:
@@ -98,12 +98,12 @@ class EngineProcess:
             ) from exc
 
     async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None:
-        """Let the engine fetch its language model; ``report`` tells how far it is. Raises ``KaiError``."""
+        """Have the engine fetch its language model; ``report`` shows the progress. Raises ``KaiError``."""
         await fetch_model(await self.wait_up(), model_id, from_maker=from_maker)
         await self._read_report()
 
     async def cancel_model(self, model_id: str) -> None:
-        """Let the engine stop fetching its language model. Raises ``KaiError``."""
+        """Have the engine stop fetching its language model. Raises ``KaiError``."""
         await cancel_model(await self.wait_up(), model_id)
         await self._read_report()
 
@@ -112,13 +112,13 @@ class EngineProcess:
         if address is None:
             return
         report = await read_report(address)
-        # A busy engine that did not answer in time is no engine without voices.
+        # An empty report means that a busy engine did not answer in time, not that it has no voices.
         if report != EngineReport():
             self.report = report
         self._model_changed.set()
 
     async def _watch_model(self) -> None:
-        """Keep ``report`` fresh, closely while the language model is on its way."""
+        """Keep ``report`` fresh: every ``WATCH_S`` while the language model is being fetched, else every ``REST_S``."""
         while True:
             is_moving = self.report.model.state in ("looking", "fetching")
             self._model_changed.clear()
@@ -129,13 +129,13 @@ class EngineProcess:
                 await self._read_report()
 
     async def wait_gone(self) -> KaiError:
-        """Returns when the engine that runs now has ended."""
+        """Return the error to report once the engine that runs now has ended."""
         if self._gone is None:
             return EngineError("The local engine stopped. It is being started again.", code="engine-lost")
         return await asyncio.shield(self._gone)
 
     async def aclose(self) -> None:
-        """End the engine and its supervision, within ``STOP_S`` and a second."""
+        """End the engine and its supervision, within ``STOP_S`` plus one second."""
         await self._tasks.aclose()
 
     async def _supervise(self) -> None:
@@ -160,7 +160,7 @@ class EngineProcess:
             await self._stop_process()
 
     async def _run_once(self) -> bool:
-        """One life of the engine; whether it ever was ready."""
+        """Run the engine once, until it ends, and return whether it was ever ready."""
         key = secrets.token_urlsafe(24)
         self._gone = asyncio.get_running_loop().create_future()
         self.starts += 1
@@ -202,7 +202,7 @@ class EngineProcess:
         return was_up
 
     def _again(self) -> dict[str, str]:
-        """A second engine goes on fetching the model if the first was about it; else it does not begin by itself."""
+        """Return the variable that makes a restarted engine continue fetching the model only if the last one was doing so."""
         was = self.report.model
         return {FETCH_VARIABLE: "1" if was.state == "fetching" else "0"} if was != ModelReport() else {}
 

@@ -1,4 +1,4 @@
-"""What the local engine says of itself: what plays each part, which voices there are, how its language model is."""
+"""The local engine's status: which component plays each part, which voices exist, and the state of its language model."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class LocalVoice:
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """The engine's language model. ``state`` is "looking", "none", "fetching", "ready", "failed", "off" or "unsupported", and
-    empty where no engine has told one; ``problem`` is for people."""
+    """The engine's language model. ``state`` is "looking", "none", "fetching", "ready", "failed", "off" or "unsupported", or
+    empty when no engine has reported one; ``problem`` is a sentence for people."""
 
     state: str = ""
     id: str = ""
@@ -59,7 +59,7 @@ class ModelReport:
 
 
 class ChosenReport(BaseModel):
-    """The mind in place of the engine's own. ``state`` is "own" where there is none, else "loading", "up" or "down"."""
+    """The mind that replaces the engine's own. ``state`` is "own" when there is none, else "loading", "up" or "down"."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -80,7 +80,7 @@ class _Status(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """``stand_ins`` has the parts that are not the best ones; ``voices_command`` installs the voices that are missing."""
+    """An engine's status. ``stand_ins`` are the parts that run on a fallback; ``voices_command`` installs missing voices."""
 
     stand_ins: tuple[StandIn, ...] = ()
     voices: tuple[LocalVoice, ...] = ()
@@ -90,7 +90,7 @@ class EngineReport:
 
 
 async def read_report(address: EngineAddress) -> EngineReport:
-    """What a running engine says of itself; an empty report when it says nothing that can be read."""
+    """Return the status of a running engine; an empty report when it sends none that can be read."""
     try:
         status = _Status.model_validate_json(await _ask(address, "GET", "/kai/status", timeout_s=STATUS_S))
     except (EngineError, ValidationError):
@@ -101,18 +101,18 @@ async def read_report(address: EngineAddress) -> EngineReport:
 
 
 async def fetch_model(address: EngineAddress, model_id: str, *, from_maker: bool = False) -> None:
-    """Let the engine fetch its language model, by its parts or from its maker. Raises ``EngineError``."""
+    """Have the engine fetch its language model, in parts or from its maker. Raises ``EngineError``."""
     source = "?source=maker" if from_maker else ""
     await _ask(address, "POST", f"/kai/models/{model_id}/fetch{source}", timeout_s=STATUS_S)
 
 
 async def cancel_model(address: EngineAddress, model_id: str) -> None:
-    """Let the engine stop fetching its language model. Raises ``EngineError``."""
+    """Have the engine stop fetching its language model. Raises ``EngineError``."""
     await _ask(address, "DELETE", f"/kai/models/{model_id}/fetch", timeout_s=STATUS_S)
 
 
 async def read_preview(address: EngineAddress, voice_id: str, speed: float) -> bytes:
-    """A sentence by that voice, as a WAV file. Raises ``EngineError`` with the engine's own words."""
+    """Return a sentence spoken by that voice, as a WAV file. Raises ``EngineError`` with the engine's message."""
     path = f"/kai/voices/{voice_id}/preview?speed={speed:g}"
     return await _ask(address, "GET", path, timeout_s=PREVIEW_S)
 

@@ -1,7 +1,7 @@
-"""The app's word to its engine about other minds: look for servers, try one, choose one, give Kai's own back.
+"""The engine's routes for other minds: find model servers, try one, choose one, and go back to Kai's own.
 
-The engine forgets everything with its process, so the choice is given to each life of it again. Keys go from the page to the
-engine and into the user's own file, and come back to no page.
+The engine forgets everything when its process ends, so each new process is given the choice again. Keys go from the page to
+the engine and into the user's own file; they are never sent back to a page.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 CALL_S: Final = 5.0
 TRIAL_S: Final = 200.0
-"""A model of this computer may have to be read from a slow disk first."""
+"""A model on this computer may first have to be read from a slow disk."""
 AGAIN_S: Final = 1.0
 
 Json: TypeAlias = Mapping[str, Any]
@@ -33,24 +33,24 @@ Json: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class OtherMind:
-    """A language model behind an OpenAI-compatible address; without one, the file of the catalogue that ``model`` names; all
-    empty: Kai's own."""
+    """A language model behind an OpenAI-compatible address. Without an address, ``model`` names a file of the catalogue; with
+    every field empty, it is Kai's own."""
 
     base_url: str = ""
     model: str = ""
     api_key: SecretStr = SecretStr("")
 
     def to_body(self) -> dict[str, str]:
-        """As the engine's routes take it."""
+        """Return the JSON body that the engine's routes take."""
         return {"base_url": self.base_url, "model": self.model, "api_key": self.api_key.get_secret_value()}
 
 
 class MindDesk:
     """Other minds, for the page. Kai's loop only.
 
-    ``wait_up`` gives the address of a running engine, ``wait_gone`` returns at its end; ``kept`` is the choice of an earlier
-    run and ``keep`` keeps a new one, which may block; ``known`` is a further endpoint whose key we have; ``ports`` are to be
-    looked at beside the usual ones.
+    ``wait_up`` returns the address of a running engine, and ``wait_gone`` returns when it ends. ``kept`` is the choice of an
+    earlier run; ``keep`` stores a new one and may block. ``known`` is another endpoint whose key we have. ``ports`` are
+    searched in addition to the usual ones.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class MindDesk:
         self._ports = ports
 
     async def keep(self) -> None:
-        """Give each life of the engine the choice. Ends when no engine can run."""
+        """Give the choice to each new engine process. Ends when no engine can run."""
         while True:
             try:
                 address = await self._wait_up()
@@ -87,25 +87,25 @@ class MindDesk:
             await asyncio.sleep(AGAIN_S)
 
     async def find(self) -> list[Json]:
-        """The model servers of this computer: their kind, name, url, models, and if a key is wanted. Raises ``KaiError``."""
+        """Return this computer's model servers: kind, name, url, models, and whether one needs a key. Raises ``KaiError``."""
         ports = ",".join(map(str, self._ports))
         told = await self._send(await self._wait_up(), "GET", f"/kai/servers?ports={ports}")
         return cast("list[Json]", told["servers"])
 
     async def status(self) -> Json:
-        """How the chosen mind is. Raises ``KaiError``."""
+        """Return the state of the chosen mind. Raises ``KaiError``."""
         return await self._send(await self._wait_up(), "GET", "/kai/mind")
 
     async def try_it(self, mind: OtherMind) -> Json:
-        """One question to that mind, and how it went; nothing else changes. Raises ``KaiError``."""
+        """Ask that mind one question and return the result; nothing else changes. Raises ``KaiError``."""
         body = self._with_key(mind).to_body()
         return await self._send(await self._wait_up(), "POST", "/kai/mind/trial", body, timeout_s=TRIAL_S)
 
     async def choose(self, mind: OtherMind) -> Json:
-        """Take that mind, in talks that go on as well; or Kai's own. How it is then. Raises ``KaiError``."""
+        """Switch to that mind, or to Kai's own, in running talks too, and return its state. Raises ``KaiError``."""
         mind = self._with_key(mind)
         address = await self._wait_up()
-        # What cannot be taken is refused before anything that works is given up.
+        # The engine refuses an unusable mind here, before we give up the one that works.
         await self._give(address, mind)
         if not mind.base_url:
             await self._send(address, "DELETE", "/kai/mind")
@@ -116,11 +116,11 @@ class MindDesk:
         return await self.status()
 
     async def files(self) -> Json:
-        """The catalogue of model files: sizes, licences, needs, speeds to expect, and how each is. Raises ``KaiError``."""
+        """Return the catalogue of model files: sizes, licences, needs, expected speeds and states. Raises ``KaiError``."""
         return await self._send(await self._wait_up(), "GET", "/kai/files")
 
     async def change_file(self, model_id: str, wish: str) -> Json:
-        """``fetch``, ``pause`` or ``delete`` a file, or put it ``on``; the catalogue as it is then. Raises ``KaiError``."""
+        """``fetch``, ``pause`` or ``delete`` a file, or put it ``on``; return the new catalogue. Raises ``KaiError``."""
         if wish == "on":
             await self.choose(OtherMind(model=model_id))
             return await self.files()
@@ -138,7 +138,7 @@ class MindDesk:
             await self._send(address, "POST", f"/kai/files/{quote(mind.model, safe='')}/on")
 
     def _with_key(self, mind: OtherMind) -> OtherMind:
-        """A key belongs to the address that it was given for, and is sent to no other."""
+        """Fill in a key that we know for the mind's address. A key is never sent to another address than its own."""
         if mind.api_key.get_secret_value():
             return mind
         known = (self._chosen, *self._known)

@@ -1,4 +1,4 @@
-"""What a page shows and what it hears of the person: the newest picture with its counters, and the microphone's crossing."""
+"""The picture that a page shows and the microphone's sound that it sends, each on its way between two threads."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kai.compat.format import Pcm, Picture
 from kai.media.pcm import mix_to_mono
 
 STILL_S: Final = 0.2
-"""Without a new picture the last one is sent again this often, so that the page never shows an empty frame."""
+"""Without a new picture, the last one is sent again at this interval, so that the page never shows an empty frame."""
 WATCHED_S: Final = 1.0
-"""A page that fetched a picture within this time watches: what it then leaves out counts as dropped."""
+"""A page that fetched a picture within this time is watching; pictures that it then misses count as dropped."""
 PAGE_TELLS_S: Final = 10.0
-"""Counts of the page that lie farther apart tell nothing about the time between them."""
+"""Two counts of the page that are farther apart than this say nothing about the time between them."""
 MIC_QUEUE_BLOCKS: Final = 100
-"""2 s between the loops; beyond that the oldest is dropped and counted."""
+"""2 s of sound between the loops; beyond that the oldest block is dropped and counted."""
 LEVEL_FULL_SCALE: Final = 6000.0
-"""RMS (int16) that fills the level meter: loud speech into a laptop."""
+"""The RMS (int16) that fills the level meter: loud speech into a laptop."""
 
 
 class NewestPicture:
-    """Pictures cross as "the newest one". One thread puts them, one takes them; counters may be read by any."""
+    """A slot for the newest picture. One thread puts pictures, one takes them; any thread may read the counters."""
 
     def __init__(self) -> None:
         self._shot: tuple[Picture, float] | None = None
@@ -36,23 +36,23 @@ class NewestPicture:
         self._page_told: tuple[float, int, int] | None = None
         self.taken_count = 0
         self.late_ms = 0.0
-        """By how much all that were taken were late, together."""
+        """The summed lateness of all pictures that were taken."""
         self.replaced_count = 0
-        """Pictures that a page which watches did not fetch in time."""
+        """The number of pictures that a watching page did not fetch in time."""
         self.page_s = 0.0
         """The time over which the page has counted ``page_pictures`` and ``page_dropped``."""
         self.page_pictures = 0
         self.page_dropped = 0
 
     def put(self, picture: Picture, at_s: float, *, has_page: bool) -> None:
-        """A newer picture, of that time (monotonic clock)."""
+        """Put in a newer picture with its time (monotonic clock)."""
         is_watched = has_page and time.monotonic() - self._taken_at_s < WATCHED_S
         if not self._is_taken and is_watched:
             self.replaced_count += 1
         self._shot, self._is_taken = (picture, at_s), False
 
     def take(self) -> tuple[Picture, float] | None:
-        """The newest picture with its time; one that was taken before counts as of now."""
+        """Return the newest picture with its time; a picture older than ``STILL_S`` gets the current time."""
         shot = self._shot
         if shot is None:
             return None
@@ -65,10 +65,10 @@ class NewestPicture:
         return (picture, at_s) if now_s - at_s < STILL_S else (picture, now_s)
 
     def page_counted(self, pictures: int, dropped: int) -> None:
-        """The page's own count of what its video has shown and left out since the video is there."""
+        """Take the page's own count of the pictures that its video has shown and dropped since it began."""
         now_s = time.monotonic()
         before, self._page_told = self._page_told, (now_s, pictures, dropped)
-        # Another video counts from zero again; and after a long silence nobody knows what was between.
+        # A new video counts from zero again, and after a long silence the time in between is unknown.
         if before is None or pictures < before[1] or dropped < before[2] or now_s - before[0] > PAGE_TELLS_S:
             return
         self.page_s += now_s - before[0]
@@ -89,11 +89,11 @@ class Microphone:
         self.dropped_blocks = 0
 
     def connect(self, on_block: Callable[[Pcm], None] | None) -> None:
-        """From now on give blocks, ``(960,)`` int16 at 48 000 Hz, to ``on_block`` on the running loop, or to nobody."""
+        """From now on hand blocks, ``(960,)`` int16, 48 000 Hz, to ``on_block`` on the running loop; ``None`` drops them."""
         self._loop, self._on_block = asyncio.get_running_loop(), on_block
 
     def push(self, frame: av.AudioFrame) -> None:
-        """A frame of s16 at 48 000 Hz, of any number of channels. Copies and returns. One thread."""
+        """Take a frame of s16 at 48 000 Hz with any number of channels. Copies it and returns. One thread."""
         pcm = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
         mono = mix_to_mono(pcm, len(frame.layout.channels))
         rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if mono.size else 0.0
@@ -108,11 +108,11 @@ class Microphone:
             loop.call_soon_threadsafe(self._drain)
 
     def level(self) -> float:
-        """0 to 1, of the last 100 ms or so; 0 when no microphone sends. Any thread."""
+        """Return the level of about the last 100 ms, 0 to 1; 0 when no microphone sends. Any thread."""
         return self._level if self.was_heard(0.5) else 0.0
 
     def was_heard(self, within_s: float) -> bool:
-        """Whether a frame came within that time. Any thread."""
+        """Return whether a frame arrived within that time. Any thread."""
         return time.monotonic() - self._heard_at_s < within_s
 
     def calm(self) -> None:

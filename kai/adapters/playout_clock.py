@@ -1,4 +1,4 @@
-"""A playout buffer that reports: segments that began or ended at the ear become events on Kai's loop."""
+"""A playout buffer that reports the start and the end of each segment's playback as an event on Kai's loop."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class PlayoutClock:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self, emit: Emit) -> None:
-        """Begin to report, on the running loop."""
+        """Start to report events on the running loop."""
         self._emit, self._loop = emit, asyncio.get_running_loop()
 
     def pull(self) -> Block:
-        """The next 20 ms."""
+        """Return the next 20 ms of sound and report what began or ended with it."""
         block = self.playout.read()
         if block.started is not None:
             self._report(PlayoutStarted(block.started))
@@ -31,7 +31,7 @@ class PlayoutClock:
         return block
 
     def stop(self) -> Heard | None:
-        """Drop everything; tells how far the sounding segment was heard."""
+        """Drop all queued sound and return how far the playing segment was heard, or ``None`` if none was playing."""
         cut = self.playout.flush()
         return Heard(*cut) if cut is not None else None
 

@@ -1,4 +1,4 @@
-"""A face without a picture: the brain's voice as it is. What remains when no other face can be had."""
+"""A face without a picture, which plays the brain's voice unchanged: the fallback when no other face is available."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class VoiceOnly:
         """A voice has no look."""
 
     def want_frames(self, wanted: bool) -> None:
-        """There are none."""
+        """A voice has no frames."""
 
     def pull_sound(self) -> Pcm:
         return self._clock.pull().pcm

@@ -1,4 +1,4 @@
-"""A sentence in each voice of the cloud, to listen to: recorded once by a short turn of its own, then kept on disk."""
+"""Previews of the cloud voices: one sentence in each voice, recorded once in a short turn and then kept on disk."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ INSTRUCTIONS: Final = f"Say exactly this sentence and nothing else: {SENTENCE}"
 OPEN_S: Final = 20.0
 SPEAK_S: Final = 20.0
 USUAL_TOKENS: Final = Tokens(text_in=120, text_out=25, audio_out=100)
-"""What such a turn uses: a sentence of five seconds is 100 tokens of sound."""
+"""The usual cost of such a turn; a sentence of five seconds is 100 tokens of sound."""
 
 Record = Callable[[Look], Coroutine[Any, Any, bytes]]
-"""Makes a recording of that look's voice (a wav file). Raises ``KaiError``."""
+"""Records that look's voice and returns a wav file. Raises ``KaiError``."""
 
 
 @dataclass
@@ -66,10 +66,10 @@ class _Take:
 
 
 class VoicePreviews:
-    """One an app. ``kept`` and ``cost_usd`` from any thread, ``wav`` on Kai's loop."""
+    """The previews of one app. Call ``kept`` and ``cost_usd`` from any thread, ``wav`` on Kai's loop."""
 
     def __init__(self, folder: Path, record: Record, model_of: Callable[[Look], str]) -> None:
-        """``model_of`` names the model of a look."""
+        """``model_of`` returns the name of a look's model."""
         self._folder = folder
         self._record = record
         self._model_of = model_of
@@ -80,18 +80,18 @@ class VoicePreviews:
         return self._folder / f"{name}.wav"
 
     def kept(self, look: Look) -> bytes | None:
-        """The recording (a wav file, 24 000 Hz mono) of that look's voice, if there is one."""
+        """Return the recording of that look's voice (a wav file, 24 000 Hz mono), or ``None``. Any thread; reads a file."""
         try:
             return self._path(look).read_bytes()
         except OSError:
             return None
 
     def cost_usd(self, look: Look) -> float | None:
-        """What a recording will cost, about; ``None`` for a model whose price is not known."""
+        """Return about what a recording will cost; ``None`` for a model whose price is not known."""
         return cost_usd(self._model_of(look), USUAL_TOKENS)
 
     async def wav(self, look: Look) -> bytes:
-        """The recording of that look's voice, made now if there is none yet. Raises ``KaiError``."""
+        """Return the recording of that look's voice, and make it now if there is none yet. Raises ``KaiError``."""
         path = self._path(look)
         kept = await asyncio.to_thread(self.kept, look)
         if kept is not None:
@@ -109,7 +109,7 @@ class VoicePreviews:
         return content
 
     async def aclose(self) -> None:
-        """End what is being recorded."""
+        """Cancel the recordings in progress."""
         takes = list(self._takes.values())
         for take in takes:
             take.cancel()
@@ -117,11 +117,11 @@ class VoicePreviews:
 
 
 async def record_turn(brain: VoiceBrain, look: Look) -> bytes:
-    """A sentence in that look's voice as a wav file, by a short turn with a brain that was not opened yet; it is closed then.
+    """Return a sentence in that look's voice as a wav file. Opens ``brain`` for one short turn, then closes it.
 
     Raises ``KaiError``.
     """
-    # Nothing but the voice is the person's: no instructions, no tools, no greeting, and nothing that listens.
+    # Only the voice comes from the person's look: the turn has no instructions, tools or greeting, and does not listen.
     config = BrainConfig(model=look.brain.model, turn_taking=TurnTaking.PUSH_TO_TALK, tools=())
     alone = replace(look, instructions="", speed=1.0, brain=config)
     take = _Take()

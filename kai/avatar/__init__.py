@@ -1,7 +1,7 @@
-"""Kai's rendered face: a 3D head drawn on the processor. Pure: no threads, no clock, no network.
+"""Kai's rendered face: a 3D head drawn on the CPU. Pure: no threads, no clock, no network.
 
-`style` says how a character looks, `rig` holds the mesh, `bake` turns both into tables (`cache` keeps them), `hearing` and
-`lipsync` turn sound and marks into a mouth, `animate` gives it life, `render` draws a frame. ``python -m kai.avatar`` bakes
-all characters; ``tools/contact_sheet.py`` draws them, ``tools/train_visemes.py`` trains the ear,
-``python -m kai.bench face`` measures what comes out.
+`style` describes a character, `rig` holds the mesh, and `bake` turns both into tables, which `cache` keeps on disk. `hearing`
+and `lipsync` turn sound and marks into mouth shapes, `animate` adds moods, blinks and glances, and `render` draws a frame.
+``python -m kai.avatar`` bakes all characters, ``tools/contact_sheet.py`` draws them, ``tools/train_visemes.py`` trains the
+network of `hearing`, and ``python -m kai.bench face`` measures the result.
 """

@@ -1,4 +1,4 @@
-"""``python -m kai.avatar``: compile the renderer and bake the characters, so that the app starts with a living face."""
+"""``python -m kai.avatar``: compile the renderer and bake the characters, so that the app starts with the live face."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE_PX = 512
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints a line for each step; 0 when all characters are ready."""
+    """Print a line for each step; return 0 when all characters are ready."""
     parser = argparse.ArgumentParser(prog="python -m kai.avatar", description=__doc__)
     parser.add_argument("--character", choices=sorted(CHARACTERS), action="append", help="only these")
     parser.add_argument("--size", type=int, default=SIZE_PX, help="edge of the picture in pixels")

@@ -1,12 +1,12 @@
-"""The face's life: moods, feelings, blinks, glances, breath, and speech laid over them.
+"""The animation of the face: moods, feelings, blinks, glances and breath, with speech on top.
 
-A mood says what Kai does, a feeling what Kai makes of it (`kai.avatar.feeling`); both are poses, added up, and springs carry
-the face from one to the next, those of the eyes before those of the mouth: a smile that begins at the mouth looks put on.
-While Kai speaks, the stress of the words lifts the brows and dips the head, and a pause between clauses is when the eyes
-blink. Between two fixations the eyes jump, as ours do, from one eye of the person to the other and to the mouth.
+A mood shows what Kai is doing, and a feeling shows how it takes the words (`kai.avatar.feeling`). Both are poses, which are
+added, and springs move the face from one pose to the next. The springs of the eyes are faster than those of the mouth,
+because a smile that begins at the mouth looks false. While Kai speaks, stressed words raise the brows and dip the head, and
+the eyes blink in pauses between clauses. Like human eyes, Kai's jump between the person's left eye, right eye and mouth.
 
-Pure: `advance` takes the last state, the time and what is going on, and gives the next state and a frame's parameters. Time
-is an argument; chance comes from a seed. The same calls give the same frames.
+Pure: `advance` takes the last state, the time and the inputs, and returns the next state and a frame's parameters. Time is an
+argument, and random numbers come from a seed, so the same calls give the same frames.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kai.avatar.visemes import MOUTH_SHAPES
 
 
 class Mood(StrEnum):
-    """What the face shows; the same words as the app's states."""
+    """What Kai is doing; the names are those of the app's states."""
 
     IDLE = "idle"
     LISTENING = "listening"
@@ -35,7 +35,7 @@ class Mood(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """What a mood asks for. Angles in radians; the rest are weights of face shapes."""
+    """The pose of a mood. Angles are in radians; the other values are weights of face shapes."""
 
     pitch: float = 0.0
     yaw: float = 0.0
@@ -49,14 +49,14 @@ class Pose:
     asymmetry: float = 0.0
     """One brow raised."""
     talking: float = 0.0
-    """How much of the movements of speech and of listening are seen, 0 to 1."""
+    """How strongly the movements of speech and of listening show, 0 to 1."""
     attentive: float = 0.0
     squint: float = 0.0
-    """Lower lids raised, beyond what the smile raises them."""
+    """The lower lids are raised, in addition to the smile's effect."""
     sorrow: float = 0.0
-    """Inner ends of the brows raised and drawn together."""
+    """The inner ends of the brows are raised and drawn together."""
     frown: float = 0.0
-    """Corners of the mouth drawn down."""
+    """The corners of the mouth are drawn down."""
 
 
 POSES: Mapping[Mood, Pose] = {
@@ -91,7 +91,7 @@ _SMILE_SQUINT = 0.35
 
 _POSE_FIELDS = tuple(Pose.__dataclass_fields__)
 _STIFFNESS = {"gaze_x": 9.0, "gaze_y": 9.0, "squint": 8.0, "brow": 6.4, "smile": 5.0}
-"""Of the critically damped springs that carry the face from mood to mood, radians a second; 6 where nothing else is said."""
+"""The rates of the critically damped springs that move the face from pose to pose, in radians per second; 6 by default."""
 _DEFAULT_STIFFNESS = 6.0
 
 BLINK_CLOSE_S, BLINK_HOLD_S, BLINK_OPEN_S = 0.085, 0.040, 0.200
@@ -99,37 +99,37 @@ _BLINK_S = BLINK_CLOSE_S + BLINK_HOLD_S + BLINK_OPEN_S
 _DOUBLE_BLINK_SHARE = 0.12
 _DOUBLE_BLINK_AFTER_S = 0.34
 MOOD_BLINK_GAP_S = 2.2
-"""A change of mood makes the eyes blink, unless they did within this time."""
+"""A change of mood makes the eyes blink, unless they blinked within this time."""
 _MOST_BLINKS, _BLINK_WINDOW_S = 5, 10.0
-"""No more blinks than these in any such time: changes of mood and double blinks would else come in clusters."""
+"""The most blinks in any window of this length; otherwise changes of mood and double blinks would cluster."""
 _MIN_PAUSE_S, _MAX_PAUSE_S = 1.2, 7.0
 
 _NOD_S = 0.85
 _NOD_PAUSE_S = (2.2, 5.5)
 
 STARTLE_S = 0.38
-"""So long a face that was cut short looks up, before it listens."""
+"""How long an interrupted face looks up before it listens."""
 
 _BEAT_S = 0.52
 """How long brows and head mark a stressed word."""
 _BEAT_PAUSE_S = 0.75
 _BEAT_RISE = 0.20
-"""A loudness that is so much above its running mean is a stress."""
+"""A loudness this far above its running mean is a stress."""
 _PAUSE_LOUDNESS, _PAUSE_S = 0.10, 0.13
-"""While Kai speaks, so long under this loudness is a pause between clauses."""
+"""While Kai speaks, a loudness below this for this time is a pause between clauses."""
 _PAUSE_BLINK_SHARE, _PAUSE_BLINK_GAP_S = 0.6, 1.2
 
 _EYE_RATE = 40.0
-"""How fast the eyes follow a new aim, 1/s: a glance is over in some 60 ms."""
+"""How fast the eyes follow a new target, 1/s: a glance takes about 60 ms."""
 _FIXATIONS = ((-0.030, 0.012), (0.030, 0.012), (0.0, -0.034))
-"""Where a person who looks at another looks: at one eye, at the other, at the mouth. Radians."""
+"""The points at which people look in a face: one eye, the other eye, and the mouth. Radians."""
 
 _MAX_STEP_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Everything that the face remembers from one frame to the next."""
+    """The state that the face keeps from one frame to the next."""
 
     seed: int
     at_s: float
@@ -145,7 +145,7 @@ class Life:
     slow_loudness: float
     emphasis: float
     recent_blinks: tuple[float, ...] = ()
-    """When the last `_MOST_BLINKS` began, oldest first."""
+    """The start times of the last `_MOST_BLINKS` blinks, oldest first."""
     nod_at_s: float = -10.0
     nods: int = 1
     next_nod_s: float = 0.0
@@ -159,7 +159,7 @@ class Life:
 
 
 def begin(seed: int, at_s: float, mood: Mood = Mood.IDLE) -> Life:
-    """A face at rest in a mood; its first blink comes 1.1 s later."""
+    """Return a face at rest in a mood; its first blink follows 1.1 s later."""
     at_ease = _felt(POSES[mood], CALM)
     pose = tuple(getattr(at_ease, name) for name in _POSE_FIELDS)
     return Life(
@@ -187,9 +187,10 @@ def advance(
     loudness: float = 0.0,
     feeling: Feeling = CALM,
 ) -> tuple[Life, dict[str, float]]:
-    """The next state, and the frame's parameters (see `kai.avatar.render`).
+    """Return the next state and the frame's parameters (see `kai.avatar.render`).
 
-    ``at_s`` seconds, not before ``life.at_s``; ``mouth`` (len(MOUTH_SHAPES),) weights or nothing; ``loudness`` 0 to 1.
+    ``at_s`` is in seconds and not before ``life.at_s``; ``mouth`` is ``(len(MOUTH_SHAPES),)`` weights or ``None``;
+    ``loudness`` is 0 to 1.
     """
     step_s = min(max(at_s - life.at_s, 0.0), _MAX_STEP_S)
     life = _pause(life, at_s, mood, loudness)
@@ -220,12 +221,12 @@ def advance(
 
 
 def interrupt(life: Life, at_s: float) -> Life:
-    """The face was cut short at this time: it looks up, eyes and brows raised, drawn back a little, and then gives way."""
+    """Interrupt the face: it looks up with raised eyes and brows, moves back a little, and then listens."""
     return replace(life, startled_at_s=at_s)
 
 
 def eyelid(since_s: float) -> float:
-    """How far a blink has shut the eyes, 0 to 1, so long after it began."""
+    """Return how far a blink has shut the eyes, 0 to 1, ``since_s`` after it began."""
     if not 0 <= since_s < _BLINK_S:
         return 0.0
     if since_s < BLINK_CLOSE_S:
@@ -254,7 +255,7 @@ def _blink(life: Life, at_s: float, mood: Mood) -> Life:
 
 
 def _pause(life: Life, at_s: float, mood: Mood, loudness: float) -> Life:
-    """A pause between clauses, which most people use to blink."""
+    """Blink in a pause between clauses, as most people do."""
     if mood is not Mood.SPEAKING or loudness >= _PAUSE_LOUDNESS:
         return replace(life, loud_at_s=at_s, has_paused=mood is not Mood.SPEAKING)
     if life.has_paused or at_s - life.loud_at_s < _PAUSE_S:
@@ -268,7 +269,7 @@ def _pause(life: Life, at_s: float, mood: Mood, loudness: float) -> Life:
 
 
 def _beat(life: Life, at_s: float, mood: Mood, rise: float) -> Life:
-    """A stressed word, marked by brows and head; not every one, and never two at once."""
+    """Mark some stressed words with brows and head, never two at once."""
     if mood is not Mood.SPEAKING or rise < _BEAT_RISE or at_s - life.beat_at_s < _BEAT_PAUSE_S:
         return life
     size = 0.35 + 0.65 * chance.uniform(life.seed, life.draws)
@@ -276,12 +277,12 @@ def _beat(life: Life, at_s: float, mood: Mood, rise: float) -> Life:
 
 
 def beat_height(since_s: float) -> float:
-    """How far the brows are up for a stress, 0 to 1, so long after it began."""
+    """Return how far the brows are raised for a stress, 0 to 1, ``since_s`` after it began."""
     return math.sin(math.pi * since_s / _BEAT_S) ** 2 if 0 <= since_s < _BEAT_S else 0.0
 
 
 def _nod(life: Life, at_s: float, mood: Mood) -> Life:
-    """A listener nods now and then, once or twice, never in time."""
+    """Nod now and then while listening, once or twice, at irregular times."""
     if mood is not Mood.LISTENING:
         return replace(life, next_nod_s=max(life.next_nod_s, at_s + 0.9))
     if at_s < life.next_nod_s:
@@ -295,7 +296,7 @@ def _nod(life: Life, at_s: float, mood: Mood) -> Life:
 
 
 def nod_depth(since_s: float, nods: int) -> float:
-    """How deep in a nod the head is, 0 to 1, so long after it began; the second nod is smaller."""
+    """Return how deep the head is in a nod, 0 to 1, ``since_s`` after it began; the second nod is smaller."""
     if not 0 <= since_s < nods * _NOD_S:
         return 0.0
     number, within_s = divmod(since_s, _NOD_S)
@@ -303,7 +304,7 @@ def nod_depth(since_s: float, nods: int) -> float:
 
 
 def _felt(pose: Pose, feeling: Feeling) -> Pose:
-    """The pose with what the feeling adds to it."""
+    """Return the pose with the feeling's addition."""
     added, strength = FEELINGS[feeling.emotion], feeling.strength
     felt = {name: getattr(pose, name) + strength * getattr(added, name) for name in _POSE_FIELDS}
     felt["smile"] = max(0.0, felt["smile"])
@@ -312,7 +313,7 @@ def _felt(pose: Pose, feeling: Feeling) -> Pose:
 
 
 def _wanted(life: Life, at_s: float, mood: Mood, feeling: Feeling) -> Pose:
-    """The pose that the springs pull towards."""
+    """Return the pose towards which the springs pull."""
     pose = _felt(POSES[mood], feeling)
     if not 0 <= at_s - life.startled_at_s < STARTLE_S:
         return pose
@@ -329,7 +330,7 @@ def _wanted(life: Life, at_s: float, mood: Mood, feeling: Feeling) -> Pose:
 
 
 def _glance(life: Life, at_s: float, mood: Mood) -> Life:
-    """Eyes are never still: they jump between the other's eyes and mouth, and aside now and then while Kai speaks."""
+    """Move the eyes: they jump between the person's eyes and mouth, and sometimes aside while Kai speaks."""
     if at_s < life.next_glance_s:
         return life
     seed, n = life.seed, life.draws
@@ -345,7 +346,7 @@ def _glance(life: Life, at_s: float, mood: Mood) -> Life:
 
 
 def _follow(life: Life, target: Pose, step_s: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Critically damped springs, solved exactly, so that a late frame neither overshoots nor jumps."""
+    """Advance the critically damped springs, solved exactly, so that a late frame neither overshoots nor jumps."""
     pose: list[float] = []
     speed: list[float] = []
     for name, x, v in zip(_POSE_FIELDS, life.pose, life.speed, strict=True):
@@ -365,7 +366,7 @@ _DRIFT_PHASES = {
 
 
 def _drift(at_s: float, which: int, base_hz: float) -> float:
-    """A slow wander about 0, of four sines whose periods share no common multiple."""
+    """Return a slow drift around 0, the sum of four sines whose periods share no common multiple."""
     parts = zip((1, 1.73, 2.9, 0.41), _DRIFT_PHASES[which], (0.5, 0.3, 0.15, 0.5), strict=True)
     return sum(math.sin(2 * math.pi * base_hz * k * at_s + phase) * a for k, phase, a in parts)
 
@@ -384,7 +385,7 @@ def _params(life: Life) -> dict[str, float]:
     p["headRoll"] = pose.roll + 0.010 * _drift(t, 3, 0.17) + 0.018 * talking * _drift(t, 13, 0.31)
     p["headX"] = 0.012 * _drift(t, 4, 0.11)
     p["breath"] = 0.5 - 0.5 * math.cos(2 * math.pi * 0.24 * t)
-    # The eyes hold their aim while the head turns, as ours do.
+    # The eyes keep their target while the head turns, as human eyes do.
     p["gazeX"] = pose.gaze_x + life.eyes[0] - p["headYaw"] * 0.75
     p["gazeY"] = look_up = pose.gaze_y + life.eyes[1] * 0.6 + p["headPitch"] * 0.6
     blink = eyelid(t - life.blink_at_s)

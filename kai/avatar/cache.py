@@ -1,9 +1,9 @@
-"""Baked characters on disk, so that a face is there 0.5 s after the start instead of 5 s.
+"""Baked characters on disk, so that a face is ready 0.5 s after the start instead of 5 s.
 
-A file is named after everything that went into it: the bake's source, the mesh, the versions of what computed it, the style
-and the size. It holds plain arrays and a description in JSON (no pickle), and is written beside and then moved into its
-place. The folder may be deleted at any time. Of styles that a person mixed only the newest `MIXED_KEPT` are kept, and what
-another build made goes after `OTHER_BUILDS_KEPT_S`.
+A file's name depends on everything that went into it: the bake's source, the mesh, the versions of the libraries, the style
+and the size. The file holds plain arrays and a description in JSON (no pickle); it is written under another name and then
+moved into place. The folder may be deleted at any time. Only the newest `MIXED_KEPT` styles that a person mixed are kept, and
+files of other builds are removed after `OTHER_BUILDS_KEPT_S`.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ _CLASSES: dict[str, type] = {
 
 
 def baked_path(style: Style, width_px: int, height_px: int, supersample: float) -> Path:
-    """Where the character of this style and size is, or would be, kept."""
+    """Return the file of the character of this style and size, whether or not it exists."""
     kind = style.mesh if style in CHARACTERS.values() else f"mixed-{style.mesh}"
     return _path(kind, style.mesh, style, width_px, height_px, supersample)
 
 
 def shape_path(mesh: str, hairstyle: Hairstyle, width_px: int, height_px: int, supersample: float) -> Path:
-    """Where a head with this hair is, or would be, kept before it gets its colours."""
+    """Return the file of a head with this hair, before it gets its colours, whether or not it exists."""
     return _path(f"shape-{mesh}-{hairstyle}", mesh, hairstyle, width_px, height_px, supersample)
 
 
@@ -95,18 +95,18 @@ def _path(kind: str, mesh: str, what: object, width_px: int, height_px: int, sup
 
 
 def load_or_bake(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
-    """The character, from the disk where it can be had, else baked now and kept for the next time: seconds for a new head or
-    haircut, a fraction of that for new colours.
+    """Return the character, from disk if possible, else baked now and kept for the next time. A new head or haircut takes
+    seconds, new colours a fraction of that.
 
-    A disk that cannot be read or written costs time, never a face. Raises `WeightsError` for a missing or unknown mesh.
+    An unreadable or unwritable disk costs only time. Raises `WeightsError` for a missing or unknown mesh.
     """
     return Workbench().load_or_bake(style, width_px, height_px, supersample)
 
 
 class Workbench:
-    """For one face after another: holds the last one that was baked, and bakes of the next only what differs.
+    """Bakes one face after another: it holds the last one, and bakes only what differs in the next.
 
-    One thread at a time. It holds some 60 MB.
+    One thread at a time. It holds about 60 MB.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class Workbench:
         self._made: Made | None = None
 
     def load_or_bake(self, style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
-        """See the function of that name."""
+        """See the function of the same name."""
         path = baked_path(style, width_px, height_px, supersample)
         baked = _load_or_make(path, Baked, lambda: self._bake(style, width_px, height_px, supersample))
         if path.name.startswith("mixed-"):
@@ -123,7 +123,7 @@ class Workbench:
         return baked
 
     def lay_out(self, style: Style, width_px: int, height_px: int, supersample: float) -> None:
-        """Have ready what another colour or haircut of this face will need, as far as it costs no more than a colour."""
+        """Prepare what another colour or haircut of this face will need, as far as that costs no more than a colour."""
         if shape_path(style.mesh, style.hairstyle, width_px, height_px, supersample).exists():
             self._bake(style, width_px, height_px, supersample)
 
@@ -157,7 +157,7 @@ def _load_or_make(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kep
     try:
         store(made, path)
         for old in path.parent.glob("*.npz"):
-            # Read files are touched by nobody: a build that is in use may bake anew once a fortnight.
+            # Reading does not touch a file, so another build that is in use may have to bake again once a fortnight.
             if path.stat().st_mtime - old.stat().st_mtime > OTHER_BUILDS_KEPT_S:
                 old.unlink(missing_ok=True)
     except OSError as exc:
@@ -166,7 +166,7 @@ def _load_or_make(path: Path, kind: type[Kept], make: Callable[[], Kept]) -> Kep
 
 
 def _forget_old(path: Path) -> None:
-    """Leaves only the styles that were asked for last."""
+    """Keep only the styles that were requested last."""
     try:
         path.touch()
         mixed = sorted(path.parent.glob("mixed-*.npz"), key=lambda p: p.stat().st_mtime)
@@ -177,7 +177,7 @@ def _forget_old(path: Path) -> None:
 
 
 def store(made: Baked | Shape, path: Path) -> None:
-    """Writes a character; readers see the old file or the whole new one. Raises `OSError`."""
+    """Write a character; readers see the old file or the whole new one. Raises `OSError`."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     description = json.dumps(_describe(made, arrays)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -186,13 +186,13 @@ def store(made: Baked | Shape, path: Path) -> None:
 
 
 def load(path: Path) -> Baked:
-    """A character as it was stored. Raises `OSError`, `ValueError`, `KeyError` or `zipfile.BadZipFile` for a bad file."""
+    """Read a character. Raises `OSError`, `ValueError`, `KeyError` or `zipfile.BadZipFile` for a bad file."""
     return _load(path, Baked)
 
 
 def _load(path: Path, kind: type[Kept]) -> Kept:
     with np.load(path, allow_pickle=False) as npz:
-        # Copies: arrays that numpy allocated itself lie in huge pages; those of a reader's buffer are slower to draw from.
+        # Copy the arrays: numpy's own allocations are in huge pages, while a reader's buffer is slower to draw from.
         arrays = {name: npz[name].copy(order="K") for name in npz.files}
     made = _build(json.loads(arrays.pop("description").tobytes()), arrays)
     if not isinstance(made, kind):
@@ -201,7 +201,7 @@ def _load(path: Path, kind: type[Kept]) -> Kept:
 
 
 def _describe(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
-    """``value`` as JSON, with its arrays taken out into ``arrays``."""
+    """Return ``value`` as JSON, with its arrays moved into ``arrays``."""
     if is_dataclass(value):
         parts = {f.name: _describe(getattr(value, f.name), arrays) for f in fields(value)}
         return {"class": type(value).__name__, "fields": parts}

@@ -1,9 +1,9 @@
-"""What an answer's words make the face feel.
+"""The feeling that an answer's words give the face.
 
-An avatar that says "I am sorry" with the smile of "welcome" is worse than one that shows nothing. So each clause is read for
-a few tell-tale words, and the face follows it: warm, concerned, amused, surprised, or neutral, always with restraint. The
-rule is a list of words and not a model: it takes microseconds, it can be read, and where none of its words stands the face
-stays neutral, which is never wrong.
+An avatar that says "I am sorry" with the smile of "welcome" is worse than one that shows nothing. So each clause is searched
+for a few telling words, and the face looks warm, concerned, amused, surprised or neutral, always with restraint. The rule is
+a list of words and not a model: it takes microseconds, it is readable, and without any of its words the face stays neutral,
+which is never wrong.
 
 Example: "I'm sorry, that didn't work." has *sorry* (concerned, 2) and *didn't work* (concerned, 1): concerned with strength
 0.85. "That is not funny." has *funny* with *not* before it: neutral.
@@ -67,7 +67,7 @@ _WORDS: Mapping[Emotion, Mapping[int, str]] = MappingProxyType(
         },
     }
 )
-"""Words and phrases by emotion and weight, as patterns; an emotion stands before those to which it gives way in a tie."""
+"""Words and phrases by emotion and weight, as patterns. In a tie, the emotion that is listed first wins."""
 
 _PATTERNS = tuple(
     (emotion, weight, re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE))
@@ -80,7 +80,7 @@ _STRENGTHS = (0.0, 0.4, 0.7, 0.85, 1.0)
 
 
 def feeling_of(text: str) -> Feeling:
-    """What a clause or a sentence of English makes the face feel: the emotion with the most weight, `CALM` without any."""
+    """Return the feeling of an English clause or sentence: the emotion with the most weight, `CALM` without any."""
     text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     scores = dict.fromkeys(_WORDS, 0)
     for emotion, weight, pattern in _PATTERNS:

@@ -27,7 +27,7 @@ _FFT = 768
 _BINS = 257
 MEL_BANDS = 26
 PAST_ROWS, FUTURE_ROWS = 8, 3
-"""Of features that the network sees before and after a row."""
+"""The rows of features that the network sees before and after a row."""
 _START_MAXIMUM = -2.0
 _MAXIMUM_DECAY = 1 / 1500.0
 _MEAN_TAU_ROWS = 200.0
@@ -37,14 +37,14 @@ _PP, _SIL = INDEX["PP"], INDEX["sil"]
 _STOPS = [INDEX[name] for name in ("PP", "DD", "kk", "nn", "TH")]
 
 _PEAK_FALL_DB = 0.06
-"""A row; 6 dB a second."""
+"""The fall per row: 6 dB per second."""
 _LOUDNESS_RANGE_DB = 28.0
 _QUIET_VOICE_DB = -40.0
-"""A voice is taken to be at least this loud (dB of full scale), so that noise is not taken for speech."""
+"""Voices are assumed to be at least this loud (dB of full scale), so that noise does not count as speech."""
 
 
 def _mel_filters() -> Array:
-    """(257, 26) triangles from 60 to 7600 Hz, even on the mel scale."""
+    """Return ``(257, 26)`` triangular filters from 60 to 7600 Hz, evenly spaced on the mel scale."""
 
     def mel(hz: Any) -> Any:
         return 2595 * np.log10(1 + hz / 700)
@@ -61,15 +61,15 @@ _HANN = np.hanning(WINDOW_SAMPLES)
 
 
 def log_mel(frames: Array) -> Array:
-    """(n, 26) logarithms of the energy in mel bands, from (n, 600) samples -1 to 1."""
-    # The sum over a window has half as many terms again as at 16 000 Hz.
+    """Return ``(n, 26)`` logarithms of the energy in mel bands, from ``(n, 600)`` samples from -1 to 1."""
+    # A window has 1.5 times as many samples as at 16 000 Hz.
     spectrum = np.abs(np.fft.rfft(frames * _HANN, _FFT)[:, :_BINS] / 1.5) ** 2
     return np.log(spectrum @ _MEL + 1e-7)
 
 
 @dataclass(frozen=True, slots=True)
 class VisemeNet:
-    """The network's weights; ``mean`` and ``deviation`` (312,) standardise its inputs, ``band_mean`` (26,) is a voice."""
+    """The network's weights; ``mean`` and ``deviation`` (312,) standardise inputs, ``band_mean`` (26,) is the mean voice."""
 
     mean: Array
     deviation: Array
@@ -77,7 +77,7 @@ class VisemeNet:
     layers: tuple[tuple[Array, Array], ...]
 
     def shares(self, inputs: Array) -> Array:
-        """(n, 15) viseme shares that sum to 1, from (n, 312) inputs."""
+        """Return ``(n, 15)`` viseme shares that sum to 1, for ``(n, 312)`` inputs."""
         h = (inputs - self.mean) / self.deviation
         for i, (weights, bias) in enumerate(self.layers):
             h = h @ weights + bias
@@ -88,14 +88,14 @@ class VisemeNet:
 
 
 def load_net(data_dir: Path = DATA_DIR) -> VisemeNet:
-    """The network; `WeightsError` when its file is missing or not the known one."""
+    """Load the network. Raises `WeightsError` when its file is missing or not the known one."""
     data = load_data("visemes.npz", data_dir)
     layers = tuple((data[f"W{i}"], data[f"b{i}"]) for i in range(3))
     return VisemeNet(data["mu"], data["sd"], data["GM"], layers)
 
 
 class Features:
-    """The front of hearing: what the network takes of a sound, and how loud it is. Push pieces of any length.
+    """The front end of `Hearing`: a sound's features for the network, and its loudness. Push pieces of any length.
 
     Not thread-safe. Row ``i`` is centred on sample ``i * ROW_SAMPLES``.
     """
@@ -106,7 +106,7 @@ class Features:
         self._band_mean = band_mean.astype(np.float64)
 
     def push(self, sound: Array) -> tuple[Array, Array]:
-        """Features (n, 26) and level in dB of full scale (n,) float32 of the rows now known; ``sound`` (samples,) float32."""
+        """Add ``sound`` (samples,) float32; return features (n, 26) and level in dB of full scale (n,) of the new rows."""
         self._sound = np.concatenate([self._sound, sound.astype(np.float32, copy=False)])
         count = max(0, (len(self._sound) - WINDOW_SAMPLES) // ROW_SAMPLES + 1)
         if not count:
@@ -117,7 +117,7 @@ class Features:
         return features, (10 * np.log10(np.mean(frames**2, axis=1) + 1e-9)).astype(np.float32)
 
     def _normalise(self, bands: Array) -> Array:
-        """Takes away the voice's level (a slowly falling maximum) and its colour (a slow mean of each band in speech)."""
+        """Remove the voice's level (a slowly falling maximum) and its colour (a slow mean of each band in speech)."""
         loudest = float(bands.max())
         if self._maximum is None:
             self._maximum = max(loudest, _START_MAXIMUM)
@@ -132,7 +132,7 @@ class Features:
 
 
 class Hearing:
-    """Hears one segment of speech. Push its sound in pieces of any length; rows come out when they are known.
+    """Finds the visemes of one segment of speech. Push its sound in pieces of any length; rows are returned once known.
 
     Not thread-safe. Keeps 110 ms of features; memory does not grow.
     """
@@ -143,10 +143,10 @@ class Hearing:
         self._peak_db = _QUIET_VOICE_DB
         self._features = np.zeros((0, MEL_BANDS), np.float32)
         self._level_db = np.zeros(0, np.float32)
-        """Both hold ``PAST_ROWS`` rows that were classified already, then those which wait for their future."""
+        """Both hold ``PAST_ROWS`` rows that are classified already, then the rows that still need later ones."""
 
     def push(self, pcm: NDArray[np.int16]) -> tuple[Array, Array]:
-        """Shares (n, 15) and loudness (n,) float32 of the rows now known; ``pcm`` (samples,) int16, 24 000 Hz mono."""
+        """Add ``pcm``, ``(samples,)`` int16, 24 000 Hz mono; return shares (n, 15) and loudness (n,) float32 of new rows."""
         features, level_db = self._front.push(pcm.astype(np.float32) / 32768)
         if len(features):
             if len(self._features) == 0:
@@ -160,7 +160,7 @@ class Hearing:
         return self._classify(ready)
 
     def finish(self) -> tuple[Array, Array]:
-        """The last rows, as if silence followed."""
+        """Return the last rows, as if silence followed."""
         return self.push(np.zeros(FUTURE_ROWS * ROW_SAMPLES + _HALF_WINDOW, np.int16))
 
     def _classify(self, count: int) -> tuple[Array, Array]:
@@ -180,9 +180,9 @@ class Hearing:
 
 
 def _close_lips(shares: Array, around_db: Array) -> Array:
-    """A dip in the sound is a stop; where the network thinks of lips at all, the lips shut.
+    """Close the lips at a dip in the sound, which is a stop consonant, if the network gives lips any weight there.
 
-    The network is less sure of voices that it was not trained on, and a missed closure is seen at once.
+    The network is less sure about voices that it was not trained on, and people notice a missed closure at once.
     """
     dip = np.clip((around_db.max() - around_db[PAST_ROWS] - 6) / 8, 0, 1)
     lips_among_stops = shares[_PP] / (shares[_STOPS].sum() + 1e-3)
@@ -195,7 +195,7 @@ def _close_lips(shares: Array, around_db: Array) -> Array:
 
 
 def _gate_silence(shares: Array, nearby_db: float, peak_db: float) -> Array:
-    """A pause is a resting mouth, whatever the network reads into its noise. A stop's short gap is no pause."""
+    """Rest the mouth in a pause, whatever the network finds in its noise. A stop's short gap is no pause."""
     silent = max(np.clip((peak_db - 36 - nearby_db) / 8, 0, 1), np.clip((-52 - nearby_db) / 6, 0, 1))
     rest = shares * (1 - silent)
     rest[_SIL] += silent

@@ -1,4 +1,4 @@
-"""When the machine is taken by others: draw less, then less often, and climb back when there is room again."""
+"""The load ladder: on a busy machine the face is drawn more coarsely, then less often, and recovers when load falls."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ class Rung:
 
 
 RUNGS = (Rung(1.5, 26), Rung(1.0, 26), Rung(1.0, 20))
-"""One picture a second more than the 25 that a person shall see: now and then two fall into one refresh of the screen."""
+"""One picture per second more than the 25 to be seen, because sometimes two fall into one refresh of the screen."""
 SUPERSAMPLES = (1.5, 1.0)
 
 WINDOW_S = 2.0
 _SLOW_P95_MS = 25.0
 _LATE_FRAMES = 3
-"""What is too slow for the finer face."""
+"""This many late frames are too many for the finer face."""
 _FEW_FRAMES_PER_S = 18
-"""Fewer frames are worse to look at than coarser ones: they are asked for only where there are fewer anyway, since then
-they at least come evenly."""
+"""Fewer frames look worse than coarser ones. They are requested only if the machine manages fewer anyway, because then they
+are at least evenly spaced."""
 _BUSY_P95_MS = 50.0
-"""A machine that takes so long for a frame is busy on the lowest rung too."""
+"""A machine that needs this long for a frame is busy on the lowest rung too."""
 _ROOMY_P95_MS = (11.0, 30.0)
-"""What is quick enough to climb to the first rung, and to the second. A frame at 1.0x that takes 11 ms would take less than
-25 ms at 1.5x; a frame in time at 20 a second is mostly in time at 26."""
+"""Drawing times that are quick enough to climb to the first rung and to the second. A frame at 1.0x that takes 11 ms would
+take less than 25 ms at 1.5x; frames that are in time at 20 per second are mostly in time at 26."""
 _MOST_LATE_FRAMES = (0, 3)
-"""And how many frames of a window may be late then."""
+"""How many frames of a window may be late for these climbs."""
 _HOPELESS_P95_MS = 120.0
 _HOPELESS_WINDOWS = 5
-"""Under eight frames a second on the lowest rung, for so long, a face is worse to look at than a still picture."""
+"""A face with under eight frames per second on the lowest rung for this many windows looks worse than a still picture."""
 _CALM_WINDOWS = 5
 _MOST_CALM_WINDOWS = 80
 _CALM_WINDOWS_TO_MORE_FRAMES = 2
-"""More frames are tried again soon: that costs no other bake, and a person sees that they are missing."""
+"""More frames are tried again soon, because that needs no new bake, and people see that frames are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Where the face stands; a frozen value, see `judge`."""
+    """The face's place on the ladder; a frozen value, see `judge`."""
 
     rung_index: int = 0
     calm_windows: int = 0
@@ -55,17 +55,17 @@ class Ladder:
 
     @property
     def is_too_slow(self) -> bool:
-        """Whether this computer cannot draw the face at all now."""
+        """True when this computer cannot draw the face at all now."""
         return self.hopeless_windows >= _HOPELESS_WINDOWS
 
 
 def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
-    """The ladder after a window (`WINDOW_S`) of frames: how long each took on the wall's clock, and how many came late.
+    """Return the ladder after a window (`WINDOW_S`) of frames, from each frame's wall time and the number of late frames.
 
-    Down at once: to the coarser face when the 95th percentile is over 25 ms or three frames were late, to fewer frames when
-    fewer than 18 a second were drawn. Back to more frames after two calm windows; to the finer face after five, and each
-    step down from it doubles how many it takes (at most 80), so that a busy machine is not tried again and again. On the
-    lowest rung five windows of frames over 120 ms are too slow.
+    Steps down are immediate: to the coarser face when the 95th percentile is over 25 ms or three frames were late, and to
+    fewer frames when fewer than 18 per second were drawn. It takes two calm windows to return to more frames and five to
+    return to the finer face; each step down from that doubles the number (at most 80), so that a busy machine is not tried
+    again and again. On the lowest rung, five windows of frames over 120 ms are too slow.
     """
     if not wall_ms:
         return ladder

@@ -1,6 +1,6 @@
-"""From visemes to the mouth, at 100 rows a second: row ``i`` is the moment ``i`` * 10 ms (240 samples at 24 000 Hz).
+"""Turns visemes into mouth shapes at 100 rows per second: row ``i`` is the moment ``i`` * 10 ms (240 samples at 24 000 Hz).
 
-Two sources fill the same (n, 15) track of viseme shares: the times that a speech synthesis tells (`shares_from_marks`) and
+Two sources fill the same (n, 15) track of viseme shares: the times that a speech synthesis reports (`shares_from_marks`) and
 the sound itself (`kai.avatar.hearing`). `mouth_rows` turns shares into ARKit weights.
 """
 
@@ -35,10 +35,10 @@ _VOWELS, _CLOSURES = _kernel(_VOWEL_SIGMA), _kernel(_CLOSURE_SIGMA)
 
 
 def mouth_rows(shares: Array, loudness: Array) -> Array:
-    """(n, len(MOUTH_SHAPES)) float32 ARKit weights from (n, 15) viseme shares and (n,) loudness 0 to 1.
+    """Return (n, len(MOUTH_SHAPES)) float32 ARKit weights for (n, 15) viseme shares and (n,) loudness 0 to 1.
 
-    Vowels flow into each other (26 ms), closures of the lips stay sharp (13 ms) and win over everything, for a lip that does
-    not close at p, b or m is what people notice first.
+    Vowels are smoothed into each other (26 ms). Closures of the lips stay sharp (13 ms) and override everything else, because
+    people first notice lips that do not close at p, b or m.
     """
     padded = np.pad(shares.astype(np.float32), ((PAST_ROWS, FUTURE_ROWS), (0, 0)), "edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, PAST_ROWS + FUTURE_ROWS + 1, axis=0)
@@ -49,10 +49,10 @@ def mouth_rows(shares: Array, loudness: Array) -> Array:
 
 
 def mouth_row(shares: Array, loudness: Array, row: float) -> Array:
-    """(len(MOUTH_SHAPES),) float32: the mouth at a row of a track that may still be growing.
+    """Return ``(len(MOUTH_SHAPES),)`` float32, the mouth at a row of a track that may still be growing.
 
-    A fractional ``row`` lies between two rows. Rows that are not there yet count as the last one, rows before the first as
-    the first.
+    A fractional ``row`` is interpolated. Rows after the last known one count as the last, and rows before the first as the
+    first.
     """
     low = int(np.floor(row))
     wanted = np.arange(low - PAST_ROWS, low + FUTURE_ROWS + 2)
@@ -70,7 +70,7 @@ def _shape(soft: Array, lips_shut: Array, lip_on_teeth: Array, loudness: Array) 
     shares = soft.copy()
     shares[:, _PP], shares[:, _FF] = lips_shut, lip_on_teeth
     shut = np.clip(lips_shut * 1.5, 0, 1)
-    # A p, b or m that is but a quarter likely leaves the mouth to the rest.
+    # A p, b or m with a likelihood of only a quarter leaves the mouth to the other visemes.
     shares *= 1 - 0.98 * np.clip((shut - 0.4) / 0.5, 0, 1)[:, None]
     shares[:, _PP] = np.maximum(lips_shut, shut)
     biting = np.clip(lip_on_teeth * 1.3, 0, 1)
@@ -78,7 +78,7 @@ def _shape(soft: Array, lips_shut: Array, lip_on_teeth: Array, loudness: Array) 
     shares *= 1 - 0.8 * biting[:, None]
     shares[:, _FF] = np.maximum(kept, biting)
     mouth = shares @ MOUTH_MATRIX
-    # Loud vowels open the mouth further, but never to a shout.
+    # Loud vowels open the mouth further, but never as in a shout.
     mouth[:, _JAW] *= 0.66 + 0.30 * loudness
     return mouth
 
@@ -86,9 +86,9 @@ def _shape(soft: Array, lips_shut: Array, lip_on_teeth: Array, loudness: Array) 
 def shares_from_marks(
     marks: Iterable[tuple[str, int, int]], first_row: int, row_count: int
 ) -> tuple[Array, Array]:
-    """Shares (row_count, 15) float32 and a mask (row_count,) bool of the rows that the marks tell of.
+    """Return shares (row_count, 15) float32 and a mask (row_count,) bool of the rows that the marks cover.
 
-    A mark is a viseme's name and its start and end in samples at 24 000 Hz. Names that are no visemes are read as silence.
+    A mark is a viseme's name and its start and end in samples at 24 000 Hz. Unknown names count as silence.
     """
     shares = np.zeros((row_count, len(VISEMES)), np.float32)
     known = np.zeros(row_count, bool)

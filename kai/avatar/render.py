@@ -1,8 +1,8 @@
-"""Parameters in, picture out.
+"""Draws a picture of the face from parameters.
 
-Parameters are a mapping from names to numbers; what is missing is 0 (``breath``: 0.5). Names: the 52 ARKit face shapes
+Parameters are a mapping from names to numbers; a missing one is 0 (``breath``: 0.5). The names are the 52 ARKit face shapes
 (0 to 1), ``headYaw``, ``headPitch``, ``headRoll`` (radians; keep yaw within 0.2), ``headX``, ``headY`` (head units),
-``gazeX``, ``gazeY`` (radians, relative to the head), ``breath`` (0 to 1).
+``gazeX``, ``gazeY`` (radians, relative to the head) and ``breath`` (0 to 1).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ POSE_NAMES = frozenset({"headYaw", "headPitch", "headRoll", "headX", "headY", "g
 
 _NO_BIAS = np.float32(0)
 _EDGE_STEP = np.float32(0.014)
-"""Head units: a lid stands out from the eyeball by about twice as much."""
+"""In head units; a lid is about twice as far in front of the eyeball."""
 _LASH_BIAS = np.float32(0.03)
 """Lashes are drawn this much nearer than they are, so that they do not sink into the lids."""
 
 
 def frame(baked: Baked, params: Params, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-    """(height * 3 // 2, width) uint8 I420 (BT.601, limited range) of the face; written into ``out`` where it is given."""
+    """Return the face as ``(height * 3 // 2, width)`` uint8 I420 (BT.601, limited range), in ``out`` if it is given."""
     return cv2.cvtColor(picture(baked, params), cv2.COLOR_BGRA2YUV_I420, dst=out)  # pyright: ignore
 
 
 def picture(baked: Baked, params: Params) -> NDArray[np.uint8]:
-    """(height, width, 4) uint8 BGRA of the face."""
+    """Return the face as ``(height, width, 4)`` uint8 BGRA."""
     camera = baked.camera
     fine, depth, out = _stage(baked, params.get("breath", 0.5))
     rotation, shift = _head_motion(params)
@@ -56,14 +56,14 @@ def picture(baked: Baked, params: Params) -> NDArray[np.uint8]:
 
 
 def mouth_gap(baked: Baked, params: Params) -> float:
-    """The opening between the lips' inner rims at the middle of the mouth, head units; negative when they press together."""
+    """Return the gap between the lips' inner rims at the middle of the mouth, in head units; negative when they press."""
     points = _blend(baked, params)
     upper, lower = _lip_rims(baked)
     return float(points[upper, 1] - points[lower, 1])
 
 
 def _stage(baked: Baked, breath: float) -> tuple[Array, Array, Array]:
-    """Copies of the picture without a head at this point of the breath, blended from the two nearest phases."""
+    """Return copies of the picture without a head at this point of the breath, blended from the two nearest phases."""
     stages = baked.stages
     place = min(max(breath, 0.0), 1.0) * (len(stages) - 1)
     low = min(int(place), len(stages) - 2)
@@ -111,7 +111,7 @@ def _blend(baked: Baked, params: Params) -> Array:
 
 
 def _lip_rims(baked: Baked) -> tuple[int, int]:
-    """Vertices at the middle of the upper and the lower lip's inner rim: those which jaw and lips part the most."""
+    """Return the vertices at the middle of the upper and the lower lip's inner rim, which jaw and lips part the most."""
     head = baked.head
     y, z = head.positions[:, 1], head.positions[:, 2]
     name = head.shape_names.index("jawOpen")
@@ -178,9 +178,9 @@ def _draw_head(
 
 
 def _soften_edges(fine: Array, depth: Array, seen: Array) -> None:
-    """Smooths the outlines of the head (``seen``: its projected points) and of its parts, in place.
+    """Smooth the outlines of the head (``seen``: its projected points) and of its parts, in place.
 
-    Hair and lashes are drawn afterwards and have soft edges of their own.
+    Hair and lashes are drawn afterwards and have their own soft edges.
     """
     rows = slice(max(0, int(seen[:, 1].min()) - 2), int(seen[:, 1].max()) + 3)
     marks = np.empty_like(depth[rows], np.uint8)
@@ -205,7 +205,7 @@ def _draw_eye(
     look = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     normal = ball.cap @ look.T.astype(np.float32)
     points = normal * np.float32(radius) + centre.astype(np.float32)
-    # Shadow of the lids and of the eye's corners, in the head's own frame.
+    # The shadow of the lids and of the eye's corners, in the head's own frame.
     lid_y = 0.074 * (1 - lid_shut) * (radius / 0.1438)
     above, aside = points[:, 1] - centre[1], np.abs(points[:, 0] - centre[0])
     open_sky = (
@@ -219,7 +219,7 @@ def _draw_eye(
     normal = normal @ rotation.T
     light = np.zeros((len(points), 4), np.float32)
     light[:, :3] = ((0.62 + 0.45 * np.clip(normal @ lights.KEY, 0, 1)) * open_sky)[:, None]
-    # The catchlights stay where the lamps are, wherever the eye looks.
+    # The catchlights depend on the lamps, not on where the eye looks.
     light[:, 3] = (
         1.1 * smoothstep(0.9880, 0.9985, np.clip(normal @ _KEY_GLINT, 0, 1)) * np.clip(open_sky * 1.8, 0, 1)
     )

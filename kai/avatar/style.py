@@ -1,4 +1,4 @@
-"""How a character looks, as data. A style is baked once into pictures and tables; see `kai.avatar.bake`."""
+"""A character's looks as data. A style is baked once into pictures and tables; see `kai.avatar.bake`."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Style:
     stubble: float = 0.0
     makeup: float = 0.0
     beard: float = 0.0
-    """How full a beard."""
+    """How full the beard is."""
     age: float = 0.0
-    """How deep the lines of the face."""
+    """How deep the lines of the face are."""
     brow_height: float = -0.004
-    """Head units above the usual place."""
+    """The height above the usual place, in head units."""
 
     def __post_init__(self) -> None:
         if self.mesh not in MESHES:
@@ -199,7 +199,7 @@ CHARACTERS: dict[str, Style] = {
 
 
 def character(name: str) -> Style:
-    """The look of a character by its name; `ConfigError` when there is none of that name."""
+    """Return the look of a character by its name. Raises `ConfigError` for an unknown name."""
     try:
         return CHARACTERS[name]
     except KeyError:
@@ -209,7 +209,7 @@ def character(name: str) -> Style:
 
 
 def style_from_mapping(values: dict[str, object]) -> Style:
-    """A style from untyped values, as they come off a wire; `ConfigError` for unknown or missing fields."""
+    """Return a style from untyped values, as received in a message. Raises `ConfigError` for unknown or missing fields."""
     known = {f.name for f in fields(Style)}
     unknown = sorted(set(values) - known)
     if unknown:
@@ -221,8 +221,8 @@ def style_from_mapping(values: dict[str, object]) -> Style:
 
 
 def restyled(style: Style, changes: Mapping[str, str]) -> Style:
-    """The style with what a person changed: skin, lip, hair, brow, iris, cloth, accent, background (``#rrggbb``) and
-    hairstyle; an empty value changes nothing. `ConfigError` for what is unknown or cannot be used."""
+    """Return the style with a person's changes of skin, lip, hair, brow, iris, cloth, accent, background (``#rrggbb``) and
+    hairstyle; an empty value changes nothing. Raises `ConfigError` for an unknown name or a bad value."""
     wanted = {name: value for name, value in changes.items() if value}
     unknown = sorted(set(wanted) - set(CHANGEABLE))
     if unknown:
@@ -237,6 +237,6 @@ def restyled(style: Style, changes: Mapping[str, str]) -> Style:
 
 
 def lighter(colour: str, share: float) -> str:
-    """The colour so far on the way to white."""
+    """Return the colour moved by ``share`` towards white."""
     parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)

@@ -22,10 +22,10 @@ def lay_swayed(
     *,
     is_smooth: bool,
 ) -> None:
-    """Lays the sprite over the picture, whose corner lies at ``corner`` of the fine picture, as seen when the head is turned.
+    """Draw the sprite over the picture, whose corner is at ``corner`` of the fine picture, as seen when the head is turned.
 
-    An inverse warp to first order, good to about 12 degrees. Displacements are computed at the corners of cells of
-    `CELL_PX`: depth is smooth over a dozen pixels. ``is_smooth`` as in `kai.avatar.raster.lay_moved`.
+    An inverse warp to first order, good to about 12 degrees. Displacements are computed at the corners of cells of `CELL_PX`,
+    since depth is smooth over a dozen pixels. ``is_smooth`` is as in `kai.avatar.raster.lay_moved`.
     """
     dx, dy = _displacement(sprite, rotation, shift, pivot, scale_px)
     # Inverse lookup: a pixel was displaced by the field at its source, which the field at its target approximates. Look the
@@ -42,14 +42,14 @@ def lay_swayed(
 def _displacement(
     sprite: Sprite, rotation: Array, shift: Array, pivot: Array, scale_px: float
 ) -> tuple[Array, Array]:
-    """How far, in fine pixels to the right and down, the turn moves the corners of the sprite's cells."""
+    """Return how far, in fine pixels to the right and down, the turn moves the corners of the sprite's cells."""
     x, y, z = sprite.x, sprite.y, sprite.z
     px, py, pz = x - pivot[0], y - pivot[1], z - pivot[2]
     r = rotation
     turned_x = r[0, 0] * px + r[0, 1] * py + r[0, 2] * pz + (pivot[0] + shift[0])
     turned_y = r[1, 0] * px + r[1, 1] * py + r[1, 2] * pz + (pivot[1] + shift[1])
     turned_z = r[2, 0] * px + r[2, 1] * py + r[2, 2] * pz + pivot[2]
-    # What lies on the shoulders stays there.
+    # Hair on the shoulders does not follow the head.
     follows = np.clip((y + 2.0) / 1.1, 0, 1)
     turned_x, turned_y, turned_z = (
         v + (w - v) * follows for v, w in ((x, turned_x), (y, turned_y), (z, turned_z))

@@ -1,4 +1,4 @@
-"""The 15 Oculus visemes, and how the mouth looks in each of them."""
+"""The 15 Oculus visemes and the shape of the mouth in each of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 VISEMES = ("aa", "E", "I", "O", "U", "PP", "SS", "TH", "DD", "FF", "kk", "nn", "RR", "CH", "sil")
-"""In the order of every 15-column array here."""
+"""The names, in the order of the columns of every 15-column array here."""
 
 INDEX: Mapping[str, int] = {name: i for i, name in enumerate(VISEMES)}
 
 
 def both(**weights: float) -> dict[str, float]:
-    """Weights for the left and the right shape of each name."""
+    """Return weights for the left and the right shape of each name."""
     return {name + side: weight for name, weight in weights.items() for side in ("Left", "Right")}
 
 
@@ -54,7 +54,7 @@ MOUTHS: Mapping[str, Mapping[str, float]] = {
     },
     "sil": {},
 }
-"""ARKit weights of each viseme; silence is the neutral mouth."""
+"""The ARKit weights of each viseme; silence is the neutral mouth."""
 
 MOUTH_SHAPES = tuple(sorted({shape for mouth in MOUTHS.values() for shape in mouth}))
 """The ARKit shapes that visemes use, in the order of the columns of a mouth track."""

@@ -1,7 +1,7 @@
-"""``python -m kai.bench [part ...] [--json FILE]``: the figures of this machine, printed and, where asked, written down.
+"""``python -m kai.bench [part ...] [--json FILE]``: measures this machine, prints the figures and can write them to a file.
 
-A part that has bars ends with a table that says which were held and which were missed; one that was missed makes the
-command end with 1. Every part ends within ten minutes, unless ``--long`` asks for all of it.
+A part with bars ends with a table that says which were held and which were missed; a missed bar makes the exit code 1. Every
+part ends within ten minutes, unless ``--long`` asks for the whole run.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ LONG_PARTS = {
 }
 WIDE_CHARS = 100
 ADJUSTABLE = ("mind", "mind_long", "turns", "soak")
-"""Parts that take what was wanted of them: they have a long run, or something to show."""
+"""The parts that take a ``Wanted``: they have a long run, or more that they can show."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the parts that were named, or all of them."""
+    """Run the named parts, or all of them; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m kai.bench",
         description="Measures Kai on this machine.",
@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measured(part: str, wanted: Wanted) -> tuple[dict[str, Any], list[Bar]]:
-    """The part's figures, with the seconds that it took, and its bars."""
+    """Run a part; return its figures, with the seconds that it took, and its bars."""
     module: Any = importlib.import_module(f"kai.bench.{part}")
     begun_s = time.monotonic()
     figures: dict[str, Any] = module.run(wanted) if part in ADJUSTABLE else module.run()
@@ -100,7 +100,7 @@ def measured(part: str, wanted: Wanted) -> tuple[dict[str, Any], list[Bar]]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
+    """Return a description of the machine that the figures were taken on."""
     return {
         "command": "python -m kai.bench " + " ".join(sys.argv[1:]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
@@ -114,7 +114,7 @@ def machine() -> dict[str, Any]:
 
 
 def git(*words: str) -> str:
-    """What git says, or nothing where there is no git."""
+    """Return git's output, or an empty string without git."""
     try:
         return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
@@ -122,7 +122,7 @@ def git(*words: str) -> str:
 
 
 def cpu_name() -> str:
-    """The processor's name."""
+    """Return the processor's name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -132,14 +132,14 @@ def cpu_name() -> str:
 
 
 def print_figures(part: str, figures: dict[str, Any]) -> None:
-    """A part's figures, a line each; what would be a long line is told in lines of its own."""
+    """Print a part's figures, one per line; a long one is split into lines of its own."""
     print(f"\n{part}")
     for line in lines_of(figures):
         print(f"  {line}", flush=True)
 
 
 def lines_of(figures: Mapping[str, Any]) -> Iterator[str]:
-    """The figures as text, those inside of others indented."""
+    """Yield the figures as lines of text, nested ones indented."""
     for name, value in figures.items():
         if len(str(value)) <= WIDE_CHARS or not isinstance(value, Mapping | list):
             yield f"{name:<44} {value}"

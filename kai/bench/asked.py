@@ -1,7 +1,7 @@
-"""Recorded questions of people who are not Kai, with their words: ``tests/support/speech/asked``.
+"""Recorded questions in voices other than Kai's, with their words: ``tests/support/speech/asked``.
 
-Three kinds: what a reflex answers at once, what has to be thought about, and one talk of six turns. `tools/say_questions.py`
-makes them, by the engine's extra voices.
+There are three kinds: questions that the reflex answers at once, questions for the language model, and one talk of six turns.
+`tools/say_questions.py` makes them with the engine's extra voices.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ class Asked:
 
 
 def asked(kind: str) -> list[Asked]:
-    """The recordings of that kind, in their order."""
+    """Return the recordings of that kind, in order."""
     kept = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
     return [Asked(FOLDER / each["file"], each["kind"], each["text"]) for each in kept if each["kind"] == kind]

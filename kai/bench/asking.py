@@ -1,7 +1,7 @@
-"""A typed talk with the engine over the Realtime protocol, as the app opens one but with text for answers.
+"""A typed talk with the engine over the Realtime protocol, like the app's but with answers in text.
 
 The session is the one that the app sends: its default look, its tools, the prompt's instructions. Only the modality differs,
-so that what a mind says is measured apart from the voice that would say it.
+so that the mind is measured separately from the voice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODEL: Final = "kai-local"
 ANSWER_S: Final = 60.0
 REFLEX: Final = "small mind"
 MIND_FIELD: Final = "kai_mind"
-"""In a response's metadata: which mind answered, the small one or a model by its name."""
+"""The field of a response's metadata with the mind that answered: the small one, or a model by its name."""
 SPEED_FIELD: Final = "kai_tokens_per_s"
 MIND_LOADS_S: Final = 45
 PROBE: Final = "Why do cats purr?"
@@ -36,7 +36,7 @@ PROBE: Final = "Why do cats purr?"
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that the mind asked for; ``arguments`` is JSON as it came."""
+    """A tool call that the mind requested; ``arguments`` is the JSON text as received."""
 
     call_id: str
     name: str
@@ -45,7 +45,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: its words, the mind that gave it, how long its first word and all of it took, and the tools it wanted."""
+    """One answer: its words, its mind, the time to its first word and to its end, and the tools that it requested."""
 
     text: str
     mind: str
@@ -62,14 +62,14 @@ class TypedTalk:
         self._connection = connection
 
     async def ask(self, text: str) -> Answer:
-        """What Kai answers to these words. Raises `BrainError` when the answer fails, and `TimeoutError`."""
+        """Send these words and return Kai's answer. Raises `BrainError` when the answer fails, and `TimeoutError`."""
         await self._connection.conversation.item.create(
             item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         )
         return await self._answer()
 
     async def tell_result(self, call: ToolCall, output: str) -> Answer:
-        """What Kai answers once a tool's result is there."""
+        """Send a tool's result and return Kai's answer."""
         await self._connection.conversation.item.create(
             item={"type": "function_call_output", "call_id": call.call_id, "output": output}
         )
@@ -121,20 +121,20 @@ def _answer_of(
 
 @contextlib.asynccontextmanager
 async def typed_talk(engine: RunningEngine, instructions: str = "") -> AsyncGenerator[TypedTalk]:
-    """A fresh conversation with the session that the app sends, and these instructions."""
+    """Open a new conversation with the session that the app sends, and these instructions."""
     client = openai.AsyncOpenAI(api_key=engine.key, base_url=engine.url, max_retries=0)
     tools: Sequence[dict[str, object]] = first_tools().schemas()
     endpoint = Endpoint(api_key=engine.key, model=MODEL, base_url=engine.url, tools=tuple(tools))
     session = replace(session_for(Look(instructions=instructions), endpoint), output_modalities=("text",))
     async with client, client.realtime.connect(model=MODEL) as connection:
-        # The client's types know fewer fields than the protocol's object, which is what is sent.
+        # The client's types have fewer fields than the protocol's object, which is sent as it is.
         update: Any = {"type": "session.update", "session": wire.encode_session(session)}
         await connection.send(update)
         yield TypedTalk(connection)
 
 
 async def wait_mind(engine: RunningEngine) -> str:
-    """The name of the mind that answers what no reflex knows: the large one as soon as it has loaded, else the small one."""
+    """Return the mind that answers what the reflex cannot: the large one, once it has loaded, else the small one."""
     async with typed_talk(engine) as talk:
         for _ in range(MIND_LOADS_S):
             answer = await talk.ask(PROBE)

@@ -1,4 +1,4 @@
-"""The cloud face through the whole app, the local LiveAvatar in HeyGen's place: sound against picture, and interruption."""
+"""Measures the cloud face in the whole app, with the local LiveAvatar in place of HeyGen: lip sync and interruption."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ KEY = "bench"
 DELAYS_S = (0.0, 1.0, 2.0)
 AT_EACH_S = 45.0
 SETTLE_S = 4.0
-"""After a change of the avatar's delay the sound follows within this time, by at most a pitch period every 60 ms."""
+"""The sound follows a change of the avatar's delay within this time, by at most one pitch period every 60 ms."""
 INTERRUPTIONS = 50
 MOUTH_OPEN_BELOW = 90.0
 EARLY_MS, LATE_MS = 40, 60
 
 
 def run() -> dict[str, Any]:
-    """Every figure of the cloud face."""
+    """Return every figure of the cloud face."""
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder, local_liveavatar() as url:
         env = {
@@ -72,7 +72,7 @@ def run() -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Lip synchrony by EBU R37, and how soon an interruption is heard and seen."""
+    """Return the bars: lip sync by EBU R37, and how soon an interruption is heard and seen."""
     within = figures["seconds_within_40_early_60_late_percent"]
     sound_ms = figures["interrupt_to_last_sounding_sample_p50_p95_ms"][1]
     mouth_ms = figures["interrupt_to_closed_mouth_p50_p95_ms"][1]
@@ -84,7 +84,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def at_delay(person: Visitor, url: str, delay_s: float, figures: dict[str, Any]) -> list[float]:
-    """Sound minus picture of each second at that delay of the avatar's picture, some seconds after it was set."""
+    """Set that delay of the avatar's picture and, some seconds later, return sound minus picture for each second."""
     set_delay(url, delay_s)
     person.page.wait_for_timeout(SETTLE_S * 1000)
     from_ms = float(person.page.evaluate("() => Date.now()"))
@@ -97,7 +97,7 @@ def at_delay(person: Visitor, url: str, delay_s: float, figures: dict[str, Any])
 
 
 def offsets(seen: dict[str, Any], from_ms: float) -> list[float]:
-    """How late each click was against the picture of its time; silence between talks has nothing but clicks in it."""
+    """Return how late each click was against the picture of its time. Between talks, the clicks are the only sound."""
     marks = np.array([mark for mark in seen["marks"] if mark[0] > from_ms], dtype=float)
     found: list[float] = []
     for kind, at_ms in seen["sound"]:
@@ -111,7 +111,7 @@ def offsets(seen: dict[str, Any], from_ms: float) -> list[float]:
 
 
 class _Watcher:
-    """A face's sink that knows when the plain picture's mouth was last seen open."""
+    """A face's sink that notes when the mouth of the plain picture was last seen open."""
 
     def __init__(self) -> None:
         self.open_at_s = 0.0
@@ -127,14 +127,14 @@ class _Watcher:
 
 
 def is_mouth_open(picture: Picture) -> bool:
-    """Whether the plain picture, which the local LiveAvatar draws on request, has its mouth open: dark in the middle."""
+    """Return whether the plain picture, which the local LiveAvatar draws on request, has an open mouth (a dark centre)."""
     side = picture.shape[1]
     middle = slice(round(side * 0.655), round(side * 0.68))
     return float(picture[middle, side * 45 // 100 : side * 55 // 100].mean()) < MOUTH_OPEN_BELOW
 
 
 async def interruptions(url: str) -> dict[str, Any]:
-    """Stopping the face to its last sounding block, and to a mouth that stays closed, of `INTERRUPTIONS`."""
+    """Return the times from stopping the face to its last sounding block and to a closed mouth, over `INTERRUPTIONS`."""
     api = LiveAvatarApi(Account(KEY, url))
     choice = AvatarChoice(avatar_id="", quality="low", encoding="VP8")
     silent_ms: list[float] = []
@@ -171,7 +171,7 @@ async def play(face: LiveAvatarFace, until: Callable[[], bool]) -> None:
 
 
 async def play_for(face: LiveAvatarFace, for_s: float) -> float:
-    """Play for so long; when the last sounding block was pulled."""
+    """Play for that time; return when the last sounding block was pulled."""
     sounded_s, until_s = 0.0, time.monotonic() + for_s
     while time.monotonic() < until_s:
         if face.pull_sound().any():
@@ -186,7 +186,7 @@ def percentile_ms(values: list[float], q: float) -> int | None:
 
 
 def set_delay(url: str, delay_s: float, *, max_session_s: int = 3600) -> None:
-    """How much later than its sound the avatar's picture leaves the server, from now on."""
+    """Set how much later than its sound the avatar's picture leaves the server from now on."""
     switches = {"picture_delay_s": delay_s, "has_test_marks": True, "max_session_s": max_session_s}
     reply = httpx.put(f"{url}/kai/faults", json=switches, headers={"X-API-KEY": KEY}, trust_env=False)
     reply.raise_for_status()
@@ -194,7 +194,7 @@ def set_delay(url: str, delay_s: float, *, max_session_s: int = 3600) -> None:
 
 @contextlib.contextmanager
 def local_liveavatar(**faults: Any) -> Generator[str]:
-    """The address of a local LiveAvatar that ends with the block."""
+    """Run a local LiveAvatar for the block and yield its address."""
     command = [sys.executable, "-m", "kai.engine.liveavatar"]
     switches = json.dumps({"max_session_s": 3600, **faults})
     with subprocess.Popen(

@@ -1,7 +1,8 @@
-"""A person speaks over Kai, in the engine's own time: how much sound it takes until Kai is softer, and until he gives way.
+"""A person speaks over Kai, in the engine's own time: how much sound it takes until Kai is softer, and until it stops.
 
-Real ducker, detector, recogniser, echo gate and conversation; no network, no browser and no clock: time is sound, and what is
-read comes as much later as the reading took. What a browser adds is in ``python -m kai.bench turns``.
+Ducker, detector, recogniser, echo gate and conversation are real; there is no network, browser or clock. Time is counted in
+sound, and a transcript arrives as much later as its decoding took. ``python -m kai.bench turns`` measures the same in a
+browser.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ PERSON_FROM_S: Final = 3.0
 LENGTH_S: Final = 7.0
 BLOCK_MS: Final = 20
 TASK_STEPS: Final = 8
-"""A reading passes through some callbacks before it is judged."""
+"""A transcript passes through some callbacks before it is judged."""
 MONOLOGUE: Final = (
     "I run on this computer, all of me: ears, voice, answers and face. No internet is needed. You can ask me for the time, "
     "the date, or what I can do. The sidebar has the face, the voice, the speed and my manner. I speak English only, for now."
@@ -53,7 +54,7 @@ class _Over(Exception):
 
 
 class _Reader(Workers):
-    """Reads at once, and hands over later, in the time of the sound."""
+    """Decodes at once and delivers the result later, in the time of the sound."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class _Reader(Workers):
         return future
 
     def hand_over(self, now_ms: float) -> None:
-        """Sound has been heard up to then."""
+        """Deliver the results that are due when sound has been heard up to ``now_ms``."""
         self.now_ms = now_ms
         for entry in [entry for entry in self._read if entry[0] <= now_ms]:
             self._read.remove(entry)
@@ -122,8 +123,9 @@ class _Room:
 
 
 def figures(kit: SpeechKit, people: Sequence[Float32]) -> dict[str, Any]:
-    """By the echo in the microphone, in ms of sound after the person's first: p50 and p95 of softer and of giving way, how
-    many of ``people`` (16 kHz) were heard, and how often Kai gave way to himself."""
+    """Return figures for each level of echo in the microphone: p50 and p95 of the time until Kai is softer and until it
+    stops, in ms of sound after the person's first, how many of ``people`` (16 kHz) were heard, and how often Kai's own echo
+    stopped it."""
     return asyncio.run(_figures(kit, people))
 
 
@@ -158,7 +160,7 @@ def _percentiles(values: Sequence[float]) -> list[float]:
 
 
 async def _play(kit: SpeechKit, kai: NDArray[np.int16], echo_db: int | None, person: Float32 | None) -> _Room:
-    """Kai speaks, and after three seconds the person does."""
+    """Let Kai speak, and the person after three seconds."""
     room, workers = _Room(), _Reader()
     gain = 0.0 if echo_db is None else 10 ** (echo_db / 20)
     spoken = np.random.default_rng(3).normal(0, 0.0005, int(LENGTH_S * 16_000)).astype(np.float32)

@@ -1,7 +1,7 @@
-"""What a part of the bench must hold: a measured figure, its limit, and whether the limit was kept.
+"""The bars of a part of the bench: a measured figure, its limit, and whether the limit was kept.
 
-A part that has bars gives them by its function ``bars``, from the figures that its ``run`` returned, so that they can be
-judged again from a file. A figure that could not be measured holds nothing.
+A part's function ``bars`` makes them from the figures that its ``run`` returned, so that they can be judged again from a
+file. A figure that could not be measured misses its bar.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ COUNTED: Final = " of "
 
 
 class Direction(Enum):
-    """On which side of its limit a figure has to be."""
+    """The side of its limit on which a figure has to be."""
 
     AT_MOST = "at most"
     AT_LEAST = "at least"
@@ -23,7 +23,7 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One figure and its limit, both in ``unit``; ``measured`` is ``None`` where there was nothing to measure."""
+    """One figure and its limit, both in ``unit``; ``measured`` is ``None`` if there was nothing to measure."""
 
     name: str
     measured: float | None
@@ -33,7 +33,7 @@ class Bar:
 
     @property
     def is_held(self) -> bool:
-        """Whether the figure is there and on the right side of its limit, which itself is good enough."""
+        """True when the figure was measured and is at its limit or on the right side of it."""
         if self.measured is None:
             return False
         if self.direction is Direction.AT_MOST:
@@ -42,12 +42,12 @@ class Bar:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Bar:
-        """The bar that ``as_json`` gave; whether it is held is judged anew."""
+        """Return the bar that ``as_json`` wrote; whether it is held is judged again."""
         direction = Direction(kept["direction"])
         return cls(kept["name"], kept["measured"], kept["limit"], direction, kept["unit"])
 
     def as_json(self) -> dict[str, Any]:
-        """The bar as it stands in the file of figures."""
+        """Return the bar for the file of figures."""
         return {
             "name": self.name,
             "measured": self.measured,
@@ -59,23 +59,23 @@ class Bar:
 
 
 def at_most(name: str, measured: float | None, limit: float, unit: str = "") -> Bar:
-    """A bar that a larger figure misses."""
+    """Return a bar that a larger figure misses."""
     return Bar(name, measured, limit, Direction.AT_MOST, unit)
 
 
 def at_least(name: str, measured: float | None, limit: float, unit: str = "") -> Bar:
-    """A bar that a smaller figure misses."""
+    """Return a bar that a smaller figure misses."""
     return Bar(name, measured, limit, Direction.AT_LEAST, unit)
 
 
 def percent_of(counted: str) -> float:
-    """``"9 of 12"`` as a percentage, 75.0. Raises `ValueError` for another text, `ZeroDivisionError` for none of none."""
+    """Return ``"9 of 12"`` as a percentage, 75.0. Raises `ValueError` for another text, `ZeroDivisionError` for "0 of 0"."""
     part, whole = counted.split(COUNTED)
     return 100 * int(part) / int(whole)
 
 
 def table(bars: Sequence[Bar]) -> list[str]:
-    """The bars as lines of a table, each with ``held`` or ``missed``."""
+    """Return the bars as lines of a table, each with ``held`` or ``missed``."""
     rows = [
         (
             "held" if bar.is_held else "missed",
@@ -93,7 +93,7 @@ def table(bars: Sequence[Bar]) -> list[str]:
 
 
 def judged(figures: Mapping[str, Any], bars: Sequence[Bar]) -> dict[str, Any]:
-    """The figures with their bars beside them, for the file."""
+    """Return the figures together with their bars, for the file."""
     return {**figures, "bars": [bar.as_json() for bar in bars]} if bars else dict(figures)
 
 

@@ -1,7 +1,7 @@
-"""What our adapter for Realtime brains costs: ``python -m kai.bench brain``. The local engine is the other side.
+"""Measures the delays of our adapter for Realtime brains against the local engine: ``python -m kai.bench brain``.
 
-Connecting is from the adapter's ``open`` to ready. The added delay is from the moment in which a received RTP frame leaves
-aiortc's jitter buffer to the moment in which its sound leaves the port. Silence is from ``cancel`` to the last sound there.
+Connecting is measured from the adapter's ``open`` until it is ready. The added delay is the time from when a received RTP
+frame leaves aiortc's jitter buffer until its sound leaves the port. Silence is from ``cancel`` to the last sound at the port.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ QUESTION: Final = "What can you do?"
 
 
 class Ear:
-    """A sink that remembers when sound came, and of which answer."""
+    """A sink that notes when sound arrived, and of which answer."""
 
     def __init__(self) -> None:
         self.created: list[str] = []
@@ -62,7 +62,7 @@ class Ear:
 
 
 class _TimedBrain(OpenAIRealtimeBrain):
-    """Notes when a frame came out of aiortc."""
+    """A brain that notes when a frame left aiortc."""
 
     def __init__(self, endpoint: Endpoint, ear: Ear) -> None:
         super().__init__(endpoint)
@@ -81,13 +81,13 @@ class _TimedBrain(OpenAIRealtimeBrain):
 
 
 def run() -> dict[str, Any]:
-    """Figures over ``REPEATS`` calls for each transport."""
+    """Return the figures over ``REPEATS`` calls for each transport."""
     with local_engine() as engine:
         return asyncio.run(_measure(engine))
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """A pressed button silences Kai at once, and the adapter keeps sound for no time worth the name."""
+    """Return the bars: a pressed button silences Kai at once, and the adapter adds almost no delay."""
     return [
         *(
             at_most(f"interrupt to silence, {name}", figures[f"{name}_interrupt_to_silence_ms_max"], 80, "ms")
@@ -132,7 +132,7 @@ async def _measure(engine: RunningEngine) -> dict[str, Any]:
 
 
 async def _interrupt(brain: OpenAIRealtimeBrain | OpenAISocketBrain, ear: Ear) -> float:
-    """How long after ``cancel`` the last sound of that answer left the port, in ms."""
+    """Return how long after ``cancel`` the last sound of that answer left the port, in ms."""
     brain.send_text("bench-1", QUESTION)
     await ear.wait(lambda: len(ear.sounds) > 5)
     response_id = ear.sounds[0][0]

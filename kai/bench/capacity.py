@@ -1,9 +1,8 @@
-"""How many talks this machine's engine carries, and what they cost: ``python -m kai.bench capacity``.
+"""Measures how many talks this machine's engine carries and what they cost: ``python -m kai.bench capacity``.
 
-Each talk is a client of its own over a WebSocket, which asks the reflex something in real time every few seconds; measured
-is from the last sound of the question to the first sound of the answer, with the engine's own patience in it. The clients'
-own work is in the load of the machine, not in the engine's share. What one call over WebRTC costs, resting and talking,
-stands beside it.
+Each talk is a separate WebSocket client that asks the reflex a question in real time every few seconds. The delay is measured
+from the last sound of the question to the first sound of the answer, and includes the engine's patience. The clients' own
+work loads the machine but is not in the engine's share. The cost of one call over WebRTC, idle and talking, is measured too.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ FRAME_SAMPLES: Final = 960
 
 
 def run() -> dict[str, Any]:
-    """Figures by the number of talks; CPU in percent of one core, of the engine alone."""
+    """Return the figures by number of talks; CPU is the engine's own, in percent of one core."""
     with local_engine() as engine:
         return asyncio.run(_measure(engine))
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Every talk is answered, eight at once as soon as one is, and the ninth is told why it is refused."""
+    """Return the bars: every talk is answered, eight at once as quickly as one, and the ninth learns why it is refused."""
     most = f"{COUNTS[-1]}_talks"
     return [
         *(
@@ -108,7 +107,7 @@ async def _talks_at_once(
         for brain, ear in talks:
             await brain.open(Look(), ear)
         spoken = [
-            # People do not begin at the same moment.
+            # Spread the starts, because people do not begin at the same moment.
             later(number * ROUND_S / count, talk(brain, ear, [sentence] * ROUNDS, ROUND_S, delays))
             for number, (brain, ear) in enumerate(talks)
         ]
@@ -125,7 +124,7 @@ async def _talks_at_once(
 
 
 async def later(delay_s: float, work: Any) -> None:
-    """Awaits ``work`` after so long."""
+    """Await ``work`` after that delay."""
     await asyncio.sleep(delay_s)
     await work
 
@@ -137,7 +136,7 @@ async def talk(
     round_s: float,
     delays_s: list[float],
 ) -> None:
-    """Says each sentence (48 kHz, whole frames) in a round of its own, in real time; adds how long each answer took."""
+    """Say each sentence (48 kHz, whole frames) in a round of its own, in real time; append each answer's delay."""
     silence = np.zeros(FRAME_SAMPLES, np.int16)
     for sentence in sentences:
         begun_s = time.monotonic()
@@ -153,7 +152,7 @@ async def talk(
 
 
 async def _refusal(endpoint: Endpoint, running: RunningEngine) -> str:
-    """What the engine says to one too many."""
+    """Return the engine's message to one talk too many."""
     headers = {"Authorization": f"Bearer {running.key}"}
     async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
         status = await client.get(f"{running.url.removesuffix('/v1')}/kai/status")
@@ -172,7 +171,7 @@ async def _refusal(endpoint: Endpoint, running: RunningEngine) -> str:
 
 
 async def _cpu_of(engine: psutil.Process, work: Any) -> float:
-    """The engine's share of a core while `work` goes on, in percent."""
+    """Return the engine's share of a core during `work`, in percent."""
     before, begun_s = engine.cpu_times(), time.monotonic()
     await work
     after = engine.cpu_times()
@@ -185,7 +184,7 @@ def _memory_mb(engine: psutil.Process) -> int:
 
 
 def said_in_frames(path: Path) -> np.ndarray:
-    """A recording as ``(samples,)`` int16 at 48 kHz, whole frames, without the quiet after it."""
+    """Return a recording as ``(samples,)`` int16 at 48 kHz, in whole frames, without the silence after it."""
     with wave.open(str(path)) as file:
         resampler = pcm.Resampler(file.getframerate(), MIC_HZ)
         samples: Sequence[Any] = [

@@ -1,5 +1,5 @@
 """A person at a laptop, played by Chromium: starts the app from its command line, opens the page, speaks into a fake
-microphone and measures what comes out. Shared by the bench and the browser tests.
+microphone and measures picture and sound. Shared by the bench and the browser tests.
 
 Needs Playwright's Python package and a Chromium (``requirements-dev.txt``; ``make test`` brings the browser).
 """
@@ -33,7 +33,7 @@ from kai.media.pcm import Resampler
 ROOT = Path(__file__).resolve().parents[2]
 MIC_HZ = 48_000
 MIND_MODULE = "kai.engine.llm"
-"""In the command line of the large mind's process."""
+"""A part of the command line of the large mind's process."""
 
 CHROMIUM_FLAGS = (
     "--headless=new",
@@ -179,11 +179,8 @@ async () => {
 """
 
 
-# ------------------------------------------------------------------ the microphone's file
-
-
 def read_wav(path: Path) -> np.ndarray:
-    """A mono 16-bit wav file as ``(samples,)`` int16 at 48 000 Hz."""
+    """Return a mono 16-bit wav file as ``(samples,)`` int16 at 48 000 Hz."""
     with wave.open(str(path)) as file:
         rate_hz = file.getframerate()
         pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
@@ -193,7 +190,7 @@ def read_wav(path: Path) -> np.ndarray:
 
 
 def write_mic(path: Path, parts: Sequence[Path | float]) -> Path:
-    """A microphone's file: recordings, and seconds of a quiet room's noise between them, 48 000 Hz."""
+    """Write a microphone's file, 48 000 Hz, from recordings and from seconds of a quiet room's noise."""
     rng = np.random.default_rng(1)
     sound: list[np.ndarray] = []
     for part in parts:
@@ -210,20 +207,17 @@ def write_mic(path: Path, parts: Sequence[Path | float]) -> Path:
     return path
 
 
-# ------------------------------------------------------------------ the app
-
-
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class AppProcess:
-    """``streamlit run streamlit_app.py`` (or another launcher) as a child of ours.
+    """``streamlit run streamlit_app.py`` (or another launcher) as a child process.
 
-    Use with ``with``; leaving it ends the app and its children.
+    Use it in a ``with`` statement, whose end also ends the app and its children.
     """
 
     def __init__(
@@ -237,7 +231,7 @@ class AppProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self._folder = tempfile.TemporaryDirectory(prefix="kai-app-")
-        # A played person's talks are nobody's history; the language model is the one that this computer has.
+        # These talks must not enter the user's history; the language model is the one on this computer.
         own = {"KAI_DATA_DIR": str(Path(self._folder.name) / "data"), "KAI_MODELS_DIR": str(models_folder())}
         self._env = {**os.environ, **own, **(env or {})}
         self._log_path = log_path or Path(self._folder.name) / "app.log"
@@ -268,11 +262,11 @@ class AppProcess:
 
     @property
     def log(self) -> str:
-        """What the app has printed so far."""
+        """Return the app's output so far."""
         return self._log_path.read_text(errors="replace")
 
     def health(self) -> dict[str, Any] | None:
-        """The answer of ``GET /api/health``, or ``None`` when there is none."""
+        """Return the answer of ``GET /api/health``, or ``None`` without one."""
         try:
             with urllib.request.urlopen(f"{self.url}api/health", timeout=2) as answer:
                 return json.loads(answer.read())
@@ -280,7 +274,7 @@ class AppProcess:
             return None
 
     def wait_health(self, is_so: Callable[[dict[str, Any]], bool], timeout_s: float) -> dict[str, Any]:
-        """The first health answer of which ``is_so`` holds."""
+        """Wait for the first health answer for which ``is_so`` holds, and return it."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             health = self.health()
@@ -292,13 +286,13 @@ class AppProcess:
         raise TimeoutError(f"the app's health did not come: {self.health()}\n{self.log[-2000:]}")
 
     def wait_ready(self, timeout_s: float = 60) -> None:
-        """Until the engine is up."""
+        """Wait until the engine is up."""
         self.wait_health(lambda health: health.get("status") == "ok", timeout_s)
 
     def wait_mind(self, appears_s: float = 10, timeout_s: float = 120) -> bool:
-        """Until the process of the large mind has loaded and rests; False where none appears.
+        """Wait until the large mind's process has loaded and is idle; return False if none appears.
 
-        It rests when a second passes in which it used a tenth of a core at most.
+        It is idle after a second in which it used at most a tenth of a core.
         """
         deadline = time.monotonic() + timeout_s
         while not (found := self.children_named(MIND_MODULE)):
@@ -311,11 +305,11 @@ class AppProcess:
         return True
 
     def children(self) -> list[psutil.Process]:
-        """The app's child processes, engine and faces."""
+        """Return the app's child processes: engine and faces."""
         return self.process.children(recursive=True)
 
     def children_named(self, word: str) -> list[psutil.Process]:
-        """The living children whose command line has that word."""
+        """Return the running children whose command line contains that word."""
         found: list[psutil.Process] = []
         for child in self.children():
             with contextlib.suppress(psutil.Error):
@@ -324,7 +318,7 @@ class AppProcess:
         return found
 
     def stop(self) -> list[int]:
-        """End the app as Ctrl+C does. Gives the pids of children that outlived it by 3 s (and kills them)."""
+        """End the app as Ctrl+C does. Kill children that outlive it by 3 s, and return their pids."""
         if self._process.poll() is not None:
             return []
         children = self.children()
@@ -338,9 +332,6 @@ class AppProcess:
         for orphan in alive:
             orphan.kill()
         return [orphan.pid for orphan in alive]
-
-
-# ------------------------------------------------------------------ the person
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +359,7 @@ class Visitor:
         page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))
 
     def new_tab(self) -> Visitor:
-        """The same person in a second tab."""
+        """Return the same person in a second tab."""
         twin = object.__new__(Visitor)
         twin.context, twin.page, twin.console = self.context, self.context.new_page(), self.console
         twin._listen(twin.page)
@@ -378,7 +369,7 @@ class Visitor:
         self.page.goto(url)
 
     def press(self, name: str, timeout_s: float = 20) -> None:
-        """Press the button of that name, when it can be pressed."""
+        """Press the button of that name once it is enabled."""
         self.page.get_by_role("button", name=name, exact=True).click(timeout=timeout_s * 1000)
 
     def start(self) -> None:
@@ -392,9 +383,9 @@ class Visitor:
         box.press("Enter")
 
     def speak(self, recording: Path) -> float:
-        """Speak a recording into the microphone, to its end; when that was, in ms on the page's clock.
+        """Speak a recording into the microphone; return when it ended, in ms on the page's clock.
 
-        The visitor was made with ``speaks=True``, and the page has opened the microphone.
+        The visitor must have been made with ``speaks=True``, and the page must have opened the microphone.
         """
         frame = self.media_frame()
         assert frame is not None
@@ -402,11 +393,11 @@ class Visitor:
         return float(frame.evaluate("(said) => window.__kaiSay(said)", said))
 
     def media_frame(self) -> Frame | None:
-        """The frame of the media component."""
+        """Return the frame of the media component."""
         return next((f for f in self.page.frames if "streamlit_webrtc" in f.url), None)
 
     def video(self) -> VideoState | None:
-        """The page's video, or ``None`` while there is none."""
+        """Return the state of the page's video, or ``None`` while there is none."""
         frame = self.media_frame()
         if frame is None:
             return None
@@ -419,10 +410,10 @@ class Visitor:
         return None
 
     def wait(self, is_so: Callable[[], Any], timeout_s: float, what: str, every_ms: float = 30) -> Any:
-        """The first true answer of ``is_so``; fails with ``what`` in words.
+        """Wait for the first true result of ``is_so`` and return it; a failure names ``what`` was awaited.
 
-        Each question costs browser and bench a few milliseconds of a core: where a talk is timed, ask seldom, and let the
-        page note the times.
+        Each call of ``is_so`` costs browser and bench a few milliseconds of a core: when a talk is timed, ask seldom and let
+        the page note the times.
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -433,7 +424,7 @@ class Visitor:
         raise TimeoutError(f"{what} did not come within {timeout_s:.0f} s\n" + "\n".join(self.console[-12:]))
 
     def wait_picture(self, timeout_s: float = 25) -> VideoState:
-        """The moving picture."""
+        """Wait for the moving picture."""
 
         def moving() -> VideoState | None:
             video = self.video()
@@ -442,16 +433,16 @@ class Visitor:
         return self.wait(moving, timeout_s, "a moving picture")
 
     def wait_state(self, word: str, timeout_s: float = 20) -> None:
-        """Until the page says that Kai is in that state, in words."""
+        """Wait until the page shows that word as Kai's state."""
         self.wait(lambda: word.lower() in self.state_word().lower(), timeout_s, f"the state {word!r}")
 
     def state_word(self) -> str:
-        """Kai's state as the page shows it."""
+        """Return the word that the page shows as Kai's state."""
         found = self.page.locator(".state .word")
         return found.first.inner_text() if found.count() else ""
 
     def lines(self) -> list[tuple[str, str]]:
-        """The chat: (role, words) of each line, oldest first."""
+        """Return the chat as (role, words) of each line, oldest first."""
         read = (
             "nodes => nodes.map(n => [n.dataset.role, n.querySelector('.said').firstChild?.nodeValue ?? ''])"
         )
@@ -460,20 +451,18 @@ class Visitor:
         ]
 
     def line_of(self, role: str, count: int) -> str:
-        """The ``count``-th line of that role, or an empty text. It may still grow."""
+        """Return the ``count``-th line of that role, or an empty text. It may still grow."""
         texts = [text for who, text in self.lines() if who == role and text]
         return texts[count - 1] if len(texts) >= count else ""
 
     def wait_line(self, role: str, count: int, timeout_s: float = 20) -> str:
-        """The ``count``-th line of that role, once it is final."""
+        """Wait until the ``count``-th line of that role is final, and return it."""
         final = self.page.locator(f".lines > li[data-role={role}]:not(.is-open)")
         return self.wait(
             lambda: final.count() >= count and self.line_of(role, count),
             timeout_s,
             f"line {count} of the {role}",
         )
-
-    # -------------------------------------------------------------- measuring
 
     def measure(self) -> None:
         """Begin to watch sound and picture in the page."""
@@ -482,14 +471,14 @@ class Visitor:
         frame.evaluate(_MEASURE_JS)
 
     def measured(self) -> dict[str, Any]:
-        """What was seen since ``measure``: ``sound`` and ``mic`` as [on|off, ms], ``frames`` in ms, ``marks`` as
+        """Return what was seen since ``measure``: ``sound`` and ``mic`` as [on|off, ms], ``frames`` in ms, ``marks`` as
         [ms, stamp]."""
         frame = self.media_frame()
         assert frame is not None
         return frame.evaluate("() => window.__kaiMeasured")
 
     def heard(self) -> dict[str, Any]:
-        """The newest of what ``measured`` tells of sound: ``sound`` and ``mic`` as [on|off, ms]."""
+        """Return the newest sound entries of ``measured``: ``sound`` and ``mic`` as [on|off, ms]."""
         frame = self.media_frame()
         assert frame is not None
         return frame.evaluate(
@@ -497,21 +486,21 @@ class Visitor:
         )
 
     def stats(self) -> dict[str, Any]:
-        """WebRTC's inbound statistics by kind."""
+        """Return WebRTC's inbound statistics by kind."""
         frame = self.media_frame()
         assert frame is not None
         return frame.evaluate(_STATS_JS)
 
     def level(self) -> float:
-        """Peak of the page's sound just now, 0 to 1."""
+        """Return the present peak of the page's sound, 0 to 1."""
         return float(self.measured()["level"])
 
     def pressed_at_ms(self) -> float:
-        """When the last press of a button reached the page, on the page's clock."""
+        """Return when the last press of a button reached the page, on the page's clock."""
         return float(self.page.evaluate("() => window.__kaiPressedAt"))
 
     def lose_websocket(self) -> None:
-        """Cut Streamlit's WebSocket, as a short loss of the network does."""
+        """Cut Streamlit's WebSocket, like a short loss of the network."""
         self.page.evaluate("() => window.__kaiSockets.forEach((s) => s.close())")
 
     def screenshot(self, path: Path) -> Path:
@@ -531,9 +520,9 @@ def visitor(
     allow_microphone: bool = True,
     size: tuple[int, int] = (1280, 720),
 ) -> Generator[Visitor]:
-    """A person with that browser; ``mic`` is what their microphone hears, once, from when it is opened.
+    """Yield a person with that browser; the microphone plays ``mic`` once, from when it is opened.
 
-    With ``speaks`` it hears a quiet room until `Visitor.speak` is called instead."""
+    With ``speaks``, the microphone instead hears a quiet room until `Visitor.speak` is called."""
     args = [*CHROMIUM_FLAGS, *flags]
     if allow_microphone:
         args.append("--use-fake-ui-for-media-stream")

@@ -1,7 +1,7 @@
-"""The rendered face, measured on its pixels by a stranger: MediaPipe follows the face through encoded video.
+"""Measures the rendered face on its pixels with a program that knows nothing of Kai: MediaPipe tracks it in encoded video.
 
-Every character speaks with several voices: those whose phoneme times are told (the engine's own), and voices that the lips
-were never trained on, which are only heard. The environment for MediaPipe is made in the user's cache at the first run.
+Every character speaks with several voices: the engine's own, whose phoneme times are known, and voices that the lips were
+never trained on, of which only the sound is known. The first run makes MediaPipe's environment in the user's cache.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ REQUIREMENTS: Final = (
     "pyparsing==3.3.3",
     "python-dateutil==4.0.0",
 )
-"""Without MediaPipe's own wishes for jax and sound devices, which following a face does not need."""
+"""MediaPipe's requirements without jax and sound devices, which tracking a face does not need."""
 
 UNSEEN: Final = ("flite rms", "espeak en-gb+m7", "george")
-"""Voices that ``tools/train_visemes.py`` holds out."""
+"""The voices that ``tools/train_visemes.py`` holds out."""
 SENTENCES: Final = (
     "Maybe five people bought my blue umbrella before breakfast. Pop by my office before four.",
     "The quarterly revenue grew by twelve percent, mostly because of new customers in Europe.",
@@ -88,9 +88,9 @@ SIZE_PX: Final = 512
 WIDE_PX: Final = (1280, 720)
 FRAMES_PER_S: Final = 25
 LEAD_S: Final = 1.0
-"""Of silence before the first word and after the last one."""
+"""The silence before the first word and after the last one."""
 SOUND_AHEAD_S: Final = 0.080
-"""How far ahead of the picture sound is known, as in the running app."""
+"""How far the sound is known ahead of the picture, as in the running app."""
 IDLE_S: Final = 60
 RENDERED_FRAMES: Final = 150
 
@@ -101,23 +101,23 @@ OPENINGS: Final[dict[str, float]] = dict(
         strict=True,
     )
 )
-"""How wide people open the mouth, whatever our rig makes of it."""
+"""How wide people open the mouth in each viseme, independently of our rig."""
 FELT_S: Final = 3.0
 FEELING_LAG_S: Final = 0.35
-"""By which the face's springs are behind."""
+"""The delay of the face's springs."""
 FEELING_SIGNS: Final[dict[Emotion, tuple[str, int]]] = {
     Emotion.WARM: ("smile", 1),
     Emotion.CONCERNED: ("smile", -1),
     Emotion.AMUSED: ("smile", 1),
     Emotion.SURPRISED: ("brow", 1),
 }
-"""Where a stranger sees each feeling, and whether it grows or shrinks with it."""
+"""The measure in which the tracker sees each feeling, and whether it grows or shrinks with the feeling."""
 CONTROL_MS: Final = (120, 50, -80)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What the stranger saw; see `kai.bench.face_tracker`. ``at_s`` (frames,) is the media time of each frame."""
+    """The tracker's output; see `kai.bench.face_tracker`. ``at_s`` (frames,) is the media time of each frame."""
 
     at_s: Array
     found: Array
@@ -130,7 +130,7 @@ class Track:
 
 
 def run() -> dict[str, Any]:
-    """Every figure of the face, and its gates."""
+    """Return every figure of the face, and its gates."""
     figures: dict[str, Any] = {}
     tracker = find_tracker()
     own, unseen, real = own_takes(), unseen_takes(), list(recording_takes())
@@ -168,21 +168,18 @@ def run() -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """The gates that `run` judged."""
+    """Return the gates that `run` judged."""
     return [Bar.from_json(kept) for kept in figures["bars"]]
 
 
-# ------------------------------------------------------------------ takes
-
-
 def own_takes() -> list[Take]:
-    """The engine's own voices, a sentence each, but the ones that lips were not trained on."""
+    """Return one sentence by each of the engine's own voices, except those that the lips were not trained on."""
     voices = [voice for voice in engine_voices() if voice not in UNSEEN]
     return [engine_take(voice, SENTENCES[i % len(SENTENCES)]) for i, voice in enumerate(voices)]
 
 
 def unseen_takes() -> list[Take]:
-    """Voices that the lips were never trained on, as far as they are installed."""
+    """Return takes by the installed voices that the lips were never trained on."""
     takes: list[Take] = []
     if has_programs():
         takes += [flite_take("rms", SENTENCES[1]), espeak_take("en-gb+m7", SENTENCES[2])]
@@ -191,11 +188,8 @@ def unseen_takes() -> list[Take]:
     return takes
 
 
-# ------------------------------------------------------------------ performance
-
-
 def perform(baked: Baked, take: Take, has_marks: bool) -> Iterator[tuple[float, Array]]:
-    """Frames and their media times: the take spoken as the running face speaks it, sound arriving a little ahead."""
+    """Yield frames and their media times of the take, spoken as in the running app, with sound arriving a little ahead."""
     speaking, life = Speaking(load_net()), animate.begin(4, 0.0)
     end_s = LEAD_S + take.seconds + LEAD_S
     heard = told = 0
@@ -219,7 +213,7 @@ def perform(baked: Baked, take: Take, has_marks: bool) -> Iterator[tuple[float, 
 
 
 def rest(baked: Baked) -> Iterator[tuple[float, Array]]:
-    """A minute of rest."""
+    """Yield the frames of a minute of rest."""
     life = animate.begin(5, 0.0)
     for i in range(IDLE_S * FRAMES_PER_S):
         life, params = animate.advance(life, i / FRAMES_PER_S, Mood.IDLE)
@@ -227,7 +221,7 @@ def rest(baked: Baked) -> Iterator[tuple[float, Array]]:
 
 
 def felt_at(at_s: float) -> Feeling:
-    """Each feeling in turn, coming and going once in `FELT_S`."""
+    """Return the feeling at a time: each feeling in turn grows and fades once in `FELT_S`."""
     number, within_s = divmod(at_s, FELT_S)
     emotions = tuple(FEELING_SIGNS)
     return Feeling(
@@ -236,7 +230,7 @@ def felt_at(at_s: float) -> Feeling:
 
 
 def feel(baked: Baked) -> Iterator[tuple[float, Array]]:
-    """All feelings, one after the other, in a silent face."""
+    """Yield the frames of all feelings, one after the other, in a silent face."""
     life = animate.begin(6, 0.0)
     for i in range(int(FELT_S * len(FEELING_SIGNS) * FRAMES_PER_S)):
         at_s = i / FRAMES_PER_S
@@ -245,7 +239,7 @@ def feel(baked: Baked) -> Iterator[tuple[float, Array]]:
 
 
 def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -> Track:
-    """The frames as a video, and what the stranger sees in it."""
+    """Encode the frames as a video and return the tracker's output for it."""
     path, seen = folder / "clip.mp4", folder / "clip.npz"
     times: list[float] = []
     with av.open(str(path), "w") as file:
@@ -284,11 +278,8 @@ def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -
         )
 
 
-# ------------------------------------------------------------------ figures
-
-
 def lip_curves(take: Take, track: Track, moved_ms: float = 0.0) -> tuple[Array, Array]:
-    """The true opening and the seen gap at 100 rows a second; the sound may be ``moved_ms`` later, as a control."""
+    """Return the true opening and the seen gap at 100 rows per second; as a control, the sound may be ``moved_ms`` later."""
     rows = int((track.at_s[-1] - track.at_s[0]) * 100)
     at_s = track.at_s[0] + np.arange(rows) / 100
     truth = np.zeros(rows)
@@ -302,13 +293,13 @@ def lip_curves(take: Take, track: Track, moved_ms: float = 0.0) -> tuple[Array, 
 
 
 def correlation(take: Take, track: Track, moved_ms: float = 0.0) -> tuple[float, int]:
-    """Of the seen with the true opening, and the lag in milliseconds at which it is highest (plus: the picture is late)."""
+    """Return the highest correlation of the seen with the true opening, and its lag in ms (positive: the picture is late)."""
     best, lag = best_lag(*lip_curves(take, track, moved_ms), range(-25, 26))
     return best, lag * 10
 
 
 def closed(take: Take, track: Track) -> tuple[int, int]:
-    """How many p, b and m were shut, of how many: the gap falls below a fifth of its range."""
+    """Return how many p, b and m were shut (the gap fell below a fifth of its range), and how many there were."""
     _, seen = lip_curves(take, track)
     resting, wide = np.percentile(seen, 10), np.percentile(seen, 95)
     shut = wanted = 0
@@ -321,13 +312,13 @@ def closed(take: Take, track: Track) -> tuple[int, int]:
 
 
 def blinks(track: Track) -> int:
-    """How often the eyes were shut."""
+    """Return how often the eyes were shut."""
     shut = track.eye < 0.55 * np.nanmedian(track.eye)
     return int((shut[1:] & ~shut[:-1]).sum())
 
 
 def feelings_seen(track: Track) -> dict[str, float]:
-    """For each feeling the correlation of its strength with what the stranger sees of it in the face."""
+    """Return for each feeling the correlation of its strength with what the tracker sees of it in the face."""
     found: dict[str, float] = {}
     signs = {"smile": track.smile, "brow": track.brow}
     at_s = track.at_s - FEELING_LAG_S
@@ -340,7 +331,7 @@ def feelings_seen(track: Track) -> dict[str, float]:
 
 
 def longest_freeze(track: Track) -> int:
-    """Frames in a row that were as the one before."""
+    """Return the largest number of successive frames that equal the one before."""
     longest = run_length = 0
     for change in track.change[1:]:
         run_length = run_length + 1 if change < 0.005 else 0
@@ -349,18 +340,19 @@ def longest_freeze(track: Track) -> int:
 
 
 def jerks(track: Track) -> int:
-    """Frames in which the nose jumped: its acceleration is over four times the 99th percentile of people's talk."""
+    """Return the number of frames in which the nose jumped, with over four times the 99th percentile of people's
+    acceleration in talk."""
     speed = np.diff(track.nose, axis=0) * FRAMES_PER_S
     acceleration = np.linalg.norm(np.diff(speed, axis=0) * FRAMES_PER_S, axis=1)
     return int((acceleration[np.isfinite(acceleration)] > JERK_PX_PER_S2 * SIZE_PX / 512).sum())
 
 
 JERK_PX_PER_S2: Final = 12_000
-"""In a picture of 512 pixels: the nose moves 19 pixels out of its way from one frame to the next."""
+"""In a picture of 512 pixels, the nose then leaves its path by 19 pixels from one frame to the next."""
 
 
 def clip_figures(character: str, take: Take, track: Track, is_told: bool) -> dict[str, Any]:
-    """The figures of one clip."""
+    """Return the figures of one clip."""
     r, lag_ms = correlation(take, track)
     shut, wanted = closed(take, track)
     return {
@@ -377,14 +369,14 @@ def clip_figures(character: str, take: Take, track: Track, is_told: bool) -> dic
 
 
 def control(take: Take, track: Track) -> dict[str, Any]:
-    """A sound that is moved on purpose must be reported as moved by so much the other way."""
+    """Return the control: sound that is moved on purpose must be measured as moved by the same time the other way."""
     _, true_ms = correlation(take, track)
     told = {f"{ms:+d}": correlation(take, track, ms)[1] - true_ms for ms in CONTROL_MS}
     return {**told, "is_exact": all(abs(told[f"{ms:+d}"] + ms) <= 10 for ms in CONTROL_MS)}
 
 
 def render_times() -> dict[str, Any]:
-    """CPU time of a frame in one thread, p50 and p95, of every character at both sizes."""
+    """Return the CPU time of a frame in one thread, p50 and p95, for every character at both sizes."""
     found: dict[str, Any] = {}
     cv2.setNumThreads(1)
     for width, height in ((SIZE_PX, SIZE_PX), WIDE_PX):
@@ -408,7 +400,7 @@ def render_times() -> dict[str, Any]:
 def judge(
     tracks: Sequence[tuple[str, Take, Track, bool]], idle: Sequence[Track], figures: dict[str, Any]
 ) -> list[Bar]:
-    """Whether the face holds what was promised; the worst clip counts, but for closures, which are counted together."""
+    """Return the gates of the face. The worst clip counts, except for closures, which are counted over all clips."""
     told = [(take, track) for _, take, track, is_told in tracks if is_told]
     heard = [
         (take, track)
@@ -448,9 +440,6 @@ def judge(
     return gates
 
 
-# ------------------------------------------------------------------ how soon it is there
-
-
 class _FirstPicture:
     """A face's sink that waits for one picture."""
 
@@ -466,8 +455,8 @@ class _FirstPicture:
 
 
 async def first_pictures() -> dict[str, float]:
-    """Seconds until the live face shows, kernels and character in the cache: its process started for it, and one that stands
-    by, as it does while nobody talks or another face is on. Each three times, the median."""
+    """Return the seconds until the live face shows, with kernels and character in the cache, as medians of three: with a new
+    process, and with a spare one, as while nobody talks or another face is shown."""
     found: dict[str, list[float]] = {"process started": [], "standing by": []}
     for name, times in found.items():
         for _ in range(3):
@@ -487,17 +476,14 @@ async def first_pictures() -> dict[str, float]:
 
 
 async def wait_live(face: LocalFace) -> None:
-    """Until the face's own character is drawn, not the idle loop."""
+    """Wait until the face's own character is drawn, not the idle loop."""
     async with asyncio.timeout(30):
         while face.counters.live_after_s is None:  # noqa: ASYNC110 - a counter, which nobody announces
             await asyncio.sleep(0.005)
 
 
-# ------------------------------------------------------------------ the stranger's environment
-
-
 def find_tracker() -> Path:
-    """The Python with MediaPipe, made in the cache where it is not there yet (some minutes, a few hundred MB)."""
+    """Return the Python with MediaPipe; make it in the cache if it is missing (some minutes, a few hundred MB)."""
     folder = cache_root() / "bench" / REQUIREMENTS[0].replace("==", "-")
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     done = folder / "ready"

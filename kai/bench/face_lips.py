@@ -1,4 +1,4 @@
-"""How well lips are read from sound, against takes whose mouths are known; nothing is drawn."""
+"""Measures how well lips are read from sound, against takes whose mouths are known; nothing is drawn."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ CHUNK_SAMPLES: Final = 480
 CLOSED_SHARE: Final = 0.22
 """A mouth counts as shut below this share of its wide opening (95th percentile)."""
 MIN_CLOSURE_SAMPLES: Final = 720
-"""Shorter ones (30 ms) are not told from their neighbours at 100 rows a second."""
+"""Shorter closures (30 ms) cannot be told from their neighbours at 100 rows per second."""
 _LAGS = range(-8, 9)
 _TRUE_LOUDNESS = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Of what was spoken: the share of rows whose viseme was heard right, the correlation with the true opening of the mouth
-    at the best lag, that lag (plus: the lips are late), and how many of the p, b and m were shut."""
+    """The score over what was spoken: the share of rows with the right viseme, the correlation with the mouth's true opening
+    at the best lag, that lag (positive: the lips are late), and how many of the p, b and m were shut."""
 
     agreement: float
     correlation: float
@@ -49,7 +49,7 @@ class Score:
 
 
 def opening(mouth: Array) -> Array:
-    """(n,) how far the lips are parted, about: the jaw and the lips' own opening, less the press of the lips."""
+    """Return ``(n,)``, about how far the lips are parted: the jaw and the lips' own opening, less their pressing together."""
     jaw, lower, upper, press = (
         mouth[:, MOUTH_SHAPES.index(name)]
         for name in ("jawOpen", "mouthLowerDownLeft", "mouthUpperUpLeft", "mouthPressLeft")
@@ -58,7 +58,7 @@ def opening(mouth: Array) -> Array:
 
 
 def hear(take: Take, net: VisemeNet) -> tuple[Array, Array]:
-    """Shares (n, 15) and loudness (n,) as they are heard while the sound arrives."""
+    """Return shares (n, 15) and loudness (n,) as they are found while the sound arrives."""
     ear = Hearing(net)
     parts = [ear.push(take.pcm[i : i + CHUNK_SAMPLES]) for i in range(0, len(take.pcm), CHUNK_SAMPLES)]
     parts.append(ear.finish())
@@ -66,20 +66,20 @@ def hear(take: Take, net: VisemeNet) -> tuple[Array, Array]:
 
 
 def true_shares(take: Take, rows: int) -> tuple[Array, Array]:
-    """Shares (rows, 15) as they were spoken, and where anything was: (rows,) bool."""
+    """Return the shares (rows, 15) that were spoken, and a mask (rows,) of the rows with speech."""
     shares, known = shares_from_marks(take.visemes, 0, rows)
     shares[~known, INDEX["sil"]] = 1
     return shares, known & (shares.argmax(1) != INDEX["sil"])
 
 
 def true_opening(take: Take, rows: int) -> Array:
-    """(rows,) the mouth's opening as it was spoken."""
+    """Return ``(rows,)``, the mouth's opening as it was spoken."""
     shares, _ = true_shares(take, rows)
     return opening(mouth_rows(shares, np.full(rows, _TRUE_LOUDNESS, np.float32)))
 
 
 def closures(take: Take) -> list[tuple[int, int]]:
-    """Start and end, in samples, of each p, b and m in mid-speech that lasts long enough to be seen."""
+    """Return start and end, in samples, of each p, b and m within speech that lasts long enough to be seen."""
     return [
         (a, b)
         for v, a, b in take.visemes
@@ -88,7 +88,7 @@ def closures(take: Take) -> list[tuple[int, int]]:
 
 
 def best_lag(truth: Array, seen: Array, lags: Sequence[int]) -> tuple[float, int]:
-    """The highest correlation, and the lag in rows at which it stands; plus: ``seen`` is late."""
+    """Return the highest correlation and its lag in rows (positive: ``seen`` is late)."""
     margin = max(abs(lag) for lag in lags)
     middle = slice(margin, -margin)
     found = {lag: float(np.corrcoef(truth[middle], np.roll(seen, -lag)[middle])[0, 1]) for lag in lags}
@@ -97,7 +97,7 @@ def best_lag(truth: Array, seen: Array, lags: Sequence[int]) -> tuple[float, int
 
 
 def score(takes: Sequence[Take], net: VisemeNet) -> Score:
-    """The score of a network over takes."""
+    """Return the score of a network over takes."""
     told: list[Array] = []
     heard: list[Array] = []
     agreed = spoken = shut = wanted = 0

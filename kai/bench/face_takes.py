@@ -1,7 +1,7 @@
-"""Speech whose mouths are known: from voices that tell the times of their phonemes, and from real people by alignment.
+"""Speech with known mouths: from voices that report their phonemes' times, and from real people by forced alignment.
 
-A `Take` is what lips are trained on and measured with. The programs espeak-ng and flite are asked for only where they are
-installed (``apt-get install espeak-ng flite``); the engine's extra voices where ``requirements-voices.txt`` was installed.
+Lips are trained and measured on a `Take`. The programs espeak-ng and flite are used only if they are installed (``apt-get
+install espeak-ng flite``), and the engine's extra voices if ``requirements-voices.txt`` is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RECORDINGS: Final = Path(__file__).parents[2] / "tests" / "support" / "speech"
 ALIGNED: Final = RECORDINGS / "visemes.json"
 
 OWN_VOICE: Final = "heart"
-"""The network's own, of which the characters' voices are made."""
+"""The network's own voice, from which the characters' voices are made."""
 FLITE_VOICES: Final = ("slt", "awb", "kal16", "rms")
 ESPEAK_VOICES: Final = ("en-us", "en-us+f3", "en-gb", "en-gb+m7")
 
@@ -66,7 +66,7 @@ ARPABET: Final[Mapping[str, tuple[str, ...]]] = {
     **{phone: (viseme,) for viseme, phones in _ARPABET_GROUPS.items() for phone in phones.split()},
     **_DIPHTHONGS,
 }
-"""The mouths of each phone as CMU's dictionary and flite write it, in turn."""
+"""The mouths, in order, of each phone as CMU's dictionary and flite write it."""
 
 _ESPEAK_GROUPS = {
     "aa": "a aa A A: V",
@@ -120,7 +120,7 @@ class Take:
 
 
 def engine_voices() -> tuple[str, ...]:
-    """The ids of the engine's voices that are installed."""
+    """Return the ids of the engine's installed voices."""
     try:
         for part in weights.KOKORO_PARTS:
             weights.find_weights(part)
@@ -131,7 +131,7 @@ def engine_voices() -> tuple[str, ...]:
 
 @cache
 def _speakers() -> Mapping[str, Speaker]:
-    # Slow imports, which reading recordings does not need.
+    # These imports are slow, and reading recordings does not need them.
     from kai.engine.speech.kokoro import load_kokoro
     from kai.engine.speech.pronounce import Pronouncer
     from kai.engine.speech.synthesise import Voice
@@ -146,7 +146,7 @@ def _speakers() -> Mapping[str, Speaker]:
 
 
 def engine_take(voice: str, text: str, speed: float = 1.0) -> Take:
-    """The engine's voice saying a text; what stands between its clauses is silence."""
+    """Return a take of the engine's voice saying a text, with silence between its clauses."""
     return _said(voice, text, _speakers()[voice], speed)
 
 
@@ -162,7 +162,7 @@ def _said(voice: str, text: str, speaker: Speaker, speed: float) -> Take:
 
 
 def blended_take(shares: Mapping[str, float], text: str, speed: float = 1.0) -> Take:
-    """One of the engine's extra voices blended with others: a throat that nobody has. The first one's accent is spoken."""
+    """Return a take of a new voice, blended from the engine's extra voices, with the first one's accent."""
     from kai.engine.speech.kokoro import KokoroVoice
 
     voices = {voice: _speakers()[voice] for voice in shares}
@@ -171,12 +171,12 @@ def blended_take(shares: Mapping[str, float], text: str, speed: float = 1.0) -> 
 
 
 def has_programs() -> bool:
-    """Whether flite and espeak-ng are there."""
+    """Return whether flite and espeak-ng are installed."""
     return which("flite") is not None and which("espeak-ng") is not None
 
 
 def flite_take(voice: str, text: str, stretch: float = 1.0, pitch_hz: float | None = None) -> Take:
-    """flite saying a text, at its own pitch or another one; its durations are its own."""
+    """Return a take of flite saying a text, at its own pitch or another one; the durations are flite's own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "said.wav"
         command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-psdur"]
@@ -212,13 +212,13 @@ class _EspeakEvent(ct.Structure):
 
 
 class _Espeak:
-    """The espeak-ng library, which tells at which sample each phoneme begins (event 7)."""
+    """The espeak-ng library, which reports the sample at which each phoneme begins (event 7)."""
 
     PHONEME, END = 7, 0
 
     def __init__(self) -> None:
         self._library: Any = ct.CDLL("libespeak-ng.so.1")
-        # 1: give the sound back; option bit 1: tell phonemes.
+        # The first 1 returns the sound to us; option bit 1 reports phonemes.
         self.rate_hz = int(self._library.espeak_Initialize(1, 200, None, 1))
         self._sound: list[Array] = []
         self._events: list[tuple[int, str]] = []
@@ -255,7 +255,8 @@ class _Espeak:
 
 
 class _EspeakTable(dict[str, tuple[str, ...]]):
-    """espeak's mnemonics carry marks of stress and length; what remains unknown is a neutral vowel, pauses are silence."""
+    """Mouths by espeak's mnemonics, without their marks of stress and length; an unknown one is a neutral vowel, a pause is
+    silence."""
 
     def get(self, key: str, default: Any = None) -> Any:
         bare = key.strip("',%=|;!")
@@ -273,12 +274,12 @@ def _espeak() -> _Espeak:
 
 
 def espeak_take(voice: str, text: str, words_per_minute: int = 165, pitch: int = 50) -> Take:
-    """espeak-ng saying a text."""
+    """Return a take of espeak-ng saying a text."""
     return _espeak().say(voice, text, words_per_minute, pitch)
 
 
 def recording_takes() -> Iterator[Take]:
-    """The real recordings; their visemes were found by ``tools/align_recordings.py``, right about five times in six."""
+    """Yield the real recordings; ``tools/align_recordings.py`` found their visemes, about five in six of them right."""
     aligned = json.loads(ALIGNED.read_text())
     for entry in json.loads((RECORDINGS / "manifest.json").read_text()):
         if entry["file"] in aligned:
@@ -288,7 +289,7 @@ def recording_takes() -> Iterator[Take]:
 
 
 def read_wav(path: Path) -> NDArray[np.int16]:
-    """(samples,) int16 at 24 000 Hz of a mono 16-bit file of any rate."""
+    """Return ``(samples,)`` int16 at 24 000 Hz from a mono 16-bit file of any rate."""
     with wave.open(str(path)) as file:
         raw = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         return _at_rate(raw.reshape(-1, file.getnchannels())[:, 0], file.getframerate())
@@ -304,7 +305,7 @@ def _at_rate(sound: Array, rate_hz: int) -> NDArray[np.int16]:
 def spans_from_phones(
     phones: Iterable[tuple[str, float, float]], table: Mapping[str, tuple[str, ...]] = ARPABET
 ) -> tuple[Span, ...]:
-    """Visemes in samples from phones in seconds; a diphthong is two mouths, half the time each."""
+    """Return visemes in samples for phones in seconds; a diphthong becomes two mouths of half the time each."""
     return _spans(phones, table)
 
 

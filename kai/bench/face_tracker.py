@@ -1,10 +1,10 @@
-"""Follows a face through a video: run by path in an environment of its own, since MediaPipe needs an older numpy.
+"""Tracks a face through a video. Run by path in a separate environment, since MediaPipe needs an older numpy.
 
-``python kai/bench/face_tracker.py VIDEO OUT.npz``: writes (frames,) arrays: ``found``, ``gap`` (between the inner lips),
+``python kai/bench/face_tracker.py VIDEO OUT.npz`` writes (frames,) arrays: ``found``; ``gap`` (between the inner lips),
 ``brow`` (inner ends of the brows over the eyes' corners) and ``smile`` (corners of the mouth over its middle), these three in
-distances between the eyes' outer corners, ``eye`` (height over width of the eyes, mean of both), ``nose_x`` and ``nose_y``
-(pixels) and ``change`` (mean absolute difference to the frame before, in grey steps). Nothing of Kai is imported here: what
-is measured are the pixels of the video, by somebody who knows nothing of how they were made.
+distances between the eyes' outer corners; ``eye`` (height over width of the eyes, mean of both); ``nose_x`` and ``nose_y``
+(pixels); and ``change`` (mean absolute difference to the frame before, in grey steps). Nothing of Kai is imported here, so
+that the measurement depends only on the video's pixels.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
             (apart(*LEFT_LIDS) / apart(*LEFT_CORNERS) + apart(*RIGHT_LIDS) / apart(*RIGHT_CORNERS)) / 2
         )
         nose.append(tuple(at[NOSE]))
-        # In the head's own frame, or else a head that leans would seem to smile with one half of the mouth.
+        # Measured in the head's own frame; otherwise a tilted head would seem to smile with half of its mouth.
         across = at[RIGHT_CORNERS[1]] - at[LEFT_CORNERS[0]]
         wide = float(np.linalg.norm(across))
         up = np.array([across[1], -across[0]]) / wide

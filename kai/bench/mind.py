@@ -1,9 +1,9 @@
 """Is what Kai says right? Everyday prompts of seven kinds, asked in writing through a running engine.
 
-The prompts stand in ``tests/support/mind``: an open half, to tune a mind with, and a half that is held back. Of the held
-half nothing is printed but totals unless somebody asks for more, so that nobody tunes with it by accident. A prompt is right
-when the last answer has one of the words of ``any`` (where there are some) and none of ``none``, as whole words: "no" is not
-found in "know". Sampling is as it ships, so each prompt is asked several times, and the mean counts.
+The prompts are in ``tests/support/mind``: an open half, to tune a mind with, and a half that is held back. Only totals are
+printed for the held half unless more is requested, so that nobody tunes with it by accident. A prompt is right when the last
+answer has one of the words in ``any`` (if there are some) and none of those in ``none``, as whole words: "no" is not found in
+"know". Sampling is as in the product, so each prompt is asked several times, and the mean counts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STYLE_FAULTS: Final[dict[str, re.Pattern[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A short talk: its turns, the instructions that it is held with, and what its last answer must and must not say."""
+    """A short talk: its turns, its instructions, and what its last answer must and must not say."""
 
     id: str
     kind: str
@@ -55,14 +55,14 @@ class Prompt:
     none: tuple[str, ...]
 
     def is_right(self, answer: str, now: datetime) -> bool:
-        """Whether an answer given at that time will do."""
+        """Return whether an answer given at that time is right."""
         if not answer or any(has_words(pattern, answer, now) for pattern in self.none):
             return False
         return not self.any or any(has_words(pattern, answer, now) for pattern in self.any)
 
 
 def has_words(pattern: str, text: str, now: datetime) -> bool:
-    """Whether the text has these words, whole and in either case; ``{weekday}``, ``{month}`` and so on are of ``now``."""
+    """Return whether the text has these whole words, in upper or lower case; ``{weekday}`` and so on refer to ``now``."""
     for name, word in words_of_the_day(now).items():
         pattern = pattern.replace(f"{{{name}}}", word)
     plain = text.replace("\u2019", "'")
@@ -70,7 +70,7 @@ def has_words(pattern: str, text: str, now: datetime) -> bool:
 
 
 def words_of_the_day(now: datetime) -> dict[str, str]:
-    """What a prompt may ask of the calendar, as it would be answered."""
+    """Return the words about the calendar that a prompt's answer may need."""
     tens, ones = divmod(now.year % 100, 10)
     return {
         "weekday": f"{now:%A}",
@@ -82,7 +82,7 @@ def words_of_the_day(now: datetime) -> dict[str, str]:
 
 
 def prompts_of(half: str) -> list[Prompt]:
-    """The prompts of that half, in a fixed order."""
+    """Return the prompts of that half, in a fixed order."""
     kept = json.loads((PROMPTS / f"prompts-{half}.json").read_text(encoding="utf-8"))
     return [
         Prompt(
@@ -98,7 +98,7 @@ def prompts_of(half: str) -> list[Prompt]:
 
 
 def style_faults(text: str) -> list[str]:
-    """What of this a voice cannot say, or nobody would listen to."""
+    """Return the faults of a text that a voice cannot speak or that nobody would listen to."""
     found = [name for name, pattern in STYLE_FAULTS.items() if pattern.search(text)]
     return [*found, "length"] if len(text.split()) > MOST_WORDS else found
 
@@ -113,9 +113,9 @@ class Asked:
 
 
 def run(wanted: Wanted | None = None) -> dict[str, Any]:
-    """Right answers of each half and kind, style, which mind answered, and how fast; the held half first.
+    """Return the right answers of each half and kind, the style, which mind answered, and how fast; the held half first.
 
-    Ten minutes hold the held half, three times on a quiet machine. ``--long`` asks both halves three times.
+    Ten minutes are enough for the held half, three times on an idle machine. ``--long`` asks both halves three times.
     """
     wanted = wanted or Wanted()
     with local_engine() as engine:
@@ -123,7 +123,7 @@ def run(wanted: Wanted | None = None) -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """The held half: right as a whole and of each kind, and not one answer that cannot be spoken."""
+    """Return the bars of the held half: right answers in all and of each kind, and no answer that cannot be spoken."""
     held = figures[HELD]
     return [
         at_least("right on the half held back", held["right_percent"], WHOLE_BAR_PERCENT, "%"),
@@ -149,15 +149,15 @@ async def _ask(engine: RunningEngine, wanted: Wanted) -> dict[str, Any]:
 
 
 async def ask(engine: RunningEngine, prompt: Prompt) -> Asked:
-    """The prompt in a talk of its own."""
+    """Ask the prompt in a talk of its own."""
     async with typed_talk(engine, prompt.instructions) as talk:
         answers = tuple([await talk.ask(turn) for turn in prompt.turns])
-    # The engine tells the time that it has now, without a zone.
+    # The engine uses the local time, without a zone.
     return Asked(prompt, answers, prompt.is_right(answers[-1].text, datetime.now()))  # noqa: DTZ005
 
 
 def summary(asked: Sequence[Asked], *, shows_wrong: bool) -> dict[str, Any]:
-    """The totals of these; the wrong answers only where they may be seen."""
+    """Return the totals of these, and the wrong answers only if they may be seen."""
     by_kind: defaultdict[str, list[Asked]] = defaultdict(list)
     for each in asked:
         by_kind[each.prompt.kind].append(each)
@@ -190,7 +190,7 @@ def summary(asked: Sequence[Asked], *, shows_wrong: bool) -> dict[str, Any]:
 
 
 def timing(answers: Sequence[Answer]) -> dict[str, Any]:
-    """Who answered how often, and of what was thought about: seconds to the first word, tokens a second."""
+    """Return how often each mind answered and, for the large one, the seconds to the first word and tokens per second."""
     thought = [answer for answer in answers if answer.mind != REFLEX]
     firsts = [answer.first_word_s for answer in thought if answer.first_word_s is not None]
     rates = [rate for answer in thought if (rate := answer.tokens_per_s) is not None]

@@ -1,8 +1,8 @@
 """Does Kai still know at turn 31 what it was told at turn 1? Ten talks in writing, each with 29 other turns in between.
 
-The other turns are drawn, always the same, from one list of everyday questions and remarks, so that some are for the reflex
-and some are to be thought about. After each answer there is a pause, as there is when people speak: a mind uses it to put its
-notes in order. Ten minutes hold as many talks as the machine's speed allows; ``--long`` holds all ten.
+The other turns are drawn, the same each time, from one list of everyday questions and remarks, some for the reflex and some
+for the language model. After each answer there is a pause, as when people speak, in which a mind updates its notes. Ten
+minutes hold as many talks as the machine's speed allows; ``--long`` holds all ten.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ BAR_PERCENT: Final = 90.0
 
 
 def run(wanted: Wanted | None = None) -> dict[str, Any]:
-    """How many of the facts were known, what was answered where not, and how fast the last turns were."""
+    """Return how many of the facts were known, the answers where one was not, and how fast the last turns were."""
     with local_engine() as engine:
         return asyncio.run(_talk(engine, wanted or Wanted()))
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Nine of ten facts."""
+    """Return the bar: nine of ten facts are known."""
     return [at_least("facts of turn 1 known at turn 31", percent_of(figures["known"]), BAR_PERCENT, "%")]
 
 
 def fillers_of(number: int, pool: list[str]) -> list[str]:
-    """The turns between fact and question of that talk, no two talks alike."""
+    """Return the turns between fact and question of that talk; they differ from talk to talk."""
     return random.Random(number).sample(pool, FILLERS)
 
 

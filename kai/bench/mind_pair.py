@@ -1,7 +1,7 @@
-"""Two people talk with one engine at once, each over a WebSocket, and ask what has to be thought about.
+"""Two people talk with one engine at once, each over a WebSocket, and ask questions for the language model.
 
-They speak recorded questions in real time, half a round apart. Measured is from the last sound of a question to the first
-sound of its answer, with the engine's own patience in it.
+They speak recorded questions in real time, half a round apart. The delay is measured from the last sound of a question to the
+first sound of its answer, and includes the engine's patience.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ BAR_S: Final = 4.0
 
 
 def run() -> dict[str, Any]:
-    """Seconds to the first sound, over both talks."""
+    """Return the seconds to the first sound, over both talks."""
     with local_engine() as engine:
         return asyncio.run(_measure(engine))
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Every question is answered, and soon."""
+    """Return the bars: every question is answered, and soon."""
     return [
         at_most("two talks at once, first sound, p95", figures["first_sound_s_p95"], BAR_S, "s"),
         at_least("questions answered", figures["answered"], figures["questions"]),

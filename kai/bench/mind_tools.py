@@ -1,7 +1,7 @@
 """Does Kai use the session's tools when somebody asks for what they do? Twenty requests, put as people say them.
 
-The tools are the app's own. A request is handled when the right tool was called with arguments that it takes and that say
-what was asked, and Kai then said something. The time elsewhere may also be told without the tool, if it is right.
+The tools are the app's own. A request is handled when the right tool was called with valid arguments that match the request,
+and Kai then said something. The time in another place may also be given without the tool, if it is right.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def run() -> dict[str, Any]:
-    """How many of the requests were handled, and what came of the others."""
+    """Return how many of the requests were handled, and what happened to the others."""
     with local_engine() as engine:
         return asyncio.run(_ask(engine))
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Under this share tools are not worth offering, so there is no bar where the model is not offered any."""
+    """Return the bar: under this share, tools are not worth offering. A model that is offered no tools has no bar."""
     if not figures["are_tools_offered"]:
         return []
     return [at_least("requests for a tool handled", percent_of(figures["handled"]), BAR_PERCENT, "%")]
@@ -55,7 +55,7 @@ async def _ask(engine: RunningEngine) -> dict[str, Any]:
 
 
 async def _one(engine: RunningEngine, turn: str) -> tuple[Answer, list[ToolCall]]:
-    """The last answer, and every call on the way to it; each call is given its real result."""
+    """Return the last answer and every tool call before it; each call gets its real result."""
     box = first_tools()
     calls: list[ToolCall] = []
     async with typed_talk(engine) as talk:
@@ -69,7 +69,7 @@ async def _one(engine: RunningEngine, turn: str) -> tuple[Answer, list[ToolCall]
 
 
 def is_handled(request: Mapping[str, Any], said: str, calls: list[ToolCall], now: datetime) -> bool:
-    """Whether the request was done; ``now`` is aware."""
+    """Return whether the request was handled; ``now`` is timezone-aware."""
     if not said:
         return False
     asked_for = [call for call in calls if call.name == request["tool"]]
@@ -80,7 +80,7 @@ def is_handled(request: Mapping[str, Any], said: str, calls: list[ToolCall], now
 
 
 def tells_time(said: str, there: datetime) -> bool:
-    """Whether the words have the time of that moment in digits, on either clock, to the minute."""
+    """Return whether the words contain that time in digits, on the 12- or 24-hour clock, to the minute."""
     for moment in (there - _MINUTE, there, there + _MINUTE):
         hours = {moment.hour, moment.hour % 12 or 12}
         if any(re.search(rf"(?<!\d)0?{hour}[:.]{moment.minute:02}(?!\d)", said) for hour in hours):

@@ -1,7 +1,7 @@
-"""What the page costs the server: a run of the Talk page, before a talk and in one, and a view of its live part.
+"""Measures the page's cost for the server: a run of the Talk page, before a talk and in one, and a view of its live part.
 
-The page is drawn without a browser, by Streamlit's own test runner, so that nothing but the server's work is timed; the hub
-behind it holds talks whose legs never open. A "fragment" of Kai's page is a view of the event stream: state in, JSON out.
+Streamlit's own test runner draws the page without a browser, so that only the server's work is timed; the hub behind it holds
+talks whose legs never open. A "fragment" of Kai's page is a view of the event stream: state in, JSON out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ VIEW_BAR_MS: Final = 15.0
 
 
 def run() -> dict[str, Any]:
-    """p50 and p95 in ms of CPU and of wall time."""
+    """Return p50 and p95 of CPU and wall time, in ms."""
     from kai.ui import host
 
     logging.getLogger("streamlit").setLevel(logging.ERROR)
@@ -54,7 +54,7 @@ def run() -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """What a run of the page, and a refresh of its live part, may take of the server."""
+    """Return the bars for the server's time of a run of the page and of a refresh of its live part."""
     return [
         at_most(
             "a run of the page before a talk, p95", figures["rerun_before_a_talk_p95_ms"], RERUN_BAR_MS, "ms"
@@ -65,7 +65,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def _make_app(memory: Memory) -> App:
-    """Talks whose brain and face are for ever on their way: what the page shows of them is all there."""
+    """Return an app whose talks have a brain and a face that never finish connecting, which is enough for the page."""
 
     async def make_brain(_look: Look) -> VoiceBrain:
         await asyncio.Event().wait()
@@ -114,7 +114,7 @@ def _measure(hub: SessionHub) -> dict[str, Any]:
         state = _long_talk(talk.snapshot())
 
         def refresh() -> None:
-            # A fresh page asks for everything; one that listens gets less.
+            # A new page gets everything; one that is connected already gets less.
             list(Feed().of_state(state, time.monotonic()))
 
         figures |= _told("fragment_refresh", [_ms(refresh) for _ in range(VIEWS)])
@@ -136,7 +136,7 @@ def _long_talk(state: SessionState) -> SessionState:
 
 
 def _timed_scripts() -> Any:
-    """The script's own time, without the test runner's thread and its copy of the page."""
+    """Measure the script's own time, without the test runner's thread and its copy of the page."""
     import contextlib
 
     from streamlit.runtime.scriptrunner import script_runner

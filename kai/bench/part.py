@@ -1,4 +1,4 @@
-"""How long a part of the bench may take, and the engine that several parts start for themselves."""
+"""The time limit of a part of the bench, and the engine that several parts start for themselves."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Final
 import psutil
 
 PART_S: Final = 600.0
-"""Nobody waits longer for a part than ten minutes; `Wanted.is_long` asks for all of it."""
+"""A part ends within ten minutes, unless `Wanted.is_long` asks for the whole run."""
 SPARE_S: Final = 20.0
 KEY: Final = "bench-key"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked for on the command line: the long run of a part, and the wrong answers of prompts held back."""
+    """The options of the command line: the long run of a part, and the wrong answers to held-back prompts."""
 
     is_long: bool = False
     shows_held: bool = False
@@ -29,7 +29,7 @@ class Wanted:
 
 
 class Allowance:
-    """Whether one more round of something fits into a part's ten minutes, when it takes as long as the longest so far."""
+    """Decides whether another round, as long as the longest so far, fits into a part's ten minutes."""
 
     def __init__(self, wanted: Wanted, *, begun_s: float | None = None) -> None:
         self._is_long = wanted.is_long
@@ -38,7 +38,7 @@ class Allowance:
         self._longest_s = 0.0
 
     def begin_round(self, now_s: float | None = None) -> bool:
-        """Whether to begin another round; the one before is over."""
+        """Return whether to begin another round, once the one before is over."""
         now_s = time.monotonic() if now_s is None else now_s
         self._longest_s = max(self._longest_s, now_s - self._round_began_s)
         self._round_began_s = now_s
@@ -56,7 +56,7 @@ class RunningEngine:
 
 @contextlib.contextmanager
 def local_engine() -> Generator[RunningEngine]:
-    """The engine as the app starts it, a child that ends with us."""
+    """Run the engine as the app does, as a child that ends with the block."""
     command = [sys.executable, "-m", "kai.engine", "--json", "--child", "--no-liveavatar"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""What people say in words that the mind was not written with, and what it must not pretend to know."""
+"""Sayings in words that the mind was not written with, and questions whose answer it must not pretend to know."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OUT_OF_SCOPE: Final[list[str]] = [
     "And it is worth mention in passing that, as an example of fine typography,",
 ]
 
-#: Written after the mind and never used to mend it: the figures of the bench are honest only as long as that holds.
+#: Written after the mind and never used to improve it; the bench's figures are honest only as long as that is so.
 UNSEEN: Final[dict[str, list[str]]] = {
     "greeting": ["Hi there, Kai.", "Good evening to you.", "Hey, good to see you."],
     "how_are_you": [

@@ -1,4 +1,4 @@
-"""Whether the small mind does what it is told, and only that: two corpora, half of each held back from tuning."""
+"""Tests that the small mind carries out commands and nothing else, with two corpora, half of each held back from tuning."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _MANNERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a person says, line by line, and what must happen at the last: see ``commands.txt``."""
+    """A person's lines, and what must happen after the last one: see ``commands.txt``."""
 
     said: tuple[str, ...]
     wanted: tuple[str, ...]
 
 
 def commands(name: str) -> list[Command]:
-    """The commands of a corpus, ``commands`` or ``commands_held_back``."""
+    """Return the commands of a corpus, ``commands`` or ``commands_held_back``."""
     parted = [line.split(" => ") for line in _lines(name)]
     return [Command(tuple(said.split(" // ")), tuple(wanted.split(" & "))) for said, wanted in parted]
 
 
 def others(name: str) -> list[str]:
-    """The sentences of a corpus that are no commands, ``not_commands`` or ``not_commands_held_back``."""
+    """Return the sentences of a corpus without commands, ``not_commands`` or ``not_commands_held_back``."""
     return _lines(name)
 
 
@@ -50,7 +50,7 @@ def _lines(name: str) -> list[str]:
 
 
 def talk(mind: Mind, said: Sequence[str], instructions: str = "") -> Reply:
-    """The reply to the last of the lines that a person says, each of which Kai has answered."""
+    """Have Kai answer each of a person's lines, and return the last reply."""
     turns: list[MindTurn] = []
     for line in said[:-1]:
         turns.append(MindTurn("user", line))
@@ -59,7 +59,7 @@ def talk(mind: Mind, said: Sequence[str], instructions: str = "") -> Reply:
 
 
 def is_done(mind: Mind, command: Command) -> bool:
-    """Whether all happens that must, nothing else does, and the mind is sure of it."""
+    """Return whether exactly the required actions happen and the mind is sure of them."""
     reply = talk(mind, command.said)
     effects = list(reply.effects)
     for wish in command.wanted:
@@ -95,25 +95,25 @@ def is_done(mind: Mind, command: Command) -> bool:
 
 
 def is_taken(mind: Mind, sentence: str) -> bool:
-    """Whether the mind wrongly acts on a sentence that is no command, or is sure of an answer to it."""
+    """Return whether the mind wrongly acts on a sentence that is no command, or is sure of an answer to it."""
     reply = talk(mind, [sentence])
     return bool(reply.effects) or reply.is_sure or manner_of([sentence]) != Manner()
 
 
 def is_routed_right(mind: Mind, prompt: dict[str, Any]) -> bool:
-    """Whether the mind is sure of a prompt about itself or a skill, and of no other, so that a larger one gets the rest."""
+    """Return whether the mind is sure of exactly those prompts that are about Kai or a skill; a larger one gets the rest."""
     is_own = prompt["kind"] in ("self", "skill") or prompt["turns"][-1] == "Who are you?"
     return talk(mind, prompt["turns"], prompt["instructions"]).is_sure == is_own
 
 
 def prompts() -> list[dict[str, Any]]:
-    """Everyday prompts of seven kinds, each with its turns and the instructions of the talk."""
+    """Return everyday prompts of seven kinds, each with its turns and the talk's instructions."""
     return json.loads((SENTENCES_DIR / "prompts.json").read_text(encoding="utf-8"))
 
 
 def figures(mind: Mind) -> dict[str, str]:
-    """How many commands were done, how many other sentences were taken for one, for each half of the corpora, and how many
-    prompts went to the right mind."""
+    """Return how many commands were carried out and how many other sentences were taken for one, for each half of the
+    corpora, and how many prompts went to the right mind."""
     found: dict[str, str] = {}
     for name in ("commands", "commands_held_back"):
         corpus = commands(name)
@@ -129,7 +129,7 @@ def figures(mind: Mind) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the figures, and which sentences of the half that may be looked at went wrong."""
+    """Print the figures, and the sentences of the open half that went wrong."""
     mind = Mind.load()
     for command in commands("commands"):
         if not is_done(mind, command):

@@ -1,4 +1,4 @@
-"""Words as short as "stop", and sounds that are none: what of both is taken for speech."""
+"""Measures how many words as short as "stop", and how many noises, are taken for speech."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kai.media import pcm
 
 WORDS: Final = ("Stop.", "No.", "Yes.", "Wait.", "Go.", "Okay.", "Hi.", "Hello.", "Thanks.")
 PACES: Final = (0.85, 1.0, 1.18)
-"""How fast they are said, and with that how high."""
+"""The speeds at which the words are said; a faster word is also higher."""
 NOISES_A_KIND: Final = 60
 RATE_HZ: Final = 16_000
 _QUIET: Final = 0.0007
@@ -23,7 +23,7 @@ Random = np.random.Generator
 
 
 def figures(kit: SpeechKit) -> dict[str, Any]:
-    """How many of the short words were heard as what they are, and how many noises as words."""
+    """Return how many of the short words were recognised, and how many noises were taken for words."""
     said = [(text, sound) for text in WORDS for sound in in_own_voice(kit, [text])]
     right = [_plain(_heard(kit, sound)) == _plain(text) for text, sound in said]
     random = np.random.default_rng(5)
@@ -36,7 +36,7 @@ def figures(kit: SpeechKit) -> dict[str, Any]:
 
 
 def in_own_voice(kit: SpeechKit, texts: Sequence[str]) -> list[Float32]:
-    """Each text in Kai's own voice at each of `PACES`: ``(samples,)`` at 16 kHz, without the quiet around it."""
+    """Return each text in Kai's own voice at each of `PACES`: ``(samples,)`` at 16 kHz, without silence around it."""
     found: list[Float32] = []
     for text in texts:
         spoken = pcm.to_float32(np.concatenate([clause.pcm for clause in kit.voice.stream(text)]))
@@ -48,7 +48,7 @@ def in_own_voice(kit: SpeechKit, texts: Sequence[str]) -> list[Float32]:
 
 
 def _heard(kit: SpeechKit, sound: Float32) -> str:
-    """What a turn with nothing but this sound was taken for."""
+    """Return the transcript of a turn that has only this sound."""
     quiet = np.random.default_rng(0).normal(0, _QUIET, RATE_HZ).astype(np.float32)
     detector = TurnDetector(vad=kit.make_vad())
     heard = [
@@ -63,11 +63,8 @@ def _plain(text: str) -> str:
     return "".join(letter for letter in text.lower() if letter.isalpha())
 
 
-# -------------------------------------------------- sounds that a room makes, drawn by chance, the same in each run
-
-
 def _cough(random: Random) -> Float32:
-    """A burst of air, and mostly a voice that falls away with it."""
+    """Return a cough: a burst of air, mostly with a voice that fades with it."""
     count = _count(random, 0.15, 0.4)
     burst = _band(random, count, 300, random.uniform(1_500, 4_000)) * _falling(
         count, 0.005, random.uniform(0.05, 0.15)
@@ -100,7 +97,7 @@ def _knock(random: Random) -> Float32:
 
 
 def _squeak(random: Random) -> Float32:
-    """A chair: harmonics whose pitch glides and trembles."""
+    """Return a chair's squeak: harmonics whose pitch glides and trembles."""
     count = _count(random, 0.15, 0.6)
     time_s = np.arange(count) / RATE_HZ
     glide = (
@@ -122,7 +119,7 @@ def _falling(count: int, rise_s: float, fall_s: float) -> NDArray[np.float64]:
 
 
 def _band(random: Random, count: int, low_hz: float, high_hz: float) -> NDArray[np.float64]:
-    """Noise around the middle of a band, its peak 1."""
+    """Return noise around the middle of a band, with a peak of 1."""
     frequency_hz = np.fft.rfftfreq(count, 1 / RATE_HZ)
     weight = np.exp(-(((frequency_hz - (low_hz + high_hz) / 2) / ((high_hz - low_hz) / 2)) ** 2))
     sound = np.fft.irfft(np.fft.rfft(random.normal(size=count)) * weight, count)

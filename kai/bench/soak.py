@@ -1,4 +1,4 @@
-"""A long talk with the cloud face, the local LiveAvatar in HeyGen's place: what grows, and whether sound and picture part."""
+"""A long talk with the cloud face, with the local LiveAvatar in place of HeyGen: checks growth and lip sync."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ QUESTIONS = ("What can you do?", "What is your name?", "What day is it today?", 
 ASK_EVERY_S = 12.0
 SAMPLE_EVERY_S = 15.0
 WARM_S = 120.0
-"""What is loaded late (another model, a second session's library) is there by then."""
+"""By then everything that loads late (another model, a second session's library) is loaded."""
 SESSION_S = 600
-"""Sessions are short, so that a talk of half an hour has fresh ones in it."""
+"""Sessions are short, so that a talk of half an hour has several."""
 
 
 MINUTES = 8.0
 LONG_MINUTES = 30.0
-"""What the design promises; it is measured when somebody asks for the long run."""
+"""The length that the design promises, measured with ``--long``."""
 MEMORY_GROWTH_PERCENT = 3.0
 COUNT_GROWTH = 3.0
-"""A thread, a task or a file may be in use at one moment and not at another; what leaks grows with each question."""
+"""The allowed growth, since a thread, a task or a file may be in use at one moment only. A leak grows with each question."""
 PARTING_MS = 20.0
 
 
 def run(wanted: Wanted | None = None) -> dict[str, Any]:
-    """Memory, threads, open files and sockets, and tasks of the app and its children, at the beginning and at the end."""
+    """Return memory, threads, open files and sockets, and tasks of the app and its children, at the start and at the end."""
     wanted = wanted or Wanted()
     minutes = wanted.minutes or (LONG_MINUTES if wanted.is_long else MINUTES)
     samples: list[dict[str, float]] = []
@@ -81,7 +81,7 @@ def run(wanted: Wanted | None = None) -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """Nothing grows, sound and picture do not part, and every question is answered but perhaps the one asked last."""
+    """Return the bars: nothing grows, lip sync holds, and every question is answered, except perhaps the last one."""
     first_mb, last_mb = figures["memory_mb_first_and_last_quarter"]
     found = [
         at_most("growth of memory", 100 * (last_mb / first_mb - 1), MEMORY_GROWTH_PERCENT, "%"),
@@ -96,7 +96,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def sample(app: AppProcess) -> dict[str, float]:
-    """What the app and its children hold now, by what it is."""
+    """Return what the app and its children hold now, by kind."""
     found = {"memory_mb": 0.0, "threads": 0.0, "files_and_sockets": 0.0, "children": 0.0}
     for process in (app.process, *app.children()):
         with contextlib.suppress(psutil.Error):
@@ -110,7 +110,7 @@ def sample(app: AppProcess) -> dict[str, float]:
 
 
 def growth(samples: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """The median of each quantity in the first and in the last quarter of the time after `WARM_S`."""
+    """Return the median of each quantity in the first and in the last quarter of the time after `WARM_S`."""
     warm = [s for s in samples if s["at_s"] >= min(WARM_S, samples[-1]["at_s"] / 2)]
     quarter = max(1, len(warm) // 4)
     told: dict[str, Any] = {"samples": len(warm)}
@@ -121,7 +121,7 @@ def growth(samples: Sequence[dict[str, float]]) -> dict[str, Any]:
 
 
 def halves(person: Visitor, from_ms: float) -> dict[str, Any]:
-    """Sound against picture in the first and in the second half, in the page."""
+    """Return sound against picture in the page, in the first and in the second half."""
     seen = person.measured()
     middle_ms = (from_ms + float(person.page.evaluate("() => Date.now()"))) / 2
     both = offsets(seen, from_ms)

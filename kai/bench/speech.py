@@ -1,4 +1,4 @@
-"""How well and how fast the engine hears, speaks and thinks: ``python -m kai.bench.speech``."""
+"""Measures how well and how fast the engine hears, speaks and thinks: ``python -m kai.bench.speech``."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ _HEARD_BACK: Final = (
     "My mother bought three yellow chairs for the kitchen last week.",
     "Every morning he walks along the river to the old bridge and back.",
 )
-"""Sentences that can be written in one way only."""
+"""Sentences with only one possible spelling."""
 _REPEATS: Final = 3
 _Result = TypeVar("_Result")
 Float32 = NDArray[np.float32]
 
 
 def run() -> dict[str, Any]:
-    """Figures of loading, recognition, speech, times and mind, by name; seconds unless the name says otherwise."""
+    """Return the figures of loading, recognition, speech, times and mind by name, in seconds unless a name says otherwise."""
     stages: list[Stage] = []
     load_s, kit = _timed(lambda: SpeechKit.load(stages.append))
     figures: dict[str, Any] = {
@@ -101,7 +101,7 @@ def run() -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """What hearing, speaking, turn taking and the small mind must hold."""
+    """Return the bars of hearing, speaking, turn taking and the small mind."""
     ends = figures["turn_ends_at_pauses_of_0.7_s"]
     gives_way_ms = [found["gives_way_ms"] for found in figures["person_over_kai"].values()]
     found = [
@@ -141,12 +141,12 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def label_agreement(voice: Speaker, sentences: Sequence[str] = _SENTENCES) -> dict[str, float]:
-    """How well the phonemes' times fit the sound: the correlation of the loudness that the phonemes should have with the
-    loudness heard, with all times moved by some ms. The best should be at 0."""
+    """Return how well the phonemes' times fit the sound: the correlation of the phonemes' expected loudness with the measured
+    one, with all times moved by some ms. It should be highest at 0."""
     moves_ms = range(-60, 61, 20)
     totals = dict.fromkeys(moves_ms, 0.0)
     spoken = [clause for text in sentences for clause in voice.stream(text)]
-    # A shorter one has too little between its edges to compare.
+    # A shorter clause has too little sound between its edges to compare.
     clauses = [clause for clause in spoken if len(clause.pcm) > 24_000]
     step = 24_000 // 200
     for clause in clauses:
@@ -225,7 +225,7 @@ def _manifest() -> list[dict[str, str]]:
 
 
 def with_noise(samples: Float32, snr_db: float) -> Float32:
-    """`samples` under pink noise, always the same, `snr_db` below the speech's mean power."""
+    """Return `samples` with pink noise, the same each time, `snr_db` below the speech's mean power."""
     spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=len(samples)))
     pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(1.0, np.arange(len(spectrum)))), len(samples))
     gain = np.sqrt(np.mean(samples**2) / np.mean(pink**2)) * 10 ** (-snr_db / 20)
@@ -233,7 +233,7 @@ def with_noise(samples: Float32, snr_db: float) -> Float32:
 
 
 def first_partials(kit: SpeechKit, recordings: Sequence[Float32]) -> list[float]:
-    """Seconds from each recording's first sound to the first words that two decodes agree on, decoding included."""
+    """Return the seconds from each recording's first sound to the first words that two decodes agree on, with decoding."""
     found: list[float] = []
     for samples in recordings:
         detector = TurnDetector(vad=kit.make_vad())
@@ -277,9 +277,9 @@ TURN_RULES: Final = {
 
 
 def turn_ends(kit: SpeechKit, pause_s: float = 0.7) -> dict[str, Any]:
-    """The curve of patience: how often a pause of `pause_s` within a sentence was taken for its end, and how long after the
-    real end of speech the turn ended. Each recording is broken at its quietest places near five points: mostly between
-    words, sometimes within one."""
+    """Return the curve of patience: how often a pause of `pause_s` within a sentence was taken for its end, and how long
+    after the real end of speech the turn ended. Each recording is paused at its quietest places near five points, mostly
+    between words, sometimes within one."""
     questions = [_spoken(kit.voice, said) for said in _QUESTIONS]
     cases = [
         case for entry in _manifest() for case in _paused(_read(RECORDINGS_DIR / entry["file"]), pause_s)
@@ -315,8 +315,8 @@ def turn_ends(kit: SpeechKit, pause_s: float = 0.7) -> dict[str, Any]:
 
 
 def side_talk(kit: SpeechKit) -> dict[str, str]:
-    """Somebody else talks behind a person who has said something: how many of the recordings began a turn, by how much softer
-    they are than the person."""
+    """Return how many recordings of another voice, talking behind the person after a first line, began a turn, by how much
+    softer they are than the person."""
     samples = [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()]
     person, others = samples[0], samples[1:]
     level = float(np.sqrt(np.mean(person**2)))
@@ -346,14 +346,14 @@ _QUESTIONS: Final = (
 
 
 def _sound_of(voice: Speaker, said: str) -> Float32:
-    """`said` by that voice, ``(samples,)`` at 16 kHz."""
+    """Return `said` by that voice, ``(samples,)`` at 16 kHz."""
     resampler = pcm.Resampler(24_000, 16_000)
     parts = [resampler.push(clause.pcm) for clause in voice.stream(said)]
     return pcm.to_float32(np.concatenate([*parts, resampler.flush()]))
 
 
 def _spoken(voice: Speaker, said: str) -> tuple[Float32, float]:
-    """`said` by Kai's own voice with three seconds of quiet after it, and the second in which it ends."""
+    """Return `said` by Kai's own voice with three seconds of silence after it, and its end in seconds."""
     samples = _sound_of(voice, said)
     end = int(np.nonzero(np.abs(samples) > 0.02)[0][-1])
     tail = np.random.default_rng(2).normal(0, 0.0005, 48_000).astype(np.float32)
@@ -361,7 +361,7 @@ def _spoken(voice: Speaker, said: str) -> tuple[Float32, float]:
 
 
 def _paused(samples: Float32, pause_s: float) -> list[tuple[Float32, float, float]]:
-    """The recording with a pause after each sixth of it: (sound, end of the pause, end of the speech)."""
+    """Return copies of the recording, each paused after another sixth of it: (sound, end of the pause, end of speech)."""
     loud = np.nonzero(np.abs(samples) > 0.02)[0]
     first, last = int(loud[0]), int(loud[-1])
     quiet = np.random.default_rng(1).normal(0, 0.0005, int(pause_s * 16_000)).astype(np.float32)
@@ -382,7 +382,7 @@ def _ends(
     rules: tuple[int, int, int],
     decode: Callable[[Float32], tuple[float, Transcript]],
 ) -> list[float]:
-    """When turns ended, in seconds, if the engine heard this with these rules; a decode is known when it would be."""
+    """Return when turns ended, in seconds, for this sound and these rules; a transcript arrives when it would be ready."""
     silence_ms, finished_ms, unfinished_ms = rules
     pause_ms = silence_ms
     detector = TurnDetector(silence_duration_ms=silence_ms, vad=kit.make_vad())
@@ -433,7 +433,7 @@ def _speaking(voice: Speaker) -> dict[str, float]:
 
 
 def _words_misheard(kit: SpeechKit, speaker: Speaker) -> str:
-    """How many words our recogniser takes for others when it listens to this voice: one that it misreads, people would."""
+    """Return how many words of this voice our recogniser gets wrong; people would misunderstand those too."""
     heard = [_words(kit.recogniser.transcribe(_sound_of(speaker, text)).text) for text in _HEARD_BACK]
     found = jiwer.process_words([_words(text) for text in _HEARD_BACK], heard)
     errors = found.substitutions + found.deletions + found.insertions
@@ -441,7 +441,7 @@ def _words_misheard(kit: SpeechKit, speaker: Speaker) -> str:
 
 
 def _extra_voices(kit: SpeechKit) -> dict[str, Any]:
-    """Of each extra voice that is installed: the time to its first clause, its cost, and how well its times fit."""
+    """Return for each installed extra voice the time to its first clause, its cost, and how well its times fit."""
     found: dict[str, Any] = {}
     voices: Voices = kit.voice
     for voice_id in sorted(

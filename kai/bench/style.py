@@ -1,9 +1,9 @@
-"""Another look while Kai talks: from the change in the sidebar to the first picture that shows it, in a browser.
+"""Measures a change of look while Kai talks: from the change in the sidebar to the first picture that shows it, in a browser.
 
-The sidebar is operated as a person does it, and the change is timed from the press that takes it. What the page shows is
-read from its video's pixels: a property is shown when the part of the picture where it lies has gone a quarter of its way to
-the new look, which is a tenth of a second into the cross-fade. The app begins as it is right after its installation: the
-characters are baked, and nothing that a person mixed.
+The sidebar is operated as by a person, and the time starts at the press that applies the change. The result is read from the
+video's pixels: a change counts as shown when its part of the picture has gone a quarter of the way to the new look, which is
+a tenth of a second into the cross-fade. The app starts as after its installation: the characters are baked, and no mixed
+styles are.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from kai.compose import FACE_SIZES_PX
 from kai.ui import texts
 
 QUESTION: Final = "Does my voice leave this computer?"
-"""The local mind has one answer to it, and a long one: some eleven seconds."""
+"""The local mind has one answer to this question, of about eleven seconds."""
 BEFORE_S: Final = 1.0
 SETTLED_S: Final = 1.0
-"""The look of the last second that was watched is the new one."""
+"""The pictures of the last second that was watched count as the new look."""
 SHOWN_SHARE: Final = 0.25
 MOVES_SHARE: Final = 0.1
 MOST_SHARE: Final = 0.75
 SHOWN_FRAMES: Final = 5
-"""So many pictures in a row: lips and lids move, too."""
+"""The number of successive pictures that must show the change, because lips and lids move too."""
 GRID: Final = 8
 
 BAR_COLOUR_S: Final = 1.5
@@ -64,8 +64,8 @@ COLOURS: Final[dict[str, tuple[str, Box]]] = {
     "accent": ("#ff20", (200, 452, 330, 482)),
     "skin": ("#6fa8", (180, 255, 235, 300)),
 }
-"""Of each colour the first four digits of one that is plainly another (the last two are of this run: nobody has baked it),
-and where Kai's shows in a picture of 512x512."""
+"""For each colour the first four digits of a clearly different one, and where Kai's shows in a picture of 512x512. The last
+two digits are chosen per run, so that nobody has baked the colour before."""
 
 # In the media component's frame: of every picture a coarse look at one part of it, with its time.
 _LOOK_JS = """
@@ -95,7 +95,7 @@ _LOOK_JS = """
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: ``prepare`` does all of it but the press that takes it, which is ``take``."""
+    """One change: ``prepare`` does everything except the press that applies it, which is ``take``."""
 
     name: str
     box: Box
@@ -105,7 +105,7 @@ class Change:
 
 
 def run() -> dict[str, Any]:
-    """Of each change the seconds until it shows, and the pictures a second from the change to a second after."""
+    """Return for each change the seconds until it shows, and the pictures per second until a second after that."""
     figures: dict[str, Any] = {}
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
@@ -119,11 +119,11 @@ def run() -> dict[str, Any]:
             frame = person.media_frame()
             assert frame is not None
             frame.evaluate(_LOOK_JS, GRID)
-            # The baker's process is started after ten seconds of pictures; a person takes as long to find the style.
+            # The baker's process starts after ten seconds of pictures; a person needs as long to find the style.
             person.page.wait_for_timeout(15_000)
             for change in changes():
                 found[change.name] = measured(person, change)
-            # On a machine that is taken the face may have been given up, and what follows is a still picture.
+            # On a busy machine the face may have been given up, and a still picture shown instead.
             banner = person.page.locator(".banner .message")
             figures["told_by_the_page"] = banner.inner_text() if banner.is_visible() else ""
     for name, told in found.items():
@@ -138,7 +138,7 @@ def run() -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """What another look must hold; a change that never showed was not measured."""
+    """Return the bars of a change of look; a change that never showed counts as not measured."""
     return [
         at_most("slowest colour", figures["worst_colour_s"], BAR_COLOUR_S, "s"),
         at_most("slowest haircut or character", figures["worst_other_s"], BAR_OTHER_S, "s"),
@@ -147,13 +147,13 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def worst(times_s: list[float | None]) -> float | None:
-    """The longest; ``None`` where one never came."""
+    """Return the longest time; ``None`` if one is missing."""
     known = [time_s for time_s in times_s if time_s is not None]
     return max(known) if len(known) == len(times_s) else None
 
 
 def as_installed(folder: Path) -> None:
-    """A cache folder with what the installation makes: compiled kernels and baked characters."""
+    """Fill a cache folder as the installation does: with compiled kernels and baked characters."""
     kernels = build_folder()
     if kernels.exists():
         (folder / "kernels").mkdir()
@@ -171,11 +171,8 @@ def as_installed(folder: Path) -> None:
                     (folder / "faces" / kept.name).symlink_to(kept)
 
 
-# ------------------------------------------------------------------ the changes
-
-
 def changes() -> list[Change]:
-    """Each colour once, two haircuts, and another character."""
+    """Return the changes: each colour once, two haircuts, and another character."""
     of_this_run = secrets.token_hex(1)
     return [
         *(a_colour(name, start + of_this_run, box) for name, (start, box) in COLOURS.items()),
@@ -185,7 +182,7 @@ def changes() -> list[Change]:
 
 
 def a_colour(name: str, colour: str, box: Box) -> Change:
-    """The colour is typed into its picker; the picker's closing takes it."""
+    """Return a change of colour, which is typed into its picker and applied when the picker closes."""
 
     def prepare(person: Visitor) -> None:
         open_style(person)
@@ -202,7 +199,7 @@ def a_colour(name: str, colour: str, box: Box) -> Change:
 
 
 def a_haircut(hairstyle: str) -> Change:
-    """A haircut, from the list in the style."""
+    """Return a change of haircut, chosen from the style's list."""
 
     def prepare(person: Visitor) -> None:
         open_style(person)
@@ -215,7 +212,7 @@ def a_haircut(hairstyle: str) -> Change:
 
 
 def a_character(name: str) -> Change:
-    """Another character, by its button."""
+    """Return a change of character, by its button."""
 
     def take(person: Visitor) -> None:
         person.page.get_by_role("radio", name=texts.CHARACTER_NAMES[name], exact=True).click()
@@ -224,23 +221,20 @@ def a_character(name: str) -> Change:
 
 
 def open_style(person: Visitor) -> None:
-    """Have the style's controls in sight."""
+    """Open the style's controls."""
     if not person.page.get_by_test_id("stColorPicker").first.is_visible():
         person.page.get_by_role("button", name=texts.STYLE).click()
         person.page.get_by_test_id("stColorPicker").first.wait_for(timeout=5000)
 
 
 def close_style(person: Visitor) -> None:
-    """Put the style's controls away."""
+    """Close the style's controls."""
     if person.page.get_by_test_id("stColorPicker").first.is_visible():
         person.page.keyboard.press("Escape")
 
 
-# ------------------------------------------------------------------ what the page shows
-
-
 def measured(person: Visitor, change: Change) -> dict[str, Any]:
-    """Makes the change while Kai speaks, and reads from the pictures when it showed."""
+    """Make the change while Kai speaks, and find in the pictures when it showed."""
     person.say(QUESTION)
     person.wait_state("Speaking", 20)
     frame = person.media_frame()
@@ -261,7 +255,7 @@ def measured(person: Visitor, change: Change) -> dict[str, Any]:
     seen = frame.evaluate("() => window.__kaiLooks.seen.splice(0)")
     shown_s = shows_after_s(seen, taken_ms, change.is_colour)
     until_ms = taken_ms + 1000 * min(watched_s, (shown_s or watched_s) + 1.0)
-    # A busy script is called once for two pictures; both were on the screen.
+    # A busy script is called once for two pictures, although both were on the screen.
     at_ms, count = np.array([(at, n) for at, _, n in seen if taken_ms - 100 < at < until_ms]).T
     return {
         "shows_after_s": shown_s,
@@ -274,18 +268,18 @@ def measured(person: Visitor, change: Change) -> dict[str, Any]:
 def shows_after_s(
     seen: Sequence[tuple[float, list[int] | None, int]], taken_ms: float, is_colour: bool
 ) -> float | None:
-    """From the change to the first picture that shows it; ``None`` where the pictures do not tell."""
+    """Return the seconds from the change to the first picture that shows it; ``None`` if the pictures do not tell."""
     looks = [(at, cells) for at, cells, _ in seen if cells is not None]
     at_ms = np.array([at for at, _ in looks])
     cells = np.array([cells for _, cells in looks], float).reshape(len(looks), -1, 4)[..., :3]
     if is_colour:
-        # Red and blue against green: an open mouth and a shadow are darker, and of much the same colour.
+        # Compare red and blue with green, because an open mouth or a shadow is darker but of nearly the same colour.
         cells = cells[..., [0, 2]] - cells[..., 1:2]
     cells = cells.reshape(len(looks), -1)
     before, after = cells[at_ms < taken_ms], cells[at_ms > at_ms[-1] - SETTLED_S * 1000]
     way = np.median(after, 0) - np.median(before, 0)
     share = (cells - np.median(before, 0)) @ way / max(float(way @ way), 1e-9)
-    # A mouth that moves changes its part of the picture by itself: the new look has to go beyond that.
+    # A moving mouth changes its part of the picture anyway, so the new look has to go beyond that.
     needed = max(SHOWN_SHARE, float(np.percentile(share[at_ms < taken_ms], 90)) + MOVES_SHARE)
     if needed > MOST_SHARE:
         return None

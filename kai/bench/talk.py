@@ -1,4 +1,4 @@
-"""The whole app as a person meets it: started from its command line, talked to by a browser on the same machine."""
+"""Measures the whole app as a person meets it: started from its command line, with a browser on the same machine."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from kai.errors import ConfigError
 
 SPEECH = ROOT / "tests" / "support" / "speech"
 BREATH_S = 1.2
-"""So long after Kai's last word the person speaks again."""
+"""The person speaks again this long after Kai's last word."""
 ANSWER_BEGINS_S = 10.0
 ANSWER_ENDS_S = 60.0
 ASKED_EVERY_MS = 250.0
-"""So often the page is asked for the times that it has noted. Each question takes time of a core from the talk."""
+"""The interval at which the page is asked for its noted times. Each request takes CPU time from the talk."""
 WINDOW_S = 5.0
 IDLE_S = 8.0
 REST_S = 20.0
 BARS_S = {REFLEX: (0.9, 1.5), THOUGHT: (1.4, 2.4)}
-"""End of speech to first sound: p50 and p95."""
+"""The limits from the end of speech to the first sound: p50 and p95."""
 PREFIXES = {REFLEX: "", THOUGHT: "thought_"}
-"""Of the figures' names."""
+"""The prefixes of the figures' names."""
 
 
 def run() -> dict[str, Any]:
-    """Every figure of the talk; see the README for what they mean."""
+    """Return every figure of the talk; the README explains them."""
     chromium = find_chromium()
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
         return starts(chromium, Path(folder) / "cache") | talk(chromium) | lip_sync(chromium)
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """What a talk must hold, with the reflex and with the mind that thinks."""
+    """Return the bars of a talk, for the reflex and for the language model."""
     early_ms, late_ms = figures.get("sound_against_picture_p5_p95_ms", (None, None))
     found: list[Bar] = []
     for kind, (p50_s, p95_s) in BARS_S.items():
@@ -66,7 +66,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def find_chromium() -> Path:
-    """The browser to measure with."""
+    """Return the browser to measure with."""
     named = os.environ.get("KAI_CHROMIUM")
     found = named or next(
         (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
@@ -79,7 +79,7 @@ def find_chromium() -> Path:
 
 
 def starts(chromium: Path, cache: Path) -> dict[str, Any]:
-    """Cold (nothing compiled, nothing baked) and warm start, each to the first moving picture."""
+    """Return the times of a cold start (nothing compiled or baked) and a warm one, each to the first moving picture."""
     figures: dict[str, Any] = {}
     for kind, env in (("cold", {"XDG_CACHE_HOME": str(cache)}), ("warm", {})):
         with AppProcess(env=env) as app:
@@ -100,7 +100,7 @@ def starts(chromium: Path, cache: Path) -> dict[str, Any]:
 
 
 def talk(chromium: Path) -> dict[str, Any]:
-    """Answers, frames, interruption, and what it costs."""
+    """Return the figures of answers, frames, interruption and cost in one talk."""
     figures: dict[str, Any] = {}
     with AppProcess() as app:
         app.wait_ready()
@@ -133,14 +133,14 @@ def talk(chromium: Path) -> dict[str, Any]:
 
 
 def turn_about(first: Sequence[Asked], second: Sequence[Asked]) -> list[Asked]:
-    """One of each in turn, then what is left of the longer."""
+    """Return one of each in turn, then the rest of the longer sequence."""
     return [each for pair in zip_longest(first, second) for each in pair if each is not None]
 
 
 def answered_after_ms(person: Visitor, question: Path) -> float | None:
-    """Speak, and listen to the whole answer: from the end of the speech to Kai's first sound, both in the page.
+    """Speak and listen to the whole answer; return the time from the end of speech to Kai's first sound, both in the page.
 
-    ``None`` for no answer in ten seconds.
+    Returns ``None`` for no answer in ten seconds.
     """
     person.speak(question)
 
@@ -171,7 +171,7 @@ def answered_after_ms(person: Visitor, question: Path) -> float | None:
 
 
 def answer_figures(kind: str, delays_ms: Sequence[float | None]) -> dict[str, Any]:
-    """How many of the questions of that kind were answered, and how soon; a missing answer counts in the turns alone."""
+    """Return how many questions of that kind were answered, and how soon. A missing answer counts only as a turn."""
     found = [delay for delay in delays_ms if delay is not None]
     prefix = PREFIXES[kind]
     return {
@@ -183,7 +183,7 @@ def answer_figures(kind: str, delays_ms: Sequence[float | None]) -> dict[str, An
 
 
 def lip_sync(chromium: Path) -> dict[str, Any]:
-    """Sound against picture by test marks, in a talk of its own: their clicks would hide an answer's end."""
+    """Return sound against picture by test marks, in a separate talk, since the marks' clicks would hide an answer's end."""
     with AppProcess(env={"KAI_TEST_MARKS": "1"}) as app, visitor(chromium) as person:
         app.wait_ready()
         person.open(app.url)
@@ -198,7 +198,7 @@ def lip_sync(chromium: Path) -> dict[str, Any]:
 
 
 def answers(seen: dict[str, Any]) -> dict[str, Any]:
-    """End of the person's speech (in the page) to Kai's first sound (in the page)."""
+    """Return the times from the end of the person's speech to Kai's first sound, both in the page."""
     ends = [at for kind, at in seen["mic"] if kind == "off"]
     starts_ms = [at for kind, at in seen["sound"] if kind == "on"]
     delays = [min(later) for end in ends if (later := [at - end for at in starts_ms if 0 < at - end < 4000])]
@@ -211,7 +211,7 @@ def answers(seen: dict[str, Any]) -> dict[str, Any]:
 
 
 def frames(at_ms: Sequence[float]) -> dict[str, Any]:
-    """Frames a second in the page: mean, and the worst window."""
+    """Return the frames per second in the page: the mean and the worst window."""
     at_s = np.array(at_ms) / 1e3
     begins = np.arange(at_s[0], at_s[-1] - WINDOW_S, 0.25)
     counts = np.array([((at_s >= b) & (at_s < b + WINDOW_S)).sum() for b in begins]) / WINDOW_S
@@ -225,7 +225,7 @@ def frames(at_ms: Sequence[float]) -> dict[str, Any]:
 
 
 def offsets(seen: dict[str, Any], from_ms: float) -> dict[str, Any]:
-    """Sound against picture by test marks, while nobody speaks; see `each_offset`."""
+    """Return sound against picture by test marks while nobody speaks; see `each_offset`."""
     found = each_offset(seen, from_ms)
     if not found:
         return {"sound_against_picture_p50_ms": None}
@@ -237,7 +237,7 @@ def offsets(seen: dict[str, Any], from_ms: float) -> dict[str, Any]:
 
 
 def each_offset(seen: dict[str, Any], from_ms: float) -> list[float]:
-    """Sound against picture in milliseconds at each click: plus means that the sound is late.
+    """Return sound against picture in milliseconds at each click; positive means that the sound is late.
 
     A frame carries the media time that it shows, and a click sounds at each full second of the same time.
     """
@@ -256,7 +256,7 @@ def each_offset(seen: dict[str, Any], from_ms: float) -> list[float]:
 
 
 def interruption(person: Visitor) -> dict[str, Any]:
-    """Pressing Interrupt to the last sounding sample in the page."""
+    """Return the time from pressing Interrupt to the last sounding sample in the page."""
     delays: list[float] = []
     for _ in range(3):
         person.say("What can you do?")
@@ -271,11 +271,8 @@ def interruption(person: Visitor) -> dict[str, Any]:
     return {"interrupt_to_silence_ms": [round(d) for d in delays]}
 
 
-# ------------------------------------------------------------------ processes
-
-
 def name_of(process: psutil.Process, app: AppProcess) -> str:
-    """Which part of Kai a process is."""
+    """Return which part of Kai a process is."""
     if process.pid == app.process.pid:
         return "app"
     command = " ".join(process.cmdline())
@@ -285,7 +282,7 @@ def name_of(process: psutil.Process, app: AppProcess) -> str:
 
 
 class Cpu:
-    """CPU time of the app's processes from here to ``percent`` (of one core)."""
+    """The CPU time of the app's processes from now until ``percent``, in percent of one core."""
 
     def __init__(self, app: AppProcess) -> None:
         self._app = app
@@ -303,7 +300,7 @@ class Cpu:
         return times
 
     def percent(self) -> dict[str, float]:
-        """By part, and in sum."""
+        """Return the load by part, and the sum."""
         passed_s = time.monotonic() - self._began_s
         parts: dict[str, float] = {}
         for key, used_s in self._times().items():
@@ -313,14 +310,14 @@ class Cpu:
 
 
 def cpu_by_process(app: AppProcess, for_s: float) -> dict[str, float]:
-    """CPU in percent of one core, over that time."""
+    """Return the CPU load over that time, in percent of one core."""
     cpu = Cpu(app)
     time.sleep(for_s)
     return cpu.percent()
 
 
 def memory_by_process(app: AppProcess) -> dict[str, int]:
-    """Private memory in MB."""
+    """Return the private memory in MB."""
     parts: dict[str, int] = {}
     for process in (app.process, *app.children()):
         try:

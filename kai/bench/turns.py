@@ -1,9 +1,9 @@
-"""Turns as a person lives them, in a browser: ``python -m kai.bench turns``.
+"""Measures turn taking as a person experiences it, in a browser: ``python -m kai.bench turns``.
 
-For each patience: from the end of the person's speech to Kai's first sound in the page, and how often a pause of 0.7 s in the
-middle of a sentence was taken for its end (Kai was heard before the sentence went on or over it). Then a person speaks over
-Kai: from the person's first sound in the microphone to the moment from which Kai is half as loud at most, and to his last
-sounding sample. The engine's own curve, without a browser, is in ``python -m kai.bench speech``.
+For each patience it measures the time from the end of the person's speech to Kai's first sound in the page, and how often a
+pause of 0.7 s in the middle of a sentence was taken for its end (Kai was heard before the sentence continued, or over it).
+Then a person speaks over Kai: it measures the time from the person's first sound in the microphone until Kai is at most half
+as loud, and until Kai's last sounding sample. ``python -m kai.bench speech`` measures the engine alone, without a browser.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ BARGE_INS: Final = 6
 BARGE_LEAD_S: Final = 14.0
 BARGE_GAP_S: Final = 16.0
 BEFORE_S: Final = 2.5
-"""So long before the person speaks a question is typed, so that Kai is in the middle of a long answer."""
+"""A question is typed this long before the person speaks, so that Kai is in the middle of a long answer."""
 INTERRUPTION: Final = "LJ001-0008.wav"
 WATCHED_MS: Final = 1_800
-"""So long is looked at after the person began; then Kai's answer to it may begin."""
+"""The time that is examined after the person began; later, Kai's next answer may begin."""
 
 
 def run(wanted: Wanted | None = None) -> dict[str, Any]:
-    """All figures, seconds or milliseconds as their names say. ``--long`` breaks each sentence off at three places."""
+    """Return all figures, in seconds or milliseconds as their names say. ``--long`` breaks each sentence at three places."""
     places = LONG_PLACES if wanted is not None and wanted.is_long else PLACES
     chromium = find_chromium()
     figures: dict[str, Any] = {}
@@ -71,7 +71,7 @@ def run(wanted: Wanted | None = None) -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """What turn taking must hold in the page."""
+    """Return the bars of turn taking in the page."""
     return [
         *(
             at_least(f"answered, {name}", figures[f"{name}_answered"], figures[f"{name}_turns"])
@@ -90,7 +90,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def _visit(chromium: Path, mic: Path, eagerness: Eagerness, data: Path, length_s: float) -> dict[str, Any]:
-    """What was seen and heard in a talk of that length. A page that had to connect anew is visited once more."""
+    """Return what was seen and heard in a talk of that length. If the page had to reconnect, the visit is repeated once."""
     for attempt in range(3):
         with (
             _app(eagerness, data.with_name(f"{data.name}-{attempt}")) as app,
@@ -105,7 +105,7 @@ def _visit(chromium: Path, mic: Path, eagerness: Eagerness, data: Path, length_s
 
 
 def _app(eagerness: Eagerness, data: Path) -> AppProcess:
-    """An app whose last settings were these."""
+    """Return an app whose kept settings are these."""
     data.mkdir()
     look = replace(Look(), brain=BrainConfig(eagerness=eagerness))
     (data / "preferences.json").write_text(json.dumps({"look": asdict(look)}))
@@ -128,7 +128,7 @@ def _script(paths: list[Path], lead_s: float, gap_s: float) -> list[Path | float
 
 
 def _with_onsets(paths: list[Path], folder: Path) -> list[Path]:
-    """The recordings without the quiet before and after them, so that their ends are the speech's."""
+    """Return the recordings without the silence before and after them, so that they end with the speech."""
     found: list[Path] = []
     for number, path in enumerate(paths):
         samples = read_wav(path)
@@ -138,8 +138,8 @@ def _with_onsets(paths: list[Path], folder: Path) -> list[Path]:
 
 
 def _paused(path: Path, place: int, target: Path) -> tuple[Path, float, float]:
-    """The recording with a pause at its quietest place near a third (``place`` 0), half (1) or two thirds (2) of it: file,
-    end of the pause and of all, in seconds."""
+    """Write the recording with a pause at its quietest place near a third (``place`` 0), half (1) or two thirds (2) of it;
+    return the file, the end of the pause and the end of the recording, in seconds."""
     samples = read_wav(path)
     middle, reach = len(samples) * (2 + place) // 6, MIC_HZ // 4
     spot = pcm.quietest_sample(pcm.to_float32(samples), MIC_HZ, start=middle - reach, end=middle + reach)
@@ -158,7 +158,7 @@ def _write(path: Path, samples: np.ndarray) -> Path:
 
 
 def _cut_short(seen: dict[str, Any], paused: list[tuple[Path, float, float]]) -> int:
-    """In how many of the sentences Kai was heard before they were over."""
+    """Return in how many of the sentences Kai was heard before they were over."""
     mic = [at for kind, at in seen["mic"] if kind == "on"]
     heard = [at for kind, at in seen["sound"] if kind == "on"]
     begun_ms = mic[0] if mic else 0.0
@@ -168,8 +168,6 @@ def _cut_short(seen: dict[str, Any], paused: list[tuple[Path, float, float]]) ->
         begun_ms += (end_s + GAP_S) * 1000
     return count
 
-
-# ------------------------------------------------------------------ barge-in
 
 _LEVELS_JS = """
 async () => {
@@ -204,7 +202,7 @@ def _barge_ins(chromium: Path, root: Path) -> dict[str, Any]:
         frame = person.media_frame()
         assert frame is not None
         frame.evaluate(_LEVELS_JS)
-        # The first one only tells when the others come.
+        # The first sound only gives the time from which the others are counted.
         person.wait(
             lambda: any(k == "on" for k, _ in person.measured()["mic"]), 40, "the person's first sound"
         )
@@ -220,7 +218,7 @@ def _barge_ins(chromium: Path, root: Path) -> dict[str, Any]:
 
 
 def barge_in_figures(kai: list[list[float]], person: list[list[float]]) -> dict[str, Any]:
-    """From (ms, peak) of every 10 ms of both: how soon Kai was softer, and how soon silent, after the person began."""
+    """Return how soon after the person began Kai was softer and silent, from (ms, peak) of every 10 ms of both."""
     heard = np.array(kai, dtype=float).reshape(-1, 2)
     spoken = np.array(person, dtype=float).reshape(-1, 2)
     softer: list[float] = []
@@ -235,7 +233,7 @@ def barge_in_figures(kai: list[list[float]], person: list[list[float]]) -> dict[
         after = heard[(heard[:, 0] > at_ms) & (heard[:, 0] < at_ms + WATCHED_MS)]
         if not is_onset or not len(before) or float((before[:, 1] > 0.02).mean()) < 0.5:
             continue  # Kai was not speaking
-        # What is loud in speech comes and goes; a tenth of the time it is as loud as this.
+        # The loudness of speech varies; a tenth of the time it is above this level.
         usual = float(np.percentile(before[:, 1], 90))
         loud_ms = after[after[:, 1] > usual / 2][:, 0]
         sounding_ms = after[after[:, 1] > 0.01][:, 0]

@@ -1,8 +1,8 @@
-"""The characters' voices: cost, first sound, words heard back, pitch, naturalness, and whether they are told apart.
+"""Measures the characters' voices: cost, first sound, words heard back, pitch, naturalness, and how distinct they are.
 
-DistillMOS (a neural judge of how natural speech sounds) and Resemblyzer (a speaker embedding) are no part of the project, as
-they bring PyTorch. They are asked where this Python can import them, and named as missing where it cannot. One way to have
-them is an environment of its own that also sees the project's packages::
+DistillMOS (a neural judge of how natural speech sounds) and Resemblyzer (a speaker embedding) are not part of the project,
+because they need PyTorch. They are used if this Python can import them, and otherwise named as missing. One way to have them
+is a separate environment that also sees the project's packages::
 
     python -m venv judges
     judges/bin/pip install torch distillmos==0.9.1 librosa webrtcvad-wheels "setuptools<81"
@@ -63,7 +63,7 @@ Judge = Callable[[Float32], Any]
 
 
 def run() -> dict[str, Any]:
-    """The figures of each character's voice by its id, and how well they are told apart."""
+    """Return the figures of each character's voice by its id, and how distinct the voices are."""
     own = Voice.load()
     voices = Voices(own, dict, has_extra=False)
     recognisers = {"tiny.en": Recogniser.load(), "base": Recogniser.load_base()}
@@ -72,7 +72,7 @@ def run() -> dict[str, Any]:
     speakers = {choice.id: voices.named(choice.id) for choice in characters}
     first_ms: dict[str | None, list[tuple[float, float]]] = {None: [], **{name: [] for name in speakers}}
     shares: dict[str, float] = {}
-    # One after another in each round, so that a busy moment of the machine is everybody's.
+    # The voices take turns in each round, so that a busy moment of the machine affects all of them.
     for text in SENTENCES:
         for _ in range(REPEATS):
             for name, speaker in ((None, own), *speakers.items()):
@@ -113,7 +113,7 @@ def run() -> dict[str, Any]:
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
-    """What each voice must hold. A judge that could not be asked has no bar."""
+    """Return the bars of each voice. A judge that is not installed has no bar."""
     found: list[Bar] = []
     for choice in CHOICES:
         if choice.is_extra:
@@ -150,14 +150,14 @@ def _words(text: str) -> str:
 
 
 def _first_clause_ms(speaker: Speaker, text: str) -> tuple[float, float]:
-    """How long the first clause takes, and how long the one thread that makes it works: the same on an idle machine."""
+    """Return the time of the first clause and the CPU time of the thread that makes it; on an idle machine both are equal."""
     begun_s, worked_s = time.perf_counter(), time.thread_time()
     next(speaker.stream(text))
     return (time.perf_counter() - begun_s) * 1000, (time.thread_time() - worked_s) * 1000
 
 
 def _added_ms(first_ms: Mapping[str | None, Sequence[tuple[float, float]]], name: str) -> tuple[float, float]:
-    """How much more than the network's own voice takes: the medians, over the sentences, of the best of their repeats."""
+    """Return the added time against the network's own voice: medians over the sentences of the best of their repeats."""
     own, moved = (
         np.asarray(first_ms[key]).reshape(len(SENTENCES), REPEATS, 2).min(axis=1) for key in (None, name)
     )
@@ -173,7 +173,7 @@ def _share_of_real_time(speaker: Speaker) -> float:
 
 
 def pitch_hz(samples: Float32, rate_hz: int = 24_000) -> float:
-    """The median pitch of the voiced frames of ``(samples,)``, by autocorrelation: 60 to 400 Hz; NaN without any."""
+    """Return the median pitch of the voiced frames of ``(samples,)``, by autocorrelation, 60 to 400 Hz; NaN without any."""
     window, step = rate_hz // 20, rate_hz // 80
     if len(samples) < window:
         return float("nan")
@@ -194,13 +194,13 @@ def pitch_hz(samples: Float32, rate_hz: int = 24_000) -> float:
         )
         best = float(np.max(inner, initial=0.0, where=is_peak))
         if best > 0.6:
-            # The shortest period that is nearly as good: twice it is as good for the ear of an autocorrelation.
+            # Take the shortest period that is nearly as good, because an autocorrelation rates its double just as high.
             found.append(rate_hz / (shortest + int(np.argmax(is_peak & (inner > 0.9 * best)))))
     return float(np.median(found)) if found else float("nan")
 
 
 def _told_apart(prints: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Whether each sentence is nearest to the mean of its own speaker's others, and how alike the speakers' means are."""
+    """Return how many sentences are nearest to the mean of their own speaker's others, and how alike the means are."""
     names, right = list(prints), 0
     for name in names:
         for number, one in enumerate(prints[name]):
@@ -213,7 +213,7 @@ def _told_apart(prints: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
 
 
 def _distillmos() -> Judge | None:
-    """How natural ``(samples,)`` at 16 kHz sounds, 1 to 5."""
+    """Return a judge of how natural ``(samples,)`` at 16 kHz sounds, 1 to 5, or ``None`` if it is not installed."""
     try:
         torch: Any = importlib.import_module("torch")
         distillmos: Any = importlib.import_module("distillmos")
@@ -231,7 +231,7 @@ def _distillmos() -> Judge | None:
 
 
 def _resemblyzer() -> Judge | None:
-    """Who ``(samples,)`` at 16 kHz sounds like: 256 numbers of length 1."""
+    """Return a speaker embedding for ``(samples,)`` at 16 kHz, 256 numbers of length 1, or ``None`` if not installed."""
     try:
         package: Any = importlib.import_module("resemblyzer")
     except (ImportError, OSError):

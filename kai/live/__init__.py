@@ -1,6 +1,6 @@
-"""The first paid session as a report: what Kai assumes of a provider, what was seen, and where to look.
+"""Tests paid services in a first session and reports what Kai assumes, what was seen, and which code depends on it.
 
-`avatar` looks at LiveAvatar and `realtime` at OpenAI with the adapters' own parts; `report` holds rows, recording and budget;
-`session` puts them together for the command line, the Check page and ``--live``. Against Kai's own servers every row is as
-assumed; with one of their fault switches on, that switch's row is not.
+`avatar` tests LiveAvatar and `realtime` tests OpenAI, both with the adapters' own parts. `report` holds rows, recording and
+budget; `session` combines them for the command line, the Check page and ``--live``. Against Kai's own servers every row is as
+assumed; with one of their fault switches on, that switch's row differs.
 """

@@ -1,6 +1,6 @@
-"""``python -m kai.live``: look at the services whose keys are set, print a table, and keep the recording.
+"""``python -m kai.live``: test the services whose keys are set, print a table, and keep the recording.
 
-Ends with 1 where a row differs from what Kai assumes, and with 2 where no session can be had.
+The exit code is 1 if a row differs from what Kai assumes, and 2 if no session can be opened.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kai.settings import Settings
 
 
 def main(argv: list[str] | None = None, settings: Settings | None = None) -> int:
-    """Runs to its end; the exit code."""
+    """Run all tests and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m kai.live", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument(
         "--paid", action="store_true", help="the account's own avatar in place of the free sandbox"

@@ -1,8 +1,8 @@
-"""What a LiveAvatar service does, beside what Kai assumes of it.
+"""Compares what a LiveAvatar service does with what Kai assumes.
 
-Refusals come first, since a token is free. Then one session is talked to: its start, its events, its pose after an
-interruption, a second control socket, a client that stands still, a second session beside it. Last come short sessions: one
-for each picture quality, and one that is stopped at once. In the sandbox all of them are free.
+Refusals are tested first, since a token is free. Then one session is used for its start, its events, its pose after an
+interruption, a second control socket, a client that stops reading, and a second session at the same time. Last are short
+sessions: one for each picture quality, and one that is stopped at once. In the sandbox all of them are free.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 CREDIT_USD: Final = 0.10
 """The price of a credit; a started minute costs one."""
 SESSION_S: Final = 110.0
-"""The session that is talked to is given up then, so that it costs two credits at the most."""
+"""The long session is ended after this time, so that it costs two credits at most."""
 SHORT_S: Final = 50.0
 CALL_S: Final = 15.0
 LOUD: Final = 1_000
@@ -51,7 +51,7 @@ A_DAY_S: Final = 86_400
 TEN_MINUTES_S: Final = 600
 NOBODYS_AVATAR: Final = "00000000-0000-4000-8000-0000000000ff"
 USUAL_RATE: Final = (15.0, 32.0)
-"""Pictures a second that count as about 25."""
+"""The range of pictures per second that counts as about 25."""
 _CONTROL: Final = "kai/adapters/liveavatar/control.py"
 _FACE: Final = "kai/adapters/liveavatar/face.py"
 _WIRE: Final = "kai/wire/liveavatar.py"
@@ -59,7 +59,7 @@ _TROUBLES: Final = "kai/adapters/liveavatar/troubles.py: _SAID"
 
 
 class _Line:
-    """One control socket. Every event is noted when it comes, and waits here until it is asked for."""
+    """One control socket. Every event is recorded when it arrives and kept until a test asks for it."""
 
     def __init__(self, socket: ClientConnection, recording: Recording) -> None:
         self._socket = socket
@@ -87,7 +87,7 @@ class _Line:
         self._news.set()
 
     async def say(self, command: wire.Command) -> None:
-        """Send a command; `heard` looks at what comes from now on."""
+        """Send a command; `heard` then searches the events from now on."""
         self._from = len(self._events)
         text = wire.encode(command)
         self._recording.note("control, ours", json.loads(text))
@@ -97,7 +97,7 @@ class _Line:
             log.info("the control socket took nothing", extra={"kind": type(exc).__name__})
 
     async def heard(self, is_it: Callable[[dict[str, Any]], bool], within_s: float) -> dict[str, Any] | None:
-        """The first event that is it, or nothing within that time."""
+        """Return the first event for which ``is_it`` holds, or ``None`` after that time."""
         try:
             async with asyncio.timeout(within_s):
                 while True:
@@ -113,14 +113,14 @@ class _Line:
             return None
 
     async def stand_still(self, for_s: float) -> None:
-        """Read nothing for a while, as a computer does that sleeps."""
+        """Read nothing for a while, like a computer that sleeps."""
         self._recording.note("control", {"socket": f"stands still for {for_s:g} s"})
         self._socket.transport.pause_reading()
         await asyncio.sleep(for_s)
         self._socket.transport.resume_reading()
 
     async def ping(self, within_s: float) -> str:
-        """Whether a ping of the socket's own is answered."""
+        """Send a WebSocket ping and return, in words, whether it is answered."""
         try:
             async with asyncio.timeout(within_s):
                 await (await self._socket.ping())
@@ -129,7 +129,7 @@ class _Line:
         return "is answered"
 
     def count(self, kind: str) -> int:
-        """How many events of that kind have come in all."""
+        """Return how many events of that kind have arrived in all."""
         return sum(event.get("type") == kind for event in self._events)
 
     async def aclose(self) -> None:
@@ -138,7 +138,7 @@ class _Line:
 
 
 class _Eye:
-    """What a room shows and says: its first picture, how many came, how large, and a voice. Implements ``RoomSink``."""
+    """Notes what a room sends: the first picture, their number and size, and a voice. Implements ``RoomSink``."""
 
     def __init__(self) -> None:
         self.first = asyncio.Event()
@@ -160,10 +160,10 @@ class _Eye:
             self.voice.set()
 
     def plays(self, at_s: float, sound_s: float, picture_s: float) -> None:
-        """How far sound and picture are apart is not looked at."""
+        """Do nothing: the offset between sound and picture is not tested."""
 
     def fresh(self) -> None:
-        """New tracks are counted like the old."""
+        """Do nothing: new tracks are counted like the old ones."""
 
     def gone(self, error: FaceError) -> None:
         log.info("the room ended", extra={"code": error.code})
@@ -171,8 +171,9 @@ class _Eye:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """A session has ``start_s`` to come up, and should be up within ``soon_s``. An event that should come at once is waited
-    for ``wait_s``, pictures are counted for ``watch_s``, a client stands still for ``still_s``."""
+    """The time limits of the tests. A session has ``start_s`` to start and should be up within ``soon_s``. An event that
+    should arrive at once is awaited for ``wait_s``, pictures are counted for ``watch_s``, and a client stops reading for
+    ``still_s``."""
 
     start_s: float = 40.0
     soon_s: float = 15.0
@@ -185,8 +186,8 @@ PATIENT: Final = Waits()
 
 
 class AvatarObserver:
-    """Looks at an account's service. No session is started that the budget does not allow, and all are stopped, whatever
-    happens; ``records`` know those that run. From ``usual_rate`` pictures a second the rate counts as about 25."""
+    """Tests an account's service. No session is started that the budget does not allow, and all are stopped, whatever
+    happens; ``records`` lists those that run. A picture rate within ``usual_rate`` counts as about 25 per second."""
 
     def __init__(
         self,
@@ -217,7 +218,7 @@ class AvatarObserver:
         self.rows = list[Row]() if rows is None else rows
 
     async def run(self) -> list[Row]:
-        """All rows. Raises `FaceError` where no session can be had."""
+        """Run all tests and return their rows. Raises `FaceError` if no session can be opened."""
         api = LiveAvatarApi(self._account)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(api.aclose)
@@ -241,15 +242,13 @@ class AvatarObserver:
             await self._look_at_quick_stop(client, api, wanted)
         return self.rows
 
-    # What it costs
-
     def _allows(self, credits: int) -> bool:
         return self._is_sandbox or self._budget.allows(credits * CREDIT_USD)
 
     async def _start(
         self, client: httpx.AsyncClient, api: LiveAvatarApi, wanted: wire.TokenRequest
     ) -> tuple[dict[str, Any], wire.StartGrant]:
-        """A running session, as told and as understood. Raises `FaceError`."""
+        """Start a session; return the service's answer, raw and decoded. Raises `FaceError`."""
         token = await api.mint(wanted)
         await asyncio.to_thread(self._records.note, KIND, token.session_id)
         self._running.append(token.session_id)
@@ -266,7 +265,7 @@ class AvatarObserver:
         return answer.get("data") or {}, replace(grant, session_id=token.session_id)
 
     async def _stop(self, api: LiveAvatarApi, session_id: str) -> None:
-        """Stop a session. One that the service does not stop is tried once more at the end."""
+        """Stop a session. If the service does not stop it, it is tried once more at the end."""
         try:
             await api.stop(session_id)
         except FaceError as exc:
@@ -278,11 +277,9 @@ class AvatarObserver:
         self.recording.note("POST /v1/sessions/stop", {})
 
     async def _stop_all(self, api: LiveAvatarApi) -> None:
-        """What runs still is stopped. What cannot be stopped stays recorded, and the next start of the app stops it."""
+        """Stop all sessions that still run. One that cannot be stopped stays recorded, and the app's next start stops it."""
         for session_id in list(self._running):
             await self._stop(api, session_id)
-
-    # The rows
 
     def _soon(self, took_s: float | None) -> str:
         if took_s is None:
@@ -306,7 +303,7 @@ class AvatarObserver:
     async def _mint(
         self, client: httpx.AsyncClient, wanted: wire.TokenRequest, api_key: str = "", **more: object
     ) -> tuple[str, wire.Refusal | None]:
-        """How a wish for a session is answered: "taken", or what Kai takes the refusal for."""
+        """Request a token; return "taken", or the code that Kai derives from the refusal, and the refusal itself."""
         body = {**wire.encode_body(wanted), **more}
         headers = {"X-API-KEY": api_key or self._account.api_key}
         status, answer = await self._post(client, "/v1/sessions/token", body, headers)
@@ -346,7 +343,7 @@ class AvatarObserver:
     async def _look_at_session(
         self, client: httpx.AsyncClient, api: LiveAvatarApi, wanted: wire.TokenRequest
     ) -> bool:
-        """Whether a session can be had at all; where it cannot, no further start is tried."""
+        """Test one session; return whether it could be opened at all. If not, no further start is tried."""
         async with AsyncExitStack() as stack:
             eye = _Eye()
             room = self._make_room(eye)

@@ -1,8 +1,8 @@
-"""What a Realtime service does, beside what Kai assumes of it.
+"""Compares what a Realtime service does with what Kai assumes.
 
-There is one short call for each model. In the first call Kai counts and is cut off, which tells whether the memory can be
-cut over WebRTC and gives a second of speech. Then each part of a session is set by an update of its own, so that one refusal
-hides no other. Last, each transcription model hears that second of speech, and writes words or not.
+There is one short call for each model. In the first call Kai counts and is cut off, which shows whether the memory can be cut
+over WebRTC and provides a second of speech. Then a separate update sets each part of a session, so that no refusal hides
+another. Last, each transcription model gets that second of speech and writes words or not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kai.wire import realtime as wire
 
 MODELS: Final = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini")
 CALL_USD: Final = 0.05
-"""The most that one call costs: seconds of sound at the price of the dearest model."""
+"""The highest cost of one call: seconds of sound at the price of the most expensive model."""
 ENOUGH_MS: Final = 1_500
 HEARD_MS: Final = 500
 _OPTIONAL: Final = "kai/adapters/openai_realtime/optional.py"
@@ -60,11 +60,11 @@ FIELDS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("a share of the talk is kept", {"truncation": Truncation.RETENTION_RATIO, "retention_ratio": 0.8}),
     ("nothing of the talk is dropped", {"truncation": Truncation.DISABLED}),
 )
-"""What a session is told, one update each, on top of those before; it ends with the keys, which transcribers need."""
+"""The updates of a session, each added to those before. The last one is push-to-talk, which the transcribers need."""
 
 
 class _RecordedBrain(OpenAIRealtimeBrain):
-    """A call of which every event is noted, and in which the service's answer to an event can be waited for."""
+    """A call that records every event and can wait for the service's answer to one."""
 
     def __init__(self, endpoint: Endpoint, recording: Recording) -> None:
         super().__init__(endpoint)
@@ -88,11 +88,11 @@ class _RecordedBrain(OpenAIRealtimeBrain):
 
     @property
     def event_count(self) -> int:
-        """How many events have come."""
+        """The number of events that have arrived."""
         return len(self._events)
 
     async def first_of(self, kinds: Sequence[str], since: int, within_s: float) -> dict[str, Any] | None:
-        """The first event of these kinds among those after the first ``since``, or nothing within that time."""
+        """Return the first event of these kinds after the first ``since`` events, or ``None`` after that time."""
         try:
             async with asyncio.timeout(within_s):
                 while True:
@@ -105,8 +105,8 @@ class _RecordedBrain(OpenAIRealtimeBrain):
             return None
 
     async def try_out(self, look: Look, within_s: float) -> str | None:
-        """How an update of the session is taken: "taken", "refused (code)" or "not answered"; ``None`` where Kai has nothing
-        to tell this model."""
+        """Update the session; return "taken", "refused (code)" or "not answered", or ``None`` if Kai sends this model nothing
+        for that look."""
         since, self._update_id = len(self._events), ""
         self.update(look)
         if not self._update_id:
@@ -117,7 +117,8 @@ class _RecordedBrain(OpenAIRealtimeBrain):
         return "taken" if answer["type"] == "session.updated" else _refused(answer)
 
     async def transcribe(self, pcm: Pcm, within_s: float) -> str:
-        """What becomes of a turn of that sound, ``(samples,)`` int16, 24 000 Hz, that nobody answers."""
+        """Commit a turn of that sound, ``(samples,)`` int16, 24 000 Hz, without asking for an answer; return in words how its
+        transcription went."""
         self.begin_turn()
         heard = np.repeat(pcm, 2)
         loop = asyncio.get_running_loop()
@@ -143,7 +144,7 @@ class _RecordedBrain(OpenAIRealtimeBrain):
 
 
 class _Ear:
-    """What one answer sounds like, and what the call has cost. Implements ``kai.ports.BrainSink``."""
+    """Keeps the sound of one answer and counts the call's cost. Implements ``kai.ports.BrainSink``."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -169,15 +170,15 @@ class _Ear:
             self.has_enough.set()
 
     def marks(self, segment_id: str, marks: Marks) -> None:
-        """Nothing of it is needed."""
+        """Do nothing: marks are not tested."""
 
     def end_segment(self, segment_id: str) -> None:
         self.has_enough.set()
 
 
 class BrainObserver:
-    """Looks at the service behind an endpoint. ``wait_s`` is how long an answer is waited for. No call begins that the budget
-    does not allow."""
+    """Tests the service behind an endpoint. An answer is awaited for ``wait_s``. No call begins that the budget does not
+    allow."""
 
     def __init__(
         self,
@@ -199,7 +200,7 @@ class BrainObserver:
         self.rows = list[Row]() if rows is None else rows
 
     async def run(self) -> list[Row]:
-        """All rows. What cannot be reached is a row, too."""
+        """Run all tests and return their rows. A service that cannot be reached gets a row too."""
         for model in self._models:
             await self._look_at(model, does_speak=model == self._models[0])
         return self.rows
@@ -229,7 +230,7 @@ class BrainObserver:
             await brain.aclose()
 
     async def _look_at_cut(self, brain: _RecordedBrain, ear: _Ear) -> None:
-        """Whether the memory of an answer can be cut where the person stopped hearing it."""
+        """Test whether the memory of an answer can be cut where the person stopped hearing it."""
         brain.send_text("live-1", _COUNT)
         seen = "no sound came"
         try:

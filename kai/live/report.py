@@ -1,4 +1,4 @@
-"""What a look at a provider's service leaves behind: rows of what was assumed and seen, one recording, and what it cost."""
+"""The results of testing a provider's service: rows of what was assumed and seen, one recording, and the cost."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ KIND: Final = "service"
 FILE_NAME: Final = "kai-first-session.jsonl"
 NOT_LOOKED_AT: Final = "not looked at: the budget is used up"
 _OPENS: Final = re.compile(r"(token|url|key|secret|password|credential)$|^audio$", re.IGNORECASE)
-"""Names of the fields whose text opens a session, or is sound."""
+"""The names of fields whose text gives access to a session or is sound."""
 _SIGNED: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*")
 _SOUND_EVENT: Final = "response.output_audio.delta"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One observation. ``assumed`` are the results that Kai's code is made for; ``code`` is the code that leans on them."""
+    """One observation. ``assumed`` are the results that Kai's code expects; ``code`` names the code that depends on them."""
 
     name: str
     assumed: tuple[str, ...]
@@ -44,7 +44,7 @@ class Row:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The rows for a terminal; those that differ name the code to look at."""
+    """Return the rows as a table for a terminal; rows that differ name the code to look at."""
     lines: list[str] = []
     for row in rows:
         if row.is_as_assumed:
@@ -58,14 +58,14 @@ def table(rows: Iterable[Row]) -> str:
 
 
 class Budget:
-    """What a run may cost, in US dollars. What is asked for beforehand is the most that a step can cost."""
+    """The limit of a run's cost, in US dollars. Before a step, its highest possible cost is checked."""
 
     def __init__(self, limit_usd: float) -> None:
         self.limit_usd = limit_usd
         self.spent_usd = 0.0
 
     def allows(self, most_usd: float) -> bool:
-        """Whether a step that costs so much at the most still fits."""
+        """Return whether a step of at most that cost still fits."""
         return self.spent_usd + most_usd <= self.limit_usd + 1e-9
 
     def spend(self, usd: float) -> None:
@@ -74,9 +74,9 @@ class Budget:
 
 @dataclass(slots=True)
 class Recording:
-    """Everything that was said, in order, as JSON lines; what opens a session, and sound, is left out.
+    """All messages in order, as JSON lines, without sound and without texts that give access to a session.
 
-    ``secrets`` are texts that are written nowhere. The format is `kai.wire.recorded`'s.
+    ``secrets`` are texts that are never written. The format is that of `kai.wire.recorded`.
     """
 
     secrets: tuple[str, ...] = ()
@@ -88,18 +88,18 @@ class Recording:
         self.entries.append({"at_ms": at_ms, "where": where, "what": without_secrets(what, self.secrets)})
 
     def text(self) -> str:
-        """The whole file."""
+        """Return the text of the whole file."""
         return recorded.to_text(self.entries, {"kind": KIND})
 
     def write(self, path: Path) -> None:
-        """One file, for its owner's eyes alone."""
+        """Write one file that only its owner can read."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(self.text())
 
 
 def without_secrets(value: object, secrets: tuple[str, ...] = ()) -> object:
-    """The same, with its length in place of every text that opens a session or is sound, wherever it stands."""
+    """Return a copy with every text that gives access to a session, or is sound, replaced by its length."""
     match value:
         case dict():
             event = cast("Mapping[str, object]", value)

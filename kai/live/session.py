@@ -1,4 +1,4 @@
-"""One look at the services whose keys are set: begun by the command line, by a button of the page, or by a test."""
+"""One test run of the services whose keys are set, started by the command line, a button on the page, or a test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLOSE_S: Final = 10.0
 
 
 def cost_words(settings: Settings, *, is_sandbox: bool, budget_usd: float = BUDGET_USD) -> str:
-    """What a look costs, for a person, before it begins."""
+    """Return a sentence for people about the cost of a run, before it begins."""
     parts: list[str] = []
     if settings.has_cloud_face:
         parts.append(
@@ -42,13 +42,13 @@ def cost_words(settings: Settings, *, is_sandbox: bool, budget_usd: float = BUDG
 
 
 def avatar_account(settings: Settings) -> Account | None:
-    """The LiveAvatar account of the settings."""
+    """Return the LiveAvatar account of the settings, or ``None`` without a key."""
     key = settings.liveavatar_api_key
     return None if key is None else Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
 
 
 def brain_endpoint(settings: Settings, model: str = MODELS[0]) -> Endpoint | None:
-    """OpenAI, as the settings have it."""
+    """Return OpenAI's endpoint of the settings, or ``None`` without a key."""
     key = settings.openai_api_key
     if key is None:
         return None
@@ -66,8 +66,8 @@ async def look(
     recording: Recording,
     waits: Waits = PATIENT,
 ) -> None:
-    """Look at every service whose key is set; ``rows`` and ``recording`` grow. Raises ``KaiError``, after the other service
-    was looked at, where one cannot be."""
+    """Test every service whose key is set, adding to ``rows`` and ``recording``. If a service cannot be tested, raises
+    ``KaiError`` after the other one was tested."""
     account, endpoint = avatar_account(settings), brain_endpoint(settings)
     recording.secrets = tuple(given.api_key for given in (account, endpoint) if given is not None)
     folder = settings.state_dir
@@ -97,7 +97,7 @@ async def look(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a look has come. ``problem`` is why it ended early, for a person."""
+    """The progress of a run. ``problem`` tells people why it ended early."""
 
     is_running: bool
     rows: tuple[Row, ...]
@@ -106,7 +106,7 @@ class Progress:
 
 
 class FirstSession:
-    """A look that runs in a thread of its own, with a loop of its own. Any thread; one look at a time."""
+    """A test run in a separate thread with its own loop. Any thread; one run at a time."""
 
     def __init__(self, settings: Settings, *, budget_usd: float = BUDGET_USD, waits: Waits = PATIENT) -> None:
         self._settings = settings
@@ -123,21 +123,21 @@ class FirstSession:
         self._problem = ""
 
     def cost(self, *, is_sandbox: bool) -> str:
-        """What a look costs, for a person."""
+        """Return a sentence for people about the cost of a run."""
         return cost_words(self._settings, is_sandbox=is_sandbox, budget_usd=self._budget_usd)
 
     @property
     def has_services(self) -> bool:
-        """Whether there is a key to look with."""
+        """True when the key of a service is set."""
         return self._settings.has_cloud_face or self._settings.has_cloud_brain
 
     @property
     def has_avatar(self) -> bool:
-        """Whether there is a choice between the free avatar and the account's own."""
+        """True when there is a choice between the free avatar and the account's own."""
         return self._settings.has_cloud_face
 
     def begin(self, *, is_sandbox: bool) -> None:
-        """Begin a look; while one runs nothing happens."""
+        """Begin a run, unless one is in progress."""
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return
@@ -178,11 +178,11 @@ class FirstSession:
         return Progress(is_running, tuple(self._rows), self._budget.spent_usd, self._problem)
 
     def recorded(self) -> bytes:
-        """The recording as a file's content."""
+        """Return the recording as a file's content."""
         return self._recording.text().encode()
 
     def close(self) -> None:
-        """Stop a look that runs, its paid sessions first."""
+        """Stop a run in progress, its paid sessions first."""
         thread = self._thread
         if thread is None or not thread.is_alive():
             return
@@ -193,7 +193,7 @@ class FirstSession:
 
 
 def write(recording: Recording, path: Path) -> None:
-    """Keep the recording where it was asked for. Raises ``KaiError``."""
+    """Write the recording to the requested path. Raises ``KaiError``."""
     try:
         recording.write(path)
     except OSError as exc:

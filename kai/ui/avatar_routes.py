@@ -1,7 +1,7 @@
-"""``/api/avatar/...``: an avatar for a browser client or a script of this app, without the key; gallery and credits.
+"""``/api/avatar/...``: lends a browser client or script an avatar without the key, and serves gallery and credits.
 
-Guarded like the talks' routes: our own Host and origin only, and the cookie of a browser that has a page of ours. A start
-needs a ticket besides, which is good once and for a minute.
+The routes are guarded like those of a talk: only our own Host and origin, and the cookie of a browser that has opened a page
+of ours. A start also needs a ticket, which works once, within a minute.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ async def _keep_alive(request: Request, browser_id: str, desk: AvatarDesk) -> Js
 async def _stop(request: Request, browser_id: str, desk: AvatarDesk) -> Json:
     body = await read_json(request)
     if "talk_id" in body:
-        # A page's last word: what it was lent is stopped, for no other page can show it; the avatar of its talk is stopped
-        # unless a page, perhaps the same one reloaded, is there soon.
+        # The page is closing. The avatar that it was lent is stopped, since no other page can show it; the talk's own avatar
+        # is stopped unless a page, perhaps the same one reloaded, opens soon.
         talk_id = str(body["talk_id"])
         talk = find_app().hub.find(talk_id, browser_id)
         if talk is None:
@@ -112,10 +112,10 @@ async def _account(_request: Request, _browser_id: str, _desk: AvatarDesk) -> Js
 
 
 async def preview(request: Request) -> Response:
-    """``GET /api/avatar/previews/{id}.jpg``: the picture of an avatar of the gallery, from disk or by way of us."""
+    """``GET /api/avatar/previews/{id}.jpg``: the picture of an avatar in the gallery, from disk or fetched by us."""
     try:
         find_browser(request)
-        # Threads of the gallery's own: those of this loop encode the talks' pictures.
+        # The gallery has its own threads, because this loop's threads encode the talks' pictures.
         picture = await asyncio.wrap_future(_gallery_of_app().preview(str(request.path_params["avatar_id"])))
     except Refused as exc:
         return exc.response()
@@ -137,7 +137,7 @@ async def _on_kais_loop(work: Coroutine[Any, Any, T]) -> T:
 
 
 def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """The handler behind the guards; what is refused, or fails, is said in JSON without the provider's detail."""
+    """Return the handler behind the guards. Refusals and errors are answered in JSON, without the provider's details."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -157,7 +157,7 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
 
 def routes() -> list[Route]:
-    """All of them, for ``st.App``."""
+    """Return the routes of this module, for ``st.App``."""
     return [
         Route("/api/avatar/ticket", guarded(_ticket), methods=["POST"]),
         Route("/api/avatar/start", guarded(_start), methods=["POST"]),

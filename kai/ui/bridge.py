@@ -1,7 +1,7 @@
-"""The one module that touches Streamlit's session state, query parameters and cookies: which talk is this tab's?
+"""The one module that touches Streamlit's session state, query parameters and cookies, and that finds a tab's talk.
 
-A talk is found again by the random id in the tab's query string and the HttpOnly cookie, both matching and the old tab
-gone; else a new talk begins. So a refresh comes back to its talk, and a second tab has its own.
+A talk is found again by the random id in the tab's query string together with the HttpOnly cookie, once the old tab is gone;
+otherwise a new talk begins. So a refreshed page returns to its talk, and a second tab has its own.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from kai.ui.view import Mount, has_media, is_microphone_known, next_mount
 QUERY_NAME: Final = "talk"
 
 OLD_TAB_PATIENCE_S: Final = 1.5
-"""How long a refreshed page waits for its former self to go (its session ends 0.05 s after, its event stream as soon)."""
+"""How long a refreshed page waits for its predecessor to close, whose session and event stream end about 0.05 s later."""
 
 SETTLE_S: Final = 1.0
-"""How long a press of Start waits for the talk to have begun, so that the same run draws it."""
+"""How long a press of Start waits for the talk to begin, so that the same run can draw it."""
 
 RECORD_S: Final = 60.0
 """The local engine may have to start first."""
@@ -64,7 +64,7 @@ class NoCookieError(Exception):
 
 
 def browser_id() -> str:
-    """The id in the cookie of this browser. Raises ``NoCookieError``."""
+    """Return the id in this browser's cookie. Raises ``NoCookieError``."""
     value = st.context.cookies.get(COOKIE_NAME, "")
     if not value:
         raise NoCookieError
@@ -72,7 +72,7 @@ def browser_id() -> str:
 
 
 def time_zone() -> ZoneInfo | None:
-    """The time zone of this page's browser; ``None`` where it is not told or not known here."""
+    """Return the time zone of this page's browser; ``None`` if the browser does not report one that we know."""
     name = st.context.timezone
     try:
         return ZoneInfo(name) if name else None
@@ -81,14 +81,14 @@ def time_zone() -> ZoneInfo | None:
 
 
 def tell_time_zone(talk: Talk) -> None:
-    """Let the talk know what the person's clock is, when it does not know already."""
+    """Tell the talk the person's time zone, unless it has it already."""
     zone = time_zone()
     if zone is not None and talk.snapshot().time_zone != zone.key:
         talk.dispatch(TimeZoneTold(zone.key))
 
 
 def current_talk(hub: SessionHub) -> Talk:
-    """This tab's talk: the one of the last run, the one that its address names, or a new one.
+    """Return this tab's talk: that of the last run, else the one that its address names, else a new one.
 
     Raises ``NoCookieError``, and ``KaiError`` when there are too many talks.
     """
@@ -111,7 +111,7 @@ def current_talk(hub: SessionHub) -> Talk:
 
 
 def _take_over(hub: SessionHub, browser: str) -> Talk | None:
-    """The talk of this tab's address, once nobody else shows it."""
+    """Return the talk that this tab's address names, once no other page shows it; else ``None``."""
     talk = hub.find(st.query_params.get(QUERY_NAME, ""), browser)
     if talk is None:
         return None
@@ -119,7 +119,7 @@ def _take_over(hub: SessionHub, browser: str) -> Talk | None:
 
 
 def _welcome_back(talk: Talk) -> None:
-    """Another page has another permission and another connection: ask for the microphone again, and connect after that."""
+    """Ask for the microphone again, then connect: a new page has its own permission and its own connection."""
     talk.dispatch(MicrophoneChanged(Microphone.UNKNOWN))
     if talk.snapshot().browser.status is LegStatus.FAILED:
         talk.dispatch(RetryRequested(LegName.BROWSER))
@@ -127,7 +127,7 @@ def _welcome_back(talk: Talk) -> None:
 
 
 def _wait_until(is_so: Callable[[], bool], timeout_s: float = SETTLE_S) -> bool:
-    """Wait on the script's own thread, in steps of 10 ms."""
+    """Wait until ``is_so``, on the script's own thread in steps of 10 ms; return whether it became true in time."""
     deadline_s = time.monotonic() + timeout_s
     while not is_so():
         if time.monotonic() > deadline_s:
@@ -136,21 +136,18 @@ def _wait_until(is_so: Callable[[], bool], timeout_s: float = SETTLE_S) -> bool:
     return True
 
 
-# ------------------------------------------------------------------ what a person chose in the sidebar
-
-
 def look(talk: Talk) -> Look:
-    """What the sidebar shows: the talk's own."""
+    """Return the talk's look, which the sidebar shows."""
     return talk.snapshot().look
 
 
 def change_look(talk: Talk, **changes: Any) -> None:
-    """Give settings, by their names, other values."""
+    """Change settings, given by their names."""
     set_look(talk, with_values(look(talk), changes))
 
 
 def set_look(talk: Talk, wanted: Look) -> None:
-    """Give the talk that look and keep it for the next start. Returns once the talk has it."""
+    """Set the talk's look and keep it for the next start. Returns once the talk has it."""
     if is_home():
         _keep(lambda: host.app().memory.keep_look(wanted))
     talk.dispatch(LookChanged(wanted))
@@ -158,7 +155,7 @@ def set_look(talk: Talk, wanted: Look) -> None:
 
 
 def _recall_look(talk: Talk) -> None:
-    """Give a new talk what the sidebar said last."""
+    """Give a new talk the last look that was kept."""
     last = host.app().memory.preferences.value.last_look() if is_home() else None
     if last is not None:
         talk.dispatch(LookChanged(last))
@@ -166,59 +163,59 @@ def _recall_look(talk: Talk) -> None:
 
 
 def show(key: str, value: object) -> None:
-    """Have the widget of that key, which is drawn next, show the value, whatever it held. Not where it shows it already: what
-    somebody is just typing into it must stay."""
+    """Make the widget of that key, which is drawn next, show the value. A widget that shows it already is left alone, so that
+    text which somebody is typing stays."""
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
 
 
 def recall_face(talk: Talk) -> None:
-    """Have the cloud's avatar again, after the face of this computer stood in for it."""
+    """Switch back to the cloud avatar after the local face replaced it."""
     if look(talk).face == Face.LOCAL:
         change_look(talk, face="")
     talk.dispatch(FaceRecalled())
 
 
 def take_look(talk: Talk, name: str, widget_key: str) -> None:
-    """Take what the widget of that key says for the setting of that name; a deselection of all changes nothing."""
+    """Set the setting of that name to the widget's value; a deselection changes nothing."""
     value = st.session_state[widget_key]
     if value is None:
         return
-    # A widget holds plain values: words of an enum, lists.
+    # A widget holds plain values: strings for an enum, lists for a tuple.
     kind: Callable[[Any], Any] = tuple if isinstance(value, list) else type(value_of(look(talk), name))
     change_look(talk, **{name: kind(value)})
 
 
 def local_voice(talk: Talk) -> str:
-    """The id of the voice that our own engine speaks with."""
+    """Return the id of the voice that our own engine speaks with."""
     return engine_voice(look(talk)).partition(":")[0]
 
 
 def take_local_voice(talk: Talk, widget_key: str) -> None:
-    """Take the engine's voice that the widget of that key names. One that is not the character's own is kept."""
+    """Set the engine's voice to the widget's value. A voice other than the character's own is kept when that changes."""
     voice = str(st.session_state[widget_key])
     change_look(talk, voice=voice, keeps_voice=voice != look(talk).character)
 
 
 def keep_local_voice(talk: Talk, widget_key: str) -> None:
-    """Keep the voice that the engine speaks with now, or have the character's again, as the widget of that key says."""
+    """Keep the engine's present voice, or go back to the character's own, as the widget of that key says."""
     change_look(talk, voice=local_voice(talk), keeps_voice=bool(st.session_state[widget_key]))
 
 
 def take_avatar(talk: Talk, name: str, widget_key: str) -> None:
-    """Take what the widget of that key says for that field of the look's ``AvatarConfig``; a deselection changes nothing."""
+    """Set that field of the look's ``AvatarConfig`` to the widget's value; a deselection changes nothing."""
     value = st.session_state[widget_key]
     if value is not None:
         change_look(talk, avatar=replace(look(talk).avatar, **{name: value}))
 
 
 def choose_avatar(talk: Talk, avatar_id: str) -> None:
-    """Take that avatar of the gallery."""
+    """Choose that avatar of the gallery."""
     change_look(talk, avatar=replace(look(talk).avatar, avatar_id=avatar_id))
 
 
 def request_gallery() -> None:
-    """Have this run show the gallery of avatars."""
+    """Request that this run shows the gallery of avatars."""
     st.session_state[_GALLERY] = True
 
 
@@ -228,7 +225,7 @@ def take_gallery_request() -> bool:
 
 
 def record_voice(look: Look) -> bytes:
-    """A sentence in that look's voice, recorded now (a wav file). Waits for it. Raises ``KaiError``."""
+    """Record a sentence in that look's voice, wait for it and return it as a wav file. Raises ``KaiError``."""
     app = host.app()
     if app.previews is None:
         raise KaiError(texts.NOT_STARTED)
@@ -241,19 +238,16 @@ def record_voice(look: Look) -> bytes:
 
 
 def follow(key: str, value: str) -> None:
-    """Have the field of that key, which is drawn next, show the value when it is another than at the last drawing; what
-    somebody types meanwhile stays."""
+    """Make the field of that key, which is drawn next, show the value if it has changed since the last drawing; otherwise
+    text which somebody is typing stays."""
     seen = f"{key}.seen"
     if key not in st.session_state or st.session_state.get(seen) != value:
         st.session_state[key] = st.session_state[seen] = value
 
 
-# ------------------------------------------------------------------ presets, personas, styles
-
-
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """One list of named things as the sidebar offers it. ``present`` is what is set now, ``take`` sets what was picked."""
+    """One list of named values in the sidebar. ``present`` returns the value that is set now; ``take`` sets a picked one."""
 
     key: str
     file: JsonFile[Any]
@@ -276,8 +270,8 @@ class Shelf:
 def names_on(
     shelf: Shelf, belongs: Callable[[Named], bool] = lambda _one: True
 ) -> tuple[list[str], str, str]:
-    """The names on the shelf; the one whose value is set now, or nothing; and the one that was picked or saved last in this
-    tab, or else that one."""
+    """Return the names on the shelf, the name whose value is set now (or ""), and the name that was picked or saved last in
+    this tab, or else the second."""
     entries = [one for one in shelf.file.value.entries if belongs(one)]
     last, present = str(st.session_state.get(shelf.named_key, "")), shelf.present()
     set_now = [one.name for one in entries if _is_value(one, present)]
@@ -294,7 +288,7 @@ def _is_value(one: Named, present: object) -> bool:
 
 
 def pick_named(shelf: Shelf) -> None:
-    """Set what stands under the name that was picked."""
+    """Set the value of the name that was picked."""
     one = shelf.file.value.named(str(st.session_state.get(shelf.pick_key) or ""))
     if one is not None:
         _keep(lambda: shelf.take(one.value))
@@ -302,12 +296,12 @@ def pick_named(shelf: Shelf) -> None:
 
 
 def save_named(shelf: Shelf) -> None:
-    """Keep what is set now under the name that was typed; a name that is there already is changed."""
+    """Save the present value under the name that was typed; an existing name is overwritten."""
     save_as(shelf, str(st.session_state.get(shelf.name_key) or ""), shelf.present())
 
 
 def save_as(shelf: Shelf, name: str, value: object) -> None:
-    """Keep a value under a name; what cannot be kept is told."""
+    """Save a value under a name; an error is shown on the page."""
 
     def save() -> None:
         shelf.file.write(shelf.file.value.with_one(name, value))
@@ -317,12 +311,12 @@ def save_as(shelf: Shelf, name: str, value: object) -> None:
 
 
 def duplicate_named(shelf: Shelf, name: str) -> None:
-    """Keep what is set now once more, under a name of its own."""
+    """Save the present value again under a new name derived from ``name``."""
     save_as(shelf, shelf.file.value.free_name(name), shelf.present())
 
 
 def delete_named(shelf: Shelf, name: str) -> None:
-    """Forget the one of that name; what is set stays as it is."""
+    """Delete the entry of that name; the present setting does not change."""
     _keep(lambda: shelf.file.write(shelf.file.value.without(name)))
     _call(shelf, "")
 
@@ -332,7 +326,7 @@ def _call(shelf: Shelf, name: str) -> None:
 
 
 def import_preset(shelf: Shelf, widget_key: str) -> None:
-    """Keep and take the preset of the file that was given."""
+    """Save and set the preset in the uploaded file."""
     given = st.session_state.get(widget_key)
     if given is None:
         return
@@ -346,37 +340,31 @@ def import_preset(shelf: Shelf, widget_key: str) -> None:
     renew_upload()
 
 
-# ------------------------------------------------------------------ the style of the face
-
-
 def style(talk: Talk) -> FaceStyle:
-    """What was changed about the chosen character."""
+    """Return the changes that were made to the chosen character's looks."""
     chosen = look(talk)
     return chosen.style if chosen.style.character == chosen.character else FaceStyle(chosen.character)
 
 
 def take_style(talk: Talk, name: str, widget_key: str) -> None:
-    """Take what the widget of that key says for that field of the style."""
+    """Set that field of the style to the widget's value."""
     value = st.session_state[widget_key]
     if value is not None:
         change_look(talk, style=replace(style(talk), **{name: value}))
 
 
 def show_style(talk: Talk, wanted: FaceStyle) -> None:
-    """Take a whole style."""
+    """Set a whole style, with its character."""
     change_look(talk, character=wanted.character or look(talk).character, style=wanted)
 
 
-# ------------------------------------------------------------------ the rest of the sidebar
-
-
 def is_home() -> bool:
-    """Whether everybody who sees this page sits at this computer, so that its preferences and presets are theirs."""
+    """Return whether this page is reachable from this computer only, so that its preferences and presets are its user's."""
     return compat.is_bound_to_loopback()
 
 
 def upload_suffix() -> str:
-    """What the key of the uploader ends with: it keeps what it was given, and a new one is empty."""
+    """Return the suffix of the uploader's key: an uploader keeps its file, and only one with a new key is empty."""
     return f"-{int(st.session_state.get(_UPLOAD_VERSION, 0))}"
 
 
@@ -385,11 +373,8 @@ def renew_upload() -> None:
     st.session_state[_UPLOAD_VERSION] = int(st.session_state.get(_UPLOAD_VERSION, 0)) + 1
 
 
-# ------------------------------------------------------------------ start and stop
-
-
 def start(talk: Talk) -> None:
-    """Begin the talk (again). Returns once its state says so."""
+    """Start or restart the talk. Returns once its state is active."""
     wanted = look(talk)
     if talk.snapshot().phase is Phase.CLOSED:
         talk.dispatch(ResetRequested())
@@ -398,16 +383,13 @@ def start(talk: Talk) -> None:
 
 
 def stop(talk: Talk) -> None:
-    """End the talk. Returns once its state says so."""
+    """Stop the talk. Returns once its state is no longer active."""
     talk.dispatch(StopRequested())
     _wait_until(lambda: not talk.snapshot().is_active)
 
 
-# ------------------------------------------------------------------ the media component
-
-
 def current_mount(state: SessionState) -> Mount | None:
-    """The media component to draw in this run."""
+    """Return the media component to draw in this run, if any."""
     before = cast("Mount | None", st.session_state.get(_MOUNT))
     serial = int(st.session_state.get(_SERIAL, 0)) + 1
     mount = next_mount(state, before, serial)
@@ -418,35 +400,31 @@ def current_mount(state: SessionState) -> Mount | None:
 
 
 def may_play(state: SessionState, key: str) -> bool:
-    """Whether the component of that key shall connect: it is there, and the microphone's question is answered."""
+    """Return whether the component of that key may connect: it is mounted, and the microphone's state is known."""
     return (
         has_media(state) and is_microphone_known(state) and compat.is_component_ready(st.session_state, key)
     )
 
 
-# ------------------------------------------------------------------ past talks
-
-
 def history_owner() -> str | None:
-    """Whose past talks this page may show: everybody's on this computer alone (``None``), else those of this browser.
-
-    Raises ``NoCookieError``.
+    """Return the owner whose past talks this page may show: ``None`` (everybody's) when Kai serves this computer only, else
+    this browser's. Raises ``NoCookieError``.
     """
     return None if compat.is_bound_to_loopback() else owner_of(browser_id())
 
 
 def history_self() -> str:
-    """Whose talks that go on this page may show: this browser's. Raises ``NoCookieError``."""
+    """Return the owner whose running talks this page may show: this browser's. Raises ``NoCookieError``."""
     return owner_of(browser_id())
 
 
 def history_search() -> str:
-    """What is searched for in past talks."""
+    """Return the search text for past talks."""
     return str(st.session_state.get(_SEARCH, ""))
 
 
 def draw_history_search(label: str) -> None:
-    """The search field of past talks."""
+    """Draw the search field of past talks."""
     st.text_input(
         label,
         key=_SEARCH,
@@ -459,33 +437,33 @@ def draw_history_search(label: str) -> None:
 
 
 def forget_history_choice() -> None:
-    """No past talk is chosen any more: the newest is shown, and on a phone the list."""
+    """Clear the choice of a past talk: the newest is shown, and on a phone the list."""
     st.session_state.pop(_READING, None)
     st.session_state.pop(_SHOWN, None)
 
 
 def history_choice() -> str:
-    """The past talk that is being read; empty for the newest."""
+    """Return the id of the past talk that is being read; empty for the newest."""
     return str(st.session_state.get(_READING, ""))
 
 
 def choose_history(talk_id: str) -> None:
-    """Read that talk."""
+    """Show that past talk."""
     st.session_state[_READING] = talk_id
 
 
 def history_shown(at_first: int) -> int:
-    """How many past talks stand in the list."""
+    """Return how many past talks the list shows."""
     return int(st.session_state.get(_SHOWN, at_first))
 
 
 def show_more_history(more: int) -> None:
-    """Let that many more stand in the list."""
+    """Show that many more past talks in the list."""
     st.session_state[_SHOWN] = history_shown(more) + more
 
 
 def delete_history(memory: Memory, talk_id: str | None, owner: str | None) -> None:
-    """Forget that past talk, or all (``None``)."""
+    """Delete that past talk, or all (``None``)."""
     try:
         if talk_id is None:
             memory.delete_all(owner)
@@ -497,12 +475,12 @@ def delete_history(memory: Memory, talk_id: str | None, owner: str | None) -> No
 
 
 def change_history_keeping(memory: Memory) -> None:
-    """Keep talks or not, as the switch of the page says."""
+    """Turn the keeping of talks on or off, as the page's switch says."""
     _keep(lambda: memory.keep_talks(bool(st.session_state["history-keep"])))
 
 
 def change_history_days(memory: Memory) -> None:
-    """Keep talks for as many days as the page says."""
+    """Keep talks for the number of days that the page's field says."""
     _keep(lambda: memory.keep_days(int(st.session_state["history-days"])))
 
 
@@ -513,27 +491,24 @@ def _keep(change: Callable[[], None]) -> None:
         st.toast(error.message, icon=":material/warning:")
 
 
-# ------------------------------------------------------------------ checks
-
-
 def begin_checkup() -> None:
-    """The button was pressed: look at everything (again), from now on."""
+    """Start a new checkup, when the button was pressed."""
     st.session_state[_CHECKUP] = (checkup_run() + 1, Running(host.app().checks), None)
 
 
 def checkup_run() -> int:
-    """Which checkup is shown; 0 is none."""
+    """Return the number of the checkup that is shown; 0 is none."""
     return st.session_state.get(_CHECKUP, (0, None, None))[0]
 
 
 def keep_page_findings(told: object) -> None:
-    """What the page found out about itself; of an older checkup it is not taken."""
+    """Keep what the page found out about itself, unless it belongs to an older checkup."""
     run, running, _ = st.session_state.get(_CHECKUP, (0, None, None))
     if isinstance(told, Mapping) and cast("Mapping[str, object]", told).get("run") == run:
         st.session_state[_CHECKUP] = (run, running, dict(cast("Mapping[str, object]", told)))
 
 
 def findings() -> tuple[list[Finding], dict[str, object] | None]:
-    """What was found on the server (waits for it), and what the page told, once it has."""
+    """Return the server's findings, for which it waits, and the page's report, or ``None`` until it has arrived."""
     _, running, page = st.session_state.get(_CHECKUP, (0, None, None))
     return ([] if running is None else cast("Running", running).findings()), page

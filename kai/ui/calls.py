@@ -1,7 +1,7 @@
-"""``POST /api/openai-call``: a page opens its own call to the brain, SDP offer in, SDP answer out, and never sees a key.
+"""``POST /api/openai-call``: a page opens its own call to the brain, SDP offer in, SDP answer out, without seeing a key.
 
-A page first asks ``POST /api/talks/{id}/call-token`` for a token, which works once and for half a minute. The session is
-ours, not the page's. Errors are JSON.
+A page first asks ``POST /api/talks/{id}/call-token`` for a token, which works once, within half a minute. Kai, not the page,
+sets the session. Errors are JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NO_TALK: Final = "This talk is over. Start a new one."
 
 
 async def call_token(request: Request) -> Response:
-    """``POST /api/talks/{id}/call-token``: a token for one call, for the talk's own page."""
+    """``POST /api/talks/{id}/call-token``: gives the talk's own page a token for one call."""
     try:
         _check_own_page(request)
         talk = find_talk(request)
@@ -81,7 +81,7 @@ async def _offer(request: Request) -> str:
 
 
 def routes() -> list[Route]:
-    """The routes of this module."""
+    """Return the routes of this module."""
     return [
         Route("/api/talks/{talk_id}/call-token", call_token, methods=["POST"]),
         Route("/api/openai-call", openai_call, methods=["POST"]),

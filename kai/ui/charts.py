@@ -1,4 +1,4 @@
-"""The charts, in the theme's colours: plain, labelled directly, zero where it belongs."""
+"""The charts of the Insights page, in the theme's colours, with direct labels and axes that start at zero."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SOFT: Final = "#a9b4c2"
 LINE: Final = "#2b3848"
 HEIGHT: Final = 240
 TINTS: Final = ("#1f7f87", "#35c2c9", "#a5e6e9")
-"""The accent, darker and lighter: parts of one thing."""
+"""The accent colour, darker and lighter, for the parts of one answer."""
 EARLY_MS, LATE_MS = -40, 60
-"""Sound against picture that nobody notices (EBU R37)."""
+"""The offset between sound and picture that nobody notices (EBU R37)."""
 GOOD_FPS: Final = 24.5
 COLUMN: Final = alt.RelativeBandSize(0.7)
 
@@ -31,7 +31,7 @@ def _data(rows: Sequence[Row]) -> alt.InlineData:
 
 
 def _dressed(chart: Any, height: int = HEIGHT) -> alt.Chart:
-    """The house's dress: no frame, quiet grid, readable labels."""
+    """Return the chart in the common style: no frame, a quiet grid, readable labels."""
     dressed = (
         chart.properties(height=height, background="transparent")
         .configure_view(strokeWidth=0)
@@ -55,7 +55,7 @@ def _dressed(chart: Any, height: int = HEIGHT) -> alt.Chart:
 
 
 def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
-    """A dot an answer, and the moving middle and slow end as a band; the band's ends are named at its end."""
+    """Return a chart with one dot per answer and a band from the moving median to the moving p95, labelled at its end."""
     rows: list[Row] = [
         {
             "n": p.number,
@@ -101,7 +101,7 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
 
 
 def stage_chart(found: Sequence[Stage]) -> alt.Chart:
-    """A bar to the middle of each part of the wait, a thin one to its slow end, the figures beside it."""
+    """Return a chart with one bar per part of the wait, to its median, a thin bar to its p95, and both figures."""
     rows: list[Row] = [
         {
             "part": texts.INSIGHTS_STAGES[s.name],
@@ -135,7 +135,7 @@ def stage_chart(found: Sequence[Stage]) -> alt.Chart:
 
 
 def day_chart(found: Sequence[Day]) -> alt.Chart:
-    """A column a day; the interrupted answers at its foot."""
+    """Return a chart with one column per day and the interrupted answers at its foot."""
     rows: list[Row] = []
     for day in found:
         rows.append({"day": day.date, "n": day.interrupted, "what": texts.INSIGHTS_CUT, "order": 0})
@@ -168,7 +168,7 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
 
 
 def part_chart(found: Sequence[Part]) -> alt.Chart:
-    """A column an answer, its parts on top of each other in their order."""
+    """Return a chart with one column per answer, its parts stacked in their order."""
     names = [texts.INSIGHTS_PARTS[name] for name in STAGES]
     rows: list[Row] = [
         {
@@ -204,7 +204,7 @@ def part_chart(found: Sequence[Part]) -> alt.Chart:
 
 
 def fps_chart(found: Sequence[SeenPoint]) -> alt.Chart:
-    """A mark an answer, hollow where the page told nothing; a line at what a smooth picture has."""
+    """Return a chart with one mark per answer, hollow where the page reported nothing, and a line at a smooth rate."""
     rows: list[Row] = [
         {"n": p.number, "fps": p.fps, "is_own": p.is_pages_count, "left": p.dropped} for p in found
     ]
@@ -225,7 +225,7 @@ def fps_chart(found: Sequence[SeenPoint]) -> alt.Chart:
 
 
 def late_chart(found: Sequence[SeenPoint]) -> alt.Chart:
-    """A mark an answer, over the band in which nobody sees anything."""
+    """Return a chart with one mark per answer over the band of offsets that nobody notices."""
     rows: list[Row] = [{"n": p.number, "ms": p.late_ms} for p in found if p.late_ms is not None]
     told = [p.late_ms for p in found if p.late_ms is not None]
     low, high = min(EARLY_MS - 20, *told), max(LATE_MS + 20, *told)
@@ -256,13 +256,13 @@ def _answers(last: int) -> alt.X:
 
 
 def _days() -> alt.Axis:
-    """``3 May`` for a day, with the time of day behind it for a talk."""
+    """Return the axis of days, labelled ``3 May``, followed by the time of day for a talk."""
     words = "utcFormat(toDate(slice(datum.value, 0, 10)), '%-d %b') + slice(datum.value, 10)"
     return alt.Axis(labelAngle=0, grid=False, labelOverlap=True, ticks=False, labelExpr=words)
 
 
 def spent_chart(found: Sequence[Spent], what: str) -> alt.Chart:
-    """A column a day or talk. ``what`` is ``cost_usd`` or ``avatar_min``."""
+    """Return a chart with one column per day or talk. ``what`` is ``cost_usd`` or ``avatar_min``."""
     title = texts.INSIGHTS_DOLLARS if what == "cost_usd" else texts.INSIGHTS_AVATAR
     rows: list[Row] = [{"name": s.name, "sum": getattr(s, what)} for s in found]
     chart = (

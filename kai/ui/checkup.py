@@ -1,4 +1,4 @@
-"""The Check part of the help page: one button, what was found in words and shapes, each with its fix."""
+"""The Check part of the help page: one button, and the findings in words and shapes, each with its fix."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from kai.ui import bridge, texts
 _LOOKING: Final = '<p class="kai-looking" role="status"></p>'
 
 QUIET_DB: Final = -55.0
-"""A microphone whose loudest moment in 3 s of speech is below this hears next to nothing (full scale is 0 dB)."""
+"""A microphone whose peak in 3 s of speech is below this level picks up almost nothing (full scale is 0 dB)."""
 NOISY_DB: Final = -38.0
 ECHO_DB: Final = 12.0
-"""A tone of the loudspeaker that lifts the microphone's level at its pitch by this is heard by Kai, too."""
+"""If a tone from the loudspeaker raises the microphone's level at its pitch by this much, Kai hears itself."""
 
 
 @cache
@@ -33,7 +33,7 @@ def _component() -> Any:
 
 
 def draw() -> None:
-    """Draw the button and what was found last."""
+    """Draw the button and the last findings."""
     st.header(texts.CHECK_HEADING, anchor=False)
     st.markdown(texts.CHECK_LEAD)
     run = bridge.checkup_run()
@@ -46,7 +46,7 @@ def draw() -> None:
     )
     if not run:
         return
-    # The page looks for itself meanwhile.
+    # The page runs its own checks meanwhile.
     with st.container(key="kai-checkup"):
         told = _component()(
             key="checkup",
@@ -62,17 +62,17 @@ def draw() -> None:
 
 
 def versions() -> str:
-    """What Kai runs on, in one line."""
+    """Return the versions that Kai runs on, in one line."""
     rows = {"Kai": kai.__version__} | report.versions()
     return " · ".join(f"{name} {version}" for name, version in rows.items())
 
 
 def _nothing() -> None:
-    """The run itself is what was asked for."""
+    """Do nothing: the component only needs the run that a change starts."""
 
 
 def draw_findings(findings: list[Finding], *, is_whole: bool) -> None:
-    """One line a finding: a shape, the level as a word, what is so, and what to do."""
+    """Draw one line per finding: a shape, the level as a word, what was found, and what to do."""
     if is_whole:
         level = worst(findings)
         verdict = html.escape(texts.CHECK_VERDICTS[level])
@@ -93,7 +93,7 @@ def _row(finding: Finding) -> str:
 
 
 def page_findings(told: object) -> list[Finding]:
-    """What the page found out about itself. It comes from outside: what is missing or odd is taken for not known."""
+    """Return the page's findings about itself. The report is untrusted: missing or odd values are treated as unknown."""
     values = cast("Mapping[str, object]", told) if isinstance(told, dict) else {}
     if values.get("isSecure") is not True:
         return [Finding("secure", Level.RED, "insecure")]

@@ -1,11 +1,11 @@
-"""Every reliance of Kai on a private part or a default of Streamlit and streamlit-webrtc.
+"""Everything that Kai relies on in the private parts and the defaults of Streamlit and streamlit-webrtc.
 
-Each entry says which trap it answers; ``tests/ui/test_compat.py`` springs them. What runs in the browser cannot stand here:
-`IN_THE_COMPONENT` and `STREAMLIT_NAMES` list it, and tests hold scripts and styles to these lists. The minor
-versions are pinned and checked when this module is imported, since none of this is promised by the packages.
+Each entry names the problem that it solves, and ``tests/ui/test_compat.py`` reproduces these problems. Code that runs in the
+browser cannot be in this file: `IN_THE_COMPONENT` and `STREAMLIT_NAMES` list what it relies on, and tests check scripts and
+styles against these lists. The minor versions are pinned and checked at import, since the packages promise none of this.
 """
 
-# The private parts are the whole point of this module.
+# This module exists to use private parts.
 # pyright: reportPrivateUsage=false
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ PRIVATE: Final = {
     "_resolve_initial_page_script_hash": "streamlit_webrtc",
     "_source": "aiortc",
 }
-"""Every private name that this module uses, and the package that it belongs to."""
+"""Every private name that this module uses, with its package."""
 
 MICROPHONE_JITTER_PACKETS: Final = 4
-"""Capacity of the jitter buffer of the page's microphone, in packets of 20 ms; 1 of them is waited for."""
+"""The capacity of the jitter buffer of the page's microphone, in packets of 20 ms; 1 packet is waited for."""
 
 RTP_HZ: Final = {"audio": 48_000, "video": 90_000}
 
 VP8_BITRATE_BPS: Final = 600_000
-"""One rate for start, least and most: 0 extra key frames where aiortc's own bounds gave 5 in 10 s."""
+"""One rate as start, minimum and maximum: it gave 0 extra key frames where aiortc's own bounds gave 5 in 10 s."""
 
 IN_THE_COMPONENT: Final = {
     "streamlit-webrtc:device-ids": "the browser's storage that pins the microphone which the component opened",
@@ -52,15 +52,15 @@ IN_THE_COMPONENT: Final = {
     ".addTrack(": "a microphone is added as a track, so that its sender can be given another one",
     "srcObject": "the frame's document has one video element, which plays the connection's stream",
 }
-"""What ``desk/component.js``, and no other script of the page, uses of streamlit-webrtc's frontend: a piece of text that
-stands in the installed package, and what hangs on it."""
+"""What ``desk/component.js``, and no other script of the page, uses of streamlit-webrtc's frontend. Each key is a text that
+the installed package contains; the value says what depends on it."""
 
 _NAMES: Final = """
     stAppHeader stButton stColumn stExpandSidebarButton stExpander stHeader stHeading stLayoutWrapper stMain
     stMainBlockContainer stMarkdown stPopover stPopoverBody stSidebar stSidebarHeader stVerticalBlock stWidgetLabel
 """
 STREAMLIT_NAMES: Final = frozenset(_NAMES.split())
-"""Classes and test ids of Streamlit's own elements that Kai's styles name."""
+"""The classes and test ids of Streamlit's own elements that Kai's styles name."""
 
 rtc.assert_pins(PINS)
 
@@ -68,7 +68,7 @@ _log = logging.getLogger(__name__)
 
 
 class Link(Protocol):
-    """What hears of a page's connection. Called on Streamlit's own loop: it must not block."""
+    """Receives the state of a page's connection. Called on Streamlit's loop, so it must not block."""
 
     def connection_changed(self, state: str) -> None: ...
 
@@ -80,21 +80,21 @@ _current: weakref.WeakKeyDictionary[Any, weakref.ReferenceType[RTCPeerConnection
 
 
 def install() -> None:
-    """Puts all patches in place; a second call changes nothing."""
-    # False orphan reset: streamlit-webrtc tears a live worker down when Streamlit's run counter grew by two between two
-    # renders, which under load happens by itself (5 to 8 % of fresh connections). Kai draws the component on every
-    # run, and a new connection has a new key, so no context is ever an orphan: the count may stand still.
+    """Apply all patches; a second call changes nothing."""
+    # False orphan reset: streamlit-webrtc tears down a live worker when Streamlit's run counter grew by two between two
+    # renders, which also happens under load (for 5 to 8 % of fresh connections). Kai draws the component on every run, and
+    # a new connection has a new key, so no context is ever an orphan, and a constant count is safe.
     patched = cast("Any", webrtc_component)
     patched.get_script_run_count = _constant_run_count
-    # A page change counts as leaving: the worker is stopped within 1 s of it, although the component, drawn above all
-    # pages, stays. An empty page hash switches that half of the observer off; the end of the session still stops it.
+    # streamlit-webrtc stops the worker within 1 s of a page change, although our component, drawn above all pages, stays.
+    # An empty page hash switches off that half of the observer; the end of the session still stops the worker.
     observer = cast("Any", webrtc_shutdown.SessionShutdownObserver)
     observer._resolve_initial_page_script_hash = staticmethod(_no_page_hash)
-    # Nothing in the public interface tells of the connection's state except reruns of the script.
+    # The public interface reports the connection's state only by rerunning the script.
     patched.WebRtcWorker = ReportingWorker
     rtc.set_vp8_bitrate(VP8_BITRATE_BPS)
-    # A component registers itself only when its module is first imported by a script run; Kai imports it before the first
-    # visitor, and without this line its page would be a 404.
+    # A component registers itself only if a script run is the first to import its module. Kai imports it before the first
+    # visitor, so without this line the component's files would answer 404.
     if Runtime.exists():
         Runtime.instance().component_registry.register_component(patched._component_func)
 
@@ -108,17 +108,17 @@ def _no_page_hash(_session: object) -> str:
 
 
 class ReportingWorker(WebRtcWorker):
-    """streamlit-webrtc's worker that reports its connection to the ``reporting_to`` link of its script run.
+    """A worker of streamlit-webrtc that reports its connection to the ``reporting_to`` link of its script run.
 
-    The last worker made for a link speaks for it; an older one, still closing, is not heard any more.
+    Only the newest worker of a link reports; an older one that is still closing is ignored.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         pc = self.pc
-        # aiortc's audio jitter buffer (16 packets, 4 waited for) costs 60 ms, and a lost packet 200 ms for good.
+        # aiortc's audio jitter buffer (16 packets, 4 waited for) adds 60 ms, and each lost packet 200 ms permanently.
         pc.on("track", lambda _track: _shorten_jitter_buffers(pc))
-        # The page keeps sound and picture together by the sender's reports, which aiortc makes when a frame was sent.
+        # The page synchronises sound and picture by the sender reports, which aiortc dates by when a frame was sent.
         pc.on("connectionstatechange", lambda: _date_reports(pc))
         link = _link.get()
         if link is None:
@@ -128,7 +128,7 @@ class ReportingWorker(WebRtcWorker):
 
 
 def connection_of(link: object) -> RTCPeerConnection | None:
-    """The page's connection that was made last for that link, while it is up."""
+    """Return the newest connection of the page behind that link, while it is up; else ``None``."""
     known = _current.get(link)
     pc = known() if known is not None else None
     return pc if pc is not None and pc.connectionState == "connected" else None
@@ -141,7 +141,7 @@ def _shorten_jitter_buffers(pc: RTCPeerConnection) -> None:
 
 def _date_reports(pc: RTCPeerConnection) -> None:
     for sender in pc.getSenders():
-        # What is sent is a relay's copy of the link's track.
+        # The sender's track is a relay's copy of the link's track.
         track = getattr(sender.track, "_source", None) or sender.track
         rtc.date_sender_reports(
             sender, RTP_HZ[sender.kind], lambda track=track: getattr(track, "began_s", None)
@@ -156,7 +156,7 @@ def _report(link: Link, pc: RTCPeerConnection) -> None:
 
 @contextmanager
 def reporting_to(link: Link) -> Generator[None]:
-    """Workers made inside this block report their connection's state to ``link``."""
+    """Make workers that are created inside this block report their connection's state to ``link``."""
     token = _link.set(link)
     try:
         yield
@@ -165,22 +165,22 @@ def reporting_to(link: Link) -> Generator[None]:
 
 
 def is_component_ready(session_state: Any, key: str) -> bool:
-    """Whether the component of that key has answered from the browser.
+    """Return whether the component of that key has answered from the browser.
 
-    A component that finds ``desired_playing_state=True`` at its very first rendering starts several connections and
-    joins none (0 of 16); it must have been there with ``False`` before.
+    A component that is first rendered with ``desired_playing_state=True`` starts several connections and joins none (0 of
+    16), so it must have been rendered with ``False`` before.
     """
     return session_state.get(webrtc_component.generate_frontend_component_key(key)) is not None
 
 
 def session_id() -> str:
-    """The id of the Streamlit session whose script runs on this thread; empty outside of one."""
+    """Return the id of the Streamlit session whose script runs on this thread; empty outside a script run."""
     context = get_script_run_ctx(suppress_warning=True)
     return "" if context is None else context.session_id
 
 
 def session_activity(session: str) -> Callable[[], bool]:
-    """A function, callable from any thread, that tells whether that session has a browser connected to it."""
+    """Return a function, callable from any thread, that returns whether a browser is connected to that session."""
 
     def is_active() -> bool:
         return Runtime.exists() and bool(Runtime.instance().is_active_session(session))
@@ -189,9 +189,10 @@ def session_activity(session: str) -> Callable[[], bool]:
 
 
 def server_exit() -> Callable[[], bool]:
-    """A function that tells whether the web server has been asked to end. To be called on the main thread, while serving.
+    """Return a function that returns whether the web server has been asked to end. Call this on the main thread, while
+    serving.
 
-    uvicorn waits for open responses without a limit, and an event stream never ends by itself: streams ask this.
+    uvicorn waits for open responses without a limit, and an event stream does not end unless it asks this function.
     """
     handler = signal.getsignal(signal.SIGTERM)
     server = getattr(handler, "__self__", None)

@@ -1,7 +1,7 @@
-"""The door: where a password is set, the page, the WebSocket and every route open only to who has told it.
+"""The door: if a password is set, the page, the WebSocket and every route open only to visitors who entered it.
 
-Wrong tries are limited by address, with a wait that doubles. Who told the password gets a random cookie that no script can
-read; the server keeps its hash, until it ends or twelve hours have passed.
+Wrong tries are limited per address, with a wait that doubles. A visitor with the right password gets a random cookie that no
+script can read; the server keeps its hash until the server ends or twelve hours have passed.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ LOGIN_PATH: Final = "/login"
 FREE_TRIES: Final = 3
 LONGEST_WAIT_S: Final = 300.0
 FORGIVEN_S: Final = 3600.0
-"""After so long without a try, an address begins anew."""
+"""After this time without a try, an address starts with a clean count."""
 OPEN_S: Final = 12 * 3600.0
 MOST_ADDRESSES: Final = 2048
 MOST_VISITORS: Final = 2048
 MOST_AT_ONCE: Final = 4
-"""Passwords that are looked at or wait for it; a try takes a tenth of a second of a core."""
+"""How many passwords may be checked or wait for their check; a check takes a tenth of a second of a core."""
 BODY_LIMIT_BYTES: Final = 4096
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class _Tries:
 
 
 class Door:
-    """Who may come in. Without a hash it stands open. One event loop only."""
+    """Decides who may enter. Without a hash the door is open. One event loop only."""
 
     def __init__(self, password_hash: str | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._hash = password_hash
@@ -70,29 +70,29 @@ class Door:
 
     @property
     def is_locked(self) -> bool:
-        """Whether a password is asked for."""
+        """True when a password is required."""
         return self._hash is not None
 
     def knows(self, token: str) -> bool:
-        """Whether that cookie is of somebody who has told the password."""
+        """Return whether that cookie belongs to a visitor who entered the password."""
         return bool(token) and self._visitors.get(_digest(token), 0.0) > self._clock()
 
     def wait_s(self, address: str) -> float:
-        """For how long no try of that address is looked at."""
+        """Return for how many seconds tries from that address are ignored."""
         tries = self._tries.get(_network(address))
         return 0.0 if tries is None else max(0.0, tries.wait_until_s - self._clock())
 
     @property
     def is_busy(self) -> bool:
-        """Whether too many tell passwords at the same time."""
+        """True when too many passwords are being checked at the same time."""
         return self._at_once >= MOST_AT_ONCE
 
     async def try_password(self, address: str, password: str) -> str | None:
-        """A cookie's value when it is the password, else ``None``; a try within its wait, or while the door is busy, is not
-        looked at."""
+        """Return a new cookie's value if the password is right, else ``None``. A try within the address's wait, or while the
+        door is busy, is not checked."""
         if self._hash is None or self.wait_s(address) > 0 or self.is_busy:
             return None
-        # Counted before it is looked at: tries at the same time must not slip through together.
+        # Count the try before it is checked, so that simultaneous tries cannot pass the limit together.
         self._count_wrong(address)
         self._at_once += 1
         try:
@@ -128,7 +128,7 @@ def _digest(token: str) -> bytes:
 
 
 def _network(address: str) -> str:
-    """An IPv4 address by itself; of IPv6 the network, of which one computer has all addresses."""
+    """Return an IPv4 address unchanged, and the /64 network of an IPv6 address, since one computer can use all of that."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -142,13 +142,13 @@ _door: Door | None = None
 
 
 def install(door: Door | None) -> None:
-    """Makes ``door`` the one that everybody comes through; ``None`` takes it away."""
+    """Put ``door`` in front of every request; ``None`` removes it."""
     global _door
     _door = door
 
 
 class DoorKeeper:
-    """ASGI middleware: asks who comes. Stands before everything else."""
+    """ASGI middleware, the outermost, that lets only known visitors through."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -164,7 +164,7 @@ class DoorKeeper:
             if is_known:
                 await self._app(scope, receive, send)
             else:
-                # Before it is accepted: the browser gets a 403.
+                # Closed before it is accepted, so that the browser gets a 403.
                 await receive()
                 await send({"type": "websocket.close", "code": 1008})
             return
@@ -256,7 +256,7 @@ button { margin: 14px 0 0; font-weight: 600; color: #04191b; background: #35c2c9
 
 
 def _form(words: str) -> str:
-    """The page that asks for the password: without a script, a picture or anything from elsewhere."""
+    """Return the page that asks for the password; it has no script, no picture and nothing from another host."""
     title, lead, label, button = (
         html.escape(text)
         for text in (texts.DOOR_TITLE, texts.DOOR_LEAD, texts.DOOR_PASSWORD, texts.DOOR_OPEN)

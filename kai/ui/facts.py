@@ -1,4 +1,4 @@
-"""What stands beside the picture: which voice, face and microphone are on, what is left of time, what was spent. Pure."""
+"""The facts beside the picture: the voice, face and microphone in use, the time left and the money spent. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kai.ui import problems, texts
 Json = dict[str, object]
 
 OWN_FACE = "local"
-"""What a face that stands by for a cloud avatar reports when it is on."""
+"""The name that the local face, which replaces a cloud avatar when needed, reports when it is shown."""
 
 BRAIN_ENDS_SOON_S = 240.0
-"""A fresh brain is taken five minutes before the old one's end; where a minute later none came, the end is worth a word."""
+"""A fresh brain is prepared five minutes before the old one ends. If none is ready a minute later, the end is shown."""
 
 _TONES = {
     LegStatus.CONNECTED: "live",
@@ -24,7 +24,7 @@ _TONES = {
 
 
 def rows(state: SessionState) -> list[Json]:
-    """Voice, face, page and microphone: each a name, what it is now in a word, a tone, and why."""
+    """Return the rows for voice, face, page and microphone: each has a name, its state in a word, a tone and the reason."""
     return [_voice(state), _face(state), _leg(LegName.BROWSER, state.browser), _microphone(state)]
 
 
@@ -70,13 +70,13 @@ def _microphone(state: SessionState) -> Json:
 
 
 def is_standing_in(state: SessionState) -> bool:
-    """Whether the face of this computer is on although an avatar of the cloud was wanted."""
+    """Return whether the local face is shown although a cloud avatar was wanted."""
     return state.face.is_up and state.face_name == OWN_FACE and state.look.face != OWN_FACE
 
 
 def left_s(state: SessionState, at_s: float) -> float | None:
-    """Seconds that the avatar that is on may stay; also those that the voice lasts, where that comes to an end soon and none
-    stands ready. ``None``: no end is in sight."""
+    """Return the seconds until the avatar must go, or until the voice ends if that is soon and no other is ready, whichever
+    is first; ``None`` if no end is in sight."""
     ends = [state.face_until_s] if state.face_until_s and state.face.is_up else []
     expires_in_s = state.facts.expires_in_s
     if state.brain.is_up and expires_in_s is not None and state.hand_over is not HandOver.READY:
@@ -86,7 +86,7 @@ def left_s(state: SessionState, at_s: float) -> float | None:
 
 
 def cost(state: SessionState) -> str:
-    """What the talk has cost so far, its words and its avatar; empty where all is free."""
+    """Return the cost of the talk so far, in words, for voice and avatar; empty if all is free."""
     spent, parts = state.spending, list[str]()
     if state.facts.is_billed or spent.cost_usd > 0:
         parts.append(texts.cost_so_far(spent.cost_usd, is_exact=spent.is_exact))
@@ -96,12 +96,12 @@ def cost(state: SessionState) -> str:
 
 
 def limits(state: SessionState) -> list[str]:
-    """The provider's limits that are nearly reached, in words."""
+    """Return the provider's limits that are nearly reached, in words."""
     return [texts.near_limit(limit.name, limit.remaining, limit.limit) for limit in state.near_limits]
 
 
 def is_change_waiting(state: SessionState) -> bool:
-    """Whether settings were changed that hold with a new connection of the brain only."""
+    """Return whether settings were changed that apply only with a new connection of the brain."""
     if not state.brain.is_up or state.brain_look is None:
         return False
     return needs_restart(state.facts.model, state.brain_look, state.look)

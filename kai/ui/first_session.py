@@ -1,4 +1,4 @@
-"""The part of the Check page that looks at the services themselves: what it costs, one button, and what was seen."""
+"""The part of the Check page that tests the paid services themselves: its cost, one button, and the results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLL_S = 1.0
 
 
 def draw() -> None:
-    """Draw cost, button and rows; nothing where no key is set."""
+    """Draw cost, button and rows; nothing if no key is set."""
     session = host.app().first_session
     if session is None or not session.has_services:
         return

@@ -1,4 +1,4 @@
-"""The History page: past talks to search, read, export and forget."""
+"""The History page: past talks to search, read, export and delete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kai.records.turns import TalkRecord, Turn
 from kai.ui import address, bridge, host, replay, texts
 
 PAGE_OF_TALKS: Final = 12
-"""So many talks stand in the list before one asks for more."""
+"""How many talks the list shows at first, and adds with each press of More."""
 
 ROLES: Final = texts.ROLE_NAMES
 
@@ -42,7 +42,7 @@ def draw() -> None:
 
 
 def draw_notes(memory: Memory) -> None:
-    """What a person should know about keeping: files set aside, a full disk, or that it is off."""
+    """Draw notes about the keeping of talks: files that were set aside, a full disk, or that keeping is off."""
     for path in memory.asides:
         st.warning(texts.HISTORY_SET_ASIDE.format(path=f"`{path.name}`"), icon=":material/inventory_2:")
     if memory.problem:
@@ -63,7 +63,7 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
         _draw_empty()
         return
     is_reading = bool(bridge.history_choice())
-    # On a phone one of the two columns is shown: the list, or the talk that was chosen from it.
+    # A phone shows one of the two columns: the list, or the talk that was chosen from it.
     with st.container(key="kai-history-reading" if is_reading else "kai-history-listing"):
         left, right = st.columns([1, 2], gap="large")
     with left:
@@ -122,13 +122,13 @@ def _draw_list(shown: list[Summary], chosen: str) -> None:
 
 
 def _length(talk: Summary) -> str:
-    """How long a listed talk was and, where it cost something, how much."""
+    """Return the length of a listed talk and, if it cost something, its cost."""
     length = texts.duration(talk.lasted_s) if talk.is_over else texts.HISTORY_GOES_ON
     return f"{length} · {texts.money(talk.cost_usd)}" if talk.cost_usd is not None else length
 
 
 def _plain(text: str) -> str:
-    """Words of a person in a Markdown label, as they are."""
+    """Escape a person's words for a Markdown label, so that they show unchanged."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>#:$~|!-+" else c for c in text)
 
 
@@ -195,7 +195,7 @@ def _file(label: str, content: str, name: str, mime: str) -> None:
 
 
 def _note(turn: Turn) -> str:
-    """What an answer took, in words: its wait, how long it was heard, its cost."""
+    """Return an answer's figures in words: its wait, how long it was heard, its mind and its cost."""
     notes: list[str] = []
     if turn.wait_ms is not None:
         notes.append(texts.HISTORY_ANSWERED.format(seconds=f"{turn.wait_ms / 1000:.1f}"))
@@ -229,7 +229,7 @@ def _said(record: TalkRecord) -> str:
 
 
 def _times(record: TalkRecord) -> str:
-    """Each answer's times and cost, folded away."""
+    """Return a closed ``<details>`` with each answer's times and cost."""
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in texts.HISTORY_TIMES_HEAD)
     rows = "".join(
         "<tr>"

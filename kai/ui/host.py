@@ -1,6 +1,6 @@
-"""Where pages and routes find the app: put there by the server's lifespan, taken away at its end.
+"""Holds the app for pages and routes; the server's lifespan sets it at the start and clears it at the end.
 
-A Streamlit script has no request to carry it, so one place of the process does.
+A Streamlit script has no request that could carry the app, so it is held in one module global.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from kai.app import App
 
 COOKIE_NAME: Final = "kai_browser"
-"""The cookie that knows a browser again: a random id, not readable by scripts."""
+"""The cookie that identifies a browser: a random id that scripts cannot read."""
 
 
 class NotServingError(KaiError):
-    """There is no app. The message says why, for people; it is empty while the app starts or ends."""
+    """No app is served. The message tells people why; it is empty while the app starts or ends."""
 
     code = "starting"
 
@@ -26,13 +26,13 @@ _served: App | NotServingError = NotServingError("")
 
 
 def serve(app: App | None, problem: str = "") -> None:
-    """Make ``app`` the one that pages and routes use; ``None`` takes it away, and ``problem`` says why there is none."""
+    """Make pages and routes use ``app``; with ``None`` there is no app, and ``problem`` says why."""
     global _served
     _served = NotServingError(problem) if app is None else app
 
 
 def app() -> App:
-    """The app that is served. Raises ``NotServingError``."""
+    """Return the app that is served. Raises ``NotServingError``."""
     if isinstance(_served, NotServingError):
         raise NotServingError(_served.message)
     return _served

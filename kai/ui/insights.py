@@ -110,7 +110,7 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
 
 
 def _section(title: str, words: str, chart: alt.Chart | None = None) -> None:
-    """A heading, what to see, and the chart, which tells a screen reader the same."""
+    """Draw a heading, a description and the chart, whose description for screen readers is the same."""
     st.subheader(title, anchor=False)
     st.caption(words)
     if chart is not None:
@@ -118,7 +118,7 @@ def _section(title: str, words: str, chart: alt.Chart | None = None) -> None:
 
 
 def _draw_chart(description: str, chart: alt.Chart) -> None:
-    """A chart in a room of its height (``page.css``), so that nothing moves when it comes."""
+    """Draw a chart in a container of its height (``page.css``), so that nothing moves when the chart appears."""
     name = re.sub(r"[^a-z]+", "-", description.lower())[:60]
     with st.container(key=f"kai-chart-{chart['height']}-{name}"):
         st.altair_chart(chart.properties(description=description), theme=None, width="stretch")
@@ -182,7 +182,7 @@ def _draw_spent(talks: list[Summary]) -> None:
 
 
 def example_talks(now_wall_s: float) -> list[Summary]:
-    """Invented talks that go with ``example_turns``."""
+    """Return invented talks to go with ``example_turns``."""
     return [
         Summary(
             id=f"example-{i}",
@@ -203,7 +203,7 @@ def example_talks(now_wall_s: float) -> list[Summary]:
 
 
 def example_turns(now_wall_s: float) -> list[Turn]:
-    """Invented turns of four days, the same at each call."""
+    """Return invented turns of four days, the same at each call."""
     turns: list[Turn] = []
     for i in range(44):
         think = 380 + round(140 * math.sin(i * 0.9) ** 2 + 90 * math.sin(i * 2.3))

@@ -1,4 +1,4 @@
-"""Before a talk, and after it."""
+"""The Talk page before a talk and after it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kai.ui.view import elapsed_s
 
 
 def draw(talk: Talk, state: SessionState) -> None:
-    """The landing page, or how a talk ended. Draws nothing while one is under way."""
+    """Draw the landing page, or how the talk ended; nothing while a talk is under way."""
     if state.is_active:
         return
     if state.phase is Phase.CLOSED:

@@ -1,4 +1,4 @@
-"""What every run draws: the picture, the desk, and then the page."""
+"""The script of every Streamlit run: it draws the picture, the desk, and then the page."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from kai.errors import KaiError
 from kai.ui import bridge, desk, host, model, stage, texts
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
-# A picture of our own: Streamlit fetches the icons that it knows by name from another host.
+# A local picture, because Streamlit fetches its named icons from another host.
 ICON = Path(kai.avatar.__file__).parent / "data" / "kai.jpg"
 
 st.set_page_config(page_title=texts.APP_NAME, page_icon=str(ICON), layout="wide")

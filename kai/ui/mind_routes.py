@@ -1,8 +1,8 @@
-"""``/api/minds``: which mind answers, which others there are, and what a person presses.
+"""``/api/minds``: which mind answers, which others exist, and a person's wishes about them.
 
-``GET`` tells how the chosen mind is, and looks at nothing. ``POST`` takes a wish: ``find`` looks for servers on this
-computer, ``try`` asks one question, ``choose`` takes a mind, ``own`` gives Kai's own back; ``files`` and ``file`` are about
-models to fetch. Nobody elsewhere may.
+``GET`` returns the state of the chosen mind and searches nothing. ``POST`` takes a wish: ``find`` looks for servers on this
+computer, ``try`` asks one question, ``choose`` switches to a mind, ``own`` goes back to Kai's own; ``files`` and ``file``
+concern models to fetch. Only this computer's own pages may use the route.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ async def _do(minds: MindDesk, body: dict[str, Any]) -> Json:
 
 
 def _mind_of(body: dict[str, Any]) -> OtherMind:
-    """Raises ``KaiError``."""
+    """Return the mind that the request describes. Raises ``KaiError``."""
     given = [body.get(name) or "" for name in ("url", "model", "key")]
     if not all(isinstance(value, str) and len(value) <= MAX_CHARS for value in given):
         raise KaiError(texts.ERROR_WISH, code="engine-400")
@@ -87,5 +87,5 @@ def _mind_of(body: dict[str, Any]) -> OtherMind:
 
 
 def routes() -> list[Route]:
-    """The route of other minds."""
+    """Return the route of this module."""
     return [Route("/api/minds", _minds, methods=["GET", "POST"])]

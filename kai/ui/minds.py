@@ -1,7 +1,7 @@
-"""Which mind answers: the list under "where it runs", with what runs on this computer and a form for an address.
+"""The list of minds under "where it runs": the model servers of this computer, and a form for an address.
 
-A small component that talks with ``/api/minds``. It is closed at first, and asks for servers when a person opens it, never
-before. No Streamlit run stands between, so a mind is changed in the middle of a talk without a blink.
+A small component that uses ``/api/minds``. It is closed at first and looks for servers only when a person opens it. It needs
+no Streamlit run, so changing the mind in the middle of a talk does not make the page flicker.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The strip that tells of the language model: offered, on its way, come, or why there is none.
+"""The strip about the language model: it is offered, being fetched or ready, or the strip says why there is none.
 
-A small component that asks ``GET /api/model`` for what to show, each second while that changes, and posts what a person
-presses. No Streamlit run stands between: the page does not blink while 1.1 GB arrive.
+A small component that asks ``GET /api/model`` for its content, every second while that changes, and posts the buttons that a
+person presses. It needs no Streamlit run, so the page does not flicker while 1.1 GB arrive.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Json = dict[str, object]
 
 
 def strip(model: ModelReport, *, is_home: bool) -> Json:
-    """What the strip shows, as values for JSON; ``message`` is empty where there is nothing to tell.
+    """Return what the strip shows, as values for JSON; ``message`` is empty if there is nothing to say.
 
-    ``is_home``: whoever sees the page sits at this computer and may press.
+    ``is_home`` means that the page is open on this computer, so that its buttons may be pressed.
     """
     size = texts.megabytes(model.bytes)
     match model.state:
@@ -73,7 +73,7 @@ def _component() -> Any:
 
 
 def draw(*, is_live: bool) -> None:
-    """Draw the strip; ``is_live``: a talk is under way, so in one short line."""
+    """Draw the strip; in one short line if a talk is under way (``is_live``)."""
     with st.container(key=CONTAINER):
         _component()(
             key="model",

@@ -1,4 +1,4 @@
-"""``GET /api/model``: what the strip of the language model shows. ``POST``: fetch it, from its maker, or stop that."""
+"""``GET /api/model`` returns the content of the language model's strip; ``POST`` fetches the model or stops fetching."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ async def _change(app: App, wish: str) -> None:
 
 
 def routes() -> list[Route]:
-    """The route of the language model."""
+    """Return the route of this module."""
     return [Route("/api/model", _model, methods=["GET", "POST"])]

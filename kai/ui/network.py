@@ -1,4 +1,4 @@
-"""How good the way between Kai and this page is, from what both sides count of their packets (RTCP), in plain words."""
+"""The quality of the connection between Kai and this page, from both sides' RTCP reports, in plain words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEASURE_S: Final = 2.0
 
 
 class Quality(IntEnum):
-    """The worse, the higher."""
+    """The quality of a connection; a worse one is higher."""
 
     GOOD = 0
     WEAK = 1
@@ -24,8 +24,8 @@ class Quality(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The connection in the last seconds: the share of lost packets (0 to 1), how unevenly sound arrives, and the way there
-    and back; the worse direction counts. What was not reported yet is 0."""
+    """The connection in the last seconds: the share of lost packets (0 to 1), the jitter of the sound and the round trip,
+    each of the worse direction. A value that was not reported yet is 0."""
 
     lost: float = 0.0
     jitter_ms: float = 0.0
@@ -33,8 +33,8 @@ class Network:
 
 
 BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
-    # Opus conceals 3 % without a word lost; at 10 % syllables go. 200 and 400 ms there and back are one and two steps of
-    # ITU-T G.114's mouth-to-ear delay. What arrives 30 ms late costs the receiver a longer buffer, 60 ms is heard as gaps.
+    # Opus conceals 3 % loss without losing a word; at 10 % syllables are lost. Round trips of 200 and 400 ms are one and two
+    # steps of ITU-T G.114's mouth-to-ear delay. Jitter of 30 ms costs the receiver a longer buffer; 60 ms is heard as gaps.
     "lost": (0.03, 0.10),
     "round_trip_ms": (200.0, 400.0),
     "jitter_ms": (30.0, 60.0),
@@ -42,7 +42,7 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
 
 
 def grade(network: Network) -> tuple[Quality, str]:
-    """The quality, and what of it is worst (a name of ``BOUNDS``)."""
+    """Return the quality and the name, of ``BOUNDS``, of its worst value."""
     graded = [
         (Quality(sum(getattr(network, name) >= bound for bound in bounds)), name)
         for name, bounds in BOUNDS.items()
@@ -51,7 +51,7 @@ def grade(network: Network) -> tuple[Quality, str]:
 
 
 class Meter:
-    """One page's connection, measured again and again. A worse grade counts when it came twice in a row."""
+    """Grades one page's connection over time. A worse grade counts only when it was measured twice in a row."""
 
     def __init__(self) -> None:
         self._mic: tuple[int, int] | None = None
@@ -59,7 +59,7 @@ class Meter:
         self._shown = Quality.GOOD
 
     def read(self, report: Mapping[str, Any]) -> Network:
-        """From the statistics of our end of the connection (``RTCPeerConnection.getStats``)."""
+        """Return the measures in the statistics of our end of the connection (``RTCPeerConnection.getStats``)."""
         lost = jitter_ms = round_trip_ms = 0.0
         for entry in report.values():
             match entry.type:
@@ -84,7 +84,7 @@ class Meter:
         return new_lost / expected if expected else 0.0
 
     def judge(self, network: Network, *, is_on_this_computer: bool) -> dict[str, object]:
-        """What the page shows of it: a word, a tone, and what a person can do about it."""
+        """Return what the page shows about the connection: a word, a tone, and what a person can do."""
         quality, worst = grade(network)
         self._shown = min(quality, self._seen) if quality > self._shown else quality
         self._seen = quality

@@ -1,4 +1,4 @@
-"""What a page asks for: the talk of the tab that is being drawn."""
+"""Gives a page the talk of the tab that is being drawn."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from kai.ui import bridge, host
 
 
 def this_talk() -> Talk:
-    """This tab's talk. ``main.py`` has found it before any page is drawn."""
+    """Return this tab's talk, which ``main.py`` has found before any page is drawn."""
     return bridge.current_talk(host.app().hub)

@@ -1,7 +1,7 @@
-"""The shared password: hashed slowly, compared in constant time. ``python -m kai.ui.password`` makes the hash.
+"""The shared password, hashed slowly and compared in constant time. ``python -m kai.ui.password`` prints a hash.
 
-A hash is ``scrypt:<log2 n>:<r>:<p>:<salt>:<key>``, salt and key in URL-safe base64; it has no sign that a shell or a ``.env``
-file would take for its own.
+A hash is ``scrypt:<log2 n>:<r>:<p>:<salt>:<key>``, with salt and key in URL-safe base64. It contains no character that a
+shell or a ``.env`` file would interpret.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _HASH: Final = re.compile(
 
 
 def is_hash(text: str) -> bool:
-    """Whether that is a hash of ``make_hash``."""
+    """Return whether the text has the form of a hash of ``make_hash``."""
     return _HASH.fullmatch(text) is not None
 
 
 def make_hash(password: str) -> str:
-    """A hash of the password with a fresh salt. Raises ``ValueError`` when the password is too short."""
+    """Return a hash of the password with a fresh salt. Raises ``ValueError`` when the password is too short."""
     if len(password) < LEAST_CHARS:
         raise ValueError(f"A password has at least {LEAST_CHARS} characters.")
     salt = secrets.token_bytes(_SALT_BYTES)
@@ -38,7 +38,8 @@ def make_hash(password: str) -> str:
 
 
 def is_password(password: str, hashed: str) -> bool:
-    """Whether it is the password of that hash. Takes a tenth of a second of a core. Raises ``ValueError`` for no hash."""
+    """Return whether the password matches the hash. Takes a tenth of a second of a core. Raises ``ValueError`` for text that
+    is no hash."""
     found = _HASH.fullmatch(hashed)
     if found is None:
         raise ValueError("not a hash of a password")
@@ -57,7 +58,7 @@ def _encode(data: bytes) -> str:
 
 
 def main() -> int:
-    """Ask for a password twice (or read one line, where nobody sits) and print the line for ``.env``."""
+    """Ask for a password twice, or read one line if standard input is no terminal, and print the line for ``.env``."""
     if sys.stdin.isatty():
         password = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != password:

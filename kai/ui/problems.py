@@ -1,4 +1,4 @@
-"""What a person is told of a problem whose code says all; the machine and the adapters bring the words of the others."""
+"""The sentences for problems that have only a code; the other problems bring their own message."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ WORDS: Final[Mapping[str, str]] = {
 
 
 def words(told: Problem | Leg) -> str:
-    """What happened and what to do; of a leg, why it is not up, if it is not."""
+    """Return a sentence about a problem, what happened and what to do; for a leg, why it is not up, if so."""
     return told.message or WORDS.get(told.code, "")

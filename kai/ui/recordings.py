@@ -1,6 +1,7 @@
 """``/api/recordings/...``: a past talk's sound and its captions, for the History page.
 
-Guarded like the talks' routes; who may read a talk may hear it. Files are served in parts (HTTP ranges), never from memory.
+The routes are guarded like those of a talk: a visitor who may read a talk may also hear it. Files are served from disk, in
+HTTP ranges.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ _PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 def sound_url(stretch: Stretch) -> str:
-    """Where the page gets the sound of that part of a talk. Its length is in it, since browsers keep what they know of an
-    address."""
+    """Return the URL of the sound of that part of a talk. It contains the length, so that a browser does not use its cached
+    copy of a shorter recording."""
     return address.at(f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.ogg?{stretch.lasts_ms}")
 
 
 def captions_url(stretch: Stretch) -> str:
-    """Where the page gets the captions that go with it."""
+    """Return the URL of the captions for that sound."""
     return address.at(f"/api/recordings/{stretch.talk_id}/{stretch.start_ms}.vtt?{stretch.lasts_ms}")
 
 
@@ -53,7 +54,7 @@ async def sound(request: Request) -> Response:
 
 
 async def captions(request: Request) -> Response:
-    """``GET /api/recordings/{talk_id}/{start_ms}.vtt``: on the time of that part."""
+    """``GET /api/recordings/{talk_id}/{start_ms}.vtt``: captions, timed from the start of that part."""
     try:
         memory, record = await asyncio.to_thread(_find, request)
     except Refused as refused:
@@ -84,7 +85,7 @@ def _find(request: Request) -> tuple[Memory, TalkRecord]:
 
 
 def routes() -> list[Route]:
-    """The routes of this module."""
+    """Return the routes of this module."""
     return [
         Route("/api/recordings/{talk_id}/{start_ms:int}.ogg", sound),
         Route("/api/recordings/{talk_id}/{start_ms:int}.vtt", captions),

@@ -1,4 +1,4 @@
-"""A past talk's sound in the History page: the browser's own player, captions in it, and the line that is being said."""
+"""A past talk's sound on the History page: the browser's own player with captions, and the current line highlighted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _component() -> Any:
 
 
 def draw(stretches: list[Stretch]) -> None:
-    """Draw a player for each part of the talk whose sound is kept; nothing where there is none."""
+    """Draw a player for each part of the talk whose sound is kept; nothing if there is none."""
     if not stretches:
         return
     parts = [

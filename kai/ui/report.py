@@ -1,4 +1,4 @@
-"""The report of this talk, on the Check page: a file that tells what happened, for whoever looks into a fault."""
+"""The report of this talk on the Check page: a file with the talk's events, for finding the cause of a fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME: Final = "kai-talk.jsonl"
 
 
 def draw() -> None:
-    """Draw the offer, once there is a talk to tell of."""
+    """Draw the download of the report, once there is a talk."""
     talk = page.this_talk()
     if talk.snapshot().phase is Phase.IDLE:
         return
@@ -29,7 +29,7 @@ def draw() -> None:
 
     st.download_button(
         help_texts.REPORT_SAVE,
-        # Written when the button is pressed: the talk goes on.
+        # Passed as a function, so that the report is written when the button is pressed, up to that moment.
         write,
         file_name=NAME,
         mime="application/jsonl",

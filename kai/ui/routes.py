@@ -1,7 +1,7 @@
 """The page's own HTTP routes: health, pictures, a talk's event stream (out) and its wishes (in).
 
-They stand beside Streamlit's routes and outside of its checks, so each looks for itself: the Host must be ours, a
-request from another origin is refused, and a talk opens only to the browser whose cookie made it.
+Streamlit's checks do not cover these routes, so each route checks for itself: the Host must be ours, a request from another
+origin is refused, and a talk opens only for the browser whose cookie created it.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ from kai.ui.view import NO_NETWORK, TEXT_LIMIT_CHARS, lines, view, wants_sound_i
 VIEW_INTERVAL_S: Final = 0.05
 """At most 20 views a second."""
 TICK_S: Final = 0.1
-"""The microphone's level goes out ten times a second."""
+"""The microphone's level is sent ten times a second."""
 SOUND_TICK_S: Final = 0.04
 HEARTBEAT_S: Final = 10.0
-"""A line at least this often, so that a dead page is noticed."""
+"""The stream sends a line at least this often, so that a dead page is noticed."""
 BODY_LIMIT_BYTES: Final = 16_384
 MOST_PICTURES: Final = 1 << 31
 CHARACTERS: Final = frozenset(texts.CHARACTER_NAMES)
 
 
 class Refused(Exception):
-    """A request that is not served: HTTP status, a stable code, and a sentence."""
+    """A request that is not served, with the HTTP status, a stable code and a sentence for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -72,9 +72,6 @@ class Refused(Exception):
 
     def response(self) -> JSONResponse:
         return JSONResponse({"error": {"code": self.code, "message": self.message}}, self.status)
-
-
-# ------------------------------------------------------------------ guards
 
 
 def check_host(request: Request) -> None:
@@ -90,7 +87,7 @@ def check_host(request: Request) -> None:
 
 
 def find_app() -> App:
-    """The app that is served. Raises ``Refused``."""
+    """Return the app that is served. Raises ``Refused``."""
     try:
         return host.app()
     except host.NotServingError as error:
@@ -98,7 +95,7 @@ def find_app() -> App:
 
 
 def find_browser(request: Request) -> str:
-    """The id of the browser that has a page of ours. Raises ``Refused``."""
+    """Return the id of a browser that has opened a page of ours. Raises ``Refused``."""
     check_host(request)
     browser_id = request.cookies.get(COOKIE_NAME, "")
     if not browser_id:
@@ -107,7 +104,7 @@ def find_browser(request: Request) -> str:
 
 
 def find_talk(request: Request) -> Talk:
-    """The talk that the address names, if the cookie is the one that made it. Raises ``Refused``."""
+    """Return the talk that the address names, if the browser's cookie created it. Raises ``Refused``."""
     check_host(request)
     talk = find_app().hub.find(request.path_params["talk_id"], request.cookies.get(COOKIE_NAME, ""))
     if talk is None:
@@ -116,7 +113,7 @@ def find_talk(request: Request) -> Talk:
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """The body, a JSON object of at most ``BODY_LIMIT_BYTES``. Raises ``Refused``."""
+    """Return the body, a JSON object of at most ``BODY_LIMIT_BYTES``. Raises ``Refused``."""
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise Refused(415, "not-json", texts.ERROR_NOT_JSON)
     body = bytearray()
@@ -133,11 +130,8 @@ async def read_json(request: Request) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-# ------------------------------------------------------------------ wishes
-
-
 def event_of(wish: dict[str, Any]) -> Event:
-    """The event that a wish of the page stands for. Raises ``Refused`` when it is not one that we know."""
+    """Return the event for a wish of the page. Raises ``Refused`` for a wish that we do not know."""
     match wish:
         case {"wish": "mute", "isMuted": bool(is_muted)}:
             return MuteToggled(is_muted)
@@ -177,7 +171,7 @@ def event_of(wish: dict[str, Any]) -> Event:
 
 
 async def take_wish(request: Request) -> Response:
-    """``POST /api/talks/{id}/wishes``: 202 when it was handed to the talk."""
+    """``POST /api/talks/{id}/wishes``: answers 202 once the wish is handed to the talk."""
     try:
         talk = find_talk(request)
         event = event_of(await read_json(request))
@@ -188,8 +182,8 @@ async def take_wish(request: Request) -> Response:
 
 
 async def take_count(request: Request) -> Response:
-    """``POST /api/talks/{id}/pictures``: how many pictures the page's video has shown and left out since it is there, and by
-    how much its sound is ahead of its picture, where the browser tells."""
+    """``POST /api/talks/{id}/pictures``: takes how many pictures the page's video has shown and dropped since it began, and
+    how far its sound is ahead of its picture, if the browser reports it."""
     try:
         talk = find_talk(request)
         match await read_json(request):
@@ -207,11 +201,8 @@ async def take_count(request: Request) -> Response:
     return Response(status_code=204)
 
 
-# ------------------------------------------------------------------ events
-
-
 class Feed:
-    """What a page has been told, so that only what is new is sent. One a stream."""
+    """Remembers what one stream has sent to its page, so that only changes are sent."""
 
     def __init__(self) -> None:
         self._view: dict[str, object] | None = None
@@ -222,7 +213,7 @@ class Feed:
         self._measured_at_s = float("-inf")
 
     def of_state(self, state: SessionState, at_s: float) -> Iterator[str]:
-        """The events for a state: the chat's lines from the first one that changed, and the view."""
+        """Yield the events for a state: the chat's lines from the first changed one on, and the view."""
         if self._messages is None or state.messages is not self._messages:
             before, self._messages = self._messages, state.messages
             start, changed = 0, state.messages
@@ -235,18 +226,18 @@ class Feed:
             yield sse("view", fresh)
 
     def of_level(self, level: float) -> Iterator[str]:
-        """The microphone's level, when it moved."""
+        """Yield the microphone's level if it has changed."""
         rounded = round(level, 2)
         if rounded != self._level:
             self._level = rounded
             yield sse("level", {"level": rounded})
 
     async def of_network(self, talk: Talk, at_s: float) -> list[str]:
-        """How good the page's connection is, when that has changed."""
+        """Return the event with the quality of the page's connection, if that has changed."""
         if at_s - self._measured_at_s < MEASURE_S:
             return []
         self._measured_at_s = at_s
-        # Not before the server is there: the media component registers itself when it is imported.
+        # Imported only when the server runs, because the media component registers itself when it is imported.
         from kai.ui import compat
 
         connection = compat.connection_of(talk.browser)
@@ -270,12 +261,12 @@ def _difference(before: tuple[Message, ...], after: tuple[Message, ...]) -> tupl
 
 
 def sse(name: str, value: object) -> str:
-    """One server-sent event."""
+    """Return the text of one server-sent event."""
     return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
 async def stream(talk: Talk, is_ending: Callable[[], bool] = lambda: False) -> AsyncIterator[str]:
-    """The talk's events for one page, until the page goes or the server ends."""
+    """Yield the talk's events for one page, until the page closes or the server ends."""
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
 
@@ -340,7 +331,7 @@ class PageSound:
         return self._queue is not None
 
     def take(self, is_wanted: bool) -> Iterator[str]:
-        """An event with what has sounded since the last call."""
+        """Yield an event with the sound since the last call."""
         if not is_wanted:
             self.close()
             return
@@ -354,14 +345,14 @@ class PageSound:
             yield sse("sound", {"pcm": pcm, "rate": LIVE_HZ})
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._queue is not None:
             self._page.unlisten(self._queue)
             self._queue = None
 
 
 def events_route(is_ending: Callable[[], bool]) -> Callable[[Request], Any]:
-    """The endpoint of ``GET /api/talks/{id}/events``."""
+    """Return the endpoint of ``GET /api/talks/{id}/events``."""
 
     async def events(request: Request) -> Response:
         try:
@@ -372,9 +363,6 @@ def events_route(is_ending: Callable[[], bool]) -> Callable[[Request], Any]:
         return StreamingResponse(stream(talk, is_ending), media_type="text/event-stream", headers=headers)
 
     return events
-
-
-# ------------------------------------------------------------------ health, pictures
 
 
 async def health(request: Request) -> Response:
@@ -390,7 +378,7 @@ async def health(request: Request) -> Response:
 
 @cache
 def picture_bytes(character: str) -> bytes | None:
-    """The JPEG of a character, or ``None`` where there is none."""
+    """Return the JPEG of a character, or ``None`` if there is none."""
     path = Path(kai.avatar.__file__).parent / "data" / f"{character}.jpg"
     return path.read_bytes() if path.is_file() else None
 
@@ -407,7 +395,7 @@ async def picture(request: Request) -> Response:
 
 
 def routes(is_ending: Callable[[], bool] = lambda: False) -> list[Route]:
-    """All routes, for ``st.App``. ``is_ending`` tells whether the server has been asked to end."""
+    """Return all routes of this module, for ``st.App``. ``is_ending`` returns whether the server has been asked to end."""
     return [
         Route("/api/health", health),
         Route("/api/pictures/{name}.jpg", picture),

@@ -1,4 +1,4 @@
-"""What stands round the page: the hub's life, the routes, the cookie that knows a browser again."""
+"""The server around the page: the app's start and end, the routes, and the cookie that identifies a browser."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _WARM: Final = (
     "altair",
     "pandas",
 )
-"""Imported before the first visitor, so that no run and no frozen heap waits for them."""
+"""Modules that are imported before the first visitor: no run waits for them, and ``gc.freeze`` covers them."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ _is_ending: Callable[[], bool] = lambda: False  # noqa: E731
 
 
 def settings() -> Settings:
-    """Kai's settings, from the environment, ``.env`` and Streamlit's secrets file where there is one."""
+    """Return Kai's settings from the environment, ``.env`` and Streamlit's secrets files, if any."""
     return Settings.load(_secrets())
 
 
@@ -67,10 +67,11 @@ _secrets_files: tuple[str, ...] | None = None
 
 
 def take_secrets_files() -> None:
-    """Read Streamlit's secrets files in its place, from now on; to be called before its app is made.
+    """Read Streamlit's secrets files in its place from now on. Call this before the app is made.
 
-    Streamlit reads UTF-8 alone. Over any other file, or a home folder that cannot be looked into, it answers every request
-    with an error, before any code of ours runs. It also writes what it finds into the environment, for every child to see.
+    Streamlit reads only UTF-8. If a file has another encoding, or the home folder cannot be read, Streamlit answers every
+    request with an error before any code of ours runs. It also copies the secrets into the environment, where every child
+    process sees them.
     """
     global _secrets_files
     _secrets_files = tuple(st_config.get_option("secrets.files"))
@@ -78,7 +79,7 @@ def take_secrets_files() -> None:
 
 
 def _secrets() -> dict[str, Any]:
-    """What stands in Streamlit's secrets files. Raises ``ConfigError`` of one that cannot be read."""
+    """Return the contents of Streamlit's secrets files. Raises ``ConfigError`` for one that cannot be read."""
     found: dict[str, Any] = {}
     files = st_config.get_option("secrets.files") if _secrets_files is None else _secrets_files
     for path in map(Path, files):
@@ -93,12 +94,13 @@ def _secrets() -> dict[str, Any]:
 
 
 def lock_door() -> None:
-    """Ask for the password where one is set. Raises ``ConfigError`` when Kai listens to other computers without one."""
+    """Install the door, which asks for the password if one is set. Raises ``ConfigError`` when Kai would listen to other
+    computers without a password."""
     is_home = address.is_bound_to_loopback()
     try:
         chosen = settings().password_hash
     except ConfigError:
-        # On this computer alone the page comes up and says which setting is wrong.
+        # Serving this computer only, the page starts anyway and says which setting is wrong.
         if not is_home:
             raise
         chosen = None
@@ -112,14 +114,14 @@ def lock_door() -> None:
 
 
 def _build_app() -> App:
-    # The heavy half of the app; not needed for a test of the page.
+    # Imported here because it is the heavy half of the app, which a test of the page does not need.
     from kai.compose import build_app
 
     return build_app(settings())
 
 
 def _open(build: Callable[[], App]) -> App | None:
-    """An app with a started hub, which is served; or none, and the page says why."""
+    """Build the app, start its hub and serve it; on a ``KaiError`` return ``None``, and the page says why."""
     try:
         app = build()
         app.hub.start()
@@ -133,7 +135,7 @@ def _open(build: Callable[[], App]) -> App | None:
 
 @contextmanager
 def _without_advice() -> Generator[None]:
-    """Streamlit warns of each component that is declared outside of a script run; here that is on purpose."""
+    """Silence Streamlit's warning about components that are declared outside a script run, which is intended here."""
     log = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -146,22 +148,22 @@ def _without_advice() -> Generator[None]:
 def make_lifespan(
     build: Callable[[], App],
 ) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any] | None]]:
-    """The app's life: up before the first visitor, down after the last."""
+    """Return the lifespan for ``st.App``: the app starts before the first visitor and closes when the server ends."""
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncGenerator[None]:
         global _is_ending
         lock_door()
         with _without_advice():
-            from kai.ui import compat  # patches want a server that is there
+            from kai.ui import compat  # its patches need a running server
 
             for name in _WARM:
                 importlib.import_module(name)
         _is_ending = compat.server_exit()
         compat.install()
         app = await asyncio.to_thread(_open, build)
-        # A full collection holds the interpreter for 53 to 105 ms, sound and picture with it: once, now, and never
-        # again over what is here already.
+        # A full collection stops the interpreter, and so sound and picture, for 53 to 105 ms. Collect once now and freeze
+        # the heap, so that later collections skip all that is loaded already.
         gc.collect()
         gc.freeze()
         try:
@@ -179,12 +181,12 @@ lifespan = make_lifespan(_build_app)
 
 
 def is_ending() -> bool:
-    """Whether the server has been asked to end."""
+    """Return whether the server has been asked to end."""
     return _is_ending()
 
 
 def routes() -> list[Any]:
-    """Kai's own routes."""
+    """Return Kai's own routes."""
     own = [
         *page_routes(is_ending),
         *avatar_routes(),
@@ -196,13 +198,13 @@ def routes() -> list[Any]:
     ]
     if not address.base_path():
         return own
-    # A reverse proxy may pass the path below which we are on to us, or take it off.
+    # A reverse proxy may keep the base path in the requests that it passes on, or remove it, so serve both.
     below = [Route(address.at(route.path), route.endpoint, methods=route.methods) for route in own]
     return [*own, *below]
 
 
 class BrowserCookie:
-    """Gives each browser its own random id with the first page, in a cookie that no script can read."""
+    """ASGI middleware that gives each browser a random id with its first page, in a cookie that no script can read."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -235,5 +237,5 @@ def _wants_page(request: Request) -> bool:
 
 
 def middleware() -> list[Middleware]:
-    """Kai's own middleware."""
+    """Return Kai's own middleware."""
     return [Middleware(door.DoorKeeper), Middleware(BrowserCookie)]

@@ -1,4 +1,4 @@
-"""The picture: one media component, drawn on every run in one keyed container; pages choose its size by CSS alone."""
+"""The picture: one media component, drawn on every run in one keyed container; pages set its size with CSS only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VIDEO_ATTRIBUTES: Final[dict[str, Any]] = {
     "controls": False,
     "playsInline": True,
     "disablePictureInPicture": True,
-    # Over everything else in the component's frame: Kai draws its own controls.
+    # The video covers everything else in the component's frame, because Kai draws its own controls.
     "style": {
         "position": "fixed",
         "inset": 0,
@@ -42,12 +42,12 @@ def _css(name: str) -> str:
 
 
 def draw_styles(*, is_on_stage: bool) -> None:
-    """The page's own CSS: the picture large on the stage, or small in a corner."""
+    """Draw the page's own CSS, which shows the picture large on the stage or small in a corner."""
     st.html(f"<style>{_css('page')}{_css('stage' if is_on_stage else 'corner')}</style>")
 
 
 def component_key(talk: Talk, mount: Mount) -> str:
-    """Another key is another connection."""
+    """Return the component's key; a new key makes a new connection."""
     return f"kai-{talk.id[:8]}-{mount.serial}-{'down' if mount.is_receive_only else 'both'}"
 
 
@@ -59,7 +59,7 @@ def draw_media(talk: Talk, mount: Mount | None, ice_servers: tuple[IceServer, ..
         key = component_key(talk, mount)
         state = talk.snapshot()
         video, audio = talk.browser.tracks()
-        # Left out, both sides would ask a public STUN server, and the server's side wait 5 s for it.
+        # Without this, both sides would use a public STUN server, and the server's side would wait 5 s for it.
         ice: dict[str, Any] = {"iceServers": [server.for_browser() for server in ice_servers]}
         with compat.reporting_to(talk.browser):
             webrtc_streamer(

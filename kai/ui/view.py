@@ -1,6 +1,6 @@
-"""What the page shows, made from the state of a talk. Pure: state in, values for JSON out.
+"""Makes everything that the page shows from the state of a talk. Pure: state in, values for JSON out.
 
-The desk (``kai/ui/desk``) draws exactly this and decides nothing by itself.
+The desk (``kai/ui/desk``) draws exactly these values and makes no decisions.
 """
 
 from __future__ import annotations
@@ -27,23 +27,18 @@ from kai.ui import facts, problems, texts
 Json = dict[str, object]
 
 NO_NETWORK = "no-network"
-"""Code of a browser leg that failed because this computer has no network interface: browsers then start no WebRTC."""
+"""The code of a browser leg that failed because this computer has no network interface: browsers then start no WebRTC."""
 
 TEXT_LIMIT_CHARS = 2000
-"""Longest line that a person can type."""
-
-"""Longest instructions in the sidebar."""
-
-
-# ------------------------------------------------------------------ the media component
+"""The longest line that a person can type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mounted media component of a tab. Another ``serial`` is another component key, thus a fresh connection.
+    """One mounted media component of a tab. A new ``serial`` gives a new component key and thus a fresh connection.
 
-    ``serial`` counts up in a tab; ``start_wall_s`` tells the talk's starts apart; ``attempt`` is the last try of the
-    browser leg that it served; ``is_receive_only`` when there is no microphone to send.
+    ``serial`` counts up in a tab; ``start_wall_s`` tells the talk's starts apart; ``attempt`` is the last attempt of the
+    browser leg that the component served; ``is_receive_only`` means that there is no microphone to send.
     """
 
     serial: int
@@ -53,11 +48,11 @@ class Mount:
 
 
 def next_mount(state: SessionState, mount: Mount | None, next_serial: int) -> Mount | None:
-    """The component that shall be mounted now: the same, a fresh one, or none (no talk, or the leg has given up).
+    """Return the component to mount now: the same one, a fresh one, or none (no talk, or the leg has given up).
 
-    A connected leg keeps its component, also when its microphone is lost: the page puts another one in its place. The first
-    loss of the page is left to the component, which connects again by itself. A retry of the leg, and a microphone that was
-    refused before it connected or found after it did, need a fresh one, which gets ``next_serial``.
+    A connected leg keeps its component even when its microphone is lost, since the page substitutes another microphone. The
+    component reconnects automatically after the page's first loss. A retry of the leg needs a fresh component with
+    ``next_serial``, and so does a microphone that was refused before connecting or found after connecting without one.
     """
     if not has_media(state):
         return None
@@ -75,22 +70,22 @@ def next_mount(state: SessionState, mount: Mount | None, next_serial: int) -> Mo
 
 
 def has_media(state: SessionState) -> bool:
-    """Whether the talk's picture and sound go over WebRTC, or try to."""
+    """Return whether the talk's picture and sound use WebRTC, or try to."""
     return state.is_active and state.browser.status not in (LegStatus.FAILED, LegStatus.DISCONNECTED)
 
 
 def has_no_microphone(state: SessionState) -> bool:
-    """Whether the browser said that there is no microphone to use."""
+    """Return whether the browser reported that there is no microphone to use."""
     return state.microphone in (Microphone.REFUSED, Microphone.MISSING)
 
 
 def is_microphone_known(state: SessionState) -> bool:
-    """Whether the browser has answered the question for the microphone. Connecting waits for it."""
+    """Return whether the browser has answered the request for the microphone. Connecting waits for that answer."""
     return state.microphone is not Microphone.UNKNOWN
 
 
 def structure(state: SessionState) -> str:
-    """A short string that changes whenever the page must be built anew (a Streamlit run), and only then."""
+    """Return a short string that changes exactly when the page must be rebuilt by a Streamlit run."""
     if not state.is_active:
         return state.phase.value
     parts = [
@@ -103,11 +98,8 @@ def structure(state: SessionState) -> str:
     return ":".join(parts)
 
 
-# ------------------------------------------------------------------ the view
-
-
 def view(state: SessionState, at_s: float) -> Json:
-    """Everything but the chat's lines, as values for JSON. ``at_s`` is the monotonic clock."""
+    """Return everything but the chat's lines, as values for JSON. ``at_s`` is the monotonic time."""
     return {
         "structure": structure(state),
         "phase": state.phase.value,
@@ -136,11 +128,11 @@ def view(state: SessionState, at_s: float) -> Json:
 
 
 CLOCKS = ("elapsedS", "leftS")
-"""What of a view runs by itself: the page counts on by its own clock, and needs to hear of other changes alone."""
+"""The fields that change with time alone: the page counts them on its own clock and needs an event only for other changes."""
 
 
 def without_clocks(shown: Json) -> Json:
-    """A view without what runs by itself."""
+    """Return a view without the fields that change with time alone."""
     return {name: value for name, value in shown.items() if name not in CLOCKS}
 
 
@@ -153,12 +145,12 @@ def _card(state: SessionState) -> Json | None:
 
 
 def wants_sound_in_page(state: SessionState) -> bool:
-    """Whether answers are to be played by the page itself, because it has no WebRTC."""
+    """Return whether the page must play the answers from its event stream, because it has no WebRTC."""
     return state.is_active and state.browser.status is LegStatus.FAILED
 
 
 def elapsed_s(state: SessionState, at_s: float) -> float:
-    """Seconds since the talk was started; at its end when it is over."""
+    """Return the seconds since the talk started, up to its end when it is over."""
     if state.phase is Phase.IDLE:
         return 0.0
     end_s = state.closed_at_s if state.phase is Phase.CLOSED else at_s
@@ -166,7 +158,7 @@ def elapsed_s(state: SessionState, at_s: float) -> float:
 
 
 def lines(messages: Sequence[Message]) -> list[Json]:
-    """The chat's lines, oldest first; those without words yet are left out."""
+    """Return the chat's lines, oldest first; lines without words are left out."""
     return [
         {
             "id": m.id,
@@ -183,7 +175,7 @@ def lines(messages: Sequence[Message]) -> list[Json]:
 
 
 def _status(state: SessionState) -> Json:
-    """Kai's state as a word, a shape (a name that the desk draws) and a tone."""
+    """Return Kai's state as a word, a shape (a name that the desk draws) and a tone."""
     if state.phase is Phase.CLOSED:
         return _shown(texts.ENDED, "ended", "quiet")
     if not state.is_active:
@@ -206,7 +198,7 @@ def _status(state: SessionState) -> Json:
     if state.agent is AgentState.THINKING:
         return _shown(texts.THINKING, "thinking", "live")
     if has_no_microphone(state) or not has_media(state):
-        # In presenter view there is no text field to point to.
+        # Presenter view has no text field to refer to.
         return {**_shown(texts.TYPING_ONLY, "typing", "live"), **_presented(state)}
     if not state.browser.is_up or not is_microphone_known(state):
         step = next((s for s in _steps(state) if s["state"] != "done"), None)
@@ -217,7 +209,7 @@ def _status(state: SessionState) -> Json:
 
 
 def _presented(state: SessionState) -> Json:
-    """What presenter view says in place of "type": why Kai hears nobody."""
+    """Return the words that presenter view shows in place of "type": why Kai cannot hear the person."""
     words = {Microphone.REFUSED: texts.MICROPHONE_IS_BLOCKED, Microphone.MISSING: texts.MICROPHONE_IS_MISSING}
     return {"presented": words.get(state.microphone, texts.PAGE_IS_DEAF)}
 
@@ -227,7 +219,7 @@ def _shown(word: str, shape: str, tone: str) -> Json:
 
 
 def _steps(state: SessionState) -> list[Json]:
-    """The named steps of a start, each waiting, now or done. Empty once everything is up."""
+    """Return the named steps of a start, each waiting, now or done; empty once everything is up."""
     if not state.is_active:
         return []
     is_mic_settled = is_microphone_known(state) or not has_media(state)
@@ -282,7 +274,7 @@ def _caption(state: SessionState) -> Json:
 
 
 def _pace(state: SessionState, line: Message) -> str:
-    """Where the voice is in a line: ``ahead`` of it, ``playing``, ``over``, or ``cut`` off."""
+    """Return where the voice is in a line: the line is still ``ahead``, ``playing``, ``over``, or ``cut`` off."""
     if line.is_interrupted:
         return "cut"
     answer = next((answer for answer in state.answers if answer.id == line.response_id), None)
@@ -334,11 +326,8 @@ def _control(label: str, reason: str, *, is_on: bool = False) -> Json:
     return {"label": label, "isEnabled": not reason, "reason": reason, "isOn": is_on}
 
 
-# ------------------------------------------------------------------ problems
-
-
 def _banner(state: SessionState) -> Json | None:
-    """What a person should know now: one thing, its advice, and one button. The state's own problem comes first."""
+    """Return the one message that matters most now, with advice and one button. The state's own problem comes first."""
     if not state.is_active:
         return None
     if state.problem is not None:
@@ -364,7 +353,7 @@ def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
     if problem.code == Why.PLAN:
         return _banner_of(problem.code, words, "quiet", "dismiss")
     if problem.leg is LegName.BRAIN:
-        # It is being tried again already; there is nothing to press.
+        # The brain is already reconnecting, so there is nothing to press.
         return {**_banner_of(problem.code, words, tone, ""), "button": ""}
     return _banner_of(problem.code, words, tone, "dismiss", detail=problem.detail)
 

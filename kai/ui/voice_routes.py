@@ -48,5 +48,5 @@ async def _served(request: Request) -> Response:
 
 
 def routes() -> list[Route]:
-    """The routes of the voices."""
+    """Return the routes of this module."""
     return [Route("/api/voices/{voice_id}/preview", _preview, methods=["GET"])]

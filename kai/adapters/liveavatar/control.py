@@ -1,15 +1,15 @@
-"""The control WebSocket: the avatar's commands out, its events in; and the cutting of speech into chunks.
+"""The control WebSocket: commands to the avatar, events from it, and the cutting of speech into chunks.
 
-Commands are heard once the session is ready, and earlier ones vanish without a word. The service says ``connected`` when it
-is. Clients that were measured on the service disagree on how often: some saw it on each socket of a session, some once in
-a session, so that a socket that attaches later waits for ever. Therefore a socket counts as ready when it heard
-``connected``, or `ASSUMED_S` after it opened where the session itself is known to be up: it was ready before, or the
-avatar's picture has come.
+The service accepts commands once the session is ready and silently drops earlier ones. It sends ``connected`` when that is
+so. Clients measured on the service disagree on how often: some saw it on each socket of a session, others once in a session,
+so that a socket that attaches later would wait without end. Therefore a socket counts as ready when it has received
+``connected``, or `ASSUMED_S` after it opened if the session itself is known to be up, because it was ready before or the
+avatar's picture has arrived.
 
-A line can be lost with sound in it, and a half-open one takes sound for minutes. The service confirms each piece
-(``audio_buffer_appended``, ``audio_buffer_committed``). A line on which confirmations came and then stop for `UNANSWERED_S`
-is dropped and dialled again. When a line is back and pieces of an utterance are unconfirmed, ``on_back`` hears that
-something may be missing, and whoever has the sound speaks again what was not heard.
+A connection can be lost with sound in it, and a half-open one accepts sound for minutes. The service confirms each piece
+(``audio_buffer_appended``, ``audio_buffer_committed``). If confirmations arrived and then stop for `UNANSWERED_S`, the
+connection is dropped and dialled again. If pieces of an utterance are unconfirmed when it is back, ``on_back`` is called with
+the news that sound may be missing, and the owner of the sound sends again what was not heard.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
 
-# websockets writes the address into its debug log, and the address is the key to the session; this logger has no debug level.
+# websockets writes the URL, which gives access to the session, into its debug log; so it gets a logger without a debug level.
 _SOCKET_LOG = logging.getLogger("kai.avatar_socket")
 _SOCKET_LOG.setLevel(logging.WARNING)
 
 FIRST_CHUNK_SAMPLES: Final = 9_600
-"""400 ms: the first words start soon."""
+"""400 ms, so that the first words start soon."""
 CHUNK_SAMPLES: Final = 24_000
-"""1 s, as recommended."""
+"""1 s, as the service recommends."""
 IDLE_FLUSH_S: Final = 0.2
-"""A partial chunk goes out after so long without more, or a slow voice makes the avatar starve."""
+"""A partial chunk is sent when no more sound arrives for this long; otherwise a slow voice would starve the avatar."""
 FRAME_SAMPLES: Final = 960
-"""One picture at 25 a second: chunks are whole pictures long, and the last is padded with silence."""
+"""One picture at 25 per second. Chunks are a whole number of pictures long; the last one is padded with silence."""
 ASSUMED_S: Final = 2.5
 UNANSWERED_S: Final = 2.0
 CHECK_S: Final = 0.25
 DIAL_S: Final = 10.0
 KEEP_ALIVE_S: Final = 60.0
-"""On a fixed timer, whatever else is sent: the clients in production do it, and it costs nothing."""
+"""Sent on a fixed timer, whatever else is sent, as clients in production do; it costs nothing."""
 AGAIN_AFTER_S: Final = (0.0, 0.5)
-"""A lost socket is dialled again at once and once more; the local face stands by for what takes longer."""
+"""A lost socket is dialled again at once and then once more; if that fails, the local face takes over."""
 OUTBOX: Final = 2_000
 UTTERANCES_OWED: Final = 16
-"""Bound of the utterances whose confirmations are awaited; a service that confirms nothing fills it."""
+"""The bound of utterances that await confirmations, for a service that confirms nothing."""
 MAX_EVENT_BYTES: Final = 1 << 20
 CLOSE_S: Final = 1.0
 
@@ -75,7 +75,7 @@ class Chunker:
         return self._samples > 0
 
     def push(self, pcm: Pcm) -> list[Pcm]:
-        """The chunks that are full now."""
+        """Add sound and return the chunks that are full now."""
         self._parts.append(pcm)
         self._samples += len(pcm)
         chunks: list[Pcm] = []
@@ -87,8 +87,8 @@ class Chunker:
         return chunks
 
     def flush(self, *, is_last: bool) -> Pcm | None:
-        """What is left, as a chunk of whole pictures: the last of an utterance is padded with silence, of another the
-        broken end waits for more."""
+        """Return the rest as a chunk of whole pictures. At the end of an utterance it is padded with silence; otherwise the
+        incomplete picture's sound is kept for the next chunk."""
         broken = self._samples % FRAME_SAMPLES
         if not self._samples or (self._samples == broken and not is_last):
             return None
@@ -103,11 +103,11 @@ class Chunker:
 
 
 class ControlSocket:
-    """Dials, waits until it is ready, sends and listens; dials again when the line drops. Kai's loop only.
+    """Dials, waits until the session is ready, sends and receives; dials again when the connection drops. Kai's loop only.
 
-    ``on_event`` gets every event; ``on_back`` is called when a line is back, with whether sound may be missing; ``on_lost``
-    once when it is gone for good. The outbox holds `OUTBOX` messages; while the line is down nothing is kept for later,
-    since sound of a gap must not be played after it.
+    ``on_event`` gets every event. ``on_back`` is called when the connection is back, with whether sound may be missing;
+    ``on_lost`` once when it is lost for good. The outbox holds `OUTBOX` messages. While the connection is down nothing is
+    queued, since sound from the gap must not be played after it.
     """
 
     def __init__(
@@ -136,31 +136,29 @@ class ControlSocket:
 
     @property
     def is_ready(self) -> bool:
-        """Whether commands are heard now."""
+        """True while the service accepts commands."""
         return self._ready.is_set() and self._failure is None
 
     async def open(self, url: str) -> None:
-        """Dial and wait until commands are heard, without a limit of its own. Raises `FaceError`."""
+        """Dial and wait until the service accepts commands, without a time limit of its own. Raises `FaceError`."""
         self._task = asyncio.create_task(self._run(url), name="avatar: control")
         await self._ready.wait()
         if self._failure is not None:
             raise self._failure
 
     def fail(self, error: FaceError) -> None:
-        """The session is lost in another way; nobody need wait for it to get ready."""
+        """End the wait for readiness, because the session was lost in another way."""
         self._failure = self._failure or error
         self._ready.set()
 
     def picture_came(self) -> None:
-        """The avatar is seen, so the session is up."""
+        """Note that the avatar's picture has arrived, so that the session is up."""
         if not self._has_picture:
             self._has_picture = True
             self._assume()
 
-    # Commands
-
     def speak(self, segment_id: str, pcm: Pcm) -> None:
-        """Sound of a segment, ``(samples,)`` int16, 24 000 Hz."""
+        """Send sound of a segment, ``(samples,)`` int16, 24 000 Hz."""
         utterance_id, chunker = self._utterance(segment_id)
         for chunk in chunker.push(pcm):
             self._send_chunk(utterance_id, chunk)
@@ -170,7 +168,7 @@ class ControlSocket:
             self._flushes[segment_id] = loop.call_later(IDLE_FLUSH_S, self._flush, segment_id)
 
     def end_segment(self, segment_id: str) -> None:
-        """The segment is complete. Of one without sound nothing is told."""
+        """End a segment; nothing is sent for a segment without sound."""
         self._flush(segment_id, is_last=True)
         utterance = self._utterances.pop(segment_id, None)
         if utterance is not None:
@@ -198,8 +196,6 @@ class ControlSocket:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-
-    # Inside
 
     def _utterance(self, segment_id: str) -> tuple[str, Chunker]:
         return self._utterances.setdefault(segment_id, (str(uuid.uuid4()), Chunker()))
@@ -249,8 +245,8 @@ class ControlSocket:
             await asyncio.sleep(AGAIN_AFTER_S[tries])
 
     async def _converse(self, url: str) -> bool:
-        """One life of the socket; whether it got ready."""
-        # No pings of our own: the service stalls pongs under load, and a healthy line would be cut.
+        """Run one socket until it ends; return whether it became ready."""
+        # We send no pings: the service delays pongs under load, and a healthy connection would be cut.
         async with (
             asyncio.timeout(DIAL_S) as dialling,
             connect(
@@ -295,7 +291,7 @@ class ControlSocket:
             self._send(wire.KeepAlive(event_id=str(uuid.uuid4())))
 
     async def _check(self, socket: ClientConnection) -> None:
-        """Give up waiting for "connected" in time, and drop a line on which confirmations have stopped."""
+        """Stop waiting for "connected" in time, and drop a connection on which confirmations have stopped."""
         await asyncio.sleep(ASSUMED_S)
         self._is_patient = False
         self._assume()
@@ -305,13 +301,13 @@ class ControlSocket:
             if is_owed and time.monotonic() - self._answered_s > UNANSWERED_S:
                 log.info("avatar's control does not answer")
                 self._may_drop = (
-                    False  # until one is confirmed again: dropping it over and over mends nothing
+                    False  # until a piece is confirmed again, because dropping it repeatedly does not help
                 )
                 socket.transport.abort()
                 return
 
     def _assume(self) -> None:
-        """The session is up though this socket was not told so."""
+        """Count the socket as ready, because the session is up although "connected" did not arrive."""
         if not self._is_patient and (self._has_picture or self._was_ready):
             self._set_ready()
 
@@ -326,7 +322,7 @@ class ControlSocket:
             self._on_back(is_missing)
 
     def _owe(self, utterance_id: str) -> None:
-        """One more piece of that utterance is to be confirmed."""
+        """Count one more piece of that utterance that awaits its confirmation."""
         if not any(self._owed.values()):
             self._answered_s = time.monotonic()
         self._owed[utterance_id] = self._owed.get(utterance_id, 0) + 1
@@ -340,7 +336,7 @@ class ControlSocket:
             self._owed[utterance_id] -= 1
 
     def _take(self, text: str | bytes) -> None:
-        """One message of the service."""
+        """Handle one message of the service."""
         try:
             event = wire.decode_event(text)
         except ProtocolError as exc:

@@ -1,8 +1,9 @@
 """`LiveAvatarFace`: one paid session of a cloud avatar as a `kai.ports.AvatarFace`.
 
-Start-up: token, record on disk, start (the bill runs), then control socket and room at once, until the first picture. What
-goes to the person is the room's own sound and picture, brought into sync; which part of a segment was heard is found by
-matching that sound with what was sent. Policy lives elsewhere: this file tries once, reports facts and obeys.
+Start-up gets a token, records it on disk, starts the session (billing begins), then opens control socket and room together
+and waits for the first picture. The person gets the room's own sound and picture, synchronised; how much of a segment was
+heard is found by matching that sound with the sound that was sent. Policy is elsewhere: this file tries once, reports facts
+and obeys commands.
 """
 
 from __future__ import annotations
@@ -34,25 +35,25 @@ log = logging.getLogger(__name__)
 
 KIND: Final = "liveavatar"
 PATIENCE_S: Final = 40.0
-"""From the start that is paid to a session that hears and is seen. Clients in production wait 10 to 45 s, and a session that
-is given up too early was paid for nothing; the local face covers the wait."""
+"""The limit from the paid start until the session takes commands and shows a picture. Clients in production wait 10 to 45 s,
+and a session that is given up too early is paid for nothing; the local face covers the wait."""
 CONCURRENCY_WAITS_S: Final = (2.5, 3.5)
-"""Before the second and third try of a full account: a session that was stopped counts for a moment longer."""
+"""The waits before the second and third try on a full account, because a stopped session still counts for a moment."""
 CLOSE_S: Final = 4.5
 WATCH_S: Final = 0.25
 STALLED_SPEAKING_S: Final = 1.5
 STALLED_S: Final = 4.0
 FROZEN_S: Final = 6.0
 SILENT_S: Final = 5.0
-"""From the first sound that was sent to the first that was heard; the service needs about 1 s."""
+"""The limit from the first sound that was sent to the first that was heard; the service needs about 1 s."""
 LINE_BACK_S: Final = 3.0
-"""So much longer while the control line is on its way back."""
+"""Added to that limit while the control connection is being dialled again."""
 PROBE_PX: Final = 16
 
 
 class Records(Protocol):
-    """Where sessions are noted before they are paid for; `kai.records.paid_sessions.PaidSessions`. ``note`` and ``forget``
-    write to disk and wait for it: they belong in a thread."""
+    """The record of sessions, noted before they are paid for; see `kai.records.paid_sessions.PaidSessions`. ``note`` and
+    ``forget`` block on the disk, so call them in a thread."""
 
     def note(self, kind: str, session_id: str) -> None: ...
     def forget(self, kind: str, session_id: str) -> None: ...
@@ -60,7 +61,7 @@ class Records(Protocol):
 
 
 class Room(Protocol):
-    """A visit to the avatar's room, from this process or another."""
+    """A connection to the avatar's room, from this process or another."""
 
     @property
     def is_avatar_gone(self) -> bool: ...
@@ -71,8 +72,8 @@ class Room(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AvatarChoice:
-    """Which avatar, and how. An empty ``avatar_id`` is the first of the account that can be used; no session is longer than
-    ``longest_s``, whatever the plan allows."""
+    """The choice of an avatar and its settings. An empty ``avatar_id`` means the account's first usable one. No session lasts
+    longer than ``longest_s``, whatever the plan allows."""
 
     avatar_id: str
     quality: str = "high"
@@ -82,7 +83,7 @@ class AvatarChoice:
     has_test_marks: bool = False
 
     def with_config(self, config: AvatarConfig) -> AvatarChoice:
-        """The same, with what a person chose."""
+        """Return this choice with a person's own settings applied."""
         return replace(
             self,
             avatar_id=config.avatar_id or self.avatar_id,
@@ -93,7 +94,7 @@ class AvatarChoice:
 
 
 class LiveAvatarFace:
-    """Implements ``kai.ports.AvatarFace``. Kai's loop only, but for `pull_sound`."""
+    """Implements ``kai.ports.AvatarFace``. Kai's loop only, except `pull_sound`."""
 
     def __init__(
         self,
@@ -112,7 +113,7 @@ class LiveAvatarFace:
         self._is_started = False
         self._started_s = 0.0
         self.longest_s: float | None = None
-        """How long this session may last, once it is open; ``None`` where the service did not say."""
+        """The longest that this session may last, known once it is open; ``None`` if the service did not say."""
         self._control = ControlSocket(self._on_event, self._lose, self._on_line_back)
         self._room: Room | None = None
         self._timeline = Timeline()
@@ -150,25 +151,23 @@ class LiveAvatarFace:
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether the session is free, and of a minute."""
+        """True for a free session of one minute."""
         return self._choice.is_sandbox
 
     @property
     def is_start_billed(self) -> bool:
-        """Whether a session was started that costs credits, whatever came of it."""
+        """True once a session that costs credits was started, even if it then failed."""
         return self._is_started and not self._choice.is_sandbox
 
     @property
     def session_id(self) -> str | None:
-        """The provider's session, once there is one."""
+        """The provider's id of the session, once there is one."""
         return self._session_id
 
     @property
     def picture_older_ms(self) -> float:
-        """How much later than its sound the picture comes, as measured last."""
+        """How much later than its sound the picture arrives, by the last measurement."""
         return self._timeline.picture_older_ms
-
-    # -------------------------------------------------------------- the port
 
     async def open(self, look: Look, sink: FaceSink) -> None:
         self._choice = self._choice.with_config(look.avatar)
@@ -189,7 +188,7 @@ class LiveAvatarFace:
         self._tasks.spawn(self._tell_credits(), "credits")
 
     async def _come_up(self, grant: wire.StartGrant, ws_url: str, room: Room) -> None:
-        """Control line and picture, in whichever order they come, within one patience. Raises `FaceError`."""
+        """Wait for the control connection and the first picture, in any order, within `PATIENCE_S`. Raises `FaceError`."""
         try:
             async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
                 group.create_task(self._control.open(ws_url), name="avatar: open control")
@@ -214,7 +213,7 @@ class LiveAvatarFace:
         self._control.speak(segment_id, pcm)
 
     def mark(self, segment_id: str, marks: Marks) -> None:
-        """The service finds the lips in the sound by itself."""
+        """Do nothing: the service derives the lips from the sound."""
 
     def end_segment(self, segment_id: str) -> None:
         self._matcher.ended(segment_id)
@@ -227,10 +226,10 @@ class LiveAvatarFace:
         self._waiting_since_s = None
         if was_speaking or cut is not None:
             self._control.interrupt()
-            # Pictures of what is not heard any more would still move their mouth.
+            # Queued pictures would still move the mouth for sound that is no longer heard.
             self._pictures.clear()
-            # The avatar is still talking for the service, which tells a moment later that it stopped. Whoever interrupted
-            # is listened to from now on.
+            # The service still counts the avatar as talking and reports the end a moment later, but the pose must show now
+            # that Kai listens to the person who interrupted.
             self._is_talking = self._is_listening = False
             self._settle_pose()
         return Heard(*cut) if cut is not None else None
@@ -240,14 +239,14 @@ class LiveAvatarFace:
         self._settle_pose()
 
     def _settle_pose(self) -> None:
-        """Tell the avatar the pose that is wanted, where it has another; while it talks it has none."""
+        """Send the wanted pose if the avatar has another one. An avatar that talks has no pose."""
         wants_listening = self._mood is AgentState.LISTENING
         if wants_listening != self._is_listening and not self._is_talking:
             self._is_listening = wants_listening
             self._control.set_listening(wants_listening)
 
     def set_look(self, look: Look) -> None:
-        """An avatar's look is its own; another choice of avatar is another session."""
+        """Do nothing: the look belongs to the avatar, and another avatar needs another session."""
 
     def want_frames(self, wanted: bool) -> None:
         self._is_wanted = wanted
@@ -262,7 +261,7 @@ class LiveAvatarFace:
         return block.pcm
 
     async def aclose(self) -> None:
-        """The session is stopped at the provider first, then everything else is released."""
+        """Stop the session at the provider, and release everything else, within ``CLOSE_S``."""
         if self._is_closing:
             if self._stopping is not None:
                 await asyncio.gather(self._stopping, return_exceptions=True)
@@ -282,15 +281,13 @@ class LiveAvatarFace:
         except TimeoutError:
             log.warning("the avatar's session did not close in time")
 
-    # -------------------------------------------------------------- the paid session
-
     async def _start_session(self) -> wire.StartGrant:
         try:
             return await self._mint_and_start()
         except FaceError as exc:
             if exc.code != "avatar-concurrency":
                 raise
-        # Somebody's session fills the account. Ours of dead processes are stopped; then, after a moment, two more tries.
+        # Another session fills the account. Stop those that our own dead processes left, then try twice more after a wait.
         await self._records.reap(KIND, self._api.stop)
         for wait_s in CONCURRENCY_WAITS_S[:-1]:
             await asyncio.sleep(wait_s)
@@ -328,7 +325,7 @@ class LiveAvatarFace:
             grant = await self._api.start(token)
         except FaceError as exc:
             if exc.code not in ("avatar-unreachable", "avatar-server"):
-                # Refused: nothing runs. Otherwise nobody knows, and the stop on closing sees to it.
+                # The start was refused, so nothing runs. After the other errors a session may run, and closing stops it.
                 await asyncio.to_thread(self._records.forget, KIND, token.session_id)
                 self._session_id = None
             raise
@@ -350,12 +347,10 @@ class LiveAvatarFace:
         try:
             await self._api.stop(session_id)
         except FaceError as exc:
-            # The record stays: the next start of the app stops the session.
+            # The record is kept, so that the next start of the app stops the session.
             log.warning("the avatar's session could not be stopped", extra={"code": exc.code})
             return
         await asyncio.to_thread(self._records.forget, KIND, session_id)
-
-    # -------------------------------------------------------------- what the room gives
 
     def picture(self, picture: Picture, shown_s: float) -> None:
         """See `RoomSink`."""
@@ -399,7 +394,7 @@ class LiveAvatarFace:
         self._lose(error)
 
     def _show_due(self) -> None:
-        """Hand over the picture whose time has come, and come back for the next."""
+        """Show the picture that is due, and schedule the next one."""
         if self._showing is not None:
             self._showing.cancel()
             self._showing = None
@@ -413,8 +408,6 @@ class LiveAvatarFace:
         if next_s is not None:
             self._showing = self._loop.call_later(max(0.0, next_s - now_s), self._show_due)
 
-    # -------------------------------------------------------------- events and watch
-
     def _on_event(self, event: wire.Event) -> None:
         match event:
             case wire.AgentStateUpdated(new_state="talking") | wire.SpeakStarted():
@@ -424,7 +417,7 @@ class LiveAvatarFace:
                     self._is_talking = False
                     self._matcher.said_over()
                 if self._has_talked:
-                    # Who has talked is idle, whatever was told before or meanwhile.
+                    # An avatar that has finished talking is idle, whatever pose was sent before or meanwhile.
                     self._has_talked = self._is_listening = False
                     self._settle_pose()
             case wire.ErrorOccurred(error=error):
@@ -433,7 +426,7 @@ class LiveAvatarFace:
                 pass
 
     def _on_line_back(self, is_missing: bool) -> None:
-        """The control line was lost and is back. What was said meanwhile is not known, and some of the sound may be lost."""
+        """Handle the return of a lost control connection: events were missed meanwhile, and some sound may be lost."""
         self._is_talking = self._has_talked = self._is_listening = False
         if self._waiting_since_s is not None:
             self._waiting_since_s = time.monotonic()
@@ -450,7 +443,7 @@ class LiveAvatarFace:
             self._sink.emit((PlayoutFinished if is_over else PlayoutStarted)(place.segment_id))
 
     async def _watch(self) -> None:
-        """Stalled, frozen and silent avatars are told apart; a vanished one the room reports."""
+        """Watch for an avatar that has stalled, frozen or stays silent; the room tells one that has vanished."""
         while True:
             await asyncio.sleep(WATCH_S)
             now_s = time.monotonic()
@@ -469,7 +462,7 @@ class LiveAvatarFace:
                 self._lose(trouble("avatar-silent" if self._has_spoken else "avatar-never-spoke"))
 
     async def _tell_credits(self) -> None:
-        """At each minute's beginning: what this session has used, and what the account has left."""
+        """Report at the start of each minute the credits that this session has used and that the account has left."""
         while True:
             minutes = int((time.monotonic() - self._started_s) // 60) + 1
             left = None
@@ -483,7 +476,7 @@ class LiveAvatarFace:
             await asyncio.sleep(max(1.0, self._started_s + 60 * minutes + 0.5 - time.monotonic()))
 
     def _lose(self, error: FaceError) -> None:
-        """The session is over from the other side: fail the opening, or report the leg once."""
+        """Handle a session that the other side ended: fail the opening, or report the leg as failed, once."""
         if self._is_closing or self._failure is not None:
             return
         self._failure = error

@@ -1,7 +1,7 @@
-"""The avatars that an account may use, with their preview pictures, and what the account has left: for pages to show.
+"""The avatars that an account may use, with preview pictures, and the account's credits, for pages to show.
 
-Nothing here runs on the loop of the talks: lists, pictures and credits are fetched on threads of the gallery's own and kept
-on disk, so that a page is never made to wait and a slow provider is never heard in a talk.
+Nothing here runs on the talks' loop: lists, pictures and credits are fetched on the gallery's own threads and pictures are
+kept on disk, so that no page waits and a slow provider does not disturb a talk.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from kai.wire import liveavatar as wire
 log = logging.getLogger(__name__)
 
 LIST_S: Final = 300.0
-"""So long a list is good; one that could not be fetched is asked for again after `AGAIN_S`."""
+"""A list is used for this long; one that could not be fetched is requested again after `AGAIN_S`."""
 CREDITS_S: Final = 60.0
 AGAIN_S: Final = 20.0
 FETCH_S: Final = 25.0
 PICTURE_S: Final = 8.0
 MOST_PICTURE_BYTES: Final = 8 << 20
 PREVIEW_PX: Final = 320
-"""The longer side of a preview as it is kept and shown."""
+"""The longer side of a preview, as it is kept and shown."""
 MOST_PREVIEWS: Final = 600
 WORKERS: Final = 4
 KEPT_SUFFIX: Final = ".jpg"
@@ -48,7 +48,7 @@ KEPT_SUFFIX: Final = ".jpg"
 
 @dataclass(frozen=True, slots=True)
 class AvatarAccount:
-    """Credits left, the whole minutes that they buy (a LITE minute costs one), credits used since this app began."""
+    """The credits left, the whole minutes that they buy (a LITE minute costs one), and those used since this app started."""
 
     credits_left: Decimal
     minutes_left: int
@@ -57,7 +57,7 @@ class AvatarAccount:
 
 @dataclass(frozen=True, slots=True)
 class GalleryAvatar:
-    """One avatar that can be used now. ``is_own``: of the account, not of the public list."""
+    """One avatar that can be used now. ``is_own`` means that it is the account's own, not from the public list."""
 
     id: str
     name: str
@@ -68,8 +68,8 @@ class GalleryAvatar:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What is known now: the avatars, the account's own first, and the account. ``is_loading`` until the first answer has
-    come; ``problem`` says in words why something of it is old or missing."""
+    """What is known now: the avatars, the account's own first, and the account. ``is_loading`` is true until the first answer
+    has arrived; ``problem`` says for people why data is old or missing."""
 
     avatars: tuple[GalleryAvatar, ...] = ()
     account: AvatarAccount | None = None
@@ -78,9 +78,9 @@ class Shelf:
 
 
 class Gallery:
-    """Any thread. Nothing of it blocks, but `aclose`, which waits for nobody either.
+    """The avatars and the account of one app. Any thread; no method blocks.
 
-    At most `WORKERS` fetches run at once; what waits for one is bounded by the avatars of the list.
+    At most `WORKERS` fetches run at once; the number of waiting fetches is bounded by the avatars in the list.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Gallery:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.defaults = defaults or AvatarConfig()
-        """What the app's settings say, where a person has chosen nothing."""
+        """The avatar settings of the app, which apply if a person has chosen nothing."""
         self._account = account
         self._folder = folder
         self._clock = clock
@@ -107,12 +107,12 @@ class Gallery:
         self._is_closed = False
 
     def shelf(self) -> Shelf:
-        """What is known now, at once. What is old is fetched meanwhile; ask again in a second to see it."""
+        """Return what is known now, at once, and start to fetch what is old; call again a second later to see it."""
         self._refresh()
         return self._shelf
 
     def preview(self, avatar_id: str) -> Future[bytes | None]:
-        """The avatar's picture as a JPEG of at most `PREVIEW_PX`, from disk or from the provider; ``None``: there is none."""
+        """Return the avatar's picture as a JPEG of at most `PREVIEW_PX`, from disk or the provider; ``None`` without one."""
         with self._lock:
             url = self._preview_urls.get(avatar_id)
             if url is None or self._is_closed:
@@ -125,12 +125,10 @@ class Gallery:
             return running
 
     def aclose(self) -> None:
-        """No further fetch is begun."""
+        """Begin no further fetch."""
         with self._lock:
             self._is_closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    # Lists and credits
 
     def _refresh(self) -> None:
         now_s = self._clock()
@@ -143,7 +141,7 @@ class Gallery:
 
     def _fetch(self, due: list[str]) -> None:
         try:
-            # A loop of its own for a few seconds, so that neither the talks' nor the page's waits for a provider.
+            # A separate loop for a few seconds, so that neither the talks' loop nor the page's waits for a provider.
             asyncio.run(self._ask(due))
         finally:
             with self._lock:
@@ -188,14 +186,12 @@ class Gallery:
     def _take_credits(self, left: Decimal) -> None:
         with self._lock:
             first = self._first_left
-            # Credits that were bought meanwhile are not negative use.
+            # Credits that were bought meanwhile must not count as negative use.
             self._first_left = first = left if first is None else max(first, left)
             self._shelf = replace(self._shelf, account=AvatarAccount(left, int(left), first - left))
 
-    # Pictures
-
     def _is_fetchable(self, url: str) -> bool:
-        """Only the provider's encrypted web, or the server that the app was pointed at, is asked for pictures."""
+        """Return whether a picture may be fetched: only from the provider over HTTPS, or from the configured server."""
         return url.startswith("https://") or urlsplit(url).netloc == urlsplit(self._account.base_url).netloc
 
     def _picture(self, avatar_id: str, url: str) -> bytes | None:
@@ -213,7 +209,7 @@ class Gallery:
                 self._fetching.pop(avatar_id, None)
 
     def _path(self, url: str) -> Path:
-        # A signed address has another query each time, and the same picture.
+        # A signed URL has a new query each time for the same picture.
         name = hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:24]
         return self._folder / f"{name}{KEPT_SUFFIX}"
 
@@ -247,8 +243,8 @@ class Gallery:
 
 
 def smaller(data: bytes) -> bytes:
-    """The picture in ``data`` (JPEG, PNG or WebP) as a JPEG whose longer side is at most `PREVIEW_PX`. Made anew, so that
-    nothing but a picture can come through. Raises `ProtocolError` where it is none."""
+    """Return the picture in ``data`` (JPEG, PNG or WebP) as a JPEG whose longer side is at most `PREVIEW_PX`. It is encoded
+    anew, so that only pixels can pass. Raises `ProtocolError` for data that is no picture."""
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if picture is None:
         raise ProtocolError("A preview is not a picture.", code="bad-preview")

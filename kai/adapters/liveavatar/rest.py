@@ -1,4 +1,4 @@
-"""LiveAvatar's REST calls by httpx: each tried once, each failure in a person's words."""
+"""LiveAvatar's REST calls with httpx: each is tried once, and each failure has a message for people."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ LONGER_THAN_ANY_PLAN_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose account, and where. ``base_url`` differs for the local server alone."""
+    """The account's key and the service's address. ``base_url`` differs only for the local server."""
 
     api_key: str = field(repr=False)
     base_url: str = BASE_URL
 
 
 class LiveAvatarApi:
-    """One client of the service. Raises `FaceError` for whatever goes wrong. Kai's loop only."""
+    """One client of the service. Every method raises `FaceError` on failure. Kai's loop only."""
 
     def __init__(self, account: Account) -> None:
         self._key = {"X-API-KEY": account.api_key}
@@ -48,9 +48,9 @@ class LiveAvatarApi:
         self._stopping: set[asyncio.Future[None]] = set()
 
     async def mint(self, request: wire.TokenRequest) -> wire.TokenGrant:
-        """A session's id and token; nothing is billed yet. Of a length that the plan does not allow it asks once more
-        without one: the answer to the start tells the plan's. Waits for sessions of this app that are being stopped, at most
-        `OWN_STOP_S`: until then they count."""
+        """Return a session's id and token; nothing is billed yet. If the plan does not allow the requested length, ask once
+        more without one, since the answer to the start names the plan's. First wait, at most `OWN_STOP_S`, for sessions of
+        this app that are being stopped, because they count until then."""
         if self._stopping:
             await asyncio.wait(self._stopping, timeout=OWN_STOP_S)
         try:
@@ -66,13 +66,13 @@ class LiveAvatarApi:
         return _read(wire.TokenGrant, data)
 
     async def start(self, grant: wire.TokenGrant) -> wire.StartGrant:
-        """Start the session; the bill runs. Never tried twice by itself: each success bills."""
+        """Start the session, which begins billing. Never retried automatically, since each success is billed."""
         bearer = {"Authorization": f"Bearer {grant.session_token}"}
         return _read(wire.StartGrant, await self._call("POST", "/v1/sessions/start", bearer, {}))
 
     async def stop(self, session_id: str, reason: wire.EndReason = wire.EndReason.USER_CLOSED) -> None:
-        """Stop the session, by key and id: that works for sessions of earlier processes too. Of one that is not known there
-        (any more) nothing is said."""
+        """Stop the session by key and id, which also works for sessions of earlier processes. A session that the service does
+        not know is ignored."""
         body = wire.encode_body(wire.SessionRequest(session_id=session_id, reason=reason.value))
         stopping = asyncio.get_running_loop().create_future()
         self._stopping.add(stopping)
@@ -86,25 +86,25 @@ class LiveAvatarApi:
             stopping.set_result(None)
 
     async def keep_alive(self, session_id: str) -> None:
-        """Put off the session's idle time-out."""
+        """Postpone the session's idle time-out."""
         body = wire.encode_body(wire.SessionRequest(session_id=session_id))
         await self._call("POST", "/v1/sessions/keep-alive", self._key, body)
 
     async def session(self, session_id: str) -> wire.SessionEntry:
-        """One session: why it ended, what it cost."""
+        """Return one session's entry: why it ended and what it cost."""
         return _read(wire.SessionEntry, await self._call("GET", f"/v1/sessions/{session_id}", self._key))
 
     async def own_avatars(self) -> tuple[wire.Avatar, ...]:
-        """The account's own avatars, usable or not."""
+        """Return the account's own avatars, usable or not."""
         return await self._pages(wire.Avatar, "/v1/avatars?", self._key)
 
     async def public_avatars(self) -> tuple[wire.Avatar, ...]:
-        """Everybody's avatars, usable or not."""
+        """Return the public avatars, usable or not."""
         return await self._pages(wire.Avatar, "/v1/avatars/public?", {})
 
     async def first_avatar(self) -> str | None:
-        """The id of the first avatar that can be used now: the account's own before the public ones, filmed ones before
-        those made from a photo, whose picture may not be 16:9."""
+        """Return the id of the first avatar that can be used now: the account's own before public ones, and filmed ones
+        before those made from a photo, whose picture may not be 16:9."""
         for avatars in (await self.own_avatars(), await self.public_avatars()):
             usable = sorted((a for a in avatars if a.is_usable), key=lambda avatar: avatar.type != "VIDEO")
             if usable:
@@ -112,7 +112,7 @@ class LiveAvatarApi:
         return None
 
     async def credits_left(self) -> Decimal:
-        """What the account has; also a free way to test a key."""
+        """Return the account's credits; also a free way to test a key."""
         data = await self._call("GET", "/v1/users/credits", self._key)
         try:
             return wire.decode_credits(data)
@@ -120,9 +120,9 @@ class LiveAvatarApi:
             raise trouble("avatar-server") from exc
 
     async def plan_length_s(self, avatar_id: str) -> float | None:
-        """How long a session with that avatar may last by the account's plan; ``None`` where the service does not say.
+        """Return how long the account's plan lets a session with that avatar last; ``None`` if the service does not say.
 
-        A token is free. One for a session longer than any plan has is refused in words that name the plan's length.
+        A token is free, and the refusal of one for a session longer than any plan allows names the plan's length.
         """
         wanted = wire.TokenRequest(avatar_id=avatar_id, max_session_duration=LONGER_THAN_ANY_PLAN_S)
         try:
@@ -192,7 +192,7 @@ class LiveAvatarApi:
 
 
 def ask_account(account: Account, question: Callable[[LiveAvatarApi], Awaitable[T]], *, within_s: float) -> T:
-    """The answer to one question, by a client of its own. For threads without a loop. Raises `FaceError`."""
+    """Return the answer to one question, using a separate client. For threads without a loop. Raises `FaceError`."""
 
     async def ask() -> T:
         api = LiveAvatarApi(account)

@@ -1,6 +1,6 @@
-"""The avatar's room behind a small client of our own: pictures, sound, how far they are apart, and when it is over.
+"""The avatar's room behind a small client of our own: pictures, sound, the offset between them, and the room's end.
 
-Nothing else of the app touches the ``livekit`` package; this file runs in a process of its own (`room_process`).
+Only this file uses the ``livekit`` package, and it runs in a separate process (`room_process`).
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ log = logging.getLogger(__name__)
 
 CONNECT_S: Final = 10.0
 STATS_S: Final = 0.1
-"""While the SDK brings its two streams together it stretches the sound by up to 8 %; this often that is followed to 8 ms."""
+"""While the SDK synchronises its two streams, it stretches the sound by up to 8 %; this interval follows that to 8 ms."""
 RENDER_WITHIN_S: Final = 0.5
-"""The SDK says when a picture is to be seen, some 10 ms ahead; where its clock is not Python's, its arrival counts."""
+"""The SDK says, some 10 ms ahead, when a picture is to be shown. If its clock is not Python's, the arrival time counts."""
 GONE_S: Final = 10.0
-"""An avatar that left may be on its way back: a full reconnect takes it away and brings it again."""
+"""An avatar that left may return within this time, since a full reconnect removes it and adds it again."""
 CLOSE_S: Final = 2.0
 SOUND_FRAMES: Final = 50
-"""Bound of the SDK's queue, 0.5 s; the oldest is dropped."""
+"""The bound of the SDK's queue, 0.5 s; the oldest frame is dropped."""
 
 
 class RoomSink(Protocol):
-    """Where a room's media and reports go. Kai's loop."""
+    """Receives a room's media and reports. Kai's loop."""
 
     def picture(self, picture: Picture, shown_s: float) -> None:
-        """A picture, and when it is to be seen (monotonic clock)."""
+        """Take a picture with the time at which to show it (monotonic clock)."""
         ...
 
     def sound(self, pcm: Pcm, at_s: float) -> None:
-        """10 ms: ``(480,)`` int16, 48 000 Hz, and when it came (monotonic clock)."""
+        """Take 10 ms of sound, ``(480,)`` int16, 48 000 Hz, with its arrival time (monotonic clock)."""
         ...
 
     def plays(self, at_s: float, sound_s: float, picture_s: float) -> None:
@@ -59,7 +59,7 @@ class RoomSink(Protocol):
 
 
 class RoomClient:
-    """One visit to a room, in this process. One loop only."""
+    """One connection to a room, in this process. One loop only."""
 
     def __init__(self, sink: RoomSink) -> None:
         self._sink = sink
@@ -72,14 +72,14 @@ class RoomClient:
 
     @property
     def is_avatar_gone(self) -> bool:
-        """Whether the avatar has left; it may be on its way back."""
+        """True while the avatar has left; it may return."""
         return self._leaving is not None
 
     async def prepare(self) -> None:
-        """There is nothing to start beforehand."""
+        """Do nothing: this client needs no preparation."""
 
     async def open(self, url: str, token: str) -> None:
-        """Join. Raises `FaceError`. Tracks come later, when they come."""
+        """Join the room. Raises `FaceError`. The tracks arrive later."""
         room = self._room
         room.on("track_subscribed", self._subscribed)
         room.on("track_unsubscribed", self._unsubscribed)
@@ -94,7 +94,7 @@ class RoomClient:
         self._stats = asyncio.create_task(self._measure(), name="avatar: measure")
 
     async def aclose(self) -> None:
-        """Leave; at most `CLOSE_S` a step."""
+        """Leave the room, with at most `CLOSE_S` for each step."""
         self._is_closing = True
         if self._leaving is not None:
             self._leaving.cancel()
@@ -105,8 +105,6 @@ class RoomClient:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._room.disconnect()
-
-    # What the SDK reports
 
     def _subscribed(self, track: Any, _publication: Any, participant: Any) -> None:
         if self._is_closing:
@@ -120,7 +118,7 @@ class RoomClient:
         if old is not None:
             old.cancel()
         read = self._watch if is_video else self._listen
-        # Keyed by kind, not by track: after a full reconnect new tracks come, and the old streams never end.
+        # Keyed by kind, not by track: a full reconnect brings new tracks, and the old streams never end.
         self._tasks[kind] = asyncio.create_task(read(track), name=f"avatar: {kind}")
         self._sink.fresh()
 
@@ -145,8 +143,6 @@ class RoomClient:
         is_replaced = reason == rtc.DisconnectReason.DUPLICATE_IDENTITY
         self._sink.gone(trouble("avatar-replaced" if is_replaced else "avatar-ended"))
 
-    # Media
-
     async def _watch(self, track: Any) -> None:
         stream = rtc.VideoStream(track, capacity=1)
         try:
@@ -169,7 +165,7 @@ class RoomClient:
             await _end(stream)
 
     async def _measure(self) -> None:
-        """The two streams' estimated playout times, by the sender's clock; they tell what plays now."""
+        """Report the two streams' estimated playout times on the sender's clock, which tell what is playing now."""
         while True:
             await asyncio.sleep(STATS_S)
             try:
@@ -179,7 +175,7 @@ class RoomClient:
                 log.debug("no statistics of the room", extra={"kind": type(exc).__name__})
                 continue
             at_s, at_ms = time.monotonic(), dict[str, float]()
-            # One connection has them in the one list, two connections in the other.
+            # With one connection the statistics are in the first list, with two in the second.
             for entry in (*stats.publisher_stats, *stats.subscriber_stats):
                 if entry.WhichOneof("stats") == "inbound_rtp":
                     inbound = entry.inbound_rtp
@@ -189,7 +185,7 @@ class RoomClient:
 
 
 def _picture(frame: Any) -> Picture:
-    """(height * 3 // 2, width) of a tightly packed I420 frame; an odd edge is cut off."""
+    """Return a tightly packed I420 frame as ``(height * 3 // 2, width)`` uint8; an odd edge is cut off."""
     width, height = frame.width, frame.height
     across, down = (width + 1) // 2, (height + 1) // 2
     data = np.frombuffer(frame.data, np.uint8, width * height + 2 * across * down)
@@ -201,7 +197,7 @@ def _picture(frame: Any) -> Picture:
 
 
 async def _end(stream: Any) -> None:
-    """Close a stream of the SDK, which may wait for ever for its own task; the time-out cancels that."""
+    """Close a stream of the SDK, whose close may wait for its own task without end; the time-out cancels it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_S / 2):
             await stream.aclose()

@@ -1,4 +1,4 @@
-"""The room from the app's side: a process of its own visits it, and another one when that dies."""
+"""The app's side of the room: a child process joins it, and a new process replaces one that dies."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PROGRAM: Final = "kai.adapters.liveavatar.room_process"
 JOIN_S: Final = 20.0
 CLOSE_S: Final = 2.5
 MOST_VISITS: Final = 4
-"""Processes of one session; each may die of the library's panics. What dies more often is broken in another way."""
+"""The limit of processes in one session, each of which may die of a panic in the library. More deaths have another cause."""
 MOST_WAITING: Final = 400
-"""Bound of sound and reports that wait for Kai's loop, 4 s; the oldest is dropped. Of pictures the newest waits alone."""
+"""The bound of sound and reports that wait for Kai's loop, 4 s; the oldest is dropped. Only the newest picture waits."""
 
 
 class RoomLink:
-    """A `kai.adapters.liveavatar.room.RoomClient` at one remove. Kai's loop only."""
+    """A `kai.adapters.liveavatar.room.RoomClient` in another process. Kai's loop only."""
 
     def __init__(self, sink: RoomSink) -> None:
         self._sink = sink
@@ -48,21 +48,21 @@ class RoomLink:
 
     @property
     def is_avatar_gone(self) -> bool:
-        """Whether the avatar has left; it may be on its way back."""
+        """True while the avatar has left; it may return."""
         return self._visit is not None and self._visit.is_avatar_gone
 
     @property
     def process_id(self) -> int | None:
-        """The process that is in the room now."""
+        """The id of the process that is in the room now."""
         return None if self._visit is None else self._visit.process_id
 
     async def prepare(self) -> None:
-        """Start the process, which takes a second, before it is known where the room is."""
+        """Start the process, which takes a second, before the room's address is known."""
         self._visit = _Visit(self._sink, self._lost)
         await self._visit.start()
 
     async def open(self, url: str, token: str) -> None:
-        """Join. Raises `FaceError`. Tracks come later, when they come."""
+        """Join the room. Raises `FaceError`. The tracks arrive later."""
         self._where = (url, token)
         if self._visit is None:
             await self.prepare()
@@ -75,7 +75,7 @@ class RoomLink:
         await self._visit.join(*self._where)
 
     def _lost(self) -> None:
-        """The process died in the room: the session runs, so another one goes there."""
+        """Send a new process into the room after one died there, because the session still runs."""
         if self._is_closing:
             return
         log.warning("the avatar's room process died", extra={"visits": self._visits})
@@ -96,7 +96,7 @@ class RoomLink:
             self._sink.gone(exc)
 
     async def aclose(self) -> None:
-        """Leave."""
+        """Leave the room and end the process."""
         self._is_closing = True
         await self._tasks.aclose()
         if self._visit is not None:
@@ -104,7 +104,7 @@ class RoomLink:
 
 
 class _Visit:
-    """One process in the room. A thread reads what it says; Kai's loop takes it."""
+    """One process in the room. A thread reads its messages, and Kai's loop handles them."""
 
     def __init__(self, sink: RoomSink, on_lost: Callable[[], None]) -> None:
         self._sink = sink
@@ -140,12 +140,12 @@ class _Visit:
         self._reader.start()
 
     async def join(self, url: str, token: str) -> None:
-        """Raises `FaceError`."""
+        """Have the process join the room. Raises `FaceError`."""
         assert self._connection is not None
         try:
             async with asyncio.timeout(JOIN_S):
                 order = json.dumps({"url": url, "token": token}).encode() + b"\n"
-                # A few hundred bytes into an empty buffer: it does not wait.
+                # A few hundred bytes fit into the empty buffer, so this does not block.
                 self._connection.sendall(order)
                 failure = await asyncio.shield(self._joined)
         except (OSError, TimeoutError) as exc:
@@ -157,10 +157,10 @@ class _Visit:
     async def aclose(self) -> None:
         self._is_closing = True
         if not self._joined.done():
-            self._joined.set_result(trouble("avatar-no-room"))  # whoever waits for it waits no longer
+            self._joined.set_result(trouble("avatar-no-room"))  # ends a wait in ``join``
         connection = self._connection
         if self._child is not None:
-            # One that is in no room has nothing to leave. The reader ends with the process.
+            # A process that is in no room has nothing to leave. The reader ends with the process.
             await self._child.end(self._leave, within_s=CLOSE_S if self._is_in_room else 0.0)
         if connection is not None:
             with contextlib.suppress(OSError):
@@ -170,12 +170,10 @@ class _Visit:
             connection.close()
 
     def _leave(self) -> None:
-        """The other end leaves the room when it sees this."""
+        """Tell the process to leave the room."""
         if self._connection is not None:
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
-
-    # The reader's thread
 
     def _read(self, connection: socket.socket) -> None:
         head_bytes = bytearray(HEAD_BYTES)
@@ -206,8 +204,6 @@ class _Visit:
         if not is_woken:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._take)
-
-    # Kai's loop
 
     def _take(self) -> None:
         with self._lock:
@@ -250,7 +246,7 @@ class _Visit:
 
 
 def _fill(connection: socket.socket, space: memoryview) -> bool:
-    """Read until the space is full; whether it was filled before the socket ended."""
+    """Read until the space is full; return whether it was filled before the socket ended."""
     filled = 0
     while filled < len(space):
         count = connection.recv_into(space[filled:])

@@ -1,5 +1,7 @@
-"""What the room's process says to the app over a socket pair: a head of fixed length, then the content. Little-endian; both
-ends are of one build. Times are of the monotonic clock, which processes of one computer share.
+"""The messages of the room's process to the app, over a socket pair: a head of fixed length, then the content.
+
+Numbers are little-endian, and both ends are of one build. Times are on the monotonic clock, which all processes of a computer
+share.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from typing import Final
 _HEAD: Final = struct.Struct("<BHHIddd")
 HEAD_BYTES: Final = _HEAD.size
 MOST_BYTES: Final = 4096 * 4096 * 3 // 2
-"""No picture is larger; a longer message is a broken stream."""
+"""The size of the largest picture; a longer message means a broken stream."""
 
 
 class Kind(IntEnum):
-    """``JOINED`` and ``FAILED`` answer the opening; ``FAILED`` and ``GONE`` have the trouble's code as content. ``AVATAR``
-    tells by its first time whether the avatar has left (1) or is there (0)."""
+    """The kind of a message. ``JOINED`` and ``FAILED`` answer the opening; ``FAILED`` and ``GONE`` have the trouble's code as
+    content. The first time of ``AVATAR`` is 1 if the avatar has left and 0 if it is there."""
 
     JOINED = 1
     FAILED = 2
@@ -31,7 +33,8 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """``length`` bytes follow. ``rows`` and ``width`` are a picture's; what the times mean depends on the kind."""
+    """The head of a message; ``length`` bytes of content follow. ``rows`` and ``width`` are a picture's; the meaning of the
+    times depends on the kind."""
 
     kind: Kind
     length: int = 0
@@ -44,7 +47,7 @@ class Head:
 
 
 def decode(data: bytes | bytearray) -> Head:
-    """The head in `HEAD_BYTES` bytes. Raises `ValueError` for a broken stream."""
+    """Return the head in `HEAD_BYTES` bytes. Raises `ValueError` for a broken stream."""
     kind, rows, width, length, *times_s = _HEAD.unpack(data)
     if length > MOST_BYTES or (kind == Kind.PICTURE and rows * width != length):
         raise ValueError("a message of the room's process has a wrong length")

@@ -1,8 +1,8 @@
 """The room's own process: ``python -m kai.adapters.liveavatar.room_process --socket FD``.
 
-The room's library ends its whole process when it panics (its statistics alone do that now and then, over a number that is
-none), and the app must not be that process. Address and token come as one line of JSON over the inherited socket, never on
-the command line. It ends when its socket does, so nothing else is needed to be rid of it, also when the app was killed.
+The room's library ends its whole process when it panics, which its statistics sometimes do over a non-finite number, and that
+process must not be the app. URL and token arrive as one line of JSON over the inherited socket, never on the command line.
+The process ends with its socket, so it also ends when the app is killed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 ORDERS_BYTES: Final = 65_536
 MOST_WAITING: Final = 200
-"""Bound of what waits to be written but pictures, 2 s of sound; the oldest is dropped. Of pictures the newest waits alone."""
+"""The bound of messages that wait to be written, 2 s of sound; the oldest is dropped. Only the newest picture waits."""
 WATCH_S: Final = 0.1
 
 
 class Outbox(threading.Thread):
-    """Writes to the app on a thread of its own, so that the room never waits for a busy app."""
+    """Writes to the app on a separate thread, so that the room never waits for a busy app."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(name="room outbox", daemon=True)
@@ -55,7 +55,7 @@ class Outbox(threading.Thread):
             self._news.notify()
 
     def end(self) -> None:
-        """Write what waits, then end."""
+        """Write the waiting messages, then end."""
         with self._news:
             self._is_ending = True
             self._news.notify()
@@ -75,7 +75,7 @@ class Outbox(threading.Thread):
                 if head.length:
                     self._connection.sendall(content)
         except OSError:
-            return  # the app is gone, and the main thread sees it too
+            return  # the app has ended, which the main thread sees too
 
 
 class Speaker:
@@ -139,7 +139,7 @@ async def _tell_of_avatar(room: RoomClient, outbox: Outbox) -> None:
 
 
 def _read_line(connection: socket.socket) -> bytes:
-    """Up to a line's end; nothing when the socket ended."""
+    """Return the bytes up to the end of a line; empty when the socket ended."""
     line = bytearray()
     try:
         while not line.endswith(b"\n") and len(line) < ORDERS_BYTES:
@@ -153,10 +153,10 @@ def _read_line(connection: socket.socket) -> bytes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs until the socket ends."""
+    """Run until the socket ends."""
     parser = argparse.ArgumentParser(prog="python -m kai.adapters.liveavatar.room_process")
     parser.add_argument("--socket", type=int, required=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the app, which then closes the socket
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app handles Ctrl+C and then closes the socket
     connection = socket.socket(fileno=parser.parse_args(arguments).socket)
     outbox = Outbox(connection)
     outbox.start()
@@ -168,5 +168,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     code = main()
-    # The library's own threads are not waited for.
+    # Exit without waiting for the library's own threads.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Everything that goes wrong with a cloud face, each with its own words: what happened, and what to do."""
+"""Everything that can go wrong with a cloud face, with sentences for people: what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ ADVICE: Final[dict[str, tuple[str, bool]]] = {
     ),
     "avatar-bug": ("Kai stumbled over a fault of its own with the avatar. The log has the details.", True),
 }
-"""Words, and whether trying once more can help, by code."""
+"""The sentence and whether a retry can help, by code."""
 
 
 def trouble(code: str, *, retry_after_s: float = 0.0, detail: str = "") -> FaceError:
-    """The error of that code. ``retry_after_s``: how long the service asked to be left alone; ``detail``: its own text."""
+    """Return the error of that code. ``retry_after_s`` is the pause that the service asked for, ``detail`` its own text."""
     message, is_retryable = ADVICE[code]
     return FaceError(
         message, code=code, is_retryable=is_retryable, retry_after_s=retry_after_s, detail=detail
@@ -93,7 +93,7 @@ def trouble(code: str, *, retry_after_s: float = 0.0, detail: str = "") -> FaceE
 
 
 _SAID: Final = (
-    # What a refusal with 400, 403 or 422 is about, by the words of its text; the first that fits counts. Their order matters:
+    # The subject of a refusal with 400, 403 or 422, by the words of its text; the first match counts. The order matters:
     # "maximum session duration of your plan" is about the length, and "1080p needs the ... plan" about the plan.
     ("avatar-too-long", ("maximum allowed", "max_session_duration", "session duration", "session length")),
     ("avatar-plan-lacks", ("plan", "upgrade", "subscription", "tier")),
@@ -107,8 +107,8 @@ DETAIL_CHARS: Final = 300
 
 
 def explain(refusal: Refusal) -> FaceError:
-    """The error that a refused request means. Only 401 says that the key is wrong: 403 and 400 are also the answer to what a
-    plan, an avatar or a setting does not allow, and their text tells which. That text goes along as the detail."""
+    """Return the error for a refused request. Only 401 means that the key is wrong: 403 and 400 also answer what a plan, an
+    avatar or a setting does not allow, and their text, which becomes the detail, tells which."""
     return trouble(
         _code_of(refusal),
         retry_after_s=refusal.retry_after_s or 0.0 if refusal.status == 429 or refusal.status >= 500 else 0.0,

@@ -1,4 +1,4 @@
-"""How the face is at a moment: what it says, what it does, what it feels, and its life meanwhile."""
+"""The state of the face at a moment: its speech, its mood, its feeling, and its small movements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kai.errors import ProtocolError
 
 
 class Acting:
-    """From what the app tells to the parameters of a frame. Not thread-safe. Times are of the monotonic clock."""
+    """Turns the app's messages into the parameters of a frame. Not thread-safe. Times are on the monotonic clock."""
 
     def __init__(self) -> None:
         self.began_s = time.monotonic()
@@ -26,7 +26,7 @@ class Acting:
         self._mood = Mood.IDLE
 
     def handle(self, message: m.Message) -> None:
-        """Take what the app says of sound, lips, feeling and mood. Raises `ProtocolError` for anything else."""
+        """Handle a message about sound, lips, feeling or mood. Raises `ProtocolError` for any other."""
         match message:
             case m.Speak():
                 self._speaking.hear(message.segment, np.frombuffer(message.pcm, "<i2"))
@@ -50,7 +50,7 @@ class Acting:
                 raise ProtocolError("The face was told something that it does not know. Restart Kai.")
 
     def advance(self, now_s: float, shown_s: float) -> dict[str, float]:
-        """The parameters of the frame that is drawn now, with the mouth and the feeling of the moment when it is shown."""
+        """Return the parameters of the frame drawn now, with the mouth and the feeling of the moment when it is shown."""
         mouth, loudness, is_sounding = self._speaking.mouth_at(shown_s)
         mood = Mood.SPEAKING if is_sounding else self._mood
         feeling = self._speaking.feeling_at(shown_s)

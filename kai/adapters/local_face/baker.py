@@ -1,9 +1,9 @@
-"""Bakes faces in a process of its own, so that drawing never waits for a bake: ``python -m kai.adapters.local_face.baker``.
+"""Bakes faces in a separate process, so that drawing never waits for a bake: ``python -m kai.adapters.local_face.baker``.
 
-The process is asked in JSON, a line each, on standard input (style, size, supersample), keeps what it made where
-`kai.avatar.cache` finds it, and answers a line each: nothing but ``{}``, or the code and the message of what went wrong. Told
-of a face that is only shown (``is_shown``) it gets ready to change it, and answers nothing. It ends when its standard input
-does, thus with the face.
+The process reads requests from standard input, one line of JSON each (style, size, supersample), and stores its results where
+`kai.avatar.cache` finds them. It answers each request with one line: ``{}``, or the code and the message of an error. A
+request for a face that is only shown (``is_shown``) makes it prepare for a change of that face and has no answer. The process
+ends with its standard input, and thus with the face.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ PROGRAM = "kai.adapters.local_face.baker"
 
 
 class Baker:
-    """The side that asks. One thread at a time; the process is started at the first need, and again when it was lost."""
+    """The client of the baker's process, which is started when first needed, and again after a loss. One thread at a time."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def lay_out(self, style: Style, width_px: int, height_px: int, supersample: float) -> None:
-        """Have the process ready to change that face, so that the first change need not wait for it. Raises `FaceError`."""
+        """Have the process prepare to change that face, so that the first change is quick. Raises `FaceError`."""
         self._start()
         with contextlib.suppress(OSError):
             self._ask(style, width_px, height_px, supersample, is_shown=True)
@@ -50,7 +50,7 @@ class Baker:
             ) from exc
 
     def bake(self, style: Style, width_px: int, height_px: int, supersample: float) -> None:
-        """Have the cache hold that face. Raises `FaceError`, with a sentence for a person."""
+        """Bake that face into the cache. Raises `FaceError` with a sentence for people."""
         self._start()
         assert self._process is not None
         assert self._process.stdout is not None
@@ -90,13 +90,13 @@ class Baker:
 
 
 def main() -> int:
-    """Answers until standard input ends."""
+    """Answer requests until standard input ends."""
     if sys.platform != "win32":
         os.nice(NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    # Whatever prints must not come between the answers.
+    # Other output must not mix with the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    from kai.avatar.cache import Workbench  # the slow import, after the parent has us
+    from kai.avatar.cache import Workbench  # a slow import, done once the parent has its process
 
     bench = Workbench()
     for line in sys.stdin:

@@ -29,22 +29,22 @@ LEAD_MS: Final = 80
 """Time from the first sound of a segment to its playout. Lips need 72.5 ms of the sound that follows a moment, and a frame is
 drawn for 10 ms after its time. The sound that has arrived reaches 80 to 100 ms ahead, since it arrives 20 ms at a time."""
 MARKED_LEAD_MS: Final = 40
-"""Lead of a segment whose lip times are told: lips need no sound then, and what is left absorbs the jitter of its way."""
+"""The lead of a segment with lip times: its lips need no sound ahead, so this only absorbs jitter."""
 SIZE_PX: Final = 512
 OPEN_S: Final = 15.0
 CLOSE_S: Final = 3.0
 MOST_WAITING_BYTES: Final = 2_000_000
-"""Bound of what waits for the face's process; beyond it sound for the lips is dropped and counted (the person hears it)."""
+"""The bound of what waits for the face's process; beyond it sound for the lips is dropped and counted, but still heard."""
 SEGMENTS_KEPT: Final = 16
 MESSAGE_SAMPLES: Final = 2_400
-"""Long sound goes over in pieces of 100 ms, so that hearing it never holds up a frame."""
+"""Long sound is sent in pieces of 100 ms, so that analysing it never delays a frame."""
 
 PROGRAM = "kai.adapters.local_face.start"
 _LASTING = frozenset({WeightsError.code, ConfigError.code, "face-import", "face-slow"})
-"""Failures that trying again at once would only repeat: a file or a package is missing, the machine is taken."""
+"""Failures that an immediate retry would only repeat: a file or a package is missing, or the computer is busy."""
 _TUNING = {
     "OMP_NUM_THREADS": "1",
-    # glibc gives large arrays back to the kernel and asks for them anew, thousands of page faults a frame.
+    # glibc returns large arrays to the kernel and requests them again, at thousands of page faults per frame.
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "MALLOC_TOP_PAD_": "33554432",
@@ -53,7 +53,7 @@ _TUNING = {
 
 @dataclass(slots=True)
 class Counters:
-    """What happened to the frames and the sound for the lips; ``pace`` is the process's last report."""
+    """Counts of frames and of sound for the lips; ``pace`` is the process's last report."""
 
     frames: int = 0
     torn_frames: int = 0
@@ -63,7 +63,7 @@ class Counters:
 
 
 class LocalFace:
-    """Implements ``kai.ports.AvatarFace``. Kai's loop only, but for `pull_sound`."""
+    """Implements ``kai.ports.AvatarFace``. Kai's loop only, except `pull_sound`."""
 
     capability = FaceCapability(
         "local", delay_ms=LEAD_MS, has_picture=True, is_billed=False, can_restyle=True
@@ -72,7 +72,7 @@ class LocalFace:
     def __init__(
         self, width_px: int = SIZE_PX, height_px: int = SIZE_PX, *, has_test_marks: bool = False
     ) -> None:
-        """``has_test_marks``: pictures and sound wear the marks of `kai.media.stamp`."""
+        """``has_test_marks`` puts the marks of `kai.media.stamp` on pictures and sound."""
         self.counters = Counters()
         self._size = (width_px, height_px)
         self._clock = PlayoutClock(LEAD_MS)
@@ -90,7 +90,7 @@ class LocalFace:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether `prepare` is done and its process still there."""
+        """True when `prepare` is done and its process still runs."""
         started = self._is_started
         return self.pid is not None and started is not None and started.done() and self._sink is None
 
@@ -100,9 +100,9 @@ class LocalFace:
         return None if self._child is None else self._child.pid
 
     async def prepare(self, look: Look) -> None:
-        """Have the process run and the face baked, at rest, before anybody wants it: `open` is done at once then.
+        """Start the process and bake the face, at rest, before it is needed, so that `open` then returns at once.
 
-        Raises `FaceError`; then nothing is left open.
+        Raises `FaceError` and leaves nothing open.
         """
         style = _style(look)
         self._loop = asyncio.get_running_loop()
@@ -249,7 +249,7 @@ class LocalFace:
     def _lost(self, failure: FaceError) -> None:
         if self._is_closing:
             return
-        # While it is being prepared nobody listens yet, but somebody waits.
+        # During `prepare` there is no sink for the error yet, but a caller waits for the start.
         if self._is_started is not None and not self._is_started.done():
             self._is_started.set_exception(failure)
             return
@@ -292,7 +292,7 @@ class LocalFace:
 
 
 def feel_message(number: int, marks: Marks) -> m.Feel:
-    """What the words of a clause, of which there is at least one, make the face feel from the first of them on."""
+    """Return the feeling that a clause's words, at least one, give the face, from the first word on."""
     felt = feeling_of(" ".join(word.label for word in marks.words))
     return m.Feel(number, marks.words[0].start, felt.emotion.value, felt.strength)
 

@@ -18,7 +18,7 @@ Frame = NDArray[np.uint8]
 
 
 class IdleLoop:
-    """Plays ``data/idle-<mesh>.mp4`` forwards and backwards, for ever. Frames are decoded as they are first shown."""
+    """Plays ``data/idle-<mesh>.mp4`` forwards and backwards without end. Frames are decoded when they are first shown."""
 
     def __init__(self, mesh: str, width_px: int, height_px: int, data_dir: Path = DATA_DIR) -> None:
         path = data_dir / f"idle-{mesh}.mp4"
@@ -35,7 +35,7 @@ class IdleLoop:
         self._step = 1
 
     def next_frame(self) -> Frame:
-        """(height * 3 // 2, width) uint8 I420; not to be changed."""
+        """Return the next frame, ``(height * 3 // 2, width)`` uint8 I420; do not change it."""
         if self._decoder is not None:
             decoded = next(self._decoder, None)
             if decoded is not None:
@@ -51,7 +51,7 @@ class IdleLoop:
         return self._frames[self._next]
 
     def close(self) -> None:
-        """Closes the file; frames that were decoded go on playing."""
+        """Close the file; decoded frames can still be played."""
         self._decoder = None
         self._file.close()
 
@@ -61,7 +61,7 @@ class IdleLoop:
         width, height = self._size
         edge = min(width, height)
         square = cv2.resize(decoded.to_ndarray(format="bgr24"), (edge, edge), interpolation=cv2.INTER_AREA)
-        # The loop is square: a wide picture shows it in the middle, its edges drawn out.
+        # The loop is square: a wide picture shows it in the middle, with its edges extended.
         left, top = (width - edge) // 2, (height - edge) // 2
         picture = cv2.copyMakeBorder(
             square, top, height - edge - top, left, width - edge - left, cv2.BORDER_REPLICATE

@@ -1,9 +1,9 @@
-"""What the app and the face's process say to each other over a socket pair, as bytes.
+"""The messages between the app and the face's process, as bytes on a socket pair.
 
 A message is the length of its content (4 bytes, little-endian) and the content: a pickle of one of the values below. Both
-ends are of one build, so there are no versions, and nothing but these values is made of what comes in. Segments are counted,
-their names stay with the app. Positions are samples at 24 000 Hz from the start of their segment; times are seconds of
-CLOCK_MONOTONIC, which processes share.
+ends are of one build, so there are no versions, and only these values are unpickled. Segments are numbered; their names stay
+in the app. Positions are samples at 24 000 Hz from the start of their segment; times are seconds of CLOCK_MONOTONIC, which
+processes share.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Feel:
-    """From this sample of a segment on the face shows a feeling; see `kai.avatar.feeling.Feeling`."""
+    """The feeling that the face shows from this sample of a segment on; see `kai.avatar.feeling.Feeling`."""
 
     segment: int
     sample: int
@@ -72,7 +72,7 @@ class Playing:
 
 @dataclass(frozen=True, slots=True)
 class SetMood:
-    """idle, listening, thinking or speaking."""
+    """The mood: idle, listening, thinking or speaking."""
 
     mood: str
 
@@ -86,7 +86,7 @@ class SetLook:
 
 @dataclass(frozen=True, slots=True)
 class WantFrames:
-    """Draw, or rest."""
+    """Whether to draw or to rest."""
 
     wanted: bool
 
@@ -98,7 +98,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The live face is ready; it took so long."""
+    """The live face is ready, after this time."""
 
     mesh: str
     after_s: float
@@ -106,7 +106,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class FrameReady:
-    """Frame number ``sequence`` lies in the ring."""
+    """Frame number ``sequence`` is in the ring."""
 
     sequence: int
     at_s: float
@@ -114,7 +114,7 @@ class FrameReady:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The process cannot go on, or cannot make the look that was asked for; a sentence for a person."""
+    """The process cannot continue, or cannot make the requested look; with a sentence for people."""
 
     code: str
     message: str
@@ -122,7 +122,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How the last seconds went: the rung of the load ladder and the drawing's 50th and 95th percentile."""
+    """The pace of the last seconds: the rung of the load ladder and the drawing time's 50th and 95th percentile."""
 
     supersample: float
     frames_per_s: float
@@ -150,7 +150,7 @@ Message = (
 
 
 def encode(message: Message) -> bytes:
-    """The message as bytes."""
+    """Return the message as bytes."""
     content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     return _HEAD.pack(len(content)) + content
 
@@ -159,7 +159,7 @@ _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes the values of this module and no others."""
+    """Unpickles only the values of this module."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         if module_name != __name__ or global_name not in _KINDS:
@@ -176,7 +176,7 @@ _UNREADABLE = (
     EOFError,
     struct.error,
 )
-"""What the standard library raises for bytes that are no pickle."""
+"""The errors that the standard library raises for bytes that are no pickle."""
 
 
 def _decode(content: bytes) -> Message:
@@ -196,7 +196,7 @@ class Decoder:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete now. Raises `ProtocolError` when the stream is broken."""
+        """Add bytes and return the messages that are complete now. Raises `ProtocolError` when the stream is broken."""
         self._rest += data
         messages: list[Message] = []
         start = 0

@@ -1,8 +1,8 @@
 """The face's own process: ``python -m kai.adapters.local_face.start --socket FD --memory FD --width PX --height PX``.
 
-With ``--test-marks`` its pictures wear the stamps of `kai.media.stamp`. `kai.adapters.local_face.face` starts it with two
-inherited descriptors. The main thread draws; one thread reads the socket, one loads and bakes. It ends when its socket
-does: nothing else is needed to be rid of it, also when the app was killed.
+With ``--test-marks`` its pictures have the stamps of `kai.media.stamp`. `kai.adapters.local_face.face` starts it with two
+inherited descriptors. The main thread draws, one thread reads the socket, and one loads and bakes. The process ends with its
+socket, so it also ends when the app is killed.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from kai.media import stamp
 log = logging.getLogger(__name__)
 
 AHEAD_S = 0.010
-"""The mouth is drawn for a moment this much after the drawing begins, since a drawn mouth comes a little late."""
+"""The mouth is drawn for a moment this much after drawing begins, to compensate for the time until it is seen."""
 FADE_S = 0.4
 MESSAGES_CPU_S = 0.005
-"""A flood of messages may hold up a frame by so much work; a late frame lets so much work on messages through. It is not
-time on the wall, of which a busy machine may leave us next to nothing."""
+"""The work on messages that may delay a frame, and that is done even when a frame is late. It is CPU time, because on a busy
+computer the same wall time may hold almost no work."""
 _LOADER_NICENESS = 10
 LAY_OUT_AFTER_FRAMES = 250
-"""The baker gets ready after ten seconds, so that it does not slow the start of a talk."""
+"""The baker prepares only after ten seconds, so that it does not slow the start of a talk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the loader made of a request."""
+    """The loader's result for a request."""
 
     style: Style
     supersample: float
@@ -67,8 +67,8 @@ class _Request:
 
 
 class Loader(threading.Thread):
-    """Loads what was asked for last, after the baker has made it where it is not kept yet; what was overtaken meanwhile is
-    thrown away. Puts `Loaded` or `Failed`."""
+    """Loads the face that was requested last; the baker makes it first if it is not cached. Results that a newer request has
+    overtaken are thrown away. Puts `Loaded` or `Failed`."""
 
     def __init__(self, inbox: queue.SimpleQueue[Any], width_px: int, height_px: int) -> None:
         super().__init__(name="face loader", daemon=True)
@@ -81,12 +81,12 @@ class Loader(threading.Thread):
         self._requests.put(_Request(style, supersample))
 
     def lay_out(self, style: Style, supersample: float) -> None:
-        """Have the baker's process ready: somebody looks at this face, and may want it otherwise."""
+        """Have the baker's process prepare, since somebody is looking at this face and may want to change it."""
         self._requests.put(_Request(style, supersample, is_shown=True))
 
     def run(self) -> None:
         if sys.platform == "linux":
-            # Only this thread: elsewhere niceness belongs to the whole process, whose drawing must not wait.
+            # On Linux this lowers only this thread; elsewhere it would lower the whole process, which has to draw.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADER_NICENESS)
         while True:
             wanted = self._requests.get()
@@ -100,14 +100,14 @@ class Loader(threading.Thread):
                     continue
                 if not baked_path(style, *self._size, supersample).exists():
                     self._baker.bake(style, *self._size, supersample)
-                # From the disk now; where the disk keeps nothing, it is baked once more, here.
+                # Load it from disk; if the disk could not keep it, it is baked again here.
                 baked = load_or_bake(style, *self._size, supersample)
-                # The first frame compiles what is not compiled yet; it must not be drawn in the main thread.
+                # The first frame compiles missing kernels, so it must not be drawn in the main thread.
                 render.frame(baked, _at_rest())
                 self._inbox.put(Loaded(style, supersample, baked))
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
-            except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would play for ever)
+            except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would never end)
                 log.exception("the face could not be baked")
                 self._inbox.put(
                     m.Failed(
@@ -137,7 +137,7 @@ class Reader(threading.Thread):
 
 @dataclass(frozen=True, slots=True)
 class _Fade:
-    """The picture of the look before, which the new one is blended over from ``began_s`` on."""
+    """The previous look's picture, from which the new look fades in from ``began_s`` on."""
 
     picture: NDArray[np.uint8]
     began_s: float
@@ -145,7 +145,7 @@ class _Fade:
 
 @dataclass(slots=True)
 class _Window:
-    """How drawing went in the last seconds."""
+    """The drawing times of the last seconds."""
 
     began_s: float
     wall_ms: list[float] = field(default_factory=list[float])
@@ -182,7 +182,7 @@ class Face:
         self._window = _Window(time.monotonic())
 
     def run(self) -> None:
-        """Until the socket ends."""
+        """Draw until the socket ends."""
         Reader(self._connection, self._inbox).start()
         self._loader.start()
         due_s: float | None = None
@@ -197,7 +197,7 @@ class Face:
                 due_s = self._draw_next(due_s)
 
     def _take_messages(self, due_s: float | None) -> bool:
-        """Handles what comes until a frame is due, or one message where none is; whether the socket still stands."""
+        """Handle messages until a frame is due, or one message if none is; return whether the socket is still open."""
         until_cpu_s = time.thread_time() + MESSAGES_CPU_S
         while True:
             wait_s = None if due_s is None else max(0.0, due_s - time.monotonic())
@@ -228,7 +228,7 @@ class Face:
             case m.Failed() if self._baked is None:
                 raise FaceError(message.message, code=message.code)
             case m.Failed():
-                self._send(message)  # the new look cannot be made; the old one stays
+                self._send(message)  # the new look cannot be made, so the old one is kept
             case _:
                 self._acting.handle(message)
 
@@ -253,7 +253,7 @@ class Face:
             self._idle.close()
             self._idle = None
         if is_first:
-            # Collected later, in the middle of a talk, the same garbage would hold the picture for some frames.
+            # Collected in the middle of a talk, this garbage would stop the picture for some frames.
             gc.collect()
             gc.freeze()
         if is_new_look:
@@ -261,7 +261,7 @@ class Face:
         self._start_window()
 
     def _draw_next(self, due_s: float) -> float:
-        """Draws the frame that was due; tells when the next one is."""
+        """Draw the frame that is due and return the time of the next one."""
         now_s = time.monotonic()
         frames_per_s = self._ladder.rung.frames_per_s
         self._sequence += 1
@@ -280,7 +280,7 @@ class Face:
         next_s = due_s + period_s
         if done_s > next_s:
             self._window.late_frames += 1
-            # What was missed is left out: frames drawn in a burst would only replace each other.
+            # Skip the missed frames: drawn in a burst, they would only replace each other.
             next_s += (done_s - next_s) // period_s * period_s
         if done_s - self._window.began_s >= WINDOW_S:
             self._judge(done_s - self._window.began_s)
@@ -321,7 +321,7 @@ class Face:
         self._start_window()
 
     def _draw_still(self, baked: Baked) -> None:
-        """What stays on the page when nothing more is drawn: awake, and the mouth not open in the middle of a word."""
+        """Draw the picture that stays when drawing stops: eyes open, and the mouth not caught in the middle of a word."""
         self._sequence += 1
         slot = self._ring.begin_write(self._sequence)
         render.frame(baked, _at_rest(), out=slot)
@@ -336,13 +336,13 @@ class Face:
 
 
 def _at_rest() -> dict[str, float]:
-    """The parameters of a face that does nothing."""
+    """Return the parameters of a face at rest."""
     _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
     return params
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs until the socket ends; 1 when the face could not be made."""
+    """Run until the socket ends; return 1 when the face could not be made."""
     parser = argparse.ArgumentParser(prog="python -m kai.adapters.local_face.start")
     for name in ("socket", "memory", "width", "height"):
         parser.add_argument(f"--{name}", type=int, required=True)

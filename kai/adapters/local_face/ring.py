@@ -1,7 +1,7 @@
 """A few frames in memory that two processes share.
 
-The memory is an anonymous file whose descriptor the child inherits: it has no name that could be left behind, and it is
-gone with the last process that holds it (named shared memory of 3.11 is destroyed by the first child that ends).
+The memory is an anonymous file whose descriptor the child inherits. It has no name that could be left behind, and it is freed
+with the last process that holds it. (Python 3.11's named shared memory is destroyed by the first child that ends.)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HEAD_BYTES = 4096
 
 
 def open_memory(width_px: int, height_px: int) -> int:
-    """The descriptor of an anonymous file that holds the ring; the caller closes it."""
+    """Return the descriptor of an anonymous file that holds the ring; the caller closes it."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("kai-face", os.MFD_CLOEXEC)
     else:
@@ -29,12 +29,12 @@ def open_memory(width_px: int, height_px: int) -> int:
 
 
 def frame_bytes(width_px: int, height_px: int) -> int:
-    """Bytes of an I420 frame."""
+    """Return the size of an I420 frame in bytes."""
     return width_px * height_px * 3 // 2
 
 
 class FrameRing:
-    """Frames by number; number ``n`` lies in slot ``n % SLOTS`` until ``n + SLOTS`` takes its place."""
+    """Frames by number; number ``n`` is in slot ``n % SLOTS`` until ``n + SLOTS`` takes its place."""
 
     def __init__(self, descriptor: int, width_px: int, height_px: int) -> None:
         size = frame_bytes(width_px, height_px)
@@ -44,16 +44,16 @@ class FrameRing:
         self._frames = frames.reshape(SLOTS, height_px * 3 // 2, width_px)
 
     def begin_write(self, sequence: int) -> NDArray[np.uint8]:
-        """The slot to write frame ``sequence`` (1 or more) into, (height * 3 // 2, width) uint8; then call `end_write`."""
+        """Return the slot for frame ``sequence`` (from 1), ``(height * 3 // 2, width)`` uint8; then call `end_write`."""
         self._numbers[sequence % SLOTS, 0] = sequence
         return self._frames[sequence % SLOTS]
 
     def end_write(self, sequence: int) -> None:
-        """The frame is whole."""
+        """Mark the frame as complete."""
         self._numbers[sequence % SLOTS, 1] = sequence
 
     def read(self, sequence: int) -> NDArray[np.uint8] | None:
-        """A copy of the frame, or nothing when a later one has taken its place meanwhile."""
+        """Return a copy of the frame, or ``None`` if a later one has taken its place meanwhile."""
         slot = sequence % SLOTS
         if self._numbers[slot, 1] != sequence:
             return None
@@ -61,6 +61,6 @@ class FrameRing:
         return frame if self._numbers[slot, 0] == sequence else None
 
     def close(self) -> None:
-        """Gives the memory back. The ring cannot be used any more."""
+        """Free the memory. The ring cannot be used afterwards."""
         del self._numbers, self._frames
         self._map.close()

@@ -14,11 +14,11 @@ from kai.errors import KaiError
 log = logging.getLogger(__name__)
 
 KEEP_S = 600.0
-"""So long a spare waits after the last page that might want it came; then its memory is given back."""
+"""A spare waits this long after the last page opened that might want it; then its memory is freed."""
 
 
 class SpareFace:
-    """At most one face, prepared when a page comes, taken when a talk begins. Kai's loop only."""
+    """At most one face, prepared when a page opens and taken when a talk begins. Kai's loop only."""
 
     def __init__(self, make_face: Callable[[], LocalFace], keep_s: float = KEEP_S) -> None:
         self._make_face = make_face
@@ -30,7 +30,7 @@ class SpareFace:
         self._is_closed = False
 
     def warm(self, look: Look) -> None:
-        """Somebody may want a face soon, most likely this one."""
+        """Prepare a face, most likely of this look, because a talk may begin soon."""
         if self._is_closed:
             return
         if self._forgetting is not None:
@@ -40,7 +40,7 @@ class SpareFace:
             self._preparing = asyncio.create_task(self._prepare(look), name="spare face: prepare")
 
     def take(self) -> LocalFace:
-        """The spare where one is ready, else a fresh one. It belongs to the caller."""
+        """Return the spare if one is ready, else a fresh face. It belongs to the caller."""
         face, self._face = self._face, None
         if face is not None and face.is_prepared:
             return face
@@ -64,7 +64,7 @@ class SpareFace:
         try:
             await face.prepare(look)
         except KaiError as exc:
-            # The talk itself will meet the same trouble, and tell it.
+            # The talk itself will meet the same error and report it.
             log.info("no spare face", extra={"code": exc.code})
         except asyncio.CancelledError:
             await face.aclose()

@@ -1,5 +1,4 @@
-"""What the face says at a moment: the segments that were given, where in them the app plays, how the mouth closes, and what
-the words make the face feel."""
+"""What the face says at a moment: the segments, the playout's place in them, the closing mouth, and the words' feeling."""
 
 from __future__ import annotations
 
@@ -15,16 +14,16 @@ from kai.avatar.lipsync import MOUTH_SHAPES, ROW_SAMPLES, VISEMES, mouth_row, sh
 from kai.compat.format import SPEECH_HZ, Array
 
 CLOSE_S = 0.10
-"""A mouth whose sound is gone is shut after this time."""
+"""The mouth is shut this long after its sound has ended."""
 STALLED_S = 0.12
-"""Playout of which nothing was heard for so long has stopped."""
+"""Playout counts as stopped after this time without a report."""
 MOST_SEGMENTS = 16
 _FEEL_AHEAD_S = 0.25
-"""A face shows what it feels a little before the words do."""
+"""The face shows a feeling this long before the words do."""
 _FEELING_LASTS_S = 1.5
-"""After the last word."""
+"""A feeling lasts this long after the last word."""
 _FADED, _FAINTEST = 0.5, 0.15
-"""What a clause without a feeling of its own leaves of the one before it, and what is too little to show."""
+"""The share of the last feeling that remains after a clause without one, and the strength below which none is shown."""
 _CLOCK_PULL = 0.1
 _CLOCK_JUMP_S = 0.06
 _MARKED_LOUDNESS = 0.7
@@ -71,12 +70,12 @@ class _Track:
         self._feelings.append((sample, feeling))
 
     def feeling(self, sample: float) -> Feeling:
-        """What is felt at a sample: what was told of last before it."""
+        """Return the feeling at a sample: the last one given before it."""
         begun = [feeling for start, feeling in self._feelings if start <= sample]
         return begun[-1] if begun else CALM
 
     def mouth(self, row: float) -> tuple[Array, float]:
-        """The mouth's weights and the loudness at a row."""
+        """Return the mouth's weights and the loudness at a row."""
         shares, loudness = self._shares[: self.rows], self._loudness[: self.rows]
         near = min(max(int(row), 0), self.rows - 1)
         return mouth_row(shares, loudness, row), float(loudness[near])
@@ -100,7 +99,7 @@ class _Track:
 
 @dataclass(frozen=True, slots=True)
 class _Anchor:
-    """Segment ``segment`` began, or would have begun, to sound at ``start_s``; last heard of at ``told_s``."""
+    """Segment ``segment`` began, or would have begun, to play at ``start_s``; its last report was at ``told_s``."""
 
     segment: int
     start_s: float
@@ -108,7 +107,7 @@ class _Anchor:
 
 
 class Speaking:
-    """Follows what is spoken. Not thread-safe; holds at most `MOST_SEGMENTS` segments, the oldest are forgotten."""
+    """Follows the speech. Not thread-safe. Holds at most `MOST_SEGMENTS` segments; the oldest are forgotten."""
 
     def __init__(self, net: VisemeNet) -> None:
         self._net = net
@@ -120,23 +119,23 @@ class Speaking:
         self._last_felt_s = -1e9
 
     def hear(self, segment: int, pcm: NDArray[np.int16]) -> None:
-        """Sound of a segment: (samples,) int16, 24 000 Hz mono."""
+        """Take sound of a segment: ``(samples,)`` int16, 24 000 Hz mono."""
         self._track(segment).hear(pcm)
 
     def mark(self, segment: int, visemes: Iterable[tuple[str, int, int]]) -> None:
-        """Lip times of a segment, in samples; they count for more than the sound."""
+        """Take lip times of a segment, in samples; they override the lips found in the sound."""
         self._track(segment).mark(visemes)
 
     def feel(self, segment: int, sample: int, feeling: Feeling) -> None:
-        """From this sample of the segment on a feeling shows; `CALM` lets the one before it fade."""
+        """Show a feeling from this sample of the segment on; `CALM` lets the previous one fade."""
         self._track(segment).feel(sample, feeling)
 
     def end(self, segment: int) -> None:
-        """The segment is complete."""
+        """Mark the segment as complete."""
         self._track(segment).complete()
 
     def stop(self) -> None:
-        """Forget everything; the mouth closes from where it is."""
+        """Forget everything; the mouth closes from its present shape."""
         self._tracks.clear()
         self._anchor = None
 
@@ -154,7 +153,7 @@ class Speaking:
             del self._tracks[earlier]
 
     def mouth_at(self, at_s: float) -> tuple[Array | None, float, bool]:
-        """The mouth's weights (or nothing when it rests), the loudness, and whether something sounds, at a time."""
+        """Return the mouth's weights (``None`` at rest), the loudness, and whether sound plays, at a time."""
         anchor = self._anchor
         track = None if anchor is None else self._tracks.get(anchor.segment)
         if anchor is not None and track is not None and track.rows:
@@ -170,7 +169,7 @@ class Speaking:
         return self._last_mouth * left, 0.0, False
 
     def feeling_at(self, at_s: float) -> Feeling:
-        """What the face feels at a time; for a while after the last word what it felt then."""
+        """Return the feeling at a time; the last word's feeling lasts for a while after it."""
         anchor = self._anchor
         track = None if anchor is None else self._tracks.get(anchor.segment)
         if anchor is not None and track is not None and at_s - anchor.told_s < STALLED_S:

@@ -1,4 +1,4 @@
-"""Starts the face's process, and says in words what is missing where it cannot even be imported."""
+"""Starts the face's process, and reports a missing package in words when the process cannot even be imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kai.adapters.local_face import messages as m
 
 
 def main(arguments: list[str]) -> int:
-    """As `kai.adapters.local_face.process.main`; 1 when a package is missing, which the app is told."""
+    """Run `kai.adapters.local_face.process.main`; return 1 when a package is missing, after telling the app."""
     try:
         from kai.adapters.local_face import process
     except ImportError as exc:
@@ -27,5 +27,5 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    # The loader may be in the middle of a bake; nobody waits for it.
+    # The loader may be in the middle of a bake, so exit without waiting for it.
     os._exit(code)

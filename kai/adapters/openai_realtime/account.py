@@ -1,4 +1,4 @@
-"""What a service that speaks OpenAI's HTTP tells of its models: a free request, which tests address, network and key."""
+"""Asks an OpenAI-compatible HTTP service about its models: a free request that tests address, network and key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kai.errors import BrainError
 
 
 def ask_of_model(endpoint: Endpoint, model: str, *, within_s: float) -> dict[str, object]:
-    """What the service says of that model; of all of them where it is empty. For threads without a loop.
+    """Return the service's data about that model, or about all models if it is empty. For threads without a loop.
 
     Raises ``BrainError`` with the codes ``wrong-key``, ``no-model``, ``rate-limit``, ``timeout``, ``unreachable``, ``proxy``,
     ``address`` and ``server-error``, the HTTP status in ``detail``.
@@ -25,7 +25,7 @@ def ask_of_model(endpoint: Endpoint, model: str, *, within_s: float) -> dict[str
 
 
 async def _ask(endpoint: Endpoint, path: str, within_s: float) -> dict[str, object]:
-    # OpenAI's client wants a key; where there is none it is not sent.
+    # OpenAI's client requires a key; without a real one the header is left out.
     headers = {} if endpoint.api_key else {"Authorization": openai.Omit()}
     named = replace(endpoint, api_key=endpoint.api_key or "none")
     try:
@@ -42,7 +42,7 @@ async def _ask(endpoint: Endpoint, path: str, within_s: float) -> dict[str, obje
     except (httpx2.InvalidURL, ValueError) as exc:
         raise BrainError("The address is not a valid URL.", code="address", is_retryable=False) from exc
     if not isinstance(answer, dict):
-        # A proxy's or a router's page instead of the service's answer.
+        # A proxy or a router answered with its own page instead of the service.
         raise _error_of_status(200)
     return answer
 

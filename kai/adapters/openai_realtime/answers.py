@@ -1,4 +1,4 @@
-"""What the newest answers wrote and how they sounded, to tell where more was said than written."""
+"""The text and the sound of the newest answers, to find answers that said more than they wrote."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kai.ports import Pcm
 LINES_KEPT = 16
 SOUNDS_KEPT = 2
 SOUND_KEPT_MS = 120_000
-"""Of each answer. Of one that is longer nothing is kept."""
+"""The limit for each answer. Nothing is kept of a longer one."""
 MORE_SAID_MS = 2_500
 SLOW_WORD_MS = 800
-"""Speech that needs longer for each written word, `MORE_SAID_MS` beyond that, said words that were not written."""
+"""An answer that lasts `MORE_SAID_MS` longer than `SLOW_WORD_MS` per written word said words that were not written."""
 
 
 @dataclass(slots=True)
@@ -32,13 +32,13 @@ class Answers:
         self._written: dict[str, tuple[str, str]] = {}
 
     def wrote(self, response_id: str, item_id: str, text: str) -> None:
-        """The final text of an item."""
+        """Take the final text of an item."""
         self._written[item_id] = (response_id, text)
         while len(self._written) > LINES_KEPT:
             del self._written[next(iter(self._written))]
 
     def sounded(self, response_id: str, pcm: Pcm) -> None:
-        """A piece of an answer's sound, 24 000 Hz."""
+        """Take a piece of an answer's sound, 24 000 Hz."""
         if not self._keeps_sound:
             return
         sound = self._sounds.setdefault(response_id, _Sound())
@@ -51,17 +51,17 @@ class Answers:
             del self._sounds[next(iter(self._sounds))]
 
     def lines_of(self, response_id: str) -> dict[str, str]:
-        """What an answer wrote, by item, in order."""
+        """Return an answer's texts by item, in order."""
         return {item: text for item, (of, text) in self._written.items() if of == response_id}
 
     def take_sound(self, response_id: str) -> Pcm | None:
-        """All sound of an answer, once; ``None`` where it was not kept."""
+        """Return all sound of an answer and forget it; ``None`` if it was not kept."""
         sound = self._sounds.pop(response_id, None)
         return np.concatenate(sound.parts) if sound is not None and sound.parts else None
 
 
 def says_more(lines: dict[str, str], sound_ms: int, speed: float) -> bool:
-    """Whether sound of that length says more than these lines, at that speed of speech."""
+    """Return whether sound of that length says more than these lines, at that speed of speech."""
     words = sum(_word_count(text) for text in lines.values())
     return sound_ms > MORE_SAID_MS + words * SLOW_WORD_MS / min(speed, 1.0)
 

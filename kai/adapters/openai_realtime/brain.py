@@ -1,8 +1,8 @@
 """The voice brain on OpenAI's Realtime protocol (GA) over WebRTC.
 
-Start-up: peer connection, microphone track, data channel ``oai-events``, offer, one POST of it through the official client,
-answer, then wait for the channel and ``session.created``. Where the answer offers it (``X-Kai-Marks: 1``), a second channel
-brings lip and word times. This file tries once.
+Start-up creates the peer connection, the microphone track and the data channel ``oai-events``, POSTs the offer through the
+official client, takes the answer, then waits for the channel and ``session.created``. If the answer offers it
+(``X-Kai-Marks: 1``), a second channel carries lip and word times. This file tries once; the caller repeats.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 
 CUTS_KEPT = 8
 MS_A_WORD = 330
-"""A quick speaker's pace."""
+"""The time that a quick speaker takes for a word."""
 ICE_S = 8.0
-"""A public server without NAT answers the first check within one round trip; who got no answer in 8 s gets none."""
+"""A public server without NAT answers the first check within one round trip; after 8 s no answer can be expected."""
 
 
 class OpenAIRealtimeBrain(RealtimeTalk):
@@ -67,7 +67,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
 
     @property
     def can_truncate(self) -> bool:
-        """Whether cuts of the memory are believed to be taken over this connection."""
+        """True while the service is believed to accept ``conversation.item.truncate`` over this connection."""
         return self._can_truncate
 
     def cancel(self, response_id: str) -> None:
@@ -78,9 +78,12 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._gate.cut()
 
     def tell_heard(self, response_id: str, heard_ms: int) -> None:
-        """The server paces the sound and cuts its memory where it stopped sending. The face plays later, by a second with a
-        cloud face, so the memory is cut once more, where the person stopped hearing. A service that takes no cut over WebRTC,
-        or an answer of several items, whose lengths are not known here, is told in words."""
+        """Cut the server's memory of an answer where the person stopped hearing it.
+
+        The server paces the sound and cuts its memory where it stopped sending, but the face plays later, a cloud face by a
+        second. If the service takes no cut over WebRTC, or the answer has several items, whose lengths are not known here, a
+        system message tells the service in words.
+        """
         items = [item for item, response in self._response_of_item.items() if response == response_id]
         if not items or response_id not in self._segment_start:
             return
@@ -98,9 +101,9 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._tell_cut(response_id, heard_ms)
 
     def _tell_cut(self, response_id: str, heard_ms: int) -> None:
-        """An item of the conversation that corrects what the server takes for said."""
+        """Send a system message that says how much of the answer the person heard."""
         words = self._said.get(response_id, "").split()
-        # The sound so far and the words so far: the words run ahead of the sound, at a pace that is no quicker than speech.
+        # The words arrive ahead of the sound, so the answer's length is at least that of its words at a quick pace.
         whole_ms = max(self._sound_ms.get(response_id, 0), len(words) * MS_A_WORD, 1)
         heard = " ".join(words[: round(len(words) * min(1.0, heard_ms / whole_ms))])
         what = f"only about this of it: “{heard}”" if heard else "nothing of it"
@@ -109,8 +112,8 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._send(wire.ItemCreate(item=wire.Item(type="message", role="system", content=content)))
 
     def _is_cut_refused(self, error: wire.ErrorDetail) -> bool:
-        """Whether an error is the answer to a cut of ours, which then is told in words. A memory that ends earlier already is
-        as good."""
+        """Return whether an error answers one of our cuts. A refused cut is told in words instead, unless the memory already
+        ends earlier."""
         cut = self._cuts.pop(error.event_id or "", None)
         if cut is None:
             return False
@@ -120,8 +123,6 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             self._can_truncate = False
             self._tell_cut(*cut)
         return True
-
-    # -------------------------------------------------------------- opening and closing
 
     async def _connect(self) -> None:
         try:
@@ -161,7 +162,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             marks_channel.on("message", self._on_marks)
 
     async def _post(self, client: openai.AsyncOpenAI, offer: str) -> Any:
-        """The answer to the offer. A call that is refused for a part that it can do without is made again without it."""
+        """Return the answer to the offer. A call that is refused for an optional part is made again without that part."""
         while True:
             session = session_for(self._look, self._endpoint, self._without)
             try:
@@ -175,7 +176,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                     raise
 
     async def _wait_for_ice(self) -> None:
-        """The media path comes up, or this network has none: aiortc knows no TCP candidates."""
+        """Wait for the media path. Without UDP there is none, because aiortc has no TCP candidates: raises ``BrainError``."""
         try:
             async with asyncio.timeout(ICE_S):
                 await self._is_connected.wait()
@@ -192,7 +193,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             try:
                 await self._client.realtime.calls.hangup(self._call_id, timeout=CLOSE_S / 2)
             except openai.OpenAIError as exc:
-                # The call ends with its connection anyway; a 404 only says that it already has.
+                # The call ends with its connection anyway; a 404 only means that it has already ended.
                 log.debug("hang-up was not accepted", extra={"kind": type(exc).__name__})
         if self._connection is not None:
             await self._connection.close()
@@ -219,13 +220,11 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         try:
             channel.send(wire.encode(event))
         except ValueError:
-            # aiortc raises above the size that the peer announced; the talk goes on without that message.
+            # aiortc raises for a message above the size that the peer announced; the talk continues without it.
             log.warning("an event was too large for the channel", extra={"event": event.TYPE})
 
-    # -------------------------------------------------------------- sound
-
     async def _listen(self, track: MediaStreamTrack) -> None:
-        """Drain the endless track; an unread one piles up without a bound."""
+        """Drain the endless track, because an unread track queues frames without a bound."""
         while True:
             try:
                 frame = await track.recv()
@@ -286,8 +285,6 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                 return False
         return True
 
-    # -------------------------------------------------------------- lip and word times
-
     def _on_marks(self, message: str | bytes) -> None:
         try:
             clause = wire_marks.decode(message)
@@ -300,7 +297,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             self._flush_marks()
 
     def _flush_marks(self) -> None:
-        """Hand on the marks whose answer has begun to sound: only then is its first sample's time known."""
+        """Hand on the marks of answers that have begun to play: only then is the time of the first sample known."""
         waiting: list[wire_marks.ClauseMarks] = []
         for clause in self._early_marks:
             segment_id = self._response_of_item.get(clause.item_id)

@@ -1,4 +1,4 @@
-"""OpenAI's client for one endpoint, with the proxy that stands before it, if any."""
+"""OpenAI's client for one endpoint, with the proxy in front of it, if any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kai.errors import BrainError, ConfigError
 
 
 def client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
-    """A client that tries once. Raises ``BrainError`` of a proxy that cannot be used."""
+    """Return a client that does not retry. Raises ``BrainError`` for a proxy that cannot be used."""
     try:
         return http.openai_client(endpoint.api_key, endpoint.base_url, timeout_s=CALL_S)
     except ConfigError as exc:
@@ -21,7 +21,7 @@ def client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
 
 
 def socket_proxy(endpoint: Endpoint) -> dict[str, Any]:
-    """The options of ``websockets.connect`` that name the proxy. Raises ``BrainError`` of one that cannot be used."""
+    """Return the options of ``websockets.connect`` that name the proxy. Raises ``BrainError`` for an unusable one."""
     try:
         return {"proxy": http.websocket_proxy(endpoint.base_url or http.OPENAI_URL)}
     except ConfigError as exc:

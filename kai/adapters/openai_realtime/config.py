@@ -1,6 +1,6 @@
-"""From what a person set to the session object of the wire: only what the model has, and on a change only what changed.
+"""Makes the wire's session object from a person's settings: only what the model has, and on a change only what changed.
 
-One field that the model refuses would void the whole object, so ``kai.core.capabilities`` is asked about each.
+One field that the model refuses would void the whole object, so each is checked with ``kai.core.capabilities``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kai.wire.realtime import JsonObject
 from kai.wire.session_updates import diff_session
 
 CUSTOM_VOICE = "voice_"
-"""How the id of a voice that somebody made begins; such a one goes over the wire as an object."""
+"""The beginning of a custom voice's id; such a voice goes over the wire as an object."""
 LOGPROBS = "item.input_audio_transcription.logprobs"
 TRACE: JsonObject = {"workflow_name": "Kai"}
 LANGUAGES = {
@@ -42,7 +42,7 @@ LANGUAGES = {
 
 
 def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset()) -> wire.SessionConfig:
-    """The whole session of a new call. ``without``: the parts that the service refused, of `optional`."""
+    """Return the whole session of a new call. ``without`` holds the parts, named in `optional`, that the service refused."""
     config = look.brain
     model = endpoint.model_of(config)
     has = family_of(model).settings
@@ -75,8 +75,8 @@ def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset())
 def session_change(
     before: Look, after: Look, endpoint: Endpoint, without: Set[str] = frozenset()
 ) -> wire.SessionConfig | None:
-    """What a running call is told of a change; ``None`` where there is nothing that it could take. ``without``: the parts
-    that the service refused, of `optional`."""
+    """Return the session update that brings a running call to the new look; ``None`` if it can take none of the changes.
+    ``without`` holds the parts, named in `optional`, that the service refused."""
     model = endpoint.model_of(before.brain)
     reached = as_far_as_running(model, before, after)
     update = diff_session(
@@ -87,8 +87,8 @@ def session_change(
 
 
 def _running_session(look: Look, model: str, endpoint: Endpoint, without: Set[str]) -> wire.SessionConfig:
-    """The session as a running call is told of it: what a new call leaves out is said aloud, so that an update can take it
-    back; and our own engine's voice goes by the name under which it may change."""
+    """Return the session as updates of a running call describe it: fields that a new call leaves out are written out, so that
+    an update can reset them, and our own engine's voice is in the field under which it may change."""
     opened = session_for(look, endpoint, without)
     config, family = look.brain, family_of(model)
     audio = cast("wire.AudioConfig", opened.audio)
@@ -111,7 +111,7 @@ def _included(config: BrainConfig) -> tuple[str, ...]:
 
 
 def _voice(look: Look, model: str) -> str | JsonObject:
-    """One that the model has: a look may come from the local engine, whose voices have other names."""
+    """Return a voice that the model has: a look may come from the local engine, whose voices have other names."""
     if family_of(model) is LOCAL:
         return engine_voice(look)
     if look.voice.startswith(CUSTOM_VOICE):
@@ -136,8 +136,8 @@ def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
 
 
 def instructions_of(look: Look, model: str) -> str:
-    """What the model is told to be, the person's name, and, where a person set a language, to stay in it: a short or accented
-    word is enough to make a model go on in another one."""
+    """Return the model's instructions: the person's own, their name, and, if they set a language, the order to keep to it,
+    because one short or accented word can make a model continue in another language."""
     name = " ".join(look.person_name.split())
     parts = [look.instructions, f"The user's name is {name}." if name else "", _one_language(look, model)]
     return "\n\n".join(part for part in parts if part)
@@ -157,7 +157,7 @@ def _one_language(look: Look, model: str) -> str:
 def _transcription(
     config: BrainConfig, endpoint: Endpoint, without: Set[str]
 ) -> wire.TranscriptionConfig | None:
-    """Rare words and language stand where the transcriber has them; what it has not is left out."""
+    """Return the transcription settings, with rare words and language in the fields that this transcriber has, if any."""
     if optional.TRANSCRIPTION in without:
         return None
     chosen = "" if optional.TRANSCRIBER in without else config.transcription_model
@@ -179,7 +179,7 @@ def _transcription(
 
 
 def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetection | None:
-    """Explicit numbers always: the documented defaults contradict each other."""
+    """Return the turn detection, always with explicit numbers, because the documented defaults contradict each other."""
     match config.turn_taking:
         case TurnTaking.PUSH_TO_TALK:
             return None
@@ -203,7 +203,7 @@ def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetectio
 
 
 def _idle_timeout_ms(config: BrainConfig) -> int | None:
-    """Null is said aloud: a session that had one would keep it."""
+    """Return the idle time-out, or ``None`` to send null: without the field, a session would keep an earlier time-out."""
     least_ms, most_ms = wire.IDLE_TIMEOUT_RANGE_MS
     return min(max(config.idle_timeout_ms, least_ms), most_ms) if config.idle_timeout_ms else None
 
@@ -214,7 +214,7 @@ def _tools(config: BrainConfig, endpoint: Endpoint) -> tuple[JsonObject, ...]:
 
 
 def _max_tokens(config: BrainConfig) -> int | str:
-    """Above the largest number that a session takes there is only "inf"."""
+    """Return the limit, or "inf" for 0 and for numbers above the largest that a session takes."""
     wished = config.max_output_tokens
     return wished if 0 < wished == _held("max_output_tokens", wished) else "inf"
 

@@ -1,4 +1,4 @@
-"""Where a Realtime brain is reached, and how."""
+"""The endpoint of a Realtime brain: its address, key and model, and what is known about the service behind it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from kai.ports import Pcm
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a brain is reached, and how.
+    """The address of a brain and what is known about it.
 
-    ``host_addresses`` binds the connection's own candidates (``("127.0.0.1",)`` for the local engine: it then needs no
-    network at all). ``jitter_packets`` is (capacity, prefetch) of the receive buffer, in packets of 20 ms.
-    ``wait_lost`` returns when the endpoint's process is gone, which WebRTC itself notices only after 30 s.
-    ``tools`` are the schemas of the functions that Kai may call, in the protocol's form; those in ``needed_tools`` are there
-    whichever a person chose. ``safety_id`` is a stable hash of
-    who talks, told to the provider. ``on_udp_blocked`` hears that this network lets no WebRTC through. ``stand_ins`` is what
-    the local engine makes do with. ``can_truncate``: whether an answer in its memory can be cut where the person stopped
-    hearing it; without that it is told of the cut in words. ``kept_turn`` is where a brain of the talk leaves a spoken turn
-    that was not answered, for the next one. ``hear`` gives the words of a sound, 24 000 Hz, where somebody else can hear it:
-    of an answer that says more than it writes. It may raise ``KaiError``.
+    ``host_addresses`` binds the connection's own candidates; ``("127.0.0.1",)``, for the local engine, needs no network at
+    all. ``jitter_packets`` is (capacity, prefetch) of the receive buffer, in packets of 20 ms.
+    ``wait_lost`` returns when the endpoint's process has ended, which WebRTC itself notices only after 30 s.
+    ``tools`` are the schemas of the functions that Kai may call, in the protocol's form; those named in ``needed_tools`` are
+    always offered, whatever the person chose. ``safety_id`` is a stable hash of the person's identity, sent to the provider.
+    ``on_udp_blocked`` is called when this network blocks WebRTC. ``stand_ins`` are the local engine's fallback parts.
+    ``can_truncate`` is true when an answer in the service's memory can be cut where the person stopped hearing it; otherwise
+    the service is told of the cut in words. ``kept_turn`` holds an unanswered spoken turn for the talk's next brain.
+    ``hear`` transcribes a sound, 24 000 Hz, of an answer that says more than it writes; it may raise ``KaiError``.
     """
 
     api_key: str = field(repr=False)
@@ -46,10 +45,10 @@ class Endpoint:
     hear: Callable[[Pcm], Awaitable[str]] | None = None
 
     def model_of(self, config: BrainConfig) -> str:
-        """The model that a talk with this configuration gets. A model of the local engine is not the person's to choose."""
+        """Return the model for a talk with this configuration. The local engine ignores the person's choice of a model."""
         return self.model if self.model.startswith("kai-") else config.model or self.model
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with the request that opens a call."""
+        """The headers of the request that opens a call."""
         return {"OpenAI-Safety-Identifier": self.safety_id} if self.safety_id else {}

@@ -1,8 +1,7 @@
-"""What can go wrong with a Realtime brain, in a person's words: each with its code, its advice, and whether trying helps.
+"""The faults of a Realtime brain, worded for people: each has a code, advice, and whether a retry can help.
 
-Where the provider says when to come back (``Retry-After``), the words say it too.
-
-The provider's own texts may quote the key or the talk, so none of them is passed on.
+If the provider says when to retry (``Retry-After``), the message says it too. The provider's own texts may quote the key or
+the talk, so none of them is passed on.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Fault:
         return BrainError(self.message, code=self.code, is_retryable=self.is_retryable)
 
     def error_after(self, wait_s: float) -> BrainError:
-        """The error where the provider asked to be left alone for so long; the first sentence stays, the advice is its."""
+        """Return the error for a provider that asked for a pause: the message's first sentence, then when to try again."""
         if not self.is_retryable or wait_s <= 0:
             return self.error()
         what = self.message.partition(". ")[0]
@@ -110,7 +109,7 @@ _BY_CODE: Final = {
     "session_expired": SESSION_EXPIRED,
     "server_error": SERVER_ERROR,
 }
-"""The provider's codes (an ``error.code``, or its ``type``)."""
+"""Faults by the provider's codes (an ``error.code``, or its ``type``)."""
 
 HARMLESS_CODES: Final = frozenset(
     {
@@ -120,7 +119,7 @@ HARMLESS_CODES: Final = frozenset(
         "item_truncate_invalid_item_id",
     }
 )
-"""The answer to a race that we lost; nothing is wrong."""
+"""Answers to a race that we lost; nothing is wrong."""
 
 CUT_SHORT: Final = {
     "max_output_tokens": Fault(
@@ -134,16 +133,16 @@ FAILED_ANSWER: Final = Fault("response-failed", "Kai's answer could not be made.
 
 
 def fault_of_code(code: str | None, kind: str | None = None) -> Fault | None:
-    """The fault that an ``error`` event, or a failed response, stands for; ``None`` where its code is none of these."""
+    """Return the fault of an ``error`` event or a failed response; ``None`` for an unknown code."""
     if (known := _BY_CODE.get(code or "")) is not None:
         return known
     by_kind = _BY_CODE.get(kind or "")
-    # A code that is new to us says more than the kind; a fatal kind is fatal whatever its code.
+    # An unknown code is more specific than its kind, so the kind counts only when it is fatal.
     return by_kind if by_kind is None or code is None or not by_kind.is_retryable else None
 
 
 def fault_of_status(status: int, code: str | None) -> Fault:
-    """The fault behind an HTTP answer that is no success."""
+    """Return the fault behind an HTTP error status."""
     if (known := fault_of_code(code)) is not None:
         return known
     match status:
@@ -166,7 +165,7 @@ def fault_of_status(status: int, code: str | None) -> Fault:
 
 
 def explain(exc: openai.OpenAIError | InvalidHandshake | OSError, base_url: str | None = None) -> BrainError:
-    """What went wrong while opening a call to ``base_url``, OpenAI's by default, in a person's words."""
+    """Return, worded for people, what went wrong while opening a call to ``base_url``, OpenAI's by default."""
     match exc:
         case openai.APIStatusError():
             return fault_of_status(exc.status_code, exc.code).error_after(_wait_s(exc.response.headers))
@@ -201,7 +200,7 @@ def _spoken(wait_s: float) -> str:
 
 
 def _code_in(body: bytes | None) -> str | None:
-    """The ``error.code`` of a JSON answer."""
+    """Return the ``error.code`` of a JSON answer, or else its ``error.type``."""
     try:
         value: object = json.loads(body or b"")
     except ValueError:

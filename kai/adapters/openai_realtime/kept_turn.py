@@ -1,10 +1,10 @@
-"""A spoken turn that was sent to a service and never answered: kept for the next brain of the same talk.
+"""A spoken turn that a service never answered, kept for the next brain of the same talk.
 
-A push-to-talk channel has been seen to die after some turns: the person's words are sent and committed, and nothing comes
-back, not even that they arrived. The call is given up then, and the talk reconnects. What was typed is sent again by the
-policy, since its words are known; of a spoken turn there is only the sound. So a brain keeps the sound of the turn that it
-commits until the service says something. A brain that gives up leaves the sound here, and the talk's next one says it again,
-at the pace of speech, as the microphone would: that way works on every transport.
+A push-to-talk channel was seen to die after some turns: the person's words are sent and committed, and nothing comes back,
+not even a confirmation. Kai then gives up the call, and the talk reconnects. The policy sends typed lines again, since their
+text is known, but of a spoken turn there is only the sound. So a brain keeps the sound of the turn that it commits until the
+service sends an event. A brain that gives up leaves the sound here, and the talk's next brain replays it at the pace of
+speech, as the microphone would, which works on every transport.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ LONGEST_S = 60.0
 
 
 class KeptTurn:
-    """One a talk, shared by its brains, one after the other. Kai's loop only."""
+    """The unanswered turn of one talk, handed from one of its brains to the next. Kai's loop only."""
 
     def __init__(self) -> None:
         self._blocks: tuple[Pcm, ...] = ()
 
     def leave(self, blocks: tuple[Pcm, ...]) -> None:
-        """Leave a turn that nobody answered: blocks of 20 ms, ``(960,)`` int16, 48 000 Hz."""
+        """Leave an unanswered turn: blocks of 20 ms, ``(960,)`` int16, 48 000 Hz."""
         self._blocks = blocks
 
     def take(self) -> tuple[Pcm, ...]:
-        """The turn that was left, once; empty where none was."""
+        """Return the turn that was left, and clear it; empty if none was left."""
         blocks, self._blocks = self._blocks, ()
         return blocks
 
@@ -49,21 +49,21 @@ class SpokenTurn:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether an earlier turn is being said again. What the person says meanwhile, with the key held, belongs to it."""
+        """True while an earlier turn is replayed. What the person says meanwhile with the key held is added to that turn."""
         return self._left is not None
 
     @property
     def is_said(self) -> bool:
-        """Whether nothing is left to be said again, and nothing more is coming."""
+        """True when nothing is left to replay and the person adds nothing more."""
         return not self._left and not self.is_held
 
     def begin(self) -> None:
-        """A turn begins."""
+        """Begin a turn."""
         self._blocks.clear()
         self.is_open = True
 
     def begin_again(self) -> bool:
-        """Begin the turn that was left to us; whether there was one."""
+        """Begin to replay the turn that was left to this brain; return whether there was one."""
         blocks = self._kept.take()
         if not blocks:
             return False
@@ -73,7 +73,7 @@ class SpokenTurn:
         return True
 
     def takes(self, pcm: Pcm) -> bool:
-        """A block of the microphone came; whether it is to be sent now."""
+        """Take a block of the microphone; return whether to send it now."""
         if self._left is None:
             if self.is_open:
                 self._blocks.append(pcm)
@@ -84,14 +84,14 @@ class SpokenTurn:
         return False
 
     def next_block(self) -> Pcm | None:
-        """The next block that is to be said again; ``None`` while the person has not said it yet."""
+        """Return the next block to replay; ``None`` while the person has not said more."""
         return self._left.popleft() if self._left else None
 
     def end_again(self) -> None:
-        """All of it was said again."""
+        """End the replay."""
         self._left = None
 
     def leave(self) -> None:
-        """The call is over. A turn that was not answered is left for the next one."""
+        """End the call: leave an unanswered turn for the next brain."""
         if self.is_unanswered:
             self._kept.leave(tuple(self._blocks))

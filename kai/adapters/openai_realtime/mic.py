@@ -1,4 +1,4 @@
-"""The microphone as a track towards the brain: a steady 20 ms pulse, whatever the browser does."""
+"""The microphone as a track towards the brain: one frame every 20 ms, whatever the browser delivers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from kai.compat.format import SILENCE, Pcm
 from kai.compat.paced import PacedTrack
 
 QUEUE_FRAMES = 100
-"""2 s; beyond that the oldest is dropped. A stalled page or loop delivers in bursts, and no word of one may be lost."""
+"""2 s; beyond that the oldest frame is dropped. A stalled page or loop delivers a burst, whose words must not be lost."""
 TARGET_FRAMES = 2
-"""40 ms: what is more than that waits for a pause and is dropped there (after a stall, and as the clocks drift)."""
+"""40 ms. A longer queue, after a stall or by clock drift, is shortened in the next pause of speech."""
 SILENT_PEAK = 300
 MOST_LATE_S = 1.0
-"""After a longer stall the frames that were missed are left out."""
+"""After a longer stall, the missed frames are skipped."""
 
 
 class MicTrack(PacedTrack):
-    """48 000 Hz mono int16 in frames of 20 ms, paced by the monotonic clock; zeros when muted or when nothing came.
+    """48 000 Hz mono int16 in frames of 20 ms, paced by the monotonic clock; zeros when muted or when nothing arrived.
 
-    It never pauses and its ``pts`` never jump: a brain whose packets stop never hears the end of a turn, and one whose
-    timestamps restart goes deaf.
+    The track never pauses and its ``pts`` never jump: a brain whose packets stop detects no end of a turn, and one whose
+    timestamps restart hears nothing more.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class MicTrack(PacedTrack):
         self.dropped_frames = 0
 
     def push(self, pcm: Pcm) -> None:
-        """``(960,)`` int16, 48 000 Hz. The loop of the connection only."""
+        """Queue a block, ``(960,)`` int16, 48 000 Hz. The loop of the connection only."""
         if len(self._queue) == QUEUE_FRAMES:
             self.dropped_frames += 1
         self._queue.append(pcm)

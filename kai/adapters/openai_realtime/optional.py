@@ -1,9 +1,9 @@
 """The parts of a session that a talk can do without, when the service refuses them.
 
-Which transcribers a talk may have, and which fields each takes, and which models reason, is told differently by the
-documents and by clients. A refused field voids the whole session, and with it the call. So a part that is named in the
-refusal is left out and the call is made once more: first the hints for the transcriber, then the transcriber that a person
-chose in favour of the usual one, then transcription as a whole; and reasoning. Each part is left out at most once in a talk.
+The documentation and the clients disagree about which transcribers a talk may use, which fields each takes, and which models
+reason. One refused field voids the whole session, and with it the call. So the part that a refusal names is left out, and the
+call is made once more: first without the hints for the transcriber, then with the usual transcriber in place of the chosen
+one, then without transcription; or without reasoning. Each part is left out at most once in a talk.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _REFUSALS: Final = frozenset({400, 403, 404, 422})
 def refused_part(
     status: int, said: str, config: BrainConfig, endpoint: Endpoint, without: Set[str]
 ) -> str | None:
-    """The part that a refusal is about and that a talk can do without; ``None`` where there is none.
+    """Return the optional part that a refusal is about; ``None`` if there is none.
 
-    ``said`` is what the refusal names and says, its ``param`` and ``message``; it is read here and not passed on. ``without``
-    are the parts that were left out already.
+    ``said`` is the refusal's ``param`` and ``message``; it is read here and not passed on. ``without`` holds the parts that
+    were left out already.
     """
     if status not in _REFUSALS:
         return None

@@ -1,4 +1,4 @@
-"""What a turn cost: the tokens by kind, cached ones subtracted, and their price by the dated table ``prices.json``."""
+"""The cost of a turn: its tokens by kind, without the cached ones, and their price in the dated table ``prices.json``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from kai.wire import realtime as wire
 
 PRICES_FILE: Final = Path(__file__).with_name("prices.json")
 AUDIO_TOKENS_PER_S: Final = 10
-"""A person's sound: one token each 100 ms."""
+"""A person's sound counts as one token per 100 ms."""
 
 
 @cache
 def table() -> dict[str, Any]:
-    """The price table; ``as_of`` says of which day."""
+    """Return the price table; ``as_of`` is its date."""
     return json.loads(PRICES_FILE.read_text(encoding="utf-8"))
 
 
 def tokens_of(usage: wire.Usage) -> Tokens:
-    """The tokens of a response by kind. Cached tokens are a part of the input, so they are taken off there."""
+    """Return the tokens of a response by kind. The input counts include cached tokens, so these are subtracted."""
     given, made = usage.input_token_details, usage.output_token_details
     cached = given.cached_tokens_details
     known = cached.text_tokens + cached.audio_tokens + cached.image_tokens
-    # A server that tells only their sum: the talk's text is what is cached first.
+    # Some servers report only the sum of cached tokens; the text is cached first.
     rest = max(0, given.cached_tokens - known)
     text_cached = min(given.text_tokens, cached.text_tokens + rest)
     audio_cached = min(given.audio_tokens, cached.audio_tokens + rest - (text_cached - cached.text_tokens))
@@ -44,7 +44,7 @@ def tokens_of(usage: wire.Usage) -> Tokens:
 
 
 def cost_usd(model: str, tokens: Tokens) -> float | None:
-    """The price of a response, or ``None`` for a model that is not in the table."""
+    """Return the price of a response, or ``None`` for a model that is not in the table."""
     prices = _of_model(model, table()["models"])
     if prices is None:
         return None
@@ -64,7 +64,7 @@ def cost_usd(model: str, tokens: Tokens) -> float | None:
 
 
 def transcription(model: str, usage: wire.TranscriptionUsage) -> tuple[Tokens, float | None]:
-    """What the writing down of a person's line used, and its price."""
+    """Return the usage of transcribing a person's line, and its price."""
     if usage.type == "duration":
         seconds = usage.seconds or 0.0
         per_minute = _of_model(model, table()["transcription_usd_per_minute"])
@@ -79,7 +79,7 @@ def transcription(model: str, usage: wire.TranscriptionUsage) -> tuple[Tokens, f
 
 
 def _of_model(model: str, prices: dict[str, Any]) -> Any:
-    """The row of a model or of the family of its dated snapshot."""
+    """Return the row of a model, or of the family that a dated snapshot belongs to."""
     if model in prices:
         return prices[model]
     return next((prices[name] for name in prices if model.startswith(f"{name}-20")), None)

@@ -1,6 +1,7 @@
-"""What both ways to a Realtime brain share: the protocol's events in, facts out; a person's wishes in, events out.
+"""The part of a Realtime brain that both transports share.
 
-Policy lives elsewhere: this file reports facts and obeys. How messages and sound travel is the subclass's matter.
+It turns the protocol's server events into Kai's events, and a person's wishes into client events. Policy is elsewhere: this
+file reports facts and obeys commands. The subclass carries the messages and the sound.
 """
 
 from __future__ import annotations
@@ -49,20 +50,20 @@ from kai.wire import realtime as wire
 log = logging.getLogger(__name__)
 
 CALL_S = 15.0
-"""For the one POST of the offer, or the one handshake; the client's own default is ten minutes."""
+"""The limit for the one POST of the offer, or the one handshake; the client's own default is ten minutes."""
 CONNECT_S = 15.0
 CLOSE_S = 4.0
 IDS_KEPT = 256
 IN_FLIGHT_S = 0.25
-"""After a push-to-talk key was let go, the last word is still on its way; the turn is committed behind it."""
+"""When a push-to-talk key is released, the last word is still on its way, so the turn is committed this much later."""
 ANSWERED_S = 10.0
-"""After a turn was committed the service says something at once; a channel that stays silent is dead, and the turn is said
-again to the next brain (see `kept_turn`)."""
+"""A service sends an event at once after a turn is committed. A channel that stays silent for this long is dead, and the turn
+is replayed to the next brain (see `kept_turn`)."""
 MORE_SAID = "[more was said than is written here]"
 HEARD_HERE = "[as this computer heard it: less was written]"
 UNKNOWN_KINDS_KEPT = 64
 MOST_PROMPTS = 2
-"""So often Kai speaks up to somebody who says nothing."""
+"""How many times Kai speaks up to somebody who says nothing."""
 
 
 def new_event_id() -> str:
@@ -70,7 +71,7 @@ def new_event_id() -> str:
 
 
 class RealtimeTalk(ABC):
-    """The protocol's side of a brain. Lives on Kai's loop; nothing here waits but ``aclose``."""
+    """The protocol's side of a brain. Kai's loop only; only ``open`` and ``aclose`` wait."""
 
     def __init__(self, endpoint: Endpoint, transport: str) -> None:
         self._endpoint = endpoint
@@ -81,14 +82,14 @@ class RealtimeTalk(ABC):
         self._sink: BrainSink | None = None
         self._look = Look()
         self._told = self._look
-        """What the session was told: the look, or the look without its idle time-out."""
+        """The look that was last sent to the session: the person's, or the same without its idle time-out."""
         self._tasks = Tasks("brain", lambda _: self._lose(faults.BUG))
         self._ready = asyncio.Event()
         self._is_open = False
         self._is_closing = False
         self._failure: BrainError | None = None
         self._without: frozenset[str] = frozenset()
-        """The parts of the session that the service refused, of `optional`."""
+        """The parts of the session, named in `optional`, that the service refused."""
         self._expires_in_s: float | None = None
         self._active_response_id: str | None = None
         self._wants_response: wire.ResponseParams | None = None
@@ -102,14 +103,12 @@ class RealtimeTalk(ABC):
         self._is_muted = False
         self._prompts = 0
         self._idle_due: asyncio.TimerHandle | None = None
-        """Until then the session is not told of its idle time-out."""
+        """When set, the idle time-out is withheld from the session until this timer fires."""
         self._heard_events = 0
         self.unknown_events: Counter[str] = Counter()
-        """Telemetry: how often each kind of event came that we do not know."""
+        """Telemetry: how often each kind of unknown event arrived."""
         self.opened_in_s = 0.0
-        """How long opening took."""
-
-    # -------------------------------------------------------------- the port
+        """The time that opening took."""
 
     @property
     def facts(self) -> BrainFacts:
@@ -120,7 +119,7 @@ class RealtimeTalk(ABC):
 
     @property
     def left_out(self) -> frozenset[str]:
-        """The parts of the session that the service refused, of `optional`."""
+        """The parts of the session, named in `optional`, that the service refused."""
         return self._without
 
     async def open(self, look: Look, sink: BrainSink) -> None:
@@ -152,8 +151,8 @@ class RealtimeTalk(ABC):
             self._mic.push(pcm)
 
     def set_muted(self, is_muted: bool) -> None:
-        """Also the first thing that a brain is told once the talk is its own; what was said before follows in the same step.
-        A turn that the brain before it got no answer to is said again after that."""
+        """Mute or unmute the microphone. This is also the first call on a brain that takes over a talk; the conversation so
+        far follows in the same step. If the previous brain got no answer to a turn, that turn is replayed after that."""
         self._is_muted = is_muted
         self._apply_mute()
         if self._is_open and self._look.brain.is_push_to_talk and self._turn.begin_again():
@@ -228,15 +227,13 @@ class RealtimeTalk(ABC):
             log.warning("the brain's connection did not close in time")
         self._mic.stop()
 
-    # -------------------------------------------------------------- what a transport does
-
     @abstractmethod
     async def _connect(self) -> None:
-        """Connect and be greeted, or raise ``BrainError``."""
+        """Connect and wait for ``session.created``, or raise ``BrainError``."""
 
     @abstractmethod
     async def _disconnect(self) -> None:
-        """Release everything; an error on the way is not one."""
+        """Release everything; ignore errors."""
 
     @abstractmethod
     def _transmit(self, event: wire.ClientEvent) -> None:
@@ -244,16 +241,14 @@ class RealtimeTalk(ABC):
 
     @abstractmethod
     def _on_sound_event(self, event: wire.ServerEvent, sink: BrainSink) -> bool:
-        """Take an event about Kai's sound; whether it was one."""
+        """Handle an event about Kai's sound; return whether it was one."""
 
     @abstractmethod
     def cancel(self, response_id: str) -> None:
         """See ``VoiceBrain.cancel``."""
 
-    # -------------------------------------------------------------- losing
-
     def _lose(self, fault: Fault | KaiError) -> None:
-        """The call is over from the other side: fail the opening, or report the leg once."""
+        """Handle a call that the other side ended: fail the opening, or report the leg as failed, once."""
         if self._is_closing or self._failure is not None:
             return
         self._turn.leave()
@@ -264,7 +259,7 @@ class RealtimeTalk(ABC):
             self._sink.emit(LegFailed(LegName.BRAIN, fault.code, fault.message, fault.is_retryable))
 
     def _leave_out(self, status: int, said: str) -> bool:
-        """Leave out the part of the session that a refusal is about; whether there is such a part."""
+        """Leave out the part of the session that a refusal is about; return whether there is such a part."""
         part = optional.refused_part(status, said, self._look.brain, self._endpoint, self._without)
         if part is None:
             return False
@@ -273,7 +268,7 @@ class RealtimeTalk(ABC):
         return True
 
     async def _tell_left_out(self) -> None:
-        """In a task, since facts about a leg count from the moment that it is known to be open."""
+        """Report the parts that were left out. Runs as a task, because a leg's events count only once it is known as open."""
         for part in sorted(self._without):
             told = optional.TOLD[part]
             if self._sink is not None and not self._is_closing:
@@ -284,14 +279,12 @@ class RealtimeTalk(ABC):
         error = await self._endpoint.wait_lost()
         self._lose(BrainError(error.message, code=error.code))
 
-    # -------------------------------------------------------------- out
-
     def _send(self, event: wire.ClientEvent) -> None:
         if not self._is_closing:
             self._transmit(event)
 
     def _ask_for_response(self, params: wire.ResponseParams | None = None) -> None:
-        """One answer at a time: behind a running one the request waits for its ``response.done``."""
+        """Ask for an answer, or, while another is running, once its ``response.done`` has arrived."""
         if self._active_response_id is not None:
             self._wants_response = params or wire.ResponseParams()
             return
@@ -300,7 +293,8 @@ class RealtimeTalk(ABC):
         self._send(wire.ResponseCreate(response=params, event_id=self._asked_event_id))
 
     def _count_prompt(self) -> None:
-        """Kai speaks up in a silence, as often as is polite: an empty room would be talked to, and paid for, for ever."""
+        """Count a prompt of Kai's into a silence, and end the prompts at ``MOST_PROMPTS``: otherwise Kai would talk to an
+        empty room without end, at the person's cost."""
         self._prompts += 1
         if self._prompts == MOST_PROMPTS:
             self._tell(replace(self._look, brain=replace(self._look.brain, idle_timeout_ms=0)))
@@ -313,7 +307,7 @@ class RealtimeTalk(ABC):
             self._tell(self._look)
 
     def _restore_idle(self) -> None:
-        """The silence before a switch of turn taking counts no more."""
+        """Send the idle time-out that was withheld after a switch of turn taking."""
         if self._idle_due is not None:
             self._idle_due.cancel()
             self._idle_due = None
@@ -321,9 +315,9 @@ class RealtimeTalk(ABC):
             self._tell(self._look)
 
     def _tell(self, look: Look) -> None:
-        """Have the session as this look wants it. After a switch of turn taking its idle time-out waits for the first silence
-        of that length, or for the person: a service that switches voice detection on anew has been seen to take all the time
-        before for silence, and Kai would speak up at once."""
+        """Change the session to this look. After a switch of turn taking, the idle time-out is withheld until that time has
+        passed or the person has spoken: a service that switched voice detection on again was seen to count all the time
+        before as silence, so that Kai would speak up at once."""
         brain, before = look.brain, self._told.brain
         idle_ms = brain.idle_timeout_ms if brain.turn_taking is TurnTaking.SERVER_VAD else 0
         if brain.turn_taking is not before.turn_taking and idle_ms:
@@ -351,7 +345,7 @@ class RealtimeTalk(ABC):
             self._lose(faults.LOST)
 
     async def _say_again(self) -> None:
-        """Say a turn that the brain before this one got no answer to, at the pace of speech."""
+        """Replay, at the pace of speech, a turn to which the previous brain got no answer."""
         log.info("a turn is said again")
         self._send(wire.InputAudioClear())
         self._apply_mute()
@@ -366,14 +360,12 @@ class RealtimeTalk(ABC):
         await self._commit_turn()
 
     def _apply_mute(self) -> None:
-        """Silence is sent in place of the microphone, never nothing: a server whose packets stop hears no end of a turn."""
+        """Mute or unmute the track. A muted track still sends silence: without packets, a server detects no end of a turn."""
         is_key_up = self._look.brain.is_push_to_talk and not self._turn.is_open
         self._mic.is_muted = self._is_muted or is_key_up
 
-    # -------------------------------------------------------------- in
-
     def _take(self, message: str | bytes) -> None:
-        """A message of the server. In the order of arrival; nothing here waits."""
+        """Handle a message of the server. Messages are handled in order of arrival; nothing here waits."""
         try:
             event = wire.decode_server(message)
         except ProtocolError as exc:
@@ -396,12 +388,12 @@ class RealtimeTalk(ABC):
                 self._person_is_there()
                 sink.emit(UserSpeechStarted(item_id))
             case wire.SpeechStopped(item_id=item_id) | wire.InputAudioCommitted(item_id=item_id):
-                # "committed" is the one that both kinds of turn detection send; the second of the two says nothing new.
+                # Both kinds of turn detection send "committed"; the second of the two events adds nothing.
                 if item_id != self._stopped_item_id:
                     self._stopped_item_id = item_id
                     sink.emit(UserSpeechStopped(item_id))
             case wire.TimeoutTriggered(item_id=item_id):
-                # The silence that is committed with it is nobody's turn.
+                # The silence that is committed with this event is no turn of the person's.
                 self._stopped_item_id = item_id
                 self._count_prompt()
             case wire.TranscriptionDelta(item_id=item_id, delta=delta):
@@ -448,7 +440,7 @@ class RealtimeTalk(ABC):
                 log.debug("event", extra={"event": event.TYPE})
 
     def _on_unknown(self, kind: str, sink: BrainSink) -> None:
-        """Kept and counted; what a provider adds to its protocol never breaks a talk."""
+        """Count an unknown event: additions to a provider's protocol must not break a talk."""
         kind = kind[:80]
         if kind in self.unknown_events or len(self.unknown_events) < UNKNOWN_KINDS_KEPT:
             self.unknown_events[kind] += 1
@@ -482,7 +474,7 @@ class RealtimeTalk(ABC):
             self._ask_for_response(self._wants_response)
 
     def _call_tools(self, response: wire.Response, sink: BrainSink) -> None:
-        """Only what a whole response asks for: of a cut one the arguments may be half."""
+        """Request the tools of a completed response. An incomplete one may hold only half of the arguments."""
         for item in response.output:
             if item.type == "function_call" and item.call_id:
                 self._open_calls.add(item.call_id)
@@ -507,7 +499,7 @@ class RealtimeTalk(ABC):
         if code == "session_expired" or (fault is not None and not fault.is_retryable):
             self._lose(fault or faults.SESSION_EXPIRED)
         elif code == "conversation_already_has_active_response":
-            # Voice detection was quicker than our request; it waits behind that answer.
+            # Voice detection was quicker than our request, which now waits for that answer to end.
             if error.event_id and error.event_id == self._asked_event_id:
                 self._wants_response = self._wants_response or wire.ResponseParams()
                 if self._active_response_id is None:
@@ -518,8 +510,8 @@ class RealtimeTalk(ABC):
             sink.emit(BrainComplained(fault.code if fault is not None else code, message))
 
     def _compare_written(self, response_id: str, sound_ms: int, sink: BrainSink) -> None:
-        """Mark an answer whose sound is much longer than its words: cloud models have been heard to say what they do not
-        write. The local engine writes what it says, and pauses where it thinks."""
+        """Mark an answer whose sound is much longer than its text: cloud models were heard to say more than they write. The
+        local engine is exempt: it writes all that it says, and its pauses make the sound longer."""
         if family_of(self._endpoint.model_of(self._look.brain)) is LOCAL:
             return
         lines = self._answers.lines_of(response_id)
@@ -534,8 +526,8 @@ class RealtimeTalk(ABC):
             self._tasks.spawn(filling, "hear what was not written")
 
     async def _fill_in(self, response_id: str, item_id: str, before: str, text: str, sound: Pcm) -> None:
-        """Put what was heard in place of an answer's last line, where that is more than what was written. ``before`` are the
-        answer's other lines, which are in the sound, too."""
+        """Replace an answer's last line with the words recognised in its sound, if there are more of them. ``before`` is the
+        text of the answer's other lines, which are in the sound too."""
         assert self._endpoint.hear is not None
         try:
             heard = await self._endpoint.hear(sound)
@@ -548,15 +540,15 @@ class RealtimeTalk(ABC):
             self._sink.emit(AssistantTranscriptChanged(response_id, item_id, line, True))
 
     def _forget_answer(self, response_id: str) -> None:
-        """Whatever still comes of that answer is not heard."""
+        """Drop whatever still arrives of that answer."""
         self._cancelled[response_id] = None
         while len(self._cancelled) > IDS_KEPT:
             del self._cancelled[next(iter(self._cancelled))]
 
 
 def _said_plainly(code: str, error: wire.ErrorDetail) -> str:
-    """An error without an advice of its own. The provider's text may quote what was said, so only its code is shown; the
-    local engine's troubles are written for people."""
+    """Return a sentence about an error that has no advice of its own. A provider's text may quote the conversation, so only
+    its code is shown; the local engine's messages are written for people."""
     if code.startswith("mind"):
         return error.message
     if code.startswith("cannot_update") or (error.param or "").startswith("session"):
@@ -571,7 +563,7 @@ def _confidence(logprobs: tuple[wire.LogProb, ...]) -> float | None:
 
 
 def _mind_of(metadata: wire.JsonObject | None) -> tuple[str, float | None]:
-    """Who thought of an answer, and its tokens a second, where the local engine tells; it is one of several minds there."""
+    """Return the mind that wrote an answer and its tokens per second, which only the local engine reports."""
     told = metadata or {}
     mind, rate = told.get("kai_mind"), told.get("kai_tokens_per_s")
     try:
@@ -584,7 +576,7 @@ def _mind_of(metadata: wire.JsonObject | None) -> tuple[str, float | None]:
 def _expires_in_s(session: wire.SessionConfig) -> float | None:
     expires_at = session.expires_at
     if isinstance(expires_at, int) and expires_at > 0:
-        # Our clock may be wrong; the limit is known.
+        # Our clock may be wrong, so the known limit bounds the result.
         return min(max(expires_at - time.time(), 0.0), LONGEST_SESSION_S) or LONGEST_SESSION_S
     return LONGEST_SESSION_S
 
@@ -598,5 +590,5 @@ def _rate_limits(limits: tuple[wire.RateLimit, ...]) -> tuple[RateLimit, ...]:
 
 
 def as_message(event: wire.ClientEvent) -> dict[str, Any]:
-    """The event as the JSON object that the official client takes."""
+    """Return the event as the JSON object that the official client takes."""
     return json.loads(wire.encode(event))

@@ -1,7 +1,7 @@
-"""The same brain over a WebSocket, for networks that let no UDP through.
+"""The same brain over a WebSocket, for networks that block UDP.
 
-Sound travels as base64 in the events, faster than it is spoken, so the server does not know what was heard: a cut answer
-is truncated by us, at the sample that the face reached. There are no lip and word times on this way.
+Sound arrives as base64 in the events, faster than it is played, so the server does not know how much was heard: we truncate
+an interrupted answer at the sample that the face reached. This transport has no lip and word times.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from kai.wire import realtime as wire
 
 log = logging.getLogger(__name__)
 
-# websockets writes every header into its debug log, the key among them; this logger has no debug level.
+# websockets writes every header, with the key, into its debug log, so it gets a logger without a debug level.
 _HANDSHAKE_LOG = logging.getLogger("kai.websocket")
 _HANDSHAKE_LOG.setLevel(logging.WARNING)
 
 UNSENT_KEPT = 500
-"""Ten seconds of microphone. A connection that is further behind is no use for a talk, and is given up."""
+"""Ten seconds of microphone. A connection that falls further behind is useless for a talk and is given up."""
 EXPIRED = "maximum duration"
 
 
@@ -60,7 +60,7 @@ class OpenAISocketBrain(RealtimeTalk):
             self._send(wire.ResponseCancel(response_id=response_id))
 
     def tell_heard(self, response_id: str, heard_ms: int) -> None:
-        """The server's memory of a cut answer ends where the person's does; each item of it by its own count."""
+        """Truncate the server's memory of each item of an answer where the person stopped hearing it."""
         left_ms = heard_ms
         for item_id, samples in self._items.pop(response_id, []):
             length_ms = samples * 1000 // SPEECH_HZ
@@ -74,8 +74,6 @@ class OpenAISocketBrain(RealtimeTalk):
                     )
                 )
             left_ms = max(0, left_ms - length_ms)
-
-    # -------------------------------------------------------------- opening and closing
 
     async def _connect(self) -> None:
         endpoint = self._endpoint
@@ -96,7 +94,7 @@ class OpenAISocketBrain(RealtimeTalk):
             raise faults.explain(exc, endpoint.base_url) from exc
         self._tasks.spawn(self._receive(self._connection), "receive events")
         self._tasks.spawn(self._pump(self._connection), "send events")
-        # The model stands in the address and cannot be updated, not even to itself.
+        # The model is named in the URL; an update that names it is refused, even with the same value.
         self._configure()
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -124,7 +122,7 @@ class OpenAISocketBrain(RealtimeTalk):
             self._lose(faults.OVERFLOW)
 
     async def _pump(self, connection: AsyncRealtimeConnection) -> None:
-        """The only one who sends, so that events keep their order."""
+        """Send the queued events. Only this task sends, so that events keep their order."""
         while True:
             event = await self._outbox.get()
             try:
@@ -133,7 +131,8 @@ class OpenAISocketBrain(RealtimeTalk):
                 return
 
     async def _receive(self, connection: AsyncRealtimeConnection) -> None:
-        """A clean close is the end too: iterating over the connection would just stop at the hour."""
+        """Receive messages until the connection closes. A clean close, as after an hour, is reported as a loss too; iterating
+        over the connection would end silently."""
         while True:
             try:
                 message = await connection.recv_bytes()
@@ -145,7 +144,7 @@ class OpenAISocketBrain(RealtimeTalk):
             self._take(message)
 
     async def _speak_up(self) -> None:
-        """The microphone, or silence in its place, 20 ms at a time, without a gap."""
+        """Send the microphone, or silence in its place, in blocks of 20 ms without a gap."""
         resampler = pcm.Resampler(LIVE_HZ, SPEECH_HZ)
         while True:
             frame = await self._mic.recv()
@@ -153,8 +152,6 @@ class OpenAISocketBrain(RealtimeTalk):
             if len(sound):
                 audio = base64.b64encode(pcm.to_bytes(sound)).decode("ascii")
                 self._send(wire.InputAudioAppend(audio=audio))
-
-    # -------------------------------------------------------------- sound
 
     def _on_sound_event(self, event: wire.ServerEvent, sink: BrainSink) -> bool:
         match event:
@@ -166,7 +163,7 @@ class OpenAISocketBrain(RealtimeTalk):
                     if self._leave_out(400, f"{error.param} {error.message}"):
                         self._configure()
                         return True
-                    # The session was refused whole, so this would be a talk with another's settings.
+                    # The whole session was refused, so the talk would run with settings that nobody chose.
                     self._lose(faults.fault_of_status(400, error.code))
                     self._is_configured.set()
                 return False
@@ -206,7 +203,7 @@ class OpenAISocketBrain(RealtimeTalk):
         sink.sound(response_id, sound)
 
     def _end_sound(self, response: wire.Response, sink: BrainSink) -> None:
-        """All sound of an answer is here, long before it was spoken; items of one answer are one segment."""
+        """End the sound of an answer, which has arrived long before it is played. All items of an answer are one segment."""
         if response.id not in self._sounding:
             return
         del self._sounding[response.id]
@@ -222,7 +219,7 @@ class OpenAISocketBrain(RealtimeTalk):
         self._compare_written(response.id, samples * 1000 // SPEECH_HZ, sink)
 
     def _take_back(self, sink: BrainSink) -> None:
-        """The person speaks: the server stops making the answer, and its sound is ours to forget."""
+        """Drop the sound of running answers: the person speaks, and the server stops making the answer."""
         for response_id in list(self._sounding):
             del self._sounding[response_id]
             self._forget_answer(response_id)

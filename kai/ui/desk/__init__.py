@@ -1,7 +1,7 @@
-"""The desk: one small component that shows a live talk and takes its wishes, with no Streamlit run in between.
+"""The desk: one small component that shows a live talk and takes the person's wishes, without Streamlit runs.
 
-It is fed by the talk's event stream and answers by posts (``kai/ui/routes.py``). It asks for a run only when the page
-must be built anew.
+It receives the talk's event stream and sends wishes as POST requests (``kai/ui/routes.py``). It asks for a Streamlit run only
+when the page must be rebuilt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kai.ui.view import TEXT_LIMIT_CHARS, structure
 CONTAINER: Final = "kai-desk"
 
 SCRIPTS: Final = ("component.js", "devices.js", "desk.js")
-"""One module, in this order: Streamlit takes a component's script as one text, so the parts cannot import each other."""
+"""The parts of one script, in order. Streamlit takes a component's script as one text, so the parts cannot import others."""
 
 _WORDS: Final = {
     "you": texts.YOU,
@@ -76,12 +76,12 @@ def _component() -> Any:
 
 
 def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
-    """Draw the desk of a talk that is under way; an empty container otherwise."""
+    """Draw the desk of a talk that is under way; otherwise an empty container."""
     with st.container(key=CONTAINER):
         if not state.is_active:
             return
         _component()(
-            # Streamlit refuses a key with two underscores in a row, which one random id in 200 has.
+            # Streamlit refuses a key with two underscores in a row, and one random id in 200 has them.
             key=f"desk-{talk.id.replace('_', '.')}",
             data={
                 "talkId": talk.id,
@@ -107,4 +107,4 @@ def _starters(talk: Talk) -> tuple[str, ...]:
 
 
 def _nothing() -> None:
-    """The run itself is what was asked for."""
+    """Do nothing: the component only needs the run that a change starts."""

@@ -1,4 +1,4 @@
-"""The sidebar of the Talk page, a group a module, in the order in which people think: who, how, what, when, where."""
+"""The sidebar of the Talk page, with one module per group: who, how, what, when, where."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kai.ui.sidebar.panel import Panel
 
 
 def draw(talk: Talk) -> None:
-    """Draw the controls; each hands its change to the talk by itself."""
+    """Draw the controls; each control hands its changes to the talk."""
     panel = Panel(talk)
     with st.sidebar:
         who.draw(panel)

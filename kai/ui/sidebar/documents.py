@@ -1,4 +1,4 @@
-"""The person's own files, in which the local engine looks for answers: to add, to see, to remove."""
+"""The person's own files, in which the local engine looks for answers: add, list and remove them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kai.ui.sidebar.panel import Panel, explain
 
 
 def draw(panel: Panel, documents: Documents) -> None:
-    """The files and a place to drop more; a change holds from the next pause on."""
+    """Draw the files and an uploader for more; a change applies from the next pause on."""
     given = st.file_uploader(
         texts.DOCUMENTS,
         type=[suffix[1:] for suffix in SUFFIXES],

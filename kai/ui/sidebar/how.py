@@ -1,4 +1,4 @@
-"""How Kai sounds: voice, a sentence of it to listen to, and speed."""
+"""The sidebar's group "How": the voice, a preview of it, and the speed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kai.ui.sidebar.panel import Panel, explain, group
 
 
 def draw(panel: Panel) -> None:
-    """Voice and speed."""
+    """Draw voice and speed."""
     group(texts.SIDEBAR_HOW)
     if panel.is_brain_local:
         _draw_local(panel)
@@ -26,7 +26,7 @@ def draw(panel: Panel) -> None:
 
 
 def _draw_local(panel: Panel) -> None:
-    """The engine's voices; the one that is chosen comes with the face unless it is kept."""
+    """Draw the engine's voices. The voice follows the character unless the person keeps one."""
     names = _local_names()
     voice = bridge.local_voice(panel.talk)
     chosen = voice if voice in names else next(iter(names))
@@ -54,7 +54,7 @@ def _draw_local(panel: Panel) -> None:
 
 
 def _local_names() -> dict[str, str]:
-    """The engine's voices that are installed; before it is up, the one that is always there."""
+    """Return the engine's installed voices; before the engine is up, those that always exist."""
     found = {
         voice.id: texts.voice_name(voice.name, voice.sex, voice.accent)
         for voice in host.app().services().engine.voices
@@ -64,7 +64,8 @@ def _local_names() -> dict[str, str]:
 
 
 def _draw_preview(voice_id: str, name: str, look: Look) -> None:
-    """A player with a sentence by that voice as the style has it, fetched when it is played; and how to get more voices."""
+    """Draw a player with a sentence in that voice, in the look's style, which is fetched when it is played; and the way to
+    get more voices."""
     known = {voice.id: voice for voice in host.app().services().engine.voices}
     if voice_id in known:
         label = html.escape(texts.LISTEN_TO.format(voice=name))
@@ -83,7 +84,7 @@ def _draw_preview(voice_id: str, name: str, look: Look) -> None:
 
 
 def _draw_cloud(panel: Panel) -> None:
-    """The cloud's voices. A press plays a sentence by the chosen one; what its recording costs stands there before."""
+    """Draw the cloud's voices. A button plays a sentence in the chosen one and first shows what its recording costs."""
     panel.choose("voice")
     names = WORDS["voice"].options
     look = panel.look if panel.look.voice in names else replace(panel.look, voice=next(iter(names)))

@@ -1,4 +1,4 @@
-"""A list of named things in the sidebar: one is picked; what is set is saved under a name, duplicated, deleted."""
+"""A list of named values in the sidebar: pick one, or save the present value under a name, duplicate it, delete it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def draw(
     belongs: Callable[[Named], bool] = lambda _one: True,
     may_save: bool = True,
 ) -> None:
-    """The list, of which those that ``belong`` are shown, and a popover to keep what is set. ``more`` draws the rest of it,
-    given the name that was picked or saved last. Without a label for the popover its contents stand by themselves."""
+    """Draw the list of the entries that ``belongs`` accepts, and a popover to save the present value. ``more`` draws the rest
+    of the popover, given the name that was picked or saved last. Without a label, the contents need no popover."""
     names, picked, last = bridge.names_on(shelf, belongs)
     if names or words.none:
         bridge.show(shelf.pick_key, picked or None)

@@ -1,6 +1,6 @@
-"""What each group of the sidebar is drawn with: one setting, one widget, and the line that says when a change holds.
+"""The widgets of the sidebar's groups: one per setting, with a line that says when a change applies.
 
-When it holds, and whether the brain that is chosen has it at all, is asked of ``kai.core.capabilities`` alone.
+Only ``kai.core.capabilities`` decides when a change applies and whether the chosen brain has the setting at all.
 """
 
 from __future__ import annotations
@@ -19,29 +19,27 @@ from kai.ui.setting_words import SETTINGS as WORDS
 
 
 class Panel:
-    """One drawing of the sidebar. Settings go by their names in the table; each widget shows what the talk has."""
+    """One drawing of the sidebar. Settings are given by their names in the table; each widget shows the talk's value."""
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
         self.look = bridge.look(talk)
         self.offer = host.app().offer
         self.model = self.offer.model(self.look)
-        """The brain that is chosen, which a talk may not have yet."""
+        """The chosen brain's model, which the talk may not use yet."""
         self.is_brain_local = self.offer.is_brain_local(self.look)
         self._relevant = relevant_settings(self.model, self.look.brain)
 
-    # One setting
-
     def key(self, name: str) -> str:
-        """The widget key of the setting of that name."""
+        """Return the widget key of that setting."""
         return f"look-{name}"
 
     def take(self, name: str) -> Callable[[], None]:
-        """What a widget does when it was changed."""
+        """Return the callback for a change of that setting's widget."""
         return lambda: bridge.take_look(self.talk, name, self.key(name))
 
     def reason(self, name: str) -> str:
-        """Why the chosen brain does nothing with this setting; empty when it does."""
+        """Return why the chosen brain ignores this setting; empty if it uses it."""
         if name in self._relevant:
             return ""
         if applies(self.model, name) is None:
@@ -49,20 +47,18 @@ class Panel:
         return WORDS[name].idle
 
     def explain(self, name: str, words: str = "") -> None:
-        """The line under a control: what it is and when a change holds; or why it cannot be used."""
+        """Draw the line under a control: what it is and when a change applies, or why it cannot be used."""
         reason, when = self.reason(name), applies(self.model, name)
         explain(reason or words or WORDS[name].help, "" if reason or when is None else when.value)
 
-    # Widgets
-
     def draw_group(self, group: str) -> None:
-        """Every setting of that group of the table, each by the widget that its kind of value wants."""
+        """Draw every setting of that group of the table, each with the widget for its kind of value."""
         for name, row in SETTINGS.items():
             if row.group == group:
                 self.draw(name)
 
     def draw(self, name: str) -> None:
-        """The setting of that name, by the widget that its kind of value wants."""
+        """Draw that setting with the widget for its kind of value."""
         if name == "tools":
             self.tick(name, self.offer.tools)
         elif name == "transcription_model":
@@ -77,12 +73,12 @@ class Panel:
             self.write(name)
 
     def _options(self, name: str) -> list[str]:
-        """What can be chosen; of efforts, those that the chosen model has."""
+        """Return the options of a setting; for the effort, those that the chosen model has."""
         efforts = [effort.value for effort in family_of(self.model).efforts] if name == "effort" else []
         return efforts or list(WORDS[name].options)
 
     def _widget(self, name: str, shown: object) -> dict[str, Any]:
-        """What every widget of a setting is given; it shows that value."""
+        """Return the arguments that every widget of a setting takes, and make it show that value."""
         bridge.show(self.key(name), shown)
         return {
             "label": WORDS[name].label,
@@ -92,35 +88,35 @@ class Panel:
         }
 
     def _one_of(self, name: str, chosen: str = "") -> dict[str, Any]:
-        """What a widget of options is given; it shows the one that is set, or ``chosen`` where something else decides."""
+        """Return the arguments of a widget with options, which shows ``chosen`` or else the option that is set."""
         options, words = self._options(name), WORDS[name].options
         chosen = chosen or str(value_of(self.look, name))
         shown = chosen if chosen in options else options[0]
         return {**self._widget(name, shown), "options": options, "format_func": lambda option: words[option]}
 
     def pick(self, name: str, chosen: str = "", words: str = "", *, is_label_hidden: bool = False) -> None:
-        """One of a few, side by side."""
+        """Draw a choice of one of a few options, side by side."""
         visibility = "collapsed" if is_label_hidden else "visible"
         st.segmented_control(**self._one_of(name, chosen), label_visibility=visibility, width="stretch")
         self.explain(name, words)
 
     def choose(self, name: str) -> None:
-        """One of a list."""
+        """Draw a choice of one option from a list."""
         st.selectbox(**self._one_of(name))
         self.explain(name)
 
     def choose_or_type(self, name: str, options: Sequence[str], default: str, words: str = "") -> None:
-        """One of a list, or any other name."""
+        """Draw a choice of one option from a list, or of any other name."""
         chosen = str(value_of(self.look, name) or default)
         names = list(dict.fromkeys((*options, chosen)))
         st.selectbox(**self._widget(name, chosen), options=names, accept_new_options=True)
         self.explain(name, words)
 
     def slide(self, name: str) -> None:
-        """A number between its bounds, in steps."""
+        """Draw a slider for a number between its bounds, in steps."""
         bounds, value = SETTINGS[name].bounds, value_of(self.look, name)
         assert bounds is not None, "only a number has a slider"
-        # Streamlit wants all four of one kind.
+        # Streamlit requires the same type for all four numbers.
         kind = type(value)
         st.slider(
             **self._widget(name, bounds.hold(value)),
@@ -132,12 +128,12 @@ class Panel:
         self.explain(name)
 
     def switch(self, name: str) -> None:
-        """On or off."""
+        """Draw a switch for a setting that is on or off."""
         st.toggle(**self._widget(name, bool(value_of(self.look, name))))
         self.explain(name)
 
     def write(self, name: str, *, example: str = "") -> None:
-        """A line of text."""
+        """Draw a field for a line of text."""
         st.text_input(
             **self._widget(name, str(value_of(self.look, name))),
             max_chars=SETTINGS[name].limit_chars,
@@ -146,7 +142,7 @@ class Panel:
         self.explain(name)
 
     def tick(self, name: str, options: Sequence[str]) -> None:
-        """Any of a few; all of them where nothing was chosen. Where there are none, nothing."""
+        """Draw a choice of any of a few options, all of them if nothing was chosen; nothing if there are no options."""
         if not options:
             return
         chosen, words = value_of(self.look, name), WORDS[name].options
@@ -160,12 +156,12 @@ class Panel:
 
 
 def group(words: str) -> None:
-    """A group's heading."""
+    """Draw a group's heading."""
     st.html(f'<h2 class="kai-group">{html.escape(words)}</h2>')
 
 
 def explain(words: str, tag: str) -> None:
-    """The line under a control: what it is, and when a change holds. Without a tag it cannot be used now."""
+    """Draw the line under a control: what it is, and when a change applies. No tag means that it cannot be used now."""
     if not tag:
         st.html(f'<p class="kai-help is-idle"><span>{html.escape(words)}</span></p>')
         return

@@ -17,7 +17,7 @@ from kai.ui.sidebar.panel import group
 
 
 def draw(talk: Talk, memory: Memory) -> None:
-    """Draw them; each does its work by itself."""
+    """Draw the presets with their controls."""
     group(texts.SIDEBAR_PRESETS)
     for aside in memory.asides_of_settings:
         st.warning(texts.HISTORY_SET_ASIDE.format(path=aside), icon=":material/warning:")

@@ -1,4 +1,4 @@
-"""How a character of this computer looks and sounds: its colours, its hair and its voice, saved under names."""
+"""The looks and the voice of a local character: its colours, its hair and its voice, saved under names."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _GRID_WIDTH_PX: Final = 284
 """Four in a row: a wider popover would cover the face whose style it changes."""
 _SLIDER_WIDTH_PX: Final = 132
 _OWN_COLOUR: Final = {"background": "background_edge"}
-"""Where a character keeps a colour under another name."""
+"""Colours that a character keeps under another name."""
 
 
 def draw(talk: Talk) -> None:
-    """A button that opens the style; each control hands its change to the talk by itself."""
+    """Draw a button that opens the style; each control hands its changes to the talk."""
     character = bridge.look(talk).character
     own = CHARACTERS.get(character)
     if own is None:
@@ -70,7 +70,7 @@ def draw(talk: Talk) -> None:
 
 def _draw_voice(talk: Talk, style: FaceStyle, suffix: str) -> None:
     is_fixed = bridge.local_voice(talk) not in CHARACTERS
-    # Side by side: the popover has to fit above its button.
+    # The sliders are side by side, because the popover has to fit above its button.
     with st.container(horizontal=True, gap="small", width=_GRID_WIDTH_PX):
         for name, label in (
             ("voice_higher", texts.STYLE_VOICE_HIGHER),

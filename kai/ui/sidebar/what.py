@@ -1,4 +1,4 @@
-"""What Kai is told: named personas, the instructions, and what there is besides."""
+"""The sidebar's group "What": named personas, the instructions, and further settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
-    """Personas and instructions; greeting, effort, length and tools under More."""
+    """Draw personas and instructions; greeting, effort, length and tools are under More."""
     group(texts.SIDEBAR_WHAT)
     if bridge.is_home():
         _draw_personas(panel, host.app().memory)

@@ -1,4 +1,4 @@
-"""When Kai takes his turn: who decides that a person's turn is over, patience, interruptions, and the numbers behind."""
+"""The sidebar's group "When": how the end of a person's turn is found, patience, interruptions, and the numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
-    """Turn taking, patience, interruptions; numbers and hearing in an expander each."""
+    """Draw turn taking, patience and interruptions; numbers and hearing have an expander each."""
     group(texts.SIDEBAR_WHEN)
     panel.pick("turn_taking")
     panel.pick("eagerness")

@@ -1,4 +1,4 @@
-"""Where Kai runs: on this computer, with a language model behind an address, or at OpenAI; and how the avatar runs."""
+"""The sidebar's group "Where it runs": this computer, a language model behind an address, or OpenAI; and the avatar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
-    """Engine or OpenAI with its model; an endpoint; the avatar's quality, sandbox and credits."""
+    """Draw the choice of engine or OpenAI with its model, an endpoint, and the avatar's quality, sandbox and credits."""
     group(texts.SIDEBAR_WHERE)
     offer = panel.offer
     if offer.has_cloud_brain:

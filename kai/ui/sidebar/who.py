@@ -1,4 +1,4 @@
-"""Who speaks: the face, drawn on this computer or an avatar of the cloud, by picture."""
+"""The sidebar's group "Who speaks": the face, drawn on this computer or a cloud avatar, chosen by picture."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from kai.adapters.liveavatar.gallery import GalleryAvatar
 
 SHOWN: int = 24
-"""So many avatars at once; the search finds the others."""
+"""How many avatars are shown at once; the search finds the others."""
 
 
 def draw(panel: Panel) -> None:
-    """The characters; with a key, the avatars besides."""
+    """Draw the characters and, with a key, the cloud avatars."""
     group(texts.SIDEBAR_WHO)
     if panel.offer.has_cloud_face:
         is_local = panel.offer.is_face_local(panel.look)
@@ -42,9 +42,6 @@ def _draw_characters(panel: Panel) -> None:
         "character", words=texts.CHARACTER_HELP_STANDBY if is_standing_by else "", is_label_hidden=True
     )
     style.draw(panel.talk)
-
-
-# ------------------------------------------------------------------ the avatars of the cloud
 
 
 def _draw_avatar(panel: Panel) -> None:
@@ -104,7 +101,7 @@ def _draw_gallery(talk: Talk, chosen: str) -> None:
                     on_click=bridge.choose_avatar,
                     args=(talk, avatar.id),
                 ):
-                    # The whole page anew: that closes the gallery.
+                    # Rerun the whole page, which closes the gallery.
                     st.rerun()
     if len(found) > SHOWN:
         st.caption(texts.AVATAR_MORE.format(count=len(found) - SHOWN))
