@@ -194,6 +194,9 @@ def _gather(points: Array, guide: Array, cut: Cut, rng: np.random.RandomState) -
     return points + keenness * t**1.3 * (points[guide] + beside * 0.55 - points)
 
 
+# ------------------------------------------------------------------ how each cut is combed
+
+
 def _plan_quiff(base: Growth, rng: np.random.RandomState) -> Growth:
     x, y, z = base.roots.T
     count, top, phase, parting = len(x), base.on_top, base.phase, 0.44
@@ -346,6 +349,9 @@ CUTS: Mapping[Hairstyle, Cut] = MappingProxyType(
         "buzz": Cut(26_000, 4, _plan_buzz, clumps=300, clumping=0.0, is_cropped=True, layer_jitter=0.0),
     }
 )
+
+
+# ------------------------------------------------------------------ growth
 
 
 def _unit(vectors: Array, tiny: float = 0.0) -> Array:
