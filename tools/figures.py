@@ -153,7 +153,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     (
         "turns",
-        "your first sound over Kai's voice, in the page: until he is softer, p50 / p95",
+        "your first sound over Kai's voice, in the page: until it is softer, p50 / p95",
         lambda f: _joined(
             round(f["person_to_softer_ms_p50"]), round(f["person_to_softer_ms_p95"]), unit=" ms"
         ),
@@ -211,7 +211,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     (
         "speech",
-        "words of Kai's voice that the recogniser takes for others: his own / the worst extra voice",
+        "words of Kai's voice that the recogniser takes for others: Kai's own / the worst extra voice",
         lambda f: _joined(f["own_voice_words_misheard"], _worst_voice(f, "words_misheard")),
         "",
     ),

@@ -30,7 +30,7 @@ PARTS = {
     "page": "a run of the Talk page and a refresh of its live part, at the server",
     "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
     "voices": "the characters' voices: cost, first sound, words heard back, pitch, naturalness, told apart",
-    "turns": "end of speech to Kai's voice by patience, and interrupting him, in a browser",
+    "turns": "end of speech to Kai's voice by patience, and interrupting Kai, in a browser",
     "capacity": "how many talks the engine carries at once, and what they cost",
     "brain": "time to connect to a Realtime brain, our delay of its sound, interrupt to silence",
     "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
