@@ -112,7 +112,10 @@ async def troubles_of(endpoint: ChatEndpoint) -> list[Trouble]:
         workers.close()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [pytest.param(way, marks=() if way in ("http", "nonsense") else (pytest.mark.long,)) for way in WAYS],
+)
 async def test_nothing_that_is_meant_for_this_computer_arrives_at_a_proxy(
     way: str, engine: RunningEngine, liveavatar: RunningLiveAvatar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
