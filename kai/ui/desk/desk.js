@@ -554,7 +554,11 @@ class Desk {
     const caption = this.view.caption;
     if (this.caption.id !== caption.id) this.caption = newCaption(caption.id);
     const box = this.$(".caption");
-    const role = this.hasFaded(caption) ? "hint" : caption.role;
+    const now = performance.now();
+    this.caption.restsFrom = caption.isResting ? this.caption.restsFrom || now : 0;
+    // The last line does not stay on the stage for minutes: once Kai has listened for a while, the hint replaces it.
+    const hasFaded = caption.isResting && now - this.caption.restsFrom > CAPTION_RESTS_MS;
+    const role = hasFaded ? "hint" : caption.role;
     box.dataset.role = role;
     setText(box.querySelector(".who"), role === "user" ? this.words.you : "");
     let text = role === "hint" ? caption.hint : caption.text;
@@ -568,14 +572,6 @@ class Desk {
       text = `… ${text.slice(text.indexOf(" ", text.length - room) + 1)}`;
     }
     setText(box.querySelector(".said"), text);
-  }
-
-  // Nothing stays on the stage for minutes: the last line gives way to the hint once Kai has listened for a while.
-  hasFaded(caption) {
-    const isResting = caption.role !== "hint" && caption.isResting;
-    if (!isResting) this.caption.restsFrom = 0;
-    else this.caption.restsFrom ||= performance.now();
-    return isResting && performance.now() - this.caption.restsFrom > CAPTION_RESTS_MS;
   }
 
   // Kai's words stand there before they are heard: the caption follows the voice by its usual pace.
@@ -622,10 +618,7 @@ class Desk {
     button.type = "button";
     button.className = "control small starter";
     button.textContent = text;
-    button.addEventListener("click", async () => {
-      this.unblock();
-      this.complain(await this.post({ wish: "text", text }));
-    });
+    button.addEventListener("click", () => this.say(text));
     return button;
   }
 
@@ -688,12 +681,17 @@ class Desk {
       return;
     }
     if (this.$(".send").getAttribute("aria-disabled") === "true") return;
-    this.unblock();
     input.value = "";
+    if ((await this.say(text)) && !input.value) input.value = text;
+  }
+
+  // Sends a typed line; returns the words of what went wrong, if anything.
+  async say(text) {
+    this.unblock();
     const problem = await this.post({ wish: "text", text });
-    if (problem && !input.value) input.value = text;
     this.complain(problem);
     this.follow();
+    return problem;
   }
 
   complain(words) {
