@@ -62,7 +62,6 @@ from kai.settings import Settings
 log = logging.getLogger(__name__)
 
 LOCAL_HOSTS = ("127.0.0.1",)
-LOCAL_JITTER_PACKETS = (4, 1)
 LOCAL_MODEL = "kai-local"
 FACE_SIZES_PX = {"standard": (512, 512), "high": (1280, 720)}
 AVATARS_S = 6.0
@@ -245,7 +244,8 @@ class SharedServices:
             if has_files:
                 self._warm_files()
             endpoint = replace(self._cloud_brain(browser_id, has_files=has_files), kept_turn=kept_turn)
-            if time.monotonic() < self._udp_blocked_until_s:
+            is_socket = self._settings.openai_transport == "websocket"
+            if is_socket or time.monotonic() < self._udp_blocked_until_s:
                 return OpenAISocketBrain(endpoint)
             return OpenAIRealtimeBrain(endpoint)
         engine = self._start_engine()
@@ -258,7 +258,6 @@ class SharedServices:
                 model=model,
                 base_url=address.realtime_url,
                 host_addresses=LOCAL_HOSTS,
-                jitter_packets=LOCAL_JITTER_PACKETS,
                 wait_lost=engine.wait_gone,
                 stand_ins=engine.report.stand_ins,
             )
@@ -276,6 +275,7 @@ class SharedServices:
             encoding=settings.liveavatar_encoding,
             is_sandbox=settings.liveavatar_sandbox,
             has_test_marks=settings.test_marks,
+            first_chunk_ms=settings.liveavatar_first_chunk_ms,
         )
 
     def _on_udp_blocked(self) -> None:

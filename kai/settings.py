@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     openai_model: str = "gpt-realtime-2.1"
+    openai_transport: Literal["webrtc", "websocket"] = "webrtc"
+    """How a cloud brain is reached. Where UDP is blocked, the WebSocket is used anyway."""
     mind: str = ""
     """The local engine's language model: empty for Kai's own, ``none`` for none, or the path of a GGUF file."""
     mind_base_url: str | None = None
@@ -91,6 +93,8 @@ class Settings(BaseSettings):
     liveavatar_encoding: Literal["H264", "VP8"] = "H264"
     liveavatar_sandbox: bool = False
     """Use free sessions of one minute, which have one avatar of HeyGen's."""
+    liveavatar_first_chunk_ms: int = Field(default=200, ge=40, le=2_000)
+    """The first piece of each answer that is sent to the avatar. A smaller one lets it begin sooner."""
     liveavatar_minutes: float = Field(default=20.0, gt=0, le=24 * 60, allow_inf_nan=False)
     """After this time the local face takes over, until a person asks for the avatar again."""
     face_quality: Literal["standard", "high"] = "standard"

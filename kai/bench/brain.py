@@ -105,7 +105,6 @@ async def _measure(engine: RunningEngine) -> dict[str, Any]:
         model="kai-local",
         base_url=engine.url,
         host_addresses=("127.0.0.1",),
-        jitter_packets=(4, 1),
     )
     figures: dict[str, Any] = {}
     for name in ("webrtc", "websocket"):

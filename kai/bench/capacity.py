@@ -70,7 +70,6 @@ async def _measure(running: RunningEngine) -> dict[str, Any]:
         model="kai-local",
         base_url=running.url,
         host_addresses=("127.0.0.1",),
-        jitter_packets=(4, 1),
     )
     sentence = said_in_frames(asked(REFLEX)[0].path)
     figures: dict[str, Any] = {

@@ -208,7 +208,7 @@ async def test_a_face_is_not_open_before_the_service_hears_commands(
     liveavatar.faults(connected_after_s=1.2, speak_after_s=0.2, picture_delay_s=0.0)
     face = await opened(api, records, log)
     try:
-        face.speak("a", tone(300))
+        face.speak("a", tone(200))
         face.end_segment("a")
         await play(face, lambda: PlayoutFinished("a") in log.events)
         assert liveavatar.bill()["sessions"][0]["commands"][:2] == ["agent.speak", "agent.speak_end"]

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar import control as control_module
 from kai.adapters.liveavatar import face as face_module
-from kai.adapters.liveavatar.control import CHUNK_SAMPLES, FIRST_CHUNK_SAMPLES, FRAME_SAMPLES, Chunker
+from kai.adapters.liveavatar.control import CHUNK_SAMPLES, FIRST_CHUNK_MS, FRAME_SAMPLES, Chunker
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.adapters.liveavatar.room import RoomClient
 from kai.compose import _check_avatar
@@ -365,13 +365,13 @@ async def test_a_session_is_kept_alive_while_it_talks_too(
 def test_chunks_are_whole_pictures_and_the_last_is_padded_with_silence() -> None:
     chunker = Chunker()
     said = tone(2000)[: 2000 * 24 - 333]
-    chunks = [chunk for part in np.array_split(said, 7) for chunk in chunker.push(part)]
-    assert [len(chunk) for chunk in chunks] == [FIRST_CHUNK_SAMPLES, CHUNK_SAMPLES]
-    early = chunker.flush(is_last=False)
-    last = chunker.flush(is_last=True)
+    chunks = [chunk for part in np.array_split(said, 7) for chunk in chunker.push(part, 0.0)]
+    assert [len(chunk) for chunk in chunks] == [FIRST_CHUNK_MS * 24, CHUNK_SAMPLES]
+    early = chunker.flush(0.0, is_last=False)
+    last = chunker.flush(0.0, is_last=True)
     assert early is not None
     assert last is not None
-    assert chunker.flush(is_last=True) is None
+    assert chunker.flush(0.0, is_last=True) is None
     assert all(len(chunk) % FRAME_SAMPLES == 0 for chunk in (*chunks, early, last))
     whole = np.concatenate([*chunks, early, last])
     assert np.array_equal(whole[: len(said)], said)

@@ -31,7 +31,6 @@ def endpoint(engine: RunningEngine, key: str = KEY, **more: object) -> Endpoint:
         model="kai-local",
         base_url=engine.url,
         host_addresses=("127.0.0.1",),
-        jitter_packets=(4, 1),
         **more,  # type: ignore[arg-type]
     )
 

@@ -146,9 +146,7 @@ async def test_a_talk_with_the_local_engine_goes_by_no_proxy(
 ) -> None:
     async with listening() as listener:
         set_proxies(monkeypatch, way, listener.place)
-        endpoint = Endpoint(
-            KEY, "kai-local", engine.url, host_addresses=("127.0.0.1",), jitter_packets=(4, 1)
-        )
+        endpoint = Endpoint(KEY, "kai-local", engine.url, host_addresses=("127.0.0.1",))
         talk = brain(endpoint)
         await talk.open(Look(), BrainLog())
         await talk.aclose()

@@ -35,7 +35,6 @@ def scripted(engine: RunningEngine, key: str | None = None, **script: Any) -> En
         model=f"kai-{mind_id}",
         base_url=engine.url,
         host_addresses=("127.0.0.1",),
-        jitter_packets=(4, 1),
     )
 
 

@@ -17,10 +17,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import ssl
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -29,6 +31,7 @@ from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketExcepti
 
 from kai.adapters.liveavatar.troubles import trouble
 from kai.compat import http
+from kai.compat.format import SPEECH_HZ
 from kai.errors import ConfigError, FaceError, ProtocolError
 from kai.ports import Pcm
 from kai.wire import liveavatar as wire
@@ -39,12 +42,18 @@ log = logging.getLogger(__name__)
 _SOCKET_LOG = logging.getLogger("kai.avatar_socket")
 _SOCKET_LOG.setLevel(logging.WARNING)
 
-FIRST_CHUNK_SAMPLES: Final = 9_600
-"""400 ms, so that the first words start soon."""
+FIRST_CHUNK_MS: Final = 200
+"""The first piece of an utterance. Sound that arrives as it is spoken needs this long to fill it, and the avatar waits.
+Other clients send 400 to 600 ms; the smallest piece that moves the lips on the service is known after a first paid run."""
 CHUNK_SAMPLES: Final = 24_000
-"""1 s, as the service recommends."""
+"""1 s, as the service recommends, for sound that arrives faster than it is spoken."""
+START_DELAY_S: Final = 0.1
+"""The avatar begins at least this long after the first piece arrives. The service needs up to a second; a shorter time is
+assumed, because the delay varies and a hole is worse than a small chunk."""
+SPARE_S: Final = 0.06
+"""The next chunk leaves this long before the avatar has said all that it has."""
 IDLE_FLUSH_S: Final = 0.2
-"""A partial chunk is sent when no more sound arrives for this long; otherwise a slow voice would starve the avatar."""
+"""A piece that is smaller than a first one is sent when no more sound arrives for this long."""
 FRAME_SAMPLES: Final = 960
 """One picture at 25 per second. Chunks are a whole number of pictures long; the last one is padded with silence."""
 ASSUMED_S: Final = 2.5
@@ -63,43 +72,78 @@ CLOSE_S: Final = 1.0
 
 
 class Chunker:
-    """Cuts one utterance's sound into chunks: a short first one, then 1 s. Pure."""
+    """Cuts one utterance's sound into chunks that never leave the avatar without sound. Pure.
 
-    def __init__(self) -> None:
+    Over WebRTC a brain's sound arrives as it is spoken, so the avatar's lead never grows beyond the first chunk and its own
+    delay at the start. A chunk that takes longer than that lead to fill leaves a hole, as 1 s after 400 ms did (100 ms in
+    every answer). Each chunk is therefore due when the avatar is about to run out, `SPARE_S` before. Sound that arrives
+    faster fills a whole second first.
+
+    Example, with a first chunk of 200 ms at 0 s: the avatar has sound until 0.1 + 0.2 = 0.30 s, so the next chunk leaves at
+    0.24 s with the 240 ms that have arrived, and so on.
+    """
+
+    def __init__(self, first_ms: int = FIRST_CHUNK_MS) -> None:
+        self._first_samples = max(1, round(first_ms * SPEECH_HZ / 1000 / FRAME_SAMPLES)) * FRAME_SAMPLES
         self._parts: list[Pcm] = []
         self._samples = 0
-        self._is_first = True
+        self._pushed_s = 0.0
+        self._lasts_until_s = -math.inf
 
     @property
-    def has_rest(self) -> bool:
-        return self._samples > 0
+    def due_s(self) -> float | None:
+        """When the sound that waits has to be sent, if no more arrives before; ``None`` if too little waits."""
+        if self._samples < FRAME_SAMPLES:
+            return None
+        if self._pushed_s < self._lasts_until_s:
+            return self._lasts_until_s - SPARE_S
+        return self._pushed_s + IDLE_FLUSH_S
 
-    def push(self, pcm: Pcm) -> list[Pcm]:
-        """Add sound and return the chunks that are full now."""
+    def push(self, pcm: Pcm, now_s: float) -> list[Pcm]:
+        """Add sound that arrives now, and return the chunks to send now."""
         self._parts.append(pcm)
         self._samples += len(pcm)
+        self._pushed_s = now_s
         chunks: list[Pcm] = []
-        while self._samples >= (wanted := FIRST_CHUNK_SAMPLES if self._is_first else CHUNK_SAMPLES):
-            whole = np.concatenate(self._parts)
-            chunks.append(whole[:wanted])
-            self._parts, self._samples = [whole[wanted:]], len(whole) - wanted
-            self._is_first = False
+        # After a gap in the sound the avatar has run out, which is a beginning again.
+        if now_s >= self._lasts_until_s and self._samples >= self._first_samples:
+            chunks.append(self._take(self._first_samples, now_s))
+        while self._samples >= CHUNK_SAMPLES:
+            chunks.append(self._take(CHUNK_SAMPLES, now_s))
         return chunks
 
-    def flush(self, *, is_last: bool) -> Pcm | None:
+    def flush(self, now_s: float, *, is_last: bool) -> Pcm | None:
         """Return the rest as a chunk of whole pictures. At the end of an utterance it is padded with silence; otherwise the
         incomplete picture's sound is kept for the next chunk."""
         broken = self._samples % FRAME_SAMPLES
         if not self._samples or (self._samples == broken and not is_last):
             return None
-        chunk = np.concatenate(self._parts)
-        rest = chunk[:0]
         if broken and is_last:
-            chunk = np.pad(chunk, (0, FRAME_SAMPLES - broken))
-        elif broken:
-            chunk, rest = chunk[:-broken], chunk[-broken:]
-        self._parts, self._samples, self._is_first = [rest], len(rest), False
-        return chunk
+            self._parts.append(np.zeros(FRAME_SAMPLES - broken, np.int16))
+            self._samples += FRAME_SAMPLES - broken
+        return self._take(self._samples // FRAME_SAMPLES * FRAME_SAMPLES, now_s)
+
+    def _take(self, samples: int, now_s: float) -> Pcm:
+        whole = np.concatenate(self._parts)
+        self._parts, self._samples = [whole[samples:]], len(whole) - samples
+        if now_s >= self._lasts_until_s:
+            self._lasts_until_s = now_s + START_DELAY_S
+        self._lasts_until_s += samples / SPEECH_HZ
+        return whole[:samples]
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """One utterance's id, its chunker, and the timer that sends what waits in it."""
+
+    id: str
+    chunker: Chunker
+    flush: asyncio.TimerHandle | None = None
+
+    def cancel_flush(self) -> None:
+        if self.flush is not None:
+            self.flush.cancel()
+            self.flush = None
 
 
 class ControlSocket:
@@ -115,15 +159,16 @@ class ControlSocket:
         on_event: Callable[[wire.Event], None],
         on_lost: Callable[[FaceError], None],
         on_back: Callable[[bool], None] = lambda _is_missing: None,
+        first_chunk_ms: int = FIRST_CHUNK_MS,
     ) -> None:
         self._on_event = on_event
         self._on_lost = on_lost
         self._on_back = on_back
+        self._first_chunk_ms = first_chunk_ms
         self._outbox: asyncio.Queue[str] = asyncio.Queue(OUTBOX)
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._utterances: dict[str, tuple[str, Chunker]] = {}
-        self._flushes: dict[str, asyncio.TimerHandle] = {}
+        self._utterances: dict[str, _Utterance] = {}
         self._failure: FaceError | None = None
         self._is_closing = False
         self._has_picture = False
@@ -159,26 +204,28 @@ class ControlSocket:
 
     def speak(self, segment_id: str, pcm: Pcm) -> None:
         """Send sound of a segment, ``(samples,)`` int16, 24 000 Hz."""
-        utterance_id, chunker = self._utterance(segment_id)
-        for chunk in chunker.push(pcm):
-            self._send_chunk(utterance_id, chunk)
-        self._cancel_flush(segment_id)
-        if chunker.has_rest:
+        utterance = self._utterance(segment_id)
+        now_s = time.monotonic()
+        for chunk in utterance.chunker.push(pcm, now_s):
+            self._send_chunk(utterance.id, chunk)
+        utterance.cancel_flush()
+        due_s = utterance.chunker.due_s
+        if due_s is not None:
             loop = asyncio.get_running_loop()
-            self._flushes[segment_id] = loop.call_later(IDLE_FLUSH_S, self._flush, segment_id)
+            utterance.flush = loop.call_later(due_s - now_s, self._flush, segment_id)
 
     def end_segment(self, segment_id: str) -> None:
         """End a segment; nothing is sent for a segment without sound."""
         self._flush(segment_id, is_last=True)
         utterance = self._utterances.pop(segment_id, None)
         if utterance is not None:
-            self._owe(utterance[0])
-            self._send(wire.SpeakEnd(event_id=utterance[0]))
+            self._owe(utterance.id)
+            self._send(wire.SpeakEnd(event_id=utterance.id))
 
     def interrupt(self) -> None:
         """Drop what was not sent, then tell the avatar to drop the rest."""
-        for segment_id in list(self._flushes):
-            self._cancel_flush(segment_id)
+        for utterance in self._utterances.values():
+            utterance.cancel_flush()
         self._utterances.clear()
         self._owed.clear()
         while not self._outbox.empty():
@@ -191,26 +238,25 @@ class ControlSocket:
 
     async def aclose(self) -> None:
         self._is_closing = True
-        for segment_id in list(self._flushes):
-            self._cancel_flush(segment_id)
+        for utterance in self._utterances.values():
+            utterance.cancel_flush()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _utterance(self, segment_id: str) -> tuple[str, Chunker]:
-        return self._utterances.setdefault(segment_id, (str(uuid.uuid4()), Chunker()))
+    def _utterance(self, segment_id: str) -> _Utterance:
+        return self._utterances.setdefault(
+            segment_id, _Utterance(str(uuid.uuid4()), Chunker(self._first_chunk_ms))
+        )
 
     def _flush(self, segment_id: str, *, is_last: bool = False) -> None:
-        self._cancel_flush(segment_id)
         utterance = self._utterances.get(segment_id)
-        rest = utterance[1].flush(is_last=is_last) if utterance is not None else None
-        if utterance is not None and rest is not None:
-            self._send_chunk(utterance[0], rest)
-
-    def _cancel_flush(self, segment_id: str) -> None:
-        timer = self._flushes.pop(segment_id, None)
-        if timer is not None:
-            timer.cancel()
+        if utterance is None:
+            return
+        utterance.cancel_flush()
+        rest = utterance.chunker.flush(time.monotonic(), is_last=is_last)
+        if rest is not None:
+            self._send_chunk(utterance.id, rest)
 
     def _send_chunk(self, utterance_id: str, chunk: Pcm) -> None:
         audio = wire.encode_pcm(chunk.astype("<i2", copy=False).tobytes())

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from kai.adapters.liveavatar.control import ControlSocket
+from kai.adapters.liveavatar.control import FIRST_CHUNK_MS, ControlSocket
 from kai.adapters.liveavatar.rest import LiveAvatarApi
 from kai.adapters.liveavatar.room_link import RoomLink
 from kai.adapters.liveavatar.troubles import trouble
@@ -73,7 +73,7 @@ class Room(Protocol):
 @dataclass(frozen=True, slots=True)
 class AvatarChoice:
     """The choice of an avatar and its settings. An empty ``avatar_id`` means the account's first usable one. No session lasts
-    longer than ``longest_s``, whatever the plan allows."""
+    longer than ``longest_s``, whatever the plan allows. ``first_chunk_ms`` is the first piece of each answer that is sent."""
 
     avatar_id: str
     quality: str = "high"
@@ -81,6 +81,7 @@ class AvatarChoice:
     is_sandbox: bool = False
     longest_s: int | None = None
     has_test_marks: bool = False
+    first_chunk_ms: int = FIRST_CHUNK_MS
 
     def with_config(self, config: AvatarConfig) -> AvatarChoice:
         """Return this choice with a person's own settings applied."""
@@ -114,7 +115,7 @@ class LiveAvatarFace:
         self._started_s = 0.0
         self.longest_s: float | None = None
         """The longest that this session may last, known once it is open; ``None`` if the service did not say."""
-        self._control = ControlSocket(self._on_event, self._lose, self._on_line_back)
+        self._control = ControlSocket(self._on_event, self._lose, self._on_line_back, choice.first_chunk_ms)
         self._room: Room | None = None
         self._timeline = Timeline()
         self._sound = SoundHold(self._timeline, is_open=choice.has_test_marks)

@@ -387,13 +387,14 @@ class LiveAvatarServer:
         return _ok([{"act": step.act, "after_s": step.after_s} for step in script])
 
     async def _bill(self, request: Request) -> Response:
-        """Answer with the costs and the received commands of all sessions, for assertions."""
+        """Answer with the costs, the received commands and the holes in the speech of all sessions, for assertions."""
         self._admit(request)
         sessions = [
             {
                 **wire.encode_body(self._account.entry(paid)),
                 "is_running": paid.is_running,
                 "commands": self._sessions[paid.id].commands if paid.id in self._sessions else [],
+                "holes": self._sessions[paid.id].holes if paid.id in self._sessions else 0,
             }
             for paid in self._account.all()
             if paid.started_at_s is not None

@@ -77,6 +77,11 @@ class Session:
         self.commands: list[str] = []
         """The types of the received commands, for tests; bounded by the session's duration."""
 
+    @property
+    def holes(self) -> int:
+        """How many blocks of 20 ms within utterances were silent, because their sound had not come in time."""
+        return self._voice.holes
+
     def begin(self) -> None:
         self._tasks.spawn(self.stage.run(), "stage")
         self._tasks.spawn(self._watch(), "watch")

@@ -83,6 +83,8 @@ class Voice:
         self._clock = clock
         self._utterances: deque[_Utterance] = deque()
         self.is_mute = False
+        self.holes = 0
+        """How many blocks of 20 ms were due within utterances while no sound was there."""
         self.dropped_samples = 0
         self.received_bytes = 0
 
@@ -128,6 +130,7 @@ class Voice:
                 return self._sound(utterance)
             if not utterance.is_complete:
                 utterance.missing_blocks += 1
+                self.holes += 1
                 if utterance.missing_blocks == STARVING_BLOCKS:
                     self._listener.starving(utterance.id)
                 break
