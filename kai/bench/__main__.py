@@ -32,6 +32,7 @@ PARTS = {
     "voices": "the characters' voices: cost, first sound, words heard back, pitch, naturalness, told apart",
     "turns": "end of speech to Kai's voice by patience, and interrupting Kai, in a browser",
     "capacity": "how many talks the engine carries at once, and what they cost",
+    "compare": "Kai over WebRTC and over a WebSocket against Pipecat, on the same servers, turn about",
     "brain": "time to connect to a Realtime brain, our delay of its sound, interrupt to silence",
     "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
     "style": "another colour, haircut or character while Kai talks: seconds until it shows, pictures a second meanwhile",

@@ -7,13 +7,10 @@ had the tests are left out, loudly; CI, and anybody who sets ``KAI_REQUIRE_STRAN
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
 import pytest
+
+from kai.bench import strangers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -32,27 +30,11 @@ LEFT_OUT = "stranger left out:"
 
 ESBUILD = "esbuild@0.28.2"
 HTML = b"<!doctype html><title>A stranger</title><video autoplay playsinline></video><script src=/bundle.js></script>"
-INSTALL_S = 600.0
-
-
-def folder() -> Path:
-    """Where strangers live."""
-    chosen = os.environ.get("KAI_STRANGERS_DIR")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("kai", appauthor=False) / "strangers"
 
 
 def python_with(*requirements: str, is_whole_list: bool = False) -> Path:
     """A Python that has these packages, and nothing of ours; ``is_whole_list``: not what they say they need either."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    what = ("--no-deps", *requirements) if is_whole_list else requirements
-
-    def install(place: Path) -> None:
-        # Our pip does it, for one of its own takes 3 s to unpack; bytecode is left to the imports, which are few.
-        run(sys.executable, "-m", "venv", "--without-pip", str(place))
-        pip = (sys.executable, "-m", "pip", "--python", str(_python(place)))
-        run(*pip, "install", "--quiet", "--no-compile", *what)
-
-    return _python(_made_once("\n".join((version, *what)), install))
+    return _or_left_out(lambda: strangers.python_with(*requirements, is_whole_list=is_whole_list))
 
 
 def seen_by(python: Path, client: Path, *arguments: str, within_s: float) -> Any:
@@ -76,12 +58,13 @@ def bundle_with(*packages: str, entry: str) -> Path:
         (place / "entry.js").write_text(entry)
         # Scripts of packages are not run; esbuild's binary is a package by itself.
         quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-        run(npm, "install", *quiet, ESBUILD, *packages, cwd=place)
+        strangers.run(str(npm), "install", *quiet, ESBUILD, *packages, cwd=place)
         esbuild = place / "node_modules" / ".bin" / "esbuild"
         options = ("--bundle", "--format=iife", "--platform=browser", "--log-level=error")
-        run(str(esbuild), "entry.js", *options, "--outfile=bundle.js", cwd=place)
+        strangers.run(str(esbuild), "entry.js", *options, "--outfile=bundle.js", cwd=place)
 
-    return _made_once("\n".join((ESBUILD, *packages, entry)), install) / "bundle.js"
+    recipe = "\n".join((ESBUILD, *packages, entry))
+    return _or_left_out(lambda: strangers.made_once(recipe, install)) / "bundle.js"
 
 
 def leave_out(reason: str) -> None:
@@ -91,32 +74,14 @@ def leave_out(reason: str) -> None:
     pytest.skip(f"{LEFT_OUT} {reason}")
 
 
-def _made_once(recipe: str, install: Callable[[Path], None]) -> Path:
-    """The folder of a recipe. It is made beside its place and moved there, so that it is there whole or not at all."""
-    place = folder() / hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    if place.is_dir():
-        return place
+def _or_left_out(make: Callable[[], Path]) -> Path:
+    """What that makes, or the test is left out: the packages cannot be had."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".new-") as workshop:
-            made = Path(workshop) / "made"
-            install(made)
-            (made / "recipe.txt").write_text(recipe)
-            if not place.is_dir():  # somebody else may have been quicker
-                made.rename(place)
+        return make()
     except (OSError, subprocess.SubprocessError) as exc:
         said = getattr(exc, "stderr", None) or str(exc)
         leave_out(f"its packages could not be installed: {said[-500:]}")
-    return place
-
-
-def run(*command: str, cwd: Path | None = None) -> None:
-    """That command; raises with what it said."""
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S, cwd=cwd)
-
-
-def _python(place: Path) -> Path:
-    return place / ("Scripts" if os.name == "nt" else "bin") / "python"
+        raise
 
 
 class _Pages(BaseHTTPRequestHandler):

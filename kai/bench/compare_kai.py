@@ -1,0 +1,131 @@
+"""One talk of Kai's own app, without its page: ``python -m kai.bench.compare_kai PLAN``.
+
+The legs, the talk and the page's tracks are those that `kai.compose` makes for a person with two keys. Only the encoders and
+the browser are left out, as they are for the others: the tracks are read as a connected page reads them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from kai.adapters.browser import AudioTrack, VideoTrack
+from kai.bench.compare_notes import (
+    PICTURE_S,
+    READS_S,
+    SETTLE_S,
+    Gate,
+    Levels,
+    Microphone,
+    Notes,
+    Plan,
+    hold_talk,
+    until,
+)
+from kai.compat.format import LIVE_HZ
+from kai.compose import SharedServices
+from kai.core.events import ResponseCreated, StartRequested, StopRequested, TextSubmitted
+from kai.core.state import Look
+from kai.media import stamp
+from kai.media.pcm import Resampler
+from kai.settings import Settings
+
+
+class _Page:
+    """Reads the page's two tracks as aiortc does when a browser is connected."""
+
+    def __init__(self, plan: Plan, note: Notes) -> None:
+        self._plan, self._note = plan, note
+        self.output = Gate(note, "output")
+        self._levels = Levels(note, "output")
+        self.cloud_pictures = 0
+
+    async def play(self, track: AudioTrack) -> None:
+        while True:
+            frame = await track.recv()
+            pcm, now_s = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False), time.monotonic()
+            self.output.push(pcm, now_s, LIVE_HZ)
+            if self._plan.has_marks:
+                self._levels.push(pcm, now_s, LIVE_HZ)
+
+    async def watch(self, track: VideoTrack) -> None:
+        while True:
+            frame = await track.recv()
+            if frame.height != self._plan.height_px:
+                continue  # the local face, until the avatar is shown
+            self.cloud_pictures += 1
+            if self.cloud_pictures == 1:
+                self._note("picture")
+            if self._plan.has_marks:
+                luma = frame.to_ndarray()[: frame.height, : frame.width].astype(np.uint8, copy=False)
+                self._note("stamp", ms=stamp.read_stamp(luma))
+
+
+async def main(plan: Plan, folder: str) -> None:
+    """Hold the talk of that plan."""
+    note = Notes(plan.notes, "client")
+    settings = Settings(
+        OPENAI_API_KEY="k",  # pyright: ignore[reportCallIssue]
+        OPENAI_BASE_URL=plan.realtime,  # pyright: ignore[reportCallIssue]
+        LIVEAVATAR_API_KEY="k",  # pyright: ignore[reportCallIssue]
+        openai_model=plan.model,
+        openai_transport=plan.transport,  # pyright: ignore[reportArgumentType]
+        liveavatar_url=plan.liveavatar,
+        liveavatar_avatar_id=plan.avatar_id,
+        liveavatar_quality=plan.quality,  # pyright: ignore[reportArgumentType]
+        state_dir=Path(folder),
+        history=False,
+        log_level="WARNING",
+    )
+    shared = SharedServices(settings)
+    shared.open()
+    session, link = shared.make_session("bench")
+    await session.open()
+    await asyncio.sleep(READS_S)
+    page, microphone, answers = _Page(plan, note), Microphone(), list[float]()
+    resampler = Resampler(16_000, LIVE_HZ)
+
+    async def push(pcm: np.ndarray[Any, Any]) -> None:
+        frame = av.AudioFrame.from_ndarray(resampler.push(pcm)[None], format="s16", layout="mono")
+        frame.sample_rate = LIVE_HZ
+        link.on_mic_frame(frame)
+
+    def on_change(*_: Any) -> None:
+        created = sum(isinstance(event, ResponseCreated) for _, event in session.journal()[1])
+        answers.extend([time.monotonic()] * (created - len(answers)))
+
+    session.subscribe(on_change)
+    note("start")
+    session.dispatch(StartRequested(time.time(), Look()))
+    picture, sound = link.tracks()
+    reading = [asyncio.create_task(page.play(sound)), asyncio.create_task(page.watch(picture))]
+    await until(lambda: page.cloud_pictures and session.snapshot().brain.is_up, PICTURE_S, "a picture", note)
+    reading.append(asyncio.create_task(microphone.run(push)))
+    await asyncio.sleep(0.0 if plan.listens_s else SETTLE_S)
+    before = page.cloud_pictures
+    note("talk")
+
+    async def begin() -> None:
+        session.dispatch(TextSubmitted("t1", "Hello."))
+
+    await hold_talk(plan, note, begin=begin, microphone=microphone, output=page.output, answers=answers)
+    note("over", pictures=page.cloud_pictures - before)
+    for task in reading:
+        task.cancel()
+    session.dispatch(StopRequested())
+    await session.aclose()
+    await shared.aclose()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="kai-bench-") as state:
+        asyncio.run(main(Plan.from_json(sys.argv[1]), state))
+    os._exit(0)
