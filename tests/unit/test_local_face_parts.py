@@ -252,13 +252,16 @@ def test_only_so_many_segments_are_kept() -> None:
 def drive(
     monkeypatch: pytest.MonkeyPatch, *failures: Exception | None
 ) -> tuple[list[m.Message], KaiError | None]:
-    """Asks a face in this thread for Kai and then for Ade, where loading fails in turn; what it said, and how it ended."""
+    """Asks a face in this thread for Kai, for Kai again once he is shown, and then for Ade, where loading fails in turn; what
+    it said, and how it ended. Who is shown is not loaded again."""
     ours, theirs = socket.socketpair()
     memory = open_memory(128, 128)
     waiting = list(failures)
     loaded = threading.Event()
+    meshes: list[str] = []
 
     def load(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
+        meshes.append(style.mesh)
         failure = waiting.pop(0)
         if not waiting:
             loaded.set()
@@ -273,15 +276,19 @@ def drive(
     face = process.Face(theirs, FrameRing(memory, 128, 128), 128, 128)
     os.close(memory)
     said: list[m.Message] = []
+    asked_at = {2: "kai", 12: "ade"}
 
     def app() -> None:
         decoder = m.Decoder()
+        is_live, frames = False, 0
         ours.sendall(m.encode(m.SetLook(asdict(CHARACTERS["kai"]))))
         while data := ours.recv(65536):
             for message in decoder.feed(data):
                 said.append(message)
-                if isinstance(message, m.Live):
-                    ours.sendall(m.encode(m.SetLook(asdict(CHARACTERS["ade"]))))
+                is_live = is_live or isinstance(message, m.Live)
+                frames += is_live and isinstance(message, m.FrameReady)
+                if isinstance(message, m.FrameReady) and frames in asked_at:
+                    ours.sendall(m.encode(m.SetLook(asdict(CHARACTERS[asked_at.pop(frames)]))))
                 if isinstance(message, m.Failed):
                     ours.shutdown(socket.SHUT_WR)
 
@@ -297,6 +304,7 @@ def drive(
     ours.close()
     theirs.close()
     assert loaded.is_set()
+    assert meshes == ["kai", "ade"][: len(failures)]
     return said, error
 
 

@@ -237,6 +237,9 @@ class Face:
             self._idle = IdleLoop(style.mesh, *self._size)
             self._idle.next_frame()
             self._send(m.Started())
+        # Every setting of the sidebar sends the look. Loading the face that is shown once more held the picture for 400 ms.
+        if style == self._style == self._shown_style:
+            return
         self._style = style
         self._loader.ask(style, self._ladder.rung.supersample)
 
