@@ -27,6 +27,7 @@ SAYS: Final[dict[type, str]] = {
     ev.InterruptRequested: "Interrupt was pressed",
     ev.TextSubmitted: "a line was typed",
     ev.MessagesCleared: "the chat was cleared",
+    ev.ClearUndone: "the cleared lines were wanted back",
     ev.ResetRequested: "a new talk was asked for",
     ev.LookChanged: "the sidebar was changed",
     ev.FaceRecalled: "the avatar was asked back",

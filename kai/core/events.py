@@ -63,6 +63,11 @@ class MessagesCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearUndone:
+    """A person wants the cleared lines back."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResetRequested:
     """A person wants a closed talk to be forgotten. The state is reset, except for the settings."""
 
@@ -411,6 +416,7 @@ Event = (
     | InterruptRequested
     | TextSubmitted
     | MessagesCleared
+    | ClearUndone
     | ResetRequested
     | LookChanged
     | FaceRecalled

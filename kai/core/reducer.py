@@ -25,6 +25,7 @@ from kai.core.events import (
     BrowserLeft,
     CardDismissed,
     CardShown,
+    ClearUndone,
     CloudFailed,
     CloudLost,
     CloudOpened,
@@ -83,6 +84,7 @@ from kai.core.timers import (
     RetryDue,
     Timer,
     TranscriptOverdue,
+    UndoOver,
 )
 
 BrainEvent = (
@@ -112,6 +114,8 @@ def step(state: SessionState, event: Event, at: float) -> Step:
         commands = (*commands, *swap)
     new, faces_follow = legs.follow_talk(state, new, event, at)
     commands = (*commands, *faces_follow)
+    if new.cleared and not new.is_active:
+        new = replace(new, cleared=())
     if new.is_active and new.agent is not state.agent:
         commands = (*commands, SetMood(new.agent))
     return new, commands
@@ -190,9 +194,9 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case TextSubmitted():
             return turns.submit_text(state, event, at)
         case MessagesCleared():
-            unsent = {item_id for item_id, _ in state.pending_text}
-            kept = tuple(m for m in state.messages if not m.is_final or m.id in unsent)
-            return replace(state, messages=kept), ()
+            return lines.clear(state)
+        case ClearUndone():
+            return lines.undo_clear(state)
         case LookChanged(look):
             return legs.look_changed(state, look, at)
         case FaceRecalled():
@@ -269,6 +273,8 @@ def _time_came(state: SessionState, timer: Timer, at: float) -> Step:
             return replace(state, is_waiting=False).with_problem(Problem("no-answer", "")), ()
         case PlayoutOverdue(response_id):
             return turns.playout_overdue(state, response_id)
+        case UndoOver():
+            return replace(state, cleared=()), ()
         case HandOverDue():
             return brains.open_spare(state)
         case FaceTimer():

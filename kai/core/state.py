@@ -380,7 +380,8 @@ class SessionState:
     that are over are kept for a while so that their late events find them (bound: ``ANSWERS_KEPT``). ``cancelled`` holds
     the ids of the last answers that were cut off, so that their late events change nothing (bound: ``CANCELLED_KEPT``).
     ``pending_text`` holds the person's lines, as (item id, text), that wait for the brain to connect. ``tool_runs`` are the
-    last tool calls (bound: ``TOOL_RUNS_KEPT``). ``key_down_at_s`` is when the push-to-talk key was pressed, or 0.
+    last tool calls (bound: ``TOOL_RUNS_KEPT``). ``cleared`` are lines that were cleared from the chat and can still be put
+    back. ``key_down_at_s`` is when the push-to-talk key was pressed, or 0.
 
     ``brain_look`` is the look that the brain was opened with. If ``look`` differs from it in a setting that needs a new
     connection, that change is pending. ``is_change_wished`` is true during a hand-over that a person asked for.
@@ -404,6 +405,7 @@ class SessionState:
     thoughts: tuple[Thought, ...] = ()
     cancelled: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
+    cleared: tuple[Message, ...] = ()
     pending_text: tuple[tuple[str, str], ...] = ()
     look: Look = field(default_factory=Look)
     problem: Problem | None = None

@@ -47,6 +47,11 @@ class HandOverDue:
     """It is time to open a spare brain, before the current one reaches its time limit."""
 
 
+@dataclass(frozen=True, slots=True)
+class UndoOver:
+    """Cleared lines can no longer be put back."""
+
+
 class FaceTimer(StrEnum):
     """The timers of the faces; `kai.core.policy.faces` explains each of them."""
 
@@ -61,4 +66,13 @@ class FaceTimer(StrEnum):
     LIMIT = "limit"
 
 
-Timer = RetryDue | PageOverdue | TranscriptOverdue | AnswerOverdue | PlayoutOverdue | HandOverDue | FaceTimer
+Timer = (
+    RetryDue
+    | PageOverdue
+    | TranscriptOverdue
+    | AnswerOverdue
+    | PlayoutOverdue
+    | HandOverDue
+    | UndoOver
+    | FaceTimer
+)

@@ -21,6 +21,7 @@ from kai.core.timers import (
     PlayoutOverdue,
     RetryDue,
     TranscriptOverdue,
+    UndoOver,
 )
 from tests.support.talk import START
 
@@ -49,6 +50,7 @@ timers = st.sampled_from(
         *(TranscriptOverdue(f"u{n}") for n in range(1, 4)),
         *(PlayoutOverdue(f"r{n}") for n in range(1, 5)),
         HandOverDue(),
+        UndoOver(),
         *FaceTimer,
     ]
 )
@@ -59,6 +61,7 @@ wishes = st.one_of(
     st.just(ev.InterruptRequested()),
     st.builds(ev.TextSubmitted, st.sampled_from(["t1", "t2", "t3"]), texts),
     st.just(ev.MessagesCleared()),
+    st.just(ev.ClearUndone()),
     st.builds(ev.LookChanged, looks),
     st.builds(ev.RetryRequested, legs),
     st.just(ev.ProblemDismissed()),

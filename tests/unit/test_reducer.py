@@ -982,7 +982,7 @@ def test_a_face_that_does_not_come_back_does_not_end_the_voice_that_speaks_for_i
 def test_clear_takes_finished_lines_and_leaves_the_one_that_grows() -> None:
     talk = talking()
     talk.do(*whole_answer("r1", "Old."), ResponseCreated("r2"), kai_says("r2", "i2", "New", is_final=False))
-    assert talk.do(MessagesCleared()) == ()
+    talk.do(MessagesCleared())
     assert talk.lines == ["New"]
 
 

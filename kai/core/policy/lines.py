@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kai.core.events import (
+    ArmTimer,
     AssistantTranscriptChanged,
     CancelTimer,
     PlayoutInterrupted,
@@ -13,10 +14,33 @@ from kai.core.events import (
     UserTranscriptChanged,
 )
 from kai.core.state import Message, Role, SessionState
-from kai.core.timers import TranscriptOverdue
+from kai.core.timers import TranscriptOverdue, UndoOver
 
 TRANSCRIPT_PATIENCE_S = 15.0
 """If a person's line has no transcript after this time, none is expected any more."""
+
+
+UNDO_S = 5.0
+"""How long cleared lines can be put back."""
+
+
+def clear(state: SessionState) -> Step:
+    """Take all finished lines from the chat, for good once `UNDO_S` are over. A line that the brain has not yet stays."""
+    unsent = {item_id for item_id, _ in state.pending_text}
+    kept = tuple(m for m in state.messages if not m.is_final or m.id in unsent)
+    gone = tuple(m for m in state.messages if m not in kept)
+    if not gone:
+        return state, ()
+    return replace(state, messages=kept, cleared=(*state.cleared, *gone)), (ArmTimer(UndoOver(), UNDO_S),)
+
+
+def undo_clear(state: SessionState) -> Step:
+    """Put the cleared lines back before those that came since. A late transcript may have begun such a line anew."""
+    if not state.cleared:
+        return state, ()
+    since = {m.id for m in state.messages}
+    back = tuple(m for m in state.cleared if m.id not in since)
+    return replace(state, messages=(*back, *state.messages), cleared=()), (CancelTimer(UndoOver()),)
 
 
 def find_line(state: SessionState, message_id: str) -> Message | None:
