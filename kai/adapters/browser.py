@@ -195,6 +195,10 @@ class PageLink:
         """Return the level of about the last 100 ms, 0 to 1; 0 when no microphone sends. Any thread."""
         return self._microphone.level()
 
+    def voiced_at_s(self) -> float:
+        """Return when the person's last sound arrived (monotonic clock), minus infinity without one. Any thread."""
+        return self._microphone.voiced_at_s
+
     def hears_page(self, within_s: float) -> bool:
         """Return whether microphone packets arrived within that time. Any thread."""
         return self._microphone.was_heard(within_s)

@@ -12,7 +12,8 @@ import av
 import numpy as np
 
 from kai.compat.format import Pcm, Picture
-from kai.media.pcm import mix_to_mono
+from kai.media.loudness import LoudSound
+from kai.media.pcm import level_dbfs, mix_to_mono, to_float32
 
 STILL_S: Final = 0.2
 """Without a new picture, the last one is sent again at this interval, so that the page never shows an empty frame."""
@@ -86,6 +87,9 @@ class Microphone:
         self._is_woken = False
         self._level = 0.0
         self._heard_at_s = float("-inf")
+        self._loud = LoudSound()
+        self.voiced_at_s = float("-inf")
+        """When the last sound arrived that may have been a voice (monotonic clock). Any thread may read it."""
         self.dropped_blocks = 0
 
     def connect(self, on_block: Callable[[Pcm], None] | None) -> None:
@@ -99,6 +103,8 @@ class Microphone:
         rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if mono.size else 0.0
         self._level = max(min(1.0, rms / LEVEL_FULL_SCALE), self._level * 0.8)
         self._heard_at_s = time.monotonic()
+        if self._loud.push(level_dbfs(to_float32(mono))):
+            self.voiced_at_s = self._heard_at_s
         if len(self._blocks) == MIC_QUEUE_BLOCKS:
             self.dropped_blocks += 1
         self._blocks.append(mono)

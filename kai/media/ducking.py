@@ -13,16 +13,11 @@ import numpy as np
 
 from kai.compat.format import Pcm
 from kai.media.echo import MIN_FOREIGN_SHARE, EchoGate, thinned
+from kai.media.loudness import LoudSound
 from kai.media.pcm import level_dbfs
 
 DUCKED_GAIN: Final = 0.25
 """12 dB softer: still intelligible, but no longer disturbing the person who speaks."""
-AFTER_BLOCKS: Final = 3
-"""A loud sound of this length (60 ms) may be a voice; a click is shorter."""
-LEAST_DBFS: Final = -45.0
-ABOVE_NOISE_DB: Final = 12.0
-NOISE_RISES_DB: Final = 0.1
-"""The rise per block. A lasting sound counts as noise after some seconds; a softer one lowers the noise level at once."""
 WINDOW_MS: Final = 160
 HOLD_BLOCKS: Final = 25
 """Kai stays soft for this long (0.5 s) after the person's last sound, so as not to be loud again between two words."""
@@ -38,8 +33,7 @@ class Ducker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._echo = EchoGate()
-        self._noise_dbfs = LEAST_DBFS
-        self._loud_blocks = 0
+        self._loud = LoudSound()
         self._hold_blocks = 0
         self._silent_blocks = SOUNDS_FOR_BLOCKS
         self._gain = 1.0
@@ -55,11 +49,9 @@ class Ducker:
         level_dbfs_now = level_dbfs(heard)
         with self._lock:
             self._echo.hear(heard)
-            self._noise_dbfs = min(level_dbfs_now, self._noise_dbfs + NOISE_RISES_DB)
-            is_loud = level_dbfs_now > max(LEAST_DBFS, self._noise_dbfs + ABOVE_NOISE_DB)
-            self._loud_blocks = self._loud_blocks + 1 if is_loud else 0
+            is_voice = self._loud.push(level_dbfs_now)
             self._hold_blocks = max(0, self._hold_blocks - 1)
-            if self._silent_blocks >= SOUNDS_FOR_BLOCKS or self._loud_blocks < AFTER_BLOCKS:
+            if self._silent_blocks >= SOUNDS_FOR_BLOCKS or not is_voice:
                 return
             if self._echo.foreign_share(WINDOW_MS) >= MIN_FOREIGN_SHARE:
                 self._hold_blocks = HOLD_BLOCKS

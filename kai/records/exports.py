@@ -14,8 +14,9 @@ from kai.records.local_time import local_time
 from kai.records.turn_log import Summary
 from kai.records.turns import Line, TalkRecord, Turn
 
-VERSION = 3
-"""The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds."""
+VERSION = 4
+"""The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds, and up to version 3 a
+wait began when Kai took the turn to be over, not at the person's last sound."""
 
 MIN_CAPTION_MS = 1200
 """The minimum duration of a caption, since a typed line has no duration."""
@@ -113,7 +114,7 @@ def read_json(text: str) -> TalkRecord:
     """Return the talk that ``as_json`` wrote. Raises ``ValueError`` if the text is not one."""
     try:
         value = json.loads(text)
-        if value.pop("kai_talk") not in (1, 2, VERSION):
+        if value.pop("kai_talk") not in range(1, VERSION + 1):
             raise ValueError("not a talk of a version that Kai knows")
         lines = tuple(Line(**line) for line in value.pop("lines"))
         turns = tuple(Turn(**turn) for turn in value.pop("turns"))

@@ -100,10 +100,14 @@ class Memory:
         return self.may_keep_talks and self.log is not None and self.preferences.value.is_history_on
 
     def make_follower(
-        self, owner: str = "", read_media: Callable[[], MediaReading] | None = None
+        self,
+        owner: str = "",
+        read_media: Callable[[], MediaReading] | None = None,
+        voiced_at_s: Callable[[], float] | None = None,
     ) -> Follower:
-        """Make the follower of one session; ``read_media`` reads its page's counters."""
-        return Follower(owner, read_media)
+        """Make the follower of one session; ``read_media`` reads its page's counters, and ``voiced_at_s`` tells when the
+        person's last sound arrived."""
+        return Follower(owner, read_media, voiced_at_s)
 
     def make_recorder(self, follower: Follower) -> Recorder:
         """Make the recorder of that session's sound."""

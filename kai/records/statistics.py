@@ -13,7 +13,13 @@ from kai.records.turns import Turn
 WINDOW = 20
 """The number of answers in the moving window."""
 
-STAGES = ("think_ms", "voice_ms", "face_ms")
+MIDDLE_FROM = 5
+"""Fewer answers have no middle worth telling."""
+
+SLOW_FROM = 20
+"""Of fewer answers, the slowest one in twenty is none of them."""
+
+STAGES = ("end_ms", "think_ms", "voice_ms", "face_ms")
 
 LAST = 40
 """The number of answers in charts that show each one separately."""
@@ -30,15 +36,26 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
+def middle(values: Sequence[float]) -> float | None:
+    """Return the median, or ``None`` of fewer than ``MIDDLE_FROM`` values."""
+    return percentile(values, 0.5) if len(values) >= MIDDLE_FROM else None
+
+
+def slow_end(values: Sequence[float]) -> float | None:
+    """Return the 95th percentile, or ``None`` of fewer than ``SLOW_FROM`` values."""
+    return percentile(values, 0.95) if len(values) >= SLOW_FROM else None
+
+
 @dataclass(frozen=True, slots=True)
 class WaitPoint:
-    """One answer's wait, and the median and 95th percentile of the last ``WINDOW`` waits including it."""
+    """One answer's wait, and the median and 95th percentile of the last ``WINDOW`` waits including it, each ``None`` while
+    there are too few."""
 
     number: int
     at_wall_s: float
     wait_ms: int
-    p50_ms: float
-    p95_ms: float
+    p50_ms: float | None
+    p95_ms: float | None
     is_interrupted: bool
 
 
@@ -50,9 +67,15 @@ def waits(turns: Sequence[Turn]) -> list[WaitPoint]:
         if turn.wait_ms is None:
             continue
         last = [*last, turn.wait_ms][-WINDOW:]
-        p50_ms, p95_ms = percentile(last, 0.5) or 0.0, percentile(last, 0.95) or 0.0
         points.append(
-            WaitPoint(len(points) + 1, turn.at_wall_s, turn.wait_ms, p50_ms, p95_ms, turn.is_interrupted)
+            WaitPoint(
+                len(points) + 1,
+                turn.at_wall_s,
+                turn.wait_ms,
+                middle(last),
+                slow_end(last),
+                turn.is_interrupted,
+            )
         )
     return points
 
@@ -81,23 +104,23 @@ def minds(turns: Sequence[Turn]) -> list[MindCount]:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The median and 95th percentile of one part of the wait."""
+    """The median of one part of the wait, and its 95th percentile, ``None`` while there are too few answers."""
 
     name: str
     p50_ms: float
-    p95_ms: float
+    p95_ms: float | None
 
 
 def stages(turns: Sequence[Turn]) -> list[Stage]:
-    """Return the parts of the wait in order, without those that never happened."""
+    """Return the parts of the wait in order, without those of which too few are known."""
     found: list[Stage] = []
     for name in STAGES:
         values = [
             value for turn in turns if turn.wait_ms is not None and (value := getattr(turn, name)) is not None
         ]
-        p50_ms, p95_ms = percentile(values, 0.5), percentile(values, 0.95)
-        if p50_ms is not None and p95_ms is not None:
-            found.append(Stage(name, p50_ms, p95_ms))
+        p50_ms = middle(values)
+        if p50_ms is not None:
+            found.append(Stage(name, p50_ms, slow_end(values)))
     return found
 
 

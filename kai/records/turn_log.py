@@ -20,7 +20,7 @@ from kai.errors import KaiError
 from kai.records.files import set_aside
 from kai.records.turns import Line, TalkRecord, Turn
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 """The ``user_version`` of the file. A newer file is not opened; an older one gets the missing columns."""
 BUSY_S: Final = 5.0
 
@@ -83,6 +83,7 @@ _turns = sa.Table(
     sa.Column("dropped_sound_ms", sa.Integer),
     sa.Column("mind", sa.String(64)),
     sa.Column("tokens_per_s", sa.Float),
+    sa.Column("end_ms", sa.Integer),
 )
 
 T = TypeVar("T", Line, Turn)

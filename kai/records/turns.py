@@ -1,7 +1,8 @@
 """The record of a talk, made from the sequence of its states. Pure except for its memory of the current talk.
 
-The times of a turn are measured by the talk's own events: the end of the person's turn as Kai sees it (or a typed line), the
-beginning of the answer at the brain, its first sound there, and its first sound for the person.
+The times of a turn are measured from the person's last sound at the microphone (or from a typed line) on, and then by the
+talk's own events: the end of the person's turn as Kai sees it, the beginning of the answer at the brain, its first sound
+there, and its first sound for the person.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from kai.ports import MediaReading
 
 CLOUD_FACE = "liveavatar"
 """The face whose pictures are synchronised when they arrive (see ``SessionState.face_name``)."""
+
+LONGEST_END_S = 5.0
+"""A last sound longer ago than this was no part of the turn that has just ended: the person was too soft to be told from the
+room."""
 
 LEAST_WATCHED_S = 1.0
 """The picture rate is not computed over a shorter time."""
@@ -39,8 +44,9 @@ class Line:
 class Turn:
     """One answer and its times. A time is ``None`` if that part did not happen or nobody had asked for the answer.
 
-    ``think_ms``, ``voice_ms`` and ``face_ms`` are consecutive and add up to ``wait_ms``: until the brain began, until its
-    first sound, and until the person heard that sound. ``spoken_ms`` is how long the answer was heard.
+    ``end_ms``, ``think_ms``, ``voice_ms`` and ``face_ms`` are consecutive and add up to ``wait_ms``: from the person's last
+    sound until Kai took the turn to be over (nothing for a typed line), until the brain began, until its first sound, and
+    until the person heard that sound. ``spoken_ms`` is how long the answer was heard.
 
     The picture counters cover the time in which the answer was heard: pictures per second that were sent to the page
     (``sent_fps``) and that the page showed by its own count (``shown_fps``), how many were dropped on either side, and the
@@ -67,6 +73,7 @@ class Turn:
     dropped_sound_ms: int | None = None
     mind: str | None = None
     tokens_per_s: float | None = None
+    end_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,8 @@ class _Answer:
     created_at_s: float
     asked_at_s: float | None
     is_typed: bool
+    silent_at_s: float | None = None
+    """When the person's last sound arrived; ``None`` for a typed line, and where it is not known."""
     sound_at_s: float | None = None
     heard_at_s: float | None = None
     ended_at_s: float | None = None
@@ -119,11 +128,18 @@ class _Said:
 
 class Follower:
     """Follows one session through its talks. Call ``note`` with each state; ``record`` returns the record of the current
-    talk. ``read_media`` reads the counters of the session's page. Not thread-safe."""
+    talk. ``read_media`` reads the counters of the session's page, and ``voiced_at_s`` tells when the person's last sound
+    arrived there. Not thread-safe."""
 
-    def __init__(self, owner: str = "", read_media: Callable[[], MediaReading] | None = None) -> None:
+    def __init__(
+        self,
+        owner: str = "",
+        read_media: Callable[[], MediaReading] | None = None,
+        voiced_at_s: Callable[[], float] | None = None,
+    ) -> None:
         self._owner = owner
         self._read_media = read_media
+        self._voiced_at_s = voiced_at_s
         self._state = SessionState()
         self._at_s = 0.0
         self._begin()
@@ -133,6 +149,7 @@ class Follower:
         self._answers: dict[str, _Answer] = {}
         self._said: dict[str, _Said] = {}
         self._asked_at_s: float | None = None
+        self._silent_at_s: float | None = None
         self._is_typed = False
         reading = self._media()
         self._dropped_mic_ms = 0 if reading is None else reading.dropped_mic_ms
@@ -165,19 +182,27 @@ class Follower:
                 if message.id not in self._said:
                     self._said[message.id] = _Said(at_s, at_s)
                     if message.role is Role.USER and message.is_final:
-                        self._asked_at_s, self._is_typed = at_s, True
+                        self._asked_at_s, self._silent_at_s, self._is_typed = at_s, None, True
         if before.is_user_speaking and not state.is_user_speaking:
-            self._asked_at_s, self._is_typed = at_s, False
+            self._asked_at_s, self._silent_at_s, self._is_typed = at_s, self._last_sound_s(at_s), False
             line = next((m for m in reversed(state.messages) if m.role is Role.USER), None)
             if line is not None and line.id in self._said:
                 self._said[line.id].end_s = at_s
+
+    def _last_sound_s(self, at_s: float) -> float | None:
+        voiced_at_s = None if self._voiced_at_s is None else self._voiced_at_s()
+        if voiced_at_s is None or voiced_at_s < at_s - LONGEST_END_S:
+            return None
+        return min(at_s, voiced_at_s)
 
     def _note_answers(self, state: SessionState, at_s: float) -> None:
         there = {answer.id for answer in state.answers}
         for answer in state.answers:
             times = self._answers.get(answer.id)
             if times is None:
-                times = self._answers[answer.id] = _Answer(at_s, self._asked_at_s, self._is_typed)
+                times = self._answers[answer.id] = _Answer(
+                    at_s, self._asked_at_s, self._is_typed, self._silent_at_s
+                )
                 self._asked_at_s = None
             if times.sound_at_s is None and (answer.audio_out is not Span.AHEAD or answer.is_playing):
                 times.sound_at_s = at_s
@@ -252,6 +277,7 @@ class Follower:
         )
 
     def _turn(self, response_id: str, times: _Answer) -> Turn:
+        since_s = times.asked_at_s if times.silent_at_s is None else times.silent_at_s
         turn = Turn(
             response_id=response_id,
             at_wall_s=self._state.started_wall_s + times.created_at_s - self._state.started_at_s,
@@ -259,12 +285,13 @@ class Follower:
             think_ms=_between_ms(times.asked_at_s, times.created_at_s),
             voice_ms=_between_ms(times.created_at_s, times.sound_at_s),
             face_ms=_between_ms(times.sound_at_s, times.heard_at_s),
-            wait_ms=_between_ms(times.asked_at_s, times.heard_at_s),
+            wait_ms=_between_ms(since_s, times.heard_at_s),
             spoken_ms=_between_ms(times.heard_at_s, times.ended_at_s),
             is_interrupted=times.is_interrupted,
             cost_usd=times.cost_usd,
             mind=times.mind,
             tokens_per_s=times.tokens_per_s,
+            end_ms=_between_ms(times.silent_at_s, times.asked_at_s),
         )
         turn = replace(_with_media(turn, times), dropped_sound_ms=times.dropped_sound_ms)
         return turn if times.asked_at_s is not None else replace(turn, is_typed=False)

@@ -37,6 +37,7 @@ from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, talk
 from kai.records.statistics import (
     LAST,
     MindCount,
+    Stage,
     days,
     minds,
     parts,
@@ -100,6 +101,28 @@ def test_the_parts_of_a_wait_follow_each_other_and_add_up() -> None:
     assert turn.spoken_ms == 2000
     assert not turn.is_typed
     assert not turn.is_interrupted
+
+
+def test_a_wait_begins_at_the_persons_last_sound_and_not_when_kai_took_the_turn_to_be_over() -> None:
+    followed = Followed()
+    silent_at_s = [0.0]
+    followed.follower = Follower(voiced_at_s=lambda: silent_at_s[0])
+    followed.follower.note(followed.talk.state, followed.talk.at_s)
+    followed.do(UserSpeechStarted("i1"))
+    silent_at_s[0] = followed.talk.at_s + 1.0
+    followed.do(UserSpeechStopped("i1"), after_s=1.49)
+    followed.answer("r1", "It is noon.")
+    (turn,) = followed.record.turns
+    assert turn.end_ms == 500
+    assert turn.wait_ms == 500 + 300 + 200 + 100
+    followed.do(TextSubmitted("i2", "Hello"))
+    followed.answer("r2", "Hi.")
+    assert followed.record.turns[1].end_ms is None
+    # The level alone did not tell the voice from the room: then the wait begins where Kai knows.
+    followed.do(UserSpeechStarted("i3"), after_s=9)
+    followed.do(UserSpeechStopped("i3"), after_s=0.99)
+    followed.answer("r3", "Yes.")
+    assert (followed.record.turns[2].end_ms, followed.record.turns[2].wait_ms) == (None, 600)
 
 
 def test_a_talk_with_our_own_engine_knows_the_voice_that_came_with_the_face() -> None:
@@ -352,17 +375,21 @@ def test_percentiles_lie_between_neighbours() -> None:
 def test_the_band_is_made_of_the_last_twenty_answers() -> None:
     points = waits([turn_of(10_000), *[turn_of(100)] * 20, turn_of(None)])
     assert len(points) == 21
-    assert points[0].p50_ms == 10_000
+    assert (points[3].p50_ms, points[4].p50_ms) == (None, 100)
+    assert (points[18].p95_ms, points[19].p95_ms is not None) == (None, True)
     assert (points[-1].p50_ms, points[-1].p95_ms) == (100, 100)
 
 
 def test_parts_and_days_are_counted() -> None:
     turns = [turn_of(400), turn_of(800, is_interrupted=True), turn_of(None, WALL_S + 86_400 * 2)]
-    assert [(s.name, s.p50_ms) for s in stages(turns)] == [
-        ("think_ms", 300),
-        ("voice_ms", 300),
-        ("face_ms", 0),
+    assert stages(turns) == []
+    assert [(s.name, s.p50_ms, s.p95_ms) for s in stages(turns * 3)] == [
+        ("think_ms", 300, None),
+        ("voice_ms", 300, None),
+        ("face_ms", 0, None),
     ]
+    spoken = [replace(turn, end_ms=450) for turn in turns * 10]
+    assert stages(spoken)[0] == Stage("end_ms", 450, 450)
     assert [(d.answers, d.interrupted) for d in days(turns)] == [(2, 1), (1, 0)]
     assert json.dumps([d.date for d in days(turns)])
 
