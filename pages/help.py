@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from kai.ui import checkup, first_session, help_texts, report, texts
+from kai.ui import check_texts, checkup, first_session, help_texts, report
 
 st.title(help_texts.TITLE)
 st.markdown(help_texts.LEAD)
@@ -16,6 +16,6 @@ st.header(help_texts.TROUBLE_HEADING, anchor=False)
 for symptom, cure in help_texts.TROUBLE:
     with st.expander(symptom):
         st.markdown(cure)
-st.header(texts.CHECK_VERSIONS_HEADING, anchor=False)
+st.header(check_texts.CHECK_VERSIONS_HEADING, anchor=False)
 st.markdown(checkup.versions())
-st.markdown(texts.CHECK_LICENCES)
+st.markdown(check_texts.CHECK_LICENCES)

@@ -1,8 +1,9 @@
 """Walks through every page and state and photographs each, at five sizes and in both themes, to be looked at one by one.
 
 Developers run it after a change of the page: ``python tools/photo_walk.py [FOLDER] [--sizes 1280x800,…] [--themes dark,…]
-[--states talk,history,…]``. It writes one picture a state, size and theme, and one sheet a state with all of them side by side.
-The talks are those of the page's own tests, whose brain and face answer at once; what a page measures of itself is printed.
+[--states talk,history,…]``. It writes one picture a state, size and theme, and one sheet a state with all of them side by
+side. The talks are those of the page's own tests, whose brain and face answer at once. What a page measures of itself is
+printed.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import cv2
 import numpy as np
+from playwright.sync_api import Error as PlaywrightError
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import setting_words, texts
+from kai.ui import check_texts, setting_words, texts
 from tests.browser.test_axe import issues
 from tests.support import memories
 from tests.support.chromium import find_chromium
@@ -196,10 +198,10 @@ def few(walk: Walk, url: str) -> None:
 
 def help_page(walk: Walk, url: str) -> None:
     walk.person.open(f"{url}help")
-    walk.page.get_by_role("button", name=texts.CHECK_NOW).wait_for()
+    walk.page.get_by_role("button", name=check_texts.CHECK_NOW).wait_for()
     walk.page.wait_for_timeout(600)
     walk.shoot("help")
-    walk.person.press(texts.CHECK_NOW)
+    walk.person.press(check_texts.CHECK_NOW)
     walk.page.wait_for_timeout(700)
     walk.shoot("help-checking")
     walk.page.locator(".kai-verdict").wait_for(timeout=40_000)
@@ -242,7 +244,7 @@ def draw_sheets(folder: Path, sizes: list[str], themes: list[str]) -> None:
         if rows:
             width = max(row.shape[1] for row in rows)
             padded = [np.pad(row, ((0, 8), (0, width - row.shape[1]), (0, 0))) for row in rows]
-            cv2.imwrite(str(folder / f"sheet-{state}.jpg"), np.vstack(padded), [cv2.IMWRITE_JPEG_QUALITY, 88])
+            cv2.imwrite(str(folder / f"sheet-{state}.png"), np.vstack(padded))
 
 
 def main() -> int:
@@ -279,7 +281,7 @@ def main() -> int:
                             walk = Walk(person, folder, size, theme)
                             try:
                                 WALKS[state](walk, app.url)
-                            except Exception as error:
+                            except (PlaywrightError, TimeoutError) as error:
                                 walk.shoot(f"{state}-lost")
                                 problems.append(f"{state} {size} {theme}: {str(error)[:200]}")
                             problems += walk.problems

@@ -1,4 +1,4 @@
-"""Checks of this computer: free disk space, memory, UDP to itself, a network interface and relays."""
+"""Checks of this computer: free processor time, disk space and memory, UDP to itself, a network interface and relays."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ ROOM_GOOD_BYTES = 1_000_000_000
 MEMORY_LEAST_BYTES = 400_000_000
 MEMORY_GOOD_BYTES = 1_200_000_000
 """About what the app, the engine, the face and the browser use together."""
+CORES_GOOD = 1.0
+"""About what a talk takes of a processor, the browser not counted."""
+PROCESSOR_S = 1.5
 UDP_S = 1.0
 RELAY_S = 5.0
 _RELAY = re.compile(r"(?:stun|turn):(?P<host>\[[0-9a-fA-F:]+\]|[^:?\[\]]+)(?::(?P<port>\d{1,5}))?(?:\?.*)?")
@@ -51,6 +54,18 @@ def check_memory(available_bytes: Callable[[], int] = lambda: psutil.virtual_mem
     if free < MEMORY_GOOD_BYTES:
         return Finding("memory", Level.AMBER, "little", facts)
     return Finding("memory", Level.GREEN, "enough", facts)
+
+
+def check_processor(
+    busy_percent: Callable[[], float] = lambda: psutil.cpu_percent(PROCESSOR_S),
+    cores: int = psutil.cpu_count() or 1,
+) -> Finding:
+    """Check that a talk has enough of the processor, by what everything else on this computer takes now."""
+    free = cores * (1 - busy_percent() / 100)
+    facts = {"free": f"{max(0.0, free):.1f}", "cores": str(cores)}
+    return Finding(
+        "processor", *((Level.GREEN, "free") if free >= CORES_GOOD else (Level.AMBER, "busy")), facts
+    )
 
 
 def check_network(addresses: Callable[[], Sequence[str]], *, is_needed: bool) -> Finding:

@@ -325,8 +325,14 @@ def _call(shelf: Shelf, name: str) -> None:
     st.session_state[shelf.named_key] = name
 
 
-def import_preset(shelf: Shelf, widget_key: str) -> None:
-    """Save and set the preset in the uploaded file."""
+def start_fresh(talk: Talk) -> None:
+    """Put every setting back as Kai brings it. What was saved under a name stays."""
+    set_look(talk, Look())
+    st.toast(texts.STARTED_FRESH, icon=":material/restart_alt:")
+
+
+def import_preset(shelf: Shelf, widget_key: str, words: Callable[[str, Look], str]) -> None:
+    """Save and set the preset in the uploaded file, and say by ``words`` (of its name and its look) what came."""
     given = st.session_state.get(widget_key)
     if given is None:
         return
@@ -335,6 +341,7 @@ def import_preset(shelf: Shelf, widget_key: str) -> None:
         preset = read_preset(given.getvalue())
         save_as(shelf, preset.name, preset.value)
         shelf.take(preset.value)
+        st.toast(words(preset.name, preset.value), icon=":material/check:", duration="long")
 
     _keep(take)
     renew_upload()
@@ -506,6 +513,11 @@ def keep_page_findings(told: object) -> None:
     run, running, _ = st.session_state.get(_CHECKUP, (0, None, None))
     if isinstance(told, Mapping) and cast("Mapping[str, object]", told).get("run") == run:
         st.session_state[_CHECKUP] = (run, running, dict(cast("Mapping[str, object]", told)))
+
+
+def has_page_findings() -> bool:
+    """Return whether the page has told what it found out about itself in the checkup that is shown."""
+    return st.session_state.get(_CHECKUP, (0, None, None))[2] is not None
 
 
 def findings() -> tuple[list[Finding], dict[str, object] | None]:

@@ -1,4 +1,5 @@
-"""The charts of the Insights page, in the theme's colours, with direct labels and axes that start at zero."""
+"""The charts of the Insights page, in the colours of the theme that the page shows, with direct labels and axes that start at
+zero."""
 
 from __future__ import annotations
 
@@ -8,20 +9,18 @@ from typing import Any, Final, cast
 import altair as alt
 
 from kai.records.statistics import STAGES, Day, Part, SeenPoint, Spent, Stage, WaitPoint
-from kai.ui import texts
+from kai.ui import texts, theme
 
-LIVE: Final = "#35c2c9"
-WARN: Final = "#f2b84b"
-INK: Final = "#e7edf4"
-SOFT: Final = "#a9b4c2"
-LINE: Final = "#2b3848"
 HEIGHT: Final = 240
-TINTS: Final = ("#1f7f87", "#35c2c9", "#a5e6e9")
-"""The accent colour, darker and lighter, for the parts of one answer."""
+TINTS: Final = (0.3, 0.55, 0.8, 1.0)
+"""The shares of the accent colour, on the ground, for the parts of one answer."""
 EARLY_MS, LATE_MS = -40, 60
 """The offset between sound and picture that nobody notices (EBU R37)."""
 GOOD_FPS: Final = 24.5
 COLUMN: Final = alt.RelativeBandSize(0.7)
+FEW_COLUMNS: Final = 8
+NARROW_PX: Final = 48
+"""The width of each of a few columns: one alone would fill the panel."""
 
 Row = Mapping[str, object]
 
@@ -32,87 +31,109 @@ def _data(rows: Sequence[Row]) -> alt.InlineData:
 
 def _dressed(chart: Any, height: int = HEIGHT) -> alt.Chart:
     """Return the chart in the common style: no frame, a quiet grid, readable labels."""
+    colours = theme.palette_now()
     dressed = (
         chart.properties(height=height, background="transparent")
         .configure_view(strokeWidth=0)
         .configure_axis(
-            gridColor=LINE,
+            gridColor=colours.line,
             gridOpacity=0.6,
-            domainColor=LINE,
-            tickColor=LINE,
-            labelColor=SOFT,
-            titleColor=SOFT,
+            domainColor=colours.line,
+            tickColor=colours.line,
+            labelColor=colours.soft,
+            titleColor=colours.soft,
             labelFontSize=13,
             titleFontSize=13,
             titleFontWeight="normal",
             labelFont="system-ui, sans-serif",
             titleFont="system-ui, sans-serif",
         )
-        .configure_legend(labelColor=INK, labelFontSize=13, labelFont="system-ui, sans-serif")
+        .configure_legend(labelColor=colours.ink, labelFontSize=13, labelFont="system-ui, sans-serif")
         .configure_text(font="system-ui, sans-serif", fontSize=13)
     )
     return cast("alt.Chart", dressed)
 
 
 def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
-    """Return a chart with one dot per answer and a band from the moving median to the moving p95, labelled at its end."""
+    """Return a chart with one dot per answer, a line at the moving median and a band from there to the moving p95, each from
+    where there are enough answers for it, and named at its end."""
+    colours = theme.palette_now()
     rows: list[Row] = [
         {
             "n": p.number,
             "s": p.wait_ms / 1000,
-            "p50": p.p50_ms / 1000,
-            "p95": p.p95_ms / 1000,
+            "p50": None if p.p50_ms is None else p.p50_ms / 1000,
+            "p95": None if p.p95_ms is None else p.p95_ms / 1000,
             "how": texts.INSIGHTS_CUT if p.is_interrupted else texts.INSIGHTS_HEARD_OUT,
         }
         for p in points
     ]
-    step = max(1, len(rows) // 8)
-    x = alt.X(
-        "n:Q", title=texts.INSIGHTS_ANSWER, axis=alt.Axis(tickMinStep=step, grid=False, format="d")
-    ).scale(domain=[1, max(2, len(rows)) * 1.06])
+    with_middle, with_band = ([row for row in rows if row[name] is not None] for name in ("p50", "p95"))
+    x = _answers(rows)
 
     def y(name: str) -> alt.Y:
         return alt.Y(f"{name}:Q", title=texts.INSIGHTS_SECONDS, scale=alt.Scale(zero=True, nice=True))
 
-    base = alt.Chart(_data(rows))
-    band = base.mark_area(color=LIVE, opacity=0.22).encode(x=x, y=y("p50"), y2="p95:Q")
-    middle = base.mark_line(color=LIVE, strokeWidth=2.5).encode(x=x, y=y("p50"))
-    dots = base.mark_point(filled=True, size=46, opacity=0.9).encode(
-        x=x,
-        y=y("s"),
-        color=alt.Color("how:N", legend=None).scale(
-            domain=[texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT], range=[INK, WARN]
-        ),
-        shape=alt.Shape("how:N", legend=None).scale(
-            domain=[texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT], range=["circle", "triangle-up"]
-        ),
-        tooltip=[
-            alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
-            alt.Tooltip("s:Q", title=texts.INSIGHTS_SECONDS, format=".2f"),
-            alt.Tooltip("how:N", title=" "),
-        ],
+    how = [texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT]
+    dots = (
+        alt.Chart(_data(rows))
+        .mark_point(filled=True, size=46, opacity=0.9)
+        .encode(
+            x=x,
+            y=y("s"),
+            color=alt.Color("how:N", legend=None).scale(domain=how, range=[colours.ink, colours.warn]),
+            shape=alt.Shape("how:N", legend=None).scale(domain=how, range=["circle", "triangle-up"]),
+            tooltip=[
+                alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
+                alt.Tooltip("s:Q", title=texts.INSIGHTS_SECONDS, format=".2f"),
+                alt.Tooltip("how:N", title=" "),
+            ],
+        )
     )
-    last = alt.Chart(_data(rows[-1:]))
-    low = last.mark_text(align="left", dx=8, dy=4, color=LIVE).encode(x=x, y=y("p50"), text=alt.value("p50"))
-    high = last.mark_text(align="left", dx=8, dy=-4, color=SOFT).encode(
-        x=x, y=y("p95"), text=alt.value("p95")
+    layers: list[Any] = []
+    if with_band:
+        layers.append(
+            alt.Chart(_data(with_band))
+            .mark_area(color=colours.live, opacity=0.22)
+            .encode(x=x, y=y("p50"), y2="p95:Q")
+        )
+    if with_middle:
+        layers.append(
+            alt.Chart(_data(with_middle))
+            .mark_line(color=colours.live, strokeWidth=2.5)
+            .encode(x=x, y=y("p50"))
+        )
+    layers.append(dots)
+    names = (
+        ("p50", texts.INSIGHTS_P50, colours.live, with_middle),
+        ("p95", texts.INSIGHTS_P95, colours.soft, with_band),
     )
-    return _dressed(alt.layer(band, middle, dots, low, high))
+    for name, label, colour, named in names:
+        if named:
+            # Above the dots, at the end of the line or of the band that it names.
+            layers.append(
+                alt.Chart(_data(named[-1:]))
+                .mark_text(align="right", dy=-10, fontWeight=600, color=colour)
+                .encode(x=x, y=y(name), text=alt.value(label))
+            )
+    return _dressed(alt.layer(*layers))
 
 
 def stage_chart(found: Sequence[Stage]) -> alt.Chart:
     """Return a chart with one bar per part of the wait, to its median, a thin bar to its p95, and both figures."""
+    colours = theme.palette_now()
     rows: list[Row] = [
         {
             "part": texts.INSIGHTS_STAGES[s.name],
             "order": i,
             "p50": s.p50_ms / 1000,
-            "p95": s.p95_ms / 1000,
-            "label": f"p50 {s.p50_ms / 1000:.2f} s · p95 {s.p95_ms / 1000:.2f} s",
+            "p95": (s.p50_ms if s.p95_ms is None else s.p95_ms) / 1000,
+            "label": f"p50 {s.p50_ms / 1000:.2f} s"
+            + ("" if s.p95_ms is None else f" · p95 {s.p95_ms / 1000:.2f} s"),
         }
         for i, s in enumerate(found)
     ]
-    widest = max((s.p95_ms for s in found), default=1.0) / 1000
+    widest = max((s.p95_ms or s.p50_ms for s in found), default=1.0) / 1000
     y = alt.Y(
         "part:N",
         title=None,
@@ -122,13 +143,13 @@ def stage_chart(found: Sequence[Stage]) -> alt.Chart:
     scale = alt.Scale(domain=[0, max(0.1, widest) * 1.75], nice=False)
     axis = alt.Axis(grid=False, domain=False, ticks=False, labels=False, title=None)
     base = alt.Chart(_data(rows))
-    long = base.mark_bar(color=LIVE, opacity=0.25, height=12, cornerRadius=3).encode(
+    long = base.mark_bar(color=colours.live, opacity=0.25, height=12, cornerRadius=3).encode(
         x=alt.X("p95:Q", scale=scale, axis=axis), y=y
     )
-    short = base.mark_bar(color=LIVE, height=22, cornerRadius=4).encode(
+    short = base.mark_bar(color=colours.live, height=22, cornerRadius=4).encode(
         x=alt.X("p50:Q", scale=scale, axis=axis), y=y
     )
-    label = base.mark_text(align="left", dx=8, color=INK).encode(
+    label = base.mark_text(align="left", dx=8, color=colours.ink).encode(
         x=alt.X("p95:Q", scale=scale, axis=axis), y=y, text="label:N"
     )
     return _dressed(alt.layer(long, short, label), height=46 * max(1, len(rows)) + 20)
@@ -136,6 +157,7 @@ def stage_chart(found: Sequence[Stage]) -> alt.Chart:
 
 def day_chart(found: Sequence[Day]) -> alt.Chart:
     """Return a chart with one column per day and the interrupted answers at its foot."""
+    colours = theme.palette_now()
     rows: list[Row] = []
     for day in found:
         rows.append({"day": day.date, "n": day.interrupted, "what": texts.INSIGHTS_CUT, "order": 0})
@@ -149,12 +171,17 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
         )
     chart = (
         alt.Chart(_data(rows))
-        .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, width=COLUMN)
+        .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, width=_width(len(found)))
         .encode(
             x=alt.X("day:O", title=None, axis=_days()),
-            y=alt.Y("n:Q", title=texts.INSIGHTS_COUNT, axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y(
+                "n:Q",
+                title=texts.INSIGHTS_COUNT,
+                axis=alt.Axis(tickMinStep=1, format="d"),
+                scale=alt.Scale(nice=True),
+            ),
             color=alt.Color("what:N", legend=None).scale(
-                domain=[texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT], range=[LIVE, WARN]
+                domain=[texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT], range=[colours.live, colours.warn]
             ),
             order=alt.Order("order:Q"),
             tooltip=[
@@ -169,7 +196,10 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
 
 def part_chart(found: Sequence[Part]) -> alt.Chart:
     """Return a chart with one column per answer, its parts stacked in their order."""
-    names = [texts.INSIGHTS_PARTS[name] for name in STAGES]
+    colours = theme.palette_now()
+    tints = [theme.mixed(colours.live, colours.ground, share) for share in TINTS]
+    there = [name for name in STAGES if any(p.name == name for p in found)]
+    names = [texts.INSIGHTS_PARTS[name] for name in there]
     rows: list[Row] = [
         {
             "n": p.number,
@@ -181,7 +211,7 @@ def part_chart(found: Sequence[Part]) -> alt.Chart:
     ]
     chart = (
         alt.Chart(_data(rows))
-        .mark_bar(width=COLUMN)
+        .mark_bar(width=_width(len({p.number for p in found})))
         .encode(
             x=alt.X(
                 "n:O",
@@ -191,7 +221,7 @@ def part_chart(found: Sequence[Part]) -> alt.Chart:
             y=alt.Y("s:Q", title=texts.INSIGHTS_SECONDS, stack="zero"),
             color=alt.Color(
                 "part:N", sort=names, legend=alt.Legend(orient="top", title=None, symbolType="square")
-            ).scale(domain=names, range=list(TINTS)),
+            ).scale(domain=names, range=[tints[STAGES.index(name)] for name in there]),
             order=alt.Order("order:Q"),
             tooltip=[
                 alt.Tooltip("n:O", title=texts.INSIGHTS_ANSWER),
@@ -204,38 +234,44 @@ def part_chart(found: Sequence[Part]) -> alt.Chart:
 
 
 def fps_chart(found: Sequence[SeenPoint]) -> alt.Chart:
-    """Return a chart with one mark per answer, hollow where the page reported nothing, and a line at a smooth rate."""
+    """Return a chart with one mark per answer, hollow where the page reported nothing, and a named line at a smooth rate."""
+    colours = theme.palette_now()
     rows: list[Row] = [
         {"n": p.number, "fps": p.fps, "is_own": p.is_pages_count, "left": p.dropped} for p in found
     ]
     top = max(30.0, *(p.fps for p in found))
     y = alt.Y("fps:Q", title=texts.INSIGHTS_FPS, scale=alt.Scale(domain=[0, top], nice=False))
     base = alt.Chart(_data(rows))
-    marks = base.mark_point(size=52, color=LIVE, strokeWidth=2).encode(
-        x=_answers(len(rows)),
+    marks = base.mark_point(size=52, color=colours.live, strokeWidth=2).encode(
+        x=_answers(rows),
         y=y,
-        fill=alt.condition("datum.is_own", alt.value(LIVE), alt.value("transparent")),
+        fill=alt.condition("datum.is_own", alt.value(colours.live), alt.value("transparent")),
         tooltip=[
             alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
             alt.Tooltip("fps:Q", title=texts.INSIGHTS_FPS, format=".1f"),
         ],
     )
-    good = alt.Chart(_data([{"fps": GOOD_FPS}])).mark_rule(color=SOFT, strokeDash=[4, 4]).encode(y=y)
-    return _dressed(alt.layer(good, marks))
+    at_good = alt.Chart(_data([{"fps": GOOD_FPS}]))
+    good = at_good.mark_rule(color=colours.soft, strokeDash=[4, 4]).encode(y=y)
+    name = at_good.mark_text(align="left", dx=6, dy=14, color=colours.soft).encode(
+        x=alt.value(0), y=y, text=alt.value(f"{GOOD_FPS:g}: {texts.INSIGHTS_FPS_GOOD}")
+    )
+    return _dressed(alt.layer(good, marks, name))
 
 
 def late_chart(found: Sequence[SeenPoint]) -> alt.Chart:
     """Return a chart with one mark per answer over the band of offsets that nobody notices."""
+    colours = theme.palette_now()
     rows: list[Row] = [{"n": p.number, "ms": p.late_ms} for p in found if p.late_ms is not None]
     told = [p.late_ms for p in found if p.late_ms is not None]
     low, high = min(EARLY_MS - 20, *told), max(LATE_MS + 20, *told)
     y = alt.Y("ms:Q", title=texts.INSIGHTS_MS, scale=alt.Scale(domain=[low, high], nice=True))
-    band = alt.Chart(_data([{"ms": EARLY_MS, "to": LATE_MS}])).mark_rect(color=LIVE, opacity=0.12)
+    band = alt.Chart(_data([{"ms": EARLY_MS, "to": LATE_MS}])).mark_rect(color=colours.live, opacity=0.12)
     marks = (
         alt.Chart(_data(rows))
-        .mark_point(filled=True, size=52, color=LIVE, opacity=0.95)
+        .mark_point(filled=True, size=52, color=colours.live, opacity=0.95)
         .encode(
-            x=_answers(found[-1].number),
+            x=_answers(rows),
             y=y,
             tooltip=[
                 alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
@@ -246,13 +282,22 @@ def late_chart(found: Sequence[SeenPoint]) -> alt.Chart:
     return _dressed(alt.layer(band.encode(y=y, y2="to:Q"), marks))
 
 
-def _answers(last: int) -> alt.X:
+def _answers(rows: Sequence[Row]) -> alt.X:
+    """Return the axis of answers, from the first to the last one."""
+    numbers = [cast("int", row["n"]) for row in rows]
+    first, last = min(numbers, default=1), max(numbers, default=1)
+    step = max(1, (last - first) // 8)
+    values = list(range(first, last + 1, step))
     return alt.X(
         "n:Q",
         title=texts.INSIGHTS_ANSWER,
-        axis=alt.Axis(tickMinStep=max(1, last // 8), grid=False, format="d"),
-        scale=alt.Scale(domain=[0, max(2, last) + 1], nice=False),
+        axis=alt.Axis(values=values, grid=False, format="d"),
+        scale=alt.Scale(domain=[first - 0.5, last + 0.5], nice=False, zero=False),
     )
+
+
+def _width(columns: int) -> Any:
+    return COLUMN if columns > FEW_COLUMNS else NARROW_PX
 
 
 def _days() -> alt.Axis:
@@ -263,15 +308,16 @@ def _days() -> alt.Axis:
 
 def spent_chart(found: Sequence[Spent], what: str) -> alt.Chart:
     """Return a chart with one column per day or talk. ``what`` is ``cost_usd`` or ``avatar_min``."""
+    colours = theme.palette_now()
     title = texts.INSIGHTS_DOLLARS if what == "cost_usd" else texts.INSIGHTS_AVATAR
     rows: list[Row] = [{"name": s.name, "sum": getattr(s, what)} for s in found]
     chart = (
         alt.Chart(_data(rows))
         .mark_bar(
-            color=LIVE,
+            color=colours.live,
             cornerRadiusTopLeft=3,
             cornerRadiusTopRight=3,
-            width=COLUMN,
+            width=_width(len(found)),
         )
         .encode(
             x=alt.X("name:O", title=None, axis=_days()),

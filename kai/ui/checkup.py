@@ -10,13 +10,23 @@ from typing import Any, Final, cast
 
 import streamlit as st
 from streamlit.components.v2 import component
+from streamlit.delta_generator import DeltaGenerator
 
 import kai
 from kai.checks.run import Finding, Level, worst
 from kai.records import report
-from kai.ui import bridge, texts
+from kai.ui import bridge, check_texts, texts
 
-_LOOKING: Final = '<p class="kai-looking" role="status"></p>'
+_LOOKING: Final = """
+<p class="kai-looking" role="status"></p>
+<div class="hair" hidden>
+  <div class="bars" role="meter" aria-valuemin="0" aria-valuemax="100" aria-valuenow="0"></div>
+  <label><span></span><select></select></label>
+</div>
+"""
+
+_FIRST: Final = ("microphone", "echo", "webrtc", "engine", "processor", "memory")
+"""What matters most, in this order. The engine's place is taken by OpenAI where that answers."""
 
 QUIET_DB: Final = -55.0
 """A microphone whose peak in 3 s of speech is below this level picks up almost nothing (full scale is 0 dB)."""
@@ -34,31 +44,44 @@ def _component() -> Any:
 
 def draw() -> None:
     """Draw the button and the last findings."""
-    st.header(texts.CHECK_HEADING, anchor=False)
-    st.markdown(texts.CHECK_LEAD)
+    st.header(check_texts.CHECK_HEADING, anchor=False)
+    st.markdown(check_texts.CHECK_LEAD)
     run = bridge.checkup_run()
-    st.button(
-        texts.CHECK_AGAIN if run else texts.CHECK_NOW,
+    left, right = st.columns([2, 1], gap="large")
+    with left:
+        button = st.empty()
+    if not run:
+        _draw_button(button, 0)
+        return
+    # The page runs its own checks meanwhile, with the level and the choice of a microphone beside the findings.
+    with right, st.container(key="kai-checkup"):
+        words = {
+            "looking": check_texts.CHECK_LOOKING_PAGE,
+            "speak": check_texts.CHECK_SPEAK,
+            "microphone": texts.CHOOSE_MICROPHONE,
+            "level": check_texts.CHECK_LEVEL,
+            "defaultDevice": texts.DEFAULT_DEVICE,
+        }
+        told = _component()(key="checkup", data={"run": run, "words": words}, on_found_change=_nothing)
+    if told.found:
+        bridge.keep_page_findings(told.found)
+    with left:
+        _draw_button(button, run, is_checking=not bridge.has_page_findings())
+        with st.spinner(check_texts.CHECK_LOOKING):
+            server, page = bridge.findings()
+        findings = [*server, *(page_findings(page) if page is not None else ())]
+        draw_findings(findings, is_whole=page is not None)
+
+
+def _draw_button(place: DeltaGenerator, run: int, *, is_checking: bool = False) -> None:
+    place.button(
+        check_texts.CHECK_AGAIN if run else check_texts.CHECK_NOW,
         type="secondary" if run else "primary",
         key="check-now",
         icon=":material/fact_check:",
         on_click=bridge.begin_checkup,
+        disabled=is_checking,
     )
-    if not run:
-        return
-    # The page runs its own checks meanwhile.
-    with st.container(key="kai-checkup"):
-        told = _component()(
-            key="checkup",
-            data={"run": run, "words": {"looking": texts.CHECK_LOOKING_PAGE, "speak": texts.CHECK_SPEAK}},
-            on_found_change=_nothing,
-        )
-    if told.found:
-        bridge.keep_page_findings(told.found)
-    with st.spinner(texts.CHECK_LOOKING):
-        server, page = bridge.findings()
-    findings = [*server, *(page_findings(page) if page is not None else ())]
-    draw_findings(findings, is_whole=page is not None)
 
 
 def versions() -> str:
@@ -72,22 +95,47 @@ def _nothing() -> None:
 
 
 def draw_findings(findings: list[Finding], *, is_whole: bool) -> None:
-    """Draw one line per finding: a shape, the level as a word, what was found, and what to do."""
+    """Draw one line per finding: a shape, the level as a word, what was found, and what to do. What matters most comes
+    first, with all that is not good; what is not used is folded away."""
     if is_whole:
         level = worst(findings)
-        verdict = html.escape(texts.CHECK_VERDICTS[level])
+        verdict = html.escape(check_texts.CHECK_VERDICTS[level])
         st.html(f'<p class="kai-verdict" role="status" data-level="{level}">{verdict}</p>')
+    used = [finding for finding in findings if finding.level is not Level.UNUSED]
+    engine = "openai" if any(finding.name == "openai" for finding in used) else "engine"
+    order = {name: i for i, name in enumerate(engine if name == "engine" else name for name in _FIRST)}
+    first = [f for f in used if f.name in order or f.level is not Level.GREEN]
+    first.sort(key=lambda finding: order.get(finding.name, len(order)))
+    _draw_list(check_texts.CHECK_HEADING, first)
+    rest = [finding for finding in used if finding not in first]
+    if rest:
+        st.html(f'<h3 class="kai-group">{html.escape(check_texts.CHECK_REST)}</h3>')
+        _draw_list(check_texts.CHECK_REST, rest)
+    unused = [finding for finding in findings if finding.level is Level.UNUSED]
+    if unused:
+        words = check_texts.CHECK_UNUSED.format(count=len(unused))
+        st.html(
+            f'<details class="kai-times"><summary>{html.escape(words)}</summary>{_list(words, unused)}</details>'
+        )
+
+
+def _draw_list(label: str, findings: list[Finding]) -> None:
+    st.html(_list(label, findings))
+
+
+def _list(label: str, findings: list[Finding]) -> str:
     rows = "".join(_row(finding) for finding in findings)
-    st.html(f'<ul class="kai-checks" aria-label="{html.escape(texts.CHECK_HEADING)}">{rows}</ul>')
+    return f'<ul class="kai-checks" aria-label="{html.escape(label)}">{rows}</ul>'
 
 
 def _row(finding: Finding) -> str:
-    says, fix = texts.check_words(finding.name, finding.code, finding.facts)
-    level = texts.CHECK_LEVELS[finding.level]
+    says, fix = check_texts.check_words(finding.name, finding.code, finding.facts)
+    level = check_texts.CHECK_LEVELS[finding.level]
     fixed = f"<p>{html.escape(fix)}</p>" if fix and finding.level is not Level.GREEN else ""
+    name = check_texts.CHECK_NAMES.get(finding.name, finding.name)
     return (
         f'<li data-level="{finding.level}" data-check="{html.escape(finding.name)}"><i aria-hidden="true"></i><b>'
-        f"{html.escape(level)}</b><div><strong>{html.escape(texts.CHECK_NAMES.get(finding.name, finding.name))}</strong> "
+        f"{html.escape(level)}</b><div><strong>{html.escape(name)}</strong> "
         f"<span>{html.escape(says)}</span>{fixed}</div></li>"
     )
 
@@ -134,7 +182,7 @@ def _browser_finding(told: object) -> Finding:
     can = cast("Mapping[str, object]", told) if isinstance(told, dict) else {}
     if can.get("picture") is not True or can.get("sound") is not True:
         return Finding("browser", Level.RED, "no-media")
-    lacks = [words for name, words in texts.CHECK_ABILITIES.items() if can.get(name) is not True]
+    lacks = [words for name, words in check_texts.CHECK_ABILITIES.items() if can.get(name) is not True]
     if lacks:
         return Finding("browser", Level.AMBER, "lacks", {"lacks": ", ".join(lacks)})
     return Finding("browser", Level.GREEN, "all")

@@ -22,6 +22,8 @@ import streamlit_webrtc.component as webrtc_component
 import streamlit_webrtc.shutdown as webrtc_shutdown
 import uvicorn
 from aiortc import RTCPeerConnection
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit_webrtc.webrtc import WebRtcWorker
@@ -56,8 +58,9 @@ IN_THE_COMPONENT: Final = {
 the installed package contains; the value says what depends on it."""
 
 _NAMES: Final = """
-    stAppHeader stButton stColumn stExpandSidebarButton stExpander stHeader stHeading stLayoutWrapper stMain
-    stMainBlockContainer stMarkdown stPopover stPopoverBody stSidebar stSidebarHeader stVerticalBlock stWidgetLabel
+    stAlert stApp stAppHeader stButton stColumn stException stExpandSidebarButton stExpander stHeader stHeading
+    stIconMaterial stLayoutWrapper stMain stMainBlockContainer stMarkdown stPopover stPopoverBody stSidebar
+    stSidebarHeader stSidebarNav stSidebarUserContent stSlider stToolbar stTopNav stVerticalBlock stWidgetLabel
 """
 STREAMLIT_NAMES: Final = frozenset(_NAMES.split())
 """The classes and test ids of Streamlit's own elements that Kai's styles name."""
@@ -65,6 +68,66 @@ STREAMLIT_NAMES: Final = frozenset(_NAMES.split())
 rtc.assert_pins(PINS)
 
 _log = logging.getLogger(__name__)
+
+
+ROOT_OF_PAGE: Final = b'<div id="root"></div>'
+"""The element of Streamlit's index page in which its scripts draw everything."""
+TITLE_OF_PAGE: Final = b"<title>Streamlit</title>"
+
+
+class FirstPage:
+    """ASGI middleware that puts HTML before the empty root of Streamlit's index page, and the app's name into its title.
+
+    The page says something at once instead of after its scripts. ``draw`` gets the request's path. A page that is not as we
+    know it is passed on unchanged.
+    """
+
+    def __init__(self, app: ASGIApp, draw: Callable[[str], str], title: str) -> None:
+        self._app, self._draw = app, draw
+        self._title = f"<title>{title}</title>".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _wants_html(scope):
+            await self._app(scope, receive, send)
+            return
+        # The file must come whole and uncompressed; a browser's copy of it may have been made with other words.
+        dropped = (b"accept-encoding", b"if-none-match", b"if-modified-since")
+        headers = [(name, value) for name, value in scope["headers"] if name not in dropped]
+        start: Message | None = None
+        body = b""
+
+        async def send_filled(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                is_page = MutableHeaders(scope=message).get("content-type", "").startswith("text/html")
+                start = message if is_page else None
+                if is_page:
+                    return
+            if start is None:
+                await send(message)
+                return
+            body += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            if ROOT_OF_PAGE in body:
+                html = self._draw(str(scope["path"])).encode()
+                body = body.replace(ROOT_OF_PAGE, html + ROOT_OF_PAGE, 1).replace(
+                    TITLE_OF_PAGE, self._title, 1
+                )
+                answer = MutableHeaders(scope=start)
+                answer["content-length"] = str(len(body))
+                for name in ("etag", "last-modified"):
+                    if name in answer:
+                        del answer[name]
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        await self._app({**scope, "headers": headers}, receive, send_filled)
+
+
+def _wants_html(scope: Scope) -> bool:
+    is_page = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    return bool(scope["method"] == "GET" and is_page)
 
 
 class Link(Protocol):

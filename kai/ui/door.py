@@ -23,7 +23,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kai.ui import texts
+from kai.ui import texts, theme
 from kai.ui.address import at, base_path
 from kai.ui.password import is_password
 
@@ -238,20 +238,29 @@ def _page(door: Door, request: Request, words: str = "", status: int = 401) -> R
 
 
 _STYLE: Final = """
-html { color-scheme: dark; background: #0a0f16; color: #e7edf4; font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
+html {
+  background: var(--st-background-color); color: var(--st-text-color);
+  font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif;
+}
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px; box-sizing: border-box; }
 main {
   width: min(100%, 400px); box-sizing: border-box; padding: 28px; border-radius: 20px;
-  background: #131b26; border: 1px solid #2b3848;
+  background: var(--st-secondary-background-color); border: 1px solid var(--st-border-color);
 }
 h1 { font-size: 28px; font-weight: 600; margin: 0 0 4px; }
-p { margin: 0 0 16px; color: #a9b4c2; }
+p { margin: 0 0 16px; opacity: .8; }
 label { display: block; font-weight: 600; margin: 0 0 6px; }
 input, button { width: 100%; box-sizing: border-box; min-height: 46px; font: inherit; border-radius: 12px; }
-input { padding: 0 14px; color: inherit; background: #0a0f16; border: 1px solid #6b7c92; }
-button { margin: 14px 0 0; font-weight: 600; color: #04191b; background: #35c2c9; border: 0; cursor: pointer; }
-:focus-visible { outline: 3px solid #35c2c9; outline-offset: 2px; }
-#words { min-height: 3em; margin: 10px 0 0; color: #f2b84b; }
+input {
+  padding: 0 14px; color: inherit; background: var(--st-background-color);
+  border: 1px solid color-mix(in srgb, var(--st-text-color) 55%, var(--st-background-color));
+}
+button {
+  margin: 14px 0 0; font-weight: 600; border: 0; cursor: pointer;
+  color: var(--st-background-color); background: var(--st-primary-color);
+}
+:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+#words { min-height: 3em; margin: 10px 0 0; color: var(--st-yellow-color); opacity: 1; }
 """
 
 
@@ -263,7 +272,7 @@ def _form(words: str) -> str:
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1><p>{lead}</p>
+<title>{title}</title><style>{theme.css()}{_STYLE}</style></head><body><main><h1>{title}</h1><p>{lead}</p>
 <form method="post" action="{at(LOGIN_PATH)}"><label for="password">{label}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus
  aria-describedby="words"><button type="submit">{button}</button>

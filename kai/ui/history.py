@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import time
 from typing import Final
 
@@ -162,8 +163,11 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
                 on_click=bridge.delete_history,
                 args=(memory, record.id, owner),
             )
-    replay.draw(memory.stretches(record.id))
-    st.html(_said(record))
+    replay.draw(memory.stretches(record.id), address.at(f"/api/pictures/{record.character}.jpg"))
+    search = bridge.history_search()
+    st.html(_said(record, search))
+    if search:
+        replay.go_to_hit(record.id, search)
     if record.turns:
         st.html(_times(record))
 
@@ -208,7 +212,18 @@ def _note(turn: Turn) -> str:
     return " · ".join(notes)
 
 
-def _said(record: TalkRecord) -> str:
+def _marked(text: str, search: str) -> str:
+    """Return the text as HTML, with every found word of the search marked."""
+    words = sorted({word for word in search.split() if word}, key=len, reverse=True)
+    if not words:
+        return html.escape(text)
+    parts = re.split("(" + "|".join(map(re.escape, words)) + ")", text, flags=re.IGNORECASE)
+    return "".join(
+        f"<mark>{html.escape(part)}</mark>" if i % 2 else html.escape(part) for i, part in enumerate(parts)
+    )
+
+
+def _said(record: TalkRecord, search: str = "") -> str:
     turns = {turn.response_id: turn for turn in record.turns}
     rows: list[str] = []
     zone = bridge.time_zone()
@@ -221,7 +236,7 @@ def _said(record: TalkRecord) -> str:
         rows.append(
             f'<li data-role="{html.escape(line.role)}" data-start="{line.start_ms}" data-end="{line.end_ms}">'
             f"<span>{who}</span>"
-            f"<p>{html.escape(line.text)}{cut}<small>{html.escape(' · '.join(notes))}</small></p></li>"
+            f"<p>{_marked(line.text, search)}{cut}<small>{html.escape(' · '.join(notes))}</small></p></li>"
         )
     return (
         f'<ol class="kai-said is-history" aria-label="{html.escape(texts.CHAT_LABEL)}">{"".join(rows)}</ol>'
@@ -238,6 +253,7 @@ def _times(record: TalkRecord) -> str:
             for cell in (
                 f"{local_time(turn.at_wall_s, bridge.time_zone()):%H:%M:%S}",
                 texts.seconds(turn.wait_ms),
+                texts.seconds(turn.end_ms),
                 texts.seconds(turn.think_ms),
                 texts.seconds(turn.voice_ms),
                 texts.seconds(turn.face_ms),

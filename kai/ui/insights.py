@@ -93,8 +93,8 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
     figures = (
         (texts.INSIGHTS_TALKS, str(len(talks))),
         (texts.INSIGHTS_TURNS, str(len(turns))),
-        (texts.INSIGHTS_WAIT_HALF, texts.seconds(statistics.percentile(waits, 0.5))),
-        (texts.INSIGHTS_WAIT_MOST, texts.seconds(statistics.percentile(waits, 0.95))),
+        (texts.INSIGHTS_WAIT_HALF, _seconds(statistics.middle(waits))),
+        (texts.INSIGHTS_WAIT_MOST, _seconds(statistics.slow_end(waits))),
         (texts.INSIGHTS_INTERRUPTED, f"{cut} ({round(100 * cut / len(turns))} %)"),
         (texts.INSIGHTS_FPS, "–" if fps is None else f"{fps:.1f}"),
         (texts.INSIGHTS_COST, texts.money(spent) if spent else texts.INSIGHTS_COST_NONE),
@@ -107,6 +107,10 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
     if minds:
         told = ", ".join(texts.answers_of_mind(m.name, m.count, m.tokens_per_s) for m in minds)
         st.caption(texts.INSIGHTS_MINDS.format(minds=told))
+
+
+def _seconds(ms: float | None) -> str:
+    return texts.INSIGHTS_NOT_YET if ms is None else texts.seconds(ms)
 
 
 def _section(title: str, words: str, chart: alt.Chart | None = None) -> None:
@@ -127,11 +131,16 @@ def _draw_chart(description: str, chart: alt.Chart) -> None:
 def _draw_charts(turns: list[Turn], talks: list[Summary]) -> None:
     waits, stages, parts = statistics.waits(turns), statistics.stages(turns), statistics.parts(turns)
     if waits:
-        _section(texts.INSIGHTS_WAIT_TITLE, texts.INSIGHTS_WAIT_HELP, charts.wait_chart(waits))
+        told = [texts.INSIGHTS_WAIT_HELP]
+        told.append(texts.INSIGHTS_TOO_FEW if waits[-1].p50_ms is None else texts.INSIGHTS_WAIT_MIDDLE)
+        told += [texts.INSIGHTS_WAIT_BAND] if waits[-1].p95_ms is not None else []
+        _section(texts.INSIGHTS_WAIT_TITLE, " ".join(told), charts.wait_chart(waits))
     left, right = st.columns(2, gap="large")
     with left:
         if stages:
             _section(texts.INSIGHTS_STAGES_TITLE, texts.INSIGHTS_STAGES_HELP, charts.stage_chart(stages))
+        elif waits:
+            _section(texts.INSIGHTS_STAGES_TITLE, texts.INSIGHTS_TOO_FEW)
     with right:
         if parts:
             _section(texts.INSIGHTS_PARTS_TITLE, texts.INSIGHTS_PARTS_HELP, charts.part_chart(parts))
@@ -210,6 +219,7 @@ def example_turns(now_wall_s: float) -> list[Turn]:
         voice = 170 + round(60 * math.cos(i * 1.7))
         face = 110 + round(25 * math.sin(i * 3.1))
         slow = 600 if i % 17 == 9 else 0
+        end = None if i % 6 == 0 else 300 + round(40 * math.sin(i * 1.3))
         turns.append(
             Turn(
                 response_id=f"example-{i}",
@@ -218,7 +228,7 @@ def example_turns(now_wall_s: float) -> list[Turn]:
                 think_ms=think + slow,
                 voice_ms=voice,
                 face_ms=face,
-                wait_ms=think + slow + voice + face,
+                wait_ms=(end or 0) + think + slow + voice + face,
                 spoken_ms=3200,
                 is_interrupted=i % 9 == 4,
                 cost_usd=None,
@@ -226,6 +236,7 @@ def example_turns(now_wall_s: float) -> list[Turn]:
                 shown_fps=24.9 - 0.4 * math.sin(i * 0.7) ** 2 - (3.1 if slow else 0.0),
                 dropped_pictures=4 if slow else 0,
                 picture_late_ms=8 + round(9 * math.sin(i * 1.1)),
+                end_ms=end,
             )
         )
     return turns

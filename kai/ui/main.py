@@ -46,6 +46,10 @@ bridge.tell_time_zone(talk)
 state = talk.snapshot()
 stage.draw_media(talk, bridge.current_mount(state), app.ice_servers)
 desk.draw(talk, state, is_on_stage=is_on_stage)
+with st.container(key="kai-menu", horizontal=True):
+    for entry in (talk_page, history_page, insights_page, help_page):
+        is_help = entry is help_page
+        st.page_link(entry, label=texts.HELP_PAGE_SHORT if is_help else entry.title)
 if state.is_active and not is_on_stage:
     with st.container(key="kai-back"):
         st.page_link(talk_page, label=texts.BACK_TO_TALK, icon=":material/arrow_back:")

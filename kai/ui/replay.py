@@ -1,4 +1,5 @@
-"""A past talk's sound on the History page: the browser's own player with captions, and the current line highlighted."""
+"""A past talk's sound on the History page: the browser's own player with captions, and the current line highlighted; and the
+way to the line that a search has found."""
 
 from __future__ import annotations
 
@@ -22,8 +23,20 @@ def _component() -> Any:
     return component("kai_replay", html=_HTML, css=css, js=js)
 
 
-def draw(stretches: list[Stretch]) -> None:
-    """Draw a player for each part of the talk whose sound is kept; nothing if there is none."""
+@cache
+def _hit_component() -> Any:
+    js = (Path(__file__).parent / "desk" / "hit.js").read_text("utf-8")
+    return component("kai_hit", html="", js=js)
+
+
+def go_to_hit(talk_id: str, search: str) -> None:
+    """Bring the first marked word of that talk into view."""
+    _hit_component()(key="history-hit", data={"hit": f"{talk_id}: {search}"})
+
+
+def draw(stretches: list[Stretch], picture: str) -> None:
+    """Draw a player for each part of the talk whose sound is kept; nothing if there is none. ``picture`` is the address of
+    the face that spoke."""
     if not stretches:
         return
     parts = [
@@ -45,4 +58,6 @@ def draw(stretches: list[Stretch]) -> None:
         "sides": texts.HISTORY_SOUND_WHERE,
     }
     with st.container(key="kai-replay"):
-        _component()(key=f"replay-{stretches[0].talk_id}", data={"parts": parts, "words": words})
+        _component()(
+            key=f"replay-{stretches[0].talk_id}", data={"parts": parts, "words": words, "picture": picture}
+        )

@@ -27,6 +27,7 @@ from kai.app import App
 from kai.compat.format import LIVE_HZ
 from kai.core.events import (
     CardDismissed,
+    ClearUndone,
     Event,
     HandOverRequested,
     InterruptRequested,
@@ -149,6 +150,8 @@ def event_of(wish: dict[str, Any]) -> Event:
             return StopRequested()
         case {"wish": "clear"}:
             return MessagesCleared()
+        case {"wish": "undo-clear"}:
+            return ClearUndone()
         case {"wish": "dismiss"}:
             return ProblemDismissed()
         case {"wish": "text", "text": str(text)}:

@@ -25,7 +25,7 @@ from kai.app import App
 from kai.compat.text_files import read_text_file
 from kai.errors import ConfigError, KaiError
 from kai.settings import Settings
-from kai.ui import address, door, host, texts
+from kai.ui import address, door, first_page, host, texts
 from kai.ui.avatar_routes import routes as avatar_routes
 from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
@@ -236,6 +236,21 @@ def _wants_page(request: Request) -> bool:
     )
 
 
+class _FirstPage:
+    """ASGI middleware: ``compat.FirstPage`` from the first request on, as its module may be imported no earlier than that."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._filled: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._filled is None and scope["type"] == "http":
+            from kai.ui import compat
+
+            self._filled = compat.FirstPage(self._app, first_page.draw, texts.APP_NAME)
+        await (self._filled or self._app)(scope, receive, send)
+
+
 def middleware() -> list[Middleware]:
     """Return Kai's own middleware."""
-    return [Middleware(door.DoorKeeper), Middleware(BrowserCookie)]
+    return [Middleware(door.DoorKeeper), Middleware(BrowserCookie), Middleware(_FirstPage)]

@@ -196,6 +196,7 @@ PERSONAS: Final = ShelfWords(
     keep="Manage personas",
     icon=":material/person_edit:",
     duplicate="Duplicate {name}",
+    is_label_hidden=True,
 )
 STYLES: Final = ShelfWords(
     "Saved styles",

@@ -11,7 +11,7 @@ from streamlit_webrtc import WebRtcMode, create_audio_sink_track, webrtc_streame
 
 from kai.runtime.hub import Talk
 from kai.settings import IceServer
-from kai.ui import bridge, compat
+from kai.ui import bridge, compat, texts, theme
 from kai.ui.view import Mount
 
 CONTAINER: Final = "kai-stage"
@@ -30,7 +30,7 @@ _VIDEO_ATTRIBUTES: Final[dict[str, Any]] = {
         "width": "100vw",
         "height": "100vh",
         "objectFit": "cover",
-        "background": "#0a0f16",
+        "background": "transparent",
         "zIndex": 10,
     },
 }
@@ -43,7 +43,9 @@ def _css(name: str) -> str:
 
 def draw_styles(*, is_on_stage: bool) -> None:
     """Draw the page's own CSS, which shows the picture large on the stage or small in a corner."""
-    st.html(f"<style>{_css('page')}{_css('stage' if is_on_stage else 'corner')}</style>")
+    words = f":root {{ --kai-settings: '{texts.SETTINGS}'; }}"
+    page = _css("page") + _css("stage" if is_on_stage else "corner")
+    st.html(f"<style>{theme.css()}{words}{page}</style>")
 
 
 def component_key(talk: Talk, mount: Mount) -> str:

@@ -332,6 +332,8 @@ def _banner(state: SessionState) -> Json | None:
         return None
     if state.problem is not None:
         return _banner_of_problem(state, state.problem)
+    if state.cleared:
+        return {**_banner_of("cleared", texts.CLEARED, "quiet", "undo-clear"), "button": texts.UNDO}
     if state.microphone is Microphone.REFUSED:
         return _banner_of("microphone-refused", texts.MICROPHONE_REFUSED, "warn", "ask-microphone")
     if state.microphone is Microphone.MISSING:

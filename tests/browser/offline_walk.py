@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from kai.bench.driver import AppProcess, Visitor, visitor, write_mic
-from kai.ui import texts
+from kai.ui import check_texts
 from tests.support.chromium import find_chromium
 
 SPEECH = Path(__file__).parents[1] / "support" / "speech" / "LJ001-0002.wav"
@@ -80,14 +80,12 @@ def talk_by_typing(person: Visitor) -> None:
 def check(person: Visitor, url: str) -> None:
     """The check works with no network at all, and says what that means."""
     person.open(f"{url}help")
-    person.press(texts.CHECK_NOW)
+    person.press(check_texts.CHECK_NOW)
     person.wait(lambda: person.page.locator(".kai-verdict").count(), 45, "a verdict")
-    person.wait(
-        lambda: person.page.locator("[data-check=engine] ~ [data-check=secure]").count(), 10, "the list"
-    )
+    person.wait(lambda: person.page.locator(".kai-checks [data-check=secure]").count(), 10, "the list")
     for name, code in (("network", "gone"), ("udp", "no-interface"), ("webrtc", "no-interface")):
         row = person.page.locator(f"[data-check={name}]")
-        says, fix = texts.check_words(name, code, {})
+        says, fix = check_texts.check_words(name, code, {})
         assert row.get_attribute("data-level") == "amber", name
         assert says in row.inner_text(), name
         assert fix in row.inner_text(), name

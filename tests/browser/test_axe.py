@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import setting_words, texts
+from kai.ui import check_texts, setting_words, texts
 from tests.browser.test_desk import ARTIFACTS, ROOT
 
 
@@ -25,9 +26,13 @@ def issues(person: Visitor) -> list[tuple[str, str]]:
     return [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")]
 
 
-def test_no_page_has_a_serious_issue(app: AppProcess, chromium: Path) -> None:
+@pytest.mark.parametrize("theme", ["dark", pytest.param("light", marks=pytest.mark.long)])
+def test_no_page_has_a_serious_issue(
+    app: AppProcess, chromium: Path, theme: Literal["dark", "light"]
+) -> None:
     found: dict[str, list[tuple[str, str]]] = {}
     with visitor(chromium) as person:
+        person.page.emulate_media(color_scheme=theme)
         person.open(app.url)
         person.page.get_by_role("button", name=texts.START).wait_for()
         person.press(setting_words.PRESETS.keep)
@@ -37,7 +42,7 @@ def test_no_page_has_a_serious_issue(app: AppProcess, chromium: Path) -> None:
         pages = {
             "history": texts.HISTORY_EMPTY_TITLE,
             "insights": texts.INSIGHTS_EXAMPLE,
-            "help": texts.CHECK_NOW,
+            "help": check_texts.CHECK_NOW,
         }
         for name, words in pages.items():
             person.open(app.url + name)

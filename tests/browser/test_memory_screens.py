@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import help_texts, texts
+from kai.ui import check_texts, help_texts, texts
 from kai.ui.password import make_hash
 from tests.browser.test_axe import issues
 from tests.browser.test_desk import ARTIFACTS, ROOT
@@ -110,7 +110,7 @@ def test_pages_of_words_are_whole_and_readable_at_every_size(
                 person.page.wait_for_timeout(400)
                 look("history-keeping")
             if page == "help" and is_full:
-                person.press(texts.CHECK_NOW)
+                person.press(check_texts.CHECK_NOW)
                 person.page.locator(".kai-verdict").wait_for(timeout=40_000)
                 person.page.locator("[data-check=secure]").wait_for()
                 person.page.wait_for_timeout(600)

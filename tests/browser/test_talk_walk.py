@@ -97,14 +97,12 @@ def test_a_preset_is_back_after_a_restart_of_the_app(data: Path, chromium: Path)
         ).first.wait_for()
     with make_app(data) as second, visitor(chromium) as person:
         person.open(second.url)
-        chosen = person.page.locator('.kai-faces img[data-is-chosen="true"]')
-        person.wait(
-            lambda: chosen.count() and "ade" in str(chosen.get_attribute("src")), 15, "the last settings"
-        )
-        person.page.get_by_test_id("stSidebar").get_by_text("Kai", exact=True).click()
-        person.wait(lambda: "kai.jpg" in str(chosen.get_attribute("src")), 15, "another face")
+        ade, kai = (person.page.get_by_role("radio", name=name, exact=True) for name in ("Ade", "Kai"))
+        person.wait(lambda: ade.count() and ade.is_checked(), 15, "the last settings")
+        kai.click()
+        person.wait(kai.is_checked, 15, "another face")
         choose(person, setting_words.PRESETS.label, "Trade fair")
-        person.wait(lambda: "ade" in str(chosen.get_attribute("src")), 15, "the preset's face")
+        person.wait(ade.is_checked, 15, "the preset's face")
 
 
 def test_pages_presenter_lost_websocket_and_cleared_caches_do_not_touch_a_talk(

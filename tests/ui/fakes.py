@@ -186,7 +186,7 @@ def make_app(memory: Memory, *, refuses: str = "", models: FakeModels | None = N
 
     def make_session(browser_id: str) -> tuple[Session, Page]:
         page = PageLink()
-        follower = memory.make_follower(owner_of(browser_id), page.media)
+        follower = memory.make_follower(owner_of(browser_id), page.media, page.voiced_at_s)
         session = Session(
             make_brain=make_brain,
             make_face=FakeFace,

@@ -34,7 +34,7 @@ from kai.live.session import FirstSession
 from kai.records.memory import Memory
 from kai.runtime.hub import SessionHub
 from kai.settings import Settings
-from kai.ui import bridge, checkup, first_texts, help_texts, texts
+from kai.ui import bridge, check_texts, checkup, first_texts, help_texts
 from tests.ui.conftest import BROWSER_ID, serve_with
 from tests.ui.test_pages import ROOT, words
 
@@ -51,7 +51,7 @@ GOOD_PAGE = {
 
 
 def told(finding: Finding) -> tuple[str, str]:
-    return texts.check_words(finding.name, finding.code, finding.facts)
+    return check_texts.check_words(finding.name, finding.code, finding.facts)
 
 
 # ------------------------------------------------------------------ running
@@ -464,7 +464,7 @@ def finding(name: str, level: Level, code: str, **facts: str) -> Check:
 
 def test_before_the_press_there_is_the_button_and_the_help(app: AppTest, hub: SessionHub) -> None:
     assert not app.exception
-    assert [button.label for button in app.button] == [texts.CHECK_NOW]
+    assert [button.label for button in app.button] == [check_texts.CHECK_NOW]
     assert [expander.label for expander in app.expander] == [symptom for symptom, _ in help_texts.TROUBLE]
     assert '<ul class="kai-checks"' not in words(app)
     assert any("streamlit 1." in markdown.value for markdown in app.markdown)
@@ -525,11 +525,11 @@ def test_five_seeded_faults_are_told_with_their_fix(app: AppTest, hub: SessionHu
     assert shown.count('<li data-level="amber"') == 2
     assert "A port is taken." in shown
     for name, code in (("engine", "broken"), ("udp", "no-interface"), ("openai", "key")):
-        assert texts.check_words(name, code, {"problem": ""})[1] in shown.replace("&#x27;", "'")
+        assert check_texts.check_words(name, code, {"problem": ""})[1] in shown.replace("&#x27;", "'")
     for level in ("green", "amber", "red"):
-        assert f"<b>{texts.CHECK_LEVELS[level]}</b>" in shown
+        assert f"<b>{check_texts.CHECK_LEVELS[level]}</b>" in shown
     assert '<p class="kai-verdict"' not in shown
-    assert [button.label for button in app.button] == [texts.CHECK_AGAIN]
+    assert [button.label for button in app.button] == [check_texts.CHECK_AGAIN]
 
 
 def test_with_what_the_page_found_there_is_a_verdict(
@@ -541,5 +541,5 @@ def test_with_what_the_page_found_there_is_a_verdict(
     monkeypatch.setattr(bridge, "findings", lambda: ([Finding("engine", Level.GREEN, "up")], GOOD_PAGE))
     app.run()
     assert time.monotonic() - begun_s < 10
-    assert texts.CHECK_VERDICTS["green"] in words(app)
+    assert check_texts.CHECK_VERDICTS["green"] in words(app)
     assert "-21 dB" in words(app)

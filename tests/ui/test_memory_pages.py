@@ -20,6 +20,7 @@ from kai.records.turn_log import RecordsError
 from kai.records.turns import Turn
 from kai.runtime.hub import SessionHub
 from kai.ui import bridge, compat, texts
+from kai.ui.sidebar import presets
 from tests.ui.conftest import BROWSER_ID, serve_with, serving
 from tests.ui.fakes import make_app
 from tests.ui.test_pages import ROOT, press_start, this_talk, words
@@ -156,6 +157,7 @@ def test_search_finds_by_words_and_says_when_there_are_none(app: AppTest, memory
     open_page(app, "history")
     app.text_input[0].set_value("TRUE").run()
     assert any(button.key == "talk-t0" for button in app.button)
+    assert "<mark>true</mark>" in words(app).lower()
     app.text_input[0].set_value("elephant").run()
     assert texts.HISTORY_NOTHING_FOUND in [caption.value for caption in app.caption]
     assert not any(str(button.key).startswith("talk-") for button in app.button)
@@ -270,8 +272,13 @@ def test_somebody_elses_talk_is_shown_only_when_it_is_over(app: AppTest, memory:
 def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: Memory) -> None:
     keep(memory, 2)
     open_page(app, "insights")
-    for figure in ("0.60 s", "2 (100 %)", "24.5", "$0.0250"):
+    for figure in (texts.INSIGHTS_NOT_YET, "2 (100 %)", "24.5", "$0.0250"):
         assert f"<dd>{figure}</dd>" in words(app)
+    assert "0.60 s" not in words(app)
+    assert texts.INSIGHTS_TOO_FEW in " ".join(caption.value for caption in app.caption)
+    keep(memory, 20)
+    app.run()
+    assert words(app).count("<dd>0.60 s</dd>") == 2
     assert texts.INSIGHTS_EXAMPLE not in words(app)
     described = [
         json.loads(chart.proto.spec)["description"]
@@ -287,7 +294,7 @@ def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: M
         texts.INSIGHTS_DAYS_TITLE,
     ):
         assert sum(words_of.startswith(title) for words_of in described) == 1
-    assert any("2 frames were not shown" in words_of for words_of in described)
+    assert any("20 frames were not shown" in words_of for words_of in described)
     assert texts.INSIGHTS_COST_UNKNOWN in " ".join(caption.value for caption in app.caption)
     names = [file.proto.label for file in app.get("download_button")]
     assert names == [texts.INSIGHTS_CSV, texts.INSIGHTS_CSV_TALKS]
@@ -333,6 +340,13 @@ def test_a_preset_is_saved_picked_and_back_after_a_restart(
     wait_for(lambda: talk.snapshot().look.speed == 1.25)
     app.sidebar.button(key="preset-delete").click().run()
     assert memory.presets.value.entries == ()
+
+
+def test_an_imported_preset_says_what_came() -> None:
+    look = Look(character="emil", speed=1.25, instructions="Be brief.")
+    assert presets.imported("Fair", look) == (
+        "“Fair” is saved and in use: Emil, speed 1.25 ×, Kai decides, with instructions."
+    )
 
 
 def test_the_last_settings_come_back_at_the_next_start(app: AppTest, memory: Memory) -> None:

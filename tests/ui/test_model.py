@@ -15,7 +15,7 @@ from kai.checks import services
 from kai.checks.run import Level
 from kai.errors import WeightsError
 from kai.records.memory import Memory
-from kai.ui import model_routes, texts
+from kai.ui import check_texts, model_routes, texts
 from kai.ui.host import COOKIE_NAME
 from kai.ui.model import strip
 from tests.ui.conftest import serving
@@ -148,7 +148,7 @@ def finding(
 
     status = services.ModelStatus(state, "Tiny", 1_117_320_768, 391_000_000, problem, is_own, check_whole)
     found = services.check_model(lambda: status)
-    return found.level, *texts.check_words(found.name, found.code, found.facts)
+    return found.level, *check_texts.check_words(found.name, found.code, found.facts)
 
 
 def test_the_check_hashes_a_model_that_is_here() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from starlette.testclient import TestClient
 from streamlit.runtime import Runtime
 
 from kai.records.memory import Memory
-from kai.ui import host
+from kai.ui import host, texts
 from kai.ui.host import COOKIE_NAME
 from kai.ui.server import make_lifespan, middleware, routes
 from tests.ui.fakes import make_app
@@ -61,3 +62,22 @@ def test_the_media_component_is_served(server: TestClient) -> None:
 def test_health_stands_beside_streamlits_own(server: TestClient) -> None:
     assert server.get("/api/health").json()["status"] == "ok"
     assert server.get("/_stcore/health").text == "ok"
+
+
+def test_the_first_html_has_title_picture_and_a_button_and_nothing_else_is_touched(
+    server: TestClient,
+) -> None:
+    page = server.get("/", headers=PAGE)
+    assert "<title>Kai</title>" in page.text
+    assert (
+        f'<img src="/api/pictures/kai.jpg" alt=""></div><div class="kai-words"><h1>{texts.LANDING_TITLE}</h1>'
+        in page.text
+    )
+    assert f"<button disabled>{texts.START}</button>" in page.text
+    assert page.text.index('id="kai-first"') < page.text.index('<div id="root"></div>')
+    assert int(page.headers["content-length"]) == len(page.content)
+    assert "etag" not in page.headers
+    # An address of another page has its ground alone.
+    assert texts.START not in server.get("/history", headers=PAGE).text
+    script = re.findall(r'src="\./(static/js/[^"]+)"', page.text)[0]
+    assert "kai-first" not in server.get(f"/{script}", headers=PAGE).text

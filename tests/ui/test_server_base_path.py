@@ -89,7 +89,7 @@ def test_what_a_page_loads_lies_below_the_path(app: AppTest, hub: SessionHub, ba
     app.run()
     assert not app.exception
     drawn = words(app)
-    loaded = re.findall(r"src=['\"]([^'\"]+)", drawn)
+    loaded = re.findall(r"(?:src=|url\()['\"](/[^'\"]+)", drawn)
     assert len(loaded) > 3, "the first picture and the characters"
     assert all(url.startswith(f"{base}/api/") for url in loaded)
 

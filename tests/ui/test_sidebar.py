@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from kai.adapters.engine_status import EngineReport, ModelReport
 from kai.adapters.liveavatar.gallery import AvatarAccount, GalleryAvatar, Shelf
 from kai.app import Offer, Services
-from kai.core.capabilities import CLOUD_VOICES, LOCAL, MODELS, applies, engine_voice
-from kai.core.config import AvatarConfig, Eagerness, TurnTaking
+from kai.core.capabilities import CLOUD_VOICES, MODELS, applies, engine_voice
+from kai.core.config import SETTINGS, AvatarConfig, Eagerness, TurnTaking
 from kai.core.state import Look, StandIn
 from kai.engine.speech.voices import CHOICES
 from kai.errors import BrainError
@@ -83,12 +83,12 @@ def test_groups_stand_in_the_order_in_which_people_think(app: AppTest) -> None:
     assert not app.exception
     heard = words(app)
     order = [
+        texts.SIDEBAR_PRESETS,
         texts.SIDEBAR_WHO,
         texts.SIDEBAR_HOW,
         texts.SIDEBAR_WHAT,
-        texts.SIDEBAR_WHEN,
+        html.escape(texts.SIDEBAR_WHEN),
         texts.SIDEBAR_WHERE,
-        texts.SIDEBAR_PRESETS,
     ]
     places = [heard.index(f">{name}<") for name in order]
     assert places == sorted(places)
@@ -110,17 +110,42 @@ def test_each_setting_says_when_it_holds_by_the_table(app: AppTest) -> None:
         assert f'data-tag="{when.value}"' in line, setting
 
 
-def test_what_the_small_brain_does_not_have_is_greyed_with_the_reason(app: AppTest) -> None:
+def drawn(app: AppTest) -> set[str]:
+    """The settings that have a widget in the sidebar."""
+    kinds = ("selectbox", "slider", "segmented_control", "toggle", "text_input", "text_area", "pills")
+    keys = [str(one.key) for kind in kinds for one in getattr(app.sidebar, kind)]
+    return {name for name in SETTINGS if f"look-{name}" in keys}
+
+
+def test_what_the_brain_does_not_have_is_one_line_that_counts_it(app: AppTest, hub: SessionHub) -> None:
     app.run()
-    reason = texts.SETTING_MISSING.format(brain=LOCAL.name).replace("'", "&#x27;")
-    for kind, name in (
-        ("selectbox", "noise_reduction"),
-        ("selectbox", "transcription_model"),
-        ("selectbox", "truncation"),
-    ):
-        assert widget(app, kind, name).disabled, name
-    assert reason in words(app)
-    assert not widget(app, "slider", "speed").disabled
+    missing = {
+        name
+        for of in ("more", "hearing")
+        for name, row in SETTINGS.items()
+        if row.group == of and row.local is None
+    }
+    assert missing
+    assert not missing & drawn(app)
+    assert texts.MORE_WITH_KEY.format(count=len(missing)) in words(app)
+    serve_with(offer=CLOUD)
+    app.run()
+    assert missing <= drawn(app)
+
+
+def test_start_fresh_puts_every_setting_back_and_keeps_what_has_a_name(
+    app: AppTest, hub: SessionHub, memory: Memory
+) -> None:
+    app.run()
+    widget(app, "segmented_control", "character").set_value("emil").run()
+    widget(app, "slider", "speed").set_value(1.5).run()
+    app.sidebar.text_input(key="preset-name").set_value("Fair").run()
+    app.sidebar.button(key="preset-save").click().run()
+    app.sidebar.button(key="start-fresh").click().run()
+    wait_for(lambda: chosen(app, hub) == Look())
+    assert [toast.value for toast in app.toast] == [texts.STARTED_FRESH]
+    assert memory.preferences.value.last_look() == Look()
+    assert [one.name for one in memory.presets.value.entries] == ["Fair"]
 
 
 def test_numbers_of_silence_count_only_where_silence_ends_a_turn(
@@ -128,13 +153,13 @@ def test_numbers_of_silence_count_only_where_silence_ends_a_turn(
     hub: SessionHub,
 ) -> None:
     app.run()
-    assert widget(app, "slider", "silence_duration_ms").disabled
+    assert "silence_duration_ms" not in drawn(app)
     widget(app, "segmented_control", "turn_taking").set_value("server_vad").run()
     wait_for(lambda: chosen(app, hub).brain.turn_taking is TurnTaking.SERVER_VAD)
     assert not widget(app, "slider", "silence_duration_ms").disabled
     widget(app, "slider", "silence_duration_ms").set_value(900).run()
     wait_for(lambda: chosen(app, hub).brain.silence_duration_ms == 900)
-    assert widget(app, "segmented_control", "eagerness").disabled
+    assert "eagerness" not in drawn(app)
 
 
 def test_every_setting_of_the_brain_reaches_the_talk_as_what_it_is(
@@ -144,7 +169,7 @@ def test_every_setting_of_the_brain_reaches_the_talk_as_what_it_is(
 ) -> None:
     serve_with(offer=CLOUD)
     app.run()
-    widget(app, "segmented_control", "eagerness").set_value("high").run()
+    widget(app, "selectbox", "eagerness").set_value("high").run()
     widget(app, "toggle", "can_interrupt").set_value(False).run()
     widget(app, "selectbox", "model").set_value("gpt-realtime-1.5").run()
     widget(app, "text_input", "greeting").set_value("Greet me.").run()
@@ -155,7 +180,8 @@ def test_every_setting_of_the_brain_reaches_the_talk_as_what_it_is(
     assert brain.eagerness is Eagerness.HIGH
     assert (brain.can_interrupt, brain.model) == (False, "gpt-realtime-1.5")
     assert (brain.greeting, brain.max_output_tokens) == ("Greet me.", 1024)
-    assert widget(app, "selectbox", "effort").disabled
+    assert "effort" not in drawn(app)
+    assert texts.MORE_WITH_MODEL.format(count=1) in words(app)
     assert not app.exception
 
 

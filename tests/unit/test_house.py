@@ -292,7 +292,6 @@ def test_a_task_belongs_to_a_group_or_to_an_owner_that_reports_its_failure() -> 
 
 MOST_LINES = 700
 LONG = {
-    "kai/ui/texts.py": 862,
     "kai/wire/realtime.py": 833,
     "kai/engine/conversation.py": 746,
     "tests/unit/test_reducer.py": 1014,
@@ -484,16 +483,18 @@ def test_ci_runs_by_itself() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+def names_in(name: str, value: object) -> set[str]:
+    if not isinstance(value, dict):
+        return {name}
+    return set().union(*(names_in(f"{name}.{key}", inner) for key, inner in value.items()))
+
+
 def test_streamlit_knows_every_option_that_we_set() -> None:
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     names: set[str] = set()
     for section, values in settings.items():
         for key, value in values.items():
-            names |= (
-                {f"{section}.{key}.{inner}" for inner in value}
-                if isinstance(value, dict)
-                else {f"{section}.{key}"}
-            )
+            names |= names_in(f"{section}.{key}", value)
     assert names - set(streamlit_config.get_config_options()) == set()
     assert settings["server"]["address"] == "127.0.0.1"
     assert settings["runner"]["postScriptGC"] is False
@@ -513,14 +514,20 @@ def contrast(first: str, second: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_the_theme_can_be_read() -> None:
-    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+@pytest.mark.parametrize("half", ["dark", "light"])
+def test_the_theme_can_be_read(half: str) -> None:
+    halves = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
+    theme = halves[half]
     grounds = [theme["backgroundColor"], theme["secondaryBackgroundColor"]]
     grounds += [theme["sidebar"]["backgroundColor"], theme["sidebar"]["secondaryBackgroundColor"]]
     for ground in grounds:
         assert contrast(theme["textColor"], ground) >= 7
         assert contrast(theme["primaryColor"], ground) >= 4.5
         assert contrast(theme["linkColor"], ground) >= 4.5
+        assert contrast(theme["yellowColor"], ground) >= 4.5
+        assert contrast(theme["redColor"], ground) >= 4.5
+    # The ground's colour is that of words on the accent.
+    assert contrast(theme["backgroundColor"], theme["primaryColor"]) >= 4.5
     for name in ("yellow", "orange", "red", "green", "blue"):
         assert contrast(theme[f"{name}TextColor"], theme[f"{name}BackgroundColor"]) >= 4.5
     for colour in theme["chartCategoricalColors"]:

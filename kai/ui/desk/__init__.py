@@ -32,6 +32,8 @@ _WORDS: Final = {
     "tooLong": texts.LINE_TOO_LONG.format(limit=TEXT_LIMIT_CHARS),
     "interrupted": texts.INTERRUPTED,
     "chat": texts.CHAT_LABEL,
+    "devices": texts.DEVICES,
+    "slowPicture": texts.SLOW_PICTURE,
     "starters": texts.STARTERS,
     "newest": texts.NEWEST,
     "microphone": texts.CHOOSE_MICROPHONE,

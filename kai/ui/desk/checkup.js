@@ -2,6 +2,15 @@
 // the microphone's level and noise, and whether the loudspeaker is heard in it.
 
 const done = new WeakMap();
+const hairs = new WeakMap();
+
+const BAR_COUNT = 24;
+// The level shows from a quiet room to loud speech, and goes on for a while, so that a person can try.
+const QUIET_DB = -60;
+const LOUD_DB = -12;
+const METER_MS = 30_000;
+// The same choice as the desk's.
+const OUR_MICROPHONE = "kai.microphone";
 
 const LISTEN_MS = 3000;
 const TONE_MS = 500;
@@ -10,17 +19,71 @@ const TONE_HZ = 1000;
 const INAUDIBLE_DB = -90;
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  if (!data || done.get(parentElement) === data.run) return;
+  if (!data) return;
+  const hair = hairs.get(parentElement) ?? new HairCheck(parentElement, data.words);
+  hairs.set(parentElement, hair);
+  const close = () => { hair.close(); hairs.delete(parentElement); done.delete(parentElement); };
+  if (done.get(parentElement) === data.run) return close;
   done.set(parentElement, data.run);
   const told = parentElement.querySelector(".kai-looking");
   const say = (words) => { told.textContent = words; };
-  look(say, data.words).then((found) => {
-    say("");
-    setTriggerValue("found", { run: data.run, ...found });
+  const tell = (found) => { say(""); setTriggerValue("found", { run: data.run, ...found }); };
+  look(say, data.words, hair).then((found) => {
+    tell(found);
+    // Another microphone is listened to at once; all else stays as it was found.
+    hair.onChoice = async () => tell({ ...found, ...(await microphone(say, data.words, hair)) });
   });
+  return close;
 }
 
-async function look(say, words) {
+// The level of the chosen microphone, as long as somebody may be trying it.
+class HairCheck {
+  constructor(root, words) {
+    this.box = root.querySelector(".hair");
+    this.bars = root.querySelector(".bars");
+    this.bars.setAttribute("aria-label", words.level);
+    this.bars.replaceChildren(...Array.from({ length: BAR_COUNT }, () => document.createElement("i")));
+    this.select = root.querySelector("select");
+    root.querySelector("label span").textContent = words.microphone;
+    this.defaultDevice = words.defaultDevice;
+    this.select.addEventListener("change", () => {
+      localStorage.setItem(OUR_MICROPHONE, this.select.value);
+      this.onChoice?.();
+    });
+  }
+
+  async open() {
+    this.close();
+    const wanted = localStorage.getItem(OUR_MICROPHONE);
+    const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...(wanted ? { deviceId: { ideal: wanted } } : {}) };
+    this.stream = await navigator.mediaDevices.getUserMedia({ audio, video: false });
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    const found = devices.filter((d) => d.kind === "audioinput" && d.deviceId && !["default", "communications"].includes(d.deviceId));
+    this.select.replaceChildren(new Option(this.defaultDevice, ""), ...found.map((d, i) => new Option(d.label || `${i + 1}`, d.deviceId)));
+    this.select.value = found.some((d) => d.deviceId === wanted) ? wanted : "";
+    this.box.hidden = false;
+    this.closing = setTimeout(() => this.close(), METER_MS);
+    return this.stream;
+  }
+
+  show(db) {
+    const share = Math.min(1, Math.max(0, (db - QUIET_DB) / (LOUD_DB - QUIET_DB)));
+    [...this.bars.children].forEach((bar, i) => bar.classList.toggle("on", i < share * BAR_COUNT));
+    this.bars.setAttribute("aria-valuenow", String(Math.round(share * 100)));
+  }
+
+  close() {
+    clearTimeout(this.closing);
+    clearInterval(this.metering);
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.stream = null;
+    this.context?.close();
+    this.context = null;
+    this.show(QUIET_DB);
+  }
+}
+
+async function look(say, words, hair) {
   say(words.looking);
   const found = { isSecure: window.isSecureContext === true };
   if (!found.isSecure) return found;
@@ -28,7 +91,7 @@ async function look(say, words) {
   // At once, so that a person waits 12 s at most, the browser's question for the microphone included.
   const [path, heard] = await Promise.all([
     within(webrtcPath(), 5000, "no-path"),
-    within(microphone(say, words), 12_000, { microphone: "refused" }),
+    within(microphone(say, words, hair), 12_000, { microphone: "refused" }),
   ]);
   return { ...found, webrtc: path, ...heard };
 }
@@ -76,53 +139,50 @@ async function webrtcPath() {
   }
 }
 
-async function microphone(say, words) {
+async function microphone(say, words, hair) {
   let stream;
   try {
     if (!navigator.mediaDevices?.getUserMedia) return { microphone: "missing" };
-    stream = await navigator.mediaDevices.getUserMedia({
-      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true }, video: false,
-    });
+    stream = await hair.open();
   } catch (error) {
     return { microphone: ["NotAllowedError", "SecurityError"].includes(error.name) ? "refused" : "missing" };
   }
   const context = new AudioContext();
-  try {
-    await context.resume();
-    const ear = context.createAnalyser();
-    ear.fftSize = 2048;
-    context.createMediaStreamSource(stream).connect(ear);
-    say(words.speak);
-    const levels = [];
-    const samples = new Float32Array(ear.fftSize);
-    await every(40, LISTEN_MS, () => {
-      ear.getFloatTimeDomainData(samples);
-      levels.push(10 * Math.log10(samples.reduce((sum, x) => sum + x * x, 0) / samples.length + 1e-12));
-    });
-    levels.sort((a, b) => a - b);
-    say(words.looking);
-    const bin = Math.round(TONE_HZ / (context.sampleRate / ear.fftSize));
-    const spectrum = new Float32Array(ear.frequencyBinCount);
-    const atTone = () => { ear.getFloatFrequencyData(spectrum); return Math.max(...spectrum.slice(bin - 2, bin + 3), INAUDIBLE_DB); };
-    const before = await middle(atTone);
-    const tone = context.createOscillator();
-    const volume = context.createGain();
-    volume.gain.value = 0.1;
-    tone.frequency.value = TONE_HZ;
-    tone.connect(volume).connect(context.destination);
-    tone.start();
-    tone.stop(context.currentTime + TONE_MS / 1000);
-    const during = await middle(atTone);
-    return {
-      microphone: "open",
-      peakDb: levels[Math.floor(levels.length * 0.95)],
-      floorDb: levels[Math.floor(levels.length * 0.1)],
-      echoDb: during - before,
-    };
-  } finally {
-    stream.getTracks().forEach((track) => track.stop());
-    context.close();
-  }
+  hair.context = context;
+  await context.resume();
+  const ear = context.createAnalyser();
+  ear.fftSize = 2048;
+  context.createMediaStreamSource(stream).connect(ear);
+  const samples = new Float32Array(ear.fftSize);
+  const level = () => {
+    ear.getFloatTimeDomainData(samples);
+    return 10 * Math.log10(samples.reduce((sum, x) => sum + x * x, 0) / samples.length + 1e-12);
+  };
+  hair.metering = setInterval(() => hair.show(level()), 60);
+  say(words.speak);
+  const levels = [];
+  await every(40, LISTEN_MS, () => levels.push(level()));
+  levels.sort((a, b) => a - b);
+  say(words.looking);
+  const bin = Math.round(TONE_HZ / (context.sampleRate / ear.fftSize));
+  const spectrum = new Float32Array(ear.frequencyBinCount);
+  const atTone = () => { ear.getFloatFrequencyData(spectrum); return Math.max(...spectrum.slice(bin - 2, bin + 3), INAUDIBLE_DB); };
+  const before = await middle(atTone);
+  const tone = context.createOscillator();
+  const volume = context.createGain();
+  volume.gain.value = 0.1;
+  tone.frequency.value = TONE_HZ;
+  tone.connect(volume).connect(context.destination);
+  tone.start();
+  tone.stop(context.currentTime + TONE_MS / 1000);
+  const during = await middle(atTone);
+  say("");
+  return {
+    microphone: "open",
+    peakDb: levels[Math.floor(levels.length * 0.95)],
+    floorDb: levels[Math.floor(levels.length * 0.1)],
+    echoDb: during - before,
+  };
 }
 
 async function middle(read) {

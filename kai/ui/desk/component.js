@@ -37,6 +37,11 @@ class MediaComponent {
     };
     if (this.watchedFrame !== frame) {
       this.watchedFrame = frame;
+      // There is nothing to press in the frame: the keyboard passes it by.
+      frame.tabIndex = -1;
+      // And Streamlit's main area, which shows no sign of the focus: a frame round all of it would cut through the face.
+      const main = document.querySelector(".stMain");
+      if (main) main.tabIndex = -1;
       frame.addEventListener("load", watch);
     }
     watch();

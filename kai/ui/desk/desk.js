@@ -9,6 +9,10 @@ const CAPTION_WORDS = 3;
 const CHARS_PER_SECOND = 15;
 const NOTICE_MS = 8000;
 const PRESS_AGAIN_MS = 3000;
+// A face is drawn 25 times a second. A page that shows fewer than the first for some seconds says so, until it shows the second.
+const SLOW_FPS = 22;
+const SMOOTH_FPS = 24;
+const SLOW_S = 4;
 // These warnings outrank what the talk itself has to say; other words of the page wait for the talk's warnings.
 const URGENT = ["lost", "sound", "microphone"];
 
@@ -167,6 +171,7 @@ class Desk {
       this.submit();
     });
     this.$(".text").addEventListener("input", () => this.complain(""));
+    this.$(".text").addEventListener("keydown", (event) => { if (event.key === "Escape") this.typed(); });
     this.isAtEnd = true;
     this.$(".chat").addEventListener("scroll", () => {
       this.isAtEnd = this.isFollowing();
@@ -185,6 +190,10 @@ class Desk {
     this.$(".choose-speaker").addEventListener("change", (event) => this.devices.chooseLoudspeaker(event.target.value));
     setText(this.$(".present .label"), w.present);
     setText(this.$(".keys .label"), w.keys);
+    setText(this.$(".gear .label"), w.devices);
+    this.$(".gear").addEventListener("click", () => this.unfold(".gear", "shows-devices"));
+    setText(this.$(".sheet .label"), w.chat);
+    this.$(".sheet").addEventListener("click", () => this.unfold(".sheet", "is-sheet"));
     this.$(".present").addEventListener("click", () => this.present(!this.isPresenting));
     this.$(".keys").addEventListener("click", () => this.showKeys());
     setText(this.$(".help h2"), w.keysTitle);
@@ -225,9 +234,9 @@ class Desk {
       m: () => this.press(this.$(".mute")),
       i: () => this.press(this.$(".interrupt")),
       e: () => this.pressTwice("e", ".stop"),
-      l: () => this.pressTwice("l", ".clear"),
+      l: () => this.press(this.$(".clear")),
       c: this.view?.card ? () => this.post({ wish: "put-card-away" }) : () => {},
-      t: () => { this.present(false); this.$(".text").focus(); },
+      t: () => this.type(),
       r: () => this.press(this.$(".record")),
       p: () => this.present(!this.isPresenting),
       "?": () => this.showKeys(),
@@ -239,7 +248,7 @@ class Desk {
     act();
   }
 
-  // One letter must not end a talk or empty the chat by mistake: the state's place asks for it once more.
+  // One letter must not end a talk by mistake: the state's place asks for it once more.
   pressTwice(key, selector) {
     const isAgain = this.pending === key;
     clearTimeout(this.pendingTimer);
@@ -273,6 +282,13 @@ class Desk {
     this.holding = (this.holding ?? Promise.resolve()).then(async () => this.complain(await this.post({ wish: "hold", isDown })));
   }
 
+  // What has no room on this screen is behind a button: the devices beside a large face, the chat under one on a phone.
+  unfold(selector, name, isOpen = !this.$(".desk").classList.contains(name)) {
+    this.$(".desk").classList.toggle(name, isOpen);
+    this.$(selector).setAttribute("aria-expanded", String(isOpen));
+    this.follow();
+  }
+
   showKeys() {
     if (!this.$(".help").open) this.$(".help").showModal();
   }
@@ -286,6 +302,7 @@ class Desk {
     else delete html.dataset.kaiPresenter;
     this.$(".desk").classList.toggle("is-presenting", isOn);
     this.$(".present").setAttribute("aria-pressed", String(isOn));
+    if (!isOn) this.typed();
     setText(this.$(".spoken-state"), isOn ? this.words.presenting : "");
     if (isOn) {
       this.stayAwake();
@@ -299,6 +316,18 @@ class Desk {
     }
     this.drawStatus();
     if (this.view) this.drawCaption();
+  }
+
+  // In presenter view the field lies over the foot of the screen, and goes with Escape or with the line that was sent.
+  type() {
+    this.$(".desk").classList.toggle("is-typing", Boolean(this.isPresenting));
+    this.$(".text").focus();
+  }
+
+  typed() {
+    if (!this.$(".desk").classList.contains("is-typing")) return;
+    this.$(".desk").classList.remove("is-typing");
+    this.$(".text").blur();
   }
 
   async stayAwake() {
@@ -439,7 +468,8 @@ class Desk {
   drawLegs(legs) {
     this.$(".legs").replaceChildren(...legs.map((told) => {
       const isMeasured = told.name === "browser" && this.view.isBrowserUp && this.network;
-      const leg = isMeasured ? { ...told, word: this.network.word, tone: this.network.tone, why: this.network.advice } : told;
+      let leg = isMeasured ? { ...told, word: this.network.word, tone: this.network.tone, why: this.network.advice } : told;
+      if (told.name === "browser" && this.slowWords()) leg = { ...leg, word: this.slowWords(), tone: "warn" };
       const item = element("li");
       item.dataset.tone = leg.tone;
       item.dataset.name = leg.name;
@@ -469,7 +499,7 @@ class Desk {
     const left = view.leftS === null ? "" : this.words.timeLeft.replace("{time}", clock(Math.max(0, view.leftS - passed)));
     setText(this.$(".left-over"), left);
     setText(this.$(".cost"), view.cost);
-    setText(this.$(".limit"), view.limits.join(" · "));
+    setText(this.$(".limit"), [this.slowWords(), ...view.limits].filter(Boolean).join(" · "));
   }
 
   drawCard(card) {
@@ -483,7 +513,6 @@ class Desk {
   }
 
   drawControls(controls) {
-    let reason = "";
     const isHeld = this.view.isPushToTalk;
     this.$(".hold").hidden = !isHeld;
     this.$(".mute").hidden = isHeld;
@@ -496,9 +525,7 @@ class Desk {
       button.classList.toggle("is-on", control.isOn);
       if (["mute", "hold", "record"].includes(name)) button.setAttribute("aria-pressed", String(control.isOn));
       button.title = control.isEnabled ? control.label : `${control.label}: ${control.reason}`;
-      if (!control.isEnabled && !reason && name !== "clear" && name !== "record") reason = `${control.label}: ${control.reason}`;
     }
-    setText(this.$(".reason"), reason);
     setText(this.$(".send .label"), this.words.send);
     this.$(".send").setAttribute("aria-disabled", String(!controls.send.isEnabled));
     this.showStarters();
@@ -658,9 +685,16 @@ class Desk {
   async press(button) {
     const name = button.dataset.wish;
     const control = this.view?.controls[name];
-    if (!control?.isEnabled) return;
+    if (!control?.isEnabled) return this.explain(control);
     const wish = { mute: { wish: "mute", isMuted: !this.view.isMuted }, record: { wish: "record", isOn: !this.view.isRecording } }[name] ?? { wish: name };
     this.complain(await this.post(wish));
+  }
+
+  // A control that cannot be used now says why when it is pressed.
+  explain(control) {
+    setText(this.$(".reason"), control ? `${control.label}: ${control.reason}` : "");
+    clearTimeout(this.explained);
+    this.explained = setTimeout(() => setText(this.$(".reason"), ""), PRESS_AGAIN_MS);
   }
 
   async act() {
@@ -682,7 +716,9 @@ class Desk {
     }
     if (this.$(".send").getAttribute("aria-disabled") === "true") return;
     input.value = "";
-    if ((await this.say(text)) && !input.value) input.value = text;
+    const problem = await this.say(text);
+    if (!problem) this.typed();
+    else if (!input.value) input.value = text;
   }
 
   // Sends a typed line; returns the words of what went wrong, if anything.
@@ -728,15 +764,33 @@ class Desk {
   async tellPictures(video, isLive) {
     const now = performance.now();
     if (!isLive || document.hidden || now - (this.toldAt ?? 0) < 1000) return;
+    const passedS = (now - (this.toldAt ?? now)) / 1000;
     this.toldAt = now;
     const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
     const told = { shown: Math.max(0, totalVideoFrames - droppedVideoFrames), dropped: droppedVideoFrames };
+    this.notePace(told.shown, passedS);
     fetch(`${this.base}/pictures`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ ...told, ...(await this.component.soundAhead()) }),
       credentials: "same-origin",
     }).catch(() => {});
+  }
+
+  // How many pictures a second the page really shows: the words stand there while they are too few.
+  notePace(shown, passedS) {
+    const fps = (shown - (this.shownBefore ?? shown)) / (passedS || 1);
+    this.shownBefore = shown;
+    if (passedS <= 0 || passedS > 3 || fps < 0) return;
+    this.slowS = fps < SLOW_FPS ? (this.slowS ?? 0) + passedS : 0;
+    if (this.slowS >= SLOW_S) this.slowFps = Math.round(fps);
+    else if (fps >= SMOOTH_FPS) this.slowFps = 0;
+    if (this.view) this.drawLegs(this.view.legs);
+  }
+
+  // Where the network is at fault, it says so itself.
+  slowWords() {
+    return this.slowFps && this.network?.tone !== "warn" ? this.words.slowPicture.replace("{fps}", this.slowFps) : "";
   }
 
   async unblock() {

@@ -5,11 +5,11 @@ export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".replay");
   if (!data || root.dataset.is === JSON.stringify(data.parts)) return;
   root.dataset.is = JSON.stringify(data.parts);
-  root.replaceChildren(...data.parts.map((part) => player(part, data.words)));
+  root.replaceChildren(...data.parts.map((part) => player(part, data.words, data.picture)));
   return () => mark(-1);
 }
 
-function player(part, words) {
+function player(part, words, picture) {
   const figure = document.createElement("figure");
   const head = document.createElement("figcaption");
   const name = document.createElement("span");
@@ -24,6 +24,7 @@ function player(part, words) {
   video.preload = "metadata";
   video.playsInline = true;
   video.setAttribute("aria-label", words.player);
+  video.poster = picture;
   video.src = part.sound;
   const track = document.createElement("track");
   track.kind = "captions";

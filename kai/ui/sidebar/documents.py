@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -14,7 +15,14 @@ from kai.ui.sidebar.panel import Panel, explain
 
 
 def draw(panel: Panel, documents: Documents) -> None:
-    """Draw the files and an uploader for more; a change applies from the next pause on."""
+    """Draw a button that opens the files and an uploader for more; a change applies from the next pause on."""
+    names = documents.names()
+    label = texts.DOCUMENTS_SOME.format(count=len(names)) if names else texts.DOCUMENTS
+    with st.popover(label, icon=":material/description:", width="stretch", key="kai-files"):
+        _draw(panel, documents, names)
+
+
+def _draw(panel: Panel, documents: Documents, names: Sequence[str]) -> None:
     given = st.file_uploader(
         texts.DOCUMENTS,
         type=[suffix[1:] for suffix in SUFFIXES],
@@ -32,7 +40,7 @@ def draw(panel: Panel, documents: Documents) -> None:
         if not problems:
             bridge.renew_upload()
             st.rerun()
-    for name in documents.names():
+    for name in names:
         label, button = st.columns((4, 1), vertical_alignment="center")
         label.html(f'<p class="kai-help"><span>{html.escape(name)}</span></p>')
         if button.button("×", key=f"document-{name}", help=texts.DOCUMENT_REMOVE.format(name=name)):

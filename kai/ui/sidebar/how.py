@@ -1,4 +1,4 @@
-"""The sidebar's group "How": the voice, a preview of it, and the speed."""
+"""The sidebar's group for the voice: which one, a preview of it, and its speed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def _draw_local(panel: Panel) -> None:
         key=key,
         on_change=bridge.take_local_voice,
         args=(panel.talk, key),
+        label_visibility="collapsed",
     )
+    _draw_preview(chosen, names[chosen], panel.look)
     is_kept = panel.look.keeps_voice
     keep_key = panel.key("keeps_voice")
     bridge.show(keep_key, is_kept)
@@ -50,7 +52,6 @@ def _draw_local(panel: Panel) -> None:
         args=(panel.talk, keep_key),
     )
     panel.explain("voice", texts.VOICE_KEEP_HELP if is_kept else texts.VOICE_COMES_HELP)
-    _draw_preview(chosen, names[chosen], panel.look)
 
 
 def _local_names() -> dict[str, str]:
@@ -64,10 +65,8 @@ def _local_names() -> dict[str, str]:
 
 
 def _draw_preview(voice_id: str, name: str, look: Look) -> None:
-    """Draw a player with a sentence in that voice, in the look's style, which is fetched when it is played; and the way to
-    get more voices."""
-    known = {voice.id: voice for voice in host.app().services().engine.voices}
-    if voice_id in known:
+    """Draw a player with a sentence in that voice, in the look's style, which is fetched when it is played."""
+    if any(voice.id == voice_id for voice in host.app().services().engine.voices):
         label = html.escape(texts.LISTEN_TO.format(voice=name))
         source = address.at(f"/api/voices/{engine_voice(look)}/preview?speed={look.speed:g}")
         st.html(
@@ -75,12 +74,6 @@ def _draw_preview(voice_id: str, name: str, look: Look) -> None:
             f'aria-label="{label}" title="{label}" '
             f'src="{source}"></audio>'
         )
-    missing = [voice.name for voice in known.values() if not voice.is_installed]
-    if missing:
-        with st.expander(texts.MORE_VOICES_TITLE):
-            words = texts.MORE_VOICES.format(voices=texts.listed(missing))
-            st.html(f'<p class="kai-help">{html.escape(words)}</p>')
-            st.code(host.app().services().engine.voices_command, language="sh", wrap_lines=True)
 
 
 def _draw_cloud(panel: Panel) -> None:

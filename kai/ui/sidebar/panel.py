@@ -42,7 +42,7 @@ class Panel:
         """Return why the chosen brain ignores this setting; empty if it uses it."""
         if name in self._relevant:
             return ""
-        if applies(self.model, name) is None:
+        if self.is_missing(name):
             return texts.SETTING_MISSING.format(brain=family_of(self.model).name)
         return WORDS[name].idle
 
@@ -51,11 +51,18 @@ class Panel:
         reason, when = self.reason(name), applies(self.model, name)
         explain(reason or words or WORDS[name].help, "" if reason or when is None else when.value)
 
-    def draw_group(self, group: str) -> None:
-        """Draw every setting of that group of the table, each with the widget for its kind of value."""
-        for name, row in SETTINGS.items():
-            if row.group == group:
-                self.draw(name)
+    def is_missing(self, name: str) -> bool:
+        """Return whether the chosen brain does not have this setting at all."""
+        return applies(self.model, name) is None
+
+    def names_of(self, group: str) -> list[str]:
+        """Return the settings of that group of the table, in its order."""
+        return [name for name, row in SETTINGS.items() if row.group == group]
+
+    def head(self, words: str, name: str) -> None:
+        """Draw a group's heading, with the tag of the setting that the group is about."""
+        when = applies(self.model, name)
+        group(words, "" if when is None else when.value)
 
     def draw(self, name: str) -> None:
         """Draw that setting with the widget for its kind of value."""
@@ -96,9 +103,13 @@ class Panel:
 
     def pick(self, name: str, chosen: str = "", words: str = "", *, is_label_hidden: bool = False) -> None:
         """Draw a choice of one of a few options, side by side."""
+        self.pick_alone(name, chosen, is_label_hidden=is_label_hidden)
+        self.explain(name, words)
+
+    def pick_alone(self, name: str, chosen: str = "", *, is_label_hidden: bool = True) -> None:
+        """Draw such a choice without a line under it."""
         visibility = "collapsed" if is_label_hidden else "visible"
         st.segmented_control(**self._one_of(name, chosen), label_visibility=visibility, width="stretch")
-        self.explain(name, words)
 
     def choose(self, name: str) -> None:
         """Draw a choice of one option from a list."""
@@ -155,9 +166,16 @@ class Panel:
         self.explain(name)
 
 
-def group(words: str) -> None:
-    """Draw a group's heading."""
-    st.html(f'<h2 class="kai-group">{html.escape(words)}</h2>')
+def group(words: str, tag: str = "") -> None:
+    """Draw a group's heading, with a tag that says when a change applies."""
+    st.html(f'<div class="kai-help"><h2 class="kai-group">{html.escape(words)}</h2> {_tag(tag)}</div>')
+
+
+def _tag(tag: str) -> str:
+    if not tag:
+        return ""
+    title = html.escape(texts.TAG_WORDS[tag])
+    return f'<span class="kai-tag" data-tag="{html.escape(tag)}" title="{title}">{html.escape(tag)}</span>'
 
 
 def explain(words: str, tag: str) -> None:
@@ -165,8 +183,4 @@ def explain(words: str, tag: str) -> None:
     if not tag:
         st.html(f'<p class="kai-help is-idle"><span>{html.escape(words)}</span></p>')
         return
-    title = html.escape(texts.TAG_WORDS[tag])
-    st.html(
-        f'<p class="kai-help"><span>{html.escape(words)}</span> '
-        f'<span class="kai-tag" data-tag="{html.escape(tag)}" title="{title}">{html.escape(tag)}</span></p>'
-    )
+    st.html(f'<p class="kai-help"><span>{html.escape(words)}</span> {_tag(tag)}</p>')

@@ -1,4 +1,4 @@
-"""The sidebar's group "What": named personas, the instructions, and further settings."""
+"""The sidebar's group for the persona: named ones, and the instructions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
-    """Draw personas and instructions; greeting, effort, length and tools are under More."""
+    """Draw personas and instructions."""
     group(texts.SIDEBAR_WHAT)
     if bridge.is_home():
         _draw_personas(panel, host.app().memory)
@@ -24,15 +24,14 @@ def draw(panel: Panel) -> None:
     st.text_area(
         words.label,
         max_chars=SETTINGS["instructions"].limit_chars,
-        height=104,
+        height=76,
         placeholder=words.example,
         key=panel.key("instructions"),
         on_change=panel.take("instructions"),
+        label_visibility="collapsed",
     )
     is_small = panel.is_brain_local and not host.app().services().has_language_model
     panel.explain("instructions", texts.INSTRUCTIONS_HELP_LOCAL if is_small else "")
-    with st.expander(texts.MORE):
-        panel.draw_group("more")
 
 
 def _draw_personas(panel: Panel, memory: Memory) -> None:

@@ -1,20 +1,12 @@
-"""The sidebar's group "When": how the end of a person's turn is found, patience, interruptions, and the numbers."""
+"""The sidebar's group for turn taking: how the end of a person's turn is found."""
 
 from __future__ import annotations
-
-import streamlit as st
 
 from kai.ui import texts
 from kai.ui.sidebar.panel import Panel, group
 
 
 def draw(panel: Panel) -> None:
-    """Draw turn taking, patience and interruptions; numbers and hearing have an expander each."""
+    """Draw the choice of how a turn ends."""
     group(texts.SIDEBAR_WHEN)
-    panel.pick("turn_taking")
-    panel.pick("eagerness")
-    panel.switch("can_interrupt")
-    with st.expander(texts.VAD_NUMBERS):
-        panel.draw_group("silence")
-    with st.expander(texts.HEARING):
-        panel.draw_group("hearing")
+    panel.pick("turn_taking", is_label_hidden=True)

@@ -1,4 +1,4 @@
-"""The sidebar's group "Who speaks": the face, drawn on this computer or a cloud avatar, chosen by picture."""
+"""The sidebar's group for the face: drawn on this computer or a cloud avatar, chosen by picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 from kai.runtime.hub import Talk
 from kai.ui import address, bridge, host, texts
 from kai.ui.sidebar import style
-from kai.ui.sidebar.panel import Panel, explain, group
+from kai.ui.sidebar.panel import Panel, explain
 
 if TYPE_CHECKING:
     from kai.adapters.liveavatar.gallery import GalleryAvatar
@@ -21,7 +21,7 @@ SHOWN: int = 24
 
 def draw(panel: Panel) -> None:
     """Draw the characters and, with a key, the cloud avatars."""
-    group(texts.SIDEBAR_WHO)
+    panel.head(texts.SIDEBAR_WHO, "character")
     if panel.offer.has_cloud_face:
         is_local = panel.offer.is_face_local(panel.look)
         panel.pick("face", "local" if is_local else "liveavatar")
@@ -31,16 +31,16 @@ def draw(panel: Panel) -> None:
 
 
 def _draw_characters(panel: Panel) -> None:
-    chosen = panel.look.character
-    faces = "".join(
-        f'<img src="{address.at(f"/api/pictures/{name}.jpg")}" alt="" data-is-chosen="{str(name == chosen).lower()}">'
-        for name in texts.CHARACTER_NAMES
+    # Each button of the choice is the portrait, with its name in it; only its background is not to be had from Python.
+    faces = " ".join(
+        f'.st-key-look-character button:nth-of-type({i}) {{ --portrait: url("{address.at(f"/api/pictures/{name}.jpg")}"); }}'
+        for i, name in enumerate(texts.CHARACTER_NAMES, 1)
     )
-    st.html(f'<div class="kai-faces" aria-hidden="true">{faces}</div>')
+    st.html(f"<style>{faces}</style>")
     is_standing_by = panel.offer.has_cloud_face and not panel.offer.is_face_local(panel.look)
-    panel.pick(
-        "character", words=texts.CHARACTER_HELP_STANDBY if is_standing_by else "", is_label_hidden=True
-    )
+    panel.pick_alone("character")
+    if is_standing_by:
+        explain(texts.CHARACTER_HELP_STANDBY, "")
     style.draw(panel.talk)
 
 

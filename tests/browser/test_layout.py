@@ -1,0 +1,100 @@
+"""Where things stand on the page at a desk, on a wide screen and on a phone, by pointer and by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.ui import texts
+from tests.browser.test_desk import ARTIFACTS, ROOT, begin
+
+
+@pytest.fixture(scope="module")
+def app() -> Iterator[AppProcess]:
+    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
+        yield process
+
+
+def box(person: Visitor, selector: str) -> dict[str, float]:
+    found = person.page.locator(selector).first.bounding_box()
+    assert found is not None, selector
+    return {name: float(value) for name, value in found.items()}  # pyright: ignore[reportUnknownVariableType]
+
+
+def link_x(person: Visitor, name: str) -> float:
+    found = person.page.get_by_role("link", name=name, exact=True).bounding_box()
+    assert found is not None
+    return found["x"]
+
+
+def test_a_portrait_is_pressed_the_menu_stays_and_mute_is_near_for_the_keyboard(
+    app: AppProcess, chromium: Path
+) -> None:
+    with visitor(chromium, size=(1280, 800)) as person:
+        person.open(app.url)
+        person.page.get_by_role("button", name=texts.START).wait_for()
+        height = person.page.get_by_test_id("stSidebarUserContent").evaluate("node => node.scrollHeight")
+        assert height < 1200
+        # In the picture itself, above its name.
+        person.page.get_by_role("radio", name="Mara", exact=True).click(position={"x": 20, "y": 10})
+        person.page.locator('.kai-still img[src*="mara"]').wait_for()
+        at_talk = link_x(person, texts.HELP_PAGE)
+        person.start()
+        person.wait_picture()
+        person.wait_state(texts.LISTENING)
+        person.page.evaluate("() => document.activeElement?.blur()")
+        focused = (
+            "() => { let e = document.activeElement; while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;"
+            " return e?.className ?? ''; }"
+        )
+        reached: list[str] = []
+        for press in range(5):
+            person.page.keyboard.press("Tab")
+            if press == 0:
+                person.page.keyboard.press("Enter")
+            reached.append(str(person.page.evaluate(focused)))
+        assert any("mute" in name for name in reached), reached
+        person.page.get_by_role("link", name=texts.HISTORY_PAGE, exact=True).click()
+        person.page.get_by_role("link", name=texts.BACK_TO_TALK).wait_for()
+        person.page.wait_for_timeout(400)
+        assert abs(link_x(person, texts.HELP_PAGE) - at_talk) <= 2
+        assert not person.page.get_by_test_id("stSidebar").is_visible()
+
+
+def test_on_a_phone_the_face_has_the_width_the_chat_is_a_sheet_and_pages_have_names(
+    app: AppProcess, chromium: Path
+) -> None:
+    with visitor(chromium, size=(390, 844)) as person:
+        begin(person, app)
+        assert box(person, ".picture")["width"] >= 390 - 2 * 16
+        person.say("Hello")
+        person.wait_state(texts.SPEAKING)
+        small = box(person, ".chat")["height"]
+        person.page.get_by_role("button", name=texts.CHAT_LABEL).click()
+        person.wait(lambda: box(person, ".chat")["height"] > 2 * small, 5, "the sheet")
+        person.screenshot(ARTIFACTS / "phone-sheet.png")
+        person.page.get_by_role("button", name=texts.CHAT_LABEL).click()
+        person.page.get_by_role("link", name=texts.HISTORY_PAGE, exact=True).click()
+        person.page.get_by_text(texts.HISTORY_LEAD, exact=True).wait_for()
+        assert not person.page.get_by_test_id("stSidebar").is_visible()
+        person.page.get_by_role("link", name=texts.TALK_PAGE, exact=True).click()
+        person.page.locator(".desk:not(.is-away)").wait_for()
+
+
+def test_on_a_wide_screen_the_face_is_left_the_chat_right_and_the_devices_behind_a_button(
+    app: AppProcess, chromium: Path
+) -> None:
+    with visitor(chromium, size=(1920, 1080)) as person:
+        begin(person, app)
+        face, chat, main = (box(person, name) for name in (".picture", ".chat", ".desk"))
+        media = box(person, ".st-key-kai-stage")
+        assert 0.5 <= face["width"] / main["width"] <= 0.65
+        assert chat["x"] >= face["x"] + face["width"]
+        for side in ("x", "y", "width", "height"):
+            assert abs(media[side] - face[side]) <= 2, side
+        assert not person.page.locator(".choose-mic").is_visible()
+        person.page.get_by_role("button", name=texts.DEVICES).click()
+        assert person.page.locator(".choose-mic").is_visible()
