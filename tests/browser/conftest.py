@@ -7,10 +7,12 @@ KAI_REQUIRE_BROWSER=1, gets failures, so that none is left out unseen.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kai.bench.driver import ROOT, AppProcess
 from tests.support.chromium import find_chromium
 
 NO_BROWSER = "no Chromium on this machine: run `make test` as root or with sudo, or set KAI_CHROMIUM"
@@ -30,6 +32,13 @@ def chromium() -> Path:
             pytest.fail(NO_BROWSER, pytrace=False)
         pytest.skip(NO_BROWSER)
     return found
+
+
+@pytest.fixture(scope="session")
+def fake_app() -> Iterator[AppProcess]:
+    """An app whose talks are fakes, for all tests that change nothing that the next one would meet."""
+    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
+        yield process
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

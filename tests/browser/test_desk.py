@@ -39,14 +39,8 @@ WATCH_SOCKETS_JS = """
 """
 
 
-@pytest.fixture(scope="module")
-def app() -> Iterator[AppProcess]:
-    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
-        yield process
-
-
 @pytest.fixture
-def person(app: AppProcess, chromium: Path) -> Iterator[Visitor]:
+def person(fake_app: AppProcess, chromium: Path) -> Iterator[Visitor]:
     with visitor(chromium) as somebody:
         yield somebody
 
@@ -71,10 +65,10 @@ def begin(person: Visitor, app: AppProcess) -> None:
     ],
 )
 def test_without_a_microphone_kai_is_seen_heard_and_typed_to(
-    person: Visitor, app: AppProcess, error: str, words: str
+    person: Visitor, fake_app: AppProcess, error: str, words: str
 ) -> None:
     person.context.add_init_script(MICROPHONE_ANSWERS_JS % f'"{error}"')
-    person.open(app.url)
+    person.open(fake_app.url)
     person.start()
     person.wait_picture()
     person.wait_state(texts.TYPING_ONLY)
@@ -89,8 +83,8 @@ def test_without_a_microphone_kai_is_seen_heard_and_typed_to(
     person.wait_picture()
 
 
-def test_a_starter_is_said_when_it_is_pressed(person: Visitor, app: AppProcess) -> None:
-    begin(person, app)
+def test_a_starter_is_said_when_it_is_pressed(person: Visitor, fake_app: AppProcess) -> None:
+    begin(person, fake_app)
     person.screenshot(ARTIFACTS / "starters.png")
     person.page.locator(".starter").nth(1).press("Enter")
     person.wait_state(texts.SPEAKING)
@@ -109,9 +103,9 @@ box => {
 
 
 def test_a_caption_is_cut_into_parts_of_several_words_and_gives_way_once_kai_has_listened_for_a_while(
-    person: Visitor, app: AppProcess
+    person: Visitor, fake_app: AppProcess
 ) -> None:
-    begin(person, app)
+    begin(person, fake_app)
     starters = person.page.locator(".starter")
     assert starters.all_inner_texts() == list(texts.STARTERS_SMALL_MIND)
     box = person.page.locator(".caption")
@@ -131,9 +125,9 @@ def test_a_caption_is_cut_into_parts_of_several_words_and_gives_way_once_kai_has
 
 
 @pytest.mark.long
-def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, app: AppProcess) -> None:
+def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, fake_app: AppProcess) -> None:
     person.context.add_init_script(MICROPHONE_ANSWERS_JS % 8000)
-    person.open(app.url)
+    person.open(fake_app.url)
     person.start()
     person.wait_state(texts.OPENING_MICROPHONE)
     person.page.wait_for_timeout(6500)
@@ -142,13 +136,13 @@ def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, a
     person.wait_picture()
 
 
-def test_times_are_those_of_the_page_and_not_of_the_server(person: Visitor, app: AppProcess) -> None:
+def test_times_are_those_of_the_page_and_not_of_the_server(person: Visitor, fake_app: AppProcess) -> None:
     zone = (
         "Pacific/Kiritimati"  # 14 hours before UTC: another hour wherever this runs, and mostly another day
     )
     devtools = person.context.new_cdp_session(person.page)
     devtools.send("Emulation.setTimezoneOverride", {"timezoneId": zone})
-    begin(person, app)
+    begin(person, fake_app)
     person.say("Hello")
     person.wait_state(texts.SPEAKING)
     person.press(texts.STOP)
@@ -163,9 +157,9 @@ def test_times_are_those_of_the_page_and_not_of_the_server(person: Visitor, app:
 
 
 @pytest.mark.long
-def test_a_lost_websocket_disturbs_nothing(person: Visitor, app: AppProcess) -> None:
+def test_a_lost_websocket_disturbs_nothing(person: Visitor, fake_app: AppProcess) -> None:
     person.context.add_init_script(WATCH_SOCKETS_JS)
-    begin(person, app)
+    begin(person, fake_app)
     before = person.wait_picture()
     person.page.evaluate("() => window.__sockets.forEach((socket) => socket.close())")
     person.page.wait_for_timeout(2500)
@@ -177,28 +171,28 @@ def test_a_lost_websocket_disturbs_nothing(person: Visitor, app: AppProcess) -> 
     person.page.get_by_role("button", name=texts.START_AGAIN).wait_for()
 
 
-def test_no_page_asks_any_other_host(person: Visitor, app: AppProcess) -> None:
+def test_no_page_asks_any_other_host(person: Visitor, fake_app: AppProcess) -> None:
     asked: list[str] = []
     person.page.on("request", lambda request: asked.append(request.url))
-    begin(person, app)
+    begin(person, fake_app)
     person.page.get_by_role("link", name=texts.HELP_PAGE).click()
     person.page.get_by_role("link", name=texts.BACK_TO_TALK).click()
     person.wait_state(texts.LISTENING)
     person.press(texts.STOP)
     person.page.get_by_role("button", name=texts.START_AGAIN).wait_for()
     assert asked
-    assert [url for url in asked if not url.startswith((app.url, "data:", "blob:"))] == []
+    assert [url for url in asked if not url.startswith((fake_app.url, "data:", "blob:"))] == []
 
 
-def test_an_empty_line_is_refused_with_a_word(person: Visitor, app: AppProcess) -> None:
-    begin(person, app)
+def test_an_empty_line_is_refused_with_a_word(person: Visitor, fake_app: AppProcess) -> None:
+    begin(person, fake_app)
     person.say("   ")
     assert person.page.locator(".complaint").inner_text() == texts.EMPTY_LINE
     assert person.lines() == []
 
 
-def test_keys_of_streamlit_do_not_fire_while_one_types(person: Visitor, app: AppProcess) -> None:
-    begin(person, app)
+def test_keys_of_streamlit_do_not_fire_while_one_types(person: Visitor, fake_app: AppProcess) -> None:
+    begin(person, fake_app)
     box = person.page.get_by_role("textbox", name="Type to Kai")
     box.press_sequentially("crc")
     person.page.wait_for_timeout(300)
@@ -206,8 +200,8 @@ def test_keys_of_streamlit_do_not_fire_while_one_types(person: Visitor, app: App
     assert person.page.get_by_role("dialog").count() == 0
 
 
-def test_controls_say_why_they_cannot_be_used(person: Visitor, app: AppProcess) -> None:
-    begin(person, app)
+def test_controls_say_why_they_cannot_be_used(person: Visitor, fake_app: AppProcess) -> None:
+    begin(person, fake_app)
     interrupt = person.page.locator(".interrupt")
     assert interrupt.get_attribute("aria-disabled") == "true"
     assert texts.NOTHING_TO_INTERRUPT in str(interrupt.get_attribute("title"))
@@ -221,11 +215,11 @@ def test_controls_say_why_they_cannot_be_used(person: Visitor, app: AppProcess) 
 
 @pytest.mark.parametrize("size", [(1280, 720), pytest.param((1024, 768), marks=pytest.mark.long), (390, 844)])
 def test_nothing_that_matters_lies_outside_of_the_window(
-    app: AppProcess, chromium: Path, size: tuple[int, int]
+    fake_app: AppProcess, chromium: Path, size: tuple[int, int]
 ) -> None:
     width, height = size
     with visitor(chromium, size=size) as person:
-        begin(person, app)
+        begin(person, fake_app)
         person.say("Hello")
         person.wait_state(texts.SPEAKING)
         boxes = {}

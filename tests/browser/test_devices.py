@@ -13,7 +13,7 @@ import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import texts
-from tests.browser.test_desk import ARTIFACTS, ROOT, banner, begin
+from tests.browser.test_desk import ARTIFACTS, banner, begin
 from tests.browser.test_presenter import key
 
 SAID_WITHIN_S = 2.0
@@ -51,16 +51,10 @@ DEVICES_JS = """
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[AppProcess]:
-    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def talker(app: AppProcess, chromium: Path) -> Iterator[Visitor]:
+def talker(fake_app: AppProcess, chromium: Path) -> Iterator[Visitor]:
     with visitor(chromium) as somebody:
         somebody.context.add_init_script(DEVICES_JS)
-        begin(somebody, app)
+        begin(somebody, fake_app)
         somebody.screenshot(
             ARTIFACTS / "devices.png"
         )  # Playwright makes a thread for it, which is nobody's leak
@@ -179,12 +173,16 @@ def test_what_the_system_mutes_is_said_and_unsaid(person: Visitor) -> None:
 
 
 def test_a_permission_taken_back_stops_the_sound_and_one_given_again_brings_it_back(
-    person: Visitor, app: AppProcess
+    person: Visitor, fake_app: AppProcess
 ) -> None:
     cdp = person.context.new_cdp_session(person.page)
 
     def permit(setting: str) -> None:
-        wanted = {"permission": {"name": "microphone"}, "setting": setting, "origin": app.url.rstrip("/")}
+        wanted = {
+            "permission": {"name": "microphone"},
+            "setting": setting,
+            "origin": fake_app.url.rstrip("/"),
+        }
         cdp.send("Browser.setPermission", wanted)
 
     permit("denied")

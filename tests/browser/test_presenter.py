@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import texts
-from tests.browser.test_desk import ARTIFACTS, ROOT, banner, begin
-
-
-@pytest.fixture(scope="module")
-def app() -> Iterator[AppProcess]:
-    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
-        yield process
+from tests.browser.test_desk import ARTIFACTS, banner, begin
 
 
 def key(person: Visitor, name: str) -> None:
@@ -32,11 +25,11 @@ def say_unseen(person: Visitor, text: str) -> None:
 
 @pytest.mark.parametrize("size", [(1280, 720), pytest.param((1024, 768), marks=pytest.mark.long)])
 def test_presenter_mode_comes_and_goes_by_key_and_the_talk_goes_on(
-    app: AppProcess, chromium: Path, size: tuple[int, int]
+    fake_app: AppProcess, chromium: Path, size: tuple[int, int]
 ) -> None:
     width, height = size
     with visitor(chromium, size=size) as person:
-        begin(person, app)
+        begin(person, fake_app)
         small = person.page.locator(".picture").bounding_box()
         before = person.wait_picture()
         key(person, "p")
@@ -70,9 +63,9 @@ def test_presenter_mode_comes_and_goes_by_key_and_the_talk_goes_on(
         assert person.page.locator(".text").is_visible()
 
 
-def test_every_control_has_its_key_and_a_list_names_them(app: AppProcess, chromium: Path) -> None:
+def test_every_control_has_its_key_and_a_list_names_them(fake_app: AppProcess, chromium: Path) -> None:
     with visitor(chromium) as person:
-        begin(person, app)
+        begin(person, fake_app)
         # A click on the face gives the focus to the main area, and a key then made a frame round all of it.
         person.page.locator(".picture").click(position={"x": 20, "y": 20}, force=True)
         person.page.keyboard.press("m")

@@ -9,22 +9,16 @@ import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import setting_words, texts
-from tests.browser.test_desk import ROOT, banner, begin
+from tests.browser.test_desk import banner, begin
 from tests.browser.test_presenter import key
 
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module")
-def app() -> Iterator[AppProcess]:
-    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
-        yield process
-
-
 @pytest.fixture
-def person(app: AppProcess, chromium: Path) -> Iterator[Visitor]:
+def person(fake_app: AppProcess, chromium: Path) -> Iterator[Visitor]:
     with visitor(chromium) as somebody:
-        begin(somebody, app)
+        begin(somebody, fake_app)
         yield somebody
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psutil
 import pytest
 
@@ -61,10 +63,11 @@ async def test_every_child_finds_only_what_may_pass_in_its_environment(
     room = RoomLink(NoRoom())
     engine.start()
     try:
-        await engine.wait_up()
-        await face.open(Look(), FaceLog())
-        baker.lay_out(character("kai"), 64, 64, 1.0)
-        await room.prepare()
+        await asyncio.gather(
+            face.open(Look(), FaceLog()),
+            asyncio.to_thread(baker.lay_out, character("kai"), 64, 64, 1.0),
+            room.prepare(),
+        )
         children = set(psutil.Process().children(recursive=True)) - before
         programs = " ".join(" ".join(child.cmdline()) for child in children)
         for program in PROGRAMS:

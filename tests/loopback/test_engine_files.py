@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import httpx
 import pytest
-import uvicorn
 
 from kai.adapters.engine_files import EngineFiles
 from kai.adapters.engine_process import EngineAddress
-from kai.engine.server import Engine
 from kai.engine.speech.mind import Mind
 from kai.runtime.tools import SEARCH_FILES, first_tools, search_tool
-from tests.support.speech_double import SpeechDouble
+from tests.support.engine_inside import engine_address
 
 HOUSE = (
     "house.md",
     "# Summer house\n\nThe key lies under the blue flower pot. The neighbour has a second one.\n",
 )
 TEAM = ("team.txt", "Our release is planned for the third of March. Lunch is at noon.")
-
-
-@asynccontextmanager
-async def engine_address(mind: Mind) -> AsyncIterator[EngineAddress]:
-    """An engine on a real port, with scripted ears and voice and a mind that can look into files."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    kit = replace(SpeechDouble().as_kit(), mind=mind)
-    app = Engine(kit, run_key="run").application()
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield EngineAddress(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "run")
-    finally:
-        server.should_exit = True
-        await running
-        listener.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.support.chat_providers import Provider
+from tests.support.prompt_server import serving
 
 HOLD = "\0"
 """In the pieces of an answer: wait until the test sets `ChatServer.go_on`."""
@@ -97,18 +96,8 @@ async def serving_chat(
     """A chat server that runs until the block ends, at its ``port`` where one is set; ``routes`` stand beside the chat's."""
     chat = server_given or ChatServer(**given)
     app = Starlette(routes=[Route("/v1/chat/completions", chat.answer, methods=["POST"]), *routes])
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", chat.port))
-    chat.port = listener.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield chat
-    finally:
-        chat.go_on.set()
-        server.should_exit = True
-        await running
-        listener.close()
+    async with serving(app, chat.port, lifespan="off") as chat.port:
+        try:
+            yield chat
+        finally:
+            chat.go_on.set()

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import uvicorn
+from dataclasses import replace
 
 from kai.adapters.engine_process import EngineAddress
 from kai.engine.server import Engine
+from kai.engine.speech.mind import Mind
+from tests.support.prompt_server import serving
 from tests.support.speech_double import SpeechDouble
 
 
 @asynccontextmanager
-async def engine_address() -> AsyncIterator[EngineAddress]:
-    """An engine on a real port."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    app = Engine(SpeechDouble().as_kit(), run_key="run").application()
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started:
-            await asyncio.sleep(0.01)
+async def engine_address(mind: Mind | None = None) -> AsyncIterator[EngineAddress]:
+    """An engine on a real port; with ``mind`` in place of a scripted one."""
+    kit = SpeechDouble().as_kit()
+    app = Engine(kit if mind is None else replace(kit, mind=mind), run_key="run").application()
+    async with serving(app) as port:
         yield EngineAddress(f"http://127.0.0.1:{port}/v1", "run")
-    finally:
-        server.should_exit = True
-        await running
-        listener.close()
