@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -15,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from kai.engine.chat_client import (
     CONNECT_S,
     FIRST_WORD_S,
+    FROZEN,
     ChatClient,
     ChatEndpoint,
     Habits,
@@ -259,23 +261,38 @@ class ChatThinker(Thinker):
 
     async def _read(self, body: JsonObject, coming: asyncio.Queue[_Coming]) -> None:
         """Puts the answer's pieces into the queue, then ``None`` or the error that ended the answer."""
-        slow = asyncio.create_task(self._tell_slow(coming), name="mind: excuse a slow model")
+        heard = asyncio.Event()
+        watching = asyncio.create_task(self._watch(coming, heard), name="mind: watch a silent model")
         try:
             async with contextlib.aclosing(self._client.stream(body)) as pieces:
                 async for piece in pieces:
-                    if not isinstance(piece, Thinking):
-                        slow.cancel()
+                    heard.set()
                     await coming.put(piece)
             await coming.put(None)
         except (MindError, Refused) as exc:
             await coming.put(exc)
         finally:
-            slow.cancel()
-            await asyncio.wait([slow])
+            watching.cancel()
+            await asyncio.wait([watching])
 
-    async def _tell_slow(self, coming: asyncio.Queue[_Coming]) -> None:
-        await asyncio.sleep(SLOW_S)
-        await coming.put(_Slow())
+    async def _watch(self, coming: asyncio.Queue[_Coming], heard: asyncio.Event) -> None:
+        """Excuse a model that has no word after `SLOW_S`; give its server up when that is silent and shows no other life."""
+        loop = asyncio.get_running_loop()
+        excused_s = loop.time() + SLOW_S
+        while True:
+            heard.clear()
+            is_silent = False
+            try:
+                async with asyncio.timeout(SLOW_S):
+                    await heard.wait()
+            except TimeoutError:
+                is_silent = True
+            if loop.time() >= excused_s:
+                excused_s = math.inf
+                await coming.put(_Slow())
+            if is_silent and not await self._client.is_alive() and not heard.is_set():
+                await coming.put(MindError(FROZEN, code="mind_frozen"))
+                return
 
 
 class _NoRoom(Exception):

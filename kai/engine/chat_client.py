@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_S: Final = 5.0
 FIRST_WORD_S: Final = 45.0
+SIGN_OF_LIFE_S: Final = 3.0
+FROZEN: Final = "My language model does not answer any more."
 MAX_ANSWER_TOKENS: Final = 600
 ROOM_FOR_THOUGHT: Final = 8
 """The factor on the token limit for a model that spent all its tokens on thoughts."""
@@ -191,6 +193,22 @@ class ChatClient:
             raise MindError(
                 f"I cannot reach my language model. {exc.message}", code="mind_unreachable"
             ) from exc
+
+    async def is_alive(self) -> bool:
+        """Return whether the server answers a request for its models with anything at all, by a connection of its own.
+
+        A model that thinks or loads is silent, and so is a server that hangs; only the first still answers other requests.
+        """
+        url = self._url().replace("/chat/completions", "/models", 1)
+        try:
+            async with (
+                asyncio.timeout(SIGN_OF_LIFE_S),
+                http.async_client(url, timeout=SIGN_OF_LIFE_S) as client,
+                client.stream("GET", url, headers=self._headers()),
+            ):
+                return True
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, UnicodeError, ConfigError):
+            return False
 
     def learn(self, refused: Refused) -> bool:
         """Learn from the refusal; return whether another request may succeed."""

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kai.engine import chat, chat_client
 from kai.engine.chat import ChatEndpoint, client_of
 from kai.engine.llm.model import Model
 from kai.engine.llm.slots import Slots
@@ -35,6 +36,7 @@ from tests.support.speech_double import SpeechDouble
 
 NOW = datetime(2026, 11, 30, 10, 15, tzinfo=UTC)
 OPEN_QUESTION = "Why do leaves turn red in autumn?"
+STILL_THINKING = "One moment, my language model is still thinking. "
 OWN_ANSWER = "Their green fades."
 OLLAMA, LM_STUDIO, LLAMA_CPP, VLLM = KINDS[:4]
 BY_NAME = {kind.kind: kind for kind in KINDS}
@@ -122,6 +124,18 @@ def told(body: Mapping[str, Any]) -> list[str]:
     return [message["content"] for message in body["messages"] if message["role"] == "user"]
 
 
+async def test_a_trial_of_a_server_that_takes_connections_and_hangs_ends_within_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert chat_client.SIGN_OF_LIFE_S + trial_module.HANGS_S <= 8
+    monkeypatch.setattr(chat_client, "SIGN_OF_LIFE_S", 0.05)
+    monkeypatch.setattr(trial_module, "HANGS_S", 0.1)
+    async with engine_routes() as client, stand_ins.never_answering() as port:
+        body = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "small"}
+        trial = (await client.post("/kai/mind/trial", json=body)).json()
+    assert (trial["code"], trial["is_fine"]) == ("mind_frozen", False)
+
+
 # -- the talk ----------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +220,35 @@ async def test_a_mind_that_fails_later_is_put_aside(given: dict[str, Any], code:
         assert len(server.chat.asked) == asked, code
 
 
+@pytest.mark.parametrize("said", ["", "Leaves turn red, "], ids=["before a word", "in mid-answer"])
+async def test_a_server_that_hangs_is_given_up_within_seconds_and_one_that_only_thinks_is_not(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert chat.SLOW_S + chat_client.SIGN_OF_LIFE_S <= 8
+    monkeypatch.setattr(chat, "SLOW_S", 0.05)
+    monkeypatch.setattr(chat_client, "SIGN_OF_LIFE_S", 0.2)
+    async with talking() as bench, serving_kind(VLLM) as server:
+        await bench.choice.choose(endpoint_at(server))
+        await bench.wait(ChoiceState.UP)
+        server.chat.pieces = [said, HOLD, "because it is cold."]
+        asked = asyncio.create_task(bench.ask())
+        async with asyncio.timeout(5):
+            while server.got.count("/v1/models") < 4:
+                await asyncio.sleep(0.005)
+        server.chat.go_on.set()
+        words, whose = await asked
+        assert words.removeprefix(STILL_THINKING) == f"{said}because it is cold."
+        assert whose == VLLM.models[0]
+        server.chat.go_on.clear()
+        server.is_frozen = True
+        words, whose = await bench.ask()
+        assert words.startswith(said)
+        assert words.endswith(
+            f"My language model does not answer any more. I answer with my own mind instead. {OWN_ANSWER}"
+        )
+        assert (whose, bench.choice.state) == ("Own 1B", ChoiceState.DOWN)
+
+
 async def test_one_question_that_it_does_not_take_says_nothing_about_the_next() -> None:
     async with talking() as bench, serving_kind(VLLM) as server:
         await bench.choice.choose(endpoint_at(server))
@@ -281,6 +324,24 @@ async def test_a_model_is_kept_loaded_as_long_as_it_is_chosen(
         count = len(renewals)
         await asyncio.sleep(0.2)
         assert len(renewals) == count
+
+
+async def test_a_renewal_that_hangs_does_not_keep_a_lost_mind_from_being_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choice_module, "RENEW_S", 0.05)
+    monkeypatch.setattr(choice_module, "RETRY_HERE_S", 0.05)
+    async with talking() as bench, serving_kind(OLLAMA) as server:
+        await bench.choice.choose(endpoint_at(server))
+        await bench.wait(ChoiceState.UP)
+        server.is_frozen, before = True, len(server.posted)
+        async with asyncio.timeout(5):
+            while len(server.posted) == before:
+                await asyncio.sleep(0.005)
+        server.is_frozen = False
+        assert (chosen := bench.choice.ready) is not None
+        bench.choice.report(chosen, "mind_frozen", "It does not answer.")
+        await bench.wait(ChoiceState.UP)
 
 
 async def test_a_switch_for_thinking_that_is_refused_is_left_out_from_then_on() -> None:

@@ -265,12 +265,16 @@ IMITATOR = ServerKind(
 
 @dataclass
 class ModelServer:
-    """A running stand-in. ``got`` has every GET that came, ``posted`` path and body of each POST but chat's."""
+    """A running stand-in. ``got`` has every GET that came, ``posted`` path and body of each POST but chat's.
+
+    With ``is_frozen`` nothing but the chat is answered until that goes on, as those of a stopped process are not.
+    """
 
     kind: ServerKind
     chat: ChatServer
     got: list[str] = field(default_factory=list[str])
     posted: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    is_frozen: bool = False
 
     @property
     def port(self) -> int:
@@ -279,6 +283,8 @@ class ModelServer:
     async def _get(self, request: Request) -> Response:
         path = request.url.path
         self.got.append(path)
+        if self.is_frozen:
+            await self.chat.go_on.wait()
         if path in self.kind.answers and self._may(request, path):
             return JSONResponse(self.kind.answers[path])
         status, body = self.kind.otherwise(path)
@@ -288,6 +294,8 @@ class ModelServer:
 
     async def _load(self, request: Request) -> Response:
         self.posted.append((request.url.path, await request.json()))
+        if self.is_frozen:
+            await self.chat.go_on.wait()
         return JSONResponse(
             {"model": self.posted[-1][1].get("model"), "response": "", "done": True, "done_reason": "load"}
         )

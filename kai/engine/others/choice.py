@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from kai.compat import http
 from kai.engine.chat_client import ChatClient, ChatEndpoint
@@ -162,8 +162,19 @@ class Choice:
                     await self._lost.wait()
             except TimeoutError:
                 if chosen.server is not None and chosen.server.kind == "ollama":
-                    await load_ahead(chosen.endpoint, chosen.server)
+                    await self._unless_lost(load_ahead(chosen.endpoint, chosen.server))
                 elif loop.time() - chosen.used_at_s > RENEW_S:
                     trial = await try_endpoint(chosen.client, chosen.endpoint, chosen.server)
                     if not trial.is_fine:
                         self.report(chosen, trial.code, trial.message)
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work, which is given up as soon as the mind is lost: a frozen server would hold it for minutes."""
+        doing = asyncio.create_task(work, name="minds: keep the model loaded")
+        waiting = asyncio.create_task(self._lost.wait(), name="minds: wait for a loss")
+        try:
+            await asyncio.wait([doing, waiting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            doing.cancel()
+            waiting.cancel()
+            await asyncio.wait([doing, waiting])

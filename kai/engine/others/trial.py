@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from kai.compat import http
-from kai.engine.chat_client import ChatClient, ChatEndpoint, MindError, Refused, explain
+from kai.engine.chat_client import FROZEN, ChatClient, ChatEndpoint, MindError, Refused, explain
 from kai.engine.others.servers import MAX_MODELS, FoundServer, find_servers
 from kai.engine.thinking import Question
 from kai.engine.unspoken import Unspoken
@@ -31,6 +31,8 @@ FIRST_WORD_S: Final = 45.0
 """The time for the first word of an endpoint that is not on this computer."""
 LOAD_S: Final = 180.0
 """The time for the first word of a model of this computer, which may have to be loaded from a slow disk."""
+HANGS_S: Final = 5.0
+"""The time for the first word of a server that does not even list its models."""
 MOST_TRIES: Final = 6
 MAX_LIST_BYTES: Final = 4 << 20
 KEEP_LOADED: Final = "15m"
@@ -113,12 +115,15 @@ async def try_endpoint(client: ChatClient, endpoint: ChatEndpoint, server: Found
     try:
         await load_ahead(endpoint, server)
         patience_s = LOAD_S if http.is_loopback(endpoint.base_url) else FIRST_WORD_S
+        # A server that was just found is alive. One that was not may take connections and hang.
+        is_alive = server is not None or await client.is_alive()
+        patience_s = patience_s if is_alive else HANGS_S
         try:
             async with asyncio.timeout(patience_s):
                 trial = await _first_word(client, endpoint)
         except TimeoutError:
             message = f"It did not say a word within {patience_s:.0f} seconds. A smaller model may be faster."
-            trial = Trial("mind_slow", message)
+            trial = Trial("mind_slow", message) if is_alive else Trial("mind_frozen", FROZEN)
         except MindError as error:
             trial = Trial(error.code, error.message)
         models = await listing
