@@ -75,9 +75,7 @@ async def give_mind(address: EngineAddress, mind: Mind) -> str:
         async with http.async_client(url, timeout=PUT_S) as client:
             answer = await client.put(url, json=body, headers=headers)
     except httpx.HTTPError as exc:
-        raise BrainError(
-            "The local engine does not answer. It is being started again.", code="engine-lost"
-        ) from exc
+        raise BrainError("The local engine does not answer.", code="engine-lost") from exc
     if answer.is_error:
         raise BrainError(f"The local engine refused its mind ({answer.status_code}).", code="mind-refused")
     return f"kai-{mind_id}"

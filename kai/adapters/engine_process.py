@@ -131,7 +131,7 @@ class EngineProcess:
     async def wait_gone(self) -> KaiError:
         """Return the error to report once the engine that runs now has ended."""
         if self._gone is None:
-            return EngineError("The local engine stopped. It is being started again.", code="engine-lost")
+            return EngineError("The local engine stopped.", code="engine-lost")
         return await asyncio.shield(self._gone)
 
     async def aclose(self) -> None:
@@ -192,9 +192,7 @@ class EngineProcess:
             was_up, self._address = self._address is not None, None
             self._is_up.clear()
             if not self._gone.done():
-                self._gone.set_result(
-                    EngineError("The local engine stopped. It is being started again.", code="engine-lost")
-                )
+                self._gone.set_result(EngineError("The local engine stopped.", code="engine-lost"))
         if code == EXIT_WEIGHTS:
             words = child.last_words or ("A model file is missing or damaged. Run `make install` again.",)
             self._fatal = WeightsError(words[-1])

@@ -363,13 +363,15 @@ class HandOver(StrEnum):
 class Problem:
     """Something that a person should know: a stable code, and a sentence that says what happened and what to do.
 
-    ``detail`` is the provider's own text, if there is one. ``leg`` is the connection concerned, if any."""
+    ``detail`` is the provider's own text, if there is one. ``leg`` is the connection concerned, if any. What comes next is
+    never in the sentence, since policy decides it: ``is_given_up`` is true once every try of the leg has failed."""
 
     code: str
     message: str
     is_fatal: bool = False
     detail: str = ""
     leg: LegName | None = None
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

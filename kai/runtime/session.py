@@ -264,7 +264,7 @@ class Session:
             log.info("leg failed", extra={"leg": str(leg), "code": exc.code})
             self._take(LegFailed(leg, exc.code, exc.message, exc.is_retryable, exc.retry_after_s))
         except TimeoutError:
-            self._take(LegFailed(leg, "timeout", "That took too long. Kai tries again."))
+            self._take(LegFailed(leg, "timeout", "That took too long."))
         except Exception:
             log.exception("a fault while opening a leg", extra={"leg": str(leg)})
             self._take(
@@ -300,7 +300,7 @@ class Session:
         except KaiError as exc:
             self._take(SpareBrainFailed(exc.code, exc.is_retryable, exc.retry_after_s, exc.message))
         except TimeoutError:
-            self._take(SpareBrainFailed("timeout", message="That took too long. Kai tries again."))
+            self._take(SpareBrainFailed("timeout", message="That took too long."))
         except Exception:
             log.exception("a fault while opening a spare brain")
             self._take(SpareBrainFailed("bug", is_retryable=False))

@@ -33,6 +33,9 @@ WORDS: Final[Mapping[str, str]] = {
     "face": "No face could be opened.",
 }
 
+CALLING_AGAIN: Final = "Kai is calling again."
+GAVE_UP: Final = "Kai has tried three times and waits for you now."
+
 
 def words(told: Problem | Leg) -> str:
     """Return a sentence about a problem, what happened and what to do; for a leg, why it is not up, if so."""

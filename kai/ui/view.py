@@ -351,12 +351,13 @@ def _banner(state: SessionState) -> Json | None:
 def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
     tone, words = "stopped" if problem.is_fatal else "warn", problems.words(problem)
     if problem.leg is not None and state.leg(problem.leg).status is LegStatus.FAILED:
+        words = f"{words} {problems.GAVE_UP}" if problem.is_given_up else words
         return _banner_of(problem.code, words, tone, "retry", problem.leg.value, problem.detail)
     if problem.code == Why.PLAN:
         return _banner_of(problem.code, words, "quiet", "dismiss")
     if problem.leg is LegName.BRAIN:
         # The brain is already reconnecting, so there is nothing to press.
-        return {**_banner_of(problem.code, words, tone, ""), "button": ""}
+        return {**_banner_of(problem.code, f"{words} {problems.CALLING_AGAIN}", tone, ""), "button": ""}
     return _banner_of(problem.code, words, tone, "dismiss", detail=problem.detail)
 
 

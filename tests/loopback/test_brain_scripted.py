@@ -237,7 +237,7 @@ async def test_a_provider_that_asks_for_a_pause_is_heard(engine: RunningEngine, 
     with pytest.raises(BrainError) as caught:
         await BRAINS[transport](scripted(engine, connects=[refusal])).open(Look(), BrainLog())
     assert (caught.value.code, caught.value.retry_after_s) == ("rate-limit", 7.0)
-    assert caught.value.message == "OpenAI is asked too often just now. Kai tries again in 7 seconds."
+    assert caught.value.message == "OpenAI is asked too often just now. It asks for a pause of 7 seconds."
 
 
 async def test_no_key_is_said_before_anybody_is_asked() -> None:

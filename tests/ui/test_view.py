@@ -142,13 +142,22 @@ def test_a_microphone_that_the_system_muted_is_never_shown_as_open(before: tuple
     assert banner(talk.state) is None
 
 
-def test_a_lost_brain_is_told_and_being_mended() -> None:
+def test_a_lost_brain_is_called_again_and_the_words_say_so_until_kai_has_given_up() -> None:
     talk = listening()
-    talk.do(LegFailed(LegName.BRAIN, "lost", "Kai lost its voice. It comes back by itself."))
-    assert status(talk.state) == (texts.RECONNECTING, "waking")
+    lost, due = LegFailed(LegName.BRAIN, "lost", "Kai lost its voice."), TimerFired(RetryDue(LegName.BRAIN))
+    for _ in range(3):
+        talk.do(lost)
+        assert status(talk.state) == (texts.RECONNECTING, "waking")
+        shown = banner(talk.state)
+        assert shown is not None
+        assert (shown["message"], shown["button"]) == (f"Kai lost its voice. {problems.CALLING_AGAIN}", "")
+        talk.do(due, LegConnected(LegName.BRAIN))
+        assert banner(talk.state) is None
+    talk.do(lost)
+    assert status(talk.state) == (texts.OFF, "ended")
     shown = banner(talk.state)
     assert shown is not None
-    assert (shown["message"], shown["button"]) == ("Kai lost its voice. It comes back by itself.", "")
+    assert (shown["message"], shown["wish"]) == (f"Kai lost its voice. {problems.GAVE_UP}", "retry")
 
 
 def test_a_brain_that_cannot_be_had_offers_another_try_of_that_leg() -> None:

@@ -70,7 +70,7 @@ from kai.ui import problems
 from tests.support.talk import START, WALL_S, Talk, saying_last_words, speaking, started, talking
 
 BRAIN, FACE, BROWSER = LegName.BRAIN, LegName.FACE, LegName.BROWSER
-LOST = "It was lost. It is tried again."
+LOST = "It was lost."
 
 
 def lost(leg: LegName, *, is_retryable: bool = True) -> LegFailed:
@@ -214,7 +214,7 @@ def test_a_leg_that_does_not_open_is_tried_three_times_with_growing_waits_then_h
     assert talk.do(TimerFired(RetryDue(FACE))) == (OpenLeg(FACE, 3),)
     assert talk.do(lost(FACE)) == (CloseLeg(FACE),)
     assert talk.state.face == Leg(LegStatus.FAILED, 3, "lost", LOST)
-    assert talk.state.problem == Problem("lost", LOST, leg=FACE)
+    assert talk.state.problem == Problem("lost", LOST, leg=FACE, is_given_up=True)
 
 
 def pausing(leg: LegName, retry_after_s: float) -> LegFailed:

@@ -219,9 +219,7 @@ class LocalFace:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         decoder = m.Decoder()
-        failure = FaceError(
-            "The face stopped. Kai's voice goes on; the face is started again.", code="face-lost"
-        )
+        failure = FaceError("The face stopped. Kai's voice goes on.", code="face-lost")
         try:
             while data := await reader.read(65536):
                 for message in decoder.feed(data):

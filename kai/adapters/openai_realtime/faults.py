@@ -34,14 +34,13 @@ class Fault:
         return BrainError(self.message, code=self.code, is_retryable=self.is_retryable)
 
     def error_after(self, wait_s: float) -> BrainError:
-        """Return the error for a provider that asked for a pause: the message's first sentence, then when to try again."""
+        """Return the error for a provider that asked for a pause: the message's first sentence, then the pause."""
         if not self.is_retryable or wait_s <= 0:
             return self.error()
-        what = self.message.partition(". ")[0]
-        who = (
-            "Kai tries again" if wait_s <= LONGEST_RETRY_AFTER_S else "It asks for a longer pause: try again"
-        )
-        message = f"{what}. {who} in {_spoken(wait_s)}."
+        what = self.message.partition(". ")[0].removesuffix(".")
+        is_short = wait_s <= LONGEST_RETRY_AFTER_S
+        asked = "It asks for a pause of" if is_short else "It asks for a longer pause: try again in"
+        message = f"{what}. {asked} {_spoken(wait_s)}."
         return BrainError(message, code=self.code, is_retryable=True, retry_after_s=wait_s)
 
 
@@ -60,39 +59,33 @@ GPT_LIVE: Final = Fault(
 QUOTA: Final = Fault(
     "quota", "The OpenAI account has no credit left. Add credit, or remove the key to talk offline.", False
 )
-RATE_LIMIT: Final = Fault(
-    "rate-limit", "OpenAI is asked too often just now. Kai tries again in a moment.", True
-)
+RATE_LIMIT: Final = Fault("rate-limit", "OpenAI is asked too often just now.", True)
 ENGINE_FULL: Final = Fault(
     "engine-full",
-    "Kai's engine holds as many talks as it can. End one, in another tab perhaps, then try again.",
+    "Kai's engine holds as many talks as it can. End one, in another tab perhaps.",
     True,
 )
-SERVER_ERROR: Final = Fault(
-    "server-error", "The voice service has a fault of its own. Kai tries again.", True
-)
+SERVER_ERROR: Final = Fault("server-error", "The voice service has a fault of its own.", True)
 TIMEOUT: Final = Fault(
-    "timeout", "The voice service did not answer in time. Kai tries again; check the connection.", True
+    "timeout", "The voice service did not answer in time. Check the internet connection.", True
 )
 UNREACHABLE: Final = Fault(
     "unreachable", "The voice service cannot be reached. Check the internet connection.", True
 )
 UDP_BLOCKED: Final = Fault(
     "udp-blocked",
-    "This network lets no voice connection through (UDP is blocked). Kai calls another way, which sounds the same.",
+    "This network lets no voice connection through (UDP is blocked), so Kai uses another way, which sounds the same.",
     True,
 )
 CONNECT_TIMEOUT: Final = Fault(
     "connect-timeout",
-    "The voice connection did not come up. Kai tries again; another network may help.",
+    "The voice connection did not come up. Another network may help.",
     True,
 )
-SESSION_EXPIRED: Final = Fault(
-    "session_expired", "The talk reached the provider's time limit. Kai is calling again.", True
-)
-LOST: Final = Fault("connection-lost", "The voice connection was lost. Kai is calling again.", True)
-OVERFLOW: Final = Fault("too-slow", "The connection is too slow for a voice. Kai is calling again.", True)
-BUG: Final = Fault("brain-bug", "Kai's voice connection broke. It is being opened again.", True)
+SESSION_EXPIRED: Final = Fault("session_expired", "The talk reached the provider's time limit.", True)
+LOST: Final = Fault("connection-lost", "The voice connection was lost.", True)
+OVERFLOW: Final = Fault("too-slow", "The connection is too slow for a voice.", True)
+BUG: Final = Fault("brain-bug", "Kai's voice connection broke.", True)
 
 _BY_CODE: Final = {
     "insufficient_quota": QUOTA,

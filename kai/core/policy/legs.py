@@ -163,7 +163,8 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
     else:
         leg = Leg(LegStatus.FAILED, attempt, event.code, event.message)
         is_fatal = name is LegName.BRAIN
-        state = state.with_problem(Problem(event.code, event.message, is_fatal=is_fatal, leg=name))
+        problem = Problem(event.code, event.message, is_fatal=is_fatal, leg=name, is_given_up=may_retry)
+        state = state.with_problem(problem)
     return state.with_leg(name, leg), tuple(commands)
 
 
