@@ -217,6 +217,7 @@ _EXAMPLES = {
 }
 _QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2039\u203a"
 _NO_KEY = re.compile(r"[,;`'\"\\()]")
+_NAMED = re.compile(r"[A-Z_]+=|[\w-]*(?i:key|token)[=:]")
 _PLACEHOLDER = re.compile(
     r"(sk-)?(your|my|the|insert|paste|enter|put|add|replace|change|example|dummy)[-_ ].*"
     r"|.*(your|my)[-_]?(api|secret|openai|heygen|liveavatar)?[-_]?(key|token)([-_]?here)?"
@@ -263,7 +264,7 @@ def checked(name: str, text: str) -> str:
         "false",
     ):
         raise ValueError("is a word that stands for no key: leave the setting empty")
-    if name in _KEYS and "=" in text and text.partition("=")[0].isupper():
+    if name in _KEYS and _NAMED.match(text):
         raise ValueError("has the setting's own name in it: leave that out")
     if name in _URLS and text:
         _check_url(text, _EXAMPLES[name])

@@ -74,10 +74,15 @@ def proxy_for(url: str, socks_package: str = "socksio") -> Proxy | None:
     variable = next(
         (name for name in (f"{kind}_proxy", f"{kind}_proxy".upper()) if name in os.environ), "the system"
     )
-    given = named[kind] if "://" in named[kind] else f"http://{named[kind]}"
+    bare = named[kind].strip(_AROUND)
+    if bare.lower() in _NONE:
+        return None
+    given = bare if "://" in bare else f"http://{bare}"
     try:
         proxy = urlsplit(given)
         place = f"{proxy.hostname or '?'}" + (f":{proxy.port}" if proxy.port else "")
+        if not given.isprintable() or proxy.path.strip("/"):
+            raise ValueError(place)
     except ValueError:
         raise ConfigError(
             f"The proxy that {variable} names has no valid address. Correct or unset it.", code="proxy"
@@ -101,14 +106,15 @@ def _is_exempt(url: str) -> bool:
     """Return whether ``NO_PROXY`` exempts ``url`` in a form that the standard library does not support.
 
     The standard library only compares the ends of names. People also write networks (``192.168.0.0/16``), stars, ports,
-    brackets around IPv6 addresses, whole URLs, and Windows' ``<local>``. Programs differ in how they read these, but
-    traffic to a local server must not go to the proxy.
+    brackets around IPv6 addresses, whole URLs, quotation marks, letters that are not ASCII, and Windows' ``<local>``.
+    Programs differ in how they read these, but traffic to a local server must not go to the proxy.
     """
     parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".").lower()
+    host = _ascii((parts.hostname or "").rstrip(".").lower())
     port = parts.port or {"http": 80, "https": 443}[_WIRE_SCHEMES.get(parts.scheme, "http")]
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    return any(_is_meant(entry.lower(), host, port) for entry in re.split(r"[\s,;|]+", named) if entry)
+    entries = (entry.strip(_AROUND).lower() for entry in re.split(r"[\s,;|]+", named))
+    return any(_is_meant(entry, host, port) for entry in entries if entry)
 
 
 def _is_meant(entry: str, host: str, port: int) -> bool:
@@ -120,15 +126,27 @@ def _is_meant(entry: str, host: str, port: int) -> bool:
         with contextlib.suppress(ValueError):
             return ipaddress.ip_address(host) in network
         return False
+    entry = _ascii(entry.partition("/")[0])
     at_port = _AT_PORT.fullmatch(entry)
     if at_port is not None:
         return int(at_port["port"]) == port and _is_meant(at_port["place"], host, port)
-    if entry.endswith(".*"):
-        return fnmatch.fnmatchcase(host, entry)
     suffix = entry.removeprefix("*").lstrip(".")
+    if "*" in suffix or entry == "*":
+        return fnmatch.fnmatchcase(host, entry)
     return bool(suffix) and (host == suffix or host.endswith(f".{suffix}"))
 
 
+def _ascii(host: str) -> str:
+    """Return a host's name as resolvers know it (``xn--...``)."""
+    with contextlib.suppress(UnicodeError):
+        return host.encode("idna").decode()
+    return host
+
+
+_AROUND: Final = " \t\r\n\"'\ufeff\u200b"
+"""What is left around a pasted value."""
+_NONE: Final = frozenset({"", "none", "direct", "direct://", "false", "off", "no", "null", "0"})
+"""Words that people write where they want no proxy."""
 _AT_PORT: Final = re.compile(r"(?P<place>[^:]+|\[.*\]):(?P<port>\d{1,5})")
 
 

@@ -251,6 +251,12 @@ def test_what_is_on_this_computer(url: str, is_here: bool) -> None:
         ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, ""),
         ({"HTTPS_PROXY": "http://p:1", "no_proxy": ".example"}, ""),
         ({"HTTPS_PROXY": ""}, ""),
+        ({"HTTPS_PROXY": "  http://p:1/\n"}, "HTTPS_PROXY"),
+        ({"HTTPS_PROXY": '"http://p:1"'}, "HTTPS_PROXY"),
+        ({"HTTPS_PROXY": "'p:1'"}, "HTTPS_PROXY"),
+        ({"HTTPS_PROXY": "\ufeffhttp://user:p@ss@p:1"}, "HTTPS_PROXY"),
+        ({"HTTPS_PROXY": "none"}, ""),
+        ({"https_proxy": "DIRECT", "ALL_PROXY": "http://p:1"}, ""),
     ],
 )
 def test_one_rule_says_which_proxy_is_meant(
@@ -293,6 +299,20 @@ def test_one_rule_says_which_proxy_is_meant(
         ("<local>", "http://nas:11434/v1", True),
         ("<local>", "http://nas.example/v1", False),
         ("other,", "http://llm.corp/v1", False),
+        ('"llm.corp"', "http://llm.corp/v1", True),
+        ("'*.corp.example', x", "https://llm.corp.example/v1", True),
+        ("https://llm.corp:8443/v1", "https://llm.corp:8443/v1", True),
+        ("https://llm.corp:8443/v1", "https://llm.corp/v1", False),
+        ("llm.corp/v1", "http://llm.corp/v1", True),
+        ("*:8080", "http://llm.corp:8080/v1", True),
+        ("*:8080", "http://llm.corp:9090/v1", False),
+        ("*corp*", "http://llm.corp.example/v1", True),
+        ("llm-*.example", "http://llm-7.example/v1", True),
+        ("llm-*.example", "http://web.example/v1", False),
+        ("192.168.1.20/24", "http://192.168.1.77/v1", True),
+        ("192.168.0.0/255.255.0.0", "http://192.168.3.3/v1", True),
+        ("münchen.example", "http://xn--mnchen-3ya.example/v1", True),
+        ("xn--mnchen-3ya.example", "http://münchen.example/v1", True),
         (":,/,[,::,x:y", "http://llm.corp/v1", False),
     ],
 )
@@ -306,7 +326,19 @@ def test_a_place_that_no_proxy_names_in_any_form_is_called_straight(
 
 
 @pytest.mark.parametrize(
-    "value", ["socks4://p:1", "socks5://p", "ftp://p:1", "http://p:port", "http://", "http://[::1"]
+    "value",
+    [
+        "socks4://p:1",
+        "socks5://p",
+        "ftp://p:1",
+        "http://p:port",
+        "http://",
+        "http://[::1",
+        "http//p:1",
+        "http://p:1\nx",
+        "http=p:1;https=q:2",
+        "http://p:1/proxy.pac",
+    ],
 )
 def test_a_proxy_that_cannot_be_is_refused_in_words(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)

@@ -125,6 +125,8 @@ BAD_KEYS = {
     "bearer": f"bearer {KEY}",
     "a header": f"Authorization: Bearer {KEY}",
     "its own name": f"OPENAI_API_KEY={KEY}",
+    "its name in small letters": f"openai_api_key={KEY}",
+    "a header's name": f"api-key:{KEY}",
     "an address": "https://platform.openai.com/api-keys",
     "your-key-here": "your-key-here",
     "your_api_key": "your_api_key",
