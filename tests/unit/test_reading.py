@@ -151,6 +151,12 @@ def spoken(text: str) -> str:
         ("https://user:secret@host.example/x", "host dot example"),
         ("mailto:anna@example.org", "anna at example dot org"),
         ("550e8400-e29b-41d4-a716-446655440000", "an identifier"),
+        ("if a<=b, b>=c and c==d", "if a is at most b, b is at least c and c equals d"),
+        ("a->b", "a to b"),
+        ("10^-3", "10 to the power of minus 3"),
+        ("a 2.4 GHz and a 5GHz band", "a 2.4 gigahertz and a 5 gigahertz band"),
+        ("192.168.0.1:8080", "192 dot 168 dot 0 dot 1 colon 8080"),
+        ("5 USD or 4.50 EUR", "5 US dollars or 4.50 euros"),
     ],
 )  # fmt: skip
 def test_what_is_written_is_read_as_a_person_reads_it(written: str, said: str) -> None:
@@ -173,6 +179,8 @@ def test_what_is_written_is_read_as_a_person_reads_it(written: str, said: str) -
         ("It was 1990. Then it rained.", ["It was 1990.", "Then it rained."]),
         ("1. Boil the water.", ["1. Boil the water."]),
         ("On Jan. 5 we met St. Nicholas.", ["On Jan. 5 we met St. Nicholas."]),
+        ("J.R.R. Tolkien wrote it. Read it.", ["J.R.R. Tolkien wrote it.", "Read it."]),
+        ("He works for the B.B.C. She does not.", ["He works for the B.B.C.", "She does not."]),
     ],
 )
 def test_an_abbreviation_ends_no_sentence(text: str, cut: list[str]) -> None:

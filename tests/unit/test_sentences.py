@@ -210,6 +210,21 @@ def test_timers_are_set_in_many_words_and_never_when_they_are_denied_or_told_of(
     [
         ("Cancel the five minute timer and set one for ten minutes.", (CancelTimers(), SetTimer(600))),
         ("Set a timer for five minutes and one for ten minutes.", (SetTimer(300), SetTimer(600))),
+        ("Set a five and a ten minute timer.", (SetTimer(300), SetTimer(600))),
+        ("Set three timers for one, two and three minutes.", (SetTimer(60), SetTimer(120), SetTimer(180))),
+        ("Set two timers for five minutes.", (SetTimer(300), SetTimer(300))),
+        (
+            "Set two timers: one for an hour and thirty minutes, and another for ten minutes.",
+            (SetTimer(5400), SetTimer(600)),
+        ),
+        ("Set two alarms, one for seven and one for eight.", (SetTimer(14_100), SetTimer(17_700))),
+        ("Set three timers for five and ten minutes.", ()),
+        ("Set two timers.", ()),
+        ("She set two timers for five minutes.", ()),
+        ("Do not set two timers for five minutes.", ()),
+        ("I want some reminders of our holiday.", ()),
+        ("Set a timer for an hour and twenty.", (SetTimer(4800),)),
+        ("Set a timer until half past four.", (SetTimer(5100),)),
         (
             "Set a timer for five minutes and remind me in an hour to eat.",
             (SetTimer(300), SetTimer(3600, "eat")),

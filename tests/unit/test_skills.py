@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from kai.engine.speech import skills
+from kai.engine.speech.orders import without_courtesy
 from kai.engine.speech.skills import CancelTimers, Manner, SetTimer, manner_of
 
 NOW = datetime(2026, 11, 22, 15, 5)  # noqa: DTZ001 - a Sunday, local time
@@ -153,3 +154,21 @@ def test_notes_are_kept_within_the_talk() -> None:
 )
 def test_what_is_no_skill_is_left_to_the_mind(heard: str) -> None:
     assert do(heard) is None
+
+
+@pytest.mark.parametrize(
+    ("heard", "bare"),
+    [
+        ("Thanks, what time is it?", "what time is it?"),
+        ("Thank you Kai, set a timer.", "set a timer."),
+        ("Good morning, tell me a joke.", "tell me a joke."),
+        ("Thanks for all your help.", "Thanks for all your help."),
+        ("Thank you so much indeed.", "Thank you so much indeed."),
+        ("Thanks to you it worked.", "Thanks to you it worked."),
+        ("Good morning to all of you.", "Good morning to all of you."),
+        ("Don't forget to set a timer.", "set a timer."),
+        ("Don't forget to eat.", "Don't forget to eat."),
+    ],
+)
+def test_a_courtesy_that_is_a_part_of_its_sentence_stays_in_it(heard: str, bare: str) -> None:
+    assert without_courtesy(heard) == bare

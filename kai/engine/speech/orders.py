@@ -85,10 +85,11 @@ class Done:
 
 _NAME_SOUNDS: Final = "kai|kay|kye|ky|kie|cai|chi|guy|kyle"
 _BEFORE: Final = (
-    r"would you mind|hi there|hey there|hello there|hey|hi|hello|good (?:morning|afternoon|evening)|"
+    r"would you mind|hi there|hey there|hello there|hey|hi|hello|good (?:morning|afternoon|evening)(?! (?:to|from)\b)|"
     r"ok|okay|all right|alright|right|well|so|um|uh|er|oh|"
-    r"by the way|now|then|please|kindly|yes|yeah|sure|sorry|excuse me|great|thanks|thank you|actually|listen|also|just|"
-    r"quickly|"
+    r"by the way|now|then|please|kindly|yes|yeah|sure|sorry|excuse me|great|actually|listen|also|just|"
+    r"(?:thanks|thank you)(?! (?:very|so|for|again|a|to|indeed|ever|all|from)\b)|"
+    r"quickly|(?:don't|do not) forget to(?= (?:set|start|cancel|remind|wake)\b)|"
     r"(?:can|could|would|will) you(?: please| maybe| possibly| kindly| just| quickly| also)*(?! (?:hear|see|speak \w+an)\b)|"
     r"i (?:was wondering|wonder) if you (?:can|could|would)|do you think you (?:can|could)|(?:is it|would it be) possible to|"
     r"(?:i would|i'd) (?:like|love) (?:you )?to(?! know)|i (?:want|need) you to|be so kind (?:as to|and)|"

@@ -215,6 +215,9 @@ _PARTS: Final = {
 }
 _VULGAR: Final = {"½": "a half", "¼": "a quarter", "¾": "three quarters", "⅓": "a third", "⅔": "two thirds"}
 _MIXED: Final = re.compile(rf"(?P<whole>\d+)(?P<part>[{''.join(_VULGAR)}])(?P<unit>\S*)")
+_COMPARED: Final = re.compile(r"(?<=[\w)\]])(?:<=|>=|==|!=|<>|->|=>)(?=[\w(\[])")
+_AT_PORT: Final = re.compile(r"(?P<place>\d{1,3}(?:\.\d{1,3}){3}):(?P<port>\d{1,5})")
+_CODES: Final = {"USD": "US dollars", "EUR": "euros", "GBP": "pounds", "CHF": "Swiss francs", "JPY": "yen"}
 _FILE_DOT: Final = re.compile(
     r"\.(?=(?:env|py|toml|txt|md|json|js|ts|html|css|pdf|wav|mp3|mp4|yaml|yml|csv|log|docx|xlsx|png|jpg|zip|exe|"
     r"sh)\b)",
@@ -325,6 +328,8 @@ def _read_address(core: str, before: str) -> str | None:
         return _plain(" dot ".join(url["host"].removeprefix("www.").split(".")))
     if "://" in core:
         return "a link"
+    if (at_port := _AT_PORT.fullmatch(core)) is not None:
+        return f"{at_port['place'].replace('.', ' dot ')} colon {at_port['port']}"
     if _DRIVE.fullmatch(core):
         return _plain(core.replace(":", " colon ").replace("\\", " backslash ").replace("/", " slash "))
     if _MAIL.fullmatch(core) or _DOMAIN.fullmatch(core):
@@ -338,6 +343,8 @@ def _read_address(core: str, before: str) -> str | None:
 def _read_number(core: str, before: str) -> str | None:
     if core in _UNITS and core in _ALONE and _COUNTS.fullmatch(before):
         return _unit(core, before)
+    if core in _CODES and _COUNTS.fullmatch(before):
+        return _CODES[core]
     if (clock := _read_clock(core, before)) is not None:
         return clock
     if core in _UNITS and ("²" in core or "³" in core or "/" in core):
@@ -445,7 +452,7 @@ def _unit(unit: str, number: str) -> str:
     is_one = number.lstrip("-−+") in ("1", "½", "¼", "¾")
     if is_one or " per " in name or name.startswith("degrees"):
         return name
-    return _PLURALS.get(name, name if name.endswith("s") else f"{name}s")
+    return _PLURALS.get(name, name if name.endswith(("s", "z")) else f"{name}s")
 
 
 def _speak_formula(text: str) -> str:
@@ -460,8 +467,8 @@ def _speak_formula(text: str) -> str:
 
 
 def _power(match: re.Match[str]) -> str:
-    named = {"2": " squared", "3": " cubed"}
-    return named.get(match["power"], f" to the power of {match['power']}")
+    power = match["power"].replace("-", "minus ").replace("+", "")
+    return {"2": " squared", "3": " cubed"}.get(power, f" to the power of {power}")
 
 
 def _speak_plainly(text: str, before: str) -> str:
@@ -469,6 +476,7 @@ def _speak_plainly(text: str, before: str) -> str:
     text = re.sub(r"(?<=[^\W_])_+(?=[^\W_])", " ", text)
     text = re.sub(r"(?<=[\w)])\^\{?[\w+-]+\}?", lambda match: _POWER.sub(_power, match[0]), text)
     text = re.sub(r"(?<=[^\W\d])/(?=[^\W\d])", " slash ", text)
+    text = _COMPARED.sub(lambda match: f" {_SPECIAL[match[0]]} ", text)
     text = _FILE_DOT.sub(" dot ", text)
     text = re.sub(r"^>+(?=\w)|^#+(?=\w)|[*`_~#|\\^{}]+", lambda match: _markup(match[0], text), text).strip()
     text = _NAMES.sub(lambda match: _SAID_NAMES[match[0]], text)

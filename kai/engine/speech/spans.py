@@ -78,8 +78,8 @@ def read_span(text: str) -> int | None:
         if found is None:
             return None
         name = _unit(words[found.end]) if found.end < len(words) else ""
-        if found.end == len(words) and not is_linked:
-            name = _LOWER.get(unit, "")  # "an hour twenty"
+        if found.end == len(words) and (not is_linked or unit == "hour"):
+            name = _LOWER.get(unit, "")  # "an hour twenty", "an hour and twenty"
         if not name or (unit and _SECONDS[name] >= _SECONDS[unit]):
             return None
         position, value, unit = found.end + 1, found.value, name

@@ -39,6 +39,8 @@ _MAY_END: Final = frozenset(
     univ assn mon tue wed thu fri sat sun""".split()  # noqa: SIM905
 )
 """Abbreviations after which a sentence ends when the next word is one that rarely has a capital within a sentence."""
+_INITIALS: Final = re.compile(r"(?:[a-z]\.)+[a-z]")
+"""Those of a name, or of something that we do not know: "J.R.R."."""
 _STARTERS: Final = frozenset(
     """the a an this that these those it he she we they you i there here what when where why how who which if but and so or
     then now yes no please my your his her its our their in on at for as after before let not all some many one do does did
@@ -279,7 +281,11 @@ def _may_end(written: str) -> bool:
     """Return whether the word may be an abbreviation, so that its stop may not end a sentence."""
     stem = written.rstrip("\"'”’)]").removesuffix(".").lstrip("(\"“'‘[").lower()
     return written.rstrip("\"'”’)]").endswith(".") and (
-        stem in _TITLES or stem in _BEFORE_NUMBERS or stem in _MAY_END or len(stem) == 1
+        stem in _TITLES
+        or stem in _BEFORE_NUMBERS
+        or stem in _MAY_END
+        or len(stem) == 1
+        or _INITIALS.fullmatch(stem) is not None
     )
 
 
@@ -302,7 +308,7 @@ def _ends_sentence(written: str, following: str, *, is_first: bool = False) -> b
         return False
     if name in _BEFORE_NUMBERS and stem not in ("May", "Mar"):
         return not following[0].isdigit()
-    if name in _MAY_END:
+    if name in _MAY_END or _INITIALS.fullmatch(name):
         return re.sub(r"\W", "", following).lower() in _STARTERS
     if name.isdigit():
         return not (is_first and len(name) < 3)  # "1. Boil the water." is an item of a list

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from kai.engine.speech.days import say_time
-from kai.engine.speech.orders import Done, SetTimer, TimerKind, for_you, requests_of
+from kai.engine.speech.orders import MAX_TIMERS, Done, SetTimer, TimerKind, for_you, requests_of
 from kai.engine.speech.spans import next_clock, plain_words, read_span, say_span
 
 MAX_TIMER_S: Final = 24 * 3600
@@ -23,7 +23,7 @@ _SET_TIMER: Final = re.compile(
     rf"(?:{_SET} )?{_SPECIFIC}(?:(?P<span>(?:\d|half|quarter|couple).*?|hour|minute|half hour) )?(?:long )?"
     rf"(?:(?P<label>(?!second|minute|hour)[a-z]+) )?"
     rf"(?P<kind>{_KIND})(?: (?:to go off|going|on))?"
-    r"(?:,? (?:(?P<link>for|of|in|to|at|on|with|that (?:lasts|runs)|lasting|from now) )?(?P<rest>.+))?"
+    r"(?:,? (?:(?P<link>for|of|in|to|at|on|until|till|with|that (?:lasts|runs)|lasting|from now) )?(?P<rest>.+))?"
 )
 _SET_ONE: Final = re.compile(
     rf"(?:set|start|make)(?: me)? (?:{_SPECIFIC}|1 |it )(?:1 )?(?:for|to|of) (?P<rest>.+)"
@@ -45,6 +45,18 @@ _REMIND: Final = re.compile(
 _OVER: Final = re.compile(
     r"when (?P<span>.+?) (?:are|is|have|has)(?: been)? (?:over|up|passed|done|gone|elapsed|gone by)"
 )
+_SEVERAL: Final = re.compile(
+    rf"{_SET} (?:(?P<count>\d{{1,2}}|some|several|a few|a couple of) )?(?P<kind>timer|alarm|reminder)s"
+    r"(?:[,:]? (?P<rest>.+))?"
+)
+_PAIR: Final = re.compile(
+    rf"{_SET} an? (?P<first>\d+) (?P<unit>(?:second|minute|hour) )?(?:timer )?and (?:an? )?(?P<second>\d+) "
+    rf"(?P<last_unit>second|minute|hour) timers?"
+)
+_NEXT_ONE: Final = re.compile(r",? and (?=(?:1|another|the other) )|, (?=(?:1|another|the other) )")
+_NEXT: Final = re.compile(r",? and |, ")
+_ONE_OF: Final = re.compile(r"(?:(?:1|another|the other)(?: 1)? )?(?:(?:for|of|at|in) )?")
+_ASKS_LENGTHS: Final = "For how long each? Say, for example: one for five minutes and one for ten."
 _COUNT_DOWN: Final = re.compile(r"count down(?: from| for)? (?P<rest>.+)")
 _NOT_LABELS: Final = frozenset(
     """oven phone kitchen microwave egg's no any every each that this his her their your our same right wrong old broken good
@@ -65,6 +77,8 @@ _SOME: Final = re.compile(
 def answer_timer(sentence: str, now: datetime) -> Done | None:
     """Return what is done for the order ``sentence`` to set a timer; None if it is anything else."""
     plain = _as_meant(plain_words(sentence).removesuffix(" from now"))
+    if (several := _answer_several(plain, now)) is not None:
+        return several
     wish = _timer_wish(plain)
     if wish is None:
         return None
@@ -79,6 +93,44 @@ def answer_timer(sentence: str, now: datetime) -> Done | None:
     if _NO_LENGTH.fullmatch(when):
         return Done(_BOUNDS, "timer")
     return _set_timer(when.removeprefix("at "), _as_written(about, sentence), _kind_of(plain), now)
+
+
+def _answer_several(plain: str, now: datetime) -> Done | None:
+    """Return what is done for an order to set several timers at once; None if it is anything else."""
+    pair = _PAIR.fullmatch(plain)
+    if pair is not None:
+        first_unit = (pair["unit"] or pair["last_unit"]).strip()
+        plain = f"set timers for {pair['first']} {first_unit}s and {pair['second']} {pair['last_unit']}s"
+    several = _SEVERAL.fullmatch(plain)
+    if several is None or not (several["count"] or several["rest"]):
+        return None
+    if not several["rest"]:
+        return Done(_ASKS_LENGTHS, "timer")
+    count = int(several["count"]) if (several["count"] or "").isdecimal() else 0
+    for joint in (_NEXT_ONE, _NEXT):
+        whens = _with_units([_ONE_OF.sub("", part, count=1) for part in joint.split(several["rest"])])
+        if several["kind"] == "timer" and any(when.isdecimal() for when in whens):
+            continue
+        done = [done for when in whens if (done := _set_timer(when, "", _kind_of(plain), now)) is not None]
+        if len(done) == len(whens):
+            done = done * count if len(done) == 1 and count else done
+            is_clear = len(done) == (count or max(2, len(done))) <= MAX_TIMERS
+            return _together(done) if is_clear else Done(_ASKS_LENGTHS, "timer")
+    return None
+
+
+def _with_units(whens: list[str]) -> list[str]:
+    """Return the lengths, those that are a mere number with their neighbour's unit: "5, 10 and 15 minutes"."""
+    units = [when.rpartition(" ")[2] for when in whens if " " in when]
+    return [f"{when} {units[-1]}" if when.isdecimal() and units else when for when in whens]
+
+
+def _together(done: Sequence[Done]) -> Done:
+    if any(not each.effects for each in done):
+        return Done(_BOUNDS, "timer")
+    said = [each.text.removeprefix("Okay, ").removesuffix(".") for each in done]
+    effects = tuple(effect for each in done for effect in each.effects)
+    return Done(f"Okay, {', '.join(said[:-1])} and {said[-1]}.", "timer", effects)
 
 
 def sets_timer(line: str) -> bool:
@@ -130,7 +182,11 @@ def _timer_wish(plain: str) -> tuple[str, str] | None:
         rest, span = set_timer["rest"] or "", set_timer["span"] or ""
         if label in _NOT_LABELS:
             return None
+        named = re.match(r"(?:called|named) ", rest)
+        rest = rest[named.end() :] if named is not None else rest
         if span and read_span(_with_article(span)) is not None:
+            if named is not None:
+                return _with_article(span), rest
             is_about = (
                 re.match(r"(?:to|for|about|called|named) ", plain[set_timer.start("rest") - 4 :])
                 if rest
@@ -139,7 +195,7 @@ def _timer_wish(plain: str) -> tuple[str, str] | None:
             return None if rest and is_about is None else (_with_article(span), rest or label)
         if span:
             return None
-        is_clock = set_timer["kind"].startswith("alarm") or set_timer["link"] == "at"
+        is_clock = set_timer["kind"].startswith("alarm") or set_timer["link"] in ("at", "until", "till")
         if is_clock and _CLOCKWISE.fullmatch(rest):
             return f"at {rest}", label
         if not rest:
@@ -217,14 +273,21 @@ def _set_timer(when: str, about: str, kind: TimerKind, now: datetime) -> Done | 
 
 def answer_length(plain: str, said_before: Sequence[str], now: datetime) -> Done | None:
     """Return what is done if ``plain`` gives the length of a timer that the person's last line asked for without one."""
+    if not said_before:
+        return None
     seconds_text = re.sub(r"^(?:for|in|make it|say) ", "", plain)
-    if not said_before or read_span(seconds_text) is None:
-        return None
     requests = requests_of(said_before[-1])
-    wish = _timer_wish(plain_words(requests[-1])) if requests else None
-    if wish is None or (wish[0] and not _CLOCKWISE.fullmatch(wish[0]) and not _SOME.fullmatch(wish[0])):
+    asked = plain_words(requests[-1]) if requests else ""
+    if (several := _SEVERAL.fullmatch(asked)) is not None and not several["rest"]:
+        return _answer_several(f"{asked} {plain}", now)
+    wish = _timer_wish(asked)
+    if (
+        wish is None
+        or read_span(seconds_text) is None
+        or (wish[0] and not _CLOCKWISE.fullmatch(wish[0]) and not _SOME.fullmatch(wish[0]))
+    ):
         return None
-    return _set_timer(seconds_text, wish[1], _kind_of(plain_words(requests[-1])), now)
+    return _set_timer(seconds_text, wish[1], _kind_of(asked), now)
 
 
 def time_is_up(timer: SetTimer) -> str:
