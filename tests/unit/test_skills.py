@@ -150,6 +150,31 @@ def test_notes_are_kept_within_the_talk() -> None:
 
 
 @pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        ("Note to self: call mum.", "I will remember for this talk: call mum."),
+        ("Make a note to myself, buy milk.", "I will remember for this talk: buy milk."),
+        ("Make it louder.", "Okay, I'm louder now."),
+        ("How many ounces in a cup?", "1 cup is 8 fluid ounces."),
+        ("How many ounces are in a pound?", "1 pound is 16 ounces."),
+        ("Multiply 6 by 9.", "6 times 9 is 54."),
+        ("Subtract five from twelve.", "12 minus 5 is 7."),
+    ],
+)
+def test_an_order_is_understood_in_more_than_one_form(heard: str, said: str) -> None:
+    done = do(heard)
+    assert done is not None
+    assert done.text == said
+
+
+@pytest.mark.parametrize(
+    "heard", ["Take note of that.", "Make it snappy.", "Stop everything.", "Take this from me."]
+)
+def test_what_only_looks_like_an_order_is_none(heard: str) -> None:
+    assert do(heard) is None
+
+
+@pytest.mark.parametrize(
     "heard", ["What time is dinner?", "Do you remember my name?", "Hello.", "How far away is the moon?", ""]
 )
 def test_what_is_no_skill_is_left_to_the_mind(heard: str) -> None:

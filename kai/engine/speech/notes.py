@@ -15,12 +15,13 @@ _SUBJECT: Final = (
     r"(?:my|our|i|i'm|i've|i'll|we|we're|the|there|there's|he|she|they|it|it's|you|today|tomorrow|\w+'s)\b"
 )
 _NOTE: Final = re.compile(
-    r"(?:(?:make|take|keep|leave|write|save|add)(?: me)? (?:a )?note(?: down)?(?: of the fact)?(?:,|:)?(?: that| "
+    r"(?:(?:make|take|keep|leave|write|save|add)(?: me)? (?:a )?note(?! to )(?: down)?(?: of the fact)?(?:,|:)?(?: that| "
     r"of|:)?|"
-    r"note(?: down)?(?: that|:|,)|"
+    r"note(?: down)?(?: that|:|,)|(?:(?:make|take|write|leave)(?: me)? (?:a )?)?note to (?:self|myself)(?:[:,]| that)|"
     r"write down(?: that|:)|jot down(?: that|:)|remember to|remember this:|remember:|don't forget to|do not "
     r"forget to) "
-    rf"(?P<any>.{{3,200}})|(?:remember|note|don't forget|do not forget|keep in mind|memorize|memorise|bear in mind),?"
+    rf"(?P<any>(?!(?:of )?(?:that|this|it)$).{{3,200}})|"
+    r"(?:remember|note|don't forget|do not forget|keep in mind|memorize|memorise|bear in mind),?"
     rf"(?P<that> that)? (?P<fact>{_SUBJECT} .{{2,200}}|[^\W\d_a-z]\w* .{{2,200}})",
     re.IGNORECASE,
 )

@@ -27,7 +27,7 @@ _VOICE: Final = r"(?:your voice|the volume|the sound|your volume|yourself|your s
 def _manner_words(comparative: str, plain_form: str, too: str, others: str) -> re.Pattern[str]:
     """Return the pattern of an order for one change: the bare words, "speak …", or "you are too …"."""
     return re.compile(
-        rf"(?:{_TALK} )?{_BIT}(?:{comparative}){_BITS}|{_TALK} {_BIT}(?:{plain_form}){_BITS}|"
+        rf"(?:(?:{_TALK}|make it) )?{_BIT}(?:{comparative}){_BITS}|{_TALK} {_BIT}(?:{plain_form}){_BITS}|"
         rf"(?:not|(?:don't|do not|not) {_TALK}) (?:so|too|that|quite so) (?:{too})|"
         rf"(?:{_YOU} )?{_BIT}too (?:{too})(?: for me)?|{_YOU} so (?:{too})|(?:{others})"
     )

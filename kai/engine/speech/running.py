@@ -421,6 +421,8 @@ def _none_runs(order: _Order) -> Done | None:
         return None
     if order.verb in ("move", "take", "change", "pause") and which.kind is None:
         return None
+    if which == _Which(is_every=True, is_named=True):
+        return None  # "stop everything" means the speech
     kind = which.kind or "timer"
     said = f"No {kind} is {'running' if kind == 'timer' else 'set'}."
     return Done(said, "timer", (CancelTimers(),) if order.verb == "cancel" else ())

@@ -62,6 +62,11 @@ _MAX_DIGITS: Final = 12
 _MAX_POWER: Final = 64
 _NOT_WORD_END: Final = re.compile(r"\W+$")
 _PARTS: Final = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "tenth": 10}
+_ORDERS: Final = (
+    (re.compile(r"^multiply (.+?) (?:by|with|and) (.+)$"), r"\1 times \2"),
+    (re.compile(r"^divide (.+?) by (.+)$"), r"\1 divided by \2"),
+    (re.compile(r"^(?:subtract|deduct|take(?: away)?) (.+?) from (.+)$"), r"\2 minus \1"),
+)
 _NO_SUMS: Final = frozenset(("24/7", "9/11", "50/50"))
 """Expressions that look like sums, but have other meanings."""
 
@@ -101,6 +106,8 @@ def answer_sum(text: str) -> str | None:
     asked, found = _ASK.subn("", asked)
     if asked in _NO_SUMS:
         return None
+    for order, sum_asked in _ORDERS:
+        asked = order.sub(sum_asked, asked)
     if (special := _answer_special(asked)) is not None:
         return special
     has_digits = bool(re.search(r"\d", asked))

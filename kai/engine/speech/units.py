@@ -42,6 +42,8 @@ _UNITS: Final = {
     **dict.fromkeys(("celsius", "centigrade", "c"), ("heat", 1.0, "degrees Celsius")),
     **dict.fromkeys(("fahrenheit", "f"), ("heat", 5 / 9, "degrees Fahrenheit")),
 }
+_FLUID: Final = ("volume", 0.0295735295625, "fluid ounces")
+"""What an ounce means where the other unit is one of volume."""
 _UNIT: Final = rf"(?:degrees? )?({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?:e?s)?"
 _ASK_UNITS: Final = (
     r"(?:what(?:'s|s| is| are)|how (?:much|many|long|far|hot|cold|heavy|tall) (?:is|are)|convert|change|turn|"
@@ -81,6 +83,9 @@ def convert(plain: str) -> Done | None:
 def _converted(amount: Fraction, source: str, target: str) -> Done:
     kind, size, source_name = _UNITS[source]
     target_kind, target_size, target_name = _UNITS[target]
+    if {kind, target_kind} == {"mass", "volume"} and "ounces" in (source_name, target_name):
+        kind, size, source_name = _FLUID if source_name == "ounces" else (kind, size, source_name)
+        target_kind, target_size, target_name = _FLUID if target_name == "ounces" else _UNITS[target]
     if kind != target_kind:
         return Done(f"I cannot turn {source_name} into {target_name}.", "units")
     given = float(amount)
