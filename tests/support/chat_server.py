@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -31,13 +31,14 @@ CUT = "\1"
 class ChatServer:
     """`pieces` are the answer's deltas: text, `HOLD`, or a dict that is a whole delta (a tool call).
 
-    `raw` is sent in their place, as it is.
+    `raw` is sent in their place, as it is. With `think`, a model answers each question: what it yields are the deltas.
     """
 
     pieces: list[Any] = field(default_factory=lambda: ["Hello. ", "I am a model."])
     status: int = 200
     provider: Provider | None = None
     raw: list[bytes] | None = None
+    think: Callable[[dict[str, Any]], AsyncIterator[str]] | None = None
     error: Any = field(default_factory=lambda: {"error": {"message": "secret text of the server"}})
     port: int = 0
     asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -62,10 +63,26 @@ class ChatServer:
             if (refusal := self.provider.refuse(self.asked[-1])) is not None:
                 self.refused.append(refusal[1])
                 return JSONResponse(refusal[1], status_code=refusal[0])
+            if self.think is not None:
+                return StreamingResponse(
+                    self._thought(self.think(self.asked[-1]), self.provider), media_type="text/event-stream"
+                )
             return StreamingResponse(
                 iter(self.provider.stream(deepcopy(self.pieces))), media_type="text/event-stream"
             )
         return StreamingResponse(self._stream(), media_type="text/event-stream")
+
+    async def _thought(self, deltas: AsyncIterator[str], provider: Provider) -> AsyncIterator[str]:
+        """The model's words in the provider's shape: each as it comes, or the whole where it is given as a whole."""
+        end = provider.stream([])
+        if len(provider.stream(["a", "b"])) == len(end) + 2:
+            async for delta in deltas:
+                yield provider.stream([delta])[0]
+            for event in end:
+                yield event
+        else:
+            for event in provider.stream([delta async for delta in deltas]):
+                yield event
 
     async def _stream(self) -> AsyncIterator[str]:
         try:
