@@ -156,6 +156,7 @@ async def test_it_knows_things_keeps_talks_apart_stops_and_comes_back(
 async def problem_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the supervisor says of a model that cannot run."""
     monkeypatch.setattr(process_module, "RESTART_DELAY_S", 0.0)
+    monkeypatch.setattr(process_module, "RESTARTS_IN_A_ROW", 1)
     supervisor = ModelProcess(path)
     try:
         async with asyncio.timeout(60):
@@ -191,7 +192,7 @@ def test_a_computer_short_of_memory_is_told_so_and_nothing_hangs(model_path: Pat
     script = (
         "import asyncio, pathlib, sys\n"
         "from kai.engine.llm import process\n"
-        "process.RESTART_DELAY_S = 0.0\n"
+        "process.RESTART_DELAY_S, process.RESTARTS_IN_A_ROW = 0.0, 0\n"
         "async def main():\n"
         "    model = process.ModelProcess(pathlib.Path(sys.argv[1]))\n"
         "    while not model.problem:\n"
