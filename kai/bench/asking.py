@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from kai.adapters.openai_realtime import Endpoint
 from kai.adapters.openai_realtime.config import session_for
 from kai.bench.part import RunningEngine
 from kai.core.state import Look
+from kai.engine.others.routes import MODEL_VARIABLE
 from kai.errors import BrainError
 from kai.runtime.tools import first_tools
 from kai.wire import realtime as wire
@@ -134,11 +136,13 @@ async def typed_talk(engine: RunningEngine, instructions: str = "") -> AsyncGene
 
 
 async def wait_mind(engine: RunningEngine) -> str:
-    """Return the mind that answers what the reflex cannot: the large one, once it has loaded, else the small one."""
+    """Return the mind that answers what the reflex cannot, once it has loaded: the model that the environment names, if it
+    names one, or else Kai's own; the small mind if neither comes."""
+    chosen = os.environ.get(MODEL_VARIABLE, "")
     async with typed_talk(engine) as talk:
         for _ in range(MIND_LOADS_S):
             answer = await talk.ask(PROBE)
-            if answer.mind != REFLEX:
+            if answer.mind == chosen or (answer.mind != REFLEX and not chosen):
                 return answer.mind
             await asyncio.sleep(1.0)
     return REFLEX

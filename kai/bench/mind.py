@@ -4,6 +4,8 @@ The prompts are in ``tests/support/mind``: an open half, to tune a mind with, an
 printed for the held half unless more is requested, so that nobody tunes with it by accident. A prompt is right when the last
 answer has one of the words in ``any`` (if there are some) and none of those in ``none``, as whole words: "no" is not found in
 "know". Sampling is as in the product, so each prompt is asked several times, and the mean counts.
+
+``KAI_MIND_BASE_URL`` and ``KAI_MIND_MODEL`` have the same prompts answered by the model behind that address.
 """
 
 from __future__ import annotations
