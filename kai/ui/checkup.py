@@ -47,7 +47,8 @@ def draw() -> None:
     st.header(check_texts.CHECK_HEADING, anchor=False)
     st.markdown(check_texts.CHECK_LEAD)
     run = bridge.checkup_run()
-    left, right = st.columns([2, 1], gap="large")
+    with st.container(key="kai-check"):
+        left, right = st.columns([2, 1], gap="large")
     with left:
         button = st.empty()
     if not run:

@@ -17,13 +17,15 @@ def draw(path: str) -> str:
     """Return the HTML to put before Streamlit's root element; only a title for a page that is not the Talk page."""
     page, first = (_read(f"css/{name}.css") for name in ("page", "first"))
     style, script = f"<style>{theme.css()}{page}{first}</style>", f"<script>{_read('desk/first.js')}</script>"
+    # The first stop of the keyboard, before the menu and the sidebar.
+    skip = f'<a class="kai-skip" href="#root">{texts.SKIP}</a>'
     if path.rstrip("/") != address.base_path():
-        return f'<div id="kai-first" aria-hidden="true">{style}</div>{script}'
+        return f'{skip}<div id="kai-first" aria-hidden="true">{style}</div>{script}'
     picture = address.at(f"/api/pictures/{html.escape(_character())}.jpg")
     # Hidden from screen readers, which would be told of a button that goes away at once.
     return (
-        f'<div id="kai-first" aria-hidden="true">{style}<main>'
-        f'<div class="kai-still"><img src="{picture}" alt=""></div>'
+        f'{skip}<div id="kai-first" aria-hidden="true">{style}<main>'
+        f'<div class="kai-still"><img src="{picture}" alt="" fetchpriority="high"></div>'
         f'<div class="kai-words"><h1>{texts.LANDING_TITLE}</h1><p>{texts.LANDING_LEAD}</p></div>'
         f"<button disabled>{texts.START}</button></main></div>{script}"
     )

@@ -13,6 +13,7 @@ TALK_PAGE: Final = "Talk"
 HELP_PAGE: Final = "Check and help"
 HELP_PAGE_SHORT: Final = "Check"
 SETTINGS: Final = "Settings"
+SKIP: Final = "Skip to the controls"
 
 # ------------------------------------------------------------------ landing, end
 START: Final = "Start chat with Kai"

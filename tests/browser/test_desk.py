@@ -205,7 +205,9 @@ def test_controls_say_why_they_cannot_be_used(person: Visitor, fake_app: AppProc
     interrupt = person.page.locator(".interrupt")
     assert interrupt.get_attribute("aria-disabled") == "true"
     assert texts.NOTHING_TO_INTERRUPT in str(interrupt.get_attribute("title"))
-    assert texts.NOTHING_TO_INTERRUPT in person.page.locator(".reason").inner_text()
+    assert person.page.locator(".reason").inner_text() == "", "it is said when it is asked for"
+    interrupt.click(force=True)
+    person.wait(lambda: texts.NOTHING_TO_INTERRUPT in person.page.locator(".reason").inner_text(), 5, "why")
     person.say("Say something long")
     person.wait_state(texts.SPEAKING)
     person.press(texts.INTERRUPT)

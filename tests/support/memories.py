@@ -39,6 +39,7 @@ def talk(number: int, started_wall_s: float, *, is_paid: bool = False) -> TalkRe
         )
         spoken_ms = 60 * len(answered)
         is_cut = (number + i) % 6 == 4
+        is_typed, end_ms = i % 5 == 3, 330 + round(60 * math.sin(number + i))
         name = f"r{number}-{i}"
         lines.append(
             Line(
@@ -63,11 +64,11 @@ def talk(number: int, started_wall_s: float, *, is_paid: bool = False) -> TalkRe
             Turn(
                 name,
                 started_wall_s + at_ms / 1000,
-                i % 5 == 3,
+                is_typed,
                 wait_ms - 260,
                 170,
                 90,
-                wait_ms,
+                wait_ms if is_typed else wait_ms + end_ms,
                 spoken_ms,
                 is_cut,
                 0.0031 + 0.001 * i if is_paid else None,
@@ -75,6 +76,7 @@ def talk(number: int, started_wall_s: float, *, is_paid: bool = False) -> TalkRe
                 24.8 - 0.5 * abs(math.sin(number + i)),
                 (number + i) % 9 // 8,
                 8 + round(7 * math.sin(number + i * 1.3)),
+                end_ms=None if is_typed else end_ms,
             )
         )
         at_ms += spoken_ms + 2000

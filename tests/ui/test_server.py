@@ -69,10 +69,8 @@ def test_the_first_html_has_title_picture_and_a_button_and_nothing_else_is_touch
 ) -> None:
     page = server.get("/", headers=PAGE)
     assert "<title>Kai</title>" in page.text
-    assert (
-        f'<img src="/api/pictures/kai.jpg" alt=""></div><div class="kai-words"><h1>{texts.LANDING_TITLE}</h1>'
-        in page.text
-    )
+    assert '<img src="/api/pictures/kai.jpg" alt="" fetchpriority="high">' in page.text
+    assert f"<h1>{texts.LANDING_TITLE}</h1>" in page.text
     assert f"<button disabled>{texts.START}</button>" in page.text
     assert page.text.index('id="kai-first"') < page.text.index('<div id="root"></div>')
     assert int(page.headers["content-length"]) == len(page.content)
