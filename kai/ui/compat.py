@@ -156,6 +156,7 @@ def install() -> None:
     # The public interface reports the connection's state only by rerunning the script.
     patched.WebRtcWorker = ReportingWorker
     rtc.set_vp8_bitrate(VP8_BITRATE_BPS)
+    rtc.set_vp8_for_rendered_pictures()
     # A component registers itself only if a script run is the first to import its module. Kai imports it before the first
     # visitor, so without this line the component's files would answer 404.
     if Runtime.exists():

@@ -68,6 +68,7 @@ def _serve(
         print(exc.message, file=sys.stderr)
         return 1
     rtc.set_vp8_bitrate(PICTURE_BPS)
+    rtc.set_vp8_for_rendered_pictures()
     gc.collect()
     gc.freeze()
     address = {"liveavatar": f"http://{serving.HOST}:{listener.getsockname()[1]}"}
