@@ -7,7 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.gallery import Gallery
 from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi, ask_account
+from kai.adapters.liveavatar.room_link import RoomLink
+from kai.adapters.liveavatar.spare_room import SpareRoom
 from kai.adapters.local_face import LocalFace, SpareFace
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.openai_realtime.account import ask_of_model
@@ -72,6 +74,22 @@ UDP_BLOCKED_S = 600.0
 """How long WebRTC is not tried again after a network blocked UDP. It is limited because computers change networks."""
 
 
+@dataclass(frozen=True, slots=True)
+class _CloudFaces:
+    """Makes the cloud faces of one account."""
+
+    api: LiveAvatarApi
+    choice: AvatarChoice
+    records: PaidSessions
+    spare_room: SpareRoom
+
+    def make(self) -> LiveAvatarFace:
+        """Return a new face, not opened yet."""
+        return LiveAvatarFace(
+            self.api, self.choice, self.records, lambda face: RoomLink(face, self.spare_room.take)
+        )
+
+
 class SharedServices:
     """The services that all talks of this app share, and the factories of their legs. After ``open``, Kai's loop only."""
 
@@ -108,22 +126,22 @@ class SharedServices:
             if settings.has_cloud_brain
             else calls.no_calls()
         )
-        self._avatars: LiveAvatarApi | None = None
+        self._cloud: _CloudFaces | None = None
         self.desk: AvatarDesk | None = None
         self.gallery: Gallery | None = None
         if (account := _account(settings)) is not None:
             choice, limit_s = self._avatar_choice(), settings.liveavatar_minutes * 60
-            self._avatars = LiveAvatarApi(account)
-            self.desk = AvatarDesk(self._avatars, choice, self._records, limit_s=limit_s)
+            self._cloud = _CloudFaces(LiveAvatarApi(account), choice, self._records, SpareRoom())
+            self.desk = AvatarDesk(self._cloud.api, choice, self._records, limit_s=limit_s)
             defaults = AvatarConfig(choice.avatar_id, choice.quality, choice.encoding, choice.is_sandbox)
             self.gallery = Gallery(account, cache_root() / "avatar-previews", defaults=defaults)
 
     def open(self) -> None:
         """Start what talks will need before the first visitor arrives."""
         self._loop = asyncio.get_running_loop()
-        if self._avatars is not None and self.desk is not None:
+        if self._cloud is not None and self.desk is not None:
             self.desk.open()
-            self._reap(liveavatar.KIND, self._avatars.stop)
+            self._reap(liveavatar.KIND, self._cloud.api.stop)
         if self._settings.has_cloud_brain:
             self._reap(calls.KIND, self._hang_up)
         else:
@@ -158,8 +176,9 @@ class SharedServices:
             await self.desk.aclose()
         if self.gallery is not None:
             self.gallery.aclose()
-        if self._avatars is not None:
-            await self._avatars.aclose()
+        if self._cloud is not None:
+            await self._cloud.spare_room.aclose()
+            await self._cloud.api.aclose()
         if self._memory is not None:
             await asyncio.to_thread(self._memory.close)
 
@@ -187,6 +206,8 @@ class SharedServices:
         if self._loop is not None:
             last = None if self._memory is None else self._memory.preferences.value.last_look()
             self._loop.call_soon_threadsafe(self._spare.warm, last or Look())
+            if self._cloud is not None:
+                self._loop.call_soon_threadsafe(self._cloud.spare_room.warm)
         page = PageLink()
 
         kept_turn = KeptTurn()
@@ -203,7 +224,7 @@ class SharedServices:
         session = Session(
             make_brain=make_brain,
             make_face=self._spare.take,
-            make_cloud=self._make_cloud_face if self._avatars is not None else None,
+            make_cloud=None if self._cloud is None else self._cloud.make,
             cloud_limit_s=self._settings.liveavatar_minutes * 60,
             make_voice=VoiceOnly,
             browser=page,
@@ -269,10 +290,6 @@ class SharedServices:
                 stand_ins=engine.report.stand_ins,
             )
         )
-
-    def _make_cloud_face(self) -> LiveAvatarFace:
-        assert self._avatars is not None
-        return LiveAvatarFace(self._avatars, self._avatar_choice(), self._records)
 
     def _avatar_choice(self) -> AvatarChoice:
         settings = self._settings

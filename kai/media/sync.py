@@ -10,6 +10,10 @@ piece of sound and of each picture. One clock counts: the read head of the sound
 picture is shown when that moment has reached its own. Sound and picture are thereby together whatever their delays are. The
 delays decide only how far behind its capture every moment is played: by the *lag*, the larger age and `MARGIN_MS`.
 
+The first report comes seconds after the first picture. An answer that begins before it would be played undelayed, its sound
+ahead of its lips, and would stop in mid-word once the lag is known. So while a report is awaited (`Timeline.expect`), a
+segment's sound is held at its beginning, and the picture with it, `FIRST_REPORT_S` after the first picture at most.
+
 The states of `SoundHold`. It *waits* at the beginning, after a cut, and when the sound has run out, and gives silence until
 the oldest sample is due. Then it *plays*. When the lag has changed by more than `TOLERANCE_MS`, the read head is off by as
 much. In silence the difference is left out or waited for at once. In speech, single pitch periods of 2.5 to 15 ms are left
@@ -47,8 +51,10 @@ QUIET_PEAK: Final = 120
 SPLICE_EVERY_BLOCKS: Final = 3
 _SHORTEST, _LONGEST, _FADE = 120, 720, 240
 """A splice is 2.5 to 15 ms long (pitch periods of 67 to 400 Hz) with 5 ms of cross-fade."""
-MOST_PICTURES: Final = 64
-"""2.5 s, which is 200 MB of the largest pictures."""
+MOST_PICTURES: Final = 96
+"""3.8 s, which is 300 MB of the largest pictures."""
+FIRST_REPORT_S: Final = 3.4
+"""How long after the first picture sound is held for the first report; `MOST_PICTURES` last as long."""
 MEASUREMENTS: Final = 128
 """How many measurements are kept for sound that waits: 12 s at ten a second."""
 MEDIAN_OF: Final = 3
@@ -90,6 +96,15 @@ class Timeline:
         self._raw: deque[tuple[float, float]] = deque(maxlen=MEDIAN_OF)
         self._epoch_s: float | None = None
         self._lag_s = MARGIN_MS / 1000
+        self._known_from_s = -math.inf
+
+    def expect(self, by_s: float) -> None:
+        """Hold sound for the first report, which will come; after ``by_s`` it goes on without."""
+        self._known_from_s = by_s
+
+    def is_known(self, now_s: float) -> bool:
+        """Return whether the lag was measured, or is no longer waited for."""
+        return now_s >= self._known_from_s
 
     def measured(self, at_s: float, sound_s: float, picture_s: float) -> None:
         """Take a report: at ``at_s`` the room played the sound and showed the picture of these times on the sender's clock.
@@ -102,6 +117,7 @@ class Timeline:
             if self._epoch_s is None:
                 # Choose the epoch so that the age of the sound continues where it was.
                 self._epoch_s = at_s - sound_s - self._ages[-1][1]
+            self._known_from_s = -math.inf
             self._raw.append((at_s - sound_s - self._epoch_s, at_s - picture_s - self._epoch_s))
             sound_age_s, picture_age_s = (float(np.median(ages)) for ages in zip(*self._raw, strict=True))
             self._ages.append((at_s, sound_age_s, picture_age_s))
@@ -185,7 +201,8 @@ class SoundHold:
         self._is_open = is_open
         self._blocks_since_splice = SPLICE_EVERY_BLOCKS
         self._place = _Place()
-        self._on: tuple[float, float] = (-math.inf, 0.0)
+        self._on: tuple[float, float, float] = (-math.inf, 0.0, 1.0)
+        """The time of the last read, the captured moment that was on then, and how fast that moves: 0 while sound is held."""
         self.dropped_samples = 0
         self.splices = 0
 
@@ -227,25 +244,28 @@ class SoundHold:
 
     def on_s(self, now_s: float) -> float:
         """Return the capture time of the moment that is being played."""
-        read_s, captured_s = self._on
+        read_s, captured_s, pace = self._on
         if now_s - read_s > UNREAD_S:
             return now_s - self._timeline.lag_s
-        return captured_s + now_s - read_s
+        return captured_s + (now_s - read_s) * pace
 
     def _read(self, at_s: float) -> HeldBlock:
         wanted_s = at_s - self._timeline.lag_s
         if len(self._buffer) < BLOCK_SAMPLES:
-            self._on = (at_s, wanted_s)
+            self._on = (at_s, wanted_s, 1.0)
             return HeldBlock(self._starved())
         captured_s = self._captured_s()
+        if self._is_beginning and not self._timeline.is_known(at_s):
+            self._on = (at_s, captured_s, 0.0)
+            return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
         off = round((wanted_s - captured_s) * LIVE_HZ)
         if self._is_waiting and off <= -BLOCK_SAMPLES:
-            self._on = (at_s, wanted_s)
+            self._on = (at_s, wanted_s, 1.0)
             return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
         pcm = self._take(off)
         # Count back from the capture time of the block's end, which includes any inserted silence or skip.
         end_s = self._captured_s() if len(self._buffer) else captured_s + BLOCK_S
-        self._on = (at_s, end_s - BLOCK_S)
+        self._on = (at_s, end_s - BLOCK_S, 1.0)
         reached = self._settle()
         place = self._place
         segment_id = place.segment_id
@@ -253,6 +273,14 @@ class SoundHold:
             pcm = np.zeros(BLOCK_SAMPLES, np.int16)
         sample = max(0, (self._head - place.origin) // 2) if segment_id is not None else 0
         return HeldBlock(pcm, segment_id, sample, tuple(reached))
+
+    @property
+    def _is_beginning(self) -> bool:
+        """Whether the next block has the beginning of a segment, after silence."""
+        place = self._place
+        if place.segment_id is not None or not place.findings:
+            return False
+        return isinstance(place.findings[0], Begun) and place.findings[0].at < self._head + BLOCK_SAMPLES
 
     def _captured_s(self) -> float:
         """Return when the sample at the read head was captured."""
@@ -367,19 +395,23 @@ class PictureHold:
 
     def push(self, picture: Picture, arrived_s: float) -> None:
         """Take a picture that the room shows at ``arrived_s``."""
-        self._waiting.append((self._timeline.picture_captured_s(arrived_s), picture))
+        self._waiting.append((arrived_s, picture))
 
     def due(self, now_s: float) -> Picture | None:
         """Return the newest picture that is due, if there is one that was not returned before."""
         newest = None
         on_s = self._sound.on_s(now_s) + 0.001
-        while self._waiting and self._waiting[0][0] <= on_s:
+        while self._waiting and self._captured_s() <= on_s:
             newest = self._waiting.popleft()[1]
         return newest
 
+    def _captured_s(self) -> float:
+        """Return when the first picture was captured, by what is known now."""
+        return self._timeline.picture_captured_s(self._waiting[0][0])
+
     def next_due_s(self, now_s: float) -> float | None:
         """Return the estimated time at which the next picture is due, or ``None`` if none is held."""
-        return now_s + self._waiting[0][0] - self._sound.on_s(now_s) if self._waiting else None
+        return now_s + self._captured_s() - self._sound.on_s(now_s) if self._waiting else None
 
     def clear(self) -> None:
         self._waiting.clear()

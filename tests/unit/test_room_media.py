@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from kai.adapters.liveavatar.attention import CALM_REPORTS, CALM_STATS_S, STATS_S, Attention
 from kai.compat.format import BLOCK_S, BLOCK_SAMPLES
 from kai.compat.format import LIVE_HZ as HZ
 from kai.media.heard import Begun, Finding, Matcher, Moved, Over
@@ -297,6 +298,51 @@ def test_pictures_come_when_they_are_due_and_the_newest_wins() -> None:
     assert shown[0, 0] == 2
     hold.clear()
     assert hold.due(9.0) is None
+
+
+def test_an_answer_before_the_first_report_waits_for_it_and_is_together_with_its_lips_from_the_first_word() -> (
+    None
+):
+    timeline = Timeline()
+    sound = SoundHold(timeline)
+    pictures = PictureHold(timeline, sound)
+    timeline.expect(100.0 + 3.4)
+    spoken_from_s, lag_s, reported_s = 0.5, 0.9, 2.0
+    heard: list[tuple[float, int]] = []
+    shown: list[tuple[float, int]] = []
+    for step in range(1, 500):
+        at_s = step * 0.01
+        speaks = at_s > spoken_from_s
+        begins = [Begun((step - 1) * 480, "a", 0)] if speaks and at_s - 0.01 <= spoken_from_s else []
+        # The level tells when a sample was captured, as the picture does.
+        sound.push(np.full(480, 1000 + step if speaks else 0, np.int16), list(begins), 100 + at_s)
+        if step % 4 == 0:
+            pictures.push(picture_of(max(0, step - round(lag_s * 100))), 100 + at_s)
+        if at_s > reported_s and step % 10 == 0:
+            timeline.measured(100 + at_s, 7e5 + at_s, 7e5 + at_s - lag_s)
+        if step % 2 == 0:
+            block = sound.read(100 + at_s).pcm
+            if block.max() > 1000:
+                heard.append((at_s, int(block[block > 1000][0]) - 1000))
+        newest = pictures.due(100 + at_s)
+        if newest is not None:
+            shown.append((at_s, number_of(newest)))
+    assert heard[0][0] >= reported_s
+    assert heard[0][1] <= spoken_from_s * 100 + 4, "no sound of the beginning is lost"
+    for at_s, captured in heard[:150]:
+        picture_captured = [number for when_s, number in shown if when_s <= at_s][-1]
+        assert -6 <= captured - picture_captured <= 8, (at_s, captured, picture_captured)
+
+
+def test_delays_are_measured_seldom_while_they_are_steady_and_often_once_one_has_changed() -> None:
+    attention = Attention()
+    chance = np.random.default_rng(1)
+    for number in range(CALM_REPORTS + 10):
+        assert attention.wait_s == STATS_S or number >= CALM_REPORTS
+        attention.take(7e5 + float(chance.normal(0, 0.001)), 7e5 + 0.9 + float(chance.normal(0, 0.001)))
+    assert attention.wait_s == CALM_STATS_S
+    attention.take(7e5, 7e5 + 1.0)
+    assert attention.wait_s == STATS_S
 
 
 class Room:

@@ -27,7 +27,7 @@ from kai.core.events import CreditsReported, FaceResumed, LegFailed, PlayoutFini
 from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
 from kai.media.heard import Begun, Finding, Matcher, Over
-from kai.media.sync import PictureHold, SoundHold, Timeline
+from kai.media.sync import FIRST_REPORT_S, PictureHold, SoundHold, Timeline
 from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
 from kai.wire import liveavatar as wire
 
@@ -358,6 +358,8 @@ class LiveAvatarFace:
         now_s = time.monotonic()
         self._picture_s = now_s
         self.pictures += 1
+        if not self._first_picture.is_set():
+            self._timeline.expect(now_s + FIRST_REPORT_S)
         self._first_picture.set()
         self._control.picture_came()
         height = picture.shape[0] * 2 // 3

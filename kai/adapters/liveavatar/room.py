@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from livekit import rtc
 
+from kai.adapters.liveavatar.attention import Attention
 from kai.adapters.liveavatar.troubles import trouble
 from kai.errors import FaceError
 from kai.ports import Pcm, Picture
@@ -22,8 +23,6 @@ from kai.wire.liveavatar import AVATAR_IDENTITY
 log = logging.getLogger(__name__)
 
 CONNECT_S: Final = 10.0
-STATS_S: Final = 0.1
-"""While the SDK synchronises its two streams, it stretches the sound by up to 8 %; this interval follows that to 8 ms."""
 RENDER_WITHIN_S: Final = 0.5
 """The SDK says, some 10 ms ahead, when a picture is to be shown. If its clock is not Python's, the arrival time counts."""
 GONE_S: Final = 10.0
@@ -166,8 +165,9 @@ class RoomClient:
 
     async def _measure(self) -> None:
         """Report the two streams' estimated playout times on the sender's clock, which tell what is playing now."""
+        attention = Attention()
         while True:
-            await asyncio.sleep(STATS_S)
+            await asyncio.sleep(attention.wait_s)
             try:
                 async with asyncio.timeout(CLOSE_S):
                     stats = await self._room.get_rtc_stats()
@@ -181,7 +181,9 @@ class RoomClient:
                     inbound = entry.inbound_rtp
                     at_ms[inbound.stream.kind] = inbound.inbound.estimated_playout_timestamp
             if at_ms.get("audio") and at_ms.get("video"):
-                self._sink.plays(at_s, at_ms["audio"] / 1000, at_ms["video"] / 1000)
+                sound_s, picture_s = at_ms["audio"] / 1000, at_ms["video"] / 1000
+                attention.take(at_s - sound_s, at_s - picture_s)
+                self._sink.plays(at_s, sound_s, picture_s)
 
 
 def _picture(frame: Any) -> Picture:

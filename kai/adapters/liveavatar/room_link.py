@@ -9,12 +9,13 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from kai.adapters.liveavatar.room_messages import HEAD_BYTES, Head, Kind, decode
+from kai.adapters.liveavatar.spare_room import Linked, start_room
 from kai.adapters.liveavatar.troubles import trouble
 from kai.compat.child import Child
 from kai.compat.tasks import Tasks
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROGRAM: Final = "kai.adapters.liveavatar.room_process"
 JOIN_S: Final = 20.0
 CLOSE_S: Final = 2.5
 MOST_VISITS: Final = 4
@@ -38,8 +38,10 @@ MOST_WAITING: Final = 400
 class RoomLink:
     """A `kai.adapters.liveavatar.room.RoomClient` in another process. Kai's loop only."""
 
-    def __init__(self, sink: RoomSink) -> None:
+    def __init__(self, sink: RoomSink, take: Callable[[], Awaitable[Linked]] = start_room) -> None:
+        """Make a link that gets its processes from ``take``."""
         self._sink = sink
+        self._take = take
         self._visit: _Visit | None = None
         self._visits = 0
         self._where: tuple[str, str] | None = None
@@ -57,8 +59,8 @@ class RoomLink:
         return None if self._visit is None else self._visit.process_id
 
     async def prepare(self) -> None:
-        """Start the process, which takes a second, before the room's address is known."""
-        self._visit = _Visit(self._sink, self._lost)
+        """Get a process before the room's address is known, since starting one takes a second."""
+        self._visit = _Visit(self._sink, self._lost, self._take)
         await self._visit.start()
 
     async def open(self, url: str, token: str) -> None:
@@ -86,7 +88,7 @@ class RoomLink:
             self._tasks.spawn(self._return(), "return")
 
     async def _return(self) -> None:
-        former, self._visit = self._visit, _Visit(self._sink, self._lost)
+        former, self._visit = self._visit, _Visit(self._sink, self._lost, self._take)
         if former is not None:
             await former.aclose()
         try:
@@ -106,9 +108,12 @@ class RoomLink:
 class _Visit:
     """One process in the room. A thread reads its messages, and Kai's loop handles them."""
 
-    def __init__(self, sink: RoomSink, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self, sink: RoomSink, on_lost: Callable[[], None], take: Callable[[], Awaitable[Linked]]
+    ) -> None:
         self._sink = sink
         self._on_lost = on_lost
+        self._take_process = take
         self._loop = asyncio.get_running_loop()
         self._child: Child | None = None
         self._connection: socket.socket | None = None
@@ -128,9 +133,7 @@ class _Visit:
 
     async def start(self) -> None:
         try:
-            self._child, ours = await Child.start_linked(
-                PROGRAM, added={"OMP_NUM_THREADS": "1"}, goes_online=True
-            )
+            self._child, ours = await self._take_process()
         except OSError as exc:
             raise trouble("avatar-room-broken") from exc
         self._connection = ours
