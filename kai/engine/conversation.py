@@ -310,6 +310,8 @@ class Conversation:
                 param="audio_end_ms",
             )
         self._truncate_entry(entry, event.audio_end_ms)
+        if not self._transport.plays_sound:
+            self._transport.drop_speech()  # the client has stopped playing it
 
     def _truncate_entry(self, entry: Entry, audio_end_ms: int) -> None:
         entry.truncate(audio_end_ms)

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import binascii
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +37,8 @@ SLICE_SAMPLES: Final = 24_000
 GOING_AWAY: Final = 1001
 INTERNAL_ERROR: Final = 1011
 CLOSE_S: Final = 5.0
+TAIL_S: Final = 0.7
+"""How long after its estimated end Kai's sound may still be heard: the client's own buffers and a face delay it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,16 @@ class Outbox:
 
 
 class SocketTransport:
-    """Kai's side of a WebSocket: the client plays the sound, so the server does not know what was heard."""
+    """Kai's side of a WebSocket: the client plays the sound, so the server does not know what was heard.
 
-    def __init__(self, outbox: Outbox) -> None:
+    It assumes that the client plays each answer from its first delta on, without a pause, until the client says otherwise or
+    is interrupted. So a nod over Kai's voice is let pass here as well as in a call.
+    """
+
+    def __init__(self, outbox: Outbox, clock: Callable[[], float] = time.monotonic) -> None:
         self._outbox = outbox
+        self._clock = clock
+        self._plays_until_s = -math.inf
 
     @property
     def plays_sound(self) -> bool:
@@ -96,13 +106,13 @@ class SocketTransport:
 
     @property
     def is_sounding(self) -> bool:
-        """False: this is not known here, so every voice counts as the person's."""
-        return False
+        """Whether the client is probably playing Kai's sound, or did a moment ago."""
+        return self._clock() < self._plays_until_s + TAIL_S
 
     @property
     def is_playing(self) -> bool:
-        """False: the client plays the sound, so none of it can be interrupted here."""
-        return False
+        """Whether the client is probably playing an answer."""
+        return self._clock() < self._plays_until_s
 
     def foreign_share(self) -> float:
         """Return 1: the client keeps Kai's sound out of its microphone."""
@@ -114,6 +124,7 @@ class SocketTransport:
 
     def speak(self, place: Place, clause: Clause) -> None:
         """Queues a clause as base64, 200 ms of sound in each event."""
+        self._plays_until_s = max(self._clock(), self._plays_until_s) + len(clause.pcm) / SPEECH_HZ
         for start in range(0, len(clause.pcm), DELTA_SAMPLES):
             sound = pcm.to_bytes(clause.pcm[start : start + DELTA_SAMPLES])
             delta = wire.OutputAudioDelta(
@@ -134,7 +145,8 @@ class SocketTransport:
         self._outbox.close_nowait(GOING_AWAY if reason else INTERNAL_ERROR, reason)
 
     def drop_speech(self) -> Sequence[Dropped]:
-        """Return nothing: the client already has all the sound."""
+        """Return nothing: the client already has all the sound. It stops playing it now."""
+        self._plays_until_s = -math.inf
         return ()
 
 

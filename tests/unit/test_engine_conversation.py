@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from kai.engine import session
+from kai.engine.answer import Place
 from kai.engine.conversation import ARE_YOU_THERE
 from kai.engine.listening import Hearing, agreed_words
 from kai.engine.playout import Playout
 from kai.engine.script import Script
+from kai.engine.socket import Outbox, SocketTransport
+from kai.engine.speech.clauses import Clause
 from kai.engine.speech.recognition import Transcript
 from kai.wire import realtime as wire
 from tests.support.engine_talk import TYPED, Talk, talking
@@ -594,3 +597,22 @@ async def test_a_silence_that_cannot_be_waited_for_is_refused(detection: dict[st
         async with talking(turn_detection=detection):
             pass
     assert refused.value.param == "session.audio.input.turn_detection.idle_timeout_ms"
+
+
+def test_a_websocket_counts_kai_as_sounding_while_a_client_would_play_him_until_he_is_cut() -> None:
+    now_s = 100.0
+    transport = SocketTransport(Outbox(), lambda: now_s)
+    clause = Clause("Hello.", np.zeros(24_000, np.int16), (), (), ())
+    assert not transport.is_sounding
+    for _ in range(2):
+        transport.speak(Place("r", "i", 0), clause)
+    now_s = 101.9
+    assert transport.is_playing
+    now_s = 102.1
+    assert not transport.is_playing
+    assert transport.is_sounding
+    now_s = 103.0
+    assert not transport.is_sounding
+    transport.speak(Place("r", "i", 0), clause)
+    transport.drop_speech()
+    assert not transport.is_sounding
