@@ -15,8 +15,9 @@ import pytest
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face import process
 from kai.adapters.local_face.baker import Baker
-from kai.adapters.local_face.face import feel_message
+from kai.adapters.local_face.face import LocalFace, feel_message
 from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
+from kai.adapters.local_face.spare import SpareFace
 from kai.adapters.local_face.speaking import CLOSE_S, Speaking
 from kai.avatar import cache
 from kai.avatar.bake import Baked
@@ -346,3 +347,17 @@ def test_the_baker_answers_and_names_what_it_cannot_make(
             baker.bake(CHARACTERS["kai"], 127, 127, 1.0)
     finally:
         baker.close()
+
+
+async def test_a_face_too_many_is_refused_in_words_and_one_that_stands_by_does_not_count() -> None:
+    spare = SpareFace(LocalFace, most=2)
+    first, second = spare.take(), spare.take()
+    with pytest.raises(FaceError, match="draws 2 faces") as refused:
+        spare.take()
+    assert not refused.value.is_retryable
+    second.want_frames(False)
+    third = spare.take()
+    await first.aclose()
+    await third.aclose()
+    assert spare.take().is_drawing
+    await spare.aclose()

@@ -84,6 +84,7 @@ class LocalFace:
         self._tasks = Tasks("local face")
         self._is_started: asyncio.Future[None] | None = None
         self._is_closing = False
+        self._is_wanted = True
         self._numbers: dict[str, int] = {}
         self._next_number = 1
         self._has_marks = has_test_marks
@@ -93,6 +94,11 @@ class LocalFace:
         """True when `prepare` is done and its process still runs."""
         started = self._is_started
         return self.pid is not None and started is not None and started.done() and self._sink is None
+
+    @property
+    def is_drawing(self) -> bool:
+        """True while this face is drawn for somebody, or about to be; false for one that stands by, and once it is closed."""
+        return self._is_wanted and not self._is_closing
 
     @property
     def pid(self) -> int | None:
@@ -173,6 +179,7 @@ class LocalFace:
         self._send(m.SetLook(asdict(_style(look))))
 
     def want_frames(self, wanted: bool) -> None:
+        self._is_wanted = wanted
         self._send(m.WantFrames(wanted))
 
     def pull_sound(self) -> Pcm:

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import weakref
 from collections.abc import Callable
 
 from kai.adapters.local_face.face import LocalFace
 from kai.compat.tasks import Tasks
 from kai.core.state import Look
-from kai.errors import KaiError
+from kai.errors import FaceError, KaiError
 
 log = logging.getLogger(__name__)
 
 KEEP_S = 600.0
 """A spare waits this long after the last page opened that might want it; then its memory is freed."""
+MOST_FACES = max(2, os.cpu_count() or 1)
+"""A face that is drawn, coded and shown takes a third of a core, and its browser as much. On two cores the third talk took
+the others' pictures down to 16 a second and had none of its own after 40 s, and nobody was told."""
 
 
 class SpareFace:
-    """At most one face, prepared when a page opens and taken when a talk begins. Kai's loop only."""
+    """At most one face, prepared when a page opens and taken when a talk begins. Kai's loop only.
 
-    def __init__(self, make_face: Callable[[], LocalFace], keep_s: float = KEEP_S) -> None:
+    No more than ``most`` of the faces that were taken are drawn at a time; faces that stand by do not count.
+    """
+
+    def __init__(
+        self, make_face: Callable[[], LocalFace], keep_s: float = KEEP_S, most: int = MOST_FACES
+    ) -> None:
         self._make_face = make_face
         self._keep_s = keep_s
+        self._most = most
+        self._taken: weakref.WeakSet[LocalFace] = weakref.WeakSet()
         self._face: LocalFace | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._forgetting: asyncio.TimerHandle | None = None
@@ -40,13 +52,25 @@ class SpareFace:
             self._preparing = asyncio.create_task(self._prepare(look), name="spare face: prepare")
 
     def take(self) -> LocalFace:
-        """Return the spare if one is ready, else a fresh face. It belongs to the caller."""
+        """Return the spare if one is ready, else a fresh face. It belongs to the caller.
+
+        Raises `FaceError` if this computer draws as many faces as it can.
+        """
+        drawn = sum(face.is_drawing for face in self._taken)
+        if drawn >= self._most:
+            raise FaceError(
+                f"This computer already draws {drawn} faces, and its processor can do no more. Until one of those talks ends "
+                "you see a still picture; the voice and the captions go on.",
+                code="face-busy",
+                is_retryable=False,
+            )
         face, self._face = self._face, None
-        if face is not None and face.is_prepared:
-            return face
-        if face is not None:
-            self._close(face)
-        return self._make_face()
+        if face is None or not face.is_prepared:
+            if face is not None:
+                self._close(face)
+            face = self._make_face()
+        self._taken.add(face)
+        return face
 
     async def aclose(self) -> None:
         """End the spare."""
