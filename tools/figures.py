@@ -71,6 +71,15 @@ def _false_ends(figures: Figures, name: str) -> str:
     return f"{100 * figures['turn_ends_at_pauses_of_0.7_s'][name]['false_ends']:.0f} %"
 
 
+ARMS: Final = ("kai_webrtc", "kai_websocket", "pipecat")
+
+
+def _compared(figures: Figures, name: str, unit: str = "", *, part: str = "p50") -> str:
+    found = [figures[arm].get(name) for arm in ARMS]
+    told = [value[part] if isinstance(value, Mapping) else value for value in found]
+    return " / ".join("-" if value is None else f"{value:g}{unit}" for value in told)
+
+
 Row = tuple[str, str, Callable[[Figures], str], str]
 
 ROWS: Final[tuple[Row, ...]] = (
@@ -284,6 +293,42 @@ ROWS: Final[tuple[Row, ...]] = (
             unit=" ms",
         ),
         "80 / 300 ms",
+    ),
+    (
+        "compare",
+        "cloud brain and cloud face: Kai over WebRTC / over a WebSocket / Pipecat: the brain's first sound to the output's",
+        lambda f: _compared(f, "brain_to_output_ms", " ms"),
+        "Pipecat's + 200 / + 50 ms",
+    ),
+    (
+        "compare",
+        "the same: holes of 20 ms in the avatar's sound, in all answers",
+        lambda f: _compared(f, "holes_in_all_answers"),
+        "0 / 0",
+    ),
+    (
+        "compare",
+        "the same: an interruption to silence",
+        lambda f: _compared(f, "interrupt_to_silence_ms", " ms"),
+        "Pipecat's",
+    ),
+    (
+        "compare",
+        "the same: time in which lips and sound fit, the avatar's picture 0.9 s late, from the first word on",
+        lambda f: _compared(f, "lips_within_percent", " %"),
+        "99 %",
+    ),
+    (
+        "compare",
+        "the same: Start to the avatar's picture",
+        lambda f: _compared(f, "connect_ms", " ms"),
+        "1.2 times Pipecat's",
+    ),
+    (
+        "compare",
+        "the same: cores / memory that a talk adds",
+        lambda f: _compared(f, "cpu_cores") + "; " + _compared(f, "further_mb", " MB"),
+        "1.3 / 1.1 times; 200 MB",
     ),
     (
         "face",
