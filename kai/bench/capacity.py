@@ -2,7 +2,8 @@
 
 Each talk is a separate WebSocket client that asks the reflex a question in real time every few seconds. The delay is measured
 from the last sound of the question to the first sound of the answer, and includes the engine's patience. The clients' own
-work loads the machine but is not in the engine's share. The cost of one call over WebRTC, idle and talking, is measured too.
+work loads the machine but is not in the engine's share. The cost of one call over WebRTC, idle and talking, is measured too,
+and then whole talks, with their pages (`kai.bench.capacity_pages`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import psutil
 
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
+from kai.bench import capacity_pages
 from kai.bench.asked import REFLEX, asked
 from kai.bench.bars import Bar, at_least, at_most, percent_of
 from kai.bench.brain import Ear
@@ -41,7 +43,8 @@ FRAME_SAMPLES: Final = 960
 def run() -> dict[str, Any]:
     """Return the figures by number of talks; CPU is the engine's own, in percent of one core."""
     with local_engine() as engine:
-        return asyncio.run(_measure(engine))
+        figures = asyncio.run(_measure(engine))
+    return figures | capacity_pages.run()
 
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
@@ -56,6 +59,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
             f"{COUNTS[-1]} talks at once, p95", figures[f"{most}_answers_after_s_p95"], ANSWER_BAR_S, "s"
         ),
         at_least("refuses one too many", float(figures["refused_when_full"] != NEVER), 1),
+        *(capacity_pages.bars(figures) if "2_pages" in figures else ()),
     ]
 
 
