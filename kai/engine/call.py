@@ -260,6 +260,7 @@ class Call:
             )
         rtc.set_audio_jitter_buffer(spoken[0].receiver)
         self._track.sender = connection.addTrack(self._track)
+        rtc.code_audio_inline(connection)
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
 

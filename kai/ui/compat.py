@@ -183,7 +183,7 @@ class ReportingWorker(WebRtcWorker):
         # aiortc's audio jitter buffer (16 packets, 4 waited for) adds 60 ms, and each lost packet 200 ms permanently.
         pc.on("track", lambda _track: _shorten_jitter_buffers(pc))
         # The page synchronises sound and picture by the sender reports, which aiortc dates by when a frame was sent.
-        pc.on("connectionstatechange", lambda: _date_reports(pc))
+        pc.on("connectionstatechange", lambda: _prepare_senders(pc))
         link = _link.get()
         if link is None:
             return
@@ -203,7 +203,8 @@ def _shorten_jitter_buffers(pc: RTCPeerConnection) -> None:
         rtc.set_audio_jitter_buffer(receiver, MICROPHONE_JITTER_PACKETS, 1)
 
 
-def _date_reports(pc: RTCPeerConnection) -> None:
+def _prepare_senders(pc: RTCPeerConnection) -> None:
+    rtc.code_audio_inline(pc)  # before the reports are dated, which wraps the sender's coding
     for sender in pc.getSenders():
         # The sender's track is a relay's copy of the link's track.
         track = getattr(sender.track, "_source", None) or sender.track

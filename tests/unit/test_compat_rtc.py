@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import numpy as np
 import pytest
 from aiortc import RTCPeerConnection, clock
 from aiortc.codecs.vpx import Vp8Encoder
-from aiortc.mediastreams import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
 
 from kai.compat import rtc
@@ -287,3 +289,44 @@ def test_drawn_pictures_are_coded_without_the_filter_for_a_cameras_noise(
     ours = aiortc.codecs.get_encoder(vp8)
     assert isinstance(ours, Vp8Encoder)
     assert error_of(ours, monkeypatch) < error_of(Vp8Encoder(), monkeypatch)
+
+
+async def ended(track: MediaStreamTrack) -> None:
+    with contextlib.suppress(MediaStreamError):
+        while True:
+            await track.recv()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_sound_that_is_coded_inline_arrives_in_order_and_ends_with_its_connection(
+    is_late: bool,
+) -> None:
+    """``is_late``: as the page's, whose tracks run already when its connection is prepared."""
+    async with two_peers() as (caller, callee):
+        tracks: list[MediaStreamTrack] = []
+        for peer in (caller, callee):
+            peer.addTrack(Tone())
+            peer.on("track", tracks.append)
+            if not is_late:
+                rtc.code_audio_inline(peer)
+        await connect(caller, callee)
+        if is_late:
+            for track in tracks:
+                await track.recv()
+            for peer in (caller, callee):
+                rtc.code_audio_inline(peer)
+                rtc.code_audio_inline(peer)
+        async with asyncio.timeout(5):
+            for track in tracks:
+                frames = [await track.recv() for _ in range(30)]
+                assert [b.pts - a.pts for a, b in pairwise(frames)] == [960] * 29  # pyright: ignore
+    async with asyncio.timeout(5):
+        for track in tracks:
+            await ended(track)
+
+
+@pytest.mark.parametrize("amplitude", [0, 1, 300, 32_767])
+def test_the_level_of_a_frame_is_the_one_that_aiortc_computes(amplitude: int) -> None:
+    pcm = (amplitude * np.sin(np.arange(960) / 7)).astype(np.int16)
+    frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+    assert rtc._level_dbov(frame) == aiortc.rtp.compute_audio_level_dbov(frame)

@@ -147,6 +147,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         sender = connection.addTrack(self._mic)
         self._receiver = next(t.receiver for t in connection.getTransceivers() if t.sender is sender)
         rtc.set_audio_jitter_buffer(self._receiver, *endpoint.jitter_packets)
+        rtc.code_audio_inline(connection)
         connection.on("track", self._on_track)
         connection.on("connectionstatechange", self._on_connection_state)
         self._channel = connection.createDataChannel("oai-events")
