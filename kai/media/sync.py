@@ -280,7 +280,7 @@ class SoundHold:
         place = self._place
         if place.segment_id is not None or not place.findings:
             return False
-        return isinstance(place.findings[0], Begun) and place.findings[0].at < self._head + BLOCK_SAMPLES
+        return isinstance(place.findings[0], Begun) and place.findings[0].at <= self._head + BLOCK_SAMPLES
 
     def _captured_s(self) -> float:
         """Return when the sample at the read head was captured."""
