@@ -200,6 +200,8 @@ class SoundHold:
         self._is_waiting = True
         self._is_open = is_open
         self._blocks_since_splice = SPLICE_EVERY_BLOCKS
+        self._is_behind = False
+        """Whether sound was held for the first report: what it is late by is caught up with in pauses alone."""
         self._place = _Place()
         self._on: tuple[float, float, float] = (-math.inf, 0.0, 1.0)
         """The time of the last read, the captured moment that was on then, and how fast that moves: 0 while sound is held."""
@@ -256,6 +258,7 @@ class SoundHold:
             return HeldBlock(self._starved())
         captured_s = self._captured_s()
         if self._is_beginning and not self._timeline.is_known(at_s):
+            self._is_behind = True
             self._on = (at_s, captured_s, 0.0)
             return HeldBlock(np.zeros(BLOCK_SAMPLES, np.int16))
         off = round((wanted_s - captured_s) * LIVE_HZ)
@@ -317,10 +320,14 @@ class SoundHold:
         if abs(off) > TOLERANCE_MS * LIVE_HZ // 1000:
             if is_quiet:
                 return self._in_silence(off)
+            if off > 0 and self._is_behind:
+                return self._next(BLOCK_SAMPLES)
             has_room = len(self._buffer) >= BLOCK_SAMPLES + _LONGEST + _FADE
             if has_room and self._blocks_since_splice >= SPLICE_EVERY_BLOCKS:
                 self._blocks_since_splice = 0
                 return self._spliced(shortens=off > 0)
+        else:
+            self._is_behind = False
         return self._next(BLOCK_SAMPLES)
 
     def _in_silence(self, off: int) -> Pcm:
