@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,8 @@ async def main(plan: Plan, folder: str) -> None:
 
     session.subscribe(on_change)
     note("start")
-    session.dispatch(StartRequested(time.time(), Look()))
+    look = Look()  # without a greeting: the others begin when they are asked
+    session.dispatch(StartRequested(time.time(), replace(look, brain=replace(look.brain, greeting=""))))
     picture, sound = link.tracks()
     reading = [asyncio.create_task(page.play(sound)), asyncio.create_task(page.watch(picture))]
     await until(lambda: page.cloud_pictures and session.snapshot().brain.is_up, PICTURE_S, "a picture", note)
