@@ -430,6 +430,7 @@ class Viewer:
                 wanted = (f"video/{room.encoding}".lower(), "video/rtx")
                 codecs = [c for c in sender.getCapabilities("video").codecs if c.mimeType.lower() in wanted]
                 transceiver.setCodecPreferences(codecs)
+        compat.code_audio_inline(connection)
 
     def _track_ids(self, connection: RTCPeerConnection) -> dict[str, str]:
         """Return the track sid of each media line, without which a version 1 client silently shows no frame."""
