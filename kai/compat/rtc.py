@@ -35,6 +35,11 @@ from kai.errors import ConfigError
 PINS: Final = {"aiortc": "1.16.0", "aioice": "0.13.0"}
 
 
+SILENT_DBOV: Final = -127
+"""The level of a frame of zeros."""
+RESTS_AFTER_FRAMES: Final = 10
+"""After 200 ms of zeros each packet of an Opus encoder is the same."""
+
 PRIVATE: Final = {
     "_RTCPeerConnection__createDtlsTransport": "aiortc",
     "_RTCDtlsTransport__rx_packets": "aiortc",
@@ -228,6 +233,8 @@ def _encode_inline(sender: RTCRtpSender) -> None:
         return
     private._kai_is_inline = True
 
+    silence = _Silence()
+
     async def next_encoded_frame(codec: Any) -> RTCEncodedFrame | None:
         data = await private._RTCRtpSender__track.recv()
         if not private._enabled:
@@ -236,17 +243,42 @@ def _encode_inline(sender: RTCRtpSender) -> None:
         if encoder is None:
             # The sender's own, which it keeps: a second encoder's timestamps would begin anew.
             encoder = private._RTCRtpSender__encoder = aiortc.codecs.get_encoder(codec)
-        payloads, timestamp = encoder.encode(data)
-        return RTCEncodedFrame(payloads, timestamp, _level_dbov(data)) if payloads else None
+        return silence.encode(encoder, data)
 
     private._next_encoded_frame = next_encoded_frame
+
+
+class _Silence:
+    """Sends the same packet again for frames of zeros, once the encoder has come to rest. Kai is silent most of the time.
+
+    Each frame of 20 ms gives one packet, whose timestamp is the frame's ``pts`` less that of the first; the encoder's own
+    timestamps do not know of the frames that it did not get.
+    """
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._payloads: list[bytes] = []
+        self._first_pts: int | None = None
+
+    def encode(self, encoder: Any, frame: av.AudioFrame) -> RTCEncodedFrame | None:
+        """Return the frame, coded, or ``None`` if the encoder still fills up."""
+        level_dbov, pts = _level_dbov(frame), frame.pts or 0
+        self._frames = self._frames + 1 if level_dbov == SILENT_DBOV else 0
+        first_pts = self._first_pts
+        if self._frames <= RESTS_AFTER_FRAMES or first_pts is None:
+            self._payloads, timestamp = encoder.encode(frame)
+            if not self._payloads:
+                return None
+            if first_pts is None:
+                first_pts = self._first_pts = pts - timestamp
+        return RTCEncodedFrame(self._payloads, pts - first_pts, level_dbov)
 
 
 def _level_dbov(frame: av.AudioFrame) -> int:
     """Return the level of a frame of s16, 0 to -127 (RFC 6465)."""
     samples = np.frombuffer(bytes(frame.planes[0]), np.int16, frame.samples).astype(np.float32)
     rms = math.sqrt(float(np.dot(samples, samples)) / len(samples)) / 32_767
-    return round(min(0.0, max(-127.0, 20 * math.log10(rms)))) if rms > 0 else -127
+    return round(min(0.0, max(SILENT_DBOV, 20 * math.log10(rms)))) if rms > 0 else SILENT_DBOV
 
 
 def _decode_inline(receiver: RTCRtpReceiver) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from aiortc import RTCPeerConnection, clock
 from aiortc.codecs.vpx import Vp8Encoder
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
 
@@ -330,3 +331,31 @@ def test_the_level_of_a_frame_is_the_one_that_aiortc_computes(amplitude: int) ->
     pcm = (amplitude * np.sin(np.arange(960) / 7)).astype(np.int16)
     frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
     assert rtc._level_dbov(frame) == aiortc.rtp.compute_audio_level_dbov(frame)
+
+
+def test_silence_is_not_coded_again_and_again_and_the_sound_after_it_is_whole() -> None:
+    opus = next(c for c in aiortc.codecs.CODECS["audio"] if c.name.lower() == "opus")
+    encoder, decoder = aiortc.codecs.get_encoder(opus), aiortc.codecs.get_decoder(opus)
+    coded: list[int] = []
+    encode = encoder.encode
+    encoder.encode = lambda frame, force_keyframe=False: (
+        coded.append(frame.pts),
+        encode(frame, force_keyframe),
+    )[1]  # type: ignore[method-assign]
+    silence, heard, timestamps = rtc._Silence(), [], []
+    for number in range(80):
+        sounds = 5 <= number < 10 or number >= 60
+        pcm = (sounds * 8_000 * np.sin(np.arange(number * 960, number * 960 + 960) / 20)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, number * 960, Fraction(1, 48_000)
+        sent = silence.encode(encoder, frame)
+        if sent is not None:
+            timestamps.append(sent.timestamp)
+            for shown in decoder.decode(JitterFrame(sent.payloads[0], sent.timestamp)):
+                heard.append(shown.to_ndarray().reshape(-1)[::2])
+    assert [b - a for a, b in pairwise(timestamps)] == [960] * (len(timestamps) - 1)
+    assert len(coded) == 80 - (60 - 10 - rtc.RESTS_AFTER_FRAMES)
+    sound = np.concatenate(heard).astype(int)
+    assert not sound[25 * 960 : 59 * 960].any()
+    # Mono made stereo is 3 dB softer in aiortc.
+    assert np.abs(sound[62 * 960 : 64 * 960]).max() == pytest.approx(8_000 * 0.707, rel=0.1)
