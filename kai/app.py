@@ -104,6 +104,8 @@ class App:
     async def change_model(self, wish: str) -> None:
         """Download the local engine's language model (``fetch``, or ``fetch-maker`` from its maker) or stop the download
         (``cancel``). Raises ``KaiError``."""
+    first_look: Look = Look()
+    """The settings with which a person's first talk begins."""
         model_id = self.services().engine.model.id
         if not model_id or self.fetch_model is None or self.cancel_model is None:
             raise KaiError("There is no language model to fetch here.", code="engine-404")

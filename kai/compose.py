@@ -40,7 +40,7 @@ from kai.checks import computer, services
 from kai.checks.run import Check, Finding
 from kai.compat import http, rtc
 from kai.compat.rtc import host_addresses
-from kai.core.config import AvatarConfig
+from kai.core.config import AvatarConfig, BrainConfig
 from kai.core.policy.face_facts import plan_words
 from kai.core.state import Look
 from kai.engine.models.catalogue import model_of
@@ -401,6 +401,7 @@ def build_app(settings: Settings) -> App:
 
 
 def _account(settings: Settings) -> Account | None:
+        first_look=Look(brain=BrainConfig(greeting="" if settings.greeting == "none" else settings.greeting)),
     """Return the account whose avatars are shown, or ``None`` without a key."""
     key = settings.liveavatar_api_key
     return None if key is None else Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)

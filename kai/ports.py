@@ -80,7 +80,7 @@ class MediaReading:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """How far a segment was heard when it was cut off: ``samples`` at 24 000 Hz."""
+    """How far a segment has been heard, or was when it was cut off: ``samples`` at 24 000 Hz."""
 
     segment_id: str
     samples: int
@@ -140,8 +140,8 @@ class VoiceBrain(Protocol):
         """Stop that answer and drop its sound, even if it is in flight. None of it reaches the sink after this call."""
         ...
 
-    def greet(self, instructions: str) -> None:
-        """Speak first, following this instruction."""
+    def greet(self, words: str) -> None:
+        """Speak first, with these words and no others."""
         ...
 
     def begin_turn(self) -> None:
@@ -229,6 +229,10 @@ class AvatarFace(Protocol):
 
     def stop_speaking(self) -> Heard | None:
         """Fall silent at once and close the mouth. Return how far the segment that was playing had been heard, if any."""
+        ...
+
+    def heard_now(self) -> Heard | None:
+        """Return how far the segment that is playing has been heard so far, if any. Any thread."""
         ...
 
     def set_mood(self, mood: AgentState) -> None:

@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     mind_api_key: SecretStr | None = None
     mind_ports: Annotated[tuple[int, ...], NoDecode] = ()
     """Further ports of this computer on which to look for model servers, as JSON."""
+    greeting: str = "Hello, I'm {name}. Ask me what I can do."
+    """Kai's first words in a talk, until somebody changes them in the sidebar; ``none`` for none."""
     documents: Path | None = None
     """A folder of text and Markdown files that the local engine may search for answers."""
     liveavatar_api_key: SecretStr | None = Field(

@@ -34,6 +34,10 @@ class VoiceOnly:
     def stop_speaking(self) -> Heard | None:
         return self._clock.stop()
 
+    def heard_now(self) -> Heard | None:
+        heard = self._clock.playout.position()
+        return Heard(*heard) if heard is not None else None
+
     def set_mood(self, mood: AgentState) -> None:
         """A voice shows no mood."""
 

@@ -25,7 +25,6 @@ from kai.ports import Marks, Pcm, VoiceBrain
 log = logging.getLogger(__name__)
 
 SENTENCE: Final = "Hello, I am Kai. This is how I sound when I talk with you."
-INSTRUCTIONS: Final = f"Say exactly this sentence and nothing else: {SENTENCE}"
 OPEN_S: Final = 20.0
 SPEAK_S: Final = 20.0
 USUAL_TOKENS: Final = Tokens(text_in=120, text_out=25, audio_out=100)
@@ -128,7 +127,7 @@ async def record_turn(brain: VoiceBrain, look: Look) -> bytes:
     try:
         async with asyncio.timeout(OPEN_S):
             await brain.open(alone, take)
-        brain.greet(INSTRUCTIONS)
+        brain.greet(SENTENCE)
         async with asyncio.timeout(SPEAK_S):
             await take.done
     except TimeoutError as exc:

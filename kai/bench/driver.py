@@ -232,7 +232,11 @@ class AppProcess:
         self.url = f"http://127.0.0.1:{self.port}/"
         self._folder = tempfile.TemporaryDirectory(prefix="kai-app-")
         # These talks must not enter the user's history; the language model is the one on this computer.
-        own = {"KAI_DATA_DIR": str(Path(self._folder.name) / "data"), "KAI_MODELS_DIR": str(models_folder())}
+        own = {
+            "KAI_DATA_DIR": str(Path(self._folder.name) / "data"),
+            "KAI_MODELS_DIR": str(models_folder()),
+            "KAI_GREETING": "none",  # a talk that is measured begins with the person
+        }
         self._env = {**os.environ, **own, **(env or {})}
         self._log_path = log_path or Path(self._folder.name) / "app.log"
         self.started_at_s = 0.0
@@ -378,7 +382,7 @@ class Visitor:
 
     def say(self, text: str) -> None:
         """Type a line and press Enter."""
-        box = self.page.get_by_role("textbox", name="Type to Kai")
+        box = self.page.locator("#kai-text")
         box.fill(text)
         box.press("Enter")
 

@@ -27,6 +27,7 @@ from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.bench.talk import find_chromium
 from kai.compose import FACE_SIZES_PX
+from kai.core import characters
 from kai.ui import texts
 
 QUESTION: Final = "Does my voice leave this computer?"
@@ -215,7 +216,7 @@ def a_character(name: str) -> Change:
     """Return a change of character, by its button."""
 
     def take(person: Visitor) -> None:
-        person.page.get_by_role("radio", name=texts.CHARACTER_NAMES[name], exact=True).click()
+        person.page.get_by_role("radio", name=characters.NAMES[name], exact=True).click()
 
     return Change(f"character_{name}", _WHOLE, False, close_style, take)
 

@@ -130,9 +130,9 @@ class BrainConfig:
     ``silence_duration_ms`` and ``idle_timeout_ms`` apply to ``SERVER_VAD``; Kai speaks after ``idle_timeout_ms`` of silence,
     or never if it is 0. ``eagerness`` applies to ``SEMANTIC_VAD`` and ``effort`` to reasoning models. ``max_output_tokens``
     of 0 means no limit. ``retention_ratio`` (0 to 1) is the share that ``Truncation.RETENTION_RATIO`` keeps. ``tools`` are
-    names from the app's registry; ``None`` means all of them. ``greeting`` instructs Kai how to begin a talk; if it is empty,
-    Kai waits for the person. ``wants_confidence`` requests the confidence of transcriptions. ``is_traced`` lets the provider
-    keep a trace of the talk, including its words, in the account's dashboard.
+    names from the app's registry; ``None`` means all of them. ``greeting`` are Kai's first words in a talk, with ``{name}``
+    for the character's name; if it is empty, Kai waits for the person. ``wants_confidence`` requests the confidence of
+    transcriptions. ``is_traced`` lets the provider keep a trace of the talk, including its words, in the account's dashboard.
     """
 
     model: str = field(default="", metadata=_set(_RESTART, None))

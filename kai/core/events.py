@@ -503,9 +503,9 @@ class CancelResponse:
 
 @dataclass(frozen=True, slots=True)
 class Greet:
-    """Ask the brain to speak first, following this instruction."""
+    """Ask the brain to speak first, with these words."""
 
-    instructions: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)

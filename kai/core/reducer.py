@@ -112,6 +112,9 @@ def step(state: SessionState, event: Event, at: float) -> Step:
     if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns:
         new, swap = brains.swap(new)
         commands = (*commands, *swap)
+    if new.is_greeting_due:
+        new, greeting = brains.greet(new)
+        commands = (*commands, *greeting)
     new, faces_follow = legs.follow_talk(state, new, event, at)
     commands = (*commands, *faces_follow)
     if new.cleared and not new.is_active:

@@ -95,7 +95,8 @@ class Leg:
 class Message:
     """One line of the chat.
 
-    ``id`` is the brain's item id; ``response_id`` is empty for the person's lines. ``text`` grows while ``is_final`` is
+    ``id`` is the brain's item id; ``response_id`` is empty for the person's lines. ``speaker`` is the name of the character
+    that says an answer. ``text`` grows while ``is_final`` is
     false. An interrupted answer holds only the words that were heard, if they are known. ``confidence`` is that of the
     transcription of a person's line, 0 to 1, if it is known.
     """
@@ -108,6 +109,7 @@ class Message:
     is_final: bool = False
     is_interrupted: bool = False
     confidence: float | None = None
+    speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +391,7 @@ class SessionState:
     connection, that change is pending. ``is_change_wished`` is true during a hand-over that a person asked for.
     ``face_until_s`` is when the shown face must be replaced, or 0 for never. ``face_paid_s`` is the paid time up to
     ``face_paid_from_s``, which is 0 while nothing is paid. ``time_zone`` is the person's IANA time zone, empty if unknown.
+    ``is_greeting_due`` is true in a new talk until Kai has greeted the person, or somebody else was first.
     ``cloud_limit_s`` is how long a paid face may be shown without a break; it is 0, and ``face_name`` is empty, in a talk
     without one.
     """
@@ -403,6 +406,7 @@ class SessionState:
     is_recording: bool = False
     is_user_speaking: bool = False
     is_waiting: bool = False
+    is_greeting_due: bool = False
     answers: tuple[Response, ...] = ()
     thoughts: tuple[Thought, ...] = ()
     cancelled: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ from kai.engine.thinking import (
     Trouble,
     Uttered,
     items_of,
+    thinker_of,
 )
 from kai.engine.timers import Timers
 from kai.engine.workers import Workers
@@ -53,8 +54,8 @@ _NO_LIMITS: Final = tuple(
     for name in ("requests", "tokens")
 )
 ARE_YOU_THERE: Final = (
-    "Are you still there? Ask me something small, or ask what I can do.",
-    "I am still here, whenever you like to go on.",
+    "Are you still there? Ask me something simple, or ask what I can do.",
+    "I'm still here whenever you'd like to go on.",
 )
 
 
@@ -358,7 +359,7 @@ class Conversation:
                 param="response.output_modalities",
             )
         session.check_output(_output_of(params), "response.audio.output")
-        self._start_answer(params)
+        self._start_answer(params, thinker_of(params.metadata))
 
     def _start_answer(self, params: wire.ResponseParams, thinker: Thinker | None = None) -> None:
         speaks = self._settings.speaks
@@ -474,6 +475,7 @@ class Conversation:
         )
 
     async def _tell(self, speaking: _Speaking, text: str) -> None:
+            name=self._settings.name,
         """Writes the next words of the answer at once, or speaks them clause by clause."""
         self._open_message(speaking)
         if not speaking.answer.speaks:

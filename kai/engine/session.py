@@ -29,6 +29,7 @@ from kai.wire.session_updates import merge_session
 
 T = TypeVar("T")
 
+MAX_NAME_CHARS: Final = 40
 PCM_24K: Final = AudioFormat(type="audio/pcm", rate=24_000)
 
 #: The reference's defaults for a session whose client sets nothing.
@@ -101,6 +102,8 @@ class Settings:
     tools: tuple[JsonObject, ...] = ()
     tool_choice: str | JsonObject = "auto"
     max_tokens: int | None = None
+    name: str = ""
+    """The name of the character that speaks; empty for the engine's own."""
 
 
 def given(value: T | Unset, default: T) -> T:
@@ -125,6 +128,7 @@ def settings_of(config: SessionConfig) -> Settings:
         tools=given(config.tools, ()),
         tool_choice=given(config.tool_choice, "auto"),
         max_tokens=limit if isinstance(limit, int) else None,
+        name=given(config.kai_name, "")[:MAX_NAME_CHARS],
     )
 
 

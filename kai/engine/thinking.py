@@ -15,9 +15,10 @@ from typing import Final, Protocol, TypeAlias
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
-from kai.engine.speech.persona import facts_of, read_persona
+from kai.engine.speech.persona import Persona, facts_of, read_persona
 from kai.engine.speech.skills import Effect, RunningTimer
 from kai.engine.workers import Workers
+from kai.wire import saying
 from kai.wire.realtime import Item, JsonObject, RateLimit
 
 FILE_BONUS: Final = 0.15
@@ -41,6 +42,13 @@ class Question:
     max_tokens: int | None = None
     timers: tuple[RunningTimer, ...] = ()
     """The running timers, in the order in which they were set."""
+    name: str = ""
+    """The name of the character that answers, unless the instructions give another one; empty for the default."""
+
+    @property
+    def persona(self) -> Persona:
+        """What the instructions say of the character, with its name."""
+        return read_persona(self.instructions, self.name)
 
     @property
     def turns(self) -> tuple[MindTurn, ...]:
@@ -162,7 +170,9 @@ class LocalThinker(Thinker):
         return await self._workers.speak(partial(self._reply, question))
 
     def _reply(self, question: Question) -> Reply:
-        reply = self._mind.reply(question.turns, question.instructions, question.now, question.timers)
+        reply = self._mind.reply(
+            question.turns, question.instructions, question.now, question.timers, question.name
+        )
         heard = last_heard(question)
         if not heard or (reply.intent != UNKNOWN and reply.score >= SURE_SCORE):
             return reply
@@ -172,8 +182,7 @@ class LocalThinker(Thinker):
         if best is None or (reply.intent != UNKNOWN and best.score + FILE_BONUS <= reply.score):
             return reply
         source = f"Your file {best.passage.source} says: " if best.passage.source else ""
-        persona = read_persona(question.instructions)
-        return Reply(source + persona.shape(best.answer, is_first=False), "document", best.score)
+        return Reply(source + question.persona.shape(best.answer, is_first=False), "document", best.score)
 
     def _read_facts(self, instructions: str) -> Library | None:
         facts = facts_of(instructions)[:MAX_FACTS]
@@ -192,6 +201,12 @@ class FixedThinker(Thinker):
         """See `Thinker.think`."""
         del question
         yield Said(self._text)
+
+
+def thinker_of(metadata: JsonObject | None) -> FixedThinker | None:
+    """Return the thinker of an answer whose words the client gave in its metadata, or ``None`` if it gave none."""
+    words = saying.words_in(metadata)
+    return FixedThinker(words) if words else None
 
 
 def last_heard(question: Question) -> str:

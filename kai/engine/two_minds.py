@@ -49,7 +49,6 @@ from kai.engine.llm.slots import Slots
 from kai.engine.llm.telling import NOTE_TOKENS, Telling
 from kai.engine.speech.library import Library
 from kai.engine.speech.mind import DEFAULT_NAME, UNKNOWN
-from kai.engine.speech.persona import read_persona
 from kai.engine.thinking import Finished, LocalThinker, Question, Said, Thinker, Thought, Trouble, last_heard
 from kai.engine.workers import Workers
 from kai.wire.realtime import JsonObject
@@ -216,8 +215,8 @@ class TwoMinds(Thinker):
         return " ".join(words).rstrip(" .,;:?!…")
 
     async def _prompt(self, question: Question) -> list[JsonObject]:
-        persona = read_persona(question.instructions)
-        return self._telling.messages(question, persona.name or DEFAULT_NAME, await self._passages(question))
+        name = question.persona.name or DEFAULT_NAME
+        return self._telling.messages(question, name, await self._passages(question))
 
     async def _passages(self, question: Question) -> str:
         """Return what the person's files say about the question, for the prompt; empty when they say nothing."""

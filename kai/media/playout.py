@@ -82,6 +82,14 @@ class Playout:
             self._segments.clear()
             return (sounding.id, sounding.played_samples // 2) if sounding is not None else None
 
+    def position(self) -> tuple[str, int] | None:
+        """Return the segment that is playing and how many of its samples (24 000 Hz) were played, if any."""
+        with self._lock:
+            sounding = self._segments[0] if self._segments else None
+            if sounding is None or not sounding.is_started:
+                return None
+            return sounding.id, sounding.played_samples // 2
+
     def read(self) -> Block:
         """Return the next 20 ms."""
         with self._lock:

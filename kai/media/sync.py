@@ -230,14 +230,22 @@ class SoundHold:
     def cut(self) -> tuple[str, int] | None:
         """Drop everything. Return the segment at the read head and how many of its samples (24 000 Hz) were read."""
         with self._lock:
-            place = self._place
-            cut = None
-            if place.segment_id is not None:
-                cut = (place.segment_id, max(0, (self._head - place.origin) // 2))
+            cut = self._read_so_far()
             self._skip(len(self._buffer))
             self._place = _Place()
             self._is_waiting = True
             return cut
+
+    def position(self) -> tuple[str, int] | None:
+        """Return the segment at the read head and how many of its samples (24 000 Hz) were read, if any."""
+        with self._lock:
+            return self._read_so_far()
+
+    def _read_so_far(self) -> tuple[str, int] | None:
+        place = self._place
+        if place.segment_id is None:
+            return None
+        return place.segment_id, max(0, (self._head - place.origin) // 2)
 
     def read(self, now_s: float) -> HeldBlock:
         """Return the next 20 ms."""

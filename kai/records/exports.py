@@ -6,17 +6,17 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import tzinfo
 
-from kai.records.local_time import local_time
+from kai.records.local_time import clock
 from kai.records.turn_log import Summary
 from kai.records.turns import Line, TalkRecord, Turn
 
 VERSION = 4
-"""The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds, and up to version 3 a
-wait began when Kai took the turn to be over, not at the person's last sound."""
+"""The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds, version 3 no speakers;
+up to version 3 a wait began when Kai took the turn to be over, not at the person's last sound."""
 
 MIN_CAPTION_MS = 1200
 """The minimum duration of a caption, since a typed line has no duration."""
@@ -34,19 +34,19 @@ def as_markdown(
     *,
     title: str,
     facts: str,
-    names: Mapping[str, str],
+    who: Callable[[str, str], str],
     interrupted: str,
     notes: Mapping[str, str],
     zone: tzinfo | None = None,
 ) -> str:
-    """Return the talk as readable text. ``names`` are the names of the roles, ``notes`` the notes to answers by response id,
+    """Return the talk as readable text. ``who`` names the speaker of a line, ``notes`` are notes to answers by response id,
     and ``zone`` is the time zone of the clock times (``None``: this computer's)."""
     lines = [f"# {title}", "", _markdown(facts), ""]
     told: set[str] = set()
     for line in record.lines:
         cut = f" *({interrupted})*" if line.is_interrupted else ""
-        clock = f"{local_time(line.at_wall_s, zone):%H:%M:%S}"
-        lines += [f"**{names[line.role]}** ({clock}): {_markdown(line.text)}{cut}", ""]
+        at = clock(line.at_wall_s, zone, has_seconds=True)
+        lines += [f"**{who(line.role, line.speaker)}** ({at}): {_markdown(line.text)}{cut}", ""]
         if line.response_id in notes and line.response_id not in told:
             told.add(line.response_id)
             lines += [f"> {_markdown(notes[line.response_id])}", ""]
@@ -60,9 +60,10 @@ def _markdown(text: str) -> str:
 
 
 def as_webvtt(
-    record: TalkRecord, *, names: Mapping[str, str], from_ms: int = 0, to_ms: int | None = None
+    record: TalkRecord, *, who: Callable[[str, str], str], from_ms: int = 0, to_ms: int | None = None
 ) -> str:
-    """Return captions in the talk's time, ordered by their beginning. A voice span names the speaker (WebVTT, 4.2.2).
+    """Return captions in the talk's time, ordered by their beginning. A voice span names the speaker (WebVTT, 4.2.2), by
+    ``who`` of its role and its character.
 
     With ``from_ms`` and ``to_ms``, only that part of the talk is included, and times count from its start.
     """
@@ -72,10 +73,10 @@ def as_webvtt(
         if end_ms <= from_ms or (to_ms is not None and line.start_ms >= to_ms):
             continue
         text = " ".join(line.text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        who = names[line.role].replace("&", "&amp;").replace(">", "&gt;")
+        name = who(line.role, line.speaker).replace("&", "&amp;").replace(">", "&gt;")
         start = _clock(max(0, line.start_ms - from_ms))
         end = _clock((end_ms if to_ms is None else min(end_ms, to_ms)) - from_ms)
-        cues += [f"{start} --> {end}", f"<v {who}>{text}", ""]
+        cues += [f"{start} --> {end}", f"<v {name}>{text}", ""]
     return "\n".join(cues)
 
 

@@ -60,6 +60,7 @@ _lines = sa.Table(
     sa.Column("end_ms", sa.Integer, nullable=False),
     sa.Column("is_interrupted", sa.Boolean, nullable=False),
     sa.Column("response_id", sa.String(128), nullable=False),
+    sa.Column("speaker", sa.String(64), nullable=False, server_default=""),
 )
 _turns = sa.Table(
     "turns",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kai.core.capabilities import LOCAL, engine_voice, family_of
+from kai.core.policy.lines import FALSE_START_MS
 from kai.core.state import Message, Phase, Role, SessionState, Span
 from kai.ports import MediaReading
 
@@ -28,7 +29,8 @@ LEAST_WATCHED_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a talk. ``start_ms`` and ``end_ms`` say when it was spoken, counted from the start of the talk."""
+    """One line of a talk. ``start_ms`` and ``end_ms`` say when it was spoken, counted from the start of the talk. ``speaker``
+    is the name of the character that said an answer; empty in talks of an older Kai."""
 
     id: str
     role: str
@@ -38,6 +40,7 @@ class Line:
     end_ms: int
     is_interrupted: bool
     response_id: str
+    speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,9 @@ class Follower:
         for answer_id, times in self._answers.items():
             if answer_id not in there and times.ended_at_s is None:
                 self._end(times, at_s)
-                times.is_interrupted = answer_id in state.cancelled
+                heard_ms = _between_ms(times.heard_at_s, at_s) or 0
+                was_false_start = state.is_user_speaking and heard_ms < FALSE_START_MS
+                times.is_interrupted = answer_id in state.cancelled and not was_false_start
 
     def _end(self, times: _Answer, at_s: float) -> None:
         times.ended_at_s = at_s
@@ -274,6 +279,7 @@ class Follower:
             end_ms=self._offset_ms(said.end_s),
             is_interrupted=message.is_interrupted,
             response_id=message.response_id,
+            speaker=message.speaker,
         )
 
     def _turn(self, response_id: str, times: _Answer) -> Turn:

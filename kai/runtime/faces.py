@@ -28,7 +28,7 @@ from kai.core.events import (
 from kai.core.state import AgentState, Face, LegName, Look
 from kai.errors import KaiError
 from kai.ports import AvatarFace, Emit, Heard, Marks, Pcm, Picture
-from kai.runtime.tape import Tape, Told
+from kai.runtime.tape import Spoken, Tape, Told
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +191,11 @@ class FaceStack:
         self._live.clear()
         self._started.clear()
         return told
+
+    def spoken(self) -> Spoken | None:
+        """Return how far the answer that is playing has been spoken, if any. Any thread."""
+        heard = self._shown.heard_now()
+        return None if heard is None else self._tape.spoken(heard)
 
     def _take_over(self, face: AvatarFace) -> None:
         """Speak through that face from now on. An answer continues at the sample that was heard last."""

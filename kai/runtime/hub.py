@@ -27,6 +27,7 @@ from kai.errors import KaiError
 from kai.ports import BrowserLink, Pcm
 from kai.runtime.loop import LoopThread
 from kai.runtime.session import Session
+from kai.runtime.tape import Spoken
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,10 @@ class Talk:
     def mic_level(self) -> float:
         """Return the microphone's level, 0 to 1; it is 0 when no microphone sends."""
         return self.browser.mic_level()
+
+    def spoken(self) -> Spoken | None:
+        """Return how far the answer that is playing has been spoken, if any."""
+        return self.session.faces.spoken()
 
     def attach_tab(self, tab_id: str, is_active: Callable[[], bool]) -> None:
         """Register a Streamlit session that shows this talk while ``is_active`` returns true."""

@@ -183,9 +183,9 @@ class Session:
             case CancelResponse(response_id):
                 if self._brain is not None:
                     self._brain.cancel(response_id)
-            case Greet(instructions):
+            case Greet(words):
                 if self._brain is not None:
-                    self._brain.greet(instructions)
+                    self._brain.greet(words)
             case BeginTurn():
                 if self._brain is not None:
                     self._brain.begin_turn()

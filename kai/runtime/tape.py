@@ -36,6 +36,17 @@ class Told:
     text: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """How far an answer has been spoken: ``words`` of it have begun, ``None`` if the times of its words are not known.
+    ``lasts_ms`` is its whole length, ``None`` while more of its sound may follow."""
+
+    response_id: str
+    words: int | None
+    ms: int
+    lasts_ms: int | None
+
+
 class Tape:
     """Holds the newest segment only; older ones have been played or dropped.
 
@@ -94,6 +105,16 @@ class Tape:
         # A word counts as heard if at least half of it was played.
         text = " ".join(w.label for w in words if (w.start + w.end) // 2 <= position)
         return Told(heard.segment_id, position // SAMPLES_PER_MS, text)
+
+    def spoken(self, heard: Heard) -> Spoken | None:
+        """Return how far the segment has been spoken at ``heard``, or ``None`` for another segment. Any thread."""
+        if heard.segment_id != self._segment_id:
+            return None
+        position = self._origin + heard.samples
+        words = [word for marks in tuple(self._marks) for word in marks.words]
+        begun = sum(word.start <= position for word in words) if words else None
+        lasts_ms = self._kept_samples // SAMPLES_PER_MS if self._is_complete else None
+        return Spoken(heard.segment_id, begun, position // SAMPLES_PER_MS, lasts_ms)
 
     def _begin(self, segment_id: str) -> None:
         if segment_id != self._segment_id:

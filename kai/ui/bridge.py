@@ -155,11 +155,13 @@ def set_look(talk: Talk, wanted: Look) -> None:
 
 
 def _recall_look(talk: Talk) -> None:
-    """Give a new talk the last look that was kept."""
-    last = host.app().memory.preferences.value.last_look() if is_home() else None
-    if last is not None:
-        talk.dispatch(LookChanged(last))
-        _wait_until(lambda: talk.snapshot().look == last)
+    """Give a new talk the last look that was kept, or the first one."""
+    app = host.app()
+    last = app.memory.preferences.value.last_look() if is_home() else None
+    wanted = last or app.first_look
+    if wanted != talk.snapshot().look:
+        talk.dispatch(LookChanged(wanted))
+        _wait_until(lambda: talk.snapshot().look == wanted)
 
 
 def show(key: str, value: object) -> None:
@@ -327,7 +329,7 @@ def _call(shelf: Shelf, name: str) -> None:
 
 def start_fresh(talk: Talk) -> None:
     """Put every setting back as Kai brings it. What was saved under a name stays."""
-    set_look(talk, Look())
+    set_look(talk, host.app().first_look)
     st.toast(texts.STARTED_FRESH, icon=":material/restart_alt:")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kai.core.capabilities import family_of, needs_restart
+from kai.core.characters import name_of
 from kai.core.state import HandOver, Leg, LegName, LegStatus, Microphone, SessionState
 from kai.ui import problems, texts
 
@@ -57,7 +58,7 @@ def _face(state: SessionState) -> Json:
         return {**row, "word": texts.FACE_STANDING_IN, "tone": "warn", "why": texts.FACE_STANDING_IN_WHY}
     if state.face_name and state.face_name != OWN_FACE:
         return {**row, "word": texts.FACE_CLOUD, "why": texts.FACE_CLOUD}
-    name = texts.CHARACTER_NAMES.get(state.look.character, texts.KAI)
+    name = name_of(state.look)
     return {**row, "word": name, "why": texts.FACE_OWN.format(name=name)}
 
 

@@ -9,18 +9,17 @@ from typing import Final
 
 import streamlit as st
 
+from kai.core import characters
 from kai.errors import KaiError
+from kai.records import local_time
 from kai.records.exports import as_json, as_markdown, as_webvtt
-from kai.records.local_time import local_time
 from kai.records.memory import Memory
 from kai.records.turn_log import Summary, TurnLog
 from kai.records.turns import TalkRecord, Turn
-from kai.ui import address, bridge, host, replay, texts
+from kai.ui import address, bridge, host, names, replay, texts
 
 PAGE_OF_TALKS: Final = 12
 """How many talks the list shows at first, and adds with each press of More."""
-
-ROLES: Final = texts.ROLE_NAMES
 
 
 def draw() -> None:
@@ -142,19 +141,19 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
     st.header(title, anchor=False)
     st.caption(_plain(facts))
     with st.container(key="kai-history-files", horizontal=True):
-        name = f"kai-{local_time(record.started_wall_s, zone):%Y-%m-%d-%H%M}"
+        name = f"kai-{local_time.local_time(record.started_wall_s, zone):%Y-%m-%d-%H%M}"
         markdown = as_markdown(
             record,
             title=title,
             facts=facts,
-            names=ROLES,
+            who=names.speaker,
             interrupted=texts.INTERRUPTED,
             notes={turn.response_id: _note(turn) for turn in record.turns},
             zone=zone,
         )
         _file(texts.HISTORY_EXPORT_MARKDOWN, markdown, f"{name}.md", "text/markdown")
         _file(texts.HISTORY_EXPORT_JSON, as_json(record), f"{name}.json", "application/json")
-        _file(texts.HISTORY_EXPORT_WEBVTT, as_webvtt(record, names=ROLES), f"{name}.vtt", "text/vtt")
+        _file(texts.HISTORY_EXPORT_WEBVTT, as_webvtt(record, who=names.speaker), f"{name}.vtt", "text/vtt")
         with st.popover(texts.HISTORY_DELETE, icon=":material/delete:"):
             st.write(texts.HISTORY_DELETE_THIS)
             st.button(
@@ -179,7 +178,7 @@ def _facts(record: TalkRecord) -> str:
         texts.duration(record.lasted_s) if record.is_over else texts.HISTORY_GOES_ON,
         texts.HISTORY_ONE_LINE if count == 1 else texts.HISTORY_LINES.format(count=count),
         *([texts.HISTORY_CUTS.format(count=cuts)] if cuts else []),
-        texts.CHARACTER_NAMES.get(record.character, record.character),
+        characters.NAMES.get(record.character, record.character),
         texts.talk_cost(record.cost_usd, is_exact=record.is_cost_exact, avatar_s=record.avatar_s),
     ]
     return " · ".join(facts)
@@ -232,7 +231,7 @@ def _said(record: TalkRecord, search: str = "") -> str:
         note = _note(turn) if turn is not None else ""
         notes = [texts.clock(line.at_wall_s, zone), *([note] if note else [])]
         cut = f" <em>{texts.INTERRUPTED}</em>" if line.is_interrupted else ""
-        who = html.escape(ROLES.get(line.role, line.role))
+        who = html.escape(names.speaker(line.role, line.speaker))
         rows.append(
             f'<li data-role="{html.escape(line.role)}" data-start="{line.start_ms}" data-end="{line.end_ms}">'
             f"<span>{who}</span>"
@@ -251,7 +250,7 @@ def _times(record: TalkRecord) -> str:
         + "".join(
             f"<td>{html.escape(cell)}</td>"
             for cell in (
-                f"{local_time(turn.at_wall_s, bridge.time_zone()):%H:%M:%S}",
+                local_time.clock(turn.at_wall_s, bridge.time_zone(), has_seconds=True),
                 texts.seconds(turn.wait_ms),
                 texts.seconds(turn.end_ms),
                 texts.seconds(turn.think_ms),

@@ -6,9 +6,10 @@ import html
 
 import streamlit as st
 
-from kai.core.state import Phase, Role, SessionState
+from kai.core import characters
+from kai.core.state import Phase, SessionState
 from kai.runtime.hub import Talk
-from kai.ui import address, bridge, host, texts
+from kai.ui import address, bridge, host, names, texts
 from kai.ui.view import elapsed_s
 
 
@@ -23,7 +24,7 @@ def draw(talk: Talk, state: SessionState) -> None:
 
 
 def _draw_picture(character: str, size: str = "") -> None:
-    name = html.escape(texts.CHARACTER_NAMES.get(character, texts.KAI))
+    name = html.escape(characters.NAMES.get(character, texts.KAI))
     picture = address.at(f"/api/pictures/{html.escape(character)}.jpg")
     st.html(
         f'<div class="kai-still {size}"><img src="{picture}" alt="{name}"></div>',
@@ -61,9 +62,9 @@ def _draw_ended(talk: Talk, state: SessionState) -> None:
         said = [m for m in state.messages if m.text.strip()]
         if not said:
             st.caption(texts.NOTHING_SAID)
-        who = {Role.USER: texts.YOU, Role.ASSISTANT: texts.KAI, Role.NOTICE: texts.NOTICE}
         rows = "".join(
-            f'<li data-role="{m.role.value}"><span>{who[m.role]}</span><p>{html.escape(m.text)}'
+            f'<li data-role="{m.role.value}"><span>{html.escape(names.speaker(m.role.value, m.speaker))}</span>'
+            f"<p>{html.escape(m.text)}"
             + (f" <em>{texts.INTERRUPTED}</em>" if m.is_interrupted else "")
             + "</p></li>"
             for m in said

@@ -17,7 +17,7 @@ from kai.records.exports import as_webvtt
 from kai.records.memory import Memory, owner_of
 from kai.records.recording import Stretch
 from kai.records.turns import TalkRecord
-from kai.ui import address, texts
+from kai.ui import address, names, texts
 from kai.ui.host import COOKIE_NAME
 from kai.ui.routes import Refused, check_host, find_app
 
@@ -64,7 +64,7 @@ async def captions(request: Request) -> Response:
     stretch = next((s for s in stretches if s.start_ms == start_ms), None)
     if stretch is None:
         return Refused(404, "no-recording", texts.ERROR_NO_RECORDING).response()
-    text = as_webvtt(record, names=texts.ROLE_NAMES, from_ms=start_ms, to_ms=start_ms + stretch.lasts_ms)
+    text = as_webvtt(record, who=names.speaker, from_ms=start_ms, to_ms=start_ms + stretch.lasts_ms)
     return Response(text, media_type="text/vtt", headers=_PRIVATE)
 
 

@@ -25,6 +25,7 @@ from starlette.routing import Route
 import kai.avatar
 from kai.app import App
 from kai.compat.format import LIVE_HZ
+from kai.core import characters
 from kai.core.events import (
     CardDismissed,
     ClearUndone,
@@ -43,9 +44,10 @@ from kai.core.events import (
     TurnKeyPressed,
     TurnKeyReleased,
 )
-from kai.core.state import LegName, Message, Microphone, SessionState
+from kai.core.state import AgentState, LegName, Message, Microphone, SessionState
 from kai.ports import Pcm
 from kai.runtime.hub import Talk
+from kai.runtime.tape import Spoken
 from kai.ui import host, texts
 from kai.ui.address import LOOPBACK_HOSTS, is_bound_to_loopback
 from kai.ui.host import COOKIE_NAME
@@ -61,7 +63,7 @@ HEARTBEAT_S: Final = 10.0
 """The stream sends a line at least this often, so that a dead page is noticed."""
 BODY_LIMIT_BYTES: Final = 16_384
 MOST_PICTURES: Final = 1 << 31
-CHARACTERS: Final = frozenset(texts.CHARACTER_NAMES)
+CHARACTERS: Final = frozenset(characters.NAMES)
 
 
 class Refused(Exception):
@@ -211,6 +213,7 @@ class Feed:
         self._view: dict[str, object] | None = None
         self._messages: tuple[Message, ...] | None = None
         self._level = -1.0
+        self._spoken: Spoken | None = None
         self._meter = Meter()
         self._network: dict[str, object] | None = None
         self._measured_at_s = float("-inf")
@@ -227,6 +230,14 @@ class Feed:
         if self._view is None or without_clocks(fresh) != without_clocks(self._view):
             self._view = fresh
             yield sse("view", fresh)
+
+    def of_spoken(self, spoken: Spoken | None) -> Iterator[str]:
+        """Yield how far the answer that is playing has been spoken, if that has changed; captions follow it."""
+        if spoken is None or spoken == self._spoken:
+            return
+        self._spoken = spoken
+        told = {"id": spoken.response_id, "words": spoken.words, "ms": spoken.ms, "lastsMs": spoken.lasts_ms}
+        yield sse("spoken", told)
 
     def of_level(self, level: float) -> Iterator[str]:
         """Yield the microphone's level if it has changed."""
@@ -296,6 +307,7 @@ async def stream(talk: Talk, is_ending: Callable[[], bool] = lambda: False) -> A
                 out += feed.of_state(state, now_s)
             if state.is_active:
                 out += feed.of_level(talk.mic_level())
+                out += feed.of_spoken(talk.spoken() if state.agent is AgentState.SPEAKING else None)
                 out += await feed.of_network(talk, now_s)
             out += sounds.take(wants_sound_in_page(state))
             if out:

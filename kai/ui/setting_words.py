@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kai.ui.texts import CHARACTER_NAMES
+from kai.core.characters import NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Words:
 
 
 SETTINGS: Final[Mapping[str, Words]] = {
-    "character": Words("Character", "The face that you see.", options=CHARACTER_NAMES),
+    "character": Words("Character", "The face that you see.", options=NAMES),
     "face": Words(
         "Face",
         "An avatar costs a credit a minute; the built-in face is free.",
@@ -120,8 +120,8 @@ SETTINGS: Final[Mapping[str, Words]] = {
     ),
     "greeting": Words(
         "Greeting",
-        "How Kai opens the talk. Leave empty to speak first.",
-        example="For example: greet me, and say that you are an AI.",
+        "What Kai says first. Leave empty to speak first.",
+        example="For example: Hello, I'm {name}.",
     ),
     "effort": Words(
         "Thinking before speaking",

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta, tzinfo
 from typing import Final
 
-from kai.records.local_time import local_time
+from kai.core.characters import DEFAULT_NAME
+from kai.records import local_time
 
 APP_NAME: Final = "Kai"
 TALK_PAGE: Final = "Talk"
@@ -35,7 +36,7 @@ START_AGAIN: Final = "Start again"
 READ_AGAIN: Final = "Read the conversation"
 NOTHING_SAID: Final = "Nothing was said."
 YOU: Final = "You"
-KAI: Final = "Kai"
+KAI: Final = DEFAULT_NAME
 NOTICE: Final = "Note"
 ROLE_NAMES: Final = {"user": YOU, "assistant": KAI, "notice": NOTICE}
 BACK_TO_TALK: Final = "Back to the talk"
@@ -226,15 +227,6 @@ MORE_WITH_KEY: Final = "{count} more with an OpenAI key"
 MORE_WITH_OPENAI: Final = "{count} more with OpenAI"
 MORE_WITH_MODEL: Final = "{count} more with another model"
 SETTING_MISSING: Final = "{brain} has no such setting."
-CHARACTER_NAMES: Final = {
-    "kai": "Kai",
-    "mara": "Mara",
-    "ade": "Ade",
-    "ines": "Ines",
-    "emil": "Emil",
-    "vera": "Vera",
-    "jun": "Jun",
-}
 STYLE: Final = "Style"
 STYLE_COLOURS: Final = {
     "skin": "Skin",
@@ -578,18 +570,18 @@ def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float) -> str
 
 
 def day(wall_s: float, now_wall_s: float, zone: tzinfo | None = None) -> str:
-    """A day in words, by the calendar of ``zone``: ``Today``, ``Yesterday`` or ``3 May 2026``."""
-    at, today = local_time(wall_s, zone).date(), local_time(now_wall_s, zone).date()
+    """A day in words, by the calendar of ``zone``: ``Today``, ``Yesterday`` or ``May 3, 2026``."""
+    at, today = (local_time.local_time(s, zone).date() for s in (wall_s, now_wall_s))
     if at == today:
         return TODAY
     if at == today - timedelta(days=1):
         return YESTERDAY
-    return f"{at.day} {at:%B %Y}"
+    return local_time.day(wall_s, zone)
 
 
 def clock(wall_s: float, zone: tzinfo | None = None) -> str:
-    """A time of day by the clock of ``zone``: ``14:05``."""
-    return f"{local_time(wall_s, zone):%H:%M}"
+    """A time of day by the clock of ``zone``: ``4:51 pm``."""
+    return local_time.clock(wall_s, zone)
 
 
 # ------------------------------------------------------------------ the language model

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kai.core.characters import name_of
 from kai.core.state import (
     AgentState,
     HandOver,
@@ -22,7 +23,7 @@ from kai.core.state import (
     Span,
     Why,
 )
-from kai.ui import facts, problems, texts
+from kai.ui import facts, names, problems, texts
 
 Json = dict[str, object]
 
@@ -100,15 +101,16 @@ def structure(state: SessionState) -> str:
 
 def view(state: SessionState, at_s: float) -> Json:
     """Return everything but the chat's lines, as values for JSON. ``at_s`` is the monotonic time."""
+    name = name_of(state.look)
     return {
         "structure": structure(state),
         "phase": state.phase.value,
         "isActive": state.is_active,
-        "status": _status(state),
-        "steps": _steps(state),
+        "status": _of_character(_status(state), name),
+        "steps": [_of_character(step, name) for step in _steps(state)],
         "legs": facts.rows(state),
         "caption": _caption(state),
-        "controls": _controls(state),
+        "controls": {key: _of_character(told, name) for key, told in _controls(state).items()},
         "banner": _banner(state),
         "isMuted": state.is_muted,
         "isRecording": state.is_recording,
@@ -124,6 +126,15 @@ def view(state: SessionState, at_s: float) -> Json:
         "card": _card(state),
         "isPushToTalk": state.is_active and state.look.brain.is_push_to_talk,
         "character": state.look.character,
+        "name": name,
+    }
+
+
+def _of_character(shown: Json, name: str) -> Json:
+    """Return the values with the character's name in their words."""
+    return {
+        key: names.of_character(value, name) if isinstance(value, str) else value
+        for key, value in shown.items()
     }
 
 
@@ -163,7 +174,7 @@ def lines(messages: Sequence[Message]) -> list[Json]:
         {
             "id": m.id,
             "role": m.role.value,
-            "who": {Role.USER: texts.YOU, Role.ASSISTANT: texts.KAI, Role.NOTICE: texts.NOTICE}[m.role],
+            "who": names.speaker(m.role.value, m.speaker),
             "text": m.text,
             "atWallS": round(m.at_wall_s, 1),
             "isFinal": m.is_final,
@@ -249,7 +260,7 @@ def _caption(state: SessionState) -> Json:
         last = next((m for m in reversed(said) if m.response_id == playing.id), last)
     spoken = texts.CAPTION_HINT_HOLD if state.look.brain.is_push_to_talk else texts.CAPTION_HINT
     hint = texts.CAPTION_HINT_TYPE if has_no_microphone(state) else spoken
-    hint = hint if state.phase is Phase.ACTIVE else ""
+    hint = names.of_character(hint, name_of(state.look)) if state.phase is Phase.ACTIVE else ""
     if last is None:
         return {
             "id": "",
@@ -258,8 +269,11 @@ def _caption(state: SessionState) -> Json:
             "hint": hint,
             "pace": "over",
             "speed": 1.0,
+            "answer": "",
+            "wordsBefore": 0,
             "isResting": False,
         }
+    before = [m for m in said if m.response_id == last.response_id and m.response_id]
     pace = _pace(state, last)
     is_over = pace in ("over", "cut") and not state.is_user_speaking
     return {
@@ -269,6 +283,8 @@ def _caption(state: SessionState) -> Json:
         "hint": hint,
         "pace": pace,
         "speed": state.look.speed,
+        "answer": last.response_id,
+        "wordsBefore": sum(len(m.text.split()) for m in before[: before.index(last)]) if before else 0,
         "isResting": is_over and state.phase is Phase.ACTIVE and not state.live_answers,
     }
 
@@ -285,7 +301,7 @@ def _pace(state: SessionState, line: Message) -> str:
     return "over" if answer.is_over else "ahead"
 
 
-def _controls(state: SessionState) -> Json:
+def _controls(state: SessionState) -> dict[str, Json]:
     no_mic = state.microphone not in (Microphone.OPEN, Microphone.SILENCED) or not has_media(state)
     mute_reason = _first(
         (not state.is_active, texts.TALK_IS_OVER),
@@ -334,12 +350,15 @@ def _banner(state: SessionState) -> Json | None:
         return _banner_of_problem(state, state.problem)
     if state.cleared:
         return {**_banner_of("cleared", texts.CLEARED, "quiet", "undo-clear"), "button": texts.UNDO}
+    name = name_of(state.look)
     if state.microphone is Microphone.REFUSED:
         return _banner_of("microphone-refused", texts.MICROPHONE_REFUSED, "warn", "ask-microphone")
     if state.microphone is Microphone.MISSING:
-        return _banner_of("microphone-missing", texts.MICROPHONE_MISSING, "warn", "ask-microphone")
+        missing = names.of_character(texts.MICROPHONE_MISSING, name)
+        return _banner_of("microphone-missing", missing, "warn", "ask-microphone")
     if state.microphone is Microphone.SILENCED:
-        return {**_banner_of("microphone-silenced", texts.MICROPHONE_SILENCED, "warn", ""), "button": ""}
+        silenced = names.of_character(texts.MICROPHONE_SILENCED, name)
+        return {**_banner_of("microphone-silenced", silenced, "warn", ""), "button": ""}
     if state.is_change_wished and state.hand_over is not HandOver.NONE:
         return {**_banner_of("changing", texts.CHANGING, "quiet", ""), "button": ""}
     if facts.is_change_waiting(state):

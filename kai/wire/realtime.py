@@ -1,8 +1,7 @@
 """OpenAI's Realtime protocol (GA) as frozen messages, for both roles.
 
 Class names follow our vocabulary; field names and the ``TYPE`` of each class are those of the wire. An absent optional field
-is ``None`` or `UNSET`. `UNSET` is used where the wire distinguishes "absent" from ``null``, as in the session, which is
-merged.
+is ``None``, or `UNSET` where the wire distinguishes "absent" from ``null``, as in the session, which is merged.
 
 A client encodes `ClientEvent` and decodes `ServerEvent`; a server does the reverse. Additions by a peer are harmless: extra
 fields are dropped and unknown server events become `UnknownEvent`.
@@ -240,7 +239,8 @@ class AudioConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """The session object as a client requests it or, with `id` and `expires_at`, as the server has it."""
+    """The session object as a client requests it or, with `id` and `expires_at`, as the server has it. `kai_name`, the
+    character's, exists in our own engine only."""
 
     type: str
     model: str | Unset = UNSET
@@ -258,6 +258,7 @@ class SessionConfig:
     object: str | Unset = UNSET
     id: str | Unset = UNSET
     expires_at: int | None | Unset = UNSET
+    kai_name: str | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -769,8 +770,7 @@ def encode(event: ClientEvent | ServerEvent) -> str:
 def decode_client(text: str | bytes) -> ClientEvent:
     """Return the client's event. Raises `ClientMistake` for bad JSON, an unknown type, or a missing or ill-typed field."""
     message = parse_object(text)
-    event_id = message.get("event_id")
-    event_id = event_id if isinstance(event_id, str) else None
+    event_id = told if isinstance(told := message.get("event_id"), str) else None
     kind = message.get("type")
     if not isinstance(kind, str):
         raise ClientMistake(

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.records import local_time
 from kai.ui import texts
 
 ROOT = Path(__file__).parents[2]
@@ -92,12 +93,33 @@ def test_a_starter_is_said_when_it_is_pressed(person: Visitor, fake_app: AppProc
     assert not person.page.locator(".starters").is_visible()
 
 
+def test_whoever_is_on_the_stage_goes_by_its_own_name(person: Visitor, app: AppProcess) -> None:
+    person.open(app.url)
+    person.page.get_by_role("radio", name="Emil").first.click()
+    person.start()
+    person.wait_state(texts.LISTENING)
+    assert person.page.locator(".name-tag").inner_text() == "Emil"
+    assert person.page.locator("#kai-text").get_attribute("placeholder") == "Type to Emil. Enter sends."
+    person.say("Hello")
+    person.wait_state(texts.SPEAKING)
+    assert person.page.locator(".lines > li .who").all_inner_texts() == ["You", "Emil"]
+    person.screenshot(ARTIFACTS / "emil.png")
+    person.press(texts.STOP)
+    person.page.get_by_role("link", name=texts.HISTORY_PAGE).first.click()
+    said = person.page.locator(".kai-said.is-history > li")
+    person.wait(said.count, 10, "the kept lines")
+    assert said.locator("span").all_inner_texts() == ["You", "Emil"]
+    # The last settings come back, for the tests after this one as well.
+    person.page.get_by_role("link", name=texts.TALK_PAGE).first.click()
+    person.page.get_by_role("radio", name="Kai").first.click()
+
+
 WATCH_CAPTIONS_JS = """
 box => {
-  const said = box.querySelector('.said');
+  const [said, ahead] = ['.said', '.ahead'].map((name) => box.querySelector(name));
   window.__captions = [];
-  const note = () => window.__captions.push([box.dataset.role, said.textContent]);
-  new MutationObserver(note).observe(said, { subtree: true, childList: true, characterData: true });
+  const note = () => window.__captions.push([box.dataset.role, said.textContent, ahead.textContent]);
+  new MutationObserver(note).observe(box, { subtree: true, childList: true, characterData: true });
 }
 """
 
@@ -117,11 +139,16 @@ def test_a_caption_is_cut_into_parts_of_several_words_and_gives_way_once_kai_has
     person.wait(lambda: box.get_attribute("data-role") == "hint", 15, "the hint")
     assert box.locator(".said").inner_text() == texts.CAPTION_HINT
     seen = person.page.evaluate("() => window.__captions")
-    shown = {text for role, text in seen if role == "assistant" and text}
+    shown = {said + ahead for role, said, ahead in seen if role == "assistant" and said + ahead}
     # While the answer is still being written, its first part grows from its first word: that is no break.
     parts = [part for part in shown if not any(other != part and other.startswith(part) for other in shown)]
     assert len(parts) >= 2
     assert all(len(part.split()) >= 3 for part in parts), seen
+    lit = [
+        len(said.split()) for role, said, ahead in seen if role == "assistant" and said + ahead == parts[0]
+    ]
+    assert len(set(lit)) >= 3, "the words of a part light up one after the other"
+    assert lit == sorted(lit)
 
 
 @pytest.mark.long
@@ -149,7 +176,7 @@ def test_times_are_those_of_the_page_and_not_of_the_server(person: Visitor, fake
     person.page.get_by_role("link", name=texts.HISTORY_PAGE).first.click()
     row = person.page.locator(".st-key-kai-talks .stButton").first
     now = datetime.now(ZoneInfo(zone))
-    near = [f"{now - timedelta(minutes=minutes):%H:%M}" for minutes in range(3)]
+    near = [local_time.clock((now - timedelta(minutes=m)).timestamp(), ZoneInfo(zone)) for m in range(3)]
     person.wait(lambda: any(clock in row.inner_text() for clock in near), 10, f"one of {near}")
     row.click()
     said = person.page.locator(".kai-said.is-history small").first

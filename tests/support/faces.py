@@ -147,6 +147,10 @@ class StackedFaces:
         told = self._told
         return None if told is None else Heard(told.segment_id, told.heard_ms * SAMPLES_PER_MS)
 
+    def heard_now(self) -> Heard | None:
+        spoken = self.stack.spoken()
+        return None if spoken is None else Heard(spoken.response_id, spoken.ms * SAMPLES_PER_MS)
+
     def set_mood(self, mood: AgentState) -> None:
         self.stack.set_mood(mood)
 

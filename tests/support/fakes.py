@@ -224,9 +224,9 @@ class FakeBrain:
         if response_id == self._response_id:
             self._cut()
 
-    def greet(self, instructions: str) -> None:
-        self.greetings.append(instructions)
-        self._ask(instructions)
+    def greet(self, words: str) -> None:
+        self.greetings.append(words)
+        self._ask(words)
 
     def begin_turn(self) -> None:
         self.turns.append("begin")
@@ -367,6 +367,10 @@ class FakeFace:
     def stop_speaking(self) -> Heard | None:
         sounding = self._segments[0] if self._segments else None
         self._segments.clear()
+        return Heard(sounding.id, sounding.played) if sounding is not None and sounding.is_started else None
+
+    def heard_now(self) -> Heard | None:
+        sounding = self._segments[0] if self._segments else None
         return Heard(sounding.id, sounding.played) if sounding is not None and sounding.is_started else None
 
     def set_mood(self, mood: AgentState) -> None:

@@ -88,9 +88,14 @@ class EchoingMind:
         return heard.endswith("?")
 
     def reply(
-        self, turns: Sequence[MindTurn], instructions: str, now: datetime, timers: Sequence[RunningTimer] = ()
+        self,
+        turns: Sequence[MindTurn],
+        instructions: str,
+        now: datetime,
+        timers: Sequence[RunningTimer] = (),
+        name: str = "",
     ) -> Reply:
-        del now, timers
+        del now, timers, name
         self.asked.append((tuple(turns), instructions))
         heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
         return Reply(f"{self.prefix} {heard}. That is all I know about it.", "echo", 1.0)

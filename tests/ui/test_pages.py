@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from kai.adapters.engine_status import EngineReport, LocalVoice
+from kai.adapters.engine_status import EngineReport, LocalVoice, VoiceFile
 from kai.app import Offer, Services
 from kai.core.events import LegConnected, MicrophoneChanged, StopRequested, TextSubmitted
 from kai.core.state import LegName, Microphone, Phase

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kai.compat.format import LIVE_HZ
+from kai.core import characters
 from kai.core.events import (
     CardDismissed,
     Event,
@@ -28,6 +29,7 @@ from kai.core.events import (
 )
 from kai.core.state import LegName, Look, Microphone, Phase, SessionState
 from kai.runtime.hub import SessionHub, Talk
+from kai.runtime.tape import Spoken
 from kai.ui import host, texts
 from kai.ui.host import COOKIE_NAME
 from kai.ui.routes import BODY_LIMIT_BYTES, Feed, event_of, routes, stream
@@ -245,6 +247,25 @@ def test_a_feed_sends_a_line_again_only_when_it_changed() -> None:
     assert (name, data["from"], [line["text"] for line in data["lines"]]) == ("lines", 1, ["Second"])  # type: ignore[attr-defined]
 
 
+def test_the_page_is_told_how_far_an_answer_has_been_spoken_once_for_each_change() -> None:
+    feed = Feed()
+    told = [
+        parse("".join(feed.of_spoken(spoken)))
+        for spoken in (
+            None,
+            Spoken("r1", 2, 700, None),
+            Spoken("r1", 2, 700, None),
+            Spoken("r1", None, 900, 1_800),
+        )
+    ]
+    assert told == [
+        [],
+        [("spoken", {"id": "r1", "words": 2, "ms": 700, "lastsMs": None})],
+        [],
+        [("spoken", {"id": "r1", "words": None, "ms": 900, "lastsMs": 1_800})],
+    ]
+
+
 def test_time_alone_is_no_news() -> None:
     talk, feed = talking(), Feed()
     list(feed.of_state(talk.state, 1.0))
@@ -323,7 +344,7 @@ def test_no_state_of_a_leg_breaks_the_view() -> None:
 
 
 def test_pictures_of_the_characters_are_served_and_nothing_else(client: TestClient) -> None:
-    for name in texts.CHARACTER_NAMES:
+    for name in characters.NAMES:
         answer = client.get(f"/api/pictures/{name}.jpg")
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.content[:2] == b"\xff\xd8"

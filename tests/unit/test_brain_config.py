@@ -20,6 +20,8 @@ from kai.runtime.tools import first_tools
 from kai.wire import realtime as wire
 
 STRICT = TypeAdapter(RealtimeSessionCreateRequest)
+WHO = "You are Kai, a warm and helpful AI with a voice and a face, in a spoken conversation."
+UNLESS = "If what follows gives you another name or role, take that."
 CLOUD = Endpoint(api_key="k", model="gpt-realtime-2.1", tools=first_tools().schemas())
 
 
@@ -37,7 +39,7 @@ def test_a_session_by_default_is_what_the_reference_takes() -> None:
     assert sent(Look(instructions="Be brief.")) == {
         "type": "realtime",
         "model": "gpt-realtime-2.1",
-        "instructions": "Be brief.",
+        "instructions": f"{WHO} {UNLESS}\n\nBe brief.",
         "output_modalities": ["audio"],
         "audio": {
             "input": {
@@ -149,7 +151,7 @@ def test_one_language_binds_the_transcription_and_the_voice() -> None:
     look = replace(with_brain(transcription_language="de"), instructions="Be brief.")
     told = sent(look)
     assert told["audio"]["input"]["transcription"]["languages"] == ["de"]
-    assert told["instructions"].startswith("Be brief.\n\nSpeak and answer in German")
+    assert told["instructions"].startswith(f"{WHO} {UNLESS}\n\nBe brief.\n\nSpeak and answer in German")
     change = session_change(look, replace(look, brain=BrainConfig(transcription_language="fr")), CLOUD)
     assert change is not None
     assert "French" in str(change.instructions)
@@ -248,7 +250,7 @@ def test_a_change_says_only_what_changed_and_always_its_type() -> None:
 
 
 def test_a_change_never_carries_a_voice_or_a_model_which_would_void_it() -> None:
-    after = Look(voice="cedar", character="mara", brain=BrainConfig(model="gpt-realtime-2.1-mini"))
+    after = Look(voice="cedar", brain=BrainConfig(model="gpt-realtime-2.1-mini"))
     assert session_change(Look(), after, CLOUD) is None
     assert cap.needs_restart("gpt-realtime-2.1", Look(), after)
     assert not cap.needs_restart("gpt-realtime-2.1", Look(), Look(speed=1.3, character="mara"))
@@ -279,10 +281,16 @@ def test_a_call_of_the_engine_is_opened_with_the_face_s_voice_and_told_of_anothe
     assert opened["audio"]["output"]["voice"] == "emil"  # type: ignore[index]
     change = session_change(Look(character="emil"), Look(character="ines"), LOCAL)
     assert change is not None
-    assert wire.encode_session(change) == {"type": "realtime", "audio": {"output": {"kai_voice": "ines"}}}
+    assert wire.encode_session(change) == {
+        "type": "realtime",
+        "audio": {"output": {"kai_voice": "ines"}},
+        "kai_name": "Ines",
+    }
     assert not cap.needs_restart("kai-local", Look(), Look(character="ines", voice="ines", keeps_voice=True))
     assert session_change(Look(), Look(keeps_voice=True, voice="kai"), LOCAL) is None
-    assert session_change(Look(), Look(character="ines"), CLOUD) is None
+    renamed = session_change(Look(), Look(character="ines"), CLOUD)
+    assert renamed is not None
+    assert wire.encode_session(renamed) == {"type": "realtime", "instructions": WHO.replace("Kai", "Ines")}
 
 
 def test_the_table_knows_every_setting_there_is() -> None:
@@ -318,8 +326,9 @@ def test_the_local_engine_keeps_its_own_model() -> None:
 def test_the_persons_name_is_told_to_every_mind_and_a_running_call_learns_it(endpoint: Endpoint) -> None:
     named = Look(instructions="Be brief.", person_name="  Ann  Marie ")
     told = session_for(named, endpoint).instructions
-    assert told == "Be brief.\n\nThe user's name is Ann Marie."
-    assert read_persona(str(told)) == Persona(their_name="Ann Marie", is_brief=True)
+    own = "Be brief.\n\nThe user's name is Ann Marie."
+    assert told == (f"{WHO} {UNLESS}\n\n{own}" if endpoint is CLOUD else own)
+    assert read_persona(own) == Persona(their_name="Ann Marie", is_brief=True)
     change = session_change(replace(named, person_name=""), named, endpoint)
     assert change is not None
     assert wire.encode_session(change) == {"type": "realtime", "instructions": told}

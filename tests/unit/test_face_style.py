@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kai.avatar.style import CHANGEABLE, CHARACTERS, HAIRSTYLES, restyled
+from kai.core import characters
 from kai.core.capabilities import Applies, applies
 from kai.core.config import FACE_COLOURS, FaceStyle
 from kai.core.state import Look
@@ -23,7 +24,7 @@ def test_everything_that_can_be_chosen_can_be_drawn_and_has_a_word() -> None:
     assert chosen == set(CHANGEABLE) == {*FACE_COLOURS, "hairstyle"}
     assert set(texts.STYLE_COLOURS) == set(FACE_COLOURS)
     assert set(texts.HAIRSTYLE_NAMES) == set(HAIRSTYLES)
-    assert set(texts.CHARACTER_NAMES) == set(CHARACTERS)
+    assert set(characters.NAMES) == set(CHARACTERS)
 
 
 def test_what_was_not_changed_stays_as_the_character_is() -> None:

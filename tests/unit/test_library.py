@@ -103,6 +103,26 @@ async def test_the_small_mind_answers_from_the_files_names_them_and_says_what_it
     assert words in await answer(mind, asked, [{"name": "team.txt", "text": TEAM}])
 
 
+MUSEUM = (Path(__file__).parents[2] / "docs" / "samples" / "museum.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("Can I bring my dog?", "Dogs are not allowed in the museum"),
+        ("How old is the oldest lamp?", "one thousand nine hundred years"),
+        ("How much is a ticket?", "nine euros"),
+        ("When is the museum open?", "from ten in the morning"),
+    ],
+)
+async def test_the_file_of_the_readme_s_demo_is_answered_from_and_named(
+    mind: Mind, asked: str, words: str
+) -> None:
+    said = await answer(mind, asked, [{"name": "museum.md", "text": MUSEUM}])
+    assert said.startswith("Your file museum.md says: ")
+    assert words in said
+
+
 HOTEL = """Your name is Ada. Be warm.
 You work at the front desk of the Miramar.
 Breakfast is from seven to ten. The pool opens at nine and closes at six."""

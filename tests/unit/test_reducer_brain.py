@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kai.core import events as ev
 from kai.core.config import BrainConfig, TurnTaking
 from kai.core.policy.brains import HAND_OVER_LEAD_S, HAND_OVER_RETRY_S
@@ -135,14 +137,48 @@ def test_without_push_to_talk_the_key_does_nothing() -> None:
     assert held(talking(), 1.0) == ()
 
 
-def test_kai_greets_once_in_a_new_talk_and_not_after_a_reconnect() -> None:
-    look = Look(brain=BrainConfig(greeting="Greet the person."))
+GREETED = ev.StartRequested(
+    0.0, Look(character="emil", brain=BrainConfig(greeting="Hello, I'm {name}. {Ask} me."))
+)
+GREETING = ev.Greet("Hello, I'm Emil. {Ask} me.")
+
+
+def _greetings(talk: Talk, *events: ev.Event) -> list[ev.Command]:
+    return [command for command in talk.do(*events) if isinstance(command, ev.Greet)]
+
+
+def test_a_character_greets_once_in_a_new_talk_and_not_after_a_reconnect() -> None:
     talk = Talk()
-    talk.do(ev.StartRequested(0.0, look))
-    assert ev.Greet("Greet the person.") in talk.do(ev.LegConnected(LegName.BRAIN))
-    talk.do(ev.LegFailed(LegName.BRAIN, "lost", "Lost."), ev.TimerFired(RetryDue(LegName.BRAIN)))
-    assert ev.Greet("Greet the person.") not in talk.do(ev.LegConnected(LegName.BRAIN))
-    assert not [c for c in started().do(ev.LegConnected(LegName.BRAIN)) if isinstance(c, ev.Greet)]
+    assert _greetings(talk, GREETED, *(ev.LegConnected(leg) for leg in LegName)) == [GREETING]
+    assert talk.state.agent is AgentState.THINKING
+    lost = ev.LegFailed(LegName.BRAIN, "lost", "Lost."), ev.TimerFired(RetryDue(LegName.BRAIN))
+    assert _greetings(talk, *lost, ev.LegConnected(LegName.BRAIN)) == []
+    assert _greetings(started(), *(ev.LegConnected(leg) for leg in LegName)) == []
+
+
+@pytest.mark.parametrize("last", LegName)
+def test_nobody_is_greeted_before_they_can_see_and_hear_it(last: LegName) -> None:
+    talk = Talk()
+    others = (ev.LegConnected(leg) for leg in LegName if leg is not last)
+    assert _greetings(talk, GREETED, *others) == []
+    assert _greetings(talk, ev.LegConnected(last)) == [GREETING]
+
+
+def test_a_page_that_cannot_connect_is_greeted_by_text_and_sound_of_its_own() -> None:
+    talk = Talk()
+    talk.do(GREETED, ev.LegConnected(LegName.BRAIN), ev.LegConnected(LegName.FACE))
+    failed = ev.LegFailed(LegName.BROWSER, "no-network", "", is_retryable=False)
+    assert _greetings(talk, failed) == [GREETING]
+
+
+@pytest.mark.parametrize(
+    "first", [ev.TextSubmitted("t1", "Hello"), ev.UserSpeechStarted("u1")], ids=lambda e: type(e).__name__
+)
+def test_a_person_who_is_first_is_not_greeted(first: ev.Event) -> None:
+    talk = Talk()
+    talk.do(GREETED, ev.LegConnected(LegName.BRAIN), ev.LegConnected(LegName.FACE))
+    assert _greetings(talk, first, ev.LegConnected(LegName.BROWSER)) == []
+    assert _greetings(talk, ev.MessagesCleared()) == []
 
 
 def test_a_tool_is_run_once_and_its_result_sent() -> None:
@@ -205,3 +241,14 @@ def test_who_holds_the_talk_key_is_heard_although_the_microphone_was_muted() -> 
     commands = talk.do(ev.TurnKeyPressed())
     assert commands[:2] == (ev.SetMuted(False), ev.BeginTurn())
     assert not talk.state.is_muted
+
+
+@pytest.mark.parametrize(("heard_ms", "lines"), [(999, []), (1_000, ["one two"])])
+def test_a_person_who_speaks_on_within_a_second_was_not_at_an_end_and_no_line_says_interrupted(
+    heard_ms: int, lines: list[str]
+) -> None:
+    talk = speaking(text="one two three")
+    talk.do(
+        ev.UserSpeechStarted("u1"), ev.AudioCleared("r1"), ev.PlayoutInterrupted("r1", heard_ms, "one two")
+    )
+    assert [text for text in talk.lines if text] == lines

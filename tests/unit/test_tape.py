@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kai.ports import Heard, Marks, Timed
-from kai.runtime.tape import Tape, Told
+from kai.runtime.tape import Spoken, Tape, Told
 
 WORDS = Marks(
     visemes=(Timed("aa", 0, 2400), Timed("PP", 2400, 4800)),
@@ -31,6 +31,24 @@ def test_nothing_heard_is_an_empty_text_and_unknown_words_are_none() -> None:
     tape.record("r1", np.zeros(7200, np.int16))
     assert tape.heard(Heard("r1", 2400)) == Told("r1", 100, None)
     assert tape.heard(Heard("r1", 0)) == Told("r1", 0, "")
+
+
+def test_words_have_begun_as_the_voice_reaches_them_and_are_unknown_without_their_times() -> None:
+    tape = recorded()
+    assert tape.spoken(Heard("r1", 2399)) == Spoken("r1", 1, 99, None)
+    assert tape.spoken(Heard("r1", 2400)) == Spoken("r1", 2, 100, None)
+    tape.complete("r1")
+    assert tape.spoken(Heard("r1", 7199)) == Spoken("r1", 3, 299, 300)
+    assert tape.spoken(Heard("r0", 10)) is None
+    plain = Tape()
+    plain.record("r1", np.zeros(7200, np.int16))
+    assert plain.spoken(Heard("r1", 2400)) == Spoken("r1", None, 100, None)
+
+
+def test_words_are_counted_on_when_another_face_has_taken_over() -> None:
+    tape = recorded()
+    tape.rest(Heard("r1", 2400))
+    assert tape.spoken(Heard("r1", 2400)) == Spoken("r1", 3, 200, None)
 
 
 def test_another_face_goes_on_at_the_heard_sample() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from kai.core.events import (
     AssistantTranscriptChanged,
+    AudioCleared,
     AudioStarted,
     BrainDescribed,
     CloudLost,
@@ -32,6 +33,7 @@ from kai.core.events import (
     UserTranscriptChanged,
 )
 from kai.core.state import BrainFacts, Face, Look, Tokens
+from kai.engine.speech.days import say_date, say_time
 from kai.ports import MediaReading
 from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, talks_as_csv, turns_as_csv
 from kai.records.statistics import (
@@ -51,9 +53,8 @@ from kai.records.statistics import (
 from kai.records.turn_log import Summary
 from kai.records.turns import Follower, Line, TalkRecord, Turn
 from kai.ui import texts
+from kai.ui.names import speaker
 from tests.support.talk import START, WALL_S, Talk, show_avatar, talking
-
-NAMES = {"user": "You", "assistant": "Kai", "notice": "Note"}
 
 
 class Followed:
@@ -183,6 +184,30 @@ def test_an_interrupted_answer_is_marked_and_ends_when_it_was_cut() -> None:
     assert followed.record.lines[-1].is_interrupted
 
 
+@pytest.mark.parametrize(("heard_s", "is_interrupted"), [(0.8, False), (1.2, True)])
+def test_an_answer_into_whose_beginning_the_person_spoke_on_is_not_counted_as_interrupted(
+    heard_s: float, is_interrupted: bool
+) -> None:
+    followed = spoken_turn()
+    followed.do(ResponseCreated("r2"), AudioStarted("r2"), PlayoutStarted("r2"))
+    followed.do(UserSpeechStarted("i2"), AudioCleared("r2"), after_s=heard_s)
+    assert followed.record.turns[-1].is_interrupted is is_interrupted
+
+
+def test_whoever_said_a_line_is_kept_with_it_when_the_character_changes() -> None:
+    followed = spoken_turn()
+    followed.do(LookChanged(Look(character="emil")))
+    followed.do(ResponseCreated("r2"), AssistantTranscriptChanged("r2", "a2", "It is me.", is_final=True))
+    record = followed.record
+    told = {line.text: line.speaker for line in record.lines if line.role == "assistant"}
+    assert list(told.values()) == ["Kai", "Emil"]
+    assert "**Emil**" in as_markdown(
+        record, title="", facts="", who=speaker, interrupted="", notes={}, zone=None
+    )
+    assert "<v Emil>It is me." in as_webvtt(record, who=speaker)
+    assert read_json(as_json(record)).lines == record.lines
+
+
 def test_a_talk_in_which_nothing_was_said_is_not_kept() -> None:
     assert Followed().follower.record() is None
 
@@ -288,6 +313,8 @@ def test_json_reads_back_to_the_same_talk_without_its_owner() -> None:
 def test_json_of_an_older_kai_is_read_too() -> None:
     value = json.loads(as_json(RECORD))
     value["kai_talk"] = 1
+    for line in value["lines"]:
+        del line["speaker"]
     for name in ("cost_usd", "is_cost_exact", "avatar_s"):
         del value[name]
     for name in ("sent_fps", "shown_fps", "dropped_pictures", "picture_late_ms"):
@@ -297,14 +324,14 @@ def test_json_of_an_older_kai_is_read_too() -> None:
     assert (read.cost_usd, read.turns[0].sent_fps, read.turns[0].wait_ms) == (None, None, 600)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kai_talk": 4}', '{"kai_talk": 1, "lines": [{}]}', '"x"'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kai_talk": 5}', '{"kai_talk": 1, "lines": [{}]}', '"x"'])
 def test_what_is_no_talk_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_json(text)
 
 
 def test_webvtt_has_its_head_its_times_and_no_mark_of_its_own_in_the_words() -> None:
-    text = as_webvtt(RECORD, names=NAMES)
+    text = as_webvtt(RECORD, who=speaker)
     assert text.startswith("WEBVTT\n\n")
     assert "00:00:01.000 --> 00:00:02.500\n<v You>Is 1 &lt; 2 &amp; *true*?\n" in text
     assert "01:02:03.004 --> 01:02:05.000\n<v Kai>Yes --&gt; it is\n" in text
@@ -312,7 +339,7 @@ def test_webvtt_has_its_head_its_times_and_no_mark_of_its_own_in_the_words() -> 
 
 def test_a_player_reads_the_captions_as_they_were_meant(tmp_path: Path) -> None:
     path = tmp_path / "talk.vtt"
-    path.write_text(as_webvtt(RECORD, names=NAMES), encoding="utf-8")
+    path.write_text(as_webvtt(RECORD, who=speaker), encoding="utf-8")
     with av.open(str(path)) as container:
         cues = [
             (packet.pts, packet.duration, bytes(packet).decode())
@@ -330,7 +357,7 @@ def test_markdown_marks_what_was_cut_and_keeps_a_persons_stars() -> None:
         RECORD,
         title="Talk",
         facts="2 lines, cost $0.02",
-        names=NAMES,
+        who=speaker,
         interrupted="interrupted",
         notes={"r1": "answered after 0.6 s"},
     )
@@ -435,9 +462,11 @@ def test_days_and_clock_times_are_those_of_the_persons_zone(name: str, date: str
     assert [day.date for day in days([turn], zone)] == [date]
     line = replace(RECORD.lines[0], at_wall_s=BEFORE_MIDNIGHT_UTC_S)
     record = replace(RECORD, lines=(line,), turns=())
-    text = as_markdown(record, title="", facts="", names=NAMES, interrupted="", notes={}, zone=zone)
-    assert f"({clock}:00)" in text
-    assert texts.clock(BEFORE_MIDNIGHT_UTC_S, zone) == clock
+    text = as_markdown(record, title="", facts="", who=speaker, interrupted="", notes={}, zone=zone)
+    at = datetime.fromisoformat(f"{date} {clock}")
+    assert f"({at.hour % 12 or 12}:{clock[3:]}:00 {'pm' if at.hour > 11 else 'am'})" in text
+    assert texts.clock(BEFORE_MIDNIGHT_UTC_S, zone) == say_time(at).replace("noon", "12:00 pm")
+    assert texts.day(BEFORE_MIDNIGHT_UTC_S, 0, zone) == say_date(at.date()).partition(", ")[2]
     assert texts.day(BEFORE_MIDNIGHT_UTC_S, BEFORE_MIDNIGHT_UTC_S + 60, zone) == texts.TODAY
     midnight_s = datetime.fromisoformat(date).replace(tzinfo=zone).timestamp()
     assert texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 86_399, zone) == texts.TODAY

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kai.adapters.voice_previews import INSTRUCTIONS, VoicePreviews, record_turn
+from kai.adapters.voice_previews import SENTENCE, VoicePreviews, record_turn
 from kai.compat.format import SPEECH_HZ
 from kai.core.config import TurnTaking
 from kai.core.state import Look
@@ -28,7 +28,7 @@ def model_of(_look: Look) -> str:
 async def test_a_voice_says_one_sentence_in_a_turn_of_its_own_and_is_hung_up() -> None:
     brain = FakeBrain()
     content = await record_turn(brain, CEDAR)
-    assert brain.greetings == [INSTRUCTIONS]
+    assert brain.greetings == [SENTENCE]
     assert brain.is_closed
     assert (brain.look.voice, brain.look.instructions) == ("cedar", "")
     assert brain.look.brain.turn_taking is TurnTaking.PUSH_TO_TALK

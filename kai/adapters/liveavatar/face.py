@@ -235,6 +235,10 @@ class LiveAvatarFace:
             self._settle_pose()
         return Heard(*cut) if cut is not None else None
 
+    def heard_now(self) -> Heard | None:
+        heard = self._sound.position()
+        return Heard(*heard) if heard is not None else None
+
     def set_mood(self, mood: AgentState) -> None:
         self._mood = mood
         self._settle_pose()

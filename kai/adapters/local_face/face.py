@@ -172,6 +172,10 @@ class LocalFace:
         self._send(m.StopSpeaking())
         return heard
 
+    def heard_now(self) -> Heard | None:
+        heard = self._clock.playout.position()
+        return Heard(*heard) if heard is not None else None
+
     def set_mood(self, mood: AgentState) -> None:
         self._send(m.SetMood(mood.value))
 

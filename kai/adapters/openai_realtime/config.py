@@ -20,6 +20,7 @@ from kai.core.capabilities import (
     takes_keywords,
     takes_prompt,
 )
+from kai.core.characters import name_of
 from kai.core.config import SETTINGS, BrainConfig, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
 from kai.wire import realtime as wire
@@ -69,6 +70,7 @@ def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset())
         truncation=_truncation(config) if "truncation" in has else wire.UNSET,
         tracing=TRACE if config.is_traced and "is_traced" in has else wire.UNSET,
         include=_included(config) or wire.UNSET if "wants_confidence" in has else wire.UNSET,
+        kai_name=name_of(look) if family_of(model) is LOCAL else wire.UNSET,
     )
 
 
@@ -136,11 +138,24 @@ def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
 
 
 def instructions_of(look: Look, model: str) -> str:
-    """Return the model's instructions: the person's own, their name, and, if they set a language, the order to keep to it,
-    because one short or accented word can make a model continue in another language."""
+    """Return the model's instructions: who it is, the person's own instructions, their name, and, if they set a language, the
+    order to keep to it, because one short or accented word can make a model continue in another language."""
     name = " ".join(look.person_name.split())
-    parts = [look.instructions, f"The user's name is {name}." if name else "", _one_language(look, model)]
+    parts = [
+        _character(look, model),
+        look.instructions,
+        f"The user's name is {name}." if name else "",
+        _one_language(look, model),
+    ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _character(look: Look, model: str) -> str:
+    """Return who the model is. Our own engine gets the character's name by itself, and knows the rest."""
+    if family_of(model) is LOCAL:
+        return ""
+    who = f"You are {name_of(look)}, a warm and helpful AI with a voice and a face, in a spoken conversation."
+    return f"{who} If what follows gives you another name or role, take that." if look.instructions else who
 
 
 def _one_language(look: Look, model: str) -> str:

@@ -46,6 +46,7 @@ from kai.core.state import BrainFacts, LegName, Look, RateLimit, Tokens
 from kai.errors import BrainError, KaiError, ProtocolError
 from kai.ports import BrainSink, Pcm
 from kai.wire import realtime as wire
+from kai.wire import saying
 
 log = logging.getLogger(__name__)
 
@@ -171,10 +172,11 @@ class RealtimeTalk(ABC):
         self._send(wire.ItemCreate(item=item))
         self._ask_for_response()
 
-    def greet(self, instructions: str) -> None:
+    def greet(self, words: str) -> None:
+        """See ``VoiceBrain.greet``. A model is asked for the words; our own engine takes them as they are."""
         own = instructions_of(self._look, self._endpoint.model_of(self._look.brain))
-        both = f"{own}\n\n{instructions}" if own else instructions
-        self._ask_for_response(wire.ResponseParams(instructions=both))
+        asked = f"{own}\n\nBegin the talk: say exactly this, and nothing else: {words}".strip()
+        self._ask_for_response(wire.ResponseParams(instructions=asked, metadata=saying.metadata_of(words)))
 
     def begin_turn(self) -> None:
         self._person_is_there()

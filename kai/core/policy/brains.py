@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kai.core.characters import name_of
 from kai.core.events import (
     ArmTimer,
     CancelTimer,
@@ -25,7 +26,7 @@ from kai.core.events import (
     SwapBrain,
 )
 from kai.core.policy.turns import await_answer, cut_each
-from kai.core.state import BrainFacts, HandOver, Phase, Problem, Role, SessionState
+from kai.core.state import BrainFacts, HandOver, LegStatus, Phase, Problem, Role, SessionState
 from kai.core.timers import HandOverDue
 
 HAND_OVER_LEAD_S = 300.0
@@ -35,18 +36,31 @@ HAND_OVER_RETRY_S = 30.0
 
 
 def connected(state: SessionState) -> Step:
-    """Give a new brain the chat so far and the lines that wait for an answer. In a new talk, let it greet the person."""
+    """Give a new brain the chat so far and the lines that wait for an answer."""
     pending = state.pending_text
-    greeting = "" if state.phase is Phase.ACTIVE or state.messages else state.look.brain.greeting.strip()
     commands = _prepare_brain(state)
     state = replace(state, phase=Phase.ACTIVE, pending_text=())
     commands += [SendText(item_id, text) for item_id, text in pending]
-    if greeting:
-        commands.append(Greet(greeting))
-    if not pending and not greeting:
+    if not pending:
         return state, tuple(commands)
     state, wait = await_answer(state)
     return state, (*commands, *wait)
+
+
+def greet(state: SessionState) -> Step:
+    """Let Kai say its first words, once the person can see and hear them; a person who was first is not greeted."""
+    is_first = not (state.messages or state.answers or state.is_user_speaking or state.key_down_at_s)
+    if not (state.is_active and is_first):
+        return replace(state, is_greeting_due=False), ()
+    are_settled = all(leg.is_up or leg.status is LegStatus.FAILED for leg in (state.face, state.browser))
+    if not (state.brain.is_up and are_settled):
+        return state, ()
+    words = state.look.brain.greeting.strip().replace("{name}", name_of(state.look))
+    state = replace(state, is_greeting_due=False)
+    if not words:
+        return state, ()
+    state, wait = await_answer(state)
+    return state, (Greet(words), *wait)
 
 
 def _prepare_brain(state: SessionState) -> list[Command]:

@@ -73,6 +73,7 @@ def start(state: SessionState, event: StartRequested, at: float) -> Step:
         face=Leg(LegStatus.CONNECTING, 1),
         browser=Leg(LegStatus.CONNECTING, 1),
         look=event.look,
+        is_greeting_due=True,
         time_zone=state.time_zone,
         cloud_limit_s=state.cloud_limit_s,
         started_at_s=at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from kai.core.characters import name_of
 from kai.core.events import (
     ArmTimer,
     AssistantTranscriptChanged,
@@ -18,6 +19,9 @@ from kai.core.timers import TranscriptOverdue, UndoOver
 
 TRANSCRIPT_PATIENCE_S = 15.0
 """If a person's line has no transcript after this time, none is expected any more."""
+
+FALSE_START_MS = 1_000
+"""An answer of which less than this was heard before the person spoke on was begun in the middle of the person's turn."""
 
 
 UNDO_S = 5.0
@@ -88,6 +92,7 @@ def assistant_line(state: SessionState, event: AssistantTranscriptChanged, at: f
             wall_s(state, at),
             response_id=event.response_id,
             is_final=event.is_final,
+            speaker=name_of(state.look),
         )
         return replace(state, messages=(*state.messages, line))
     if line.is_final and not event.is_final:
@@ -95,11 +100,19 @@ def assistant_line(state: SessionState, event: AssistantTranscriptChanged, at: f
     return change_line(state, event.item_id, lambda m: replace(m, text=event.text, is_final=event.is_final))
 
 
+def is_false_start(state: SessionState, event: PlayoutInterrupted) -> bool:
+    """Return whether Kai took a pause for an end: the person goes on speaking within a second of Kai's first sound."""
+    return state.is_user_speaking and event.heard_ms < FALSE_START_MS
+
+
 def cut_message(state: SessionState, event: PlayoutInterrupted) -> SessionState:
     """Shorten an interrupted answer to the words that were heard, and drop lines of which nothing was heard.
 
-    Words are counted, not compared: the number of heard words is spent on the answer's lines in order.
+    Words are counted, not compared: the number of heard words is spent on the answer's lines in order. An answer into which
+    the person went on speaking at once was a false start, and leaves no line.
     """
+    if is_false_start(state, event):
+        return replace(state, messages=tuple(m for m in state.messages if m.response_id != event.segment_id))
     if event.heard_text is None and event.heard_ms > 0:
         return state
     heard = len((event.heard_text or "").split())

@@ -193,9 +193,10 @@ class Mind:
         """Return the answer to the last user turn of ``turns``.
 
         ``now`` is the local time, and ``timers`` are the running timers in the order in which they were set. The mind
-        follows the part of ``instructions`` that `read_persona` understands.
+        follows the part of ``instructions`` that `read_persona` understands; ``name`` is Kai's name if they give none.
         """
-        persona = read_persona(instructions)
+        persona = read_persona(instructions, name)
+        name: str = "",
         reply = self._reply(turns, persona, now, timers)
         is_first = all(turn.role != "assistant" for turn in turns)
         return replace(reply, text=persona.shape(reply.text, is_first=is_first))

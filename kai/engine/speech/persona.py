@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from kai.engine.speech.recognition import sentences_of
@@ -92,17 +93,18 @@ class Persona:
         return f"I speak English only, not {self.language}, without a larger voice model. {said}"
 
 
-def read_persona(instructions: str) -> Persona:
-    """Return the part of ``instructions`` that the small mind understands."""
+@lru_cache(maxsize=8)
+def read_persona(instructions: str, name: str = "") -> Persona:
+    """Return the part of ``instructions`` that the small mind understands. ``name`` is Kai's name if they give none."""
     theirs = _THEIR_NAME.search(instructions)
     language = _LANGUAGE.search(instructions)
-    name = _own_name(instructions)
+    own_name = _own_name(instructions)
     return Persona(
-        name=name,
+        name=own_name or name,
         their_name="" if theirs is None else theirs["name"],
         is_brief=_BRIEF.search(instructions) is not None,
         language="" if language is None else language[1].capitalize(),
-        role=_role(instructions, name),
+        role=_role(instructions, own_name),
     )
 
 

@@ -13,19 +13,19 @@ from typing import Any, Final
 import streamlit as st
 from streamlit.components.v2 import component
 
+from kai.core.characters import name_of
 from kai.core.state import SessionState
 from kai.runtime.hub import Talk
-from kai.ui import address, bridge, host, texts
+from kai.ui import address, bridge, host, names, texts
 from kai.ui.view import TEXT_LIMIT_CHARS, structure
 
 CONTAINER: Final = "kai-desk"
 
-SCRIPTS: Final = ("component.js", "devices.js", "desk.js")
+SCRIPTS: Final = ("component.js", "devices.js", "captions.js", "desk.js")
 """The parts of one script, in order. Streamlit takes a component's script as one text, so the parts cannot import others."""
 
 _WORDS: Final = {
     "you": texts.YOU,
-    "kai": texts.KAI,
     "aiLine": texts.AI_LINE,
     "typeHere": texts.TYPE_HERE,
     "emptyLine": texts.EMPTY_LINE,
@@ -59,7 +59,6 @@ _WORDS: Final = {
     "recordingOver": texts.RECORDING_OVER,
     "keys": texts.KEYS,
     "keysTitle": texts.KEYS_TITLE,
-    "keyList": texts.KEY_LIST,
     "close": texts.CLOSE,
     "timeLeft": texts.TIME_LEFT,
     "cardClose": texts.CARD_CLOSE,
@@ -93,11 +92,22 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
                 "hasAvatars": host.app().desk is not None,
                 "textLimit": TEXT_LIMIT_CHARS,
                 "starters": _starters(talk),
-                "words": _WORDS,
+                "words": _words(name_of(state.look)),
             },
             on_structure_change=_nothing,
             on_face_change=partial(bridge.recall_face, talk),
         )
+
+
+@cache
+def _words(name: str) -> dict[str, Any]:
+    """The desk's words, with the name of the character that is on the stage."""
+    words: dict[str, Any] = {
+        key: names.of_character(value, name) if isinstance(value, str) else value
+        for key, value in _WORDS.items()
+    }
+    keys = [(key, names.of_character(does, name)) for key, does in texts.KEY_LIST]
+    return {**words, "keyList": keys}
 
 
 def _starters(talk: Talk) -> tuple[str, ...]:

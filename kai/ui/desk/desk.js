@@ -4,9 +4,6 @@
 const desks = new WeakMap();
 
 const BAR_COUNT = 16;
-const CAPTION_RESTS_MS = 6000;
-const CAPTION_WORDS = 3;
-const CHARS_PER_SECOND = 15;
 const NOTICE_MS = 8000;
 const PRESS_AGAIN_MS = 3000;
 // A face is drawn 25 times a second. A page that shows fewer than the first for some seconds says so, until it shows the second.
@@ -52,6 +49,7 @@ class Desk {
     this.asked = { structure: "", at: 0 };
     this.localBanners = new Map();
     this.caption = newCaption("");
+    this.spoken = null;
     this.lostAt = 0;
     this.$ = (selector) => root.querySelector(selector);
     this.build();
@@ -89,8 +87,10 @@ class Desk {
   }
 
   update(data, setTriggerValue) {
+    const isRenamed = data.words.typeHere !== this.words.typeHere;
     this.data = data;
     this.words = data.words;
+    if (isRenamed) this.name();
     this.setTriggerValue = setTriggerValue;
     this.component.watch();
     this.$(".desk").classList.toggle("is-away", !data.isOnStage);
@@ -131,14 +131,12 @@ class Desk {
       bar.style.height = `${7 + 13 * Math.sin(Math.PI * (i + 1) / (BAR_COUNT + 1))}px`;
       return bar;
     }));
-    for (const line of this.root.querySelectorAll(".ai")) line.textContent = w.aiLine;
+    this.name();
     this.$(".label-mic").textContent = w.microphone;
     this.$(".label-speaker").textContent = w.loudspeaker;
     this.$(".chat").setAttribute("aria-label", w.chat);
     this.$(".newest").textContent = `↓ ${w.newest}`;
-    this.$(".text").placeholder = w.typeHere;
     this.$(".text").maxLength = this.data.textLimit;
-    this.$('label[for="kai-text"]').textContent = w.typeHere;
     for (const button of this.root.querySelectorAll("[data-wish]")) {
       button.addEventListener("click", () => this.press(button));
     }
@@ -198,16 +196,24 @@ class Desk {
     this.$(".keys").addEventListener("click", () => this.showKeys());
     setText(this.$(".help h2"), w.keysTitle);
     setText(this.$(".help button"), w.close);
-    this.$(".help dl").replaceChildren(...w.keyList.flatMap(([key, words]) => {
-      const name = element("dt");
-      name.append(element("kbd", "", key));
-      return [name, element("dd", "", words)];
-    }));
     this.$(".speaker").hidden = !("setSinkId" in HTMLMediaElement.prototype);
     // Streamlit's own single-letter keys (clear, rerun) must not fire while a person types here.
     for (const name of ["keydown", "keyup", "keypress"]) {
       this.$(".desk").addEventListener(name, (event) => event.stopPropagation());
     }
+  }
+
+  // The words that name the character on the stage, which a person may exchange during the talk.
+  name() {
+    const w = this.words;
+    for (const line of this.root.querySelectorAll(".ai")) setText(line, w.aiLine);
+    this.$(".text").placeholder = w.typeHere;
+    setText(this.$('label[for="kai-text"]'), w.typeHere);
+    this.$(".help dl").replaceChildren(...w.keyList.flatMap(([key, words]) => {
+      const name = element("dt");
+      name.append(element("kbd", "", key));
+      return [name, element("dd", "", words)];
+    }));
   }
 
   // ---------------------------------------------------------------- keys, presenter mode
@@ -368,6 +374,10 @@ class Desk {
     };
     stream.addEventListener("view", (event) => this.draw(JSON.parse(event.data)));
     stream.addEventListener("lines", (event) => this.drawLines(JSON.parse(event.data)));
+    stream.addEventListener("spoken", (event) => {
+      this.spoken = { ...JSON.parse(event.data), at: performance.now() };
+      if (this.view) this.drawCaption();
+    });
     stream.addEventListener("level", (event) => this.drawLevel(JSON.parse(event.data).level));
     stream.addEventListener("network", (event) => this.drawNetwork(JSON.parse(event.data)));
     stream.addEventListener("sound", (event) => this.playSound(JSON.parse(event.data)));
@@ -420,6 +430,9 @@ class Desk {
     this.drawCaption();
     const still = `${this.data.base}/api/pictures/${encodeURIComponent(view.character)}.jpg`;
     if (this.$(".still").getAttribute("src") !== still) this.$(".still").src = still;
+    this.$(".still").alt = view.name;
+    this.$(".stage").setAttribute("aria-label", view.name);
+    setText(this.$(".name-tag"), view.name);
     if (view.isMuted || !view.isActive) this.drawLevel(0);
     if (view.isActive && view.hasMedia && !view.isBrowserUp) {
       const isNew = !before || !before.hasMedia || before.microphone !== "unknown";
@@ -591,26 +604,23 @@ class Desk {
     let text = role === "hint" ? caption.hint : caption.text;
     if (role === "hint" && this.isPresenting && !this.view.isPushToTalk) text = text && this.words.presentHint;
     const room = roomOf(box);
+    let ahead = "";
+    if (caption.pace === "playing") this.caption.startedAt ||= now;
     if (role === "assistant") {
-      const chunks = chunksOf(text, room);
-      this.caption.at = Math.min(this.chunkNow(caption, chunks), chunks.length - 1);
-      text = chunks[this.caption.at] ?? "";
+      // The part of the line in which the voice is: its words light up as they are spoken, those ahead of it are dim.
+      const chunks = chunksOf(text, room).map((chunk) => chunk.split(" "));
+      let begun = wordsBegun(caption, this.spoken, this.caption.startedAt);
+      let at = 0;
+      while (at < chunks.length - 1 && begun > chunks[at].length) begun -= chunks[at++].length;
+      const words = chunks[at] ?? [];
+      text = words.slice(0, begun).join(" ");
+      ahead = words.slice(begun).join(" ");
+      if (text && ahead) ahead = ` ${ahead}`;
     } else if (role === "user" && text.length > room) {
       text = `… ${text.slice(text.indexOf(" ", text.length - room) + 1)}`;
     }
     setText(box.querySelector(".said"), text);
-  }
-
-  // Kai's words stand there before they are heard: the caption follows the voice by its usual pace.
-  chunkNow(caption, chunks) {
-    if (caption.pace === "over") return chunks.length - 1;
-    if (caption.pace === "cut") return this.caption.at;
-    if (caption.pace === "ahead") return 0;
-    this.caption.startedAt ||= performance.now();
-    let spoken = ((performance.now() - this.caption.startedAt) / 1000) * CHARS_PER_SECOND * caption.speed;
-    let at = 0;
-    while (at < chunks.length - 1 && spoken > chunks[at].length) spoken -= chunks[at++].length + 1;
-    return at;
+    setText(box.querySelector(".ahead"), ahead);
   }
 
   drawLevel(level) {
@@ -898,45 +908,6 @@ function fillDevices(select, devices, kind, chosen, words) {
   }
   select.value = found.some((d) => d.deviceId === chosen) ? chosen : "";
   select.disabled = found.length === 0;
-}
-
-// Characters that a caption has room for, by its width, its type and its lines.
-function roomOf(box) {
-  const style = getComputedStyle(box);
-  const perLine = box.clientWidth / (parseFloat(style.fontSize) * 0.56);
-  const lines = Math.max(1, Math.round(box.clientHeight / parseFloat(style.lineHeight)));
-  return Math.min(68, Math.max(24, Math.floor(perLine * lines) - 6));
-}
-
-function chunksOf(text, room) {
-  const chunks = [];
-  let rest = text.trim();
-  while (rest.length > room) {
-    const head = rest.slice(0, room + 1);
-    const clause = Math.max(head.lastIndexOf(". "), head.lastIndexOf(", "), head.lastIndexOf("? "), head.lastIndexOf("; ")) + 1;
-    const at = clause > room * 0.5 ? clause : head.lastIndexOf(" ");
-    const cut = at > 0 ? at : room;
-    chunks.push(rest.slice(0, cut).trim());
-    rest = rest.slice(cut).trim();
-  }
-  if (rest) chunks.push(rest);
-  return withoutOrphans(chunks);
-}
-
-// A part of one or two words, alone on the stage for a moment, is hard to read: it takes words from the part before it.
-function withoutOrphans(chunks) {
-  for (let i = 1; i < chunks.length; i++) {
-    const before = chunks[i - 1].split(" ");
-    const words = chunks[i].split(" ");
-    while (words.length < CAPTION_WORDS && before.length > CAPTION_WORDS) words.unshift(before.pop());
-    chunks[i - 1] = before.join(" ");
-    chunks[i] = words.join(" ");
-  }
-  return chunks;
-}
-
-function newCaption(id) {
-  return { id, startedAt: 0, at: 0, restsFrom: 0 };
 }
 
 function clock(seconds) {

@@ -6,6 +6,7 @@ import re
 
 import streamlit as st
 
+from kai.core import characters
 from kai.core.state import Look
 from kai.records.memory import Memory
 from kai.records.preferences import PRESET_LIMIT_BYTES, preset_of
@@ -68,7 +69,7 @@ def draw(talk: Talk, memory: Memory) -> None:
 def imported(name: str, look: Look) -> str:
     """Return what came with an imported preset."""
     settings = [
-        texts.CHARACTER_NAMES.get(look.character, look.character),
+        characters.NAMES.get(look.character, look.character),
         texts.PRESET_SPEED.format(speed=SETTINGS["speed"].unit % look.speed),
         SETTINGS["turn_taking"].options[look.brain.turn_taking.value],
         texts.PRESET_WITH_INSTRUCTIONS if look.instructions else texts.PRESET_NO_INSTRUCTIONS,

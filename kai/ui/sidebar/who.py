@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from kai.core import characters
 from kai.runtime.hub import Talk
 from kai.ui import address, bridge, host, texts
 from kai.ui.sidebar import style
@@ -34,7 +35,7 @@ def _draw_characters(panel: Panel) -> None:
     # Each button of the choice is the portrait, with its name in it; only its background is not to be had from Python.
     faces = " ".join(
         f'.st-key-look-character button:nth-of-type({i}) {{ --portrait: url("{address.at(f"/api/pictures/{name}.jpg")}"); }}'
-        for i, name in enumerate(texts.CHARACTER_NAMES, 1)
+        for i, name in enumerate(characters.NAMES, 1)
     )
     st.html(f"<style>{faces}</style>")
     is_standing_by = panel.offer.has_cloud_face and not panel.offer.is_face_local(panel.look)
