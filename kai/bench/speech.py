@@ -19,7 +19,7 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.bench import barge_in, sentences, short_sounds
+from kai.bench import barge_in, commas, sentences, short_sounds
 from kai.bench.bars import Bar, at_least, at_most, percent_of
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.engine import session
@@ -84,6 +84,7 @@ def run() -> dict[str, Any]:
     figures |= _understanding(kit)
     figures |= sentences.figures(kit.mind)
     figures |= turn_ends(kit)
+    figures |= commas.figures(kit, [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()])
     figures["side_talk_taken_for_a_turn"] = side_talk(kit)
     figures |= short_sounds.figures(kit)
     figures |= barge_in.figures(kit, [_read(RECORDINGS_DIR / entry["file"]) for entry in _manifest()])
@@ -119,6 +120,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
             "%",
         ),
         at_most("turns ended in a pause", 100 * ends["semantic auto (default)"]["false_ends"], 25, "%"),
+        at_most("Kai began at a comma of 0.3 to 0.6 s", percent_of(figures["kai_began_at_a_comma"]), 10, "%"),
         at_most("the same with patience", 100 * ends["semantic low (patient)"]["false_ends"], 5, "%"),
         at_most(
             "until Kai gives way, p95 of the worst echo",

@@ -31,6 +31,7 @@ class Entry:
     write the person's words into the item. `is_cut` is true when Kai's speech was truncated, perhaps while still being made.
     `continues` is the person's previous item, whose end was mistaken for the end of the sentence. `asides` are Kai's remarks
     on its own machinery, such as why there is no answer; a mind that read them as part of the talk would repeat them.
+    `paused_ms` is when the pause began that ended this turn of the person, on the clock of the turn detector.
     """
 
     item: Item
@@ -40,6 +41,7 @@ class Entry:
     is_cut: bool = False
     continues: Entry | None = None
     asides: list[Aside] = field(default_factory=list["Aside"])
+    paused_ms: int | None = None
 
     @property
     def item_id(self) -> str:

@@ -61,6 +61,9 @@ HASTY_SILENCE_MS: Final = 128
 KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
 """A person who goes on within this time after the end of a turn had not finished: both turns are one."""
+SETTLED_MS: Final = 704
+"""A whole request may go on after a comma. Kai thinks meanwhile, and speaks once the person was quiet for so long. Answers to
+orders and to questions for the clock, with which people hardly go on, are spoken at once."""
 REPAIR_HEARD_MS: Final = 1_500
 """When more of Kai's answer than this was heard, the person's next turn is a reply to it."""
 
@@ -70,7 +73,7 @@ class Hearing:
     """One turn of the person: the id of its item, and what was recognised of it so far.
 
     Over Kai's voice a turn is an `overlap` first, and a `reading` of that may be under way. `continues` is the person's turn
-    before, when that was ended too early.
+    before, when that was ended too early. `paused_ms` is when the pause began that goes on now.
     """
 
     item_id: str
@@ -83,6 +86,7 @@ class Hearing:
     overlap: Overlap | None = None
     reading: Future[Transcript] | None = None
     continues: Entry | None = None
+    paused_ms: int | None = None
 
     def agree(self, heard: Transcript) -> str:
         """Take a further decode, and return the words that can be added to those shown: two decodes agree on them.
@@ -207,6 +211,12 @@ class Listener:
         """Do not count the person's silence: it is Kai's turn."""
         self._silent_from_ms = None
 
+    async def wait_settled(self) -> None:
+        """Wait until the person, whose last turn may only have paused at a comma, has been quiet for `SETTLED_MS`."""
+        paused_ms = None if self._last_said is None else self._last_said.paused_ms
+        if self._detector is not None and paused_ms is not None:
+            await asyncio.sleep((SETTLED_MS - (self._detector.time_ms - paused_ms)) / 1000)
+
     def commit(self) -> None:
         """Make an item of the sound since the last one. Raises `ClientMistake` when there is too little of it."""
         if self._detector is not None:
@@ -284,6 +294,8 @@ class Listener:
                 self._read_overlap(turn, turn.overlap, audio)
             return
         self._cancel_guess(turn)
+        if self._detector is not None:
+            turn.paused_ms = self._detector.time_ms - turns.SPECULATION_SILENCE_MS
         turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
         rules = self._rules
         if rules is not None and rules.does_create_response:
@@ -440,7 +452,9 @@ class Listener:
         self._reports.send(
             wire.InputAudioCommitted(item_id=turn.item_id, previous_item_id=self._items.last_id)
         )
-        entry = Entry(_user_item(turn.item_id), audio_ms=audio_ms, continues=turn.continues)
+        entry = Entry(
+            _user_item(turn.item_id), audio_ms=audio_ms, continues=turn.continues, paused_ms=turn.paused_ms
+        )
         self._last_said = entry
         self._reports.add(entry)
         if turn.partial is not None:

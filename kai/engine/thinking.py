@@ -64,11 +64,14 @@ class Question:
 class Said:
     """The next words of the answer, to be appended unchanged.
 
-    ``is_aside`` marks a remark about Kai's own machinery, which is not part of the talk that a model reads.
+    ``is_aside`` marks a remark about Kai's own machinery, which is not part of the talk that a model reads. ``is_prompt``
+    marks the answer to a request that is hardly ever gone on with; others are not spoken before the person has been quiet
+    for a moment.
     """
 
     text: str
     is_aside: bool = False
+    is_prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ class LocalThinker(Thinker):
         reply = await self.reply(question)
         for effect in reply.effects:
             yield effect
-        yield Said(reply.text)
+        yield Said(reply.text, is_prompt=reply.is_prompt)
 
     async def reply(self, question: Question) -> Reply:
         """Return the complete reply: from the files or the instructions where they answer better than the mind itself."""

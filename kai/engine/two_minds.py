@@ -142,7 +142,9 @@ class TwoMinds(Thinker):
             for effect in reply.effects:
                 yield effect
             is_waiting = reply.intent == UNKNOWN and self._host.is_loading
-            yield Said(STILL_LOADING if is_waiting else reply.text, is_aside=is_waiting)
+            yield Said(
+                STILL_LOADING if is_waiting else reply.text, is_aside=is_waiting, is_prompt=reply.is_prompt
+            )
             yield Finished("stop", mind=SMALL_MIND)
             return
         prompt = await self._prompt(question)

@@ -411,6 +411,25 @@ async def test_who_goes_on_after_a_false_end_gets_one_answer_to_all_of_it() -> N
     assert [(turn.role, turn.text) for turn in turns] == [("user", "What time is it in Tokyo?")]
 
 
+async def test_kai_does_not_speak_into_a_comma_and_answers_both_halves_of_the_request_at_once() -> None:
+    speech = SpeechDouble()
+    speech.recogniser.lines = [
+        Transcript("Can you explain how you work?", -0.2, True),
+        Transcript("Can you explain how you work?", -0.2, True),
+        Transcript("and what you could do for us?", -0.2, True),
+    ]
+    async with talking(speech) as talk:
+        talk.say(then_silence_ms=480)
+        await talk.transport.wait(wire.ResponseCreated)
+        talk.speak_ms(700, then_silence_ms=900)
+        await talk.transport.wait(wire.OutputAudioStarted)
+    statuses = [e.response.status for e in talk.transport.events if isinstance(e, wire.ResponseDone)]
+    assert statuses[0] == "cancelled"
+    assert talk.transport.types.count("output_audio_buffer.started") == 1
+    turns, _ = speech.mind.asked[-1]
+    assert [turn.text for turn in turns] == ["Can you explain how you work? and what you could do for us?"]
+
+
 async def test_a_new_question_after_kai_was_heard_is_its_own_turn() -> None:
     async with talking() as talk:
         talk.say()

@@ -53,6 +53,8 @@ _OWN_INTENTS: Final = frozenset(
 _ABOUT_KAI: Final = frozenset(
     "identity is_human maker other_assistants which_model help controls key privacy where languages".split()  # noqa: SIM905
 )
+_GONE_ON_WITH: Final = _ABOUT_KAI | {"repeat", "settings", "eyes"}
+"""Questions that people go on with after a comma: "Can you explain how you work, and what you could do for us?"."""
 _OF_A_ROLE: Final = frozenset(("help", "where"))
 """The intents that a persona with a role answers in that role."""
 _COURTESIES: Final = frozenset(("greeting", "thanks", "goodbye"))
@@ -90,6 +92,11 @@ class Reply:
     score: float
     effects: tuple[Effect, ...] = ()
     is_sure: bool = False
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the request is hardly ever gone on with after a pause: one for the clock, a sum, a timer, or a courtesy."""
+        return self.is_sure and self.intent not in _GONE_ON_WITH
 
 
 class Encoder:
