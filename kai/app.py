@@ -69,6 +69,10 @@ async def _no_preview(_voice_id: str, _speed: float) -> bytes:
     raise KaiError("There is no voice to listen to here.", code="engine-404")
 
 
+async def _no_voice_files(_file_id: str, _wish: str) -> None:
+    raise KaiError("No voices can be fetched here.", code="engine-404")
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """The app as pages and routes see it. Any thread may use it; run its coroutines on Kai's loop with ``hub.submit``."""
@@ -81,6 +85,8 @@ class App:
     """The choice of other minds for the local engine. Kai's loop only."""
     preview_voice: Callable[[str, float], Coroutine[Any, Any, bytes]] = _no_preview
     """Speaks a sentence with a voice of the local engine (its id and a speed), as a WAV file. Raises ``KaiError``."""
+    change_voice: Callable[[str, str], Coroutine[Any, Any, None]] = _no_voice_files
+    """Makes the local engine ``fetch``, ``pause`` or ``delete`` the file of voices of that id. Raises ``KaiError``."""
     fetch_model: Callable[[str, bool], Coroutine[Any, Any, None]] | None = None
     """Makes the local engine download the language model of that id, from its maker if the flag is true, else in parts.
     Raises ``KaiError``."""
@@ -98,14 +104,14 @@ class App:
     """The checks to run before a talk, the most important first. Each may be called from any thread."""
     first_session: FirstSession | None = None
     """The live test of the cloud services that the Check page starts."""
+    first_look: Look = Look()
+    """The settings with which a person's first talk begins."""
     ice_servers: tuple[IceServer, ...] = ()
     """STUN and TURN servers for the pages' connections; none are needed on this computer."""
 
     async def change_model(self, wish: str) -> None:
         """Download the local engine's language model (``fetch``, or ``fetch-maker`` from its maker) or stop the download
         (``cancel``). Raises ``KaiError``."""
-    first_look: Look = Look()
-    """The settings with which a person's first talk begins."""
         model_id = self.services().engine.model.id
         if not model_id or self.fetch_model is None or self.cancel_model is None:
             raise KaiError("There is no language model to fetch here.", code="engine-404")

@@ -197,6 +197,10 @@ class SharedServices:
         """Make the local engine stop downloading its language model. Raises ``KaiError``."""
         await self._start_engine().cancel_model(model_id)
 
+    async def change_voice(self, file_id: str, wish: str) -> None:
+        """Make the local engine ``fetch``, ``pause`` or ``delete`` a file of voices. Raises ``KaiError``."""
+        await self._start_engine().change_voice(file_id, wish)
+
     async def preview_voice(self, voice_id: str, speed: float) -> bytes:
         """Speak a sentence with a voice of the local engine and return it as a WAV file. Raises ``KaiError``."""
         return await read_preview(await self._start_engine().wait_up(), voice_id, speed)
@@ -388,6 +392,7 @@ def build_app(settings: Settings) -> App:
         offer=shared.offer,
         minds=shared.minds,
         preview_voice=shared.preview_voice,
+        change_voice=shared.change_voice,
         fetch_model=shared.fetch_model,
         cancel_model=shared.cancel_model,
         calls=shared.calls,
@@ -396,12 +401,12 @@ def build_app(settings: Settings) -> App:
         previews=shared.previews,
         checks=build_checks(settings, memory, shared.services),
         first_session=first_session,
+        first_look=Look(brain=BrainConfig(greeting="" if settings.greeting == "none" else settings.greeting)),
         ice_servers=settings.ice_servers,
     )
 
 
 def _account(settings: Settings) -> Account | None:
-        first_look=Look(brain=BrainConfig(greeting="" if settings.greeting == "none" else settings.greeting)),
     """Return the account whose avatars are shown, or ``None`` without a key."""
     key = settings.liveavatar_api_key
     return None if key is None else Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)

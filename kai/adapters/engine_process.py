@@ -10,7 +10,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from kai.adapters.engine_status import EngineReport, ModelReport, cancel_model, fetch_model, read_report
+from kai.adapters.engine_status import (
+    EngineReport,
+    ModelReport,
+    cancel_model,
+    change_voice,
+    fetch_model,
+    read_report,
+)
 from kai.compat.child import Child
 from kai.compat.tasks import Tasks
 from kai.errors import EngineError, KaiError, WeightsError
@@ -107,6 +114,11 @@ class EngineProcess:
         await cancel_model(await self.wait_up(), model_id)
         await self._read_report()
 
+    async def change_voice(self, file_id: str, wish: str) -> None:
+        """Have the engine ``fetch``, ``pause`` or ``delete`` a file of voices; see ``report``. Raises ``KaiError``."""
+        await change_voice(await self.wait_up(), file_id, wish)
+        await self._read_report()
+
     async def _read_report(self) -> None:
         address = self._address
         if address is None:
@@ -118,9 +130,10 @@ class EngineProcess:
         self._model_changed.set()
 
     async def _watch_model(self) -> None:
-        """Keep ``report`` fresh: every ``WATCH_S`` while the language model is being fetched, else every ``REST_S``."""
+        """Keep ``report`` fresh: every ``WATCH_S`` while a file is being fetched, else every ``REST_S``."""
         while True:
-            is_moving = self.report.model.state in ("looking", "fetching")
+            states = {self.report.model.state, *(file.state for file in self.report.voice_files)}
+            is_moving = not states.isdisjoint({"looking", "fetching"})
             self._model_changed.clear()
             try:
                 async with asyncio.timeout(WATCH_S if is_moving else REST_S):

@@ -42,6 +42,19 @@ class LocalVoice:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceFile:
+    """A file with further voices. ``state`` is "absent", "fetching", "here" or "failed"; ``problem`` is for people."""
+
+    id: str
+    name: str
+    bytes: int
+    licence: str
+    state: str
+    done_bytes: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelReport:
     """The engine's language model. ``state`` is "looking", "none", "fetching", "ready", "failed", "off" or "unsupported", or
     empty when no engine has reported one; ``problem`` is a sentence for people."""
@@ -73,18 +86,18 @@ class _Status(BaseModel):
 
     parts: tuple[_Part, ...] = ()
     voices: tuple[LocalVoice, ...] = ()
-    voices_command: str = ""
+    voice_files: tuple[VoiceFile, ...] = ()
     model: ModelReport = ModelReport()
     chosen: ChosenReport = ChosenReport()
 
 
 @dataclass(frozen=True, slots=True)
 class EngineReport:
-    """An engine's status. ``stand_ins`` are the parts that run on a fallback; ``voices_command`` installs missing voices."""
+    """An engine's status. ``stand_ins`` are the parts that run on a fallback; ``voice_files`` bring more voices."""
 
     stand_ins: tuple[StandIn, ...] = ()
     voices: tuple[LocalVoice, ...] = ()
-    voices_command: str = ""
+    voice_files: tuple[VoiceFile, ...] = ()
     model: ModelReport = ModelReport()
     chosen: ChosenReport = ChosenReport()
 
@@ -97,7 +110,7 @@ async def read_report(address: EngineAddress) -> EngineReport:
         log.warning("the engine does not tell its status")
         return EngineReport()
     stand_ins = tuple(StandIn(p.role, p.name, p.problem) for p in status.parts if p.problem)
-    return EngineReport(stand_ins, status.voices, status.voices_command, status.model, status.chosen)
+    return EngineReport(stand_ins, status.voices, status.voice_files, status.model, status.chosen)
 
 
 async def fetch_model(address: EngineAddress, model_id: str, *, from_maker: bool = False) -> None:
@@ -109,6 +122,11 @@ async def fetch_model(address: EngineAddress, model_id: str, *, from_maker: bool
 async def cancel_model(address: EngineAddress, model_id: str) -> None:
     """Have the engine stop fetching its language model. Raises ``EngineError``."""
     await _ask(address, "DELETE", f"/kai/models/{model_id}/fetch", timeout_s=STATUS_S)
+
+
+async def change_voice(address: EngineAddress, file_id: str, wish: str) -> None:
+    """Have the engine ``fetch``, ``pause`` or ``delete`` a file of voices. Raises ``EngineError``."""
+    await _ask(address, "POST", f"/kai/voices/files/{file_id}/{wish}", timeout_s=STATUS_S)
 
 
 async def read_preview(address: EngineAddress, voice_id: str, speed: float) -> bytes:

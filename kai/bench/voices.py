@@ -65,7 +65,7 @@ Judge = Callable[[Float32], Any]
 def run() -> dict[str, Any]:
     """Return the figures of each character's voice by its id, and how distinct the voices are."""
     own = Voice.load()
-    voices = Voices(own, dict, has_extra=False)
+    voices = Voices(own, dict, has_extra=lambda: False)
     recognisers = {"tiny.en": Recogniser.load(), "base": Recogniser.load_base()}
     natural, embed = _distillmos(), _resemblyzer()
     characters = [choice for choice in CHOICES if not choice.is_extra]
@@ -91,6 +91,7 @@ def run() -> dict[str, Any]:
             for name, ears in recognisers.items()
         }
         figures[choice.id] = {
+            "sex": choice.sex,
             "share_of_real_time": round(shares[choice.id], 4),
             "first_clause_later_ms_p50": round(later_ms[choice.id][0], 1),
             "first_clause_more_cpu_ms_p50": round(later_ms[choice.id][1], 1),

@@ -106,6 +106,7 @@ def _serve(
 ) -> int:
     say("Loading Kai's ears, voice and mind...")
     from kai.engine.models.keeper import FETCH_VARIABLE, ModelKeeper
+    from kai.engine.models.voices import VoiceShelf
     from kai.engine.others.routes import endpoint_of_environment
     from kai.engine.server import MAX_WEBSOCKET_BYTES, Engine
     from kai.engine.speech.kit import SpeechKit
@@ -113,7 +114,9 @@ def _serve(
     from kai.wire.realtime import ClientMistake
 
     try:
-        speech = SpeechKit.load(lambda stage: say(f"  {stage.name}: {stage.seconds:.1f} s"))
+        speech = SpeechKit.load(
+            lambda stage: say(f"  {stage.name}: {stage.seconds:.1f} s"), files=VoiceShelf()
+        )
     except WeightsError as exc:
         say(exc.message)
         return EXIT_WEIGHTS

@@ -475,10 +475,10 @@ class Conversation:
             tool_choice=self._settings.tool_choice if params.tool_choice is None else params.tool_choice,
             max_tokens=limit if isinstance(limit, int) else None,
             timers=self._timers.running,
+            name=self._settings.name,
         )
 
     async def _tell(self, speaking: _Speaking, text: str) -> None:
-            name=self._settings.name,
         """Writes the next words of the answer at once, or speaks them clause by clause."""
         self._open_message(speaking)
         if not speaking.answer.speaks:

@@ -43,10 +43,10 @@ from kai.engine.others.routes import mind_routes
 from kai.engine.replaying import RecordedCall, read_calls
 from kai.engine.socket import converse, join_call
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.voices import CHOICES, INSTALL_COMMAND, PREVIEW_WORDS, parse_voice
+from kai.engine.speech.voices import CHOICES, PREVIEW_WORDS, parse_voice
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
-from kai.errors import EngineError
+from kai.errors import EngineError, WeightsError
 from kai.media import pcm
 from kai.wire import marks
 from kai.wire import realtime as wire
@@ -135,6 +135,7 @@ class Engine:
                 *file_routes(self._files, self._read_app_body),
                 Route("/kai/models/{model_id}/fetch", self._fetch_model, methods=["POST", "DELETE"]),
                 Route("/kai/voices/{voice_id}/preview", self._preview_voice, methods=["GET"]),
+                Route("/kai/voices/files/{file_id}/{wish}", self._change_voice_file, methods=["POST"]),
                 WebSocketRoute("/v1/realtime", self._connect),
             ],
             middleware=[
@@ -175,6 +176,8 @@ class Engine:
             await self._minds.aclose()
             await asyncio.to_thread(self._models.close)
             await asyncio.to_thread(self._files.close)
+            if self._speech.files is not None:
+                await asyncio.to_thread(self._speech.files.close)
             await self._model.aclose()
             await asyncio.to_thread(self._workers.close)
 
@@ -284,7 +287,7 @@ class Engine:
                     }
                     for choice in CHOICES
                 ],
-                "voices_command": INSTALL_COMMAND,
+                "voice_files": [] if self._speech.files is None else self._speech.files.to_json(),
                 "conversations": len(self._calls) + self._socket_count,
                 "max_conversations": self._max_conversations,
                 "model": self._models.status.to_json(),
@@ -304,7 +307,7 @@ class Engine:
             return refusal(404, "There is no voice of that name.", code="voice_not_found")
         if voice_id not in self._speech.voice.installed:
             return refusal(
-                409, f"This voice is an extra. Install it: {INSTALL_COMMAND}", code="voice_not_installed"
+                409, "This voice is an extra. Fetch it first, in the sidebar.", code="voice_not_installed"
             )
         try:
             speed = float(request.query_params.get("speed", "1"))
@@ -312,6 +315,21 @@ class Engine:
             return refusal(400, "The speed is a number.", code="invalid_value", param="speed")
         sound = await self._workers.preview(partial(self._say_preview, wish, speed))
         return Response(pcm.to_wav(sound, SPEECH_HZ), media_type="audio/wav")
+
+    async def _change_voice_file(self, request: Request) -> Response:
+        """``fetch``, ``pause`` or ``delete`` a file of voices; ``/kai/status`` has its state."""
+        self._admitted_app(request)
+        file_id, wish = (cast("str", request.path_params[name]) for name in ("file_id", "wish"))
+        if self._speech.files is None:
+            return refusal(404, "No voices can be fetched here.", code="voice_not_found")
+        try:
+            await asyncio.to_thread(self._speech.files.change, file_id, wish)
+        except WeightsError as error:
+            return refusal(404, error.message, code=error.code)
+        except OSError as error:
+            words = f"The file cannot be removed ({error.strerror}). Look at the folder's permissions."
+            return refusal(409, words, code="model_folder")
+        return Response(status_code=204)
 
     def _say_preview(self, voice_id: str, speed: float) -> NDArray[np.int16]:
         clauses = self._speech.voice.stream(PREVIEW_WORDS, speed, voice_id)

@@ -7,7 +7,7 @@ otherwise a new talk begins. So a refreshed page returns to its talk, and a seco
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +45,7 @@ OLD_TAB_PATIENCE_S: Final = 1.5
 SETTLE_S: Final = 1.0
 """How long a press of Start waits for the talk to begin, so that the same run can draw it."""
 
+CHANGE_VOICE_S: Final = 10.0
 RECORD_S: Final = 60.0
 """The local engine may have to start first."""
 
@@ -202,6 +203,17 @@ def take_local_voice(talk: Talk, widget_key: str) -> None:
 def keep_local_voice(talk: Talk, widget_key: str) -> None:
     """Keep the engine's present voice, or go back to the character's own, as the widget of that key says."""
     change_look(talk, voice=local_voice(talk), keeps_voice=bool(st.session_state[widget_key]))
+
+
+def change_voices(file_ids: Sequence[str], wish: str) -> None:
+    """Have the local engine ``fetch``, ``pause`` or ``delete`` these files of voices; an error is shown on the page."""
+    app = host.app()
+
+    def change() -> None:
+        for file_id in file_ids:
+            app.hub.submit(app.change_voice(file_id, wish)).result(CHANGE_VOICE_S)
+
+    _keep(change)
 
 
 def take_avatar(talk: Talk, name: str, widget_key: str) -> None:

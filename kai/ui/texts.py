@@ -269,7 +269,12 @@ VOICE_KEEP: Final = "Keep this voice"
 VOICE_KEEP_HELP: Final = "It stays when you choose another face."
 VOICE_COMES_HELP: Final = "The voice comes with the face."
 LISTEN_TO: Final = "Listen to {voice}"
-MORE_VOICES: Final = "{voices} are an extra, 63 MB. Run this in Kai's folder, then start Kai again:"
+MORE_VOICES: Final = "More voices"
+VOICES_OWN: Final = "Speakers of their own for Kai, Emil, Ines and Vera."
+VOICES_EXTRA: Final = "{voices}, at two thirds of a core while they speak."
+VOICES_SIZE: Final = "{size}, fetched once; licence {licence}."
+VOICES_HERE: Final = "On this computer."
+VOICES_REMOVE: Final = "Remove"
 INSTRUCTIONS_HELP_LOCAL: Final = (
     'Offline, Kai picks up names, plain facts and "be brief"; a language model follows all of it.'
 )
@@ -608,6 +613,11 @@ MODEL_FROM_MAKER: Final = "Fetch it from its maker"
 MODEL_LATER: Final = "Not now"
 MODEL_ERROR: Final = "That did not work. Try again in a moment."
 ERROR_MODEL_HOME: Final = "Only who sits at Kai's own computer can fetch its language model."
+
+
+def percent(done: int, whole: int) -> str:
+    """How far something is: ``42 %``."""
+    return f"{100 * done // max(1, whole)} %"
 
 
 def megabytes(count: int) -> str:

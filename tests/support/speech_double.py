@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from kai.engine.models.voices import VoiceShelf
 from kai.engine.speech.clauses import Clause, PhonemeSpan, VisemeSpan, WordSpan
 from kai.engine.speech.endings import no_opinion
 from kai.engine.speech.kit import SpeechKit
@@ -112,6 +113,7 @@ class SpeechDouble:
     judge_ending: Callable[[NDArray[np.float32]], float] = no_opinion
     problems: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    files: VoiceShelf | None = None
     can_speak: bool = True
 
     def as_kit(self) -> SpeechKit:

@@ -164,7 +164,7 @@ def test_without_a_key_the_page_promises_no_more_than_the_engine_has(app: AppTes
     assert texts.LANDING_FACTS[0] in words(app)
 
 
-def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_command(
+def test_the_engine_s_voices_are_offered_and_heard_and_more_come_by_one_press(
     app: AppTest, hub: SessionHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voices = (
@@ -172,14 +172,38 @@ def test_the_engine_s_voices_are_offered_heard_and_those_that_lack_with_their_co
         LocalVoice("emma", "Emma", "woman", "British", is_installed=True),
         LocalVoice("george", "George", "man", "British", is_installed=False),
     )
-    services = Services(engine=EngineReport(voices=voices, voices_command="pip install x"))
-    serve_with(services=lambda: services)
+    absent = tuple(
+        VoiceFile(name, name, 8_000_000, "Apache-2.0", "absent")
+        for name in ("hibari-fenrir", "hibari-fable", "kokoro")
+    )
+    files = {"now": absent}
+    asked: list[tuple[str, str]] = []
+
+    async def change(file_id: str, wish: str) -> None:
+        asked.append((file_id, wish))
+        files["now"] = tuple(
+            replace(file, state="fetching", done_bytes=2_000_000) if file.id == file_id else file
+            for file in files["now"]
+        )
+
+    serve_with(
+        services=lambda: Services(engine=EngineReport(voices=voices, voice_files=files["now"])),
+        change_voice=change,
+    )
     app.run()
     voice = app.sidebar.selectbox(key="look-voice")
     assert voice.options == ["Kai, American man", "Emma, British woman"]
     assert "/api/voices/kai/preview?speed=1" in words(app)
-    assert html.escape(texts.MORE_VOICES.format(voices="George")) in words(app)
-    assert [code.value for code in app.sidebar.code] == ["pip install x"]
+    assert texts.VOICES_SIZE.format(size="16 MB", licence="Apache-2.0") in words(app)
+    app.sidebar.button(key="voices-speakers").click().run()
+    assert asked == [("hibari-fenrir", "fetch"), ("hibari-fable", "fetch")]
+    assert app.sidebar.button(key="voices-speakers").label == texts.MODEL_CANCEL
+    assert app.sidebar.button(key="voices-kokoro").label == texts.MODEL_FETCH
+    app.sidebar.button(key="voices-speakers").click().run()
+    assert asked[2:] == [("hibari-fenrir", "pause"), ("hibari-fable", "pause")]
+    files["now"] = tuple(replace(file, state="here") for file in absent)
+    app.run()
+    assert texts.VOICES_HERE in words(app)
     voice.set_value("emma").run()
     assert "/api/voices/emma/preview?speed=1" in words(app)
 

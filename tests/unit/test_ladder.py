@@ -75,7 +75,7 @@ def test_the_extra_voices_are_loaded_once_and_when_they_are_wanted() -> None:
         loads.append(1)
         return {choice.id: Saying(choice.id) for choice in CHOICES if choice.is_extra}
 
-    voices = Voices(Saying("heart"), load, has_extra=True)
+    voices = Voices(Saying("heart"), load, has_extra=lambda: True)
     assert said_by(voices, "marin") == said_by(voices, "") == said_by(voices, "emil") == ["heart"]
     assert loads == []
     assert [said_by(voices, name) for name in ("emma", "george", "emma")] == [["emma"], ["george"], ["emma"]]
@@ -86,7 +86,7 @@ def test_extra_voices_that_turn_out_wrong_leave_the_first_one_and_a_reason() -> 
     def load() -> Mapping[str, Speaker]:
         raise WeightsError("Part 2 is wrong.")
 
-    voices = Voices(Saying("heart"), load, has_extra=True)
+    voices = Voices(Saying("heart"), load, has_extra=lambda: True)
     assert "emma" in voices.installed
     assert said_by(voices, "emma") == ["heart"]
     assert voices.installed == set(CHARACTERS)
@@ -111,7 +111,7 @@ class Moved(Saying):
 
 
 def moved_voices() -> Voices:
-    return Voices(Moved("heart"), dict, has_extra=False)
+    return Voices(Moved("heart"), dict, has_extra=lambda: False)
 
 
 def test_each_character_has_a_voice_of_its_own_and_kai_s_speaks_for_the_unknown() -> None:
@@ -138,7 +138,9 @@ def test_a_voice_is_asked_for_higher_and_calmer() -> None:
     assert timbre is not None
     assert said_by(moved_voices(), "emil:+2:-1") == said_by(
         Voices(
-            Saying(f"{timbre.tuned(2, -1).pitch:.3f} {timbre.tuned(2, -1).melody:.3f}"), dict, has_extra=False
+            Saying(f"{timbre.tuned(2, -1).pitch:.3f} {timbre.tuned(2, -1).melody:.3f}"),
+            dict,
+            has_extra=lambda: False,
         ),
         "",
     )

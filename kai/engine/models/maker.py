@@ -24,8 +24,8 @@ from typing import Final
 import httpx
 
 from kai.compat import http
-from kai.engine.models.catalogue import MAKER_URL, LanguageModel
-from kai.engine.models.places import GGUF_MAGIC, Cancelled, Progress
+from kai.engine.models.catalogue import MAKER_URL, MOVING, LanguageModel
+from kai.engine.models.places import Cancelled, Progress
 from kai.errors import ConfigError, WeightsError
 
 CONNECT_S: Final = 10.0
@@ -92,7 +92,7 @@ def _ask_about(client: httpx.Client, url: str, model: LanguageModel) -> None:
         is_other = (
             (_SHA256.fullmatch(linked_hash) and linked_hash != model.sha256)
             or (linked_size.isdigit() and int(linked_size) != model.bytes)
-            or (revision and revision != model.revision)
+            or (revision and revision != model.revision != MOVING)
         )
         if is_other:
             raise _other_file()
@@ -126,7 +126,7 @@ def _take(
             out.truncate(start_bytes)
             out.seek(start_bytes)
             for block in answer.iter_raw():
-                if out.tell() == 0 and not block.startswith(GGUF_MAGIC[: len(block)]):
+                if out.tell() == 0 and not block.startswith(model.magic[: len(block)]):
                     raise _login_page()
                 if out.tell() + len(block) > model.bytes:
                     out.truncate(0)

@@ -20,7 +20,7 @@ from typing import Final, cast
 
 import platformdirs
 
-from kai.engine.models.catalogue import MODELS, LanguageModel
+from kai.engine.models.catalogue import GGUF_MAGIC, MODELS, LanguageModel
 from kai.errors import WeightsError
 
 MIND_VARIABLE: Final = "KAI_MIND"
@@ -28,7 +28,6 @@ MIND_VARIABLE: Final = "KAI_MIND"
 MODELS_DIR_VARIABLE: Final = "KAI_MODELS_DIR"
 DATA_DIR_VARIABLE: Final = "KAI_DATA_DIR"
 OWN: Final = "own"
-GGUF_MAGIC: Final = b"GGUF"
 _HASH_BLOCK_BYTES: Final = 1 << 20
 
 
@@ -65,7 +64,7 @@ def models_folder(data_dir: str | None = None) -> Path:
 
 def own_copy(model: LanguageModel, folder: Path | None = None) -> Path:
     """Return the path of our copy of the model, whether it exists or not."""
-    return (folder or models_folder()) / f"{model.sha256}.gguf"
+    return (folder or models_folder()) / f"{model.sha256}{model.suffix}"
 
 
 def find(model: LanguageModel, folder: Path | None = None) -> Path | None:
@@ -185,6 +184,7 @@ def _candidates(model: LanguageModel, folder: Path) -> Iterator[Path]:
     named = _existing(
         home / ".lmstudio" / "models" / model.repository / model.file,
         home / ".cache" / "lm-studio" / "models" / model.repository / model.file,
+        Path(cache, "hibari", Path(model.file).name),
         Path(cache, "llama.cpp", f"{model.repository.replace('/', '_')}_{model.file}"),
     )
     for path in (own_copy(model, folder), *blobs, *snapshots, *named):

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from kai.engine.models import fetching, places
-from kai.engine.models.catalogue import BESIDE_BYTES, OTHERS, LanguageModel, total_memory_bytes
+from kai.engine.models.catalogue import (
+    BESIDE_BYTES,
+    LANGUAGE_MODEL,
+    OTHERS,
+    LanguageModel,
+    total_memory_bytes,
+)
 from kai.errors import KaiError, WeightsError
 
 log = logging.getLogger(__name__)
@@ -163,18 +169,23 @@ class Shelf:
         try:
             # The file may already be in another program's cache.
             path = places.find(model, self._folder) or fetching.fetch(
-                model, progress, cancel, folder=self._folder, from_maker=True
+                model, progress, cancel, folder=self._folder, from_maker=not model.parts
             )
             self._set(model, cancel, FileStatus(FileState.HERE, model.bytes, path=path))
         except places.Cancelled:
             pass
         except KaiError as error:
             have_bytes = fetching.fetched_bytes(model, self._folder)
-            self._set(model, cancel, FileStatus(FileState.FAILED, have_bytes, error.message))
+            self._set(model, cancel, FileStatus(FileState.FAILED, have_bytes, _words(error.message, model)))
         except Exception:
-            log.exception("a fault while a language model was fetched")
+            log.exception("a fault while a model file was fetched")
             words = "The language model could not be fetched: a fault in Kai. The terminal has the details."
-            self._set(model, cancel, FileStatus(FileState.FAILED, problem=words))
+            self._set(model, cancel, FileStatus(FileState.FAILED, problem=_words(words, model)))
+
+
+def _words(message: str, model: LanguageModel) -> str:
+    """Return a message of the fetching, which speaks of language models, in the words for that file."""
+    return message.replace(LANGUAGE_MODEL, model.kind)
 
 
 def _exists(path: Path | None) -> bool:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final, TypeVar
 
 import numpy as np
 
 from kai.compat.format import HEARING_HZ, SPEECH_HZ
+from kai.engine.models.voices import KOKORO, VoiceShelf
 from kai.engine.speech import weights
 from kai.engine.speech.endings import JudgeEnding, load_smart_turn, no_opinion
 from kai.engine.speech.ladder import Part, Role, Rung, climb
@@ -30,7 +31,7 @@ from kai.engine.speech.stand_ins import (
 )
 from kai.engine.speech.turns import VoiceDetector
 from kai.engine.speech.vad import FRAME_SAMPLES, Vad, load_vad_session
-from kai.engine.speech.voices import CHOICES, Speaker, Voices
+from kai.engine.speech.voices import CHOICES, MovableSpeaker, Speaker, Voices
 from kai.errors import WeightsError
 from kai.media import pcm
 
@@ -55,7 +56,7 @@ class SpeechKit:
     """The models shared by all conversations: a recogniser, the voices, a mind, and a judge of whether a turn sounds ended.
 
     `make_vad` makes a voice detector for each stream. `parts` says which model plays each role, and why, if it is not the
-    best one.
+    best one. `files` are the voices that a person may fetch.
     """
 
     recogniser: Ears
@@ -64,6 +65,7 @@ class SpeechKit:
     make_vad: MakeVad
     judge_ending: JudgeEnding
     parts: tuple[Part, ...] = ()
+    files: VoiceShelf | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -78,9 +80,14 @@ class SpeechKit:
 
     @classmethod
     def load(
-        cls, on_stage: Callable[[Stage], None] = lambda stage: None, *, recogniser_nice: int = 0
+        cls,
+        on_stage: Callable[[Stage], None] = lambda stage: None,
+        *,
+        recogniser_nice: int = 0,
+        files: VoiceShelf | None = None,
     ) -> SpeechKit:
-        """Check, load and warm up all models; ``on_stage`` is called after each step, from any thread.
+        """Check, load and warm up all models; ``on_stage`` is called after each step, from any thread. ``files`` are the
+        voices that a person has fetched.
 
         A model that cannot be loaded is replaced by the next best, and `parts` says so. Without the warm-up the first
         answer's voice was 0.6 s late, and a warm-up of three words was not enough. The caller should collect and freeze
@@ -96,7 +103,8 @@ class SpeechKit:
 
         def load_voices() -> tuple[Voices, Part]:
             first, part = climb(Role.VOICE, _VOICES)
-            return Voices(first, _load_extra_voices, has_extra=_has_extra_voices()), part
+            fetched = Fetched(files)
+            return Voices(first, fetched.load_kokoro, has_extra=fetched.has_kokoro, networks=fetched), part
 
         # Reading and checking the files releases the interpreter lock, so two threads finish sooner than one.
         with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
@@ -111,7 +119,7 @@ class SpeechKit:
         make_vad, detector_part = detector.result()
         judge_ending, ending_part = ending.result()
         parts = (detector_part, ending_part, *ear_parts, voice_part, mind_part)
-        kit = cls(recogniser, voices, mind, make_vad, judge_ending, parts)
+        kit = cls(recogniser, voices, mind, make_vad, judge_ending, parts, files)
         staged("warm-up", kit._warm_up)
         _give_back_memory()
         return kit
@@ -197,18 +205,45 @@ def _hibari() -> Speaker:
 
 
 def _kokoro() -> Speaker:
-    return _load_extra_voices()["bella"]
+    return Fetched(None).load_kokoro()["bella"]
 
 
-def _load_extra_voices() -> Mapping[str, Speaker]:
-    from kai.engine.speech.kokoro import load_kokoro
-    from kai.engine.speech.pronounce import Pronouncer
+class Fetched:
+    """The voices beyond the first: files that a person has fetched, and Kokoro's packages where they are installed."""
 
-    accents = {accent: Pronouncer(is_british=accent == "British") for accent in ("American", "British")}
-    return load_kokoro({choice.id: accents[choice.accent] for choice in CHOICES if choice.is_extra})
+    def __init__(self, files: VoiceShelf | None) -> None:
+        self._files = files
+
+    def has(self, file_id: str) -> bool:
+        """See `Networks.has`."""
+        return self._files is not None and self._files.has(file_id)
+
+    def load(self, file_id: str, accent: str) -> MovableSpeaker:
+        """See `Networks.load`."""
+        from kai.engine.speech.pronounce import Pronouncer
+        from kai.engine.speech.synthesise import Voice
+
+        if self._files is None:
+            raise WeightsError(f"The voice {file_id} is not here.", code="weights_missing")
+        return Voice.load(Pronouncer(is_british=accent == "British"), self._files.read(file_id))
+
+    def has_kokoro(self) -> bool:
+        """Return whether Kokoro's network is here, fetched or installed."""
+        return self.has(KOKORO.id) or _is_kokoro_installed()
+
+    def load_kokoro(self) -> Mapping[str, Speaker]:
+        """Load Kokoro's voices. Raises ``WeightsError``."""
+        from kai.engine.speech.kokoro import load_kokoro
+        from kai.engine.speech.pronounce import Pronouncer
+
+        accents = {accent: Pronouncer(is_british=accent == "British") for accent in ("American", "British")}
+        network = self._files.read(KOKORO.id) if self._files is not None and self.has(KOKORO.id) else None
+        pronouncers = {choice.id: accents[choice.accent] for choice in CHOICES if choice.is_extra}
+        return load_kokoro(pronouncers, network)
 
 
-def _has_extra_voices() -> bool:
+@cache
+def _is_kokoro_installed() -> bool:
     try:
         for part in weights.KOKORO_PARTS:
             weights.find_weights(part)

@@ -65,9 +65,12 @@ class KokoroVoice(PhonemeVoice):
         return wave.ravel(), durations.ravel().astype(np.int64)
 
 
-def load_kokoro(pronouncers: Mapping[str, Pronouncer]) -> dict[str, KokoroVoice]:
-    """Load the voices by id, each with its own of ``pronouncers``. Takes seconds and 600 MB. Raises `WeightsError`."""
-    model = b"".join(weights.load_weights(part) for part in weights.KOKORO_PARTS)
+def load_kokoro(
+    pronouncers: Mapping[str, Pronouncer], network: bytes | None = None
+) -> dict[str, KokoroVoice]:
+    """Load the voices by id, each with its own of ``pronouncers``. ``network`` are the fetched bytes, which were checked;
+    without them the installed packages are read. Takes seconds and 600 MB. Raises `WeightsError`."""
+    model = network or b"".join(weights.load_weights(part) for part in weights.KOKORO_PARTS)
     session = make_session(with_output(model, _DURATIONS_OUTPUT), name="kokoro")
     vocabulary: dict[str, int] = json.loads(weights.load_weights(weights.HIBARI_VOCABULARY))
     with np.load(io.BytesIO(weights.load_weights(weights.KOKORO_VOICES)), allow_pickle=False) as styles:

@@ -196,6 +196,7 @@ class Mind:
         instructions: str,
         now: datetime,
         timers: Sequence[RunningTimer] = (),
+        name: str = "",
     ) -> Reply:
         """Return the answer to the last user turn of ``turns``.
 
@@ -203,7 +204,6 @@ class Mind:
         follows the part of ``instructions`` that `read_persona` understands; ``name`` is Kai's name if they give none.
         """
         persona = read_persona(instructions, name)
-        name: str = "",
         reply = self._reply(turns, persona, now, timers)
         is_first = all(turn.role != "assistant" for turn in turns)
         return replace(reply, text=persona.shape(reply.text, is_first=is_first))

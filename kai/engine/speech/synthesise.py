@@ -171,9 +171,11 @@ class Voice(PhonemeVoice):
         self._timbre = timbre
 
     @classmethod
-    def load(cls, pronouncer: Pronouncer | None = None) -> Voice:
-        """Load and check the voice and, where they are not given, its pronunciation tables. Raises `WeightsError`."""
-        model = with_output(weights.load_weights(weights.HIBARI_MODEL), _DURATIONS_OUTPUT)
+    def load(cls, pronouncer: Pronouncer | None = None, network: bytes | None = None) -> Voice:
+        """Load and check the voice and, where they are not given, its pronunciation tables. ``network`` is another one of
+        hibari's, whose bytes were checked. Raises `WeightsError`."""
+        own = weights.load_weights(weights.HIBARI_MODEL) if network is None else network
+        model = with_output(own, _DURATIONS_OUTPUT)
         vocabulary: dict[str, int] = json.loads(weights.load_weights(weights.HIBARI_VOCABULARY))
         session = make_session(model, name=weights.HIBARI_MODEL.name)
         return cls(session, vocabulary, pronouncer or Pronouncer())

@@ -11,16 +11,15 @@ import re
 import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from kai.avatar.style import MESHES
 from kai.engine.speech.clauses import Clause
-from kai.engine.speech.timbre import Timbre
+from kai.engine.speech.timbre import OWN, Timbre
 from kai.errors import WeightsError
 
-INSTALL_COMMAND: Final = ".venv/bin/pip install -r requirements-voices.txt"
 PREVIEW_WORDS: Final = "Hello, I am Kai. This is how I sound when I talk with you."
 _DATA: Final = Path(__file__).with_name("data") / "voices"
 _WISH: Final = re.compile(r"([a-z]{1,20}):([+-][0-3]):([+-][0-3])")
@@ -30,7 +29,8 @@ _WISH: Final = re.compile(r"([a-z]{1,20}):([+-][0-3]):([+-][0-3])")
 class VoiceChoice:
     """A voice that a person may choose: ``sex`` is "woman" or "man", ``accent`` "American" or "British".
 
-    A voice without a ``timbre`` belongs to the extra.
+    A voice without a ``timbre`` belongs to the extra. ``network`` is the file of a network of its own, if there is one for
+    this character: where that file is here, the character speaks by it, with the timbre ``of_network`` and ``its_accent``.
     """
 
     id: str
@@ -38,6 +38,9 @@ class VoiceChoice:
     sex: str
     accent: str
     timbre: Timbre | None = None
+    network: str = ""
+    of_network: Timbre = OWN
+    its_accent: str = ""
 
     @property
     def is_extra(self) -> bool:
@@ -48,7 +51,12 @@ class VoiceChoice:
 def read_character(name: str) -> VoiceChoice:
     """Return the voice of the character of that name."""
     told = tomllib.loads((_DATA / f"{name}.toml").read_text(encoding="utf-8"))
-    return VoiceChoice(name, told["name"], told["sex"], told["accent"], Timbre(**told["timbre"]))
+    choice = VoiceChoice(name, told["name"], told["sex"], told["accent"], Timbre(**told["timbre"]))
+    network = told.get("network")
+    if network is None:
+        return choice
+    timbre = Timbre(**network.get("timbre", {}))
+    return replace(choice, network=network["file"], of_network=timbre, its_accent=network["accent"])
 
 
 CHOICES: Final = (
@@ -59,7 +67,7 @@ CHOICES: Final = (
     VoiceChoice("george", "George", "man", "British"),
 )
 DEFAULT_ID: Final = CHOICES[0].id
-_TIMBRES: Final = {choice.id: choice.timbre for choice in CHOICES if choice.timbre is not None}
+_CHARACTERS: Final = {choice.id: choice for choice in CHOICES if choice.timbre is not None}
 
 
 def parse_voice(wish: str) -> tuple[str, int, int]:
@@ -89,32 +97,69 @@ class MovableSpeaker(Speaker, Protocol):
         ...
 
 
+class Networks(Protocol):
+    """The networks of voices that a person has fetched."""
+
+    def has(self, file_id: str) -> bool:
+        """Return whether that network is here."""
+        ...
+
+    def load(self, file_id: str, accent: str) -> MovableSpeaker:
+        """Load it for that accent, which takes some tenths of a second. Raises ``WeightsError``."""
+        ...
+
+
+class NoNetworks:
+    """No further network is here."""
+
+    def has(self, file_id: str) -> bool:
+        """Return false."""
+        del file_id
+        return False
+
+    def load(self, file_id: str, accent: str) -> MovableSpeaker:
+        """Raise ``WeightsError``."""
+        raise WeightsError(f"The voice {file_id} ({accent}) is not here.", code="weights_missing")
+
+
 class Voices:
     """The characters' voices, derived from the first one, and the extra voices, which are loaded on first use.
 
-    A first voice whose timbre is fixed, such as a program of this computer, speaks for all characters.
+    A first voice whose timbre is fixed, such as a program of this computer, speaks for all characters. A character whose own
+    network has been fetched speaks by that.
     """
 
     def __init__(
-        self, first: Speaker, load_extra: Callable[[], Mapping[str, Speaker]], *, has_extra: bool
+        self,
+        first: Speaker,
+        load_extra: Callable[[], Mapping[str, Speaker]],
+        *,
+        has_extra: Callable[[], bool],
+        networks: Networks | None = None,
     ) -> None:
         self._first = first
         self._load_extra = load_extra
         self._has_extra = has_extra
+        self._networks = networks or NoNetworks()
         self._extra: Mapping[str, Speaker] | None = None
+        self._loaded: dict[str, MovableSpeaker] = {}
         self._lock = threading.Lock()
         self.problem = ""
-        """Why the extra voices cannot be used although they are installed, or ""."""
+        """Why a fetched or installed voice cannot be used, or ""."""
 
     @property
     def installed(self) -> frozenset[str]:
         """The ids of the available voices."""
-        return frozenset(choice.id for choice in CHOICES if self._has_extra or not choice.is_extra)
+        has_extra = self._has_extra()
+        return frozenset(choice.id for choice in CHOICES if has_extra or not choice.is_extra)
 
     def must_load(self, wish: str) -> bool:
         """Return whether that voice is available but not loaded yet. Raises ``ValueError`` as `parse_voice` does."""
         voice_id, _, _ = parse_voice(wish)
-        return self._extra is None and voice_id in self.installed and voice_id not in _TIMBRES
+        choice = _CHARACTERS.get(voice_id)
+        if choice is not None:
+            return choice.network not in self._loaded and self._networks.has(choice.network)
+        return self._extra is None and voice_id in self.installed
 
     def named(self, wish: str) -> Speaker:
         """Return that voice, loaded now if necessary, which may take a second; the default voice for an unknown name.
@@ -122,16 +167,34 @@ class Voices:
         The steps of an extra voice are ignored. Raises ``ValueError`` as `parse_voice` does.
         """
         voice_id, higher, livelier = parse_voice(wish)
-        if voice_id in _TIMBRES or voice_id not in self.installed:
-            return self._of_character(_TIMBRES.get(voice_id, _TIMBRES[DEFAULT_ID]).tuned(higher, livelier))
+        if voice_id in _CHARACTERS or voice_id not in self.installed:
+            choice = _CHARACTERS.get(voice_id, _CHARACTERS[DEFAULT_ID])
+            network = self._network_of(choice)
+            if network is not None:
+                return network.moved(choice.of_network.tuned(higher, livelier))
+            return self._of_character((choice.timbre or OWN).tuned(higher, livelier))
         with self._lock:
             if self._extra is None:
                 try:
                     self._extra = self._load_extra()
                 except WeightsError as error:
-                    self._has_extra, self._extra, self.problem = False, {}, error.message
+                    self._extra, self.problem = {}, error.message
+                    self._has_extra = _has_none
             found = self._extra.get(voice_id)
-        return found or self._of_character(_TIMBRES[DEFAULT_ID])
+        return found or self._of_character(_CHARACTERS[DEFAULT_ID].timbre or OWN)
+
+    def _network_of(self, choice: VoiceChoice) -> MovableSpeaker | None:
+        """Return the character's own network, if it is here and can be used."""
+        if not choice.network or not self._networks.has(choice.network):
+            return None
+        with self._lock:
+            if choice.network not in self._loaded:
+                try:
+                    self._loaded[choice.network] = self._networks.load(choice.network, choice.its_accent)
+                except WeightsError as error:
+                    self.problem = error.message
+                    return None
+            return self._loaded[choice.network]
 
     def _of_character(self, timbre: Timbre) -> Speaker:
         return self._first.moved(timbre) if isinstance(self._first, MovableSpeaker) else self._first
@@ -139,3 +202,7 @@ class Voices:
     def stream(self, text: str, speed: float = 1.0, voice_id: str = DEFAULT_ID) -> Iterator[Clause]:
         """Yield ``text`` spoken by that voice; see `Speaker.stream`."""
         yield from self.named(voice_id).stream(text, speed)
+
+
+def _has_none() -> bool:
+    return False

@@ -6,7 +6,8 @@ import html
 
 import streamlit as st
 
-from kai.ui import host, texts
+from kai.ui import texts
+from kai.ui.sidebar import voices
 from kai.ui.sidebar.panel import Panel
 
 _NAMES = ("eagerness", "can_interrupt")
@@ -21,7 +22,7 @@ def draw(panel: Panel) -> None:
             if not panel.reason(name):
                 panel.draw(name)
         if panel.is_brain_local:
-            _draw_more_voices()
+            voices.draw()
         missing = sum(panel.is_missing(name) for name in names)
         if missing:
             st.html(f'<p class="kai-help"><span>{html.escape(_more(panel, missing))}</span></p>')
@@ -32,12 +33,3 @@ def _more(panel: Panel, count: int) -> str:
         return texts.MORE_WITH_MODEL.format(count=count)
     words = texts.MORE_WITH_OPENAI if panel.offer.has_cloud_brain else texts.MORE_WITH_KEY
     return words.format(count=count)
-
-
-def _draw_more_voices() -> None:
-    engine = host.app().services().engine
-    missing = [voice.name for voice in engine.voices if not voice.is_installed]
-    if missing:
-        words = texts.MORE_VOICES.format(voices=texts.listed(missing))
-        st.html(f'<p class="kai-help"><span>{html.escape(words)}</span></p>')
-        st.code(engine.voices_command, language="sh", wrap_lines=True)
