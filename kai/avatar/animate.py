@@ -57,6 +57,8 @@ class Pose:
     """The inner ends of the brows are raised and drawn together."""
     frown: float = 0.0
     """The corners of the mouth are drawn down."""
+    teeth: float = 0.0
+    """How far a smile parts the lips."""
 
 
 POSES: Mapping[Mood, Pose] = {
@@ -79,9 +81,9 @@ POSES: Mapping[Mood, Pose] = {
 
 FEELINGS: Mapping[Emotion, Pose] = {
     Emotion.NEUTRAL: Pose(),
-    Emotion.WARM: Pose(pitch=0.012, roll=-0.02, smile=0.24, brow=0.10, squint=0.14),
-    Emotion.CONCERNED: Pose(pitch=0.03, roll=0.03, smile=-0.34, sorrow=0.62, frown=0.24, press=0.08),
-    Emotion.AMUSED: Pose(pitch=-0.015, roll=0.035, smile=0.46, brow=0.16, squint=0.34, asymmetry=0.10),
+    Emotion.WARM: Pose(pitch=0.012, roll=-0.02, smile=0.24, brow=0.10, squint=0.14, teeth=0.10),
+    Emotion.CONCERNED: Pose(pitch=0.03, roll=0.03, smile=-0.34, sorrow=0.85, frown=0.30, press=0.22),
+    Emotion.AMUSED: Pose(pitch=-0.015, roll=0.035, smile=0.42, brow=0.16, squint=0.34, teeth=0.62),
     Emotion.SURPRISED: Pose(pitch=-0.035, smile=0.04, brow=0.72, wide=0.42),
 }
 """What a feeling at full strength adds to the pose of the mood."""
@@ -399,10 +401,15 @@ def _params(life: Life) -> dict[str, float]:
         p["mouthSmile" + side] = smile
         p["mouthFrown" + side] = pose.frown
         p["mouthPress" + side] = pose.press
-        p["cheekSquint" + side] = smile * 0.45
+        p["mouthUpperUp" + side] = 0.46 * pose.teeth
+        p["mouthLowerDown" + side] = 0.34 * pose.teeth
+        p["mouthStretch" + side] = 0.24 * pose.teeth
+        p["mouthDimple" + side] = 0.4 * smile
+        p["cheekSquint" + side] = smile * 0.60
         p["eyeSquint" + side] = pose.squint * (1 - blink)
         p["browOuterUp" + side] = pose.brow * 0.7 + raised
         p["browDown" + side] = pose.sorrow * 0.20
+    p["jawOpen"] = 0.12 * pose.teeth
     p["browInnerUp"] = pose.brow * 0.8 + pose.sorrow + raised + 0.05 * _drift(t, 9, 0.2)
     p["browOuterUpLeft"] += pose.asymmetry
     p["browDownRight"] += pose.asymmetry * 0.35
@@ -415,5 +422,8 @@ def _lay_mouth_over(params: dict[str, float], mouth: NDArray[Any]) -> None:
         params["mouthSmile" + side] *= 1 - 0.45 * busy
         params["mouthPress" + side] *= 1 - busy
         params["mouthFrown" + side] *= 1 - 0.45 * busy
+        for shape in ("mouthUpperUp", "mouthLowerDown", "mouthStretch"):
+            params[shape + side] *= 1 - busy
+    params["jawOpen"] *= 1 - busy
     for shape, weight in zip(MOUTH_SHAPES, mouth, strict=True):
         params[shape] = params.get(shape, 0.0) + float(weight)

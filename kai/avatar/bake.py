@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from kai.avatar.bake_cloth import LitGarment, Stage, bake_stages, light_garment, make_garment
 from kai.avatar.bake_eyes import Eyeball, bake_eyeball
 from kai.avatar.bake_hair import Hair, Mane, bake_mane, colour_hair, hair_cover
@@ -30,6 +32,8 @@ class Head:
     all_triangles: Array
     head_weight: Array
     eyes: tuple[Array, Array]
+    lips: Array
+    """The numbers of the lips' vertices, (n,) int64."""
     shape_names: tuple[str, ...]
     shape_starts: Array
     shape_vertices: Array
@@ -82,6 +86,8 @@ _OF_PAINT = (
     "beard",
     "age",
     "brow_height",
+    "brow_weight",
+    "brow_arch",
 )
 _OF_HAIR = ("hair", "hair_tip", "accent")
 _OF_STAGES = ("cloth", "accent", "background_centre", "background_edge")
@@ -139,6 +145,7 @@ def bake_colours(rig: Rig, shape: Shape, style: Style, before: Made | None = Non
             rig.all_triangles,
             rig.head_weight,
             rig.eyes,
+            np.flatnonzero(rig.lips > 0.3),
             rig.shape_names,
             rig.shape_starts,
             rig.shape_vertices,

@@ -170,11 +170,11 @@ def _laid_on(strands: Strands, garment: Garment) -> Strands:
 def _widths(strands: Strands, cut: Cut, camera: Camera, rng: np.random.RandomState) -> Array:
     edge = np.clip(strands.above_hairline / (0.22 if cut.falls else 0.12), 0, 1)
     varied = strands.width * camera.scale_px * _ZOOM * rng.uniform(0.5, 1.0, len(edge))
-    return (varied * (0.40 + 0.60 * edge)).astype(np.float32)
+    return (varied * (0.28 + 0.72 * edge)).astype(np.float32)
 
 
 def _shade(strands: Strands, cut: Cut, rng: np.random.RandomState) -> Array:
-    """(s, k, 4) float32 light of the segments by colour, after Kajiya and Kay: light depends on the angle to the strand."""
+    """(s, k + 1, 4) float32 light at the joints by colour, after Kajiya and Kay: light depends on the angle to the strand."""
     points = strands.points.astype(np.float32)
     count, segments = len(points), points.shape[1] - 1
     tangent = np.diff(points, axis=1)
@@ -206,7 +206,9 @@ def _shade(strands: Strands, cut: Cut, rng: np.random.RandomState) -> Array:
     shares[..., _TIP] = lit * mix + 0.55 * broad * shine + 0.11 * rim
     shares[..., _WHITE] = 0.10 * sharp * shine
     shares[..., _ACCENT] = 0.022 * rim
-    return shares
+    # A joint takes the mean of the segments that meet there: with a colour for each segment, strands that begin side by side,
+    # as along a parting, would show as bands.
+    return np.concatenate([shares[:, :1], (shares[:, 1:] + shares[:, :-1]) / 2, shares[:, -1:]], 1)
 
 
 def _seen_through_hair(points: Array) -> Array:

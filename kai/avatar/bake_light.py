@@ -61,7 +61,7 @@ def bake_surface(rig: Rig) -> Surface:
         # The lower row stands in the shade of the upper one.
         share = 0.92 if part == UPPER_TEETH else 0.44
         open_sky[teeth] = share * (0.86 - 0.56 * np.clip((1.42 - points[teeth, 2]) / 0.3, 0, 1))
-        key_seen[teeth] = 0.40 * share
+        key_seen[teeth] = 0.58 * share
     tongue = rig.vertex_parts == TONGUE
     depth = np.clip((1.40 - points[tongue, 2]) / 0.40, 0, 1)
     groove = 1 - 0.32 * np.exp(-((points[tongue, 0] / 0.022) ** 2))

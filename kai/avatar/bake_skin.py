@@ -135,7 +135,7 @@ def paint_skin(rig: Rig, style: Style, sheet: Sheet) -> Array:
     if style.makeup:
         shadow = style.makeup * 0.5 * _pair(x, y, 0.32, 0.075, 0.17, 0.035)
         darken(np.clip(shadow, 0, 0.9), 0.65, 0.85, 0.7)
-    skin *= (1 + 0.022 * _unit_noise(sheet, rng, 14) + 0.020 * _unit_noise(sheet, rng, 1.3))[..., None]
+    skin *= (1 + 0.022 * _unit_noise(sheet, rng, 14) + 0.010 * _unit_noise(sheet, rng, 1.3))[..., None]
     darken(_lid_lines(rig, style, sheet), 0.62, 0.60, 0.46)
     if style.age:
         darken(style.age * _age_lines(x, y), 0.50, 0.46, 0.34)
@@ -363,31 +363,36 @@ def _under_hair(x: Array, y: Array) -> Array:
 
 
 def _brows(style: Style, sheet: Sheet) -> Array:
-    """(h, w) cover of the brows, drawn hair by hair."""
+    """(h, w) cover of the brows, drawn hair by hair.
+
+    A brow begins thin and upright at the nose and is fullest at a third of its length; from there its hairs lie down.
+    """
     rng = np.random.RandomState(5)
-    hairs: list[tuple[Array, float]] = []
+    count = 460
+    half = 0.020 + 0.030 * style.brow_weight
+    paths: list[Array] = []
+    opacities: list[Array] = []
     for side in (-1, 1):
-        for _ in range(300):
-            t = rng.beta(1.1, 1.25)
-            arch = (
-                0.080 * math.sin(min(1, t * 1.28) * math.pi * 0.62) - 0.115 * max(0, t - 0.62) / 0.38 * 0.62
-            )
-            half_width = 0.036 if t < 0.45 else 0.036 * (1 - 0.72 * (t - 0.45) / 0.55)
-            if t < 0.08:
-                half_width *= 0.75
-            offset = rng.uniform(-1, 1) * half_width
-            x0, y0 = 0.125 + 0.43 * t, 0.165 + style.brow_height + arch + offset - 0.012
-            is_upper = offset > 0
-            degrees = 78 - 70 * min(1, t * 1.6) - 28 * t * is_upper + rng.normal(0, 7)
-            angle = math.radians(degrees - 18 * is_upper + 10 * (offset < 0))
-            length = (0.075 - 0.02 * t) * rng.uniform(0.7, 1.1)
-            steps = np.arange(5) / 4
-            bend = angle - math.radians(22) * steps
-            xs, ys = x0 + length * steps * np.cos(bend), y0 + length * steps * np.sin(bend)
-            opacity = rng.uniform(0.35, 0.80) * min(1, 0.45 + t * 3) * (1 - 0.55 * max(0, t - 0.6) / 0.4)
-            hairs.append((np.stack([side * xs, ys], 1), opacity))
-    drawn = sheet.lines(hairs)
-    return np.clip(drawn * 1.05 + sheet.blur(drawn, 4) * 0.95, 0, 0.97)
+        t = rng.beta(1.15, 1.2, count)
+        across = rng.uniform(-1, 1, count)
+        arch = np.sin(np.minimum(1, t * 1.28) * math.pi * 0.62) - 0.60 * np.clip((t - 0.60) / 0.40, 0, 1)
+        height = (0.045 + 0.050 * style.brow_arch) * arch + 0.020 * (1 - style.brow_arch) * t
+        full = np.interp(t, [0, 0.10, 0.34, 0.62, 1], [0.62, 0.86, 1, 0.74, 0.16])
+        x0 = 0.108 + 0.455 * t
+        y0 = 0.158 + style.brow_height + height + across * half * full - 0.5 * half
+        above = across > 0
+        degrees = np.interp(t, [0, 0.12, 0.4, 1], [84, 58, 24, -26]) - 16 * above + 12 * ~above
+        angle = np.radians(degrees + rng.normal(0, 6, count))
+        length = (0.050 + 0.030 * style.brow_weight) * (1 - 0.35 * t) * rng.uniform(0.7, 1.1, count)
+        steps = np.arange(5)[None] / 4
+        bend = angle[:, None] - math.radians(20) * steps
+        reach = length[:, None] * steps
+        xs, ys = x0[:, None] + reach * np.cos(bend), y0[:, None] + reach * np.sin(bend)
+        paths.append(np.stack([side * xs, ys], -1))
+        soft_end = np.interp(t, [0, 0.14, 0.62, 1], [0.30, 1, 1, 0.50])
+        opacities.append(rng.uniform(0.30, 0.72, count) * soft_end)
+    drawn = sheet.strokes(np.concatenate(paths), np.concatenate(opacities), 1.7)
+    return np.clip(drawn * 0.95 + sheet.blur(drawn, 3.5) * (0.55 + 0.25 * style.brow_weight), 0, 0.95)
 
 
 def _shade_under_hair(skin: Array, cover: Array, camera: Camera, sheet: Sheet) -> None:
@@ -449,7 +454,8 @@ def _lay_out(rig: Rig) -> Array:
             mine = (np.sign(points[:, 0]) == side) & ((points[:, 1] > eye_y) == is_upper)
             low, high = np.percentile(reach[mine], (6, 97))
             tip = np.clip((reach[mine] - low) / (high - low), 0, 1)
-            uv[lashes[mine], 0] = (np.abs(points[mine, 0]) - 0.12) / 0.40
+            across = np.abs(points[mine, 0])
+            uv[lashes[mine], 0] = (across - across.min()) / np.ptp(across)
             uv[lashes[mine], 1] = (tip * 0.98 + 1) * 0.5 if is_upper else tip * 0.49
     return uv
 
@@ -478,7 +484,8 @@ def _lashes(*, has_makeup: bool) -> Array:
     cover = np.where(is_upper & (v > (250 if has_makeup else 205)), cover * 0.35, cover)
     line = np.where(is_upper, smoothstep(172 if has_makeup else 160, 138, v), 0.34 * smoothstep(26, 4, v))
     cover = np.maximum(cover, line)
-    ends = np.where(is_upper, smoothstep(1.0, 0.93, u), smoothstep(0.80, 0.62, u) * smoothstep(0.05, 0.2, u))
+    # At the outer corner the lashes are seen from the side, where they are thinner than a pixel: a row of dots.
+    ends = np.where(is_upper, smoothstep(0.99, 0.78, u), smoothstep(0.80, 0.62, u) * smoothstep(0.05, 0.2, u))
     texture = np.zeros((256, 1024, 4), np.float32)
     texture[..., :3] = [0.010, 0.008, 0.008]
     texture[..., 3] = np.clip(cover * ends * (1 if has_makeup else 0.9), 0, 1)

@@ -47,6 +47,8 @@ class Cut:
     """Height over which the hair thins out towards the hairline."""
     recede: float = 0.0
     """How far the hairline is drawn back over the temples."""
+    forward: float = 0.0
+    """How far down the forehead the hair begins, under the usual line."""
     is_cropped: bool = False
     """Too short to be combed: it stands as it grows."""
     envelope: Envelope | None = None
@@ -106,14 +108,22 @@ def grow(rig: Rig, hairstyle: Hairstyle, rng: np.random.RandomState) -> Strands:
     else:
         points = _grow_combed(plan, normal, cut, guide, rng)
         points = _gather(points, guide, cut, rng)
-        is_stray = _crosses_face(points) if cut.falls else _sticks_out_at_ear(plan)
+        points = _kept_off_face(points, cut, rng) if cut.falls else points
+        is_stray = _crosses_face(points, cut) if cut.falls else _sticks_out_at_ear(plan)
     points[is_stray] = points[is_stray, :1]  # a strand without length is not drawn
     return Strands(points, plan.above_hairline, guide, plan.width)
 
 
 def recession(x: Array, cut: Cut) -> Array:
     """How much higher than usual the hairline stands at ``x``."""
-    return cut.recede * smoothstep(0.12, 0.40, np.abs(x)) * smoothstep(0.80, 0.58, np.abs(x))
+    side = np.abs(x)
+    back = cut.recede * smoothstep(0.12, 0.40, side) * smoothstep(0.80, 0.58, side)
+    return back - cut.forward * smoothstep(0.62, 0.38, side)
+
+
+def parting(z: Array, cut: Cut) -> Array:
+    """Where the hair parts at depth ``z``: nobody draws it with a ruler."""
+    return cut.parting_x + 0.010 * np.sin(23 * z) + 0.006 * np.sin(61 * z + 1)
 
 
 def _start(roots: Array, cut: Cut) -> Growth:
@@ -137,13 +147,35 @@ def _sticks_out_at_ear(plan: Growth) -> Array:
     return (y < 0.10) & (np.abs(x) > 0.58)
 
 
-def _crosses_face(points: Array) -> Array:
+def _over_face(x: Array, y: Array) -> tuple[Array, Array]:
+    """The height of the hairline over places on the face, and how far from the middle the curtain of the hair hangs there."""
+    forehead_z = 0.45 + 0.98 * np.sqrt(np.clip(1 - (x / 0.80) ** 2 - ((y - 0.2) / 1.0) ** 2, 0, 1))
+    return hairline_y(forehead_z), 0.42 + 0.24 * smoothstep(0.50, -0.15, y)
+
+
+def _kept_off_face(points: Array, cut: Cut, rng: np.random.RandomState) -> Array:
+    """Strands that would hang into the forehead, led along the hairline instead, each at a height of its own; and those that
+    would hang into the cheeks, led beside them."""
+    kept = points.copy()
+    x, y, z = np.moveaxis(points, -1, 0)
+    hairline, curtain_x = _over_face(x, y)
+    least_y = hairline - cut.forward + 0.12 * (rng.rand(len(points), 1) - 0.2)
+    on_forehead = smoothstep(-0.06, 0.06, curtain_x - np.abs(x)) * smoothstep(0.10, 0.24, y) * (z > 0.5)
+    kept[..., 1] = y + on_forehead * np.clip(least_y - y, 0, None)
+    on_cheek = smoothstep(0.34, 0.05, y) * smoothstep(-1.0, -0.85, y) * smoothstep(0.45, 0.55, z)
+    missing = np.clip(curtain_x + 0.03 - np.abs(x), 0, 0.30)
+    kept[..., 0] = x + np.sign(x) * on_cheek * missing
+    return kept
+
+
+def _crosses_face(points: Array, cut: Cut) -> Array:
     """(s,) bool: strands that leave the hair and lie alone on the forehead or the cheek."""
     x, y, z = np.moveaxis(points, -1, 0)
-    forehead_z = 0.45 + 0.98 * np.sqrt(np.clip(1 - (x / 0.80) ** 2 - ((y - 0.2) / 1.0) ** 2, 0, 1))
-    below_hairline = hairline_y(forehead_z) - y
-    curtain_x = 0.42 + 0.24 * smoothstep(0.50, -0.15, y)
-    return ((z > 0.5) & (np.abs(x) < curtain_x) & (below_hairline > 0.03) & (y > -0.9)).any(1)
+    hairline, curtain_x = _over_face(x, y)
+    is_low = hairline - y > cut.forward + 0.07
+    # At the temples hair may come down from the forehead.
+    edge_x = curtain_x - 0.04 * smoothstep(0.10, 0.36, y)
+    return ((z > 0.5) & (np.abs(x) < edge_x) & is_low & (y > -0.9)).any(1)
 
 
 def _roots(rig: Rig, cut: Cut, rng: np.random.RandomState) -> tuple[Array, Array]:
@@ -157,10 +189,12 @@ def _roots(rig: Rig, cut: Cut, rng: np.random.RandomState) -> tuple[Array, Array
     raster.normals(points.astype(np.float32), triangulate(quads), normal)
     cx, cy, cz = points[scalp].mean(1).T
     above = cy - hairline_y(cz) - recession(cx, cut)
-    weight = area * (0.25 + 0.75 * smoothstep(0, cut.hairline_blend, above))
+    thin_edge = 0.40 + 0.60 * smoothstep(0, cut.hairline_blend, above)
+    # Hair combed back shows its roots: a thin edge of it would look like a comb.
+    weight = area * (thin_edge if cut.falls or cut.is_cropped else 1.0 + 0.5 * np.exp(-((above / 0.07) ** 2)))
     if cut.falls:
         # Hair is combed away from the parting on both sides: without more of it there the scalp would show.
-        weight = weight * (1 + 1.2 * np.exp(-(((cx - cut.parting_x) / 0.07) ** 2)))
+        weight = weight * (1 + 2.4 * np.exp(-(((cx - cut.parting_x) / 0.06) ** 2)))
     corners = scalp[rng.choice(len(scalp), cut.strands, p=weight / weight.sum())]
     u, v = rng.rand(cut.strands, 1), rng.rand(cut.strands, 1)
     roots = (
@@ -176,7 +210,7 @@ def _roots(rig: Rig, cut: Cut, rng: np.random.RandomState) -> tuple[Array, Array
 def _guides(plan: Growth, cut: Cut, rng: np.random.RandomState) -> Array:
     """(s,) int: for each strand the one that leads its clump, never one from across the parting."""
     leaders = rng.choice(len(plan.roots), cut.clumps, replace=False)
-    side = np.where(plan.roots[:, :1] > cut.parting_x, 2.0, 0.0)
+    side = np.where(plan.roots[:, :1] > parting(plan.roots[:, 2:], cut), 2.0, 0.0)
     places = np.hstack([plan.roots, side])
     lead = places[leaders]
     # The square of the distance, less what is the same for all leaders of a place.
@@ -199,12 +233,12 @@ def _gather(points: Array, guide: Array, cut: Cut, rng: np.random.RandomState) -
 
 def _plan_quiff(base: Growth, rng: np.random.RandomState) -> Growth:
     x, y, z = base.roots.T
-    count, top, phase, parting = len(x), base.on_top, base.phase, 0.44
+    count, top, phase, parting_x = len(x), base.on_top, base.phase, CUTS["quiff"].parting_x
     front = smoothstep(0.35, 1.25, z) * top
     length = 0.13 + top * (0.60 + 0.26 * front) + 0.08 * smoothstep(0.2, 0.5, y)
     length = length * rng.uniform(0.78, 1.08, count)
     length = np.clip(length * (0.45 + 0.55 * smoothstep(0, 0.07, base.above_hairline)), 0.05, None)
-    right = x > parting
+    right = x > parting_x
     over_top = np.stack(
         [
             np.where(right, 0.55, -1.0) * (1.0 - 0.15 * front),
@@ -215,9 +249,9 @@ def _plan_quiff(base: Growth, rng: np.random.RandomState) -> Growth:
     )
     down_side = np.stack([0.05 * np.sign(x), np.full(count, -0.8), np.full(count, -0.7)], 1)
     comb = over_top * top[:, None] + down_side * (1 - top[:, None])
-    volume = 0.010 + 0.085 * top + 0.15 * front * smoothstep(parting + 0.20, parting - 0.30, x)
+    volume = 0.010 + 0.085 * top + 0.15 * front * smoothstep(parting_x + 0.20, parting_x - 0.30, x)
     # Beyond the parting the hair lies close, or it would stand there like a second tuft.
-    close = 1 - 0.85 * smoothstep(parting - 0.06, parting + 0.08, x)
+    close = 1 - 0.85 * smoothstep(parting_x - 0.20, parting_x + 0.06, x)
     lift = volume * close * (1 - 0.55 * smoothstep(0.35, 0.72, np.abs(x)))
     comb[:, 0] += 0.16 * np.sin(phase * 2.6)
     comb[:, 2] += 0.16 * np.cos(phase * 2.3 + 1)
@@ -241,14 +275,16 @@ def _plan_swept(base: Growth, rng: np.random.RandomState) -> Growth:
     lift = (0.012 + 0.075 * top + 0.085 * front) * (1 - 0.5 * smoothstep(0.40, 0.72, np.abs(x)))
     offset = 0.004 + 0.055 * top * rng.rand(count) + 0.012 * rng.rand(count)
     layer = 0.10 * np.sin(phase * 1.7)
-    return replace(base, length=length, comb=comb, lift=lift, layer=layer, offset=offset, peak=0.36)
+    return replace(
+        base, length=length, comb=comb, lift=lift, layer=layer, offset=offset, peak=0.36, curl=0.04
+    )
 
 
 def _plan_falling(
     base: Growth,
     rng: np.random.RandomState,
     *,
-    parting_x: float,
+    cut: Cut,
     end_y: float,
     end_spread: float,
     lift: float,
@@ -259,16 +295,21 @@ def _plan_falling(
     x, _, z = base.roots.T
     count, top, phase = len(x), base.on_top, base.phase
     front = smoothstep(0.55, 1.2, z)
-    side = np.where(x > parting_x, 1.0, -1.0)
-    comb = np.stack([side * (1.15 * top + 0.12), -0.22 - 0.75 * (1 - top), -0.16 - 0.50 * front], 1)
+    side = np.where(x > parting(z, cut), 1.0, -1.0)
+    # Behind the crown hair is combed back, not aside, or the parting would show as a notch in the outline.
+    crown = smoothstep(0.72, 0.40, z) * top
+    aside = side * (1.15 * top * (1 - 0.85 * crown) + 0.12) + 0.5 * crown * x
+    # At the hairline it lies close: hair that rises there bares the skin on which it grows.
+    close = 0.15 + 0.85 * smoothstep(0.02, 0.30, base.above_hairline)
+    comb = np.stack([aside, -0.22 - 0.75 * (1 - top), -0.16 - 0.50 * front - 0.8 * crown], 1)
     comb[:, 0] += 0.07 * np.sin(phase * 2.6)
     return replace(
         base,
         length=np.full(count, 2.5 - end_y),
         comb=comb,
-        lift=lift + 0.10 * top,
+        lift=(lift + 0.10 * top) * (1 - 0.4 * crown) * close,
         layer=0.08 * np.sin(phase * 1.7),
-        offset=0.03 + (0.05 + thickness) * rng.rand(count),
+        offset=0.012 + (0.018 + (0.05 + thickness) * rng.rand(count)) * (0.3 + 0.7 * close),
         width=0.0115,
         curl=curl,
         wave=wave,
@@ -282,9 +323,9 @@ def _plan_bob(base: Growth, rng: np.random.RandomState) -> Growth:
     return _plan_falling(
         base,
         rng,
-        parting_x=-0.22,
+        cut=CUTS["bob"],
         end_y=-1.02,
-        end_spread=0.34,
+        end_spread=0.20,
         lift=0.06,
         wave=0.012,
         curl=0.05,
@@ -296,7 +337,7 @@ def _plan_long(base: Growth, rng: np.random.RandomState) -> Growth:
     return _plan_falling(
         base,
         rng,
-        parting_x=0.14,
+        cut=CUTS["long"],
         end_y=-2.10,
         end_spread=0.80,
         lift=0.06,
@@ -316,7 +357,7 @@ def _plan_buzz(base: Growth, rng: np.random.RandomState) -> Growth:
 
 CUTS: Mapping[Hairstyle, Cut] = MappingProxyType(
     {
-        "quiff": Cut(19_000, 16, _plan_quiff, clumps=420, clumping=0.42, parting_x=0.44),
+        "quiff": Cut(19_000, 16, _plan_quiff, clumps=420, clumping=0.42, parting_x=0.54),
         "swept": Cut(17_000, 14, _plan_swept, clumps=420, clumping=0.36, recede=0.10, parting_x=-9.0),
         "bob": Cut(
             17_000,
@@ -325,6 +366,7 @@ CUTS: Mapping[Hairstyle, Cut] = MappingProxyType(
             clumps=300,
             clumping=0.55,
             hairline_blend=0.16,
+            forward=0.05,
             envelope=Envelope(
                 heights=(0.40, 0.05, -0.35, -0.65, -0.90, -1.15),
                 widths=(0.865, 0.895, 0.915, 0.895, 0.80, 0.70),
@@ -339,6 +381,7 @@ CUTS: Mapping[Hairstyle, Cut] = MappingProxyType(
             clumps=520,
             clumping=0.40,
             hairline_blend=0.16,
+            forward=0.06,
             envelope=Envelope(
                 heights=(0.40, 0.05, -0.35, -0.80, -1.25, -1.70, -2.20),
                 widths=(0.865, 0.900, 0.925, 0.930, 0.900, 0.88, 0.84),
@@ -375,7 +418,7 @@ def _grow_combed(plan: Growth, normal: Array, cut: Cut, guide: Array, rng: np.ra
     points = np.zeros((count, cut.segments + 1, 3))
     points[:, 0] = p = plan.roots.copy()
     comb = _unit(plan.comb)
-    direction = _unit(comb + normal * (0.45 if cut.falls else 0.9))
+    direction = _unit(comb + normal * (0.45 if cut.falls else 0.5))
     seed = rng.normal(0, 1, (count, 3)) * plan.curl
     swing = (rng.rand(count) * 2 * np.pi)[guide]
     root_radius = np.linalg.norm((plan.roots - SKULL_CENTRE) / SKULL_RADII, axis=1)

@@ -34,11 +34,11 @@ def make_lights(accent: str) -> Lights:
     tint = linear_bgr(accent)
     colours = np.array(
         [
-            np.array([0.91, 0.97, 1.03]) * 1.17,
-            np.array([1.05, 0.95, 0.86]) * 0.17,
-            (0.30 * tint / tint.max() + 0.70) * 1.25,
-            np.array([1.02, 1, 0.98]) * 0.26,
-            np.array([0.62, 0.72, 0.85]) * 0.15,
+            np.array([0.91, 0.97, 1.03]) * 1.22,
+            np.array([1.05, 0.95, 0.86]) * 0.13,
+            (0.30 * tint / tint.max() + 0.70) * 1.45,
+            np.array([1.02, 1, 0.98]) * 0.24,
+            np.array([0.62, 0.72, 0.85]) * 0.11,
         ],
         np.float32,
     )

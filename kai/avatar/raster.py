@@ -520,10 +520,10 @@ def draw_strands(
     The picture is that of a painter, who begins with the farthest. But hair is many strands deep, and where it is opaque
     already the others cost next to nothing.
 
-    ``points`` (s, k + 1, 3) projected, ``colours`` (s, k, c) any values, ``front`` and ``back`` (h, w, c + 1) float32: the
-    values times the opacity, and the opacity. What lies behind the head, or deeper than ``back_below``, goes to ``back``
-    (to nothing when ``back_below`` is under -50); what lies behind the cloth goes to nothing. ``front_z`` and ``back_z``
-    hold the nearest z plus 3 of each ``z_step`` pixels.
+    ``points`` (s, k + 1, 3) projected, ``colours`` (s, k + 1, c) any values at the joints, blended between them, ``front``
+    and ``back`` (h, w, c + 1) float32: the values times the opacity, and the opacity. What lies behind the head, or deeper
+    than ``back_below``, goes to ``back`` (to nothing when ``back_below`` is under -50); what lies behind the cloth goes to
+    nothing. ``front_z`` and ``back_z`` hold the nearest z plus 3 of each ``z_step`` pixels.
     """
     height = front.shape[0]
     width = front.shape[1]
@@ -588,15 +588,17 @@ def draw_strands(
                         continue
                     cover = min(_f4(1), cover) * opacity * room
                     for m in range(channels):
-                        sprite[y, x, m] += colours[i, k, m] * cover
+                        value = colours[i, k, m] + (colours[i, k + 1, m] - colours[i, k, m]) * t
+                        sprite[y, x, m] += value * cover
                     sprite[y, x, channels] += cover
 
 
 @_kernel
-def mark_edges(picture, depth, step, marks):
+def mark_edges(picture, depth, step, contrast, marks):
     """``marks`` (h, w) uint8: 1 where the surface breaks off towards the pixel below, 2 towards the one to the right, 3 both.
 
-    A break is a step in depth of more than ``step`` between two pixels that also look different.
+    A break is a step in depth of more than ``step`` between two pixels that also look different: more than ``contrast`` of
+    their 765 grey steps apart.
     """
     height = depth.shape[0]
     width = depth.shape[1]
@@ -616,21 +618,21 @@ def mark_edges(picture, depth, step, marks):
         for x in range(width - 1):
             mark = marks[y, x]
             if mark:
-                if mark & 1 and not _differs(picture, y, x, y + 1, x):
+                if mark & 1 and not _differs(picture, y, x, y + 1, x, contrast):
                     mark &= np.uint8(2)
-                if mark & 2 and not _differs(picture, y, x, y, x + 1):
+                if mark & 2 and not _differs(picture, y, x, y, x + 1, contrast):
                     mark &= np.uint8(1)
                 marks[y, x] = mark
 
 
 @_kernel
-def _differs(picture, y, x, other_y, other_x):
-    """Whether two pixels look different: more than 20 of their 765 grey steps apart."""
+def _differs(picture, y, x, other_y, other_x, contrast):
+    """Whether two pixels are more than ``contrast`` of their 765 grey steps apart."""
     # In floats, since the difference of two unsigned bytes wraps round.
     apart = _f4(0)
     for k in range(3):
         apart += abs(_f4(picture[y, x, k]) - _f4(picture[other_y, other_x, k]))
-    return apart > _f4(20)
+    return apart > contrast
 
 
 @_kernel

@@ -27,8 +27,10 @@ Params = Mapping[str, float]
 POSE_NAMES = frozenset({"headYaw", "headPitch", "headRoll", "headX", "headY", "gazeX", "gazeY", "breath"})
 
 _NO_BIAS = np.float32(0)
-_EDGE_STEP = np.float32(0.014)
-"""In head units; a lid is about twice as far in front of the eyeball."""
+_EDGE_STEP, _EDGE_CONTRAST = np.float32(0.014), np.float32(20)
+"""In head units, a lid is about twice as far in front of the eyeball; and in grey steps of the three channels together."""
+_LIP_STEP, _LIP_CONTRAST = np.float32(0.0015), np.float32(42)
+"""Shut lips lie close to each other, and the line between them is dark."""
 _LASH_BIAS = np.float32(0.03)
 """Lashes are drawn this much nearer than they are, so that they do not sink into the lids."""
 
@@ -171,20 +173,25 @@ def _draw_head(
     gaze = params.get("gazeX", 0.0), params.get("gazeY", 0.0)
     for eye, lid in zip(head.eyes, ("eyeBlinkLeft", "eyeBlinkRight"), strict=True):
         _draw_eye(baked, eye, gaze, params.get(lid, 0.0), fine, depth, rotation, shift)
-    _soften_edges(fine, depth, seen)
+    _soften_edges(fine, depth, seen, head.lips)
     raster.fill(
         seen, parts[LASHES], light, paint.uv, paint.lashes, tone, fine, depth, _LASH_BIAS, False, True
     )
 
 
-def _soften_edges(fine: Array, depth: Array, seen: Array) -> None:
+def _soften_edges(fine: Array, depth: Array, seen: Array, lips: Array) -> None:
     """Smooth the outlines of the head (``seen``: its projected points) and of its parts, in place.
 
     Hair and lashes are drawn afterwards and have their own soft edges.
     """
     rows = slice(max(0, int(seen[:, 1].min()) - 2), int(seen[:, 1].max()) + 3)
     marks = np.empty_like(depth[rows], np.uint8)
-    raster.mark_edges(fine[rows], depth[rows], _EDGE_STEP, marks)
+    raster.mark_edges(fine[rows], depth[rows], _EDGE_STEP, _EDGE_CONTRAST, marks)
+    left, top = (max(0, int(v)) for v in seen[lips, :2].min(0))
+    right, bottom = (int(v) + 2 for v in seen[lips, :2].max(0))
+    mouth = (slice(top, bottom), slice(left, right))
+    in_rows = (slice(top - rows.start, bottom - rows.start), mouth[1])
+    raster.mark_edges(fine[mouth], depth[mouth], _LIP_STEP, _LIP_CONTRAST, marks[in_rows])
     raster.soften_edges(fine[rows], marks)
 
 

@@ -28,7 +28,7 @@ _COLOURS = (
 CHANGEABLE = ("skin", "lip", "hair", "brow", "iris", "cloth", "accent", "background", "hairstyle")
 """What a person may change about a character; see `restyled`."""
 
-_SHARES = ("blush", "stubble", "makeup", "beard", "age")
+_SHARES = ("blush", "stubble", "makeup", "beard", "age", "brow_weight", "brow_arch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,10 @@ class Style:
     """How deep the lines of the face are."""
     brow_height: float = -0.004
     """The height above the usual place, in head units."""
+    brow_weight: float = 0.5
+    """How thick the brows are."""
+    brow_arch: float = 0.5
+    """How much the brows are arched; 0 is nearly straight."""
 
     def __post_init__(self) -> None:
         if self.mesh not in MESHES:
@@ -95,6 +99,8 @@ CHARACTERS: dict[str, Style] = {
         hairstyle="quiff",
         blush=0.55,
         stubble=0.12,
+        brow_weight=0.85,
+        brow_arch=0.25,
     ),
     "mara": Style(
         mesh="mara",
@@ -111,6 +117,8 @@ CHARACTERS: dict[str, Style] = {
         hairstyle="bob",
         blush=0.8,
         makeup=0.6,
+        brow_weight=0.35,
+        brow_arch=0.7,
     ),
     "ade": Style(
         mesh="ade",
@@ -128,6 +136,8 @@ CHARACTERS: dict[str, Style] = {
         blush=0.3,
         stubble=0.35,
         brow_height=0.02,
+        brow_weight=0.9,
+        brow_arch=0.3,
     ),
     "ines": Style(
         mesh="ines",
@@ -144,6 +154,8 @@ CHARACTERS: dict[str, Style] = {
         hairstyle="long",
         blush=0.55,
         makeup=0.45,
+        brow_weight=0.5,
+        brow_arch=0.6,
     ),
     "emil": Style(
         mesh="emil",
@@ -151,7 +163,7 @@ CHARACTERS: dict[str, Style] = {
         lip="#b9776a",
         hair="#77756f",
         hair_tip="#d6d3cb",
-        brow="#6a645c",
+        brow="#565049",
         iris="#3f6d8c",
         cloth="#3c4450",
         accent="#d98c5f",
@@ -161,6 +173,8 @@ CHARACTERS: dict[str, Style] = {
         blush=0.7,
         beard=0.9,
         age=0.8,
+        brow_weight=1.0,
+        brow_arch=0.2,
     ),
     "vera": Style(
         mesh="vera",
@@ -168,7 +182,7 @@ CHARACTERS: dict[str, Style] = {
         lip="#b8615c",
         hair="#a09b95",
         hair_tip="#e4e0da",
-        brow="#6f6660",
+        brow="#635a54",
         iris="#4a6152",
         cloth="#4b3f63",
         accent="#c9a6e8",
@@ -178,11 +192,13 @@ CHARACTERS: dict[str, Style] = {
         blush=0.7,
         makeup=0.3,
         age=0.85,
+        brow_weight=0.4,
+        brow_arch=0.6,
     ),
     "jun": Style(
         mesh="jun",
         skin="#dba78a",
-        lip="#b7705f",
+        lip="#a85f52",
         hair="#100d0c",
         hair_tip="#3a2f2a",
         brow="#14100e",
@@ -194,6 +210,8 @@ CHARACTERS: dict[str, Style] = {
         hairstyle="swept",
         blush=0.45,
         stubble=0.1,
+        brow_weight=0.9,
+        brow_arch=0.15,
     ),
 }
 

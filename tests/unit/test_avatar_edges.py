@@ -26,7 +26,7 @@ def softened(colour: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray
     picture = np.repeat(np.round(colour * 255).astype(np.uint8)[..., None], 4, 2)
     marks = np.empty((SIZE, SIZE), np.uint8)
     depth = depth.astype(np.float32)
-    raster.mark_edges(picture, depth, STEP, marks)
+    raster.mark_edges(picture, depth, STEP, np.float32(20), marks)
     raster.soften_edges(picture, marks)
     assert (picture[..., 0] == picture[..., 2]).all()
     return picture[..., 0] / 255
