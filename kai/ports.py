@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Protocol
 
+from kai.avatar.feeling import Feeling as Feeling
 from kai.compat.format import Pcm as Pcm
 from kai.compat.format import Picture as Picture
 from kai.core.events import Event
@@ -237,6 +238,10 @@ class AvatarFace(Protocol):
 
     def set_mood(self, mood: AgentState) -> None:
         """Show what Kai is doing."""
+        ...
+
+    def set_emotion(self, feeling: Feeling) -> None:
+        """Show this feeling, in a face that can, wherever `mark` gave no words that have one of their own."""
         ...
 
     def set_look(self, look: Look) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kai.adapters.playout_clock import PlayoutClock
 from kai.core.state import AgentState, Look
-from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm
+from kai.ports import FaceCapability, FaceSink, Feeling, Heard, Marks, Pcm
 
 LEAD_MS = 40
 
@@ -40,6 +40,9 @@ class VoiceOnly:
 
     def set_mood(self, mood: AgentState) -> None:
         """A voice shows no mood."""
+
+    def set_emotion(self, feeling: Feeling) -> None:
+        """A voice shows no feeling."""
 
     def set_look(self, look: Look) -> None:
         """A voice has no look."""

@@ -76,6 +76,10 @@ _PATTERNS = tuple(
 )
 _NEGATED = re.compile(r"(?:\b(?:not|never|no|nothing|without)|n'?t)(?:\s+\w+)?\s+$", re.IGNORECASE)
 
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)")
+_NEWEST_CHARS = 300
+_FADED = 0.5
+
 _STRENGTHS = (0.0, 0.4, 0.7, 0.85, 1.0)
 
 
@@ -90,3 +94,16 @@ def feeling_of(text: str) -> Feeling:
     emotion = max(scores, key=lambda one: scores[one])
     score = scores[emotion]
     return Feeling(emotion, _STRENGTHS[min(score, len(_STRENGTHS) - 1)]) if score else CALM
+
+
+def newest_feeling(text: str) -> Feeling:
+    """Return the feeling at the end of a growing text: that of its last sentence, or half of that of the one before.
+
+    A text arrives before its sound, so the sentence before is often the one that is spoken.
+    """
+    sentences = _SENTENCE_END.split(text[-_NEWEST_CHARS:])
+    newest = feeling_of(sentences[-1])
+    if newest != CALM or len(sentences) < 2:
+        return newest
+    before = feeling_of(sentences[-2])
+    return Feeling(before.emotion, before.strength * _FADED)

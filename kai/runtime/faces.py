@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Protocol, assert_never
 
+from kai.avatar.feeling import CALM, Emotion, newest_feeling
 from kai.compat.tasks import Tasks
 from kai.core.events import (
     CloudFailed,
@@ -25,9 +26,9 @@ from kai.core.events import (
     PlayoutFinished,
     PlayoutStarted,
 )
-from kai.core.state import AgentState, Face, LegName, Look
+from kai.core.state import AgentState, Face, LegName, Look, Role, SessionState
 from kai.errors import KaiError
-from kai.ports import AvatarFace, Emit, Heard, Marks, Pcm, Picture
+from kai.ports import AvatarFace, Emit, Feeling, Heard, Marks, Pcm, Picture
 from kai.runtime.tape import Spoken, Tape, Told
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,10 @@ class FaceStack:
         """Show what Kai is doing."""
         self._mood = mood
         self._shown.set_mood(mood)
+
+    def set_emotion(self, feeling: Feeling) -> None:
+        """Show a feeling."""
+        self._shown.set_emotion(feeling)
 
     def set_look(self, look: Look) -> None:
         """Change the character or its style."""
@@ -331,3 +336,14 @@ class _Sink:
 
     def picture(self, picture: Picture, at_s: float) -> None:
         self._stack.on_picture(self._face, picture, at_s)
+
+
+def felt(state: SessionState) -> Feeling:
+    """Return what the talk makes Kai feel: the newest words do, or a tool that failed before there are any."""
+    newest = state.messages[-1] if state.messages else None
+    if newest is None or not state.look.shows_feelings:
+        return CALM
+    if newest.role is Role.ASSISTANT:
+        return newest_feeling(newest.text)
+    has_failed = bool(state.tool_runs) and bool(state.tool_runs[-1].problem)
+    return Feeling(Emotion.CONCERNED, 0.5) if has_failed else CALM

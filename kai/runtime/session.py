@@ -61,7 +61,7 @@ from kai.ports import (
     ToolBox,
     VoiceBrain,
 )
-from kai.runtime.faces import FaceStack, PaidFace
+from kai.runtime.faces import FaceStack, PaidFace, felt
 from kai.runtime.outlet import Outlet
 
 log = logging.getLogger(__name__)
@@ -144,6 +144,7 @@ class Session:
         await self._faces.open(self.snapshot().look)
         self._browser.play_from(self._outlet.pull)
         self._store.subscribe_to(_wants_pictures, self._faces.want_frames)
+        self._store.subscribe_to(felt, self._faces.set_emotion)
 
     async def aclose(self, reason: str = "stopped") -> None:
         """End the talk and release everything, within ``CLOSE_S``. May be called twice."""

@@ -58,6 +58,7 @@ SETTINGS: Final[Mapping[str, Words]] = {
         example="For example: be brief and cheerful.",
     ),
     "person_name": Words("Your name", "Kai calls you by it.", example="For example: Ann"),
+    "shows_feelings": Words("Expressive face", "The built-in face shows how it takes its own words."),
     "turn_taking": Words(
         "When you've finished",
         "Kai decides by what you say, waits for a pause, or listens while you hold the key.",

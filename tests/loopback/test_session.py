@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from kai.adapters.voice_only import VoiceOnly
+from kai.avatar.feeling import feeling_of
 from kai.core.events import (
     BrowserLeft,
     Event,
@@ -181,6 +182,7 @@ async def test_a_typed_line_is_answered_and_heard(world: World) -> None:
         m for m, n in zip(world.faces[0].moods, [*world.faces[0].moods[1:], None], strict=True) if m != n
     ]
     assert moods[-3:] == [AgentState.THINKING, AgentState.SPEAKING, AgentState.LISTENING]
+    assert world.faces[0].feelings == [feeling_of("good morning")]
 
 
 async def test_the_microphone_reaches_the_brain_and_mute_silences_it(world: World) -> None:

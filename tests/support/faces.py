@@ -39,7 +39,7 @@ from kai.core.state import LIMIT_S, AgentState, Face, LegName, LegStatus, Look, 
 from kai.core.store import Store
 from kai.core.timers import Timer
 from kai.errors import FaceError
-from kai.ports import AvatarFace, FaceCapability, FaceSink, Heard, Marks, Pcm
+from kai.ports import AvatarFace, FaceCapability, FaceSink, Feeling, Heard, Marks, Pcm
 from kai.runtime.faces import FaceStack, PaidFace
 from kai.runtime.tape import SAMPLES_PER_MS, Told
 from kai.ui import problems
@@ -153,6 +153,9 @@ class StackedFaces:
 
     def set_mood(self, mood: AgentState) -> None:
         self.stack.set_mood(mood)
+
+    def set_emotion(self, feeling: Feeling) -> None:
+        self.stack.set_emotion(feeling)
 
     def set_look(self, look: Look) -> None:
         self.store.dispatch(LookChanged(look))

@@ -32,7 +32,7 @@ from kai.core.events import (
 )
 from kai.core.state import AgentState, BrainFacts, LegName, Look
 from kai.errors import BrainError, FaceError
-from kai.ports import BrainSink, FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
+from kai.ports import BrainSink, FaceCapability, FaceSink, Feeling, Heard, Marks, Pcm, Picture
 
 BLOCK_24K = 480
 """20 ms at 24 000 Hz."""
@@ -334,6 +334,7 @@ class FakeFace:
             "fake", delay_ms=0, has_picture=has_picture, is_billed=False, can_restyle=True
         )
         self.moods: list[AgentState] = []
+        self.feelings: list[Feeling] = []
         self.looks: list[Look] = []
         self.marks: list[tuple[str, Marks]] = []
         self.is_closed = False
@@ -375,6 +376,9 @@ class FakeFace:
 
     def set_mood(self, mood: AgentState) -> None:
         self.moods.append(mood)
+
+    def set_emotion(self, feeling: Feeling) -> None:
+        self.feelings.append(feeling)
 
     def set_look(self, look: Look) -> None:
         self.looks.append(look)

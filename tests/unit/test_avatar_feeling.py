@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai.avatar.feeling import CALM, Emotion, Feeling, feeling_of
+from kai.avatar.feeling import CALM, Emotion, Feeling, feeling_of, newest_feeling
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,20 @@ def test_plain_words_parts_of_words_and_negated_ones_leave_it_calm(text: str) ->
 def test_more_words_make_it_feel_more() -> None:
     one, two, three = map(feeling_of, ("Hello.", "Welcome.", "Hello and welcome, I am glad you came."))
     assert 0 < one.strength < two.strength < three.strength <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "felt"),
+    [
+        ("", CALM),
+        ("I'm sorry. That is funny!", feeling_of("That is funny!")),
+        ("I'm sorry. The train", Feeling(Emotion.CONCERNED, 0.35)),
+        ("I'm sorry. The train has left. The next one", CALM),
+        ("I'm sorry. " + "The train has left. " * 40, CALM),
+    ],
+)
+def test_a_growing_text_has_the_feeling_of_its_end(text: str, felt: Feeling) -> None:
+    assert newest_feeling(text) == felt
 
 
 @given(st.text(max_size=200))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from kai.avatar.feeling import CALM, Emotion, Feeling, feeling_of
 from kai.core.config import AvatarConfig
 from kai.core.events import (
     CreditsReported,
@@ -19,10 +21,11 @@ from kai.core.events import (
     PlayoutStarted,
     TimerFired,
 )
-from kai.core.state import AgentState, Face, Look, Next
+from kai.core.state import AgentState, Face, Look, Message, Next, Role, SessionState, ToolRun
 from kai.core.timers import FaceTimer
 from kai.errors import FaceError
 from kai.ports import AvatarFace
+from kai.runtime.faces import felt
 from tests.contract.suite_face import FaceContract, Lose, MakeFace
 from tests.support.faces import FaceReported, StackedFaces
 from tests.support.fakes import FaceLog, FakeFace, tone
@@ -326,3 +329,14 @@ async def test_a_session_that_takes_over_in_mid_sentence_goes_on_at_the_heard_sa
     await log.wait(lambda: stand.clouds[0].is_closed)
     await log.wait_for(PlayoutFinished("a"))
     assert log.of(PlayoutStarted, PlayoutFinished) == [PlayoutStarted("a"), PlayoutFinished("a")]
+
+
+def test_the_newest_words_are_felt_or_a_tool_that_failed_or_nothing_if_a_person_wishes_so() -> None:
+    asked = SessionState(messages=(Message("m1", Role.USER, "I am so happy!", 0.0),))
+    assert felt(SessionState()) == felt(asked) == CALM
+    failed = replace(asked, tool_runs=(ToolRun("c1", "look_up", False, "It is not there."),))
+    assert felt(failed) == Feeling(Emotion.CONCERNED, 0.5)
+    answer = Message("m2", Role.ASSISTANT, "Wow, that is great!", 0.0)
+    told = replace(failed, messages=(*asked.messages, answer))
+    assert felt(told) == feeling_of(answer.text)
+    assert felt(replace(told, look=Look(shows_feelings=False))) == CALM

@@ -39,6 +39,7 @@ MESSAGES: list[m.Message] = [
     m.StopSpeaking(),
     m.Playing(7, 4_800, 12.25),
     m.SetMood("thinking"),
+    m.SetEmotion("warm", 0.25),
     m.SetLook({"mesh": "kai", "blush": 0.5}),
     m.WantFrames(True),
     m.WantFrames(False),
@@ -238,6 +239,19 @@ def test_words_without_a_feeling_leave_the_face_calm() -> None:
     speaking.feel(1, 0, CALM)
     speaking.playing(1, 4_800, 10.2)
     assert speaking.feeling_at(10.2) == CALM
+
+
+def test_a_told_feeling_shows_for_a_while_and_while_speech_has_none_of_its_own() -> None:
+    speaking = make_speaking()
+    glad, sorry = Feeling(Emotion.WARM, 0.5), Feeling(Emotion.CONCERNED, 0.8)
+    speaking.feel_at(8.0, glad)
+    assert speaking.feeling_at(8.5) == glad
+    assert speaking.feeling_at(11.5) == CALM
+    speaking.playing(1, 0, 12.0)
+    assert speaking.feeling_at(12.0) == glad
+    speaking.feel(1, 0, sorry)
+    speaking.playing(1, 480, 12.02)
+    assert speaking.feeling_at(12.02) == sorry
 
 
 def test_only_so_many_segments_are_kept() -> None:

@@ -28,7 +28,7 @@ from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
 from kai.media.heard import Begun, Finding, Matcher, Over
 from kai.media.sync import FIRST_REPORT_S, PictureHold, SoundHold, Timeline
-from kai.ports import FaceCapability, FaceSink, Heard, Marks, Pcm, Picture
+from kai.ports import FaceCapability, FaceSink, Feeling, Heard, Marks, Pcm, Picture
 from kai.wire import liveavatar as wire
 
 log = logging.getLogger(__name__)
@@ -249,6 +249,9 @@ class LiveAvatarFace:
         if wants_listening != self._is_listening and not self._is_talking:
             self._is_listening = wants_listening
             self._control.set_listening(wants_listening)
+
+    def set_emotion(self, feeling: Feeling) -> None:
+        """Do nothing: the service's socket has no event for it, and the avatar's face follows the sound alone."""
 
     def set_look(self, look: Look) -> None:
         """Do nothing: the look belongs to the avatar, and another avatar needs another session."""

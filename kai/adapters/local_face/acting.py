@@ -44,6 +44,9 @@ class Acting:
                 if self._speaking.mouth_at(now_s)[2]:
                     self._life = animate.interrupt(self._life, now_s - self.began_s)
                 self._speaking.stop()
+            case m.SetEmotion():
+                feeling = Feeling(Emotion(message.emotion), min(1.0, message.strength))
+                self._speaking.feel_at(time.monotonic(), feeling)
             case m.SetMood():
                 self._mood = Mood(message.mood)
             case _:

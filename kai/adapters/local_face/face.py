@@ -12,7 +12,7 @@ from typing import Final
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
-from kai.avatar.feeling import feeling_of
+from kai.avatar.feeling import Feeling, feeling_of
 from kai.avatar.style import CHANGEABLE, Style, character, restyled
 from kai.compat.child import Child
 from kai.compat.format import LIVE_HZ
@@ -88,6 +88,7 @@ class LocalFace:
         self._numbers: dict[str, int] = {}
         self._next_number = 1
         self._has_marks = has_test_marks
+        self._shows_feelings = True
 
     @property
     def is_prepared(self) -> bool:
@@ -131,6 +132,7 @@ class LocalFace:
 
     async def open(self, look: Look, sink: FaceSink) -> None:
         style = _style(look)
+        self._shows_feelings = look.shows_feelings
         if self._child is None:
             await self.prepare(look)
         self._sink = sink
@@ -158,7 +160,7 @@ class LocalFace:
         self._clock.playout.shorten_lead(segment_id, MARKED_LEAD_MS)
         number = self._number(segment_id)
         self._send(m.Mark(number, visemes))
-        if marks.words:
+        if marks.words and self._shows_feelings:
             self._send(feel_message(number, marks))
 
     def end_segment(self, segment_id: str) -> None:
@@ -179,7 +181,11 @@ class LocalFace:
     def set_mood(self, mood: AgentState) -> None:
         self._send(m.SetMood(mood.value))
 
+    def set_emotion(self, feeling: Feeling) -> None:
+        self._send(m.SetEmotion(feeling.emotion.value, feeling.strength))
+
     def set_look(self, look: Look) -> None:
+        self._shows_feelings = look.shows_feelings
         self._send(m.SetLook(asdict(_style(look))))
 
     def want_frames(self, wanted: bool) -> None:

@@ -78,6 +78,14 @@ class SetMood:
 
 
 @dataclass(frozen=True, slots=True)
+class SetEmotion:
+    """The feeling of speech that has none of its own (`Feel`), and of the moments before it."""
+
+    emotion: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
 class SetLook:
     """The fields of a `kai.avatar.style.Style`."""
 
@@ -139,6 +147,7 @@ Message = (
     | StopSpeaking
     | Playing
     | SetMood
+    | SetEmotion
     | SetLook
     | WantFrames
     | Started

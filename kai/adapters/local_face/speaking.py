@@ -22,6 +22,8 @@ _FEEL_AHEAD_S = 0.25
 """The face shows a feeling this long before the words do."""
 _FEELING_LASTS_S = 1.5
 """A feeling lasts this long after the last word."""
+_TOLD_LASTS_S = 3.0
+"""A feeling without words lasts this long."""
 _FADED, _FAINTEST = 0.5, 0.15
 """The share of the last feeling that remains after a clause without one, and the strength below which none is shown."""
 _CLOCK_PULL = 0.1
@@ -68,6 +70,11 @@ class _Track:
             strength = before.strength * _FADED
             feeling = Feeling(before.emotion, strength) if strength >= _FAINTEST else CALM
         self._feelings.append((sample, feeling))
+
+    @property
+    def has_feelings(self) -> bool:
+        """Whether the segment's words were told with their times."""
+        return bool(self._feelings)
 
     def feeling(self, sample: float) -> Feeling:
         """Return the feeling at a sample: the last one given before it."""
@@ -117,6 +124,8 @@ class Speaking:
         self._last_open_s = -1e9
         self._last_feeling = CALM
         self._last_felt_s = -1e9
+        self._told_feeling = CALM
+        self._told_s = -1e9
 
     def hear(self, segment: int, pcm: NDArray[np.int16]) -> None:
         """Take sound of a segment: ``(samples,)`` int16, 24 000 Hz mono."""
@@ -129,6 +138,10 @@ class Speaking:
     def feel(self, segment: int, sample: int, feeling: Feeling) -> None:
         """Show a feeling from this sample of the segment on; `CALM` lets the previous one fade."""
         self._track(segment).feel(sample, feeling)
+
+    def feel_at(self, at_s: float, feeling: Feeling) -> None:
+        """Show a feeling from this time on: for a while, and throughout speech whose words give none."""
+        self._told_feeling, self._told_s = feeling, at_s
 
     def end(self, segment: int) -> None:
         """Mark the segment as complete."""
@@ -174,8 +187,11 @@ class Speaking:
         track = None if anchor is None else self._tracks.get(anchor.segment)
         if anchor is not None and track is not None and at_s - anchor.told_s < STALLED_S:
             self._last_felt_s = at_s
-            self._last_feeling = track.feeling((at_s + _FEEL_AHEAD_S - anchor.start_s) * SPEECH_HZ)
-        return self._last_feeling if at_s - self._last_felt_s < _FEELING_LASTS_S else CALM
+            sample = (at_s + _FEEL_AHEAD_S - anchor.start_s) * SPEECH_HZ
+            self._last_feeling = track.feeling(sample) if track.has_feelings else self._told_feeling
+        if at_s - self._last_felt_s < _FEELING_LASTS_S:
+            return self._last_feeling
+        return self._told_feeling if at_s - self._told_s < _TOLD_LASTS_S else CALM
 
     def _track(self, segment: int) -> _Track:
         track = self._tracks.get(segment)
