@@ -39,6 +39,7 @@ from kai.avatar.style import CHARACTERS
 from kai.avatar.visemes import VISEMES
 from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.face_lips import best_lag, closures, score
+from kai.bench.face_stream import shown
 from kai.bench.face_takes import (
     RATE_HZ,
     Take,
@@ -141,6 +142,7 @@ def run() -> dict[str, Any]:
     tracks: list[tuple[str, Take, Track, bool]] = []
     idle: list[Track] = []
     feelings: dict[str, dict[str, float]] = {}
+    streams: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="kai-bench-face-") as folder:
         for character, style in CHARACTERS.items():
             baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
@@ -152,11 +154,13 @@ def run() -> dict[str, Any]:
                 tracks.append(
                     (character, take, follow(tracker, Path(folder), perform(baked, take, False)), False)
                 )
+            streams[character] = shown(perform(baked, own[0], True), SIZE_PX, FRAMES_PER_S)
             idle.append(follow(tracker, Path(folder), rest(baked)))
             feelings[character] = feelings_seen(follow(tracker, Path(folder), feel(baked)))
     figures["clips"] = [clip_figures(*entry) for entry in tracks]
     figures["negative_control"] = control(tracks[0][1], tracks[0][2])
     figures["feelings"] = feelings
+    figures["similarity_at_the_page"] = streams
     figures["render_ms"] = render_times()
     figures["first_live_picture_s"] = asyncio.run(first_pictures())
     gates = judge(tracks, idle, figures)
@@ -425,6 +429,9 @@ def judge(
             gates.append(at_least(f"bilabials closed, {name}, percent", share, 90))
     weakest = min(min(seen.values()) for seen in figures["feelings"].values())
     gates.append(at_least("feelings seen, correlation, worst", weakest, 0.8))
+    for when, name in (("first_3_s", "in the first 3 s"), ("after", "after them")):
+        least = min(seen[when] for seen in figures["similarity_at_the_page"].values())
+        gates.append(at_least(f"SSIM of the face at the page {name}, worst character", least, 0.97))
     gates.append(at_most("longest freeze, frames", max(map(longest_freeze, every)), 3))
     gates.append(at_most("jerks", sum(map(jerks, every)), 0))
     rates = [blinks(track) * 60 / IDLE_S for track in idle]
