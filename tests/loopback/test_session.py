@@ -182,7 +182,7 @@ async def test_a_typed_line_is_answered_and_heard(world: World) -> None:
         m for m, n in zip(world.faces[0].moods, [*world.faces[0].moods[1:], None], strict=True) if m != n
     ]
     assert moods[-3:] == [AgentState.THINKING, AgentState.SPEAKING, AgentState.LISTENING]
-    assert world.faces[0].feelings == [feeling_of("good morning")]
+    assert world.faces[0].feelings[-1] == feeling_of("good morning")
 
 
 async def test_the_microphone_reaches_the_brain_and_mute_silences_it(world: World) -> None:
