@@ -12,7 +12,9 @@ from typing import Any, Final
 import av
 import cv2
 import numpy as np
-from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
+from aiortc import RTCRtpCodecParameters
+from aiortc.codecs import get_encoder
+from aiortc.codecs.vpx import VpxPayloadDescriptor
 from numpy.typing import NDArray
 
 from kai.avatar.camera import make_camera
@@ -21,6 +23,7 @@ from kai.ui.compat import VP8_BITRATE_BPS
 
 Array = NDArray[Any]
 
+_VP8: Final = RTCRtpCodecParameters("video/VP8", 90_000)
 FIRST_S: Final = 3.0
 FACE_X: Final = (-0.90, 0.90)
 FACE_Y: Final = (1.05, -1.25)
@@ -48,7 +51,8 @@ def shown(frames: Iterable[tuple[float, Array]], size_px: int, frames_per_s: int
     x0, x1 = (int(camera.centre_x_px + x * camera.scale_px) for x in FACE_X)
     y0, y1 = (max(0, int(camera.centre_y_px - y * camera.scale_px)) for y in FACE_Y)
     rtc.set_vp8_bitrate(VP8_BITRATE_BPS)
-    encoder, decoder = Vp8Encoder(), av.CodecContext.create("vp8", "r")
+    rtc.set_vp8_for_rendered_pictures()
+    encoder, decoder = get_encoder(_VP8), av.CodecContext.create("vp8", "r")
     found: list[float] = []
     for i, (_, frame) in enumerate(frames):
         picture = av.VideoFrame.from_ndarray(frame, format="yuv420p")

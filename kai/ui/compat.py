@@ -47,7 +47,7 @@ RTP_HZ: Final = {"audio": 48_000, "video": 90_000}
 
 VP8_BITRATE_BPS: Final = 1_200_000
 """One rate as start, minimum and maximum: it gave 0 extra key frames where aiortc's own bounds gave 5 in 10 s. At half,
-a bearded face keeps a similarity (SSIM) of 0.95 to what was drawn, at this rate 0.97; see `kai.bench.face_stream`."""
+a bearded face keeps a similarity (SSIM) of 0.95 to what was drawn, at this rate 0.975; see `kai.bench.face_stream`."""
 
 IN_THE_COMPONENT: Final = {
     "streamlit-webrtc:device-ids": "the browser's storage that pins the microphone which the component opened",
