@@ -104,3 +104,9 @@ def shape(state: SessionState) -> object:
         state.faces,
         None if state.problem is None else state.problem.code,
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_wait_for_a_rooms_first_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloud face holds its first answer until its room has reported, some seconds. `test_room_media` tests that."""
+    monkeypatch.setattr("kai.adapters.liveavatar.face.FIRST_REPORT_S", 0.0)
