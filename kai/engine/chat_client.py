@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_S: Final = 5.0
 FIRST_WORD_S: Final = 45.0
+LOAD_S: Final = 180.0
+"""The time for the first word of a model of this computer, which may have to be loaded from a slow disk."""
 SIGN_OF_LIFE_S: Final = 3.0
 FROZEN: Final = "My language model does not answer any more."
 MAX_ANSWER_TOKENS: Final = 600
@@ -238,7 +240,8 @@ class ChatClient:
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            timeout = httpx.Timeout(FIRST_WORD_S, connect=CONNECT_S)
+            # Talks lose patience earlier than that; a model that is being loaded may need it.
+            timeout = httpx.Timeout(LOAD_S, connect=CONNECT_S)
             self._http = http.async_client(self.endpoint.base_url, timeout=timeout, follows_redirects=True)
         return self._http
 

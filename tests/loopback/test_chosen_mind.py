@@ -168,6 +168,20 @@ async def test_while_a_mind_is_loading_kais_own_answers() -> None:
         assert await bench.ask() == ("I am here.", "Qwen/Qwen3-8B")
 
 
+async def test_a_model_that_takes_long_to_load_is_given_the_time_that_a_load_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chat_client, "FIRST_WORD_S", 0.05)
+    async with talking() as bench, serving_kind(LM_STUDIO, pieces=[HOLD, "I am here."]) as server:
+        await bench.choice.choose(endpoint_at(server))
+        async with asyncio.timeout(5):
+            await server.chat.held.wait()
+        await asyncio.sleep(0.3)
+        assert bench.choice.state is ChoiceState.LOADING
+        server.chat.go_on.set()
+        await bench.wait(ChoiceState.UP)
+
+
 @pytest.mark.parametrize("has_model", [True, False], ids=["own model", "small mind"])
 async def test_a_mind_that_is_killed_in_mid_answer_is_told_and_kais_own_goes_on(
     has_model: bool, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from kai.compat import http
-from kai.engine.chat_client import FROZEN, ChatClient, ChatEndpoint, MindError, Refused, explain
+from kai.engine.chat_client import FROZEN, LOAD_S, ChatClient, ChatEndpoint, MindError, Refused, explain
 from kai.engine.others.servers import MAX_MODELS, FoundServer, find_servers
 from kai.engine.thinking import Question
 from kai.engine.unspoken import Unspoken
@@ -29,8 +29,6 @@ from kai.wire.realtime import ContentPart, Item, JsonObject
 LIST_S: Final = 4.0
 FIRST_WORD_S: Final = 45.0
 """The time for the first word of an endpoint that is not on this computer."""
-LOAD_S: Final = 180.0
-"""The time for the first word of a model of this computer, which may have to be loaded from a slow disk."""
 HANGS_S: Final = 5.0
 """The time for the first word of a server that does not even list its models."""
 MOST_TRIES: Final = 6
