@@ -54,6 +54,7 @@ class Faults:
     idle_timeout_s: float = 120.0
     max_concurrent: int = 100
     credits: float = 100.0
+    """What the account has left at the moment at which the switches are set."""
     connected_after_s: float = 0.2
     connected: Connected = "each"
     """The control sockets of a session that get ``connected``: each, only the first, or none. Commands are accepted on all of

@@ -349,7 +349,7 @@ class LiveAvatarServer:
             self.faults = Faults().with_changes(await _body(request))
         except ConfigError as exc:
             return _unprocessable(exc.message)
-        self._account.credits = self.faults.credits
+        self._account.credits = self._account.used + self.faults.credits
         for session in self._sessions.values():
             session.change_faults(self.faults)
         return _ok(None)
