@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor, write_mic
-from kai.ui import check_texts
+from kai.ui import check_texts, first_texts
 from tests.browser.test_axe import issues
 from tests.browser.test_desk import ARTIFACTS, MICROPHONE_ANSWERS_JS
 from tests.support.liveavatar import running_liveavatar
@@ -123,4 +123,30 @@ def test_where_all_is_well_everything_is_green_and_soon_said(chromium: Path, tmp
         good["engine"] = "green"
     assert set(good.values()) == {"green"}, found
     assert {"engine", "weights", "network", "udp", "secure", "webrtc", "browser", "microphone"} <= set(good)
+    assert serious == []
+
+
+def test_the_services_themselves_are_looked_at_by_a_button(chromium: Path, tmp_path: Path) -> None:
+    with running_liveavatar(has_plain_picture=True) as server:
+        env = {
+            "LIVEAVATAR_API_KEY": "any-key",
+            "KAI_LIVEAVATAR_URL": server.url,
+            "KAI_STATE_DIR": str(tmp_path),
+        }
+        with AppProcess(env=env) as app, visitor(chromium) as person:
+            app.wait_ready()
+            open_help(person, app)
+            person.press(first_texts.FIRST_BEGIN)
+            over = person.page.get_by_role("button", name=first_texts.FIRST_RECORDING)
+            person.wait(over.count, 240, "the end of the look")
+            person.screenshot(ARTIFACTS / "check-services.png")
+            rows = person.page.get_by_role("list", name=first_texts.FIRST_HEADING).locator("li")
+            found = rows.evaluate_all("rows => rows.map(r => [r.dataset.level, r.innerText])")
+            serious = issues(person)
+        bill = server.bill()
+    assert len(found) > 15
+    # A machine that is taken draws fewer pictures a second than the service.
+    different = [words for level, words in found if level == "amber" and "picture" not in words]
+    assert different == []
+    assert (bill["running"], bill["credits_used"]) == (0, 0)
     assert serious == []
