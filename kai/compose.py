@@ -230,6 +230,7 @@ class SharedServices:
             make_face=self._spare.take,
             make_cloud=None if self._cloud is None else self._cloud.make,
             cloud_limit_s=self._settings.liveavatar_minutes * 60,
+            has_cloud_brain=self.offer.has_cloud_brain,
             make_voice=VoiceOnly,
             browser=page,
             tools=self._tools,
@@ -275,6 +276,8 @@ class SharedServices:
             has_files = await self._files.has_any()
             if has_files:
                 self._warm_files()
+            if not look.stays_in_cloud:
+                self._start_engine(for_files=True)  # it stands by
             endpoint = replace(self._cloud_brain(browser_id, has_files=has_files), kept_turn=kept_turn)
             is_socket = self._settings.openai_transport == "websocket"
             if is_socket or time.monotonic() < self._udp_blocked_until_s:

@@ -145,6 +145,10 @@ class VoiceBrain(Protocol):
         """Speak first, with these words and no others."""
         ...
 
+    def say(self, text: str) -> None:
+        """Speak these words as they are, as an answer."""
+        ...
+
     def begin_turn(self) -> None:
         """Push to talk: begin the person's turn. Microphone sound from before does not count."""
         ...
@@ -157,8 +161,9 @@ class VoiceBrain(Protocol):
         """Send a tool's output (JSON). One answer follows when every call of that response has its result."""
         ...
 
-    def tell_heard(self, response_id: str, heard_ms: int) -> None:
-        """Report how much of a cancelled answer was heard. A brain that does not track this itself forgets the rest."""
+    def tell_heard(self, response_id: str, heard_ms: int, heard_text: str | None = None) -> None:
+        """Report how much of a cancelled answer was heard, and its words if they are known. A brain that does not track this
+        itself forgets the rest."""
         ...
 
     def update(self, look: Look) -> None:

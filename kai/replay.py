@@ -31,6 +31,7 @@ SAYS: Final[dict[type, str]] = {
     ev.ResetRequested: "a new talk was asked for",
     ev.LookChanged: "the sidebar was changed",
     ev.FaceRecalled: "the avatar was asked back",
+    ev.BrainRecalled: "OpenAI was asked back",
     ev.RetryRequested: "another try was asked for",
     ev.ProblemDismissed: "the problem was dismissed",
     ev.TurnKeyPressed: "the talk key went down",
@@ -78,7 +79,7 @@ SAYS: Final[dict[type, str]] = {
 _LONGEST: Final = 60
 _ID_CHARS: Final = 6
 """How many of an id's last characters are printed; they suffice to tell ids apart."""
-_UNTOLD: Final = frozenset({"look", "lines", "wall_s"})
+_UNTOLD: Final = frozenset({"look", "lines", "wall_s", "spent_today_usd"})
 _LEGS: Final = {LegName.BRAIN: "voice", LegName.FACE: "face", LegName.BROWSER: "page"}
 
 

@@ -222,8 +222,9 @@ class FaceStyle:
 class Look:
     """A person's choices in the sidebar. ``speed`` is a factor. ``face`` is ``local`` or ``liveavatar``, and ``runs``, which
     says where Kai thinks and speaks, is ``local`` or ``openai``; empty means the best one available. The local voice is
-    the character's own unless ``keeps_voice``. ``person_name`` is the name by which Kai addresses the person.
-    ``shows_feelings`` lets a face that Kai draws show the feelings of its words."""
+    the character's own unless ``keeps_voice``. With ``stays_in_cloud`` this computer's engine never stands in for OpenAI.
+    ``person_name`` is the name by which Kai addresses the person. ``shows_feelings`` lets a face that Kai draws show the
+    feelings of its words."""
 
     character: str = field(default="kai", metadata=_set(_NOW, _NOW))
     voice: str = field(default="marin", metadata=_set(_RESTART, _NEXT))
@@ -235,6 +236,9 @@ class Look:
     runs: str = field(default="", metadata=_set(_RESTART, _RESTART))
     style: FaceStyle = field(default=FaceStyle(), metadata=_set(_NOW, _NOW))
     keeps_voice: bool = field(default=False, metadata=_set(None, _NEXT))
+    budget_talk_usd: float = field(default=0.0, metadata=_set(_NOW, _NOW, (0.0, 20.0, 0.25), group="more"))
+    budget_day_usd: float = field(default=0.0, metadata=_set(_NOW, _NOW, (0.0, 100.0, 1.0), group="more"))
+    stays_in_cloud: bool = field(default=False, metadata=_set(_NOW, None, group="more"))
     person_name: str = field(default="", metadata=_set(_NEXT, _NEXT, limit_chars=40, group="more"))
     shows_feelings: bool = field(default=True, metadata=_set(_NOW, _NOW, group="more"))
 

@@ -24,10 +24,12 @@ from kai.core.timers import Timer
 
 @dataclass(frozen=True, slots=True)
 class StartRequested:
-    """A person pressed Start. ``wall_s`` is the wall clock at that moment (seconds since the epoch)."""
+    """A person pressed Start. ``wall_s`` is the wall clock at that moment (seconds since the epoch), and ``spent_today_usd``
+    what other talks of that day have cost."""
 
     wall_s: float
     look: Look
+    spent_today_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,11 @@ class LookChanged:
 @dataclass(frozen=True, slots=True)
 class FaceRecalled:
     """A person wants the cloud avatar back after the local face stood in for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrainRecalled:
+    """A person wants the cloud's brain back after this computer's engine stood in for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +427,7 @@ Event = (
     | ResetRequested
     | LookChanged
     | FaceRecalled
+    | BrainRecalled
     | RetryRequested
     | ProblemDismissed
     | TurnKeyPressed
@@ -509,6 +517,13 @@ class Greet:
 
 
 @dataclass(frozen=True, slots=True)
+class SayWords:
+    """Have the brain speak these words as they are."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class BeginTurn:
     """Begin the person's turn (push to talk). Sound from before this moment does not count."""
 
@@ -539,7 +554,10 @@ class SendToolResult:
 
 @dataclass(frozen=True, slots=True)
 class OpenSpareBrain:
-    """Open a second brain in the background; answer with ``SpareBrainReady`` or ``SpareBrainFailed``."""
+    """Open a second brain in the background, this computer's engine if it ``is_stand_in``; answer with ``SpareBrainReady`` or
+    ``SpareBrainFailed``."""
+
+    is_stand_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -621,6 +639,7 @@ Command = (
     | SeedHistory
     | CancelResponse
     | Greet
+    | SayWords
     | BeginTurn
     | EndTurn
     | RunTool

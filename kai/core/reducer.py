@@ -21,6 +21,7 @@ from kai.core.events import (
     AudioStopped,
     BrainComplained,
     BrainDescribed,
+    BrainRecalled,
     BrainRemarked,
     BrowserLeft,
     CardDismissed,
@@ -72,16 +73,18 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.policy import brains, costs, legs, lines, turns
+from kai.core.policy import brains, budget, costs, legs, lines, rungs, turns
 from kai.core.policy.face_facts import LocalLost, LocalOpened
-from kai.core.state import HandOver, Leg, LegName, LegStatus, Phase, Problem, SessionState, Span
+from kai.core.state import HandOver, Leg, LegName, LegStatus, Next, Phase, Problem, SessionState, Span
 from kai.core.timers import (
     AnswerOverdue,
+    ClimbDue,
     FaceTimer,
     HandOverDue,
     PageOverdue,
     PlayoutOverdue,
     RetryDue,
+    StandInDue,
     Timer,
     TranscriptOverdue,
     UndoOver,
@@ -110,13 +113,14 @@ def step(state: SessionState, event: Event, at: float) -> Step:
         return state, ()
     new, commands = _react(state, event, at)
     if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns:
-        new, swap = brains.swap(new)
+        new, swap = brains.swap(new, at)
         commands = (*commands, *swap)
     if new.is_greeting_due:
         new, greeting = brains.greet(new)
         commands = (*commands, *greeting)
     new, faces_follow = legs.follow_talk(state, new, event, at)
-    commands = (*commands, *faces_follow)
+    new, budget_follows = budget.follow(state, new, at)
+    commands = (*commands, *faces_follow, *budget_follows)
     if new.cleared and not new.is_active:
         new = replace(new, cleared=())
     if new.is_active and new.agent is not state.agent:
@@ -162,7 +166,13 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case PlayoutFinished(segment_id):
             return turns.follow(state, segment_id, "playout", Span.PAST)
         case PlayoutInterrupted(segment_id):
+            state = rungs.keep_unsaid(state, event)
             return turns.follow(lines.cut_message(state, event), segment_id, "playout", Span.PAST)
+        case CloudFailed(is_billed=True) if state.faces.next is Next.OPENING:
+            # A start that failed is paid, and no session of its own will report it.
+            failed = CreditsReported(f"failed-{len(state.credits.sessions)}", 1, None)
+            state = replace(state, credits=costs.with_credits(state.credits, failed))
+            return legs.tell_faces(state, event, at)
         case CloudOpened() | CloudFailed() | CloudLost():
             return legs.tell_faces(state, event, at)
         case FaceResumed():
@@ -176,8 +186,12 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case ResetRequested():
             if state.phase is not Phase.CLOSED:
                 return state, ()
-            kept = state.look, state.time_zone, state.cloud_limit_s
-            return SessionState(look=kept[0], time_zone=kept[1], cloud_limit_s=kept[2]), ()
+            return SessionState(
+                look=state.look,
+                time_zone=state.time_zone,
+                cloud_limit_s=state.cloud_limit_s,
+                has_cloud_brain=state.has_cloud_brain,
+            ), ()
         case MuteToggled(is_muted):
             if is_muted == state.is_muted:
                 return state, ()
@@ -204,6 +218,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return legs.look_changed(state, look, at)
         case FaceRecalled():
             return legs.recall_face(state, at)
+        case BrainRecalled():
+            return rungs.climb(state)
         case RetryRequested(leg):
             return legs.retry_now(state, leg, at)
         case ProblemDismissed():
@@ -280,6 +296,10 @@ def _time_came(state: SessionState, timer: Timer, at: float) -> Step:
             return replace(state, cleared=()), ()
         case HandOverDue():
             return brains.open_spare(state)
+        case StandInDue():
+            return rungs.stand_in_due(state, at)
+        case ClimbDue():
+            return rungs.climb(state)
         case FaceTimer():
             return legs.tell_faces(state, timer, at)
         case _:

@@ -131,6 +131,7 @@ class Response:
     generating: Span = Span.AHEAD
     audio_out: Span = Span.AHEAD
     playout: Span = Span.AHEAD
+    has_failed: bool = False
 
     @property
     def is_at_brain(self) -> bool:
@@ -315,6 +316,7 @@ class Why(StrEnum):
     MUTE = "avatar-mute"
     ROTATING = "avatar-rotating"
     PLAN = "avatar-plan"
+    BUDGET = "avatar-budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +363,34 @@ class HandOver(StrEnum):
     READY = "ready"
 
 
+class BudgetStage(StrEnum):
+    """How much of its budget a talk has spent; `kai.core.policy.budget` explains it."""
+
+    WITHIN = "within"
+    NEAR = "near"
+    REACHED = "reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """On which rung the talk's brain stands; `kai.core.policy.rungs` explains it.
+
+    While this computer's engine ``is_standing_in``, ``code`` and ``message`` say why the cloud's brain does not answer.
+    ``falls`` counts the losses and failed climbs in a row, ``up_since_s`` is when the cloud's brain was last up,
+    ``lost_answer`` is the id of the answer that the last loss cut, and ``unsaid`` what was not heard of it."""
+
+    is_standing_in: bool = False
+    is_climbing: bool = False
+    is_resting: bool = False
+    """A spare of this computer's engine will take over because the budget is spent."""
+    falls: int = 0
+    code: str = ""
+    message: str = ""
+    up_since_s: float = 0.0
+    lost_answer: str = ""
+    unsaid: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that a person should know: a stable code, and a sentence that says what happened and what to do.
@@ -393,7 +423,8 @@ class SessionState:
     ``face_paid_from_s``, which is 0 while nothing is paid. ``time_zone`` is the person's IANA time zone, empty if unknown.
     ``is_greeting_due`` is true in a new talk until Kai has greeted the person, or somebody else was first.
     ``cloud_limit_s`` is how long a paid face may be shown without a break; it is 0, and ``face_name`` is empty, in a talk
-    without one.
+    without one. ``spent_today_usd`` is what other talks of the day have cost. ``has_cloud_brain`` is true when a cloud
+    brain can be had, for which this computer's engine can stand in.
     """
 
     phase: Phase = Phase.IDLE
@@ -417,6 +448,10 @@ class SessionState:
     problem: Problem | None = None
     faces: Faces = Faces()
     cloud_limit_s: float = 0.0
+    has_cloud_brain: bool = False
+    ladder: Ladder = Ladder()
+    budget: BudgetStage = BudgetStage.WITHIN
+    spent_today_usd: float = 0.0
     face_name: str = ""
     credits: Credits = Credits()
     face_until_s: float = 0.0

@@ -52,6 +52,16 @@ class UndoOver:
     """Cleared lines can no longer be put back."""
 
 
+@dataclass(frozen=True, slots=True)
+class StandInDue:
+    """The cloud's brain should be up by now; else this computer's engine stands in."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClimbDue:
+    """It is time to try the cloud's brain again, while this computer's engine stands in."""
+
+
 class FaceTimer(StrEnum):
     """The timers of the faces; `kai.core.policy.faces` explains each of them."""
 
@@ -74,5 +84,7 @@ Timer = (
     | PlayoutOverdue
     | HandOverDue
     | UndoOver
+    | StandInDue
+    | ClimbDue
     | FaceTimer
 )

@@ -29,6 +29,7 @@ from kai.adapters.liveavatar.troubles import explain
 from kai.compat import http
 from kai.compat.format import SPEECH_HZ
 from kai.compat.tasks import Tasks
+from kai.core.policy.budget import CREDIT_USD
 from kai.errors import FaceError, ProtocolError
 from kai.live.report import NOT_LOOKED_AT, Budget, Recording, Row
 from kai.ports import Pcm, Picture
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CREDIT_USD: Final = 0.10
-"""The price of a credit; a started minute costs one."""
 SESSION_S: Final = 110.0
 """The long session is ended after this time, so that it costs two credits at most."""
 SHORT_S: Final = 50.0

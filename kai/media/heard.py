@@ -30,6 +30,10 @@ GOOD_FIT: Final = 0.6
 MOVE_S: Final = 0.004
 """A better position is adopted if it differs by at least this much; smaller differences are noise."""
 QUIET_END_S: Final = 0.3
+STALL_S: Final = 0.06
+"""If the room is quiet for this long where the segment is not, the avatar has stalled."""
+STALLED_S: Final = 3.0
+"""How much later than expected a segment may end that is complete and stalls, before it counts as over."""
 FOLLOWED_S: Final = 0.03
 """Sound that continues for this long after a segment's end belongs to the next segment."""
 DEAF_S: Final = 0.25
@@ -106,6 +110,7 @@ class Matcher:
         self._origin = 0
         self._next_match = 0
         self._quiet_since: int | None = None
+        self._quiet_place = 0
         self._deaf_until = 0
         self._is_ending = False
 
@@ -147,7 +152,7 @@ class Matcher:
         if self._current is None and len(loud) and start >= self._deaf_until:
             findings += self._begin(start + int(loud[0]))
         elif self._current is not None:
-            self._watch_quiet(start, is_quiet=not len(loud))
+            self._watch_quiet(start, loud)
         if self._current is not None:
             findings += self._follow()
         return findings
@@ -183,11 +188,22 @@ class Matcher:
         self._quiet_since, self._is_ending = None, False
         return [Begun(at, self._current.id, sample)]
 
-    def _watch_quiet(self, at: int, *, is_quiet: bool) -> None:
-        if not is_quiet:
+    def _watch_quiet(self, start: int, loud: npt.NDArray[np.intp]) -> None:
+        if not len(loud) and self._quiet_since is None:
+            self._quiet_since = start
+            self._quiet_place = (start - self._origin) // 2
+        elif len(loud) and self._quiet_since is not None:
             self._quiet_since = None
-        elif self._quiet_since is None:
-            self._quiet_since = at
+            self._next_match = max(self._next_match, start + round(WINDOW_S * LIVE_HZ))
+
+    def _stalled_at(self, current: _Sent) -> int | None:
+        """Return where the segment goes on with sound, if the room is quiet and should have reached that place by now."""
+        if self._quiet_since is None:
+            return None
+        place = max(0, self._quiet_place + round(STALL_S * SPEECH_HZ))
+        loud = np.flatnonzero(np.abs(current.coarse[place // _SENT_STEP :]) > SOUNDING_PEAK)
+        goes_on = place + int(loud[0]) * _SENT_STEP if len(loud) else current.samples
+        return goes_on if len(loud) and (self._at - self._origin) // 2 > goes_on else None
 
     def _follow(self) -> list[Finding]:
         current = self._current
@@ -199,11 +215,15 @@ class Matcher:
             if better is not None:
                 self._origin = better
                 findings.append(Moved(self._at, current.id, (self._at - better) // 2))
+        if (stalled := self._stalled_at(current)) is not None:
+            self._origin = self._at - 2 * stalled
+            findings.append(Moved(self._at, current.id, stalled))
         place = (self._at - self._origin) // 2
         quiet_s = 0.0 if self._quiet_since is None else (self._at - self._quiet_since) / LIVE_HZ
         is_near = place >= current.samples - round(SEARCH_S * SPEECH_HZ)
         is_through = place >= current.samples and (quiet_s > 0 or place >= current.samples + SPEECH_HZ // 2)
-        is_given_up = quiet_s >= QUIET_END_S and (is_near or self._is_ending)
+        is_late = quiet_s >= STALLED_S + max(0, current.samples - place) / SPEECH_HZ
+        is_given_up = quiet_s >= QUIET_END_S and (is_near or self._is_ending or is_late)
         is_followed = place >= current.samples + FOLLOWED_S * SPEECH_HZ and self._has_loud_next
         if current.is_complete and (is_through or is_given_up or is_followed):
             self._current = None

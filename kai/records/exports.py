@@ -14,9 +14,9 @@ from kai.records.local_time import clock
 from kai.records.turn_log import Summary
 from kai.records.turns import Line, TalkRecord, Turn
 
-VERSION = 4
-"""The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds, version 3 no speakers;
-up to version 3 a wait began when Kai took the turn to be over, not at the person's last sound."""
+VERSION = 5
+"""The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds, version 3 no speakers,
+version 4 no credits; up to version 3 a wait began when Kai took the turn to be over, not at the person's last sound."""
 
 MIN_CAPTION_MS = 1200
 """The minimum duration of a caption, since a typed line has no duration."""

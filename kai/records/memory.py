@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Protocol
 
+from kai.core.policy.budget import CREDIT_USD
 from kai.core.state import Look, SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
@@ -172,6 +173,17 @@ class Memory:
         except RecordsError as error:
             self.problem = error.message
             _log.warning("old talks could not be forgotten: %s", error.message)
+
+    def spent_since(self, wall_s: float) -> float:
+        """Return what the kept talks since then have cost, in US dollars; 0 if they cannot be read. Blocks."""
+        if self.log is None:
+            return 0.0
+        try:
+            talks = self.log.talks(since_wall_s=wall_s)
+        except RecordsError as error:
+            _log.warning("what was spent today is not known: %s", error.message)
+            return 0.0
+        return sum((talk.cost_usd or 0.0) + talk.avatar_credits * CREDIT_USD for talk in talks)
 
     def flush(self) -> None:
         """Write the pending records now."""

@@ -20,7 +20,7 @@ from kai.errors import KaiError
 from kai.records.files import set_aside
 from kai.records.turns import Line, TalkRecord, Turn
 
-SCHEMA: Final = 5
+SCHEMA: Final = 6
 """The ``user_version`` of the file. A newer file is not opened; an older one gets the missing columns."""
 BUSY_S: Final = 5.0
 
@@ -46,6 +46,7 @@ _talks = sa.Table(
     sa.Column("cost_usd", sa.Float),
     sa.Column("is_cost_exact", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("avatar_s", sa.Float, nullable=False, server_default="0"),
+    sa.Column("avatar_credits", sa.Integer, nullable=False, server_default="0"),
 )
 _lines = sa.Table(
     "lines",
@@ -112,6 +113,7 @@ class Summary:
     is_cost_exact: bool
     avatar_s: float
     interrupted: int
+    avatar_credits: int = 0
 
 
 class TurnLog:
@@ -175,6 +177,7 @@ class TurnLog:
             "cost_usd": record.cost_usd,
             "is_cost_exact": record.is_cost_exact,
             "avatar_s": record.avatar_s,
+            "avatar_credits": record.avatar_credits,
         }
         with self._begin() as connection:
             there = connection.execute(
@@ -252,6 +255,7 @@ class TurnLog:
                 row.is_cost_exact,
                 row.avatar_s,
                 row.interrupted,
+                row.avatar_credits,
             )
             for row in rows
         ]
@@ -285,6 +289,7 @@ class TurnLog:
             row.cost_usd,
             row.is_cost_exact,
             row.avatar_s,
+            row.avatar_credits,
         )
 
     def turns(self, *, since_wall_s: float = 0.0, owner: str | None = None) -> list[tuple[str, Turn]]:

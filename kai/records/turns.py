@@ -84,7 +84,8 @@ class TalkRecord:
     """A talk as it is kept. ``owner`` is an anonymous name of its owner.
 
     ``cost_usd`` is the cost of the brain, ``None`` if it is free; ``is_cost_exact`` is false if the price of a part of it is
-    not known. ``avatar_s`` is how long a paid face was shown.
+    not known. ``avatar_s`` is how long a paid face was shown, and ``avatar_credits`` what all paid faces have used, including
+    those whose start failed.
     """
 
     id: str
@@ -99,6 +100,7 @@ class TalkRecord:
     cost_usd: float | None = None
     is_cost_exact: bool = True
     avatar_s: float = 0.0
+    avatar_credits: int = 0
 
 
 @dataclass(slots=True)
@@ -260,6 +262,7 @@ class Follower:
             cost_usd=spent.cost_usd if state.facts.is_billed or spent.cost_usd else None,
             is_cost_exact=spent.is_exact,
             avatar_s=round(state.face_paid_s + paid_now_s, 1),
+            avatar_credits=state.credits.used,
         )
 
     def _line(self, message: Message) -> Line:

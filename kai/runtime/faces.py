@@ -91,12 +91,14 @@ class FaceStack:
         self._next_opening: asyncio.Task[None] | None = None
         self._tape = Tape()
         self._live: set[str] = set()
-        self._started: set[str] = set()
+        self._started: dict[str, bool] = {}
+        """The live segments that have begun to play, and whether the shown face has begun them."""
         self._mood = AgentState.IDLE
         self._wants_frames = False
 
     async def open(self, look: Look) -> None:
         """Start with the voice alone."""
+        self._tape.expect(look.speed)
         await self._voice.open(look, _Sink(self, self._voice))
         self._play_from(self._voice.pull_sound)
 
@@ -161,7 +163,8 @@ class FaceStack:
         self._shown.set_emotion(feeling)
 
     def set_look(self, look: Look) -> None:
-        """Change the character or its style."""
+        """Change the character or its style, and the expected pace of the voice."""
+        self._tape.expect(look.speed)
         for face in (self._local, self._cloud):
             if face is not None:
                 face.set_look(look)
@@ -188,10 +191,17 @@ class FaceStack:
         self._live.add(segment_id)
         self._shown.end_segment(segment_id)
 
-    def stop_speaking(self, segment_id: str) -> Told | None:
-        """Fall silent at once. Return how much was heard of the segment that was playing, or else nothing of this one."""
+    def stop_speaking(
+        self, segment_id: str, text_of: Callable[[str], str] = lambda _segment_id: ""
+    ) -> tuple[Told, ...]:
+        """Fall silent at once. Return how much was heard of the segment that was playing and of this one, if it is another.
+
+        ``text_of`` returns what the brain wrote of an answer."""
         heard = self._shown.stop_speaking()
-        told = self._tape.heard(heard or Heard(segment_id, 0))
+        stopped = [Heard(segment_id, 0)] if heard is None else [heard]
+        if segment_id != stopped[0].segment_id and segment_id in self._live:
+            stopped.append(Heard(segment_id, 0))
+        told = tuple(self._tape.heard(place, text_of(place.segment_id)) for place in stopped)
         self._tape.forget()
         self._live.clear()
         self._started.clear()
@@ -216,20 +226,17 @@ class FaceStack:
         self._speak_rest(face, heard)
 
     def _speak_rest(self, face: AvatarFace, heard: Heard | None) -> None:
-        """Speak the rest of the taped answer through that face, from the sample that was heard last."""
-        rest = self._tape.rest(heard or self._unheard())
-        if rest is None:
-            return
-        for marks in rest.marks:
-            face.mark(rest.segment_id, marks)
-        face.speak(rest.segment_id, rest.pcm, is_sounding=heard is not None and heard.samples > 0)
-        if rest.is_complete:
-            face.end_segment(rest.segment_id)
-
-    def _unheard(self) -> Heard | None:
-        """Return the taped answer, with nothing heard, if it was given to a face and has not begun to play."""
-        waiting = self._live - self._started
-        return Heard(next(iter(waiting)), 0) if len(self._live) == 1 and waiting else None
+        """Speak the rest of the taped answers through that face, from the sample that was heard last."""
+        waiting = {name for name in self._live if not self._started.get(name)}
+        self._started = dict.fromkeys(self._started, False)
+        is_sounding = heard is not None and heard.samples > 0
+        for rest in self._tape.rests(heard, waiting.__contains__):
+            for marks in rest.marks:
+                face.mark(rest.segment_id, marks)
+            face.speak(rest.segment_id, rest.pcm, is_sounding=is_sounding)
+            is_sounding = False
+            if rest.is_complete:
+                face.end_segment(rest.segment_id)
 
     async def _open_local(self, look: Look) -> None:
         face: AvatarFace | None = None
@@ -290,18 +297,19 @@ class FaceStack:
         match event:
             case CreditsReported():
                 self._emit(event)
-            case FaceResumed() if face is self._shown and len(self._live) == 1:
-                # The tape holds one answer only. If two were queued, stopping the face would lose the first.
+            case FaceResumed() if face is self._shown and self._live:
                 self._speak_rest(face, face.stop_speaking())
             case LegFailed():
                 self._on_lost(face, event)
             case PlayoutStarted(segment_id) if face is self._shown:
-                if segment_id not in self._started:
-                    self._started.add(segment_id)
+                is_new = segment_id not in self._started
+                self._started[segment_id] = True
+                if is_new:
                     self._emit(event)
             case PlayoutFinished(segment_id) if face is self._shown:
-                self._started.discard(segment_id)
+                self._started.pop(segment_id, None)
                 self._live.discard(segment_id)
+                self._tape.played(segment_id)
                 self._emit(event)
             case _:
                 pass

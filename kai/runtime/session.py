@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, assert_never
 
 from kai.compat.tasks import Tasks
@@ -33,6 +35,7 @@ from kai.core.events import (
     PrepareFace,
     RecordingFailed,
     RunTool,
+    SayWords,
     SeedHistory,
     SendText,
     SendToolResult,
@@ -73,6 +76,7 @@ FaceFactory = Callable[[], AvatarFace]
 OPEN_S = 75.0
 """The time limit for opening a leg. Each adapter has its own, shorter limits."""
 CLOSE_S = 8.0
+_NOTE = re.compile(r" \[[^\[\]]+\]$")
 
 
 class Session:
@@ -80,7 +84,8 @@ class Session:
 
     ``make_brain`` may wait (for the local engine to be ready) and may raise ``KaiError``. ``make_face`` makes a new local
     face, ``make_cloud`` a new paid one, which may be shown for ``cloud_limit_s`` without a break, and ``make_voice`` the
-    face without a picture that speaks while no other can.
+    face without a picture that speaks while no other can. With ``has_cloud_brain``, ``make_brain`` makes this computer's
+    engine for a look that runs ``local``, so that it can stand in for the cloud's brain.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Session:
         browser: BrowserLink,
         make_cloud: Callable[[], PaidFace] | None = None,
         cloud_limit_s: float = LIMIT_S,
+        has_cloud_brain: bool = False,
         tools: ToolBox | None = None,
         recorder: SoundRecorder | None = None,
     ) -> None:
@@ -101,7 +107,11 @@ class Session:
         self._tools = tools
         self._recorder = recorder
         self._store = Store(
-            self._run, state=SessionState(cloud_limit_s=cloud_limit_s if make_cloud is not None else 0.0)
+            self._run,
+            state=SessionState(
+                cloud_limit_s=cloud_limit_s if make_cloud is not None else 0.0,
+                has_cloud_brain=has_cloud_brain,
+            ),
         )
         self._brain: VoiceBrain | None = None
         self._spare: VoiceBrain | None = None
@@ -187,6 +197,9 @@ class Session:
             case Greet(words):
                 if self._brain is not None:
                     self._brain.greet(words)
+            case SayWords(text):
+                if self._brain is not None:
+                    self._brain.say(text)
             case BeginTurn():
                 if self._brain is not None:
                     self._brain.begin_turn()
@@ -198,8 +211,8 @@ class Session:
             case SendToolResult(call_id, output):
                 if self._brain is not None:
                     self._brain.send_tool_result(call_id, output)
-            case OpenSpareBrain():
-                self._spare_opening = self._tasks.spawn(self._open_spare(), "open a spare brain")
+            case OpenSpareBrain(is_stand_in):
+                self._spare_opening = self._tasks.spawn(self._open_spare(is_stand_in), "open a spare brain")
             case SwapBrain():
                 self._swap_brain()
             case StopSpeaking(segment_id):
@@ -276,7 +289,7 @@ class Session:
 
     async def _open_brain(self) -> None:
         look = self.snapshot().look
-        brain = await self._make_brain(look)
+        brain = await self._make_brain(_look_of(look, is_stand_in=self.snapshot().ladder.is_standing_in))
         try:
             await brain.open(look, _BrainSink(self, brain))
         except BaseException:
@@ -287,12 +300,12 @@ class Session:
         if self.snapshot().look != look:
             brain.update(self.snapshot().look)
 
-    async def _open_spare(self) -> None:
+    async def _open_spare(self, is_stand_in: bool) -> None:
         """Open a second brain. It gets no sound and is not heard until it is swapped in."""
         try:
             async with asyncio.timeout(OPEN_S):
                 look = self.snapshot().look
-                spare = await self._make_brain(look)
+                spare = await self._make_brain(_look_of(look, is_stand_in=is_stand_in))
                 try:
                     await spare.open(look, _BrainSink(self, spare))
                 except BaseException:
@@ -370,11 +383,15 @@ class Session:
             self.dispatch(RecordingFailed(error.code, error.message))
 
     def _stop_speaking(self, segment_id: str) -> None:
-        told = self._faces.stop_speaking(segment_id)
-        if told is not None:
+        for told in self._faces.stop_speaking(segment_id, self._written):
             if self._brain is not None:
-                self._brain.tell_heard(told.segment_id, told.heard_ms)
+                self._brain.tell_heard(told.segment_id, told.heard_ms, told.text)
             self._store.dispatch(PlayoutInterrupted(told.segment_id, told.heard_ms, told.text))
+
+    def _written(self, segment_id: str) -> str:
+        """Return what the brain has written of that answer so far, without a note of ours about it."""
+        lines = [m.text for m in self.snapshot().messages if m.response_id == segment_id]
+        return _NOTE.sub("", " ".join(line.strip() for line in lines if line.strip()))
 
     def is_current(self, brain: VoiceBrain) -> bool:
         """Return whether that brain is the talk's current one. Sound of an old one is ignored."""
@@ -392,6 +409,11 @@ class Session:
         elif brain is self._spare and isinstance(event, LegFailed):
             self._drop_spare()
             self._take(SpareBrainFailed(event.code, event.is_retryable))
+
+
+def _look_of(look: Look, *, is_stand_in: bool) -> Look:
+    """Return the look for which a brain is made: a stand-in is this computer's engine, whatever the person chose."""
+    return replace(look, runs="local") if is_stand_in else look
 
 
 def _wants_pictures(state: SessionState) -> bool:

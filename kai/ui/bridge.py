@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,7 @@ from kai.checks.run import Finding, Running
 from kai.core.capabilities import engine_voice
 from kai.core.config import FaceStyle, value_of, with_values
 from kai.core.events import (
+    BrainRecalled,
     FaceRecalled,
     LookChanged,
     MicrophoneChanged,
@@ -173,7 +175,10 @@ def show(key: str, value: object) -> None:
 
 
 def recall_face(talk: Talk) -> None:
-    """Switch back to the cloud avatar after the local face replaced it."""
+    """Switch back to the cloud's brain or avatar after this computer's replaced it."""
+    if talk.snapshot().ladder.is_standing_in:
+        talk.dispatch(BrainRecalled())
+        return
     if look(talk).face == Face.LOCAL:
         change_look(talk, face="")
     talk.dispatch(FaceRecalled())
@@ -394,12 +399,18 @@ def renew_upload() -> None:
     st.session_state[_UPLOAD_VERSION] = int(st.session_state.get(_UPLOAD_VERSION, 0)) + 1
 
 
+def _midnight_s() -> float:
+    """Return when this day began, by this computer's clock."""
+    return datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
 def start(talk: Talk) -> None:
     """Start or restart the talk. Returns once its state is active."""
     wanted = look(talk)
     if talk.snapshot().phase is Phase.CLOSED:
         talk.dispatch(ResetRequested())
-    talk.dispatch(StartRequested(wall_s=time.time(), look=wanted))
+    spent_usd = host.app().memory.spent_since(_midnight_s()) if wanted.budget_day_usd else 0.0
+    talk.dispatch(StartRequested(wall_s=time.time(), look=wanted, spent_today_usd=spent_usd))
     _wait_until(lambda: talk.snapshot().is_active)
 
 

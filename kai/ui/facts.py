@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kai.core.capabilities import family_of, needs_restart
 from kai.core.characters import name_of
-from kai.core.state import HandOver, Leg, LegName, LegStatus, Microphone, SessionState
+from kai.core.policy import budget
+from kai.core.state import BudgetStage, HandOver, Leg, LegName, LegStatus, Microphone, SessionState
 from kai.ui import problems, texts
 
 Json = dict[str, object]
@@ -46,7 +47,14 @@ def _voice(state: SessionState) -> Json:
     if family_of(facts.model).name == family_of("kai-").name:
         last = state.thoughts[-1] if state.thoughts else None
         note = "" if last is None else texts.mind(last.mind, last.tokens_per_s)
-        return {**row, "word": texts.OWN_ENGINE, "note": note, "why": f"{texts.OWN_ENGINE}, {way}"}
+        tone = "warn" if state.ladder.is_standing_in else row["tone"]
+        return {
+            **row,
+            "word": texts.OWN_ENGINE,
+            "tone": tone,
+            "note": note,
+            "why": f"{texts.OWN_ENGINE}, {way}",
+        }
     return {**row, "word": facts.model, "note": way, "why": f"{facts.model}, {way}"}
 
 
@@ -94,6 +102,14 @@ def cost(state: SessionState) -> str:
     if state.credits.used:
         parts.append(texts.credits_used(state.credits.used))
     return " · ".join(parts)
+
+
+def forecast(state: SessionState, at_s: float) -> str:
+    """Return in words what an hour costs at the talk's pace, or how long the budget lasts; empty if nothing is paid."""
+    left, pace = budget.minutes_left(state, at_s), budget.usd_an_hour(state, at_s)
+    if not state.is_active or pace is None or state.budget is BudgetStage.REACHED:
+        return ""
+    return texts.cost_an_hour(pace) if left is None else texts.budget_lasts(left)
 
 
 def limits(state: SessionState) -> list[str]:

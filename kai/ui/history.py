@@ -179,7 +179,12 @@ def _facts(record: TalkRecord) -> str:
         texts.HISTORY_ONE_LINE if count == 1 else texts.HISTORY_LINES.format(count=count),
         *([texts.HISTORY_CUTS.format(count=cuts)] if cuts else []),
         characters.NAMES.get(record.character, record.character),
-        texts.talk_cost(record.cost_usd, is_exact=record.is_cost_exact, avatar_s=record.avatar_s),
+        texts.talk_cost(
+            record.cost_usd,
+            is_exact=record.is_cost_exact,
+            avatar_s=record.avatar_s,
+            avatar_credits=record.avatar_credits,
+        ),
     ]
     return " · ".join(facts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from kai.core.policy.rungs import STAND_IN
 from kai.core.state import Leg, Problem, Why
 
 WORDS: Final[Mapping[str, str]] = {
@@ -25,6 +26,13 @@ WORDS: Final[Mapping[str, str]] = {
         "another avatar."
     ),
     Why.ROTATING: "The avatar is exchanged for a fresh one; it is back in a moment.",
+    STAND_IN: (
+        "Meanwhile this computer answers, with another voice and a smaller mind. Kai changes back in a pause, once OpenAI "
+        "can be had."
+    ),
+    Why.BUDGET: "The budget is spent. The face of this computer goes on.",
+    "budget-near": "Four fifths of the budget are spent. When all of it is, this computer goes on for free.",
+    "budget-reached": "The budget is spent. This computer goes on for free, with another voice.",
     "browser-timeout": (
         "The picture and the microphone could not be connected to this page. You can type below."
     ),
@@ -39,4 +47,6 @@ GAVE_UP: Final = "Kai has tried three times and waits for you now."
 
 def words(told: Problem | Leg) -> str:
     """Return a sentence about a problem, what happened and what to do; for a leg, why it is not up, if so."""
+    if isinstance(told, Problem) and told.code == STAND_IN:
+        return f"{told.detail} {WORDS[STAND_IN]}".strip()
     return told.message or WORDS.get(told.code, "")

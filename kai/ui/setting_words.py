@@ -57,6 +57,16 @@ SETTINGS: Final[Mapping[str, Words]] = {
         "Who Kai is and how Kai answers.",
         example="For example: be brief and cheerful.",
     ),
+    "budget_talk_usd": Words(
+        "Budget for a talk", "0: none. When it is spent, this computer goes on for free.", unit="$%.2f"
+    ),
+    "budget_day_usd": Words(
+        "Budget for a day", "0: none. Talks of the same day count together.", unit="$%.2f"
+    ),
+    "stays_in_cloud": Words(
+        "Stay with OpenAI",
+        "Off: when OpenAI cannot be had, this computer goes on with another voice.",
+    ),
     "person_name": Words("Your name", "Kai calls you by it.", example="For example: Ann"),
     "shows_feelings": Words("Expressive face", "The built-in face shows how it takes its own words."),
     "turn_taking": Words(

@@ -89,6 +89,7 @@ FACE_OWN: Final = "{name}, drawn on this computer"
 FACE_STANDING_IN: Final = "standing in"
 FACE_STANDING_IN_WHY: Final = "The avatar is not available now, so the built-in face stands in"
 FACE_RECALL: Final = "Bring the avatar back"
+BRAIN_RECALL: Final = "Try OpenAI again"
 NETWORK_WORDS: Final = {"good": "good", "weak": "weak", "poor": "poor"}
 NETWORK_ADVICE_HERE: Final = "This computer is busy. Close what you don't need, so that Kai runs smoothly."
 NETWORK_ADVICE: Final = {
@@ -328,6 +329,18 @@ def cost_so_far(usd: float, *, is_exact: bool) -> str:
     return f"{dollars(usd)} so far" if is_exact else f"at least {dollars(usd)}"
 
 
+def cost_an_hour(usd: float) -> str:
+    """Return what an hour of the talk costs at its pace."""
+    return f"about ${usd:.2f} an hour"
+
+
+def budget_lasts(minutes: float) -> str:
+    """Return how long the budget lasts at the talk's pace."""
+    return (
+        "the budget lasts less than a minute" if minutes < 1 else f"the budget lasts some {minutes:.0f} min"
+    )
+
+
 def credits_used(count: int) -> str:
     """Credits of the avatar's account."""
     return "1 credit" if count == 1 else f"{count} credits"
@@ -563,7 +576,7 @@ def answers_of_mind(name: str, count: int, tokens_per_s: float | None) -> str:
     return f"{name} {times}" + ("" if tokens_per_s is None else f" at {tokens_per_s:.1f} tokens a second")
 
 
-def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float) -> str:
+def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float, avatar_credits: int = 0) -> str:
     """What a talk has cost, in words."""
     if cost_usd is None:
         brain = ""
@@ -571,7 +584,8 @@ def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float) -> str
         words = HISTORY_COST if is_exact else HISTORY_COST_LEAST
         brain = words.format(cost=money(cost_usd))
     avatar = HISTORY_AVATAR.format(minutes=f"{avatar_s / 60:.1f}") if avatar_s else ""
-    return " · ".join(part for part in (brain, avatar) if part) or HISTORY_FREE
+    credits = credits_used(avatar_credits) if avatar_credits else ""
+    return " · ".join(part for part in (brain, avatar, credits) if part) or HISTORY_FREE
 
 
 def day(wall_s: float, now_wall_s: float, zone: tzinfo | None = None) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kai.core.characters import name_of
+from kai.core.policy.rungs import STAND_IN
 from kai.core.state import (
     AgentState,
+    BudgetStage,
     HandOver,
     LegName,
     LegStatus,
@@ -120,9 +122,9 @@ def view(state: SessionState, at_s: float) -> Json:
         "microphone": state.microphone.value,
         "elapsedS": round(elapsed_s(state, at_s), 1),
         "leftS": _rounded(facts.left_s(state, at_s)),
-        "cost": facts.cost(state),
+        "cost": " · ".join(filter(None, (facts.cost(state), facts.forecast(state, at_s)))),
         "limits": facts.limits(state),
-        "recall": texts.FACE_RECALL if facts.is_standing_in(state) else "",
+        "recall": _recall(state),
         "card": _card(state),
         "isPushToTalk": state.is_active and state.look.brain.is_push_to_talk,
         "character": state.look.character,
@@ -136,6 +138,13 @@ def _of_character(shown: Json, name: str) -> Json:
         key: names.of_character(value, name) if isinstance(value, str) else value
         for key, value in shown.items()
     }
+
+
+def _recall(state: SessionState) -> str:
+    """Return the label of the button that brings back what something of this computer stands in for, or an empty text."""
+    if state.ladder.is_standing_in:
+        return "" if state.budget is BudgetStage.REACHED else texts.BRAIN_RECALL
+    return texts.FACE_RECALL if facts.is_standing_in(state) else ""
 
 
 CLOCKS = ("elapsedS", "leftS")
@@ -374,6 +383,8 @@ def _banner_of_problem(state: SessionState, problem: Problem) -> Json:
         return _banner_of(problem.code, words, tone, "retry", problem.leg.value, problem.detail)
     if problem.code == Why.PLAN:
         return _banner_of(problem.code, words, "quiet", "dismiss")
+    if problem.code == STAND_IN:
+        return _banner_of(problem.code, words, tone, "dismiss")
     if problem.leg is LegName.BRAIN:
         # The brain is already reconnecting, so there is nothing to press.
         return {**_banner_of(problem.code, f"{words} {problems.CALLING_AGAIN}", tone, ""), "button": ""}

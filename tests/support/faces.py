@@ -197,7 +197,7 @@ class StackedFaces:
             case ApplyLook():
                 self.stack.set_look(look)
             case StopSpeaking(segment_id):
-                self._told = self.stack.stop_speaking(segment_id)
+                self._told = self.stack.stop_speaking(segment_id)[0]
             case ArmTimer(timer, delay_s):
                 self._disarm(timer)
                 loop = asyncio.get_running_loop()

@@ -174,6 +174,7 @@ class FakeBrain:
         self.is_closed = False
         self.facts = BrainFacts("fake", "fake-brain")
         self.greetings: list[str] = []
+        self.said: list[str] = []
         self.turns: list[str] = []
         self.tool_results: list[tuple[str, str]] = []
         self.heard: list[tuple[str, int]] = []
@@ -228,6 +229,9 @@ class FakeBrain:
         self.greetings.append(words)
         self._ask(words)
 
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
     def begin_turn(self) -> None:
         self.turns.append("begin")
 
@@ -240,7 +244,7 @@ class FakeBrain:
         self.tool_results.append((call_id, output))
         self._ask(output)
 
-    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+    def tell_heard(self, response_id: str, heard_ms: int, heard_text: str | None = None) -> None:
         self.heard.append((response_id, heard_ms))
 
     def update(self, look: Look) -> None:

@@ -152,6 +152,45 @@ async def test_an_answer_goes_on_at_the_heard_sample_when_the_cloud_face_is_lost
     assert log.of(FaceReported)[-1].face == "local"
 
 
+async def test_an_answer_that_a_second_face_never_spoke_goes_on_with_the_third(
+    stand: Stand, log: FaceLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had begun on the first face, so that nobody would have waited for it."""
+    monkeypatch.setattr("kai.core.policy.faces.AGAIN_AFTER_S", (0.0,))
+    stack = stand.stack
+    said = tone(2000)
+    stack.speak("a", said)
+    stack.end_segment("a")
+    before = await play(stack, 25)
+    stand.clouds[0].fail()
+    assert stack.on is Face.LOCAL
+    more = await play(stack, 25)
+    await log.wait(lambda: len(stand.clouds) == 2 and stack.store.snapshot().faces.next is Next.READY)
+    stack.stack.show(Face.CLOUD)
+    stack.stack.show(Face.LOCAL)
+    after = await play(stack, 60)
+    assert np.array_equal(np.concatenate([before, more, after])[: 2 * len(said) : 2], said)
+    await log.wait_for(PlayoutFinished("a"))
+    assert log.of(PlayoutStarted, PlayoutFinished) == [PlayoutStarted("a"), PlayoutFinished("a")]
+
+
+async def test_a_face_that_takes_over_goes_on_with_the_answer_after_the_one_that_is_heard(
+    stand: Stand, log: FaceLog
+) -> None:
+    stack = stand.stack
+    first, second = tone(600), tone(400, hz=300)
+    stack.speak("a", first)
+    stack.end_segment("a")
+    stack.speak("b", second)
+    stack.end_segment("b")
+    before = await play(stack, 10)
+    stand.clouds[0].fail()
+    after = await play(stack, 60)
+    said = np.concatenate([first, second])
+    assert np.array_equal(np.concatenate([before, after])[: 2 * len(said) : 2], said)
+    await log.wait_for(PlayoutFinished("b"))
+
+
 async def test_after_a_change_of_face_what_was_heard_counts_from_the_answers_beginning(
     stand: Stand, log: FaceLog
 ) -> None:
@@ -278,7 +317,7 @@ async def test_nothing_is_kept_of_answers_that_were_interrupted(
         await play(stand.stack, 4)
         assert PlayoutStarted(f"answer {number}") in log.events
         stand.stack.stop_speaking()
-        assert stand.stack.stack._started == set()
+        assert not stand.stack.stack._started
         assert stand.stack.stack._live == set()
 
 

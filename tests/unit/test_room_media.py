@@ -79,6 +79,30 @@ def test_a_gap_in_the_room_is_noticed() -> None:
     assert isinstance(found[-1], Over)
 
 
+def test_an_avatar_that_stalls_stands_still_and_goes_on_where_it_stood() -> None:
+    matcher, said = Matcher(), sentence()
+    room = in_room(said)
+    cut, stall_ms = 48 * 1100, 2_500
+    matcher.sent("a", said)
+    matcher.ended("a")
+    before = listen(matcher, room[:cut])
+    stalled = listen(matcher, np.zeros(48 * stall_ms, np.int16))
+    assert not any(isinstance(f, Over) for f in before + stalled)
+    assert places(stalled)[-1].sample == pytest.approx(1000 * 24, abs=24 * 200)
+    after = listen(matcher, room[cut:])
+    for place in places(after)[2:]:
+        assert (place.at - (100 + stall_ms) * 48) / 2 - place.sample == pytest.approx(0, abs=24 * 10)
+    assert isinstance(after[-1], Over)
+
+
+def test_a_segment_whose_rest_never_comes_is_over_after_some_seconds() -> None:
+    matcher, said = Matcher(), sentence()
+    matcher.sent("a", said)
+    matcher.ended("a")
+    listen(matcher, in_room(said)[: 48 * 1100])
+    assert isinstance(listen(matcher, np.zeros(48 * 7_000, np.int16))[-1], Over)
+
+
 def test_segments_follow_each_other_and_a_silent_one_is_over_at_once() -> None:
     matcher = Matcher()
     for segment_id, pcm in (("a", tone(300)), ("quiet", np.zeros(4800, np.int16)), ("b", tone(200))):

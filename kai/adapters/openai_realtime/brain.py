@@ -53,7 +53,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=24_000)
         self._segment_start: dict[str, int] = {}
         self._can_truncate = endpoint.can_truncate
-        self._cuts: dict[str, tuple[str, int]] = {}
+        self._cuts: dict[str, tuple[str, int, str | None]] = {}
         self._said: dict[str, str] = {}
         self._sound_ms: dict[str, int] = {}
         self._early_marks: list[wire_marks.ClauseMarks] = []
@@ -77,7 +77,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._send(wire.OutputAudioClear())
         self._gate.cut()
 
-    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+    def tell_heard(self, response_id: str, heard_ms: int, heard_text: str | None = None) -> None:
         """Cut the server's memory of an answer where the person stopped hearing it.
 
         The server paces the sound and cuts its memory where it stopped sending, but the face plays later, a cloud face by a
@@ -89,7 +89,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             return
         if self._can_truncate and len(items) == 1:
             event_id = new_event_id()
-            self._cuts[event_id] = (response_id, heard_ms)
+            self._cuts[event_id] = (response_id, heard_ms, heard_text)
             while len(self._cuts) > CUTS_KEPT:
                 del self._cuts[next(iter(self._cuts))]
             self._send(
@@ -98,14 +98,16 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                 )
             )
             return
-        self._tell_cut(response_id, heard_ms)
+        self._tell_cut(response_id, heard_ms, heard_text)
 
-    def _tell_cut(self, response_id: str, heard_ms: int) -> None:
+    def _tell_cut(self, response_id: str, heard_ms: int, heard_text: str | None) -> None:
         """Send a system message that says how much of the answer the person heard."""
-        words = self._said.get(response_id, "").split()
-        # The words arrive ahead of the sound, so the answer's length is at least that of its words at a quick pace.
-        whole_ms = max(self._sound_ms.get(response_id, 0), len(words) * MS_A_WORD, 1)
-        heard = " ".join(words[: round(len(words) * min(1.0, heard_ms / whole_ms))])
+        heard = heard_text
+        if heard is None:
+            words = self._said.get(response_id, "").split()
+            # The words arrive ahead of the sound, so the answer's length is at least that of its words at a quick pace.
+            whole_ms = max(self._sound_ms.get(response_id, 0), len(words) * MS_A_WORD, 1)
+            heard = " ".join(words[: round(len(words) * min(1.0, heard_ms / whole_ms))])
         what = f"only about this of it: “{heard}”" if heard else "nothing of it"
         text = f"The person interrupted your last answer and heard {what}. Do not take the rest for said."
         content = (wire.ContentPart(type="input_text", text=text),)
@@ -155,6 +157,8 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._channel.on("close", lambda: self._lose(faults.LOST))
         await connection.setLocalDescription(await connection.createOffer())
         answer = await self._post(self._client, connection.localDescription.sdp)
+        if not answer.text.startswith("v=0"):
+            raise faults.NO_SERVICE.error()
         headers = answer.response.headers
         self._call_id = headers.get("location", "").rsplit("/", 1)[-1] or None
         await connection.setRemoteDescription(RTCSessionDescription(sdp=answer.text, type="answer"))

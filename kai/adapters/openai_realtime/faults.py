@@ -51,6 +51,11 @@ WRONG_KEY: Final = Fault("wrong-key", "The OpenAI key was not accepted. Check OP
 NO_ACCESS: Final = Fault(
     "no-access", "This key may not use that model. Choose another model, or another key.", False
 )
+NO_SERVICE: Final = Fault(
+    "no-service",
+    "Something else answered in OpenAI's place, probably the log-in page of this network. Log in there with a browser.",
+    True,
+)
 GPT_LIVE: Final = Fault(
     "gpt-live",
     "GPT-Live has an interface of its own, which Kai does not speak yet. Choose a gpt-realtime model.",

@@ -178,6 +178,10 @@ class RealtimeTalk(ABC):
         asked = f"{own}\n\nBegin the talk: say exactly this, and nothing else: {words}".strip()
         self._ask_for_response(wire.ResponseParams(instructions=asked, metadata=saying.metadata_of(words)))
 
+    def say(self, text: str) -> None:
+        asked = f"Say exactly this, and nothing else: {text}"
+        self._ask_for_response(wire.ResponseParams(instructions=asked, metadata=saying.metadata_of(text)))
+
     def begin_turn(self) -> None:
         self._person_is_there()
         self._turn.is_held = True
@@ -205,7 +209,7 @@ class RealtimeTalk(ABC):
             self._ask_for_response()
 
     @abstractmethod
-    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+    def tell_heard(self, response_id: str, heard_ms: int, heard_text: str | None = None) -> None:
         """See ``VoiceBrain.tell_heard``."""
 
     def update(self, look: Look) -> None:

@@ -59,7 +59,7 @@ class OpenAISocketBrain(RealtimeTalk):
         if self._active_response_id == response_id:
             self._send(wire.ResponseCancel(response_id=response_id))
 
-    def tell_heard(self, response_id: str, heard_ms: int) -> None:
+    def tell_heard(self, response_id: str, heard_ms: int, heard_text: str | None = None) -> None:
         """Truncate the server's memory of each item of an answer where the person stopped hearing it."""
         left_ms = heard_ms
         for item_id, samples in self._items.pop(response_id, []):

@@ -25,9 +25,10 @@ from kai.core.events import (
     Step,
     SwapBrain,
 )
+from kai.core.policy import rungs
 from kai.core.policy.turns import await_answer, cut_each
 from kai.core.state import BrainFacts, HandOver, LegStatus, Phase, Problem, Role, SessionState
-from kai.core.timers import HandOverDue
+from kai.core.timers import ClimbDue, HandOverDue
 
 HAND_OVER_LEAD_S = 300.0
 """How long before a brain's time limit a spare is opened. Every talk has a pause within five minutes."""
@@ -79,7 +80,10 @@ def lost(state: SessionState) -> Step:
 
     A question that it has not answered is kept for the next brain, so that nothing the person said is lost.
     """
-    was_busy = state.is_waiting or any(answer.is_at_brain for answer in state.answers)
+    has_failed = bool(state.answers) and state.answers[-1].has_failed
+    was_busy = state.is_waiting or has_failed or any(answer.is_at_brain for answer in state.answers)
+    if cut := [answer.id for answer in state.live_answers if answer.is_at_brain]:
+        state = replace(state, ladder=replace(state.ladder, lost_answer=cut[-1], unsaid=""))
     state, commands = cut_each(state, tuple(a for a in state.live_answers if a.is_at_brain))
     messages = tuple(replace(m, is_final=True) for m in state.messages if m.text)
     state = replace(
@@ -95,8 +99,12 @@ def lost(state: SessionState) -> Step:
         brain_look=None,
     )
     last = messages[-1] if messages else None
-    if was_busy and last is not None and last.role is Role.USER:
+    is_kept = last is not None and any(item_id == last.id for item_id, _ in state.pending_text)
+    if was_busy and last is not None and last.role is Role.USER and not is_kept:
         state = replace(state, pending_text=(*state.pending_text, (last.id, last.text)))
+    if state.ladder.is_climbing:
+        state = replace(state, ladder=replace(state.ladder, is_climbing=False))
+        commands = (*commands, ArmTimer(ClimbDue(), rungs.CLIMB_AFTER_S[0]))
     return state, commands
 
 
@@ -110,13 +118,17 @@ def described(state: SessionState, facts: BrainFacts) -> Step:
 def open_spare(state: SessionState) -> Step:
     if not state.brain.is_up or state.hand_over is not HandOver.NONE:
         return state, ()
-    return replace(state, hand_over=HandOver.OPENING), (OpenSpareBrain(),)
+    is_stand_in = state.ladder.is_standing_in
+    return replace(state, hand_over=HandOver.OPENING), (OpenSpareBrain(is_stand_in),)
 
 
 def spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
     """Continue the talk with its present brain. The failure is shown only if a person had asked for the change."""
     if state.hand_over is HandOver.NONE:
         return state, ()
+    state = replace(state, ladder=replace(state.ladder, is_resting=False))
+    if state.ladder.is_climbing:
+        return rungs.climb_failed(state, event.code, event.message)
     if state.is_change_wished and event.message:
         state = state.with_problem(Problem("change-failed", event.message))
     delay_s = max(HAND_OVER_RETRY_S, event.retry_after_s)
@@ -124,7 +136,7 @@ def spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
     return replace(state, hand_over=HandOver.NONE, is_change_wished=False), again
 
 
-def swap(state: SessionState) -> Step:
+def swap(state: SessionState, at: float) -> Step:
     """Replace the brain with the spare, and give it the chat so far. Call this between turns only."""
-    state = replace(state, hand_over=HandOver.NONE, is_change_wished=False, tool_runs=())
+    state = replace(rungs.climbed(state, at), hand_over=HandOver.NONE, is_change_wished=False, tool_runs=())
     return state, (SwapBrain(), *_prepare_brain(state))

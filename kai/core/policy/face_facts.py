@@ -71,6 +71,11 @@ class ChoiceChanged:
     """A person chose another avatar or another quality."""
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetReached:
+    """The talk has cost what it may cost."""
+
+
 FacesEvent = (
     Began
     | LocalOpened
@@ -79,6 +84,7 @@ FacesEvent = (
     | Stirred
     | CloudWished
     | ChoiceChanged
+    | BudgetReached
     | CloudOpened
     | CloudFailed
     | CloudLost

@@ -78,6 +78,8 @@ def _react(state: Faces, event: facts.FacesEvent, at: float) -> Step:
             return _stirred(state)
         case facts.CloudWished(is_wished):
             return _wished(state, is_wished)
+        case facts.BudgetReached():
+            return _time_is_up(state, Why.BUDGET, at)
         case facts.ChoiceChanged():
             return _choice_changed(state)
         case Timer():
@@ -258,6 +260,17 @@ def _choice_changed(state: Faces) -> Step:
     return _then(_prepare(state), (*dropped, ev.CancelTimer(Timer.AGAIN)))
 
 
+def _time_is_up(state: Faces, why: Why, at: float) -> Step:
+    """Leave the paid face at the next pause, until a person asks for it again."""
+    if not state.wants_cloud:
+        return state, ()
+    dropped = (ev.DropFace(),) if state.next is not Next.NONE else ()
+    state = replace(state, is_over_limit=True, next=Next.NONE, wants_cloud=False)
+    if state.on is not Face.CLOUD:
+        return state, dropped
+    return _then(_settle(replace(state, leaves=why), at), dropped)
+
+
 def _time_came(state: Faces, timer: Timer, at: float) -> Step:
     match timer:
         case Timer.COVER if state.on is None and state.local is Standby.READY:
@@ -275,7 +288,7 @@ def _time_came(state: Faces, timer: Timer, at: float) -> Step:
                 return _show_next(state, at)
             why = state.leaves or _asks_person(state) or Why.TIME_UP
             shown = _show_local(state, why)
-            if why in (Why.SANDBOX_OVER, Why.LIMIT):
+            if why in (Why.SANDBOX_OVER, Why.LIMIT, Why.BUDGET):
                 return shown
             more = _prepare(shown[0])
             return more[0], (*shown[1], *more[1])
@@ -290,11 +303,7 @@ def _time_came(state: Faces, timer: Timer, at: float) -> Step:
             dropped = (ev.DropFace(),) if state.next is not Next.NONE else ()
             state = replace(state, is_paused=True, is_warned=False, next=Next.NONE)
             return _then(_show_local(state, Why.RESTING), dropped)
-        case Timer.LIMIT if state.wants_cloud:
-            dropped = (ev.DropFace(),) if state.next is not Next.NONE else ()
-            state = replace(state, is_over_limit=True, next=Next.NONE, wants_cloud=False)
-            if state.on is not Face.CLOUD:
-                return state, dropped
-            return _then(_settle(replace(state, leaves=Why.LIMIT), at), dropped)
+        case Timer.LIMIT:
+            return _time_is_up(state, Why.LIMIT, at)
         case _:
             return state, ()

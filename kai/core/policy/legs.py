@@ -29,7 +29,7 @@ from kai.core.events import (
     Step,
     StopRequested,
 )
-from kai.core.policy import brains, faces
+from kai.core.policy import brains, faces, rungs
 from kai.core.policy import face_facts as facts
 from kai.core.policy.costs import metered
 from kai.core.policy.turns import cut_each, said_now, with_answers
@@ -38,6 +38,7 @@ from kai.core.state import (
     Face,
     Faces,
     HandOver,
+    Ladder,
     Leg,
     LegName,
     LegStatus,
@@ -76,6 +77,8 @@ def start(state: SessionState, event: StartRequested, at: float) -> Step:
         is_greeting_due=True,
         time_zone=state.time_zone,
         cloud_limit_s=state.cloud_limit_s,
+        has_cloud_brain=state.has_cloud_brain,
+        spent_today_usd=event.spent_today_usd,
         started_at_s=at,
         started_wall_s=event.wall_s,
     )
@@ -85,6 +88,7 @@ def start(state: SessionState, event: StartRequested, at: float) -> Step:
         OpenLeg(LegName.BRAIN, 1),
         OpenLeg(LegName.BROWSER, 1),
         ArmTimer(PageOverdue(), BROWSER_CONNECT_S),
+        *rungs.watch(fresh, rungs.START_PATIENCE_S),
     )
 
 
@@ -101,6 +105,7 @@ def stop(state: SessionState, event: StopRequested, at: float) -> Step:
         is_waiting=False,
         answers=(),
         pending_text=(),
+        ladder=Ladder(),
         messages=tuple(replace(m, is_final=True) for m in state.messages if m.text),
         hand_over=HandOver.NONE,
         tool_runs=(),
@@ -132,7 +137,9 @@ def connected(state: SessionState, name: LegName, at: float) -> Step:
         case LegName.FACE:
             return state, (SetMood(state.agent),)
         case LegName.BRAIN:
-            return brains.connected(state)
+            state, commands = brains.connected(state)
+            state, more = rungs.connected(state, at)
+            return state, (*commands, *more)
 
 
 def failed(state: SessionState, event: LegFailed, at: float) -> Step:
@@ -155,6 +162,12 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
             commands.append(CancelTimer(PageOverdue()))
     attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
     may_retry = event.is_retryable and event.retry_after_s <= LONGEST_RETRY_AFTER_S
+    can_stand_in = name is LegName.BRAIN and rungs.may_stand_in(state)
+    if can_stand_in and not (may_retry and attempt <= len(RETRY_DELAYS_S)):
+        state, more = rungs.stand_in(state, event.code, event.message, at, is_retryable=event.is_retryable)
+        return state, (*commands, *more)
+    if can_stand_in and was.is_up:
+        commands += rungs.watch(state, rungs.LOST_PATIENCE_S)
     if may_retry and attempt <= len(RETRY_DELAYS_S):
         delay_s = max(RETRY_DELAYS_S[attempt - 1] if attempt else 0.0, event.retry_after_s)
         leg = Leg(LegStatus.RECONNECTING, attempt, event.code, event.message)

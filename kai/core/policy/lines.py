@@ -16,6 +16,7 @@ from kai.core.events import (
 )
 from kai.core.state import Message, Role, SessionState
 from kai.core.timers import TranscriptOverdue, UndoOver
+from kai.core.words import first_words, words_of
 
 TRANSCRIPT_PATIENCE_S = 15.0
 """If a person's line has no transcript after this time, none is expected any more."""
@@ -115,17 +116,16 @@ def cut_message(state: SessionState, event: PlayoutInterrupted) -> SessionState:
         return replace(state, messages=tuple(m for m in state.messages if m.response_id != event.segment_id))
     if event.heard_text is None and event.heard_ms > 0:
         return state
-    heard = len((event.heard_text or "").split())
+    heard = len(words_of(event.heard_text or ""))
     messages: list[Message] = []
     for m in state.messages:
         if m.response_id != event.segment_id:
             messages.append(m)
             continue
-        words = m.text.split()
-        part = words[:heard]
-        heard = max(0, heard - len(words))
+        count = len(words_of(m.text))
+        part, heard = min(heard, count), max(0, heard - count)
         if part:
-            text = m.text if len(part) == len(words) else " ".join(part)
+            text = m.text if part == count else first_words(m.text, part).strip()
             messages.append(replace(m, text=text, is_final=True, is_interrupted=heard == 0))
     return replace(state, messages=tuple(messages))
 

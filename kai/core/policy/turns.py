@@ -224,6 +224,11 @@ def response_done(state: SessionState, event: ResponseDone) -> Step:
     state = finish_lines(state, event.response_id)
     if event.status == "failed":
         state = state.with_problem(Problem("response-failed", event.message))
+        state, watch = follow(state, event.response_id, "generating", Span.PAST)
+        failed = tuple(
+            replace(a, has_failed=a.has_failed or a.id == event.response_id) for a in state.answers
+        )
+        return replace(state, answers=failed), watch
     return follow(state, event.response_id, "generating", Span.PAST)
 
 

@@ -1,0 +1,48 @@
+"""Answers of an assistant to interrupt, in many shapes. The alignment of words was tuned with others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ANSWERS: Final = (
+    "Hello there. I am glad that you came. What would you like to talk about today?",
+    "The museum opens at ten and closes at six. On Thursdays it stays open until nine in the evening.",
+    "A sonnet has fourteen lines. The first eight ask a question, and the last six try to answer it.",
+    "You have three meetings tomorrow: one with the design team, one with the lawyers, and a short call with your sister.",
+    "That is 4,250 euros in all, or about 354 euros a month for a year.",
+    "Boil the potatoes until they are soft, drain them, and let the steam out. Then mash them with warm milk and butter.",
+    "I could not find that file. Perhaps it was renamed, or somebody moved it to another folder.",
+    "The moon has no light of its own. What we see is the light of the sun, which its dusty ground sends back to us.",
+    "First of all, do not panic. Save your work, close the other programs, and try it again.",
+    "In 1969 two people walked on the moon for the first time, while a third one flew around it alone.",
+    "It depends. A bicycle is faster in the city, a train is faster between cities, and a plane is faster over the sea.",
+    "Well, to be honest, I like the second version better, because it says the same thing in half as many words.",
+    "The recipe needs 200 grams of sugar, 3 eggs, and a pinch of salt.",
+    "No, I do not think so.",
+    "Of course. Which of the two do you mean, the old house by the lake or the flat in the city?",
+    "Bees dance to tell each other where the flowers are. The direction of the dance shows the way, its length how far.",
+    "Good question! Nobody has measured it exactly, but most estimates lie between two and three percent.",
+    "Our shop is on the corner of Market Street and Fifth Avenue, right next to the post office, across from the cinema.",
+    "If you press the button twice, the light turns green; if you hold it for five seconds, everything is set back.",
+    "The doctor said that you should rest for a week, drink a lot of water, and come back on Monday at a quarter past eight.",
+    "Copper carries electricity well, is easy to bend, and does not rust. That is why most cables are made of it.",
+    "I would start with the introduction, since people read it first, and leave the summary for the very end.",
+    "Her first novel was refused by eleven publishers. The twelfth printed five hundred copies, and they went in a day.",
+    "You are welcome. Is there anything else that I can do for you?",
+    "The bridge is 2.7 kilometres long and carries 110,000 cars a day. When it opened in 1937, none in the world was longer.",
+    "Take the blue line to Central Station, change there to the red line, and get off at the fourth stop, called Harbour.",
+    "An algorithm is a list of steps. Anybody who follows the steps gets the same result, even without knowing why.",
+    "Yes, and there is more. The same idea works for music, for pictures, and even for the plans of buildings.",
+    "Let us see. Seven times eight is fifty-six, and with the tip that makes sixty-two dollars for each of you.",
+    "The storm took down the lines in the north last night, so trains may be late until the afternoon.",
+    "My favourite part is the end, where the old man laughs, shuts the book, and tells the children that it was all made up.",
+    "Sleep helps you to learn. While you sleep, the brain goes through what happened in the day and keeps what matters.",
+    "I have set a timer for twenty-five minutes. I will tell you when the time is up.",
+    "There are two ways to do it. The quick way costs more, and the cheap way takes until the end of the month.",
+    "Glass is made of sand. It is heated to 1,700 degrees, until it melts, and cooled so slowly that it does not crack.",
+    "Please read the second paragraph again. It says that the contract ends by itself, unless both sides sign it anew.",
+    "A whale sings for hours, and other whales hear it hundreds of miles away, because sound travels far under water.",
+    "It was a pleasure to talk with you. Have a good evening, and say hello to your family.",
+    "The answer is simple, although it took people two thousand years to find it.",
+    "Your flight leaves from gate B 12 at 17:40. Boarding begins forty minutes before; the gate closes at half past five.",
+)

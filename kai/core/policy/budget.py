@@ -1,0 +1,96 @@
+"""What a talk may cost: a warning before the budget is reached, and a gentle end of what is paid for.
+
+A person sets a budget for a talk and one for a day; 0 means none. At `NEAR` of the nearer one the page says so. Once it is
+reached, nothing is cut off: this computer's engine takes over from the cloud's brain, and the face of this computer from the
+avatar, at the next pause. The talk goes on with them until its end. Costs are counted in US dollars: tokens by their price,
+and an avatar's begun minutes by the price of a credit.
+
+Example: a budget of $1.00 for the talk and $3.00 for the day, of which $2.50 were spent before. The talk may cost $0.50. At
+$0.40 the person is warned; at $0.50 both paid legs are left at the next pause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kai.core.events import ArmTimer, OpenSpareBrain, Step
+from kai.core.policy import face_facts, legs
+from kai.core.state import BudgetStage, HandOver, Problem, SessionState
+from kai.core.timers import ClimbDue
+
+NEAR = 0.8
+CREDIT_USD = 0.10
+"""The price of an avatar's credit, which lasts a begun minute."""
+FORECAST_AFTER_S = 30.0
+"""Before this time a talk's cost says little about the next minutes."""
+
+
+def cost_usd(state: SessionState) -> float:
+    """Return what the talk has cost so far, as far as its price is known."""
+    return state.spending.cost_usd + state.credits.used * CREDIT_USD
+
+
+def limit_usd(state: SessionState) -> float | None:
+    """Return what the talk may cost in all, or ``None`` without a budget."""
+    look = state.look
+    limits = [look.budget_talk_usd] if look.budget_talk_usd > 0 else []
+    if look.budget_day_usd > 0:
+        limits.append(max(0.0, look.budget_day_usd - state.spent_today_usd))
+    return min(limits, default=None)
+
+
+def usd_an_hour(state: SessionState, at: float) -> float | None:
+    """Return the talk's cost at its present pace, or ``None`` if it is too young or free."""
+    lasted_s = at - state.started_at_s
+    spent = cost_usd(state)
+    return spent / lasted_s * 3600 if lasted_s >= FORECAST_AFTER_S and spent > 0 else None
+
+
+def minutes_left(state: SessionState, at: float) -> float | None:
+    """Return for how many minutes the budget lasts at the present pace, or ``None`` if no end is in sight."""
+    limit, pace = limit_usd(state), usd_an_hour(state, at)
+    if limit is None or pace is None or state.budget is BudgetStage.REACHED:
+        return None
+    return max(0.0, limit - cost_usd(state)) / pace * 60
+
+
+def follow(before: SessionState, state: SessionState, at: float) -> Step:
+    """Warn, or end what is paid for, if the cost or the budget has changed."""
+    if not state.is_active or _counted(before) == _counted(state):
+        return _resting(state)
+    limit, spent = limit_usd(state), cost_usd(state)
+    if limit is not None and spent >= limit:
+        if state.budget is BudgetStage.REACHED:
+            return _resting(state)
+        state = replace(state, budget=BudgetStage.REACHED).with_problem(Problem("budget-reached", ""))
+        state, faces = legs.tell_faces(state, face_facts.BudgetReached(), at)
+        state, brain = _resting(state)
+        return state, (*faces, *brain)
+    if limit is not None and spent >= NEAR * limit:
+        if state.budget is BudgetStage.NEAR:
+            return state, ()
+        state = state.with_problem(Problem("budget-near", ""))
+    return _within(
+        state, BudgetStage.NEAR if limit is not None and spent >= NEAR * limit else BudgetStage.WITHIN
+    )
+
+
+def _counted(state: SessionState) -> tuple[float, float | None, bool]:
+    return cost_usd(state), limit_usd(state), state.is_active
+
+
+def _within(state: SessionState, stage: BudgetStage) -> Step:
+    """Note the stage. If the budget was raised after it had been spent, the cloud's brain may come back."""
+    was_reached = state.budget is BudgetStage.REACHED
+    state = replace(state, budget=stage)
+    return state, ((ArmTimer(ClimbDue(), 0.0),) if was_reached and state.ladder.is_standing_in else ())
+
+
+def _resting(state: SessionState) -> Step:
+    """Open this computer's engine as a spare, which takes over from a paid brain at the next pause."""
+    is_paid = state.facts.is_billed and state.brain.is_up and not state.ladder.is_standing_in
+    is_due = state.budget is BudgetStage.REACHED and state.is_active and state.hand_over is HandOver.NONE
+    if not (is_paid and is_due and state.has_cloud_brain):
+        return state, ()
+    state = replace(state, ladder=replace(state.ladder, is_resting=True), hand_over=HandOver.OPENING)
+    return state, (OpenSpareBrain(is_stand_in=True),)
