@@ -269,6 +269,39 @@ def test_what_is_set_and_cancelled_is_what_was_said(said: str, effects: tuple[ob
     assert (() if done is None else done.effects) == effects
 
 
+BERLIN = ZoneInfo("Europe/Berlin")
+BACK, FORWARD = datetime(2026, 10, 24, 23, tzinfo=BERLIN), datetime(2027, 3, 27, 23, tzinfo=BERLIN)
+"""The evenings before clocks are set back and forward."""
+
+
+@pytest.mark.parametrize(("now", "hours"), [(BACK, 9), (FORWARD, 7), (NOW.replace(hour=23, minute=0), 8)])
+def test_an_alarm_rings_at_its_time_also_when_clocks_change_in_the_night(now: datetime, hours: int) -> None:
+    done = skills.do("Wake me at seven in the morning.", (), now)
+    assert done is not None
+    assert done.effects == (SetTimer(hours * 3600),)
+
+
+@pytest.mark.parametrize(
+    ("now", "asked", "told"),
+    [
+        (BACK, "What time will it be in four hours?", "It will be 2:00 am on Sunday, October 25, 2026 then."),
+        (BACK, "What time will it be in six hours?", "It will be 4:00 am on Sunday, October 25, 2026 then."),
+        (
+            FORWARD,
+            "What time will it be in four hours?",
+            "It will be 4:00 am on Sunday, March 28, 2027 then.",
+        ),
+        (BACK, "What time was it two hours ago?", "It was 9:00 pm then."),
+    ],
+)
+def test_the_time_to_come_is_told_also_when_clocks_change_before_it(
+    now: datetime, asked: str, told: str
+) -> None:
+    done = skills.do(asked, (), now)
+    assert done is not None
+    assert done.text == told
+
+
 def test_a_length_that_can_be_read_in_two_ways_is_asked_for() -> None:
     asked = skills.do("Set a timer for 1:30.", (), NOW)
     assert asked is not None

@@ -17,7 +17,7 @@ from typing import Final
 from dateutil.easter import easter
 from dateutil.relativedelta import relativedelta
 
-from kai.engine.speech.spans import plain_words, read_amount, read_span
+from kai.engine.speech.spans import later, plain_words, read_amount, read_span
 from kai.engine.speech.zones import find_place
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -381,7 +381,7 @@ def _time_then(then: str, now: datetime) -> Told | None:
     if seconds is None:
         return None
     try:
-        moment = now + timedelta(seconds=-seconds if span["ago"] else seconds)
+        moment = later(now, -seconds if span["ago"] else seconds)
     except OverflowError:
         return None
     said = say_time(moment)

@@ -32,7 +32,7 @@ from kai.engine.speech.orders import (
     for_you,
     requests_of,
 )
-from kai.engine.speech.spans import minutes_of, plain_words, read_span, say_span
+from kai.engine.speech.spans import later, minutes_of, plain_words, read_span, say_span, seconds_until
 
 Timers = Sequence[RunningTimer]
 
@@ -239,7 +239,7 @@ def _fitting(which: _Which, timers: Timers, now: datetime, *, is_strict: bool = 
 
 def _rings_at(timer: RunningTimer, now: datetime) -> int:
     """Return the minute of the day in which ``timer`` rings."""
-    due = now + timedelta(seconds=timer.left_s + 30)
+    due = later(now, timer.left_s + 30)
     return due.hour * 60 + due.minute
 
 
@@ -474,9 +474,7 @@ def _changed(found: Timers, when: str, now: datetime) -> tuple[str, list[Effect]
             minutes = minutes_of(when.removeprefix("at "))
             midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
             due = [midnight + timedelta(days=day, minutes=minute) for day in (0, 1) for minute in minutes]
-            length = min(
-                (round((moment - now).total_seconds()) for moment in due if moment > now), default=None
-            )
+            length = min((seconds_until(moment, now) for moment in due if moment > now), default=None)
         if length is None or not 1 <= length <= 86_400:
             return "", []
         effects.append(SetTimer(length, each.about, each.kind))

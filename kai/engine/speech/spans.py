@@ -7,7 +7,7 @@ recognizers-text) pick out what they know and ignore the rest: two of them read 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -154,6 +154,21 @@ def _unit(word: str) -> str:
     name = word.removesuffix("s") if len(word) > 1 else word
     name = _SHORT.get(name, name)
     return name if name in _SECONDS else ""
+
+
+def later(now: datetime, seconds: int) -> datetime:
+    """Return the time of day after so many seconds, in which clocks may be set forward or back.
+
+    Python adds to what the clock shows: an hour after 1:30 am it is 2:30 am, also in the night in which 2 am comes twice.
+    """
+    if now.tzinfo is None:
+        return now + timedelta(seconds=seconds)
+    return (now.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.tzinfo)
+
+
+def seconds_until(moment: datetime, now: datetime) -> int:
+    """Return the seconds that pass until ``moment``, in which clocks may be set forward or back."""
+    return round(moment.timestamp() - now.timestamp())
 
 
 def next_clock(text: str, now: datetime) -> datetime | None:

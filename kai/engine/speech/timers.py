@@ -9,7 +9,7 @@ from typing import Final
 
 from kai.engine.speech.days import say_time
 from kai.engine.speech.orders import MAX_TIMERS, Done, SetTimer, TimerKind, for_you, requests_of
-from kai.engine.speech.spans import next_clock, plain_words, read_span, say_span
+from kai.engine.speech.spans import next_clock, plain_words, read_span, say_span, seconds_until
 
 MAX_TIMER_S: Final = 24 * 3600
 _KIND: Final = r"(?:timer|alarm|countdown|alarm clock|reminder)"
@@ -262,7 +262,7 @@ def _set_timer(when: str, about: str, kind: TimerKind, now: datetime) -> Done | 
         moment = next_clock(when, now)
         if moment is None:
             return None
-        seconds, said = round((moment - now).total_seconds()), f"at {say_time(moment)}"
+        seconds, said = seconds_until(moment, now), f"at {say_time(moment)}"
     else:
         said = f"{say_span(seconds)} from now"
     if not 1 <= seconds <= MAX_TIMER_S:
