@@ -302,6 +302,26 @@ def test_the_time_to_come_is_told_also_when_clocks_change_before_it(
     assert done.text == told
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "Set a timer for five minutes 😊",
+        "Set a timer for five minutes…",
+        "“Set a timer for five minutes.”",
+        "@Kai set a timer for five minutes",
+        "Set a timer for five\u200bminutes",
+        "Set a ti\u00admer for \u200efive minutes",
+        "set  a   timer\nfor five\u00a0minutes",
+        "SET A TIMER FOR ５ MINUTES!!!",
+        "Set a timer for 0:05:00",
+    ],
+)
+def test_how_a_line_is_typed_does_not_matter(typed: str) -> None:
+    done = skills.do(typed, (), NOW)
+    assert done is not None
+    assert done.effects == (SetTimer(300),)
+
+
 def test_a_length_that_can_be_read_in_two_ways_is_asked_for() -> None:
     asked = skills.do("Set a timer for 1:30.", (), NOW)
     assert asked is not None
@@ -381,6 +401,8 @@ def test_an_order_to_kai_changes_its_voice_and_is_undone_by_asking(
         ("Nepal", "Asia/Kathmandu"),
         ("San Francisco", "America/Los_Angeles"),
         ("the Netherlands", "Europe/Amsterdam"),
+        ("St. John's", "America/St_Johns"),
+        ("München", "Europe/Berlin"),
     ],
 )
 def test_the_time_elsewhere_is_the_zone_s(place: str, zone: str) -> None:

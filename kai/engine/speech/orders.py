@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -127,6 +128,11 @@ def is_courtesy(sentence: str) -> bool:
     return len(plain.split()) <= _MAX_COURTESY_WORDS and _ONLY_COURTESY.fullmatch(plain) is not None
 
 
+_ROUND: Final = re.compile(
+    r"^[\s\"“”„«»‘’'@#*>…\u2190-\u2bff\U0001f000-\U0001faff\ufe0f]+|"
+    r"(?<!\d)[\s\"“”„«»‘’'*…\u2190-\u2bff\U0001f000-\U0001faff\ufe0f]+$"
+)
+"""Marks round a typed sentence that are no part of it."""
 _ASKS_TO: Final = re.compile(
     r"(?:can|could|would|will) you\b|i (?:was wondering|wonder) if|do you think|(?:is it|would it be) possible",
     re.IGNORECASE,
@@ -144,9 +150,17 @@ def _courtesies(names: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 @lru_cache(maxsize=LINES_KNOWN)
 def requests_of(heard: str, name: str = "") -> tuple[str, ...]:
     """Return the sentences of ``heard`` without courtesies; mere courtesies are left out if other sentences remain."""
-    bare = [without_courtesy(sentence, name) for sentence in sentences_of(heard.strip())]
+    bare = [without_courtesy(sentence, name) for sentence in sentences_of(_readable(heard))]
     kept = [sentence for sentence in bare if not is_courtesy(sentence)]
     return tuple(kept or bare)
+
+
+def _readable(line: str) -> str:
+    """Return a typed line without invisible characters, and without pictures, quotation marks and dots round it."""
+    seen = "".join(
+        " " if char == "\u200b" else "" if unicodedata.category(char) == "Cf" else char for char in line
+    )
+    return _ROUND.sub("", seen).strip()
 
 
 def for_you(text: str) -> str:

@@ -67,8 +67,14 @@ def read_amount(text: str) -> Fraction | None:
     return -found.value if is_negative else found.value
 
 
+_HOURS: Final = re.compile(r"(\d{1,2}):([0-5]\d):([0-5]\d)")
+
+
 def read_span(text: str) -> int | None:
     """Return the length of time that the whole ``text`` means, in rounded seconds; None if it is anything else."""
+    if (clocked := _HOURS.fullmatch(text.strip())) is not None:
+        hours, minutes, seconds = (int(part) for part in clocked.groups())
+        return (hours * 60 + minutes) * 60 + seconds or None
     words = _words(text)
     position, total, unit = 0, Fraction(0), ""
     while position < len(words):

@@ -27,26 +27,27 @@ _OTHER_NAMES: Final = {
     "TR": "turkey",
     "VA": "vatican,the vatican",
     "MK": "macedonia",
-    "Europe/Berlin": "munich,hamburg,cologne,frankfurt,stuttgart,dusseldorf,leipzig,dresden,hanover,nuremberg,bonn,cet,"
+    "Europe/Berlin": "munich,hamburg,cologne,frankfurt,stuttgart,dusseldorf,leipzig,dresden,hanover,nuremberg,bonn,"
+    "munchen,koln,nurnberg,hannover,cet,"
     "central european time",
     "Europe/London": "manchester,birmingham,liverpool,leeds,glasgow,edinburgh,bristol,cardiff,oxford,cambridge",
     "Europe/Paris": "marseille,lyon,nice,toulouse,bordeaux,strasbourg,lille",
     "Europe/Madrid": "barcelona,valencia,seville,malaga,bilbao",
-    "Europe/Rome": "milan,naples,turin,florence,venice,bologna,palermo",
-    "Europe/Zurich": "geneva,basel,bern,lausanne",
-    "Europe/Vienna": "salzburg,graz,innsbruck",
+    "Europe/Rome": "milan,naples,turin,florence,venice,bologna,palermo,roma,milano,napoli,torino,firenze,venezia",
+    "Europe/Zurich": "geneva,basel,bern,lausanne,geneve,genf",
+    "Europe/Vienna": "salzburg,graz,innsbruck,wien",
     "Europe/Amsterdam": "rotterdam,the hague,utrecht,eindhoven",
-    "Europe/Brussels": "antwerp,ghent,bruges",
-    "Europe/Lisbon": "porto",
-    "Europe/Warsaw": "krakow,gdansk,wroclaw",
+    "Europe/Brussels": "antwerp,ghent,bruges,bruxelles,brussel",
+    "Europe/Lisbon": "porto,lisboa",
+    "Europe/Warsaw": "krakow,gdansk,wroclaw,warszawa",
     "Europe/Kyiv": "kyiv,kiev,lviv,odesa,odessa",
     "Europe/Stockholm": "gothenburg,malmo",
     "Europe/Oslo": "bergen,trondheim",
-    "Europe/Copenhagen": "aarhus",
-    "Europe/Moscow": "saint petersburg,st petersburg,st. petersburg,petersburg",
+    "Europe/Copenhagen": "aarhus,kobenhavn",
+    "Europe/Moscow": "saint petersburg,st petersburg,st. petersburg,petersburg,moskva",
     "Europe/Istanbul": "ankara,izmir,antalya",
-    "Europe/Prague": "brno",
-    "Europe/Athens": "thessaloniki,crete",
+    "Europe/Prague": "brno,praha",
+    "Europe/Athens": "thessaloniki,crete,athina",
     "Asia/Kolkata": "mumbai,bombay,delhi,new delhi,bangalore,bengaluru,chennai,hyderabad,calcutta,pune",
     "Asia/Shanghai": "beijing,peking,shenzhen,guangzhou,wuhan,chengdu",
     "Asia/Tokyo": "osaka,kyoto,nagoya,sapporo,yokohama,hiroshima",
@@ -107,7 +108,13 @@ def find_place(name: str) -> Place | None:
     city, _, country = plain.partition(", ")
     if country and find_place(country) is not None:
         plain = city
-    zones = zones_by_name().get(plain) or zones_by_name().get(plain.removeprefix("the "))
+    known = zones_by_name()
+    forms = (
+        plain,
+        plain.removeprefix("the "),
+        re.sub(r"[.']", "", plain),
+    )  # "St. John's" is St_Johns in the table
+    zones = next((known[form] for form in forms if form in known), None)
     return None if zones is None else Place(_said(plain), zones)
 
 
@@ -144,7 +151,8 @@ def zones_by_name() -> dict[str, tuple[str, ...]]:
             found.setdefault(_plain(country), tuple(by_code[code]))
     for key, names in _OTHER_NAMES.items():
         for name in names.split(","):
-            found[name] = tuple(by_code.get(key, [key]))
+            # Georgia is a country and a state: both times are told.
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *by_code.get(key, [key]))))
     return found
 
 
