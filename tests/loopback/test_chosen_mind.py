@@ -251,14 +251,13 @@ async def test_a_server_that_hangs_is_given_up_within_seconds_and_one_that_only_
                 await asyncio.sleep(0.005)
         server.chat.go_on.set()
         words, whose = await asked
-        assert words.removeprefix(STILL_THINKING) == f"{said}because it is cold."
+        assert words.replace(STILL_THINKING, "") == f"{said}because it is cold."
         assert whose == VLLM.models[0]
         server.chat.go_on.clear()
         server.is_frozen = True
         words, whose = await bench.ask()
-        assert words.startswith(said)
-        assert words.endswith(
-            f"My language model does not answer any more. I answer with my own mind instead. {OWN_ANSWER}"
+        assert words.replace(STILL_THINKING, "") == (
+            f"{said}My language model does not answer any more. I answer with my own mind instead. {OWN_ANSWER}"
         )
         assert (whose, bench.choice.state) == ("Own 1B", ChoiceState.DOWN)
 
