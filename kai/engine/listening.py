@@ -10,7 +10,7 @@ The states of a turn (`Hearing`, from the events of `kai.engine.speech.turns`):
 1. *An overlap*: a voice over Kai's own. Nobody is told, and it may turn out to be an echo or a nod (`kai.engine.overlap`).
 2. *Announced*: the client knows that the person speaks, and Kai is silent. Words are shown as they are recognised, those
    alone on which two readings agree.
-3. *In a pause*: after 160 ms of silence the turn is recognised as if it were over (the *guess*), and the conversation is
+3. *In a pause*: after 128 ms of silence the turn is recognised as if it were over (the *guess*), and the conversation is
    told the words as foreseen, so that the answer may be begun. If the person goes on, the guess is taken back.
 4. *Over*: an item is made of the turn. Its words are the guess, or a recognition of the whole turn, and an answer may
    follow.
@@ -18,7 +18,7 @@ The states of a turn (`Hearing`, from the events of `kai.engine.speech.turns`):
    `continues` this one, and both are answered as one, unless much of Kai's answer was heard (`REPAIR_HEARD_MS`).
 
 Example, with the pauses of "semantic_vad" at its usual eagerness: the person says "What could I cook with potatoes?" for
-2 000 ms. The turn begins with the second voiced frame, after 64 ms, and includes the 300 ms before the voice. At 2 160 ms
+2 000 ms. The turn begins with the second voiced frame, after 64 ms, and includes the 300 ms before the voice. At 2 128 ms
 the turn is recognised, and the answer is begun. If the sentence is plainly whole, the turn is over at 2 352 ms, and if that
 is not certain, at 2 864 ms. Had the person said "What could I cook with", which is plainly unfinished, it would be over at
 3 120 ms only. And if "and eggs" follows at 3 500 ms nevertheless, that is a turn of its own which continues the first.
@@ -57,7 +57,6 @@ DOUBTFUL_SCORE: Final = -1.6
 """A partial decode with a lower score is ignored."""
 FIRST_WORDS_BEAM: Final = 3
 """Beam until words are shown: the next decode often disagrees with the likeliest one of so short a sound."""
-HASTY_SILENCE_MS: Final = 128
 KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
 """A person who goes on within this time after the end of a turn had not finished: both turns are one."""
@@ -265,9 +264,8 @@ class Listener:
     def _begin_turn(self, audio_start_ms: int) -> None:
         interrupts = self._rules is not None and self._rules.does_interrupt_response
         turn = self._turn = Hearing(new_id("item"), audio_start_ms)
-        if interrupts and self._loudspeaker.is_sounding and self._detector is not None:
+        if interrupts and self._loudspeaker.is_sounding:
             turn.overlap = Overlap()
-            self._detector.hasten(HASTY_SILENCE_MS)
             return
         self._announce_turn(turn)
 
@@ -398,7 +396,6 @@ class Listener:
 
     def _confirm(self, turn: Hearing, overlap: Overlap, detector: turns.TurnDetector) -> None:
         turn.start_ms = max(turn.start_ms, detector.time_ms - overlap.foreign_ms - KEPT_BEFORE_MS)
-        detector.hasten(turns.SPECULATION_SILENCE_MS)
         self._announce_turn(turn)
 
     # Words

@@ -8,9 +8,9 @@ the whole sentence, and passes on the rest.
 
 Most of the model's time is reading, and reading can be done ahead. The states of a question to the model:
 
-1. *Read ahead* (`TwoMinds.foresee`): while the person speaks, the words recognised so far are read into the model's cache,
-   whenever there are `WORDS_READ_AT_ONCE` more of them. The newest word is left out, since it may still change. The
-   instructions, and what Kai says, are read in the same way before the person speaks.
+1. *Read ahead* (`TwoMinds.foresee`): while the person speaks, the words recognised so far are read into the model's cache.
+   The newest word is left out, since it may still change. The instructions, and what Kai says, are read in the same way
+   before the person speaks.
 2. *Drafted*: where the turn is probably over, the answer is begun, while the listener still waits for more words. Nobody
    hears a draft.
 3. *Answered*: the turn is over, and `TwoMinds.think` is called. If its prompt is the draft's, the draft is the answer, with
@@ -24,9 +24,9 @@ answer is wanted. When nobody has spoken for `NOTES_AFTER_S`, the model writes n
 short.
 
 Example: somebody asks "What could I cook with potatoes and eggs?" While they speak, "What could I" is read, and later "cook
-with potatoes". They stop; after 160 ms the turn is recognised, which takes about as long again. At 320 ms the draft begins,
+with potatoes". They stop; after 128 ms the turn is recognised, which takes twice as long again. At 400 ms the draft begins,
 with "and eggs?" still to be read. If the listener takes the turn to be over after its usual 864 ms, the model has had
-544 ms for that, and often for the first words as well. ``python -m kai.bench talk`` prints how long a person waits.
+464 ms for that, and often for the first words as well. ``python -m kai.bench talk`` prints how long a person waits.
 
 Both minds have the same conversation before them, and each knows what the other one has said. When the model's process is
 gone, the small mind answers what it can, and says so where it cannot.
@@ -65,7 +65,6 @@ OFFERS_TOOLS: Final = False
 80 % of the requests. Qwen2.5-Coder writes its calls as text, in forms of its own that no server takes for calls. Its prompt
 says that it cannot do such things."""
 STILL_LOADING: Final = "My language model is still waking up. Ask me that again in a moment."
-WORDS_READ_AT_ONCE: Final = 3
 NOTES_AFTER_S: Final = 1.5
 """Notes are begun when nobody has spoken for this long."""
 
@@ -129,8 +128,6 @@ class TwoMinds(Thinker):
         self._draft: _Draft | None = None
         self._ahead: asyncio.Task[None] | None = None
         self._slots: Slots | None = None
-        self._read_words = ("", 0)
-        """The id of the person's item that was read ahead last, and how many of its words were read."""
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
@@ -200,21 +197,8 @@ class TwoMinds(Thinker):
         elif not is_speaking:
             await self._read(model, prompt)
             await self._note_down(model, question)
-        elif sure_words := self._new_words(question, heard):
+        elif sure_words := " ".join(heard.split()[:-1]).rstrip(" .,;:?!…"):
             await self._read(model, [*prompt[:-1], {"role": "user", "content": sure_words}])
-
-    def _new_words(self, question: Question, heard: str) -> str:
-        """Return the person's words that are worth reading ahead: none until there are enough new ones.
-
-        The newest word is left out, because it often changes; and each reading costs time that the recogniser needs.
-        """
-        item_id = question.items[-1].id or ""
-        words = heard.split()[:-1]
-        read_item, read_count = self._read_words
-        if len(words) - (read_count if read_item == item_id else 0) < WORDS_READ_AT_ONCE:
-            return ""
-        self._read_words = (item_id, len(words))
-        return " ".join(words).rstrip(" .,;:?!…")
 
     async def _prompt(self, question: Question) -> list[JsonObject]:
         name = question.persona.name or DEFAULT_NAME

@@ -1,7 +1,7 @@
 """Detects when a person's turn begins and ends, from the frames of a voice detector. Pure: time is counted in samples.
 
-After 160 ms of a pause the words before it are recognised on speculation. That takes about as long again, so it is done when
-the shortest pause that ends a complete turn is over.
+After 128 ms of a pause the words before it are recognised on speculation. That takes about twice as long again, so it is
+done when the shortest pause that ends a complete turn is over.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from kai.media import pcm
 DEFAULT_THRESHOLD: Final = 0.5
 DEFAULT_PREFIX_PADDING_MS: Final = 300
 DEFAULT_SILENCE_DURATION_MS: Final = 448
-SPECULATION_SILENCE_MS: Final = 160
+SPECULATION_SILENCE_MS: Final = 128
+"""Shorter pauses are frequent within fluent speech, and each would cost a recognition that is thrown away."""
 MIN_SPEECH_MS: Final = 128
 """Shorter sounds, such as a click or a chair, are not counted as speech. A word said fast has no more voice than this
 ("stop", whose consonants are voiceless). The recogniser takes one of 240 noises for a word, see `kai.bench.short_sounds`."""
@@ -193,10 +194,6 @@ class TurnDetector:
         """Let the current pause end the turn after ``silence_ms``; the next pause has the usual length again."""
         self._hold_frames = -(-silence_ms // FRAME_MS)
 
-    def hasten(self, silence_ms: int) -> None:
-        """Speculate after ``silence_ms`` of a pause for the rest of this turn."""
-        self._hasty_frames = max(1, silence_ms // FRAME_MS)
-
     def forget_before(self, keep_ms: int) -> None:
         """Keep only the last ``keep_ms`` of the turn in progress: the sound before was somebody else's."""
         frames = -(-keep_ms // FRAME_MS)
@@ -223,7 +220,6 @@ class TurnDetector:
         self._next_partial_samples = 0
         self._has_words = False
         self._hold_frames = 0
-        self._hasty_frames = 0
 
     def _ms(self, samples: int) -> int:
         return samples * 1000 // HEARING_HZ
@@ -259,7 +255,7 @@ class TurnDetector:
         else:
             self._silent_frames += 1
             if (
-                self._silent_frames >= (self._hasty_frames or self._speculation_frames)
+                self._silent_frames >= self._speculation_frames
                 and not self._is_speculating
                 and self._is_speech
             ):
