@@ -100,7 +100,7 @@ _WATCH_JS = """
 _MEASURE_JS = """
 async () => {
   if (window.__kaiMeasured) return;
-  const M = window.__kaiMeasured = { sound: [], mic: [], frames: [], marks: [], level: 0 };
+  const M = window.__kaiMeasured = { sound: [], muted: [], mic: [], frames: [], marks: [], level: 0 };
   const context = new AudioContext({ latencyHint: 'interactive' });
   const code = `class Onsets extends AudioWorkletProcessor {
     constructor(o) { super(); this.threshold = o.processorOptions.threshold; this.hold = o.processorOptions.hold;
@@ -157,6 +157,7 @@ async () => {
     const video = document.querySelector('video');
     if (video && video !== shown) {
       shown = video; presented = null;
+      video.addEventListener('volumechange', () => { if (video.muted) M.muted.push(Date.now()); });
       video.requestVideoFrameCallback((_now, told) => look(video, told));
     }
     const stream = video && video.srcObject;

@@ -256,7 +256,7 @@ def each_offset(seen: dict[str, Any], from_ms: float) -> list[float]:
 
 
 def interruption(person: Visitor) -> dict[str, Any]:
-    """Return the time from pressing Interrupt to the last sounding sample in the page."""
+    """Return the time from pressing Interrupt to silence: to the last sounding sample, or until the page is muted."""
     delays: list[float] = []
     for _ in range(3):
         person.say("What can you do?")
@@ -265,9 +265,11 @@ def interruption(person: Visitor) -> dict[str, Any]:
         person.press("Interrupt")
         pressed_ms = person.pressed_at_ms()
         person.page.wait_for_timeout(1600)
-        ends = [at for kind, at in person.measured()["sound"] if kind == "off" and at > pressed_ms - 50]
+        seen = person.measured()
+        ends = [at for kind, at in seen["sound"] if kind == "off" and at > pressed_ms - 50]
+        ends += [at for at in seen["muted"] if at > pressed_ms - 50]
         if ends:
-            delays.append(ends[0] - pressed_ms)
+            delays.append(min(ends) - pressed_ms)
     return {"interrupt_to_silence_ms": [round(d) for d in delays]}
 
 

@@ -2,6 +2,8 @@
 // devices that it remembers. `kai/ui/compat.py` lists them, and tests look for each in the installed package.
 
 const REMEMBERED_DEVICES = "streamlit-webrtc:device-ids";
+// Longer than the way from Kai to the loudspeaker, shorter than the time in which he can answer again.
+const HUSH_MS = 600;
 
 class MediaComponent {
   frame() {
@@ -75,6 +77,18 @@ class MediaComponent {
     } catch {
       return {};
     }
+  }
+
+  // Silences the page at once, for as long as sound may still be on its way after Kai has stopped.
+  hush() {
+    const video = this.video();
+    if (!video || (video.muted && !this.hushed)) return;
+    video.muted = true;
+    clearTimeout(this.hushed);
+    this.hushed = setTimeout(() => {
+      this.hushed = null;
+      video.muted = false;
+    }, HUSH_MS);
   }
 
   // The component pins whatever microphone it opened; only a person's own choice shall be pinned.

@@ -284,6 +284,7 @@ class Desk {
 
   // One after the other: a release must not overtake its press.
   sendHold(isDown) {
+    if (isDown && this.view?.controls.interrupt.isEnabled) this.component.hush();
     this.$(".hold").classList.toggle("is-down", isDown);
     this.holding = (this.holding ?? Promise.resolve()).then(async () => this.complain(await this.post({ wish: "hold", isDown })));
   }
@@ -696,6 +697,7 @@ class Desk {
     const name = button.dataset.wish;
     const control = this.view?.controls[name];
     if (!control?.isEnabled) return this.explain(control);
+    if (name === "interrupt") this.component.hush();
     const wish = { mute: { wish: "mute", isMuted: !this.view.isMuted }, record: { wish: "record", isOn: !this.view.isRecording } }[name] ?? { wish: name };
     this.complain(await this.post(wish));
   }
