@@ -13,6 +13,7 @@ from typing import Final
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
 
 from kai.compat.format import Float32, Pcm
 
@@ -161,10 +162,22 @@ def level_dbfs(samples: Float32) -> float:
 def level_range_db(samples: Float32, rate_hz: int, *, frame_ms: int = 32) -> float:
     """Return how far, in dB, the loud parts (95th percentile of frames) are above the quiet ones (10th). Speech in a silent
     room has 40 dB or more; speech 10 dB above a steady noise has about 14."""
-    count = rate_hz * frame_ms // 1000
-    frames = samples[: len(samples) // count * count].reshape(-1, count)
-    if not len(frames):
+    levels_db = _frame_levels_db(samples, rate_hz * frame_ms // 1000)
+    if not len(levels_db):
         return 0.0
-    levels_db = 10.0 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-10)
     quiet_db, loud_db = np.percentile(levels_db, (10, 95))
     return float(loud_db - quiet_db)
+
+
+def loud_seconds(samples: Float32, rate_hz: int, *, range_db: float = 25.0, frame_ms: int = 32) -> float:
+    """Return how many seconds of ``samples`` are at most ``range_db`` below the loud parts (95th percentile of frames)."""
+    levels_db = _frame_levels_db(samples, rate_hz * frame_ms // 1000)
+    if not len(levels_db):
+        return 0.0
+    return int(np.sum(levels_db > np.percentile(levels_db, 95) - range_db)) * frame_ms / 1000
+
+
+def _frame_levels_db(samples: Float32, count: int) -> NDArray[np.float64]:
+    """Return the level of each whole frame of ``count`` samples, in dB relative to full scale, -100 for silence."""
+    frames = samples[: len(samples) // count * count].reshape(-1, count)
+    return 10.0 * np.log10(np.mean(frames.astype(np.float64) ** 2, axis=1) + 1e-10)

@@ -107,13 +107,13 @@ def test_the_features_are_those_whisper_was_trained_with() -> None:
     np.testing.assert_allclose(log_mel(samples, 240_000), reference, atol=1e-5)
 
 
-def test_sound_longer_than_the_recogniser_s_window_is_heard_to_its_end(kit: SpeechKit) -> None:
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 7))])
+def test_sound_longer_than_the_recogniser_s_window_is_heard_to_its_end(kit: SpeechKit, first: int) -> None:
     pause = np.zeros(ASR_HZ // 2, np.float32)
-    parts = [part for recording in recordings() for part in (heard_samples(recording), pause)]
-    samples = np.concatenate(parts)
+    said = [*recordings()[first:], *recordings()[:first]]
+    samples = np.concatenate([part for each in said for part in (heard_samples(each), pause)])
     assert len(samples) > 31 * ASR_HZ
-    wanted = " ".join(recording.text for recording in recordings())
-    assert word_errors(wanted, kit.recogniser.transcribe(samples).text) <= 6
+    assert word_errors(" ".join(each.text for each in said), kit.recogniser.transcribe(samples).text) <= 8
 
 
 def test_a_loop_of_the_decoder_is_known_by_how_well_it_compresses() -> None:

@@ -1,8 +1,8 @@
 """Speech to text by Whisper tiny.en, int8, on one thread, and by Whisper base where tiny.en is in doubt.
 
 Whisper always encodes a window of 30 s. CTranslate2 accepts shorter ones: with a window of 10 s and a bound on the number of
-words an utterance costs a third, and no accuracy was lost on the measured utterances. In shorter windows the decoder begins to
-loop, and with a single word it does so in a window of 10 s as well: "Yes. Yes. Yes."
+words an utterance costs a third, and no accuracy was lost on the measured utterances. In shorter windows the decoder begins
+to loop, and with a single word it does so in a window of 10 s as well: "Yes. Yes. Yes."
 """
 
 from __future__ import annotations
@@ -34,9 +34,13 @@ _WORD_SAMPLES: Final = 2 * HEARING_HZ
 _WORD_WINDOW_SAMPLES: Final = 15 * HEARING_HZ
 """The window of sounds of `_WORD_SAMPLES` and less, which may be a single word."""
 _FULL_WINDOW_SAMPLES: Final = 30 * HEARING_HZ
-_MAX_PIECE_SAMPLES: Final = 29 * HEARING_HZ
-_CUT_FROM_SAMPLES: Final = 20 * HEARING_HZ
-_CUT_TO_SAMPLES: Final = 28 * HEARING_HZ
+_MAX_PIECE_SAMPLES: Final = 22 * HEARING_HZ
+_CUT_FROM_SAMPLES: Final = 12 * HEARING_HZ
+_CUT_TO_SAMPLES: Final = 20 * HEARING_HZ
+_SKIPS_FROM_SAMPLES: Final = 4 * HEARING_HZ
+_LEAST_WORDS_PER_S: Final = 2.0
+"""A piece of `_SKIPS_FROM_SAMPLES` and more in which fewer words a second of voice were recognised is read again in halves.
+People who read aloud say three and more."""
 _MAX_TOKENS: Final = 220
 _REMEMBERED_PIECES: Final = 8
 _CAREFUL_BEAM: Final = 5
@@ -161,7 +165,7 @@ class Recogniser:
     def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
         """Return the words in ``audio``, ``(samples,)`` float32 at 16 kHz.
 
-        ``beam`` is 5 for a turn, less for partial transcripts. Sound longer than 29 s is cut at its quietest places; the
+        ``beam`` is 5 for a turn, less for partial transcripts. Sound longer than 22 s is cut at its quietest places; the
         transcripts of all pieces but the last are cached, so that a growing sound is not decoded again.
         """
         if audio.ndim != 1 or audio.dtype != np.float32:
@@ -178,12 +182,7 @@ class Recogniser:
         believed = [(heard, length) for heard, length in (*found, (last, len(rest))) if heard.is_speech]
         if not believed:
             return last
-        total = sum(length for _, length in believed)
-        return Transcript(
-            text=" ".join(heard.text for heard, _ in believed),
-            score=sum(heard.score * length for heard, length in believed) / total,
-            is_speech=True,
-        )
+        return _joined(believed)
 
     def _transcribe_remembered(self, audio: NDArray[np.float32]) -> Transcript:
         key = hashlib.blake2b(audio.tobytes(), digest_size=16).digest()
@@ -200,12 +199,28 @@ class Recogniser:
 
     def _transcribe_surely(self, audio: NDArray[np.float32], beam: int) -> Transcript:
         """Transcribe a piece, for a turn also with the second recogniser where the first is in doubt; the surer one wins."""
-        heard = self._transcribe_piece(audio, beam)
+        heard = self._transcribe_all(audio, beam)
         if self._second is None or beam < _CAREFUL_BEAM or heard.score == NOTHING.score:
             return heard
         if heard.is_sure and pcm.level_range_db(audio, HEARING_HZ) > NOISY_RANGE_DB:
             return heard
         return max(heard, self._second._transcribe_piece(audio, beam), key=lambda each: each.score)
+
+    def _transcribe_all(self, audio: NDArray[np.float32], beam: int) -> Transcript:
+        """Transcribe a piece, in halves where words are missing: the decoder may skip whole sentences of a long one."""
+        heard = self._transcribe_piece(audio, beam)
+        if beam < _CAREFUL_BEAM or len(audio) < _SKIPS_FROM_SAMPLES:
+            return heard
+        words = len(words_of(heard.text)) if heard.is_speech else 0
+        if words >= _LEAST_WORDS_PER_S * pcm.loud_seconds(audio, HEARING_HZ):
+            return heard
+        third = len(audio) // 3
+        cut = pcm.quietest_sample(audio, HEARING_HZ, start=third, end=2 * third)
+        halves = [(self._transcribe_all(part, beam), len(part)) for part in (audio[:cut], audio[cut:])]
+        believed = [(half, length) for half, length in halves if half.is_speech]
+        if len(words_of(" ".join(half.text for half, _ in believed))) <= words:
+            return heard
+        return _joined(believed)
 
     def _transcribe_piece(self, audio: NDArray[np.float32], beam: int) -> Transcript:
         if not len(audio) or float(np.max(np.abs(audio))) < _SILENT_PEAK:
@@ -231,6 +246,16 @@ class Recogniser:
         )[0]
         text = self._tokenizer.decode(result.sequences_ids[0]).strip()
         return text, float(result.scores[0])
+
+
+def _joined(parts: Sequence[tuple[Transcript, int]]) -> Transcript:
+    """Return one transcript of consecutive parts, each with its length in samples."""
+    total = sum(length for _, length in parts)
+    return Transcript(
+        text=" ".join(heard.text for heard, _ in parts),
+        score=sum(heard.score * length for heard, length in parts) / total,
+        is_speech=True,
+    )
 
 
 def _token_id(tokenizer: tokenizers.Tokenizer, token: str) -> int:
