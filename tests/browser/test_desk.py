@@ -93,8 +93,8 @@ def test_a_starter_is_said_when_it_is_pressed(person: Visitor, fake_app: AppProc
     assert not person.page.locator(".starters").is_visible()
 
 
-def test_whoever_is_on_the_stage_goes_by_its_own_name(person: Visitor, app: AppProcess) -> None:
-    person.open(app.url)
+def test_whoever_is_on_the_stage_goes_by_its_own_name(person: Visitor, fake_app: AppProcess) -> None:
+    person.open(fake_app.url)
     person.page.get_by_role("radio", name="Emil").first.click()
     person.start()
     person.wait_state(texts.LISTENING)
