@@ -234,7 +234,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         ),
     },
     "microphone": {
-        "heard": ("Microphone works (peak {db} dB).", ""),
+        "heard": ("It works: {db} dB at your loudest.", ""),
         "quiet": (
             "It hears hardly anything (peak {db} dB).",
             "Speak up and check again. If that does not help, choose another microphone, or unmute it in your system.",

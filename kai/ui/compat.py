@@ -59,8 +59,8 @@ IN_THE_COMPONENT: Final = {
 the installed package contains; the value says what depends on it."""
 
 _NAMES: Final = """
-    stAlert stApp stAppHeader stButton stColumn stException stExpandSidebarButton stExpander stHeader stHeading
-    stIconMaterial stLayoutWrapper stMain stMainBlockContainer stMarkdown stPopover stPopoverBody stSidebar
+    stAlert stApp stAppHeader stButton stCaptionContainer stColumn stException stExpandSidebarButton stExpander stHeader
+    stHeading stIconMaterial stLayoutWrapper stMain stMainBlockContainer stMarkdown stPopover stPopoverBody stSidebar
     stSidebarHeader stSidebarNav stSidebarUserContent stSlider stToolbar stTopNav stVerticalBlock stWidgetLabel
 """
 STREAMLIT_NAMES: Final = frozenset(_NAMES.split())

@@ -97,6 +97,7 @@ NETWORK_ADVICE: Final = {
     "round_trip_ms": "The round trip to Kai takes {ms} ms. Turn off your VPN, or use another network.",
     "jitter_ms": "Sound arrives unevenly. Stop downloads and other calls, or use a cable.",
 }
+BUSY: Final = "busy"
 SLOW_PICTURE: Final = "{fps} frames a second: this computer is busy"
 TIME_LEFT: Final = "{time} left"
 

@@ -83,6 +83,7 @@ def test_on_a_phone_the_face_has_the_width_the_chat_is_a_sheet_and_pages_have_na
         person.page.locator(".desk:not(.is-away)").wait_for()
 
 
+@pytest.mark.long
 def test_on_a_wide_screen_the_face_is_left_the_chat_right_and_the_devices_behind_a_button(
     app: AppProcess, chromium: Path
 ) -> None:

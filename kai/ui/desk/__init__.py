@@ -34,6 +34,7 @@ _WORDS: Final = {
     "chat": texts.CHAT_LABEL,
     "devices": texts.DEVICES,
     "slowPicture": texts.SLOW_PICTURE,
+    "busy": texts.BUSY,
     "starters": texts.STARTERS,
     "newest": texts.NEWEST,
     "microphone": texts.CHOOSE_MICROPHONE,
