@@ -91,7 +91,7 @@ class Speakers:
     """Our own voices, speaking with pauses that are drawn anew."""
 
     def __init__(self) -> None:
-        self._voices = Voices(Voice.load(), dict, has_extra=False)
+        self._voices = Voices(Voice.load(), dict, has_extra=lambda: False)
         self._ids = [choice.id for choice in CHOICES if not choice.is_extra]
 
     def draw(self, chance: random.Random, speed: float) -> Spoken:
