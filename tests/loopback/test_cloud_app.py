@@ -67,6 +67,7 @@ async def test_where_udp_is_blocked_a_talk_goes_on_over_a_websocket_and_says_so(
     assert (state.facts.transport, state.brain.attempt) == ("websocket", 1)
     await other.aclose()
     await session.aclose()
+    await app.aclose()
 
 
 def test_a_browsers_name_for_the_provider_is_stable_and_tells_nothing() -> None:
