@@ -45,6 +45,9 @@ FADE_S = 0.4
 MESSAGES_CPU_S = 0.005
 """The work on messages that may delay a frame, and that is done even when a frame is late. It is CPU time, because on a busy
 computer the same wall time may hold almost no work."""
+MESSAGES_SHARE = 0.125
+"""On a slow computer the work may take this share of a frame's time: more messages come in it, and where they wait, the face
+does not know that it speaks."""
 _LOADER_NICENESS = 10
 LAY_OUT_AFTER_FRAMES = 250
 """The baker prepares only after ten seconds, so that it does not slow the start of a talk."""
@@ -198,7 +201,8 @@ class Face:
 
     def _take_messages(self, due_s: float | None) -> bool:
         """Handle messages until a frame is due, or one message if none is; return whether the socket is still open."""
-        until_cpu_s = time.thread_time() + MESSAGES_CPU_S
+        frame_s = self._window.wall_ms[-1] / 1000 if self._window.wall_ms else 0.0
+        until_cpu_s = time.thread_time() + max(MESSAGES_CPU_S, MESSAGES_SHARE * frame_s)
         while True:
             wait_s = None if due_s is None else max(0.0, due_s - time.monotonic())
             try:
