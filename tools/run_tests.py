@@ -1,8 +1,9 @@
 """``python tools/run_tests.py [pytest's arguments]``: all tests but the long ones, in less time than one after the other.
 
-Most contract and loopback tests wait for sockets and real time, and leave one of two cores free, so the unit and page tests
-run at the same time; what those printed is shown when they have ended. The tests in browsers time what they see: they run
-alone, last. Ends with 0 when every test passed, 1 when one failed, and 5 when no test was chosen.
+Most contract and loopback tests wait for sockets and real time, and leave one of two cores free. So there are two lanes: the
+loopback tests run beside the unit, page and contract tests, and what the second lane printed is shown when both have ended.
+The tests in browsers time what they see: they run alone, last. Ends with 0 when every test passed, 1 when one failed, and 5
+when no test was chosen.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WAITING = ("contract", "loopback")
-COMPUTING = ("unit", "ui")
+SHOWN = ("loopback",)
+BESIDE = ("unit", "ui", "contract")
 ALONE = ("browser",)
 NO_TESTS = 5
 
@@ -28,20 +29,20 @@ def command(rooms: tuple[str, ...], arguments: list[str]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Runs the groups; see the module."""
     with tempfile.TemporaryFile() as kept:
-        computing = subprocess.Popen(
-            command(COMPUTING, arguments),
+        beside = subprocess.Popen(
+            command(BESIDE, arguments),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=kept,
             stderr=subprocess.STDOUT,
         )
         try:
-            codes = [subprocess.call(command(WAITING, arguments), cwd=ROOT)]
-            codes.append(computing.wait())
+            codes = [subprocess.call(command(SHOWN, arguments), cwd=ROOT)]
+            codes.append(beside.wait())
         finally:
-            if computing.poll() is None:
-                computing.terminate()
-                computing.wait()
+            if beside.poll() is None:
+                beside.terminate()
+                beside.wait()
         kept.seek(0)
         sys.stdout.write(kept.read().decode(errors="replace"))
         sys.stdout.flush()
