@@ -166,8 +166,11 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case PlayoutFinished(segment_id):
             return turns.follow(state, segment_id, "playout", Span.PAST)
         case PlayoutInterrupted(segment_id):
-            state = rungs.keep_unsaid(state, event)
-            return turns.follow(lines.cut_message(state, event), segment_id, "playout", Span.PAST)
+            is_lost = segment_id == state.ladder.lost_answer and not state.brain.is_up
+            state = lines.cut_message(rungs.keep_unsaid(state, event), event)
+            # Where nobody heard anything of an answer that was lost with its brain, the question is still open.
+            state = brains.keep_question(state) if is_lost else state
+            return turns.follow(state, segment_id, "playout", Span.PAST)
         case CloudFailed(is_billed=True) if state.faces.next is Next.OPENING:
             # A start that failed is paid, and no session of its own will report it.
             failed = CreditsReported(f"failed-{len(state.credits.sessions)}", 1, None)

@@ -98,14 +98,20 @@ def lost(state: SessionState) -> Step:
         facts=BrainFacts(),
         brain_look=None,
     )
-    last = messages[-1] if messages else None
-    is_kept = last is not None and any(item_id == last.id for item_id, _ in state.pending_text)
-    if was_busy and last is not None and last.role is Role.USER and not is_kept:
-        state = replace(state, pending_text=(*state.pending_text, (last.id, last.text)))
+    if was_busy:
+        state = keep_question(state)
     if state.ladder.is_climbing:
         state = replace(state, ladder=replace(state.ladder, is_climbing=False))
         commands = (*commands, ArmTimer(ClimbDue(), rungs.CLIMB_AFTER_S[0]))
     return state, commands
+
+
+def keep_question(state: SessionState) -> SessionState:
+    """Keep the person's last line for the next brain, unless it waits already or an answer to it stands in the chat."""
+    last = state.messages[-1] if state.messages else None
+    if last is None or last.role is not Role.USER or last.id in (item_id for item_id, _ in state.pending_text):
+        return state
+    return replace(state, pending_text=(*state.pending_text, (last.id, last.text)))
 
 
 def described(state: SessionState, facts: BrainFacts) -> Step:
