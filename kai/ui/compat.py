@@ -110,7 +110,8 @@ class FirstPage:
             body += message.get("body", b"")
             if message.get("more_body", False):
                 return
-            if ROOT_OF_PAGE in body:
+            # A component's frame has such a root as well, and would stay covered.
+            if ROOT_OF_PAGE in body and TITLE_OF_PAGE in body:
                 html = self._draw(str(scope["path"])).encode()
                 body = body.replace(ROOT_OF_PAGE, html + ROOT_OF_PAGE, 1).replace(
                     TITLE_OF_PAGE, self._title, 1

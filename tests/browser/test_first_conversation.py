@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor, write_mic
@@ -42,6 +44,12 @@ def begin(person: Visitor) -> None:
     person.wait_state("Listening")
 
 
+def shown_contrast(person: Visitor) -> float:
+    """How much the grey values of the screen differ in the picture's place: much with a face, little with a plain ground."""
+    png = person.page.locator(".st-key-kai-stage iframe").screenshot()
+    return float(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE).std())
+
+
 def test_stop_ends_the_talk_and_closes_every_leg(app: AppProcess, person: Visitor) -> None:
     # It is the first of this file: the talks of closed pages would be held for 20 s.
     app.wait_health(lambda health: health["active_talks"] == 0, 40)
@@ -69,6 +77,7 @@ def test_a_spoken_turn_is_heard_shown_and_answered(app: AppProcess, chromium: Pa
         person.wait_state("Listening")
         person.measure()
         person.screenshot(ARTIFACTS / "listening.png")
+        assert shown_contrast(person) > 20, "the face is on the screen, and nothing lies over it"
 
         ended_ms = person.speak(SPEECH / SENTENCE)
         heard = person.wait_line("user", 1)

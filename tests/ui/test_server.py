@@ -79,3 +79,11 @@ def test_the_first_html_has_title_picture_and_a_button_and_nothing_else_is_touch
     assert texts.START not in server.get("/history", headers=PAGE).text
     script = re.findall(r'src="\./(static/js/[^"]+)"', page.text)[0]
     assert "kai-first" not in server.get(f"/{script}", headers=PAGE).text
+
+
+def test_the_media_components_frame_is_no_page_of_ours(server: TestClient) -> None:
+    # It has a root like Streamlit's page, and what covers a page until its scripts are there would cover the picture.
+    path = "/component/streamlit_webrtc.component.webrtc_streamer/index.html"
+    framed = server.get(path, headers=PAGE)
+    assert b'<div id="root"></div>' in framed.content
+    assert framed.content == server.get(path).content
