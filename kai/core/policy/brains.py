@@ -109,7 +109,8 @@ def lost(state: SessionState) -> Step:
 def keep_question(state: SessionState) -> SessionState:
     """Keep the person's last line for the next brain, unless it waits already or an answer to it stands in the chat."""
     last = state.messages[-1] if state.messages else None
-    if last is None or last.role is not Role.USER or last.id in (item_id for item_id, _ in state.pending_text):
+    waiting = {item_id for item_id, _ in state.pending_text}
+    if last is None or last.role is not Role.USER or last.id in waiting:
         return state
     return replace(state, pending_text=(*state.pending_text, (last.id, last.text)))
 
