@@ -38,7 +38,7 @@ from kai.app import App, Offer, Services
 from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding
-from kai.compat import http, rtc
+from kai.compat import http
 from kai.compat.rtc import host_addresses
 from kai.core.config import AvatarConfig, BrainConfig
 from kai.core.policy.face_facts import plan_words
@@ -66,8 +66,6 @@ log = logging.getLogger(__name__)
 LOCAL_HOSTS = ("127.0.0.1",)
 LOCAL_MODEL = "kai-local"
 FACE_SIZES_PX = {"standard": (512, 512), "high": (720, 720)}
-FACE_BITRATES_BPS = {"standard": 600_000, "high": 1_200_000}
-"""The page's video has this rate from its first second on; at the lower one a larger picture began in blocks."""
 AVATARS_S = 6.0
 """The avatar check reads every page of the account's lists, and must give up before the time limit of all checks."""
 UDP_BLOCKED_S = 600.0
@@ -116,7 +114,6 @@ class SharedServices:
         )
         self._records = _paid_sessions(settings)
         size_px = FACE_SIZES_PX[settings.face_quality]
-        rtc.set_vp8_bitrate(FACE_BITRATES_BPS[settings.face_quality])
         self._spare = SpareFace(lambda: LocalFace(*size_px, has_test_marks=settings.test_marks))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[Any]] = []

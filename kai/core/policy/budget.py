@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kai.core.events import ArmTimer, OpenSpareBrain, Step
+from kai.core.events import ArmTimer, Command, OpenSpareBrain, Step
 from kai.core.policy import face_facts, legs
 from kai.core.state import BudgetStage, HandOver, Problem, SessionState
 from kai.core.timers import ClimbDue
@@ -58,32 +58,32 @@ def follow(before: SessionState, state: SessionState, at: float) -> Step:
     """Warn, or end what is paid for, if the cost or the budget has changed."""
     if not state.is_active or _counted(before) == _counted(state):
         return _resting(state)
-    limit, spent = limit_usd(state), cost_usd(state)
-    if limit is not None and spent >= limit:
-        if state.budget is BudgetStage.REACHED:
-            return _resting(state)
-        state = replace(state, budget=BudgetStage.REACHED).with_problem(Problem("budget-reached", ""))
-        state, faces = legs.tell_faces(state, face_facts.BudgetReached(), at)
-        state, brain = _resting(state)
-        return state, (*faces, *brain)
-    if limit is not None and spent >= NEAR * limit:
-        if state.budget is BudgetStage.NEAR:
-            return state, ()
+    was, stage = state.budget, _stage(state)
+    if stage is was:
+        return _resting(state)
+    state = replace(state, budget=stage)
+    commands: tuple[Command, ...] = ()
+    if stage is BudgetStage.REACHED:
+        state = state.with_problem(Problem("budget-reached", ""))
+        state, commands = legs.tell_faces(state, face_facts.BudgetReached(), at)
+    elif stage is BudgetStage.NEAR:
         state = state.with_problem(Problem("budget-near", ""))
-    return _within(
-        state, BudgetStage.NEAR if limit is not None and spent >= NEAR * limit else BudgetStage.WITHIN
-    )
+    if was is BudgetStage.REACHED and state.ladder.is_standing_in:
+        # The budget was raised after it had been spent, so the cloud's brain may come back.
+        commands = (ArmTimer(ClimbDue(), 0.0),)
+    state, brain = _resting(state)
+    return state, (*commands, *brain)
 
 
 def _counted(state: SessionState) -> tuple[float, float | None, bool]:
     return cost_usd(state), limit_usd(state), state.is_active
 
 
-def _within(state: SessionState, stage: BudgetStage) -> Step:
-    """Note the stage. If the budget was raised after it had been spent, the cloud's brain may come back."""
-    was_reached = state.budget is BudgetStage.REACHED
-    state = replace(state, budget=stage)
-    return state, ((ArmTimer(ClimbDue(), 0.0),) if was_reached and state.ladder.is_standing_in else ())
+def _stage(state: SessionState) -> BudgetStage:
+    limit, spent = limit_usd(state), cost_usd(state)
+    if limit is None or spent < NEAR * limit:
+        return BudgetStage.WITHIN
+    return BudgetStage.NEAR if spent < limit else BudgetStage.REACHED
 
 
 def _resting(state: SessionState) -> Step:

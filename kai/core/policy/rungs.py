@@ -65,7 +65,7 @@ def stand_in(state: SessionState, code: str, message: str, at: float, *, is_retr
     falls = 1 if at - ladder.up_since_s >= STEADY_S else ladder.falls + 1
     ladder = replace(ladder, is_standing_in=True, is_climbing=False, falls=falls, code=code, message=message)
     state = replace(state, ladder=ladder).with_leg(LegName.BRAIN, Leg(LegStatus.CONNECTING, 1, code, message))
-    delay_s = CLIMB_AFTER_S[min(falls, len(CLIMB_AFTER_S)) - 1] if is_retryable else CLIMB_AFTER_S[-1]
+    delay_s = _climb_after_s(falls) if is_retryable else CLIMB_AFTER_S[-1]
     state = state.without_problem_of(LegName.BRAIN).with_problem(_told(ladder))
     return state, (
         CancelTimer(StandInDue()),
@@ -84,6 +84,10 @@ def stand_in_due(state: SessionState, at: float) -> Step:
     message = leg.message or "OpenAI does not answer."
     state, commands = stand_in(state, code, message, at, is_retryable=True)
     return state, (CloseLeg(LegName.BRAIN), *commands)
+
+
+def _climb_after_s(falls: int) -> float:
+    return CLIMB_AFTER_S[min(falls, len(CLIMB_AFTER_S)) - 1]
 
 
 def _told(ladder: Ladder) -> Problem:
@@ -134,7 +138,7 @@ def climb_failed(state: SessionState, code: str, message: str) -> Step:
         state.ladder, is_climbing=False, falls=falls, code=code, message=message or state.ladder.message
     )
     state = replace(state, ladder=ladder, hand_over=HandOver.NONE).with_problem(_told(ladder))
-    return state, (ArmTimer(ClimbDue(), CLIMB_AFTER_S[min(falls, len(CLIMB_AFTER_S)) - 1]),)
+    return state, (ArmTimer(ClimbDue(), _climb_after_s(falls)),)
 
 
 def climbed(state: SessionState, at: float) -> SessionState:
