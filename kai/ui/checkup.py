@@ -38,8 +38,10 @@ ECHO_DB: Final = 12.0
 @cache
 def _component() -> Any:
     here = Path(__file__).parent / "desk"
-    css, js = ((here / f"checkup.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    return component("kai_checkup", html=_LOOKING, css=css, js=js)
+    css, choices, js = (
+        (here / name).read_text("utf-8") for name in ("checkup.css", "choices.js", "checkup.js")
+    )
+    return component("kai_checkup", html=_LOOKING, css=css, js=choices + js)
 
 
 def draw() -> None:

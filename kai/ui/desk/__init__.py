@@ -21,7 +21,7 @@ from kai.ui.view import TEXT_LIMIT_CHARS, structure
 
 CONTAINER: Final = "kai-desk"
 
-SCRIPTS: Final = ("component.js", "devices.js", "captions.js", "desk.js")
+SCRIPTS: Final = ("component.js", "choices.js", "devices.js", "captions.js", "desk.js")
 """The parts of one script, in order. Streamlit takes a component's script as one text, so the parts cannot import others."""
 
 _WORDS: Final = {

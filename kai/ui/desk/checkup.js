@@ -9,8 +9,6 @@ const BAR_COUNT = 24;
 const QUIET_DB = -60;
 const LOUD_DB = -12;
 const METER_MS = 30_000;
-// The same choice as the desk's.
-const OUR_MICROPHONE = "kai.microphone";
 
 const LISTEN_MS = 3000;
 const TONE_MS = 500;
@@ -45,9 +43,9 @@ class HairCheck {
     this.bars.replaceChildren(...Array.from({ length: BAR_COUNT }, () => document.createElement("i")));
     this.select = root.querySelector("select");
     root.querySelector("label span").textContent = words.microphone;
-    this.defaultDevice = words.defaultDevice;
+    this.words = words;
     this.select.addEventListener("change", () => {
-      localStorage.setItem(OUR_MICROPHONE, this.select.value);
+      remember(OUR_MICROPHONE, this.select.value);
       this.onChoice?.();
     });
   }
@@ -55,12 +53,8 @@ class HairCheck {
   async open() {
     this.close();
     const wanted = localStorage.getItem(OUR_MICROPHONE);
-    const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...(wanted ? { deviceId: { ideal: wanted } } : {}) };
-    this.stream = await navigator.mediaDevices.getUserMedia({ audio, video: false });
-    const devices = await navigator.mediaDevices.enumerateDevices();
-    const found = devices.filter((d) => d.kind === "audioinput" && d.deviceId && !["default", "communications"].includes(d.deviceId));
-    this.select.replaceChildren(new Option(this.defaultDevice, ""), ...found.map((d, i) => new Option(d.label || `${i + 1}`, d.deviceId)));
-    this.select.value = found.some((d) => d.deviceId === wanted) ? wanted : "";
+    this.stream = await openMicrophone(wanted);
+    fillDevices(this.select, await navigator.mediaDevices.enumerateDevices(), "audioinput", wanted, this.words);
     this.box.hidden = false;
     this.closing = setTimeout(() => this.close(), METER_MS);
     return this.stream;
@@ -75,7 +69,7 @@ class HairCheck {
   close() {
     clearTimeout(this.closing);
     clearInterval(this.metering);
-    this.stream?.getTracks().forEach((track) => track.stop());
+    stop(this.stream);
     this.stream = null;
     this.context?.close();
     this.context = null;

@@ -900,18 +900,6 @@ function fillLine(item, line, words) {
   }
 }
 
-function fillDevices(select, devices, kind, chosen, words) {
-  const found = devices.filter((d) => d.kind === kind && d.deviceId && !["default", "communications"].includes(d.deviceId));
-  const options = [["", words.defaultDevice], ...found.map((d, i) => [d.deviceId, d.label || `${i + 1}`])];
-  const signature = JSON.stringify(options);
-  if (select.dataset.signature !== signature) {
-    select.dataset.signature = signature;
-    select.replaceChildren(...options.map(([value, label]) => new Option(label, value)));
-  }
-  select.value = found.some((d) => d.deviceId === chosen) ? chosen : "";
-  select.disabled = found.length === 0;
-}
-
 function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;

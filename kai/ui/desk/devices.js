@@ -10,10 +10,6 @@
 // microphone, which is in the sender 100 ms later. `state` stays "open" and a line says which microphone is on. Were there no
 // other one, `state` would be "missing" until a device comes back: the list changes, `review` opens it, and `state` is "open".
 
-const OUR_MICROPHONE = "kai.microphone";
-const OUR_LOUDSPEAKER = "kai.loudspeaker";
-const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-
 // Some systems mute for a moment while they change over to another device; that is not worth a word.
 const SILENCED_AFTER_MS = 600;
 // Opening may wait for a person's answer; after this time the talk is told that there is no microphone meanwhile.
@@ -253,18 +249,8 @@ class Devices {
     this.openedGroup = defaultOf(this.list, "audioinput")?.groupId ?? "";
   }
 
-  async open() {
-    if (!navigator.mediaDevices?.getUserMedia) throw new DOMException("", "NotFoundError");
-    const ask = (audio) => navigator.mediaDevices.getUserMedia({ audio, video: false });
-    const chosen = this.list.length ? this.wanted() : localStorage.getItem(OUR_MICROPHONE);
-    if (!chosen) return ask(AUDIO);
-    try {
-      // Chromium may pass over an id that is merely "ideal" in favour of its default.
-      return await ask({ ...AUDIO, deviceId: { exact: chosen } });
-    } catch (error) {
-      if (error.name === "NotAllowedError") throw error;
-      return ask(AUDIO); // It was pulled out a moment ago, or another program has it.
-    }
+  open() {
+    return openMicrophone(this.list.length ? this.wanted() : localStorage.getItem(OUR_MICROPHONE));
   }
 
   async exchange(sender, stream) {
@@ -358,13 +344,4 @@ function defaultOf(devices, kind) {
 
 function nameOf(devices, id, words) {
   return devices.find((device) => device.deviceId === id)?.label || words.defaultDevice;
-}
-
-function stop(stream) {
-  stream?.getTracks().forEach((track) => track.stop());
-}
-
-function remember(key, value) {
-  if (value) localStorage.setItem(key, value);
-  else localStorage.removeItem(key);
 }
