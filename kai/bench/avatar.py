@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -19,7 +17,8 @@ import numpy as np
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.bench.bars import Bar, at_least, at_most
-from kai.bench.driver import ROOT, AppProcess, Visitor, visitor
+from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.bench.part import local_server
 from kai.bench.talk import Cpu, find_chromium, frames, percentile
 from kai.core.events import Event, PlayoutStarted
 from kai.core.state import Look
@@ -27,6 +26,7 @@ from kai.ports import Picture
 from kai.records.paid_sessions import PaidSessions
 
 KEY = "bench"
+MAX_SESSION_S = 3600
 DELAYS_S = (0.0, 1.0, 2.0)
 AT_EACH_S = 45.0
 SETTLE_S = 4.0
@@ -185,24 +185,21 @@ def percentile_ms(values: list[float], q: float) -> int | None:
     return None if found is None else round(found)
 
 
-def set_delay(url: str, delay_s: float, *, max_session_s: int = 3600) -> None:
+def set_delay(url: str, delay_s: float, *, max_session_s: int = MAX_SESSION_S) -> None:
     """Set how much later than its sound the avatar's picture leaves the server from now on."""
-    switches = {"picture_delay_s": delay_s, "has_test_marks": True, "max_session_s": max_session_s}
-    reply = httpx.put(f"{url}/kai/faults", json=switches, headers={"X-API-KEY": KEY}, trust_env=False)
+    set_faults(url, picture_delay_s=delay_s, has_test_marks=True, max_session_s=max_session_s)
+
+
+def set_faults(url: str, **switches: Any) -> None:
+    """Set the server's switches; those that are not named get their defaults."""
+    wanted = {"max_session_s": MAX_SESSION_S, **switches}
+    reply = httpx.put(f"{url}/kai/faults", json=wanted, headers={"X-API-KEY": KEY}, trust_env=False)
     reply.raise_for_status()
 
 
 @contextlib.contextmanager
 def local_liveavatar(**faults: Any) -> Generator[str]:
     """Run a local LiveAvatar for the block and yield its address."""
-    command = [sys.executable, "-m", "kai.engine.liveavatar"]
-    switches = json.dumps({"max_session_s": 3600, **faults})
-    with subprocess.Popen(
-        [*command, "--faults", switches], cwd=Path(ROOT), stdout=subprocess.PIPE
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield json.loads(process.stdout.readline())["liveavatar"]
-        finally:
-            process.terminate()
-            time.sleep(0.1)
+    switches = json.dumps({"max_session_s": MAX_SESSION_S, **faults})
+    with local_server("liveavatar", "kai.engine.liveavatar", "--faults", switches) as url:
+        yield url

@@ -19,20 +19,21 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import numpy as np
 import psutil
 
+from kai.bench.avatar import set_delay
 from kai.bench.bars import Bar, at_least, at_most
-from kai.bench.compare_figures import Talk, figures_of, read_talks
+from kai.bench.compare_figures import Talk, figures_of, read_notes
 from kai.bench.compare_notes import Plan
 from kai.bench.driver import ROOT, read_wav
-from kai.bench.part import KEY
+from kai.bench.part import KEY, local_server, put_script
 from kai.bench.strangers import python_with
 from kai.engine.liveavatar.account import AVATARS
 from kai.errors import ConfigError
@@ -53,40 +54,52 @@ STORY: Final = (
     "Once upon a time there was a hen who lived by the sea. Every morning she walked along the beach and looked for shells. "
     "One day she found a letter in a bottle, and she read it to all her friends. It told of an island far away."
 )
+STORIES: Final = [[{"say": STORY}]] * (len(SENTENCES) + 3)
+"""The same story for every turn of a talk, with some to spare."""
 
 
 def run() -> dict[str, Any]:
     """Return the figures of each client, and Kai's as ratios of Pipecat's."""
     rival = _rivals_python()
+    talks: list[Talk] = []
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
         notes = Path(folder) / "notes.jsonl"
         sentences = _sentences(Path(folder))
-        talks: list[tuple[float, float, Talk]] = []
-        with _servers(notes) as (realtime, liveavatar, avatar_server):
-            for is_lagging, rounds in ((False, ROUNDS), (True, LAG_ROUNDS)):
-                _set_lag(liveavatar, LAG_S if is_lagging else 0.0)
-                for number in range(rounds):
-                    for arm in (*ARMS[number % 3 :], *ARMS[: number % 3]):
-                        plan = Plan(
-                            realtime=realtime,
-                            liveavatar=liveavatar,
-                            model=_stage_story(realtime, len(talks)),
-                            notes=str(notes),
-                            sentences=() if is_lagging else sentences,
-                            avatar_id=next(iter(AVATARS)),
-                            quality="medium",
-                            height_px=SIDE_PX,
-                            has_marks=is_lagging,
-                            listens_s=LISTENS_S if is_lagging else 0.0,
-                            transport="webrtc" if arm == "kai_webrtc" else "websocket",
-                        )
-                        talks.append(_hold(arm, plan, rival, notes))
-            del avatar_server
-        every = read_talks(notes, talks)
-    figures: dict[str, Any] = {arm: figures_of([talk for talk in every if talk.arm == arm]) for arm in ARMS}
+        with (
+            _server("realtime", notes, "--json", "--no-liveavatar") as realtime,
+            _server("liveavatar", notes) as liveavatar,
+        ):
+            for arm, is_lagging in _order():
+                set_delay(liveavatar, LAG_S if is_lagging else 0.0)
+                plan = Plan(
+                    realtime=realtime,
+                    liveavatar=liveavatar,
+                    model=put_script(realtime, KEY, f"compare-{len(talks)}", STORIES),
+                    notes=str(notes),
+                    sentences=() if is_lagging else sentences,
+                    avatar_id=next(iter(AVATARS)),
+                    quality="medium",
+                    height_px=SIDE_PX,
+                    has_marks=is_lagging,
+                    listens_s=LISTENS_S if is_lagging else 0.0,
+                    transport="webrtc" if arm == "kai_webrtc" else "websocket",
+                )
+                talks.append(_hold(arm, plan, rival, notes))
+        read_notes(notes, talks)
+    figures: dict[str, Any] = {arm: figures_of([talk for talk in talks if talk.arm == arm]) for arm in ARMS}
     for arm in ARMS[:2]:
         figures[f"{arm}_to_pipecat"] = _ratios(figures[arm], figures["pipecat"])
     return figures
+
+
+def _order() -> list[tuple[str, bool]]:
+    """Return who talks one after the other, and whether the picture lags; another client begins each round."""
+    return [
+        (arm, is_lagging)
+        for is_lagging, rounds in ((False, ROUNDS), (True, LAG_ROUNDS))
+        for first in (number % len(ARMS) for number in range(rounds))
+        for arm in (*ARMS[first:], *ARMS[:first])
+    ]
 
 
 def _ratios(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, float]:
@@ -98,36 +111,32 @@ def _ratios(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, flo
 
 def bars(figures: Mapping[str, Any]) -> list[Bar]:
     """Return the bars, each against Pipecat in the same run."""
-    rival = figures["pipecat"]
-    found: list[Bar] = []
-    for arm, sound_ms, cpu in (("kai_webrtc", 200, 1.3), ("kai_websocket", 50, 1.1)):
-        kai = figures[arm]
+    return [
+        bar
+        for arm, sound_ms, cpu in (("kai_webrtc", 200, 1.3), ("kai_websocket", 50, 1.1))
+        for bar in _bars_of(arm, figures[arm], figures["pipecat"], sound_ms=sound_ms, cpu=cpu)
+    ]
 
-        def against(
-            name: str,
-            told: str,
-            factor: float = 1.0,
-            more: float = 0.0,
-            unit: str = "ms",
-            kai: Any = kai,
-            arm: str = arm,
-        ) -> Bar:
-            theirs = _p50(rival, name)
-            limit = float("nan") if theirs is None else theirs * factor + more
-            return at_most(f"{arm}: {told}", _p50(kai, name), limit, unit)
 
-        found += [
-            at_most(f"{arm}: holes of 20 ms in the avatar's sound", kai["holes_in_all_answers"], 0),
-            against("brain_to_output_ms", "the brain's first sound to the output's", more=sound_ms),
-            against("interrupt_to_silence_ms", "interruption to silence", more=20),
-            against("connect_ms", "Start to the avatar's picture", factor=1.2),
-            against("cpu_cores", "cores", factor=cpu, unit=""),
-            at_most(f"{arm}: memory of a further talk", _p50(kai, "further_mb"), 200, "MB"),
-            at_least(
-                f"{arm}: lips and sound together, picture 0.9 s late", kai["lips_within_percent"], 99, "%"
-            ),
-        ]
-    return found
+def _bars_of(
+    arm: str, kai: Mapping[str, Any], rival: Mapping[str, Any], *, sound_ms: float, cpu: float
+) -> list[Bar]:
+    """Return the bars of one way of Kai's; its sound may come ``sound_ms`` later, and it may take ``cpu`` times the cores."""
+
+    def against(name: str, told: str, factor: float = 1.0, more: float = 0.0, unit: str = "ms") -> Bar:
+        theirs = _p50(rival, name)
+        limit = float("nan") if theirs is None else theirs * factor + more
+        return at_most(f"{arm}: {told}", _p50(kai, name), limit, unit)
+
+    return [
+        at_most(f"{arm}: holes of 20 ms in the avatar's sound", kai["holes_in_all_answers"], 0),
+        against("brain_to_output_ms", "the brain's first sound to the output's", more=sound_ms),
+        against("interrupt_to_silence_ms", "interruption to silence", more=20),
+        against("connect_ms", "Start to the avatar's picture", factor=1.2),
+        against("cpu_cores", "cores", factor=cpu, unit=""),
+        at_most(f"{arm}: memory of a further talk", _p50(kai, "further_mb"), 200, "MB"),
+        at_least(f"{arm}: lips and sound together, picture 0.9 s late", kai["lips_within_percent"], 99, "%"),
+    ]
 
 
 def _p50(figures: Mapping[str, Any], name: str) -> float | None:
@@ -161,54 +170,14 @@ def _sentences(folder: Path) -> tuple[str, ...]:
     return tuple(paths)
 
 
-@contextlib.contextmanager
-def _servers(notes: Path) -> Generator[tuple[str, str, subprocess.Popen[bytes]]]:
-    """Run both servers for the block; yield their addresses."""
-    faults = json.dumps({"max_session_s": 3600, "picture_delay_s": 0.0, "has_test_marks": True})
-    with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(_server("realtime", notes, "--json", "--no-liveavatar"))
-        avatar = stack.enter_context(_server("liveavatar", notes, "--faults", faults))
-        yield _address(engine, "realtime"), _address(avatar, "liveavatar"), avatar
+def _server(name: str, notes: Path, *arguments: str) -> AbstractContextManager[str]:
+    """Run the server of that name, which notes what it does, for a block that gets its address."""
+    env = {**os.environ, "KAI_MIND": "none"}
+    return local_server(name, "kai.bench.compare_servers", name, str(notes), *arguments, env=env)
 
 
-@contextlib.contextmanager
-def _server(name: str, notes: Path, *rest: str) -> Generator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "kai.bench.compare_servers", name, str(notes), *rest]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, "KAI_MIND": "none"}
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
-def _address(process: subprocess.Popen[bytes], name: str) -> str:
-    assert process.stdout is not None
-    return json.loads(process.stdout.readline())[name]
-
-
-def _set_lag(liveavatar: str, lag_s: float) -> None:
-    switches = {"max_session_s": 3600, "picture_delay_s": lag_s, "has_test_marks": True}
-    reply = httpx.put(f"{liveavatar}/kai/faults", json=switches, headers={"X-API-KEY": KEY}, trust_env=False)
-    reply.raise_for_status()
-
-
-def _stage_story(realtime: str, number: int) -> str:
-    """Have the engine tell the same story to every turn of a talk; return the model's name."""
-    mind = f"compare-{number}"
-    reply = httpx.put(
-        f"{realtime.removesuffix('/v1')}/kai/minds/{mind}",
-        json={"script": {"turns": [[{"say": STORY}]] * (len(SENTENCES) + 3)}},
-        headers={"Authorization": f"Bearer {KEY}"},
-        trust_env=False,
-    )
-    reply.raise_for_status()
-    return f"kai-{mind}"
-
-
-def _hold(arm: str, plan: Plan, rival: Path, notes: Path) -> tuple[float, float, Talk]:
-    """Run one client to its end; return when it began and ended, and the talk with its cost."""
+def _hold(arm: str, plan: Plan, rival: Path, notes: Path) -> Talk:
+    """Run one client to its end; return the talk with its cost, still without its notes."""
     if arm == "pipecat":
         program, module = str(rival), "kai.bench.compare_pipecat"
     else:
@@ -216,21 +185,21 @@ def _hold(arm: str, plan: Plan, rival: Path, notes: Path) -> tuple[float, float,
     begun_s, load = time.monotonic(), round(os.getloadavg()[0], 2)
     env = {**os.environ, "NO_PROXY": "*", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen([program, "-m", module, json.dumps(asdict(plan))], cwd=ROOT, env=env) as client:
-        cost = _watch_cost(client, notes, begun_s)
+        cost = _watch_cost(client, notes)
         with contextlib.suppress(subprocess.TimeoutExpired):
             client.wait(20)
         client.kill()
-    return begun_s, time.monotonic(), Talk(arm, plan.has_marks, load, cost)
+    return Talk(arm, plan.has_marks, load, cost, begun_s, time.monotonic())
 
 
-def _watch_cost(client: subprocess.Popen[bytes], notes: Path, begun_s: float) -> dict[str, float]:
+def _watch_cost(client: subprocess.Popen[bytes], notes: Path) -> dict[str, float]:
     """Return the cores and the memory of a client's processes, from the talk's beginning until it is over."""
-    process = psutil.Process(client.pid)
+    process, begun_s, from_byte = psutil.Process(client.pid), time.monotonic(), notes.stat().st_size
     before: tuple[float, float] | None = None
     own_mb, cost = 0.0, dict[str, float]()
     while client.poll() is None and time.monotonic() - begun_s < TALK_S:
         time.sleep(SAMPLE_S)
-        noted = _kinds_since(notes, begun_s)
+        noted = _client_kinds(notes, from_byte)
         if "over" in noted:
             return cost
         try:
@@ -256,10 +225,8 @@ def _pss_mb(processes: Sequence[psutil.Process]) -> float:
     return sum(getattr(info, "pss", info.uss) for info in whole) / 1e6
 
 
-def _kinds_since(notes: Path, begun_s: float) -> set[str]:
-    if not notes.exists():
-        return set()
-    lines = [
-        json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines() if line.endswith("}")
-    ]
-    return {line["kind"] for line in lines if line["who"] == "client" and line["at_s"] > begun_s}
+def _client_kinds(notes: Path, from_byte: int) -> set[str]:
+    """Return what kinds of notes the client has left since the file was that long."""
+    added = notes.read_bytes()[from_byte:].splitlines()
+    lines = [json.loads(line) for line in added if line.endswith(b"}")]
+    return {line["kind"] for line in lines if line["who"] == "client"}

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from kai.bench.avatar import EARLY_MS, LATE_MS
+
 ANSWER_S: Final = 12.0
 SOUNDS_WITHIN_S: Final = 6.0
 """An answer that has not reached the output after this long is not counted as sounding."""
@@ -20,8 +22,6 @@ WINDOW_S: Final = 1.0
 LEVEL: Final = 100
 """Above this level a stream sounds."""
 GOOD_FIT: Final = 0.9
-EARLY_MS: Final = 40
-LATE_MS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Talk:
     is_lagging: bool
     load: float
     cost: dict[str, float]
+    begun_s: float
+    ended_s: float
     notes: list[Note] = field(default_factory=list[Note])
 
     def at(self, kind: str, who: str | None = None) -> list[float]:
@@ -57,12 +59,11 @@ class Talk:
         ]
 
 
-def read_talks(path: Path, talks: Sequence[tuple[float, float, Talk]]) -> list[Talk]:
-    """Give each talk, which ran from the first time to the second, its notes."""
+def read_notes(path: Path, talks: Sequence[Talk]) -> None:
+    """Give each talk the notes of its time."""
     notes = sorted(map(_note, path.read_text(encoding="utf-8").splitlines()), key=lambda note: note.at_s)
-    for from_s, to_s, talk in talks:
-        talk.notes = [note for note in notes if from_s <= note.at_s <= to_s]
-    return [talk for _, _, talk in talks]
+    for talk in talks:
+        talk.notes = [note for note in notes if talk.begun_s <= note.at_s <= talk.ended_s]
 
 
 def _note(line: str) -> Note:

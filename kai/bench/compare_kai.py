@@ -12,62 +12,41 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from kai.adapters.browser import AudioTrack, VideoTrack
-from kai.bench.compare_notes import (
-    PICTURE_S,
-    READS_S,
-    SETTLE_S,
-    Gate,
-    Levels,
-    Microphone,
-    Notes,
-    Plan,
-    hold_talk,
-    until,
-)
+from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, Notes, Outlet, Plan, hold_talk, until
 from kai.compat.format import LIVE_HZ
 from kai.compose import SharedServices
 from kai.core.events import ResponseCreated, StartRequested, StopRequested, TextSubmitted
 from kai.core.state import Look
-from kai.media import stamp
 from kai.media.pcm import Resampler
 from kai.settings import Settings
 
 
-class _Page:
-    """Reads the page's two tracks as aiortc does when a browser is connected."""
+async def _play(track: AudioTrack, outlet: Outlet) -> None:
+    """Read the page's sound as aiortc does when a browser is connected."""
+    while True:
+        frame = await track.recv()
+        outlet.play(frame.to_ndarray().reshape(-1).astype(np.int16, copy=False), LIVE_HZ)
 
-    def __init__(self, plan: Plan, note: Notes) -> None:
-        self._plan, self._note = plan, note
-        self.output = Gate(note, "output")
-        self._levels = Levels(note, "output")
-        self.cloud_pictures = 0
 
-    async def play(self, track: AudioTrack) -> None:
-        while True:
-            frame = await track.recv()
-            pcm, now_s = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False), time.monotonic()
-            self.output.push(pcm, now_s, LIVE_HZ)
-            if self._plan.has_marks:
-                self._levels.push(pcm, now_s, LIVE_HZ)
+async def _watch(track: VideoTrack, outlet: Outlet, height_px: int) -> None:
+    """Read the page's pictures in the same way. Until the avatar is shown, they are the local face's, of another height."""
+    while True:
+        frame = await track.recv()
+        if frame.height == height_px:
+            outlet.show(partial(_luma, frame))
 
-    async def watch(self, track: VideoTrack) -> None:
-        while True:
-            frame = await track.recv()
-            if frame.height != self._plan.height_px:
-                continue  # the local face, until the avatar is shown
-            self.cloud_pictures += 1
-            if self.cloud_pictures == 1:
-                self._note("picture")
-            if self._plan.has_marks:
-                luma = frame.to_ndarray()[: frame.height, : frame.width].astype(np.uint8, copy=False)
-                self._note("stamp", ms=stamp.read_stamp(luma))
+
+def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    return frame.to_ndarray()[: frame.height, : frame.width].astype(np.uint8, copy=False)
 
 
 async def main(plan: Plan, folder: str) -> None:
@@ -91,7 +70,7 @@ async def main(plan: Plan, folder: str) -> None:
     session, link = shared.make_session("bench")
     await session.open()
     await asyncio.sleep(READS_S)
-    page, microphone, answers = _Page(plan, note), Microphone(), list[float]()
+    outlet, microphone, answers = Outlet(plan, note), Microphone(), list[float]()
     resampler = Resampler(16_000, LIVE_HZ)
 
     async def push(pcm: np.ndarray[Any, Any]) -> None:
@@ -108,18 +87,17 @@ async def main(plan: Plan, folder: str) -> None:
     look = Look()  # without a greeting: the others begin when they are asked
     session.dispatch(StartRequested(time.time(), replace(look, brain=replace(look.brain, greeting=""))))
     picture, sound = link.tracks()
-    reading = [asyncio.create_task(page.play(sound)), asyncio.create_task(page.watch(picture))]
-    await until(lambda: page.cloud_pictures and session.snapshot().brain.is_up, PICTURE_S, "a picture", note)
+    reading = [
+        asyncio.create_task(_play(sound, outlet)),
+        asyncio.create_task(_watch(picture, outlet, plan.height_px)),
+    ]
+    await until(lambda: outlet.pictures and session.snapshot().brain.is_up, PICTURE_S, "a picture", note)
     reading.append(asyncio.create_task(microphone.run(push)))
-    await asyncio.sleep(0.0 if plan.listens_s else SETTLE_S)
-    before = page.cloud_pictures
-    note("talk")
 
     async def begin() -> None:
         session.dispatch(TextSubmitted("t1", "Hello."))
 
-    await hold_talk(plan, note, begin=begin, microphone=microphone, output=page.output, answers=answers)
-    note("over", pictures=page.cloud_pictures - before)
+    await hold_talk(plan, note, begin=begin, microphone=microphone, outlet=outlet, answers=answers)
     for task in reading:
         task.cancel()
     session.dispatch(StopRequested())

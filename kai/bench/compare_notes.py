@@ -2,7 +2,7 @@
 
 Everything that happens in a talk is one line of JSON in one file, with its time on CLOCK_MONOTONIC, which all processes of
 this computer share. `kai.bench.compare_figures` reads the file. Pipecat's Python imports this module too, and it has numpy
-and nothing of Kai's requirements; so only numpy and the standard library may be imported here.
+and nothing of Kai's requirements; so nothing that needs more than numpy and the standard library may be imported here.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from kai.media import stamp
 
 LOUD_PEAK: Final = 300
 """The int16 peak above which a block counts as sounding."""
@@ -121,6 +123,32 @@ class Levels:
             self._at_s, self._levels = [], []
 
 
+class Outlet:
+    """What a client gives to the person: its sound and its pictures, noted as they leave."""
+
+    def __init__(self, plan: Plan, note: Notes) -> None:
+        self.gate = Gate(note, "output")
+        self.pictures = 0
+        self._levels = Levels(note, "output")
+        self._has_marks = plan.has_marks
+        self._note = note
+
+    def play(self, pcm: Pcm, rate_hz: int) -> None:
+        """Take a block that leaves now."""
+        now_s = time.monotonic()
+        self.gate.push(pcm, now_s, rate_hz)
+        if self._has_marks:
+            self._levels.push(pcm, now_s, rate_hz)
+
+    def show(self, read_luma: Callable[[], npt.NDArray[np.uint8]]) -> None:
+        """Take a picture that leaves now; its luma, ``(height, width)``, is read only for the stamp in it."""
+        self.pictures += 1
+        if self.pictures == 1:
+            self._note("picture")
+        if self._has_marks:
+            self._note("stamp", ms=stamp.read_stamp(read_luma()))
+
+
 @dataclass
 class Microphone:
     """The person's microphone: silence, and the sentence that is being said."""
@@ -157,10 +185,13 @@ async def hold_talk(
     *,
     begin: Callable[[], Awaitable[None]],
     microphone: Microphone,
-    output: Gate,
+    outlet: Outlet,
     answers: list[float],
 ) -> None:
     """Hold the same talk as everybody: an answer is asked for without sound, and each sentence interrupts an answer."""
+    await asyncio.sleep(0.0 if plan.listens_s else SETTLE_S)
+    before = outlet.pictures
+    note("talk")
     for number in range(-1, len(plan.sentences)):
         note("say", number=number)
         said_s = time.monotonic()
@@ -173,8 +204,10 @@ async def hold_talk(
             return bool(answers) and answers[-1] > said_s
 
         def is_sounding() -> bool:
-            return is_answered() and bool(output.began_s) and output.began_s[-1] > answers[-1]
+            began_s = outlet.gate.began_s
+            return is_answered() and bool(began_s) and began_s[-1] > answers[-1]
 
         await until(is_answered, CREATED_S, "an answer", note)
         await until(is_sounding, ANSWERED_S, "an answer's sound", note)
         await asyncio.sleep(plan.listens_s or SPEAKS_FOR_S)
+    note("over", pictures=outlet.pictures - before)

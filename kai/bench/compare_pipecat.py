@@ -32,19 +32,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from kai.bench.compare_notes import (
-    PICTURE_S,
-    READS_S,
-    SETTLE_S,
-    Gate,
-    Levels,
-    Microphone,
-    Notes,
-    Plan,
-    hold_talk,
-    until,
-)
-from kai.media import stamp
+from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, Notes, Outlet, Plan, hold_talk, until
 
 logger.remove()
 logger.add(sys.stderr, level="WARNING")
@@ -77,38 +65,28 @@ class Input(BaseInputTransport):
 class Output(BaseOutputTransport):
     """Where sound and pictures leave for the person."""
 
-    def __init__(self, params: TransportParams, plan: Plan, note: Notes) -> None:
+    def __init__(self, params: TransportParams, outlet: Outlet) -> None:
         super().__init__(params)
-        self._plan, self._note = plan, note
-        self.gate = Gate(note, "output")
-        self._levels = Levels(note, "output")
-        self.pictures = 0
+        self._outlet = outlet
 
     async def start(self, frame: Any) -> None:
         await super().start(frame)
         await self.set_transport_ready(frame)
 
     async def write_audio_frame(self, frame: Any) -> bool:
-        pcm, now_s = np.frombuffer(frame.audio, np.int16), time.monotonic()
-        self.gate.push(pcm, now_s, frame.sample_rate)
-        if self._plan.has_marks:
-            self._levels.push(pcm, now_s, frame.sample_rate)
+        self._outlet.play(np.frombuffer(frame.audio, np.int16), frame.sample_rate)
         return True
 
     async def write_video_frame(self, frame: Any) -> bool:
-        self.pictures += 1
-        if self.pictures == 1:
-            self._note("picture")
-        if self._plan.has_marks:
-            width, height = frame.size
-            image = np.frombuffer(frame.image, np.uint8).reshape(height, width, 3)
-            self._note("stamp", ms=stamp.read_stamp(image[:, :, 1]))
+        width, height = frame.size
+        self._outlet.show(lambda: np.frombuffer(frame.image, np.uint8).reshape(height, width, 3)[:, :, 1])
         return True
 
 
 async def main(plan: Plan) -> None:
     """Hold the talk of that plan."""
     note, answers = Notes(plan.notes, "client"), list[float]()
+    outlet = Outlet(plan, note)
     avatar_api.LiveAvatarApi.BASE_URL = f"{plan.liveavatar}/v1"
     parse = events.parse_server_event
 
@@ -129,7 +107,7 @@ async def main(plan: Plan) -> None:
         video_out_height=side,
     )
     async with aiohttp.ClientSession() as http:
-        source, sink = Input(params), Output(params, plan, note)
+        source, sink = Input(params), Output(params, outlet)
         listening = events.AudioInput(
             transcription=events.InputAudioTranscription(),
             turn_detection=events.SemanticTurnDetection(),
@@ -163,18 +141,12 @@ async def main(plan: Plan) -> None:
         await asyncio.sleep(READS_S)
         note("start")
         running = asyncio.create_task(PipelineRunner(handle_sigint=False).run(task))
-        await until(lambda: sink.pictures, PICTURE_S, "a picture", note)
-        await asyncio.sleep(0.0 if plan.listens_s else SETTLE_S)
-        before = sink.pictures
-        note("talk")
+        await until(lambda: outlet.pictures, PICTURE_S, "a picture", note)
 
         async def begin() -> None:
             await task.queue_frames([LLMRunFrame()])
 
-        await hold_talk(
-            plan, note, begin=begin, microphone=source.microphone, output=sink.gate, answers=answers
-        )
-        note("over", pictures=sink.pictures - before)
+        await hold_talk(plan, note, begin=begin, microphone=source.microphone, outlet=outlet, answers=answers)
         await task.cancel()
         await asyncio.wait([running], timeout=8)
 

@@ -16,7 +16,6 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import numpy as np
 
 from kai.adapters.browser import PageLink
@@ -25,9 +24,10 @@ from kai.adapters.liveavatar.face import AvatarChoice
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
 from kai.adapters.voice_only import VoiceOnly
 from kai.bench.answers import ANSWERS
-from kai.bench.avatar import KEY, local_liveavatar, percentile_ms
+from kai.bench.avatar import KEY, local_liveavatar, percentile_ms, set_faults
 from kai.bench.heard_rules import Found, Spoken, summary
-from kai.bench.part import RunningEngine, local_engine
+from kai.bench.page_ear import PageEar
+from kai.bench.part import RunningEngine, local_engine, put_script
 from kai.compat.format import SPEECH_HZ
 from kai.core.events import Event, InterruptRequested, StartRequested, TextSubmitted
 from kai.core.state import AgentState, Face, Look, Role, SessionState
@@ -49,8 +49,7 @@ _numbers = itertools.count(1)
 def run() -> dict[str, Any]:
     """Return how many interruptions were right, by rule, and how far from the truth the brain was told, in ms."""
     figures: dict[str, Any] = {}
-    switches = {"has_plain_picture": True, "picture_delay_s": 0.2}
-    with local_engine() as engine, local_liveavatar(**switches) as url:
+    with local_engine() as engine, local_liveavatar() as url:
         for name, has_marks in (("sockets_with_marks", True), ("sockets_without_marks", False)):
             found, off_ms = asyncio.run(_talk(engine, url, has_marks=has_marks))
             figures[name] = {
@@ -108,26 +107,6 @@ class _Overheard(OpenAIRealtimeBrain):
         super().tell_heard(response_id, heard_ms, heard_text)
 
 
-class _Page:
-    """A page that plays what leaves for it, and keeps it."""
-
-    def __init__(self, link: PageLink) -> None:
-        self.blocks: list[Pcm] = []
-        self._link = link
-        self._playing = asyncio.create_task(self._play(), name="bench: page")
-
-    async def _play(self) -> None:
-        next_s = time.monotonic()
-        while True:
-            self.blocks.append(self._link.pull_for_page())
-            next_s += 0.02
-            await asyncio.sleep(max(0.0, next_s - time.monotonic()))
-
-    async def aclose(self) -> None:
-        self._playing.cancel()
-        await asyncio.gather(self._playing, return_exceptions=True)
-
-
 async def _talk(engine: RunningEngine, url: str, *, has_marks: bool) -> tuple[list[Found], list[float]]:
     chance = random.Random(22 + has_marks)
     texts = [chance.choice([text for text in ANSWERS if len(text) > 60]) for _ in range(INTERRUPTIONS)]
@@ -136,21 +115,21 @@ async def _talk(engine: RunningEngine, url: str, *, has_marks: bool) -> tuple[li
     found: list[Found] = []
     off_ms: list[float] = []
     _set_delay(url, chance.uniform(*DELAYS_S))
-    async with _session(url, brain) as (session, page):
+    async with _session(url, brain) as (session, ear):
         for number in range(INTERRUPTIONS):
             if number in changes:
                 _set_delay(url, chance.uniform(*DELAYS_S))
-            one, told_off_ms = await _interrupt(session, page, brain, chance, number)
+            one, told_off_ms = await _interrupt(session, ear, brain, chance, number)
             found.append(one)
             off_ms.append(told_off_ms)
     return found, off_ms
 
 
 async def _interrupt(
-    session: Session, page: _Page, brain: _Overheard, chance: random.Random, number: int
+    session: Session, ear: PageEar, brain: _Overheard, chance: random.Random, number: int
 ) -> tuple[Found, float]:
     assert brain.ear is not None
-    from_block = len(page.blocks)
+    from_block = len(ear.blocks)
     session.dispatch(TextSubmitted(f"q{number}", f"Question {number}?"))
     state = await _until(session, lambda s: s.agent is AgentState.SPEAKING)
     answer_id = next(answer.id for answer in state.answers if answer.is_playing)
@@ -162,7 +141,7 @@ async def _interrupt(
     # Clauses that come later have their marks with them.
     await asyncio.sleep(0.5)
     spoken = brain.ear.spoken(answer_id)
-    heard = _last_sample(np.concatenate(page.blocks[from_block:]), spoken.pcm)
+    heard = _last_sample(np.concatenate(ear.blocks[from_block:]), spoken.pcm)
     lines = [m.text for m in state.messages if m.response_id == answer_id and m.role is Role.ASSISTANT]
     clock = round((interrupted_s - brain.ear.first_s[answer_id]) * SPEECH_HZ)
     told_ms = brain.told_ms.get(answer_id, heard / 24)
@@ -192,7 +171,7 @@ def _last_sample(page: Pcm, said: Pcm) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _session(url: str, brain: VoiceBrain) -> AsyncGenerator[tuple[Session, _Page]]:
+async def _session(url: str, brain: VoiceBrain) -> AsyncGenerator[tuple[Session, PageEar]]:
     api = LiveAvatarApi(Account(KEY, url))
     choice = AvatarChoice(avatar_id=next(iter(AVATARS)), quality="low", encoding="VP8")
     link = PageLink()
@@ -210,14 +189,14 @@ async def _session(url: str, brain: VoiceBrain) -> AsyncGenerator[tuple[Session,
             browser=link,
         )
         await session.open()
-        page = _Page(link)
+        ear = PageEar(link)
         try:
             session.dispatch(StartRequested(time.time(), Look()))
             await _until(session, lambda s: s.brain.is_up and s.faces.on is Face.CLOUD)
-            yield session, page
+            yield session, ear
         finally:
             await session.aclose()
-            await page.aclose()
+            await ear.aclose()
             await api.aclose()
 
 
@@ -236,29 +215,11 @@ async def _until(session: Session, is_so: Callable[[SessionState], object]) -> S
 
 def _scripted(engine: RunningEngine, texts: list[str]) -> Endpoint:
     """Return the endpoint of a brain that gives these answers."""
-    mind_id = f"heard-{next(_numbers)}"
-    reply = httpx.put(
-        f"{engine.url.removesuffix('/v1')}/kai/minds/{mind_id}",
-        json={"script": {"turns": [[{"say": text}] for text in texts]}},
-        headers={"Authorization": f"Bearer {engine.key}"},
-        trust_env=False,
-    )
-    reply.raise_for_status()
-    return Endpoint(
-        api_key=engine.key,
-        model=f"kai-{mind_id}",
-        base_url=engine.url,
-        host_addresses=("127.0.0.1",),
-    )
+    turns = [[{"say": text}] for text in texts]
+    model = put_script(engine.url, engine.key, f"heard-{next(_numbers)}", turns)
+    return Endpoint(api_key=engine.key, model=model, base_url=engine.url, host_addresses=("127.0.0.1",))
 
 
 def _set_delay(url: str, delay_s: float) -> None:
     """Set how long after its sound the avatar begins to speak, from the next answer on."""
-    switches = {
-        "speak_after_s": delay_s,
-        "picture_delay_s": 0.2,
-        "has_plain_picture": True,
-        "max_session_s": 3600,
-    }
-    reply = httpx.put(f"{url}/kai/faults", json=switches, headers={"X-API-KEY": KEY}, trust_env=False)
-    reply.raise_for_status()
+    set_faults(url, speak_after_s=delay_s, picture_delay_s=0.2, has_plain_picture=True)

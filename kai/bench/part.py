@@ -1,4 +1,4 @@
-"""The time limit of a part of the bench, and the engine that several parts start for themselves."""
+"""The time limit of a part of the bench, and the local servers that several parts start for themselves."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
+import httpx
 import psutil
 
 PART_S: Final = 600.0
@@ -70,3 +72,31 @@ def local_engine() -> Generator[RunningEngine]:
             yield RunningEngine(url, KEY, psutil.Process(engine.pid))
         finally:
             engine.stdin.close()
+
+
+@contextlib.contextmanager
+def local_server(name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Generator[str]:
+    """Run ``python -m`` with these arguments for the block; yield the address that it prints as ``name`` when it is up."""
+    with subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.PIPE,
+        env=env,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())[name]
+        finally:
+            process.terminate()
+
+
+def put_script(url: str, key: str, mind_id: str, turns: list[list[dict[str, Any]]]) -> str:
+    """Have the engine at that address answer with these turns, one after the other; return the name of such a model."""
+    reply = httpx.put(
+        f"{url.removesuffix('/v1')}/kai/minds/{mind_id}",
+        json={"script": {"turns": turns}},
+        headers={"Authorization": f"Bearer {key}"},
+        trust_env=False,
+    )
+    reply.raise_for_status()
+    return f"kai-{mind_id}"
