@@ -6,7 +6,8 @@ comes with its sound, four answers are measured, three of them interrupted by a 
 late, the first answer begins at once, and what counts is whether lips and sound are together from its first word on.
 
 Pipecat is installed outside of the project, once (`kai.bench.strangers`); ``KAI_PIPECAT_PYTHON`` names a Python that has it.
-Left out on every side are the encoders and the browser behind the output.
+Left out on every side are the encoders and the browser behind the output. Kai's engine, which could stand in for the cloud,
+is not started: it is one for all talks, and Pipecat has none.
 """
 
 from __future__ import annotations

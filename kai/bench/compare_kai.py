@@ -84,7 +84,8 @@ async def main(plan: Plan, folder: str) -> None:
 
     session.subscribe(on_change)
     note("start")
-    look = Look()  # without a greeting: the others begin when they are asked
+    # Without a greeting, because the others begin when they are asked, and without the engine that stands by for OpenAI.
+    look = Look(stays_in_cloud=True)
     session.dispatch(StartRequested(time.time(), replace(look, brain=replace(look.brain, greeting=""))))
     picture, sound = link.tracks()
     reading = [
