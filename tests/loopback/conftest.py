@@ -19,6 +19,9 @@ from kai.core.events import Command, Event
 from kai.core.state import LegName, SessionState
 from kai.core.store import Store
 from kai.records import report
+from tests.support.liveavatar import no_wait_for_a_rooms_first_report
+
+__all__ = ["no_wait_for_a_rooms_first_report"]
 
 KAI = {"Kai": kai.__version__}
 FAILED_TALKS = Path(__file__).resolve().parents[2] / "artifacts" / "failed-talks"
@@ -104,9 +107,3 @@ def shape(state: SessionState) -> object:
         state.faces,
         None if state.problem is None else state.problem.code,
     )
-
-
-@pytest.fixture(autouse=True)
-def _no_wait_for_a_rooms_first_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cloud face holds its first answer until its room has reported, some seconds. `test_room_media` tests that."""
-    monkeypatch.setattr("kai.adapters.liveavatar.face.FIRST_REPORT_S", 0.0)

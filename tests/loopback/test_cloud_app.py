@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from kai.adapters.openai_realtime import brain as brain_module
 from kai.compose import SharedServices, safety_id
 from kai.core.events import LookChanged, StartRequested, TextSubmitted, TurnKeyPressed
 from kai.core.state import Look, SessionState
-from kai.runtime.session import Session
 from kai.settings import Settings
 from tests.support.engine import RunningEngine, engine
 from tests.support.fakes import FakeFace
 from tests.support.scripted import scripted, validated
+from tests.support.waiting import until
 
 __all__ = ["engine", "validated"]
 
@@ -23,14 +21,6 @@ TURNS = [[{"say": "One moment."}, {"tool": "current_time"}], [{"say": "It is noo
 
 def is_told(state: SessionState) -> bool:
     return any(m.text == "It is noon." and m.is_final for m in state.messages) and state.spending.turns == 2
-
-
-async def until(session: Session, is_so: object) -> SessionState:
-    assert callable(is_so)
-    async with asyncio.timeout(20):
-        while not is_so(session.snapshot()):
-            await asyncio.sleep(0.02)
-    return session.snapshot()
 
 
 async def test_where_udp_is_blocked_a_talk_goes_on_over_a_websocket_and_says_so(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from kai.adapters.liveavatar import face as face_module
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.adapters.liveavatar.room import RoomClient
 from kai.adapters.voice_only import VoiceOnly
+from kai.bench.page_ear import PageEar
 from kai.core.events import StartRequested, TextSubmitted
 from kai.core.policy import faces as policy
 from kai.core.policy import legs
@@ -31,6 +32,7 @@ from kai.engine.liveavatar.account import AVATARS
 from kai.ports import FaceSink, VoiceBrain
 from kai.records.paid_sessions import PaidSessions
 from kai.runtime.session import Session
+from tests.support import waiting
 from tests.support.engine import RunningEngine, engine
 from tests.support.liveavatar import KEY, RunningLiveAvatar, liveavatar, liveavatar_process
 from tests.support.scripted import BRAINS, as_cloud, scripted
@@ -79,23 +81,7 @@ class _Watched(LiveAvatarFace):
         self.opened = True
 
 
-class Player:
-    """The page: it plays what leaves for it, 20 ms at a time."""
-
-    def __init__(self, link: PageLink) -> None:
-        self._link = link
-        self._playing = asyncio.create_task(self._play(), name="player")
-
-    async def _play(self) -> None:
-        next_s = time.monotonic()
-        while True:
-            self._link.pull_for_page()
-            next_s += 0.02
-            await asyncio.sleep(max(0.0, next_s - time.monotonic()))
-
-    async def aclose(self) -> None:
-        self._playing.cancel()
-        await asyncio.gather(self._playing, return_exceptions=True)
+until = partial(waiting.until, within_s=WITHIN_S)
 
 
 def conversations(engine: RunningEngine) -> int:
@@ -103,19 +89,6 @@ def conversations(engine: RunningEngine) -> int:
         f"{engine.url.removesuffix('/v1')}/kai/status", headers={"Authorization": f"Bearer {engine.key}"}
     )
     return answer.json()["conversations"]
-
-
-async def until(
-    session: Session, is_so: Callable[[SessionState], object], within_s: float = WITHIN_S
-) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            while not is_so(session.snapshot()):
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        state = session.snapshot()
-        said = [(m.role, m.text, m.is_final) for m in state.messages]
-        pytest.fail(f"brain {state.brain}, pending {state.pending_text}, said {said}")
 
 
 def longest_run_of_failures(clouds: list[_Watched]) -> int:
@@ -174,7 +147,7 @@ async def test_under_any_plan_no_line_is_lost_and_nothing_paid_for_is_left(
         make_brain=make_brain, make_face=VoiceOnly, make_voice=VoiceOnly, make_cloud=make_cloud, browser=link
     )
     await session.open()
-    player = Player(link)
+    ear = PageEar(link)
     try:
         session.dispatch(StartRequested(time.time(), Look()))
         await until(session, lambda s: s.brain.is_up)
@@ -191,7 +164,7 @@ async def test_under_any_plan_no_line_is_lost_and_nothing_paid_for_is_left(
         assert told == [answer for answer in answers if answer != HALF or HALF in told][:QUESTIONS]
     finally:
         await session.aclose()
-        await player.aclose()
+        await ear.aclose()
         await api.aclose()
     assert longest_run_of_failures(clouds) <= policy.MOST_FAILED_STARTS
     assert liveavatar.bill()["running"] == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 
 import httpx2
 import numpy as np
@@ -13,13 +12,15 @@ import pytest
 
 from kai.adapters.browser import PageLink
 from kai.adapters.voice_only import VoiceOnly
-from kai.core import reducer
+from kai.bench.page_ear import PageEar
 from kai.core.events import StartRequested, TextSubmitted
+from kai.core.policy import brains as policy
 from kai.core.state import HandOver, LegStatus, Look, SessionState
 from kai.ports import VoiceBrain
 from kai.runtime.session import Session
 from tests.support.engine import RunningEngine, engine
 from tests.support.scripted import BRAINS, scripted, validated
+from tests.support.waiting import until
 
 __all__ = ["engine", "validated"]
 
@@ -36,30 +37,11 @@ def calls_at(engine: RunningEngine) -> int:
     return answer.json()["conversations"]
 
 
-class Ear:
-    """Who hears the talk: the sound that leaves for the page, 20 ms at a time."""
-
-    def __init__(self, link: PageLink) -> None:
-        self._link = link
-        self.blocks: list[np.ndarray] = []
-        self._listening = asyncio.create_task(self._listen(), name="ear")
-
-    async def _listen(self) -> None:
-        next_s = time.monotonic()
-        while True:
-            self.blocks.append(self._link.pull_for_page())
-            next_s += 0.02
-            await asyncio.sleep(max(0.0, next_s - time.monotonic()))
-
-    async def aclose(self) -> None:
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
-
-    def heard_ms(self, from_ms: int, to_ms: int) -> int:
-        """How much of that time, from the first sound on, was not silent."""
-        loud = [bool(np.abs(block.astype(np.int32)).max(initial=0) > 1_000) for block in self.blocks]
-        first = loud.index(True)
-        return 20 * sum(loud[first + from_ms // 20 : first + to_ms // 20])
+def heard_ms(ear: PageEar, from_ms: int, to_ms: int) -> int:
+    """How much of that time, from the first sound on, was not silent."""
+    loud = [bool(np.abs(block.astype(np.int32)).max(initial=0) > 1_000) for block in ear.blocks]
+    first = loud.index(True)
+    return 20 * sum(loud[first + from_ms // 20 : first + to_ms // 20])
 
 
 @pytest.mark.long
@@ -67,8 +49,8 @@ class Ear:
 async def test_before_the_time_is_over_a_fresh_brain_takes_over_unheard_and_between_turns(
     engine: RunningEngine, transport: str, monkeypatch: pytest.MonkeyPatch, validated: list[str]
 ) -> None:
-    monkeypatch.setattr(reducer, "HAND_OVER_LEAD_S", 6.0)
-    monkeypatch.setattr(reducer, "HAND_OVER_RETRY_S", 1.0)
+    monkeypatch.setattr(policy, "HAND_OVER_LEAD_S", 6.0)
+    monkeypatch.setattr(policy, "HAND_OVER_RETRY_S", 1.0)
     endpoint = scripted(
         engine,
         connects=[{"longest_ms": int(LIFE_S * 1000)}],
@@ -93,42 +75,37 @@ async def test_before_the_time_is_over_a_fresh_brain_takes_over_unheard_and_betw
         if len(brains) == 2 and state.hand_over is HandOver.NONE and not swaps:
             swaps.append((time.monotonic() - began_s, state.is_between_turns))
 
-    async def until(is_so: Callable[[SessionState], object], within_s: float = 20.0) -> None:
-        async with asyncio.timeout(within_s):
-            while not is_so(session.snapshot()):
-                await asyncio.sleep(0.02)
-
     session.dispatch(StartRequested(time.time(), Look()))
-    await until(lambda s: s.brain.is_up and s.face.is_up)
+    await until(session, lambda s: s.brain.is_up and s.face.is_up)
     assert session.snapshot().facts.expires_in_s == pytest.approx(LIFE_S, abs=2)
     began_s = time.monotonic()
-    ear = Ear(link)
+    ear = PageEar(link)
     session.subscribe(note)
     session.dispatch(TextSubmitted("t1", "My name is Ada. Count."))
-    await until(lambda s: s.hand_over is HandOver.READY)
+    await until(session, lambda s: s.hand_over is HandOver.READY)
     # Kai still counts: the spare waits for him.
     assert not session.snapshot().is_between_turns
-    await until(lambda s: bool(swaps))
+    await until(session, lambda s: bool(swaps))
     swapped_s, was_between_turns = swaps[0]
     assert was_between_turns
     assert swapped_s < LIFE_S
     await asyncio.sleep(0.5)
     session.dispatch(TextSubmitted("t2", "Who am I?"))
-    await until(lambda s: [m for m in s.messages if m.text == "I know you." and m.is_final])
+    await until(session, lambda s: [m for m in s.messages if m.text == "I know you." and m.is_final])
     # The first brain's time is over now; the talk goes on.
     await asyncio.sleep(max(0.0, LIFE_S + 1.0 - (time.monotonic() - began_s)))
     session.dispatch(TextSubmitted("t3", "Are you there?"))
-    await until(lambda s: [m for m in s.messages if m.text == "Still here." and m.is_final])
-    await until(lambda s: s.is_between_turns)
+    await until(session, lambda s: [m for m in s.messages if m.text == "Still here." and m.is_final])
+    await until(session, lambda s: s.is_between_turns)
     assert session.snapshot().problem is None
     assert set(statuses) == {LegStatus.CONNECTED}
     assert calls_at(engine) == before + 1
     await ear.aclose()
     await session.aclose()
     # Each of the six tones was heard in its place (of one of them a busy computer may lose some packets).
-    heard_ms = [ear.heard_ms(n * 1000, n * 1000 + 900) for n in range(6)]
-    assert min(heard_ms) > 300
-    assert sum(heard_ms) > 4_000
+    tones_ms = [heard_ms(ear, n * 1000, n * 1000 + 900) for n in range(6)]
+    assert min(tones_ms) > 300
+    assert sum(tones_ms) > 4_000
     # The fresh brain was told what was said.
     told = [m for m in map(json.loads, validated) if m["type"] == "conversation.item.added"]
     seeded = [part.get("text") for m in told for part in m["item"]["content"] or ()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
 from dataclasses import replace
@@ -15,7 +14,7 @@ from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISo
 from kai.adapters.voice_only import VoiceOnly
 from kai.compose import safety_id
 from kai.core.events import StartRequested, StopRequested, TextSubmitted
-from kai.core.state import Look, Phase, SessionState
+from kai.core.state import Look, Phase
 from kai.errors import BrainError
 from kai.ports import VoiceBrain
 from kai.runtime.session import Session
@@ -25,6 +24,7 @@ from kai.ui.view import lines, view
 from tests.support.engine import RunningEngine, engine
 from tests.support.fakes import BrainLog, FakeFace
 from tests.support.scripted import as_cloud, scripted, validated
+from tests.support.waiting import until
 
 __all__ = ["engine", "validated"]
 
@@ -39,14 +39,6 @@ SCRIPT = {
         [{"say": "Here I am again."}, {"fail": "insufficient_quota"}],
     ],
 }
-
-
-async def until(session: Session, is_so: object, within_s: float = 20.0) -> SessionState:
-    assert callable(is_so)
-    async with asyncio.timeout(within_s):
-        while not is_so(session.snapshot()):
-            await asyncio.sleep(0.02)
-    return session.snapshot()
 
 
 @pytest.mark.parametrize("brain", [OpenAIRealtimeBrain, OpenAISocketBrain])

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,11 +20,13 @@ import pytest
 from kai.adapters.browser import PageLink
 from kai.adapters.openai_realtime import Endpoint
 from kai.adapters.voice_only import VoiceOnly
+from kai.bench.page_ear import PageEar
 from kai.core.events import BrainRecalled, StartRequested, TextSubmitted
 from kai.core.policy import rungs
 from kai.core.state import LegName, LegStatus, Look, Role, SessionState
 from kai.ports import VoiceBrain
 from kai.runtime.session import Session
+from tests.support import waiting
 from tests.support.engine import RunningEngine, engine
 from tests.support.scripted import BRAINS, as_cloud, scripted
 
@@ -97,45 +100,11 @@ async def serving(kind: str) -> AsyncGenerator[str]:
         server.close()
 
 
-class Page:
-    """Plays what leaves for it, and notes when it last was silent and when it sounded."""
-
-    def __init__(self, link: PageLink) -> None:
-        self._link = link
-        self.sounds_s: list[float] = []
-        self._playing = asyncio.create_task(self._play(), name="player")
-
-    async def _play(self) -> None:
-        next_s = time.monotonic()
-        while True:
-            if self._link.pull_for_page().any():
-                self.sounds_s.append(time.monotonic())
-            next_s += 0.02
-            await asyncio.sleep(max(0.0, next_s - time.monotonic()))
-
-    def first_after(self, at_s: float) -> float | None:
-        return next((sound_s for sound_s in self.sounds_s if sound_s > at_s), None)
-
-    async def aclose(self) -> None:
-        self._playing.cancel()
-        await asyncio.gather(self._playing, return_exceptions=True)
-
-
-async def until(
-    session: Session, is_so: Callable[[SessionState], object], within_s: float = WITHIN_S
-) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            while not is_so(session.snapshot()):
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        state = session.snapshot()
-        said = [(m.role, m.text, m.is_final) for m in state.messages]
-        pytest.fail(f"brain {state.brain}, ladder {state.ladder}, problem {state.problem}, said {said}")
+until = partial(waiting.until, within_s=WITHIN_S)
 
 
 @asynccontextmanager
-async def talking(cloud: Endpoint, local: Endpoint) -> AsyncGenerator[tuple[Session, Page]]:
+async def talking(cloud: Endpoint, local: Endpoint) -> AsyncGenerator[tuple[Session, PageEar]]:
     async def make_brain(look: Look) -> VoiceBrain:
         return BRAINS["webrtc"](local if look.runs == "local" else cloud)
 
@@ -144,13 +113,13 @@ async def talking(cloud: Endpoint, local: Endpoint) -> AsyncGenerator[tuple[Sess
         make_brain=make_brain, make_face=VoiceOnly, make_voice=VoiceOnly, browser=link, has_cloud_brain=True
     )
     await session.open()
-    page = Page(link)
+    ear = PageEar(link)
     try:
         session.dispatch(StartRequested(time.time(), Look()))
-        yield session, page
+        yield session, ear
     finally:
         await session.aclose()
-        await page.aclose()
+        await ear.aclose()
 
 
 def answers(state: SessionState) -> list[str]:
@@ -168,10 +137,10 @@ async def test_the_engine_goes_on_and_says_why(name: str, engine: RunningEngine)
         cloud = as_cloud(scripted(engine, connects=list(cause.connects), turns=turns))
         if cause.server:
             cloud = replace(cloud, base_url=address)
-        async with talking(cloud, local) as (session, page):
+        async with talking(cloud, local) as (session, ear):
             begun_s = time.monotonic()
             if cause.is_at_start:
-                await until(session, lambda s: s.problem is not None, WORDS_S)
+                await until(session, lambda s: s.problem is not None, within_s=WORDS_S)
                 await until(session, lambda s: s.brain.is_up)
                 session.dispatch(TextSubmitted("t1", "Is anybody there?"))
                 await until(session, lambda s: answers(s) == ["I am here."])
@@ -189,7 +158,7 @@ async def test_the_engine_goes_on_and_says_why(name: str, engine: RunningEngine)
                     assert f"{heard} {rest}" == HALF
                 else:
                     assert answers(session.snapshot()) == ["I am here."]
-                sounded_s = page.first_after(begun_s + 0.3)
+                sounded_s = ear.sounded_s(begun_s + 0.3)
                 assert sounded_s is not None
                 assert sounded_s - begun_s < 2 * WORDS_S
             state = session.snapshot()
@@ -208,7 +177,7 @@ async def test_the_cloud_comes_back_in_a_pause_with_the_whole_talk(
     monkeypatch.setattr(rungs, "CLIMB_AFTER_S", (0.3,))
     cloud = as_cloud(scripted(engine, connects=[DEAD], turns=[[{"say": "This is the cloud."}]]))
     local = scripted(engine, turns=[[{"say": "I am here."}]] * 4)
-    async with talking(cloud, local) as (session, _page):
+    async with talking(cloud, local) as (session, _ear):
         await until(session, lambda s: s.brain.is_up and s.ladder.is_standing_in)
         session.dispatch(TextSubmitted("t1", "Who is there?"))
         await until(session, lambda s: answers(s) == ["I am here."])
@@ -235,7 +204,7 @@ async def test_under_any_plan_of_losses_every_question_is_answered_once(
     cloud = as_cloud(scripted(engine, seed=seed, connects=connects, turns=turns))
     local = scripted(engine, turns=[[{"say": "I am here."}]] * MANY)
     count = 4
-    async with talking(cloud, local) as (session, _page):
+    async with talking(cloud, local) as (session, _ear):
         for number in range(count):
             session.dispatch(TextSubmitted(f"t{number}", f"Question {number}?"))
             await until(session, lambda s, n=number: len(answers(s)) == n + 1 and s.is_between_turns)

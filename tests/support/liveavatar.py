@@ -133,3 +133,9 @@ def liveavatar(liveavatar_process: RunningLiveAvatar) -> Iterator[RunningLiveAva
     yield server
     for entry in server.call("GET", "/v1/sessions?type=active&page_size=100").json()["data"]["results"]:
         server.call("POST", "/v1/sessions/stop", {"session_id": entry["id"]})
+
+
+@pytest.fixture(autouse=True)
+def no_wait_for_a_rooms_first_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloud face holds its first answer until its room has reported, some seconds. `test_room_media` tests that."""
+    monkeypatch.setattr("kai.adapters.liveavatar.face.FIRST_REPORT_S", 0.0)

@@ -1,0 +1,28 @@
+"""Waiting for a session's state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from kai.core.state import SessionState
+from kai.runtime.session import Session
+
+
+async def until(
+    session: Session, is_so: Callable[[SessionState], object], within_s: float = 20.0
+) -> SessionState:
+    """The session's state, once that is so; the test fails with what there is if it does not come."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not is_so(session.snapshot()):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        state = session.snapshot()
+        said = [(m.role, m.text, m.is_final) for m in state.messages]
+        pytest.fail(
+            f"brain {state.brain}, ladder {state.ladder}, problem {state.problem}, pending {state.pending_text}, said {said}"
+        )
+    return session.snapshot()
