@@ -106,11 +106,10 @@ def _with_pause(first: Float32, second: Float32, pause_s: float) -> tuple[Float3
 
 def _does_begin(kit: SpeechKit, sound: Float32, pause_end_s: float) -> bool:
     """Return whether Kai's first sound would come before the voice after the pause is noticed."""
-    silence_ms, finished_ms, unfinished_ms = RULES
-    detector = TurnDetector(silence_duration_ms=silence_ms, vad=kit.make_vad())
+    detector = TurnDetector(silence_duration_ms=RULES[0], vad=kit.make_vad())
     heard, ready_s, paused_s = Transcript("", 0.0, False), np.inf, 0.0
     speaks_at_s = np.inf
-    wanted_ms = silence_ms
+    wanted_ms = RULES[0]
     for start in range(0, len(sound), 512):
         now_s = (start + 512) / HEARD_HZ
         if now_s >= ready_s:
@@ -123,11 +122,7 @@ def _does_begin(kit: SpeechKit, sound: Float32, pause_end_s: float) -> bool:
                     heard = kit.recogniser.transcribe(event.audio)
                     ready_s = now_s + time.perf_counter() - begun_s
                     paused_s = now_s - SPECULATION_SILENCE_MS / 1000
-                    wanted_ms = silence_ms
-                    if is_unfinished(heard.text):
-                        wanted_ms = unfinished_ms
-                    elif is_whole(heard, kit.judge_ending(event.audio), kit.mind.is_request):
-                        wanted_ms = finished_ms
+                    wanted_ms = pause_ms(kit, heard, event.audio, RULES)
                 case SpeechResumed():
                     ready_s = np.inf
                 case SpeechStopped():
@@ -139,6 +134,17 @@ def _does_begin(kit: SpeechKit, sound: Float32, pause_end_s: float) -> bool:
         if now_s > pause_end_s + 1.0:
             break
     return False
+
+
+def pause_ms(kit: SpeechKit, heard: Transcript, audio: Float32, rules: tuple[int, int, int]) -> int:
+    """Return how long a pause ends the turn after these words, as `kai.engine.listening` weighs it by these rules: in
+    general, for words that are whole, and for words that are unfinished."""
+    silence_ms, finished_ms, unfinished_ms = rules
+    if is_unfinished(heard.text):
+        return unfinished_ms
+    if is_whole(heard, kit.judge_ending(audio), kit.mind.is_request):
+        return finished_ms
+    return silence_ms
 
 
 def _first_sound_s(kit: SpeechKit, heard: Transcript, now_s: float, paused_s: float) -> float:

@@ -305,9 +305,7 @@ class VirtualTalk:
                     self.tell(ResponseDone(answer_id, "completed"), AudioStopped(answer_id))
             if stall_s and not is_stalled and self.now_s > until_s - after_s / 2:
                 is_stalled, room.stalled_until_s = True, self.now_s + stall_s
-            face.pass_time(self.now_s)
-            face.pull_sound()
-            self.now_s += FRAME_S
+            self._pass_frame()
         truth = spoken.words_by(face.truth())
         self.tell(InterruptRequested())
         lines = [m.text for m in self.store.snapshot().messages if m.response_id == answer_id]
@@ -315,10 +313,14 @@ class VirtualTalk:
         found = Found(truth, sum(len(words_of(line)) for line in lines), spoken.words_by(sent), clock)
         quiet_until_s = self.now_s + 1.0
         while self.now_s < quiet_until_s:
-            face.pass_time(self.now_s)
-            face.pull_sound()
-            self.now_s += FRAME_S
+            self._pass_frame()
         return found
+
+    def _pass_frame(self) -> None:
+        """Let 20 ms pass for the room and for the page."""
+        self.face.pass_time(self.now_s)
+        self.face.pull_sound()
+        self.now_s += FRAME_S
 
 
 async def interrupted(count: int, *, has_marks: bool, seed: int) -> list[Found]:

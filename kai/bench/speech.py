@@ -37,7 +37,6 @@ from kai.engine.speech import (
 )
 from kai.engine.speech.clauses import PHONEME_VISEMES
 from kai.engine.speech.kit import Stage
-from kai.engine.speech.manners import is_unfinished, is_whole
 from kai.engine.speech.voices import CHOICES, Speaker, Voices
 from kai.media import pcm
 
@@ -385,26 +384,22 @@ def _ends(
     decode: Callable[[Float32], tuple[float, Transcript]],
 ) -> list[float]:
     """Return when turns ended, in seconds, for this sound and these rules; a transcript arrives when it would be ready."""
-    silence_ms, finished_ms, unfinished_ms = rules
-    pause_ms = silence_ms
+    silence_ms, _, unfinished_ms = rules
+    held_ms = silence_ms
     detector = TurnDetector(silence_duration_ms=silence_ms, vad=kit.make_vad())
     ends_s: list[float] = []
     held_from_s = np.inf
     for start in range(0, len(samples), 512):
         now_s = (start + 512) / 16_000
         if now_s >= held_from_s:
-            detector.hold(pause_ms)
+            detector.hold(held_ms)
             held_from_s = np.inf
         for event in detector.push(samples[start : start + 512]):
             match event:
                 case SpeculationDue() if unfinished_ms > silence_ms:
                     took_s, heard = decode(event.audio)
                     held_from_s = now_s + took_s
-                    pause_ms = silence_ms
-                    if is_unfinished(heard.text):
-                        pause_ms = unfinished_ms
-                    elif is_whole(heard, kit.judge_ending(event.audio), kit.mind.is_request):
-                        pause_ms = finished_ms
+                    held_ms = commas.pause_ms(kit, heard, event.audio, rules)
                 case SpeechResumed():
                     held_from_s = np.inf
                 case SpeechStopped():
