@@ -1,14 +1,15 @@
 """Walks through every page and state and photographs each, at five sizes and in both themes, to be looked at one by one.
 
 Developers run it after a change of the page: ``python tools/photo_walk.py [FOLDER] [--sizes 1280x800,…] [--themes dark,…]
-[--states talk,history,…]``. It writes one picture a state, size and theme, and one sheet a state with all of them side by
-side. The talks are those of the page's own tests, whose brain and face answer at once. What a page measures of itself is
-printed.
+[--states talk,history,…]``. It writes one picture for each state, size and theme, and one sheet for each state with all of
+them side by side. The talks are those of the page's own tests, whose brain and face answer at once. The length of the sidebar
+is printed, and what axe-core finds.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from kai.ui import check_texts, setting_words, texts
 from tests.browser.test_axe import issues
 from tests.support import memories
 from tests.support.chromium import find_chromium
+from tests.support.fake_app import app_of_fakes
 
 ROOT = Path(__file__).parents[1]
 SIZES = {
@@ -36,7 +38,6 @@ SIZES = {
     "390x844": (390, 844),
 }
 THEMES = ("dark", "light")
-STATES = ("landing", "talk", "presenter", "blocked", "few", "history", "insights", "help")
 SHEET_HEIGHT_PX = 620
 SIDEBAR_JS = """() => document.querySelector('[data-testid="stSidebarUserContent"]')?.scrollHeight ?? 0"""
 WIDER_JS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -56,7 +57,7 @@ class Walk:
         return SIZES[self._size][0] < 800
 
     def shoot(self, state: str) -> None:
-        """Take the picture, and note what axe-core and a page that is too wide would tell."""
+        """Take the picture, and note what axe-core finds and whether the page is too wide."""
         self.page.wait_for_timeout(350)
         self.page.screenshot(path=str(self._folder / f"{state}-{self._size}-{self._theme}.png"))
         found = [f"{rule} {html}" for rule, html in issues(self.person)]
@@ -222,8 +223,20 @@ WALKS: dict[str, Callable[[Walk, str], None]] = {
 }
 
 
+def walk_once(chromium: Path, app: AppProcess, folder: Path, state: str, size: str, theme: str) -> list[str]:
+    """Take the pictures of a state at one size and in one theme; return its problems."""
+    with visitor(chromium, size=SIZES[size], allow_microphone=state != "blocked") as person:
+        walk = Walk(person, folder, size, theme)
+        try:
+            WALKS[state](walk, app.url)
+        except (PlaywrightError, TimeoutError) as error:
+            walk.shoot(f"{state}-lost")
+            walk.problems.append(f"{state} {size} {theme}: {str(error)[:200]}")
+        return walk.problems
+
+
 def draw_sheets(folder: Path, sizes: list[str], themes: list[str]) -> None:
-    """Put the pictures of each state side by side, a row a theme."""
+    """Put the pictures of each state side by side, with a row for each theme."""
     states = sorted({path.stem.rsplit("-", 2)[0] for path in folder.glob("*x*-*.png")})
     for state in states:
         rows: list[np.ndarray] = []
@@ -248,12 +261,12 @@ def draw_sheets(folder: Path, sizes: list[str], themes: list[str]) -> None:
 
 
 def main() -> int:
-    """Walk; return 1 when axe-core, or a page that is too wide, has something to tell."""
+    """Walk; return 1 if axe-core finds an issue, a page is too wide, or a walk gets lost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "artifacts" / "walk")
     parser.add_argument("--sizes", default=",".join(SIZES))
     parser.add_argument("--themes", default=",".join(THEMES))
-    parser.add_argument("--states", default=",".join(STATES))
+    parser.add_argument("--states", default=",".join(WALKS))
     args = parser.parse_args()
     folder, sizes, themes = args.folder, args.sizes.split(","), args.themes.split(",")
     folder.mkdir(parents=True, exist_ok=True)
@@ -265,28 +278,15 @@ def main() -> int:
             (Path(data) / name).mkdir(mode=0o700)
         memories.fill(Path(data) / "full", time.time())
         memories.fill(Path(data) / "few", time.time(), 1, with_sound=False)
-        env = {"PYTHONPATH": str(ROOT)}
-        launcher = "tests/ui/fake_app.py"
         with (
-            AppProcess(launcher=launcher, env={**env, "KAI_DATA_DIR": f"{data}/full"}) as full,
-            AppProcess(launcher=launcher, env={**env, "KAI_DATA_DIR": f"{data}/few"}) as fresh,
+            app_of_fakes(KAI_DATA_DIR=f"{data}/full") as full,
+            app_of_fakes(KAI_DATA_DIR=f"{data}/few") as fresh,
         ):
-            for size in sizes:
-                for theme in themes:
-                    for state in args.states.split(","):
-                        app = fresh if state == "few" else full
-                        with visitor(
-                            chromium, size=SIZES[size], allow_microphone=state != "blocked"
-                        ) as person:
-                            walk = Walk(person, folder, size, theme)
-                            try:
-                                WALKS[state](walk, app.url)
-                            except (PlaywrightError, TimeoutError) as error:
-                                walk.shoot(f"{state}-lost")
-                                problems.append(f"{state} {size} {theme}: {str(error)[:200]}")
-                            problems += walk.problems
+            for size, theme, state in itertools.product(sizes, themes, args.states.split(",")):
+                app = fresh if state == "few" else full
+                problems += walk_once(chromium, app, folder, state, size, theme)
     draw_sheets(folder, sizes, themes)
-    print("\n".join(problems) or "nothing to tell")
+    print("\n".join(problems) or "no problems found")
     return 1 if problems else 0
 
 

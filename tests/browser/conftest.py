@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kai.bench.driver import ROOT, AppProcess
+from kai.bench.driver import AppProcess
 from tests.support.chromium import find_chromium
+from tests.support.fake_app import app_of_fakes
 
 NO_BROWSER = "no Chromium on this machine: run `make test` as root or with sudo, or set KAI_CHROMIUM"
 
@@ -37,7 +38,7 @@ def chromium() -> Path:
 @pytest.fixture(scope="session")
 def fake_app() -> Iterator[AppProcess]:
     """An app whose talks are fakes, for all tests that change nothing that the next one would meet."""
-    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
+    with app_of_fakes() as process:
         yield process
 
 

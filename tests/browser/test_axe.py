@@ -11,12 +11,13 @@ from axe_playwright_python.sync_playwright import Axe
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import check_texts, setting_words, texts
-from tests.browser.test_desk import ARTIFACTS, ROOT
+from tests.browser.test_desk import ARTIFACTS
+from tests.support.fake_app import app_of_fakes
 
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[AppProcess]:
-    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
+    with app_of_fakes() as process:
         yield process
 
 

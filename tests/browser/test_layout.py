@@ -9,12 +9,13 @@ import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import texts
-from tests.browser.test_desk import ARTIFACTS, ROOT, begin
+from tests.browser.test_desk import ARTIFACTS, begin
+from tests.support.fake_app import app_of_fakes
 
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[AppProcess]:
-    with AppProcess(launcher="tests/ui/fake_app.py", env={"PYTHONPATH": str(ROOT)}) as process:
+    with app_of_fakes() as process:
         yield process
 
 

@@ -12,8 +12,9 @@ from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import check_texts, help_texts, texts
 from kai.ui.password import make_hash
 from tests.browser.test_axe import issues
-from tests.browser.test_desk import ARTIFACTS, ROOT
+from tests.browser.test_desk import ARTIFACTS
 from tests.support import memories
+from tests.support.fake_app import app_of_fakes
 from tests.ui.test_door_served import ADDRESS, answers, end, start
 
 pytestmark = pytest.mark.long
@@ -41,8 +42,7 @@ def app(
     data = tmp_path_factory.mktemp("data")
     if request.param == "full":
         memories.fill(data, time.time())
-    env = {"PYTHONPATH": str(ROOT), "KAI_DATA_DIR": str(data)}
-    with AppProcess(launcher="tests/ui/fake_app.py", env=env) as process:
+    with app_of_fakes(KAI_DATA_DIR=str(data)) as process:
         yield request.param, process
 
 

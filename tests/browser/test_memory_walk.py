@@ -12,7 +12,8 @@ from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.records.exports import read_json
 from kai.records.turn_log import TurnLog
 from kai.ui import texts
-from tests.browser.test_desk import ARTIFACTS, ROOT
+from tests.browser.test_desk import ARTIFACTS
+from tests.support.fake_app import app_of_fakes
 
 pytestmark = pytest.mark.long
 
@@ -46,8 +47,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(data: Path) -> Iterator[AppProcess]:
-    env = {"PYTHONPATH": str(ROOT), "KAI_DATA_DIR": str(data)}
-    with AppProcess(launcher="tests/ui/fake_app.py", env=env) as process:
+    with app_of_fakes(KAI_DATA_DIR=str(data)) as process:
         yield process
 
 

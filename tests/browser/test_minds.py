@@ -71,6 +71,18 @@ def ask(person: Visitor, text: str, part: str) -> str:
     return person.line_of("assistant", count)
 
 
+@contextmanager
+def talking_beside(chromium: Path, data: Path, *ports: int) -> Iterator[Visitor]:
+    """A person in a talk, on a computer that has model servers at these ports, and no model of Kai's own."""
+    env = {"KAI_MIND": "none", "KAI_DATA_DIR": str(data), "KAI_MIND_PORTS": str(list(ports))}
+    with AppProcess(env=env) as app, visitor(chromium, size=SIZES["wide"]) as person:
+        app.wait_ready()
+        person.open(app.url)
+        person.start()
+        person.wait_picture()
+        yield person
+
+
 def open_list(person: Visitor) -> Locator:
     minds = person.page.get_by_test_id("stSidebar").locator(".minds")
     minds.scroll_into_view_if_needed()
@@ -83,17 +95,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
     with running() as servers:
         ollama = servers.start(serving_kind(OLLAMA, pieces=["Leaves have ", "other colours too."]))
         studio = servers.start(serving_kind(LM_STUDIO, pieces=["Because autumn ", "is cold."]))
-        env = {
-            "KAI_MIND": "none",
-            "KAI_DATA_DIR": str(tmp_path),
-            "KAI_MIND_PORTS": f"[{ollama.port}, {studio.port}]",
-        }
-        with AppProcess(env=env) as app, visitor(chromium) as person:
-            app.wait_ready()
-            person.page.set_viewport_size({"width": 1280, "height": 800})
-            person.open(app.url)
-            person.start()
-            person.wait_picture()
+        with talking_beside(chromium, tmp_path, ollama.port, studio.port) as person:
             ask(person, "What is two plus two?", "is 4")
             assert ollama.got == studio.got == []
 

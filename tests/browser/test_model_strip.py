@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from kai.bench.driver import AppProcess, visitor
 from kai.ui import texts
+from tests.support.fake_app import app_of_fakes
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts" / "screenshots"
@@ -17,8 +18,7 @@ ARTIFACTS = ROOT / "artifacts" / "screenshots"
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[AppProcess]:
-    env = {"PYTHONPATH": str(ROOT), "KAI_FAKE_MODEL": "none", "KAI_FAKE_RATE": "2e7"}
-    with AppProcess(launcher="tests/ui/fake_app.py", env=env) as process:
+    with app_of_fakes(KAI_FAKE_MODEL="none", KAI_FAKE_RATE="2e7") as process:
         yield process
 
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, expect
 
-from kai.bench.driver import ROOT, AppProcess, Visitor, visitor
+from kai.bench.driver import ROOT, Visitor
 from kai.ui import texts
-from tests.browser.test_minds import ask, open_list
+from tests.browser.test_minds import ask, open_list, talking_beside
 
 REPRODUCIBLE = {"KAI_MIND_TEMPERATURE": "0", "KAI_MIND_SEED": "1"}
 LOADS_MS = 120_000
@@ -70,31 +70,24 @@ def choose(person: Visitor, minds: Locator, model: str) -> None:
 def test_two_real_minds_answer_in_turn_and_one_that_is_killed_is_replaced_by_kais_own(
     chromium: Path, tmp_path: Path, model_path: Path
 ) -> None:
-    with real_mind("ollama", model_path) as ollama, real_mind("lmstudio", model_path) as studio:
-        env = {
-            "KAI_MIND": "none",
-            "KAI_DATA_DIR": str(tmp_path),
-            "KAI_MIND_PORTS": f"[{ollama.port}, {studio.port}]",
-        }
-        with AppProcess(env=env) as app, visitor(chromium) as person:
-            app.wait_ready()
-            person.page.set_viewport_size({"width": 1280, "height": 800})
-            person.open(app.url)
-            person.start()
-            person.wait_picture()
-            minds = open_list(person)
-            choose(person, minds, ollama.model)
-            ask(person, "My sister is called Petra. Why is the sky blue?", "light")
-            ask(person, "What is my sister called?", "Petra")
+    with (
+        real_mind("ollama", model_path) as ollama,
+        real_mind("lmstudio", model_path) as studio,
+        talking_beside(chromium, tmp_path, ollama.port, studio.port) as person,
+    ):
+        minds = open_list(person)
+        choose(person, minds, ollama.model)
+        ask(person, "My sister is called Petra. Why is the sky blue?", "light")
+        ask(person, "What is my sister called?", "Petra")
 
-            person.say("Tell me a long story about a lighthouse.")
-            person.wait(lambda: len(person.line_of("assistant", 3)) > 40, 60, "the beginning of a story")
-            ollama.process.kill()
-            person.wait(
-                lambda: "with my own mind instead" in person.line_of("assistant", 3), 30, "a word about it"
-            )
-            person.wait_state(texts.LISTENING, 60)
-            ask(person, "What is five plus five?", "is 10")
+        person.say("Tell me a long story about a lighthouse.")
+        person.wait(lambda: len(person.line_of("assistant", 3)) > 40, 60, "the beginning of a story")
+        ollama.process.kill()
+        person.wait(
+            lambda: "with my own mind instead" in person.line_of("assistant", 3), 30, "a word about it"
+        )
+        person.wait_state(texts.LISTENING, 60)
+        ask(person, "What is five plus five?", "is 10")
 
-            choose(person, minds, studio.model)
-            ask(person, "What is the capital of France?", "Paris")
+        choose(person, minds, studio.model)
+        ask(person, "What is the capital of France?", "Paris")

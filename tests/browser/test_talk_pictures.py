@@ -10,8 +10,9 @@ import pytest
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import setting_words, texts
 from tests.browser.test_axe import issues
-from tests.browser.test_desk import ARTIFACTS, MICROPHONE_ANSWERS_JS, ROOT
+from tests.browser.test_desk import ARTIFACTS, MICROPHONE_ANSWERS_JS
 from tests.browser.test_presenter import key, say_unseen
+from tests.support.fake_app import app_of_fakes
 
 pytestmark = pytest.mark.long
 
@@ -47,8 +48,7 @@ MEASURE_JS = """
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[AppProcess]:
-    env = {"PYTHONPATH": str(ROOT), "KAI_DATA_DIR": str(tmp_path), "KAI_FAKE_CLOUD": "1"}
-    with AppProcess(launcher="tests/ui/fake_app.py", env=env) as process:
+    with app_of_fakes(KAI_DATA_DIR=str(tmp_path), KAI_FAKE_CLOUD="1") as process:
         yield process
 
 

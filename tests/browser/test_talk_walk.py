@@ -10,8 +10,9 @@ from playwright.sync_api import sync_playwright
 
 from kai.bench.driver import CHROMIUM_FLAGS, AppProcess, Visitor, visitor
 from kai.ui import setting_words, texts
-from tests.browser.test_desk import ROOT, banner, begin
+from tests.browser.test_desk import banner, begin
 from tests.browser.test_presenter import key
+from tests.support.fake_app import app_of_fakes
 
 pytestmark = pytest.mark.long
 
@@ -22,8 +23,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def make_app(data: Path) -> AppProcess:
-    env = {"PYTHONPATH": str(ROOT), "KAI_DATA_DIR": str(data), "KAI_FAKE_CLOUD": "1"}
-    return AppProcess(launcher="tests/ui/fake_app.py", env=env)
+    return app_of_fakes(KAI_DATA_DIR=str(data), KAI_FAKE_CLOUD="1")
 
 
 @pytest.fixture
