@@ -35,7 +35,7 @@ def python_with(*requirements: str, is_whole_list: bool = False) -> Path:
     what = ("--no-deps", *requirements) if is_whole_list else requirements
 
     def install(place: Path) -> None:
-        # Our pip installs them, because unpacking another one takes 3 s. Only the few imported modules get bytecode.
+        # Our pip installs them, so that another one need not be unpacked. Only the few imported modules get bytecode.
         run(sys.executable, "-m", "venv", "--without-pip", str(place))
         pip = (sys.executable, "-m", "pip", "--python", str(_python(place)))
         run(*pip, "install", "--quiet", "--no-compile", *what)
