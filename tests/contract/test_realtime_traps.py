@@ -315,6 +315,27 @@ async def test_the_servers_memory_is_cut_where_the_person_stopped_hearing(talk: 
     assert talk.log.of(BrainComplained) == []
 
 
+async def test_an_answer_that_the_face_still_plays_is_cut_though_the_next_one_sounds_already(
+    talk: Open,
+) -> None:
+    """A preamble and, after a tool, the answer: a cloud face plays a second later than the brain speaks."""
+    for n, response_id in enumerate(("r1", "r2")):
+        talk.begin(response_id)
+        item = {**ITEM, "id": f"i{n + 1}"}
+        talk.hear("response.output_item.added", response_id=response_id, output_index=0, item=item)
+        talk.hear("output_audio_buffer.started", response_id=response_id)
+        talk.sound(100, at=n * 200)
+        talk.done(response_id)
+        if n == 0:
+            talk.hear("output_audio_buffer.stopped", response_id=response_id)
+            talk.sound(20, peak=0, at=100)
+    talk.brain.cancel("r2")
+    talk.channel.sent.clear()
+    talk.brain.tell_heard("r1", 1_600)
+    talk.brain.tell_heard("r2", 0)
+    assert [(cut["item_id"], cut["audio_end_ms"]) for cut in talk.channel.sent] == [("i1", 1_600), ("i2", 0)]
+
+
 async def test_a_server_that_takes_no_cut_is_told_in_words_from_then_on(talk: Open) -> None:
     say_ten_words(talk)
     talk.brain.tell_heard("r1", 1_600)

@@ -252,7 +252,9 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                 while len(self._sound_ms) > CUTS_KEPT:
                     del self._sound_ms[next(iter(self._sound_ms))]
                 if segment_id not in self._segment_start:
-                    self._segment_start = {segment_id: output.pts}
+                    self._segment_start[segment_id] = output.pts
+                    while len(self._segment_start) > CUTS_KEPT:
+                        del self._segment_start[next(iter(self._segment_start))]
                     self._flush_marks()
                 self._answers.sounded(segment_id, output.pcm)
                 self._sink.sound(segment_id, output.pcm)
