@@ -473,7 +473,7 @@ def decode_event(text: str | bytes) -> Event:
     if isinstance(payload, dict):
         message = {**message, **cast("dict[str, object]", payload)}
     if cls is AgentStateUpdated:
-        message = {"new_state": message.get("state"), **message}
+        message = {**message, "new_state": message.get("new_state") or message.get("state")}
     return _shape.from_json(cls, message, is_lenient=True)
 
 

@@ -206,6 +206,10 @@ def test_a_start_reply_may_lack_what_is_optional() -> None:
     [
         ('{"type":"agent.state_updated","state":"talking"}', wire.AgentStateUpdated(new_state="talking")),
         (
+            '{"type":"agent.state_updated","new_state":null,"state":"idle"}',
+            wire.AgentStateUpdated(new_state="idle"),
+        ),
+        (
             '{"type":"agent.state_updated","payload":{"state":"idle","previous_state":7}}',
             wire.AgentStateUpdated(new_state="idle"),
         ),
