@@ -24,7 +24,7 @@ from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.gallery import Gallery
-from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi, ask_account
+from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi, ask_account, filmed_first
 from kai.adapters.liveavatar.room_link import RoomLink
 from kai.adapters.liveavatar.spare_room import SpareRoom
 from kai.adapters.local_face import LocalFace, SpareFace
@@ -37,9 +37,10 @@ from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.app import App, Offer, Services
 from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
-from kai.checks.run import Check, Finding
+from kai.checks.run import Check, Finding, Level
 from kai.compat import http
 from kai.compat.rtc import host_addresses
+from kai.core.capabilities import speaks_live
 from kai.core.config import AvatarConfig, BrainConfig
 from kai.core.policy.face_facts import plan_words
 from kai.core.state import Look
@@ -478,6 +479,8 @@ def _relay_urls(settings: Settings) -> list[str]:
 def _check_openai(settings: Settings) -> Finding:
     if settings.openai_api_key is None:
         return services.unused("openai")
+    if speaks_live(settings.openai_model):
+        return Finding("openai", Level.RED, "live")
     endpoint = Endpoint(
         settings.openai_api_key.get_secret_value(), settings.openai_model, settings.openai_base_url
     )
@@ -528,7 +531,8 @@ def _check_avatar(settings: Settings) -> Finding:
 
     async def all_avatars(api: LiveAvatarApi) -> list[tuple[str, str, bool]]:
         found = await asyncio.gather(api.own_avatars(), api.public_avatars())
-        return [(avatar.id, avatar.name, avatar.is_usable) for avatars in found for avatar in avatars]
+        ordered = (avatar for avatars in found for avatar in filmed_first(avatars))
+        return [(avatar.id, avatar.name, avatar.is_usable) for avatar in ordered]
 
     def plan_of(avatar_id: str) -> str:
         left_s = max(0.5, until_s - time.monotonic())

@@ -142,7 +142,7 @@ def check_provider(name: str, url: str, ask: Callable[[], Mapping[str, str]]) ->
 def with_credits(found: Finding, needed: float) -> Finding:
     """Return the finding, or a warning if fewer credits are left than ``needed``. A minute costs one credit."""
     left = found.facts.get("credits")
-    if found.level is not Level.GREEN or left is None or float(left) >= needed:
+    if left is None or float(left) >= needed:
         return found
     return Finding(found.name, Level.AMBER, "few", {**found.facts, "minutes": f"{needed:g}"})
 
@@ -217,7 +217,7 @@ def _day_of(said: str) -> date | None:
 def with_shutdown(found: Finding, today: date) -> Finding:
     """Return the finding, or a warning if the model is shut down within `SHUTDOWN_WARNING_DAYS`."""
     day = _day_of(found.facts.get("shutdown", ""))
-    if day is None or found.level is not Level.GREEN:
+    if day is None:
         return found
     left = (day - today).days
     if left > SHUTDOWN_WARNING_DAYS:

@@ -91,6 +91,10 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     },
     "openai": {
         **_CHECK_PROVIDER,
+        "live": (
+            "The settings name a GPT-Live model, which has an interface of its own that Kai does not speak yet.",
+            "Choose a gpt-realtime model in the sidebar, or set KAI_OPENAI_MODEL in .env.",
+        ),
         "retiring": (
             "The key is good. OpenAI shuts this model down on {shutdown}, in {days} days.",
             "Choose a newer model in the sidebar, or set KAI_OPENAI_MODEL in .env.",

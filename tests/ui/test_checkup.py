@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -314,6 +315,22 @@ def test_a_model_that_is_shut_down_within_sixty_days_is_warned_of(body: object, 
     assert ("shuts this model down" in says) is bool(days)
 
 
+def test_a_slow_provider_hides_neither_a_shutdown_nor_a_lack_of_credits() -> None:
+    facts = {"ms": "900", "shutdown": "2026-12-20", "credits": "3"}
+    far = Finding("openai", Level.AMBER, "far", facts)
+    assert services.with_shutdown(far, date(2026, 11, 30)).code == "retiring"
+    assert services.with_credits(replace(far, name="liveavatar"), 20.0).code == "few"
+    assert services.with_credits(far, 3.0) == far
+
+
+def test_a_model_of_the_live_line_has_its_own_words_and_nobody_is_asked() -> None:
+    found = compose._check_openai(
+        Settings(OPENAI_API_KEY="key", openai_model="gpt-live-1.1", openai_base_url="http://127.0.0.1:9/v1")
+    )
+    assert (found.level, found.code) == (Level.RED, "live")
+    assert "GPT-Live" in told(found)[0]
+
+
 def test_how_long_the_plans_sessions_last_is_told_with_the_avatar() -> None:
     found = services.check_avatar(
         lambda: AVATARS, "", lambda avatar_id: plan_words(120.0) * (avatar_id == "two")
@@ -339,7 +356,8 @@ class AccountOfThreePages(BaseHTTPRequestHandler):
         whose = "public" if asked.path.endswith("/public") else "own"
         page = int(parse_qs(asked.query)["page"][0])
         entries: list[dict[str, object]] = [
-            {"id": f"{whose}-{page}-{n}", "name": f"{whose} {page} {n}"} for n in range(100)
+            {"id": f"{whose}-{page}-{n}", "name": f"{whose} {page} {n}", "type": "VIDEO" if n else "IMAGE"}
+            for n in range(100)
         ]
         entries[-1]["is_expired"] = page == 3
         more = f"?page={page + 1}" if page < 3 else None
@@ -372,6 +390,8 @@ def test_an_avatar_is_found_on_whatever_page_of_the_account_it_stands(
         found = compose._check_avatar(settings)
         server.shutdown()
     assert (found.level, found.code) == (level, code)
+    if not wanted:
+        assert found.facts["name"] == "own 1 1", "as the talk does, a filmed avatar is taken first"
 
 
 @pytest.mark.parametrize(

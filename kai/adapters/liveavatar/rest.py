@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -36,6 +36,11 @@ class Account:
 
     api_key: str = field(repr=False)
     base_url: str = BASE_URL
+
+
+def filmed_first(avatars: Iterable[wire.Avatar]) -> list[wire.Avatar]:
+    """Return a list's avatars with the filmed ones before those made from a photo, whose picture may not be 16:9."""
+    return sorted(avatars, key=lambda avatar: avatar.type != "VIDEO")
 
 
 class LiveAvatarApi:
@@ -103,12 +108,11 @@ class LiveAvatarApi:
         return await self._pages(wire.Avatar, "/v1/avatars/public?", {})
 
     async def first_avatar(self) -> str | None:
-        """Return the id of the first avatar that can be used now: the account's own before public ones, and filmed ones
-        before those made from a photo, whose picture may not be 16:9."""
+        """Return the id of the first avatar that can be used now, the account's own before public ones."""
         for avatars in (await self.own_avatars(), await self.public_avatars()):
-            usable = sorted((a for a in avatars if a.is_usable), key=lambda avatar: avatar.type != "VIDEO")
-            if usable:
-                return usable[0].id
+            for avatar in filmed_first(avatars):
+                if avatar.is_usable:
+                    return avatar.id
         return None
 
     async def credits_left(self) -> Decimal:
