@@ -10,6 +10,7 @@ import pytest
 
 from kai.core.events import (
     BrowserLeft,
+    CloudFailed,
     Event,
     InterruptRequested,
     LegConnected,
@@ -18,6 +19,7 @@ from kai.core.events import (
     MuteToggled,
     RecordingWished,
     RetryRequested,
+    StartRequested,
     StopRequested,
     TextSubmitted,
     TimerFired,
@@ -254,6 +256,17 @@ def test_lines_without_words_are_not_shown() -> None:
     talk.do(UserTranscriptChanged("u1", "Hello", True))
     (line,) = lines(talk.state.messages)
     assert (line["role"], line["who"], line["text"], line["isFinal"]) == (Role.USER, texts.YOU, "Hello", True)
+
+
+def test_what_the_avatars_service_said_itself_stands_under_details() -> None:
+    talk = Talk(SessionState(cloud_limit_s=600.0))
+    talk.do(StartRequested(0.0, Look()), LegConnected(LegName.FACE), LegConnected(LegName.BROWSER))
+    talk.do(
+        CloudFailed("avatar-plan-lacks", "The plan does not allow this.", False, detail="Upgrade for 1080p")
+    )
+    banner = cast("dict[str, str]", view(talk.state, 0.0)["banner"])
+    assert (banner["message"], banner["detailLabel"]) == ("The plan does not allow this.", texts.DETAILS)
+    assert banner["detail"] == "Upgrade for 1080p"
 
 
 def test_a_view_is_json_and_holds_neither_instructions_nor_ids_of_a_provider() -> None:
