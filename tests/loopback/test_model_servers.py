@@ -52,8 +52,9 @@ async def test_the_port_of_another_does_not_make_a_server_that_one() -> None:
         (stand_ins.SGLANG, ["Qwen/Qwen3-8B"], False),
         (stand_ins.OLD_LM_STUDIO, ["granite-3.0-2b"], False),
         (stand_ins.LOCKED_LM_STUDIO, [], True),
+        (stand_ins.HALF_LOCKED_LM_STUDIO, [], True),
     ],
-    ids=["sglang", "lmstudio before 0.4", "lmstudio with a token"],
+    ids=["sglang", "lmstudio before 0.4", "lmstudio with a token", "lmstudio with a token and an open list"],
 )
 async def test_further_habits_are_known(kind: ServerKind, models: list[str], needs_key: bool) -> None:
     async with serving_kind(kind) as server:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from starlette.requests import Request
@@ -247,6 +247,11 @@ LOCKED_LM_STUDIO = ServerKind(
     otherwise=lambda _path: (401, {"error": {"message": "An LM Studio API token is required"}}),
     key="token",
     open_paths=frozenset({"/lmstudio-greeting"}),
+)
+HALF_LOCKED_LM_STUDIO = replace(
+    LOCKED_LM_STUDIO,
+    answers={**LOCKED_LM_STUDIO.answers, "/v1/models": plain_list("granite-3.0-2b")},
+    open_paths=LOCKED_LM_STUDIO.open_paths | {"/v1/models"},
 )
 YES_SAYER = ServerKind("", "", {}, (), otherwise=_says_yes)
 """A web application that answers 200 to all, with JSON that resembles everything."""

@@ -262,8 +262,11 @@ def _read_ollama(told: _Answers) -> list[FoundModel]:
 
 
 def _read_lm_studio(told: _Answers) -> list[FoundModel]:
-    """Read the list with loaded instances (from 0.4 on), else the one with states, else the plain list."""
+    """Read the list with loaded instances (from 0.4 on), else the one with states, else the plain list. Where the first one
+    is refused, a token is needed for a talk too, whatever another list says."""
     models: list[FoundModel] = []
+    if told[_KEYED].status in (401, 403):
+        return models
     for found, entry in _listed(told[_KEYED], "models", "key"):
         if str(entry.get("type", "llm")) in ("llm", "vlm"):
             loaded: Any = entry.get("loaded_instances")
