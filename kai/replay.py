@@ -42,6 +42,7 @@ SAYS: Final[dict[type, str]] = {
     ev.LegConnected: "connected",
     ev.LegFailed: "failed",
     ev.BrowserLeft: "the page went away",
+    ev.Awoke: "this computer woke up",
     ev.MicrophoneChanged: "the microphone",
     ev.TimeZoneTold: "the page told its time zone",
     ev.UserSpeechStarted: "the person began to speak",

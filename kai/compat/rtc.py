@@ -23,7 +23,7 @@ from typing import Any, Final, cast
 import aiortc.codecs.vpx
 import av
 import numpy as np
-from aioice import ice
+from aioice import ice, stun
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, clock
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpsender import RTCEncodedFrame
@@ -53,6 +53,7 @@ PRIVATE: Final = {
     "_connection": "aiortc",
     "_enabled": "aiortc",
     "_next_encoded_frame": "aiortc",
+    "_nominated": "aioice",
     "_origin": "aiortc",
     "_queue": "aiortc",
     "_send_rtcp": "aiortc",
@@ -415,7 +416,30 @@ def received_packet_count(connection: RTCPeerConnection) -> int:
 
     aioice notices a peer that vanished only after 30 s.
     """
+    return sum(cast("int", transport._RTCDtlsTransport__rx_packets) for transport in _transports(connection))
+
+
+async def is_answering(connection: RTCPeerConnection) -> bool:
+    """Return whether the peer answers an ICE consent check (RFC 7675) within 0.5 s, aioice's first time-out.
+
+    A check that cannot be sent, since the address that it leaves from is gone, has no answer either."""
+    for transport in _transports(connection):
+        check: Any = transport.transport._connection
+        for pair in tuple(check._nominated.values()):
+            try:
+                await pair.protocol.request(
+                    check.build_request(pair, nominate=False),
+                    pair.remote_addr,
+                    integrity_key=check.remote_password.encode(),
+                    retransmissions=0,
+                )
+            except (stun.TransactionError, OSError):
+                return False
+    return True
+
+
+def _transports(connection: RTCPeerConnection) -> set[Any]:
     transports: set[Any] = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
     if connection.sctp is not None:
         transports.add(connection.sctp.transport)
-    return sum(cast("int", transport._RTCDtlsTransport__rx_packets) for transport in transports)
+    return transports

@@ -157,6 +157,13 @@ class BrowserLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class Awoke:
+    """This computer, or Kai's process, has stood still for ``slept_s``: a closed lid, a suspended virtual machine."""
+
+    slept_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class MicrophoneChanged:
     """The browser reported a new state of the microphone."""
 
@@ -438,6 +445,7 @@ Event = (
     | LegConnected
     | LegFailed
     | BrowserLeft
+    | Awoke
     | MicrophoneChanged
     | TimeZoneTold
     | UserSpeechStarted

@@ -19,6 +19,7 @@ from kai.core.events import (
     AudioCleared,
     AudioStarted,
     AudioStopped,
+    Awoke,
     BrainComplained,
     BrainDescribed,
     BrainRecalled,
@@ -74,7 +75,7 @@ from kai.core.events import (
     UserTranscriptChanged,
 )
 from kai.core.policy import brains, budget, costs, legs, lines, rungs, turns
-from kai.core.policy.face_facts import LocalLost, LocalOpened
+from kai.core.policy.face_facts import LastCredit, LocalLost, LocalOpened
 from kai.core.state import HandOver, Leg, LegName, LegStatus, Next, Phase, Problem, SessionState, Span
 from kai.core.timers import (
     AnswerOverdue,
@@ -180,8 +181,10 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return legs.tell_faces(state, event, at)
         case FaceResumed():
             return state, ()  # FaceStack, which has the sound, has already handled it
-        case CreditsReported():
-            return replace(state, credits=costs.with_credits(state.credits, event)), ()
+        case CreditsReported(left=left):
+            state = replace(state, credits=costs.with_credits(state.credits, event))
+            is_last = left is not None and left < 1 and state.faces.is_billed and not state.faces.is_sandbox
+            return legs.tell_faces(state, LastCredit(), at) if is_last else (state, ())
         case StartRequested():
             return legs.start(state, event, at)
         case StopRequested():
@@ -243,7 +246,7 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case UsageReported():
             return replace(state, spending=costs.spent(state.spending, event)), ()
         case RateLimitsReported(limits):
-            return replace(state, rate_limits=limits), ()
+            return rungs.limits_reported(state, limits)
         case BrainRemarked():
             return state, ()
         case ToolFinished():
@@ -266,6 +269,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return replace(state, browser=Leg(LegStatus.RECONNECTING, 1)), (
                 ArmTimer(PageOverdue(), legs.BROWSER_CONNECT_S),
             )
+        case Awoke(slept_s):
+            return legs.awoke(state, slept_s, at)
         case MicrophoneChanged(microphone):
             return legs.microphone_changed(state, microphone)
         case TimeZoneTold(time_zone):

@@ -317,6 +317,7 @@ class Why(StrEnum):
     ROTATING = "avatar-rotating"
     PLAN = "avatar-plan"
     BUDGET = "avatar-budget"
+    CREDITS = "avatar-last-credit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,8 +382,10 @@ class Ladder:
 
     is_standing_in: bool = False
     is_climbing: bool = False
-    is_resting: bool = False
-    """A spare of this computer's engine will take over because the budget is spent."""
+    resting: str = ""
+    """Why a spare of this computer's engine will take over at the next pause: the code of a limit, or an empty text."""
+    rest_s: float = 0.0
+    """For how long that limit lasts; 0 if its end is not known."""
     falls: int = 0
     code: str = ""
     message: str = ""

@@ -19,8 +19,9 @@ from typing import Any, Protocol, TypeVar
 import av
 from aiortc import MediaStreamTrack
 
+from kai.compat.naps import NapClock
 from kai.compat.tasks import Tasks
-from kai.core.events import Event
+from kai.core.events import Awoke, Event
 from kai.core.state import SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
@@ -255,8 +256,15 @@ class SessionHub:
         return {"talks": count, "active_talks": active, "tasks": self._tasks}
 
     async def _watch_leases(self) -> None:
+        naps = NapClock(POLL_S)
         while True:
             await asyncio.sleep(POLL_S)
+            if slept_s := naps.stood_s():
+                log.info("this computer was asleep", extra={"slept_s": round(slept_s)})
+                with self._lock:
+                    talks = tuple(self._talks.values())
+                for talk in talks:
+                    talk.dispatch(Awoke(slept_s))
             self._tasks = len(asyncio.all_tasks())
             now_s = time.monotonic()
             for talk in self._drop(lambda talk, now_s=now_s: not talk.is_held(now_s)):

@@ -28,7 +28,8 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit_webrtc.webrtc import WebRtcWorker
 
-from kai.compat import rtc
+from kai.compat import liveness, rtc
+from kai.compat.tasks import Tasks
 from kai.ui.address import is_bound_to_loopback as is_bound_to_loopback
 
 PINS: Final = {"streamlit": "1.67.0", "streamlit-webrtc": "0.79.0"}
@@ -42,6 +43,9 @@ PRIVATE: Final = {
 
 MICROPHONE_JITTER_PACKETS: Final = 4
 """The capacity of the jitter buffer of the page's microphone, in packets of 20 ms; 1 packet is waited for."""
+
+PAGE_QUESTIONS: Final = 6
+"""A page counts as gone after 4 s. A browser on a busy computer answers later than a server."""
 
 RTP_HZ: Final = {"audio": 48_000, "video": 90_000}
 
@@ -190,6 +194,8 @@ class ReportingWorker(WebRtcWorker):
         if link is None:
             return
         _current[link] = weakref.ref(pc)
+        watching = Tasks("page's line")
+        pc.on("connectionstatechange", lambda: _watch_line(pc, watching))
         pc.on("connectionstatechange", lambda: _report(link, pc))
 
 
@@ -213,6 +219,22 @@ def _prepare_senders(pc: RTCPeerConnection) -> None:
         rtc.date_sender_reports(
             sender, RTP_HZ[sender.kind], lambda track=track: getattr(track, "began_s", None)
         )
+
+
+def _watch_line(pc: RTCPeerConnection, watching: Tasks) -> None:
+    """Close a connection whose page no longer answers: its computer sleeps, or an address of the two has changed."""
+
+    async def close_when_gone() -> None:
+        await liveness.wait_gone(
+            lambda: rtc.received_packet_count(pc), lambda: rtc.is_answering(pc), PAGE_QUESTIONS
+        )
+        _log.info("the page no longer answers")
+        await pc.close()
+
+    if pc.connectionState == "connected":
+        watching.spawn(close_when_gone(), "watch")
+    elif pc.connectionState != "closed":
+        watching.cancel()
 
 
 def _report(link: Link, pc: RTCPeerConnection) -> None:

@@ -31,6 +31,7 @@ WORDS: Final[Mapping[str, str]] = {
         "can be had."
     ),
     Why.BUDGET: "The budget is spent. The face of this computer goes on.",
+    Why.CREDITS: "The avatar's account has no credit left. The face of this computer goes on.",
     "budget-near": "Four fifths of the budget are spent. When all of it is, this computer goes on for free.",
     "budget-reached": "The budget is spent. This computer goes on for free, with another voice.",
     "browser-timeout": (

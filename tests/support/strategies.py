@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kai.core import events as ev
 from kai.core.config import BrainConfig, TurnTaking
-from kai.core.state import BrainFacts, LegName, Look, Microphone, Tokens
+from kai.core.state import BrainFacts, LegName, Look, Microphone, RateLimit, Tokens
 from kai.core.timers import (
     AnswerOverdue,
     FaceTimer,
@@ -78,6 +78,7 @@ leg_reports = st.one_of(
         st.sampled_from([True, True, False]),
     ),
     st.just(ev.BrowserLeft()),
+    st.builds(ev.Awoke, st.sampled_from([2.0, 30.0, 3600.0])),
     st.builds(ev.TimeZoneTold, st.sampled_from(("", "Asia/Tokyo"))),
     st.builds(ev.MicrophoneChanged, st.sampled_from(Microphone)),
     st.builds(ev.TimerFired, timers),
@@ -99,6 +100,8 @@ user_reports = st.one_of(
             ev.CloudFailed("avatar-server", "No.", is_retryable=True, is_billed=True),
             ev.CloudLost("avatar-lost", "Lost.", is_retryable=True),
             ev.FaceRecalled(),
+            ev.CreditsReported("s1", 1, 0.0),
+            ev.RateLimitsReported((RateLimit("requests", 10, 0, 20.0),)),
         ]
     ),
     st.builds(ev.ToolRequested, calls, st.just("current_time"), st.just("{}")),

@@ -359,3 +359,12 @@ def test_silence_is_not_coded_again_and_again_and_the_sound_after_it_is_whole() 
     assert not sound[25 * 960 : 59 * 960].any()
     # Mono made stereo is 3 dB softer in aiortc.
     assert np.abs(sound[62 * 960 : 64 * 960]).max() == pytest.approx(8_000 * 0.707, rel=0.1)
+
+
+async def test_a_peer_answers_as_long_as_it_is_there() -> None:
+    async with two_peers() as (caller, callee):
+        caller.addTrack(Tone())
+        await connect(caller, callee)
+        assert await rtc.is_answering(caller)
+        await callee.close()
+        assert not await rtc.is_answering(caller)

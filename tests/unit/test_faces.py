@@ -20,6 +20,7 @@ from kai.core.events import (
     ShowFace,
 )
 from kai.core.policy.face_facts import (
+    LAST_MINUTE_S,
     ROTATE_BEFORE_S,
     SANDBOX_LEAVES_BEFORE_S,
     Began,
@@ -27,11 +28,13 @@ from kai.core.policy.face_facts import (
     CloudWished,
     FacesEvent,
     GiveUp,
+    LastCredit,
     LocalLost,
     LocalOpened,
     OpenLocal,
     Order,
     Report,
+    Slept,
     SpeakingChanged,
     Stirred,
 )
@@ -42,7 +45,7 @@ from kai.core.policy.faces import (
     WARN_BEFORE_S,
     step,
 )
-from kai.core.state import LIMIT_S, Face, Faces, Next, Standby
+from kai.core.state import LIMIT_S, Face, Faces, Next, Standby, Why
 from kai.core.timers import FaceTimer
 
 LOST = CloudLost("avatar-stalled", "It stopped.", is_retryable=True)
@@ -516,3 +519,51 @@ def test_a_scripted_talk_always_has_a_face_and_never_pays_for_nothing(seed: int,
     world.take(CloudWished(False))
     assert world.running == 0
     assert world.shown == "local"
+
+
+def test_with_its_last_credit_the_avatar_leaves_in_a_pause_and_comes_back_only_when_asked() -> None:
+    story = on_cloud()
+    story.do(SpeakingChanged(True))
+    assert delays(story.do(LastCredit())) == {"deadline": LAST_MINUTE_S}
+    assert story.state.on is Face.CLOUD
+    orders = story.do(SpeakingChanged(False))
+    assert reports(orders) == [(Face.LOCAL, Why.CREDITS)]
+    assert story.do(FaceTimer.AGAIN) == ()
+    assert PrepareFace() in story.do(CloudWished(True))
+
+
+def test_an_avatar_that_speaks_on_leaves_before_its_last_minute_is_over() -> None:
+    story = on_cloud()
+    story.do(SpeakingChanged(True), LastCredit())
+    assert reports(story.do(FaceTimer.DEADLINE)) == [(Face.LOCAL, Why.CREDITS)]
+    assert story.state.next is Next.NONE
+
+
+def test_a_session_that_ends_sooner_than_its_last_credit_keeps_its_deadline() -> None:
+    story = on_cloud(40.0)
+    story.do(SpeakingChanged(True))
+    assert "deadline" not in delays(story.do(LastCredit()))
+
+
+def test_after_a_sleep_a_fresh_avatar_comes_at_no_risk_of_being_taken_for_a_failed_start() -> None:
+    story = on_cloud()
+    orders = story.do(Slept(60.0))
+    assert ShowFace(Face.LOCAL) in orders
+    assert story.state.failed_starts == 0
+    assert PrepareFace() in story.do(FaceTimer.AGAIN)
+
+
+def test_after_a_long_sleep_no_avatar_is_paid_until_somebody_speaks() -> None:
+    story = on_cloud()
+    assert reports(story.do(Slept(SILENCE_S))) == [(Face.LOCAL, Why.RESTING)]
+    assert story.do(FaceTimer.AGAIN) == ()
+    assert PrepareFace() in story.do(Stirred())
+
+
+def test_a_session_that_was_being_prepared_in_a_sleep_is_made_anew() -> None:
+    story = on_cloud()
+    story.do(FaceTimer.ROTATE)
+    orders = story.do(Slept(60.0))
+    assert DropFace() in orders
+    assert ShowFace(Face.LOCAL) in orders
+    assert story.state.next is Next.NONE

@@ -8,7 +8,7 @@ import pytest
 
 from kai.core import events as ev
 from kai.core.policy import rungs
-from kai.core.state import HandOver, LegName, LegStatus, Look, SessionState
+from kai.core.state import BrainFacts, HandOver, LegName, LegStatus, Look, RateLimit, SessionState
 from kai.core.timers import ClimbDue, RetryDue, StandInDue
 from tests.support.talk import START, WALL_S, Talk
 
@@ -188,6 +188,67 @@ def test_a_person_who_chooses_this_computer_has_no_stand_in_any_more() -> None:
     assert not talk.state.ladder.is_standing_in
     assert talk.state.problem is None
     assert talk.do(ev.TimerFired(ClimbDue())) == ()
+
+
+USED_UP = ev.RateLimitsReported((RateLimit("requests", 100, 99, 0.6), RateLimit("tokens", 40_000, 0, 22.0)))
+
+
+def test_before_a_limit_refuses_a_question_the_engine_takes_over_in_a_pause_until_it_is_reset() -> None:
+    talk = answering("The train leaves at nine.")
+    assert talk.do(USED_UP) == (ev.OpenSpareBrain(is_stand_in=True),)
+    assert ev.SwapBrain() not in talk.do(ev.SpareBrainReady(), ev.ResponseDone("r1", "completed"))
+    commands = talk.do(ev.AudioStopped("r1"), ev.PlayoutFinished("r1"))
+    assert ev.SwapBrain() in commands
+    assert armed(commands, ClimbDue) == [22.0]
+    assert talk.state.ladder.code == rungs.RATE_LIMIT
+    assert talk.state.problem is not None
+    assert talk.state.problem.code == rungs.STAND_IN
+    assert ev.OpenSpareBrain() in talk.do(ev.TimerFired(ClimbDue()))
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [RateLimit("tokens", 40_000, 0, 2.0), RateLimit("tokens", 40_000, 1, 50.0)],
+    ids=["soon reset", "something left"],
+)
+def test_a_limit_that_refuses_nothing_changes_nothing(limit: RateLimit) -> None:
+    assert up().do(ev.RateLimitsReported((limit,))) == ()
+
+
+def test_a_person_who_stays_with_openai_keeps_it_at_a_limit() -> None:
+    talk = begun(Look(stays_in_cloud=True))
+    talk.do(*(ev.LegConnected(leg) for leg in LegName))
+    assert talk.do(USED_UP) == ()
+
+
+def test_a_pause_that_the_cloud_asked_for_is_bridged_at_once_and_kept() -> None:
+    talk = answering("The train leaves")
+    commands = talk.do(ev.LegFailed(LegName.BRAIN, "rate-limit", "Too often.", retry_after_s=20.0))
+    assert talk.state.ladder.is_standing_in
+    assert armed(commands, ClimbDue) == [20.0]
+
+
+def billed(talk: Talk) -> Talk:
+    talk.do(ev.BrainDescribed(BrainFacts("webrtc", "gpt-realtime-2.1", 3600.0, is_billed=True), START.look))
+    return talk
+
+
+def test_after_a_sleep_the_cloud_is_called_at_once_and_the_person_reads_why() -> None:
+    talk = billed(answering("The train leaves at nine."))
+    commands = talk.do(ev.Awoke(3600.0))
+    assert ev.CloseLeg(LegName.BRAIN) in commands
+    assert armed(commands, RetryDue) == [0.0]
+    assert armed(commands, StandInDue) == [rungs.LOST_PATIENCE_S]
+    assert talk.state.problem is not None
+    assert "asleep" in talk.state.problem.message
+
+
+def test_a_nap_and_a_sleep_with_this_computers_engine_break_nothing() -> None:
+    assert billed(up()).do(ev.Awoke(2.0)) == ()
+    assert up().do(ev.Awoke(3600.0)) == ()
+    talk = standing_in()
+    assert armed(talk.do(ev.Awoke(3600.0)), ClimbDue) == [rungs.CLIMB_AFTER_S[0]]
+    assert talk.state.brain.is_up
 
 
 @pytest.mark.parametrize("look", [Look(runs="local"), Look()], ids=["by choice", "no key"])

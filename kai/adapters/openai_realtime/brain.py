@@ -217,6 +217,12 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             if was_up and state != "connected":
                 self._lose(faults.LOST)
 
+    def _arrived_count(self) -> int:
+        return 0 if self._connection is None else rtc.received_packet_count(self._connection)
+
+    async def _is_answering(self) -> bool:
+        return self._connection is not None and await rtc.is_answering(self._connection)
+
     def _transmit(self, event: wire.ClientEvent) -> None:
         channel = self._channel
         if channel is None or channel.readyState != "open":

@@ -89,6 +89,7 @@ CONNECT_TIMEOUT: Final = Fault(
 )
 SESSION_EXPIRED: Final = Fault("session_expired", "The talk reached the provider's time limit.", True)
 LOST: Final = Fault("connection-lost", "The voice connection was lost.", True)
+SILENT: Final = Fault("line-silent", "The voice connection went silent. Check the internet connection.", True)
 OVERFLOW: Final = Fault("too-slow", "The connection is too slow for a voice.", True)
 BUG: Final = Fault("brain-bug", "Kai's voice connection broke.", True)
 

@@ -24,6 +24,7 @@ from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.faults import Fault
 from kai.adapters.openai_realtime.kept_turn import SpokenTurn
 from kai.adapters.openai_realtime.mic import MicTrack
+from kai.compat import liveness
 from kai.compat.format import BLOCK_S
 from kai.compat.tasks import Tasks
 from kai.core.capabilities import LOCAL, LONGEST_SESSION_S, family_of, speaks_live
@@ -63,6 +64,9 @@ is replayed to the next brain (see `kept_turn`)."""
 MORE_SAID = "[more was said than is written here]"
 HEARD_HERE = "[as this computer heard it: less was written]"
 UNKNOWN_KINDS_KEPT = 64
+RATE_LIMIT_S = 20.0
+"""The wait after an answer that a rate limit refused, if the service did not say when the limit is reset. The limits count by
+the minute and fill up again steadily."""
 MOST_PROMPTS = 2
 """How many times Kai speaks up to somebody who says nothing."""
 
@@ -106,6 +110,7 @@ class RealtimeTalk(ABC):
         self._idle_due: asyncio.TimerHandle | None = None
         """When set, the idle time-out is withheld from the session until this timer fires."""
         self._heard_events = 0
+        self._limits: tuple[RateLimit, ...] = ()
         self.unknown_events: Counter[str] = Counter()
         """Telemetry: how often each kind of unknown event arrived."""
         self.opened_in_s = 0.0
@@ -146,6 +151,8 @@ class RealtimeTalk(ABC):
             self._tasks.spawn(self._tell_left_out(), "tell what was left out")
         if self._endpoint.wait_lost is not None:
             self._tasks.spawn(self._watch(), "watch the endpoint")
+        else:
+            self._tasks.spawn(self._watch_line(), "watch the line")
 
     def push_mic(self, pcm: Pcm) -> None:
         if self._turn.takes(pcm):
@@ -242,6 +249,14 @@ class RealtimeTalk(ABC):
         """Release everything; ignore errors."""
 
     @abstractmethod
+    def _arrived_count(self) -> int:
+        """Return how much has arrived over this connection, in any unit."""
+
+    @abstractmethod
+    async def _is_answering(self) -> bool:
+        """Ask the other side for a sign of life, and return whether there was one in time."""
+
+    @abstractmethod
     def _transmit(self, event: wire.ClientEvent) -> None:
         """Send an event, if there is a connection."""
 
@@ -253,7 +268,7 @@ class RealtimeTalk(ABC):
     def cancel(self, response_id: str) -> None:
         """See ``VoiceBrain.cancel``."""
 
-    def _lose(self, fault: Fault | KaiError) -> None:
+    def _lose(self, fault: Fault | KaiError, retry_after_s: float = 0.0) -> None:
         """Handle a call that the other side ended: fail the opening, or report the leg as failed, once."""
         if self._is_closing or self._failure is not None:
             return
@@ -262,7 +277,8 @@ class RealtimeTalk(ABC):
         self._ready.set()
         if self._is_open and self._sink is not None:
             self._is_open = False
-            self._sink.emit(LegFailed(LegName.BRAIN, fault.code, fault.message, fault.is_retryable))
+            failed = LegFailed(LegName.BRAIN, fault.code, fault.message, fault.is_retryable, retry_after_s)
+            self._sink.emit(failed)
 
     def _leave_out(self, status: int, said: str) -> bool:
         """Leave out the part of the session that a refusal is about; return whether there is such a part."""
@@ -284,6 +300,11 @@ class RealtimeTalk(ABC):
         assert self._endpoint.wait_lost is not None
         error = await self._endpoint.wait_lost()
         self._lose(BrainError(error.message, code=error.code))
+
+    async def _watch_line(self) -> None:
+        """Report a network that went away without a word. The engine of this computer has no network in between."""
+        await liveness.wait_gone(self._arrived_count, self._is_answering)
+        self._lose(faults.SILENT)
 
     def _send(self, event: wire.ClientEvent) -> None:
         if not self._is_closing:
@@ -437,7 +458,8 @@ class RealtimeTalk(ABC):
             case wire.ResponseDone(response=response):
                 self._response_done(response, sink)
             case wire.RateLimitsUpdated(rate_limits=limits):
-                sink.emit(RateLimitsReported(_rate_limits(limits)))
+                self._limits = _rate_limits(limits)
+                sink.emit(RateLimitsReported(self._limits))
             case wire.ErrorOccurred(error=error):
                 self._on_error(error, sink)
             case wire.UnknownEvent(type=kind):
@@ -470,6 +492,11 @@ class RealtimeTalk(ABC):
             self._report_usage(response.usage, sink)
         if response.status == "failed" and fault is not None and not fault.is_retryable:
             self._lose(fault)
+            return
+        if response.status == "failed" and fault is faults.RATE_LIMIT:
+            # The question would stay without an answer: the call ends, and whoever is next gets the question again.
+            wait_s = max((limit.reset_s for limit in self._limits), default=0.0) or RATE_LIMIT_S
+            self._lose(faults.RATE_LIMIT.error_after(wait_s), wait_s)
             return
         reason = details.reason if details is not None else None
         if response.status == "incomplete" and (cut := faults.CUT_SHORT.get(reason or "")) is not None:

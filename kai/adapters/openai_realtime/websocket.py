@@ -24,6 +24,7 @@ from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.talk import CALL_S, CONNECT_S, RealtimeTalk, as_message, new_event_id
 from kai.compat.format import LIVE_HZ, SPEECH_HZ
+from kai.compat.sockets import is_answering
 from kai.core.events import AudioCleared, AudioStarted, AudioStopped
 from kai.media import pcm
 from kai.ports import BrainSink
@@ -114,6 +115,12 @@ class OpenAISocketBrain(RealtimeTalk):
             await self._connection.close()
         if self._client is not None:
             await self._client.close()
+
+    def _arrived_count(self) -> int:
+        return self._heard_events
+
+    async def _is_answering(self) -> bool:
+        return self._connection is not None and await is_answering(self._connection)
 
     def _transmit(self, event: wire.ClientEvent) -> None:
         try:

@@ -133,7 +133,7 @@ def spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
     """Continue the talk with its present brain. The failure is shown only if a person had asked for the change."""
     if state.hand_over is HandOver.NONE:
         return state, ()
-    state = replace(state, ladder=replace(state.ladder, is_resting=False))
+    state = replace(state, ladder=replace(state.ladder, resting=""))
     if state.ladder.is_climbing:
         return rungs.climb_failed(state, event.code, event.message)
     if state.is_change_wished and event.message:
@@ -145,5 +145,6 @@ def spare_failed(state: SessionState, event: SpareBrainFailed) -> Step:
 
 def swap(state: SessionState, at: float) -> Step:
     """Replace the brain with the spare, and give it the chat so far. Call this between turns only."""
-    state = replace(rungs.climbed(state, at), hand_over=HandOver.NONE, is_change_wished=False, tool_runs=())
-    return state, (SwapBrain(), *_prepare_brain(state))
+    state, climb_later = rungs.swapped(state, at)
+    state = replace(state, hand_over=HandOver.NONE, is_change_wished=False, tool_runs=())
+    return state, (SwapBrain(), *_prepare_brain(state), *climb_later)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kai.core.events import ArmTimer, Command, OpenSpareBrain, Step
-from kai.core.policy import face_facts, legs
+from kai.core.events import ArmTimer, Command, Step
+from kai.core.policy import face_facts, legs, rungs
 from kai.core.state import BudgetStage, HandOver, Problem, SessionState
 from kai.core.timers import ClimbDue
 
@@ -92,5 +92,4 @@ def _resting(state: SessionState) -> Step:
     is_due = state.budget is BudgetStage.REACHED and state.is_active and state.hand_over is HandOver.NONE
     if not (is_paid and is_due and state.has_cloud_brain):
         return state, ()
-    state = replace(state, ladder=replace(state.ladder, is_resting=True), hand_over=HandOver.OPENING)
-    return state, (OpenSpareBrain(is_stand_in=True),)
+    return rungs.rest(state, rungs.BUDGET)

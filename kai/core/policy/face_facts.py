@@ -23,6 +23,8 @@ SANDBOX_LEAVES_BEFORE_S = 10.0
 """How long before its end a free session is left. It has no successor, so this is just the time to wait for a pause."""
 SHORT_PLAN_S = 300.0
 """If a plan's sessions are no longer than this, the stage says so, since the avatar is replaced every few minutes."""
+LAST_MINUTE_S = 55.0
+"""Credits are reported as a minute begins. A session whose credits are spent is left before that minute is over."""
 DEADLINE_BEFORE_S = 3.0
 """How long before its time limit a session is left. At the limit it falls silent without notice."""
 
@@ -76,6 +78,18 @@ class BudgetReached:
     """The talk has cost what it may cost."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastCredit:
+    """The account has no credit left for another minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slept:
+    """This computer has slept for ``slept_s``, and its paid sessions have gone on without it."""
+
+    slept_s: float
+
+
 FacesEvent = (
     Began
     | LocalOpened
@@ -85,6 +99,8 @@ FacesEvent = (
     | CloudWished
     | ChoiceChanged
     | BudgetReached
+    | LastCredit
+    | Slept
     | CloudOpened
     | CloudFailed
     | CloudLost

@@ -80,6 +80,10 @@ def _react(state: Faces, event: facts.FacesEvent, at: float) -> Step:
             return _wished(state, is_wished)
         case facts.BudgetReached():
             return _time_is_up(state, Why.BUDGET, at)
+        case facts.LastCredit():
+            return _last_credit(state, at)
+        case facts.Slept(slept_s):
+            return _slept(state, slept_s, at)
         case facts.ChoiceChanged():
             return _choice_changed(state)
         case Timer():
@@ -271,6 +275,34 @@ def _time_is_up(state: Faces, why: Why, at: float) -> Step:
     return _then(_settle(replace(state, leaves=why), at), dropped)
 
 
+def _last_credit(state: Faces, at: float) -> Step:
+    """Leave the paid face at a pause of the minute that is paid, and at its end in mid-sentence."""
+    if state.on is not Face.CLOUD or not state.wants_cloud:
+        return state, ()
+    is_sooner = 0.0 < state.deadline_at_s - at < facts.LAST_MINUTE_S
+    deadline = () if is_sooner else (ev.ArmTimer(Timer.DEADLINE, facts.LAST_MINUTE_S),)
+    return _then(_time_is_up(state, Why.CREDITS, at), deadline)
+
+
+def _slept(state: Faces, slept_s: float, at: float) -> Step:
+    """Give up the paid sessions, which nobody saw meanwhile. After a short sleep a fresh one is prepared, after a long one
+    only when somebody speaks."""
+    dropped = (ev.DropFace(),) if state.next is not Next.NONE else ()
+    if slept_s >= SILENCE_S and (state.on is Face.CLOUD or dropped):
+        return _rest(state)
+    if state.on is Face.CLOUD:
+        lost = ev.CloudLost("avatar-asleep", "This computer was asleep.", is_retryable=True, is_billed=False)
+        return _then(_cloud_lost(replace(state, next=Next.NONE), lost, at), dropped)
+    return _then(_prepare(replace(state, next=Next.NONE)), dropped) if dropped else (state, ())
+
+
+def _rest(state: Faces) -> Step:
+    """Show the local face until somebody speaks."""
+    dropped = (ev.DropFace(),) if state.next is not Next.NONE else ()
+    state = replace(state, is_paused=True, is_warned=False, next=Next.NONE)
+    return _then(_show_local(state, Why.RESTING), dropped)
+
+
 def _time_came(state: Faces, timer: Timer, at: float) -> Step:
     match timer:
         case Timer.COVER if state.on is None and state.local is Standby.READY:
@@ -288,7 +320,7 @@ def _time_came(state: Faces, timer: Timer, at: float) -> Step:
                 return _show_next(state, at)
             why = state.leaves or _asks_person(state) or Why.TIME_UP
             shown = _show_local(state, why)
-            if why in (Why.SANDBOX_OVER, Why.LIMIT, Why.BUDGET):
+            if why in (Why.SANDBOX_OVER, Why.LIMIT, Why.BUDGET, Why.CREDITS):
                 return shown
             more = _prepare(shown[0])
             return more[0], (*shown[1], *more[1])
@@ -300,9 +332,7 @@ def _time_came(state: Faces, timer: Timer, at: float) -> Step:
                 Report(Face.CLOUD, Why.SILENCE_SOON),
             )
         case Timer.SILENCE if state.on is Face.CLOUD or state.next is not Next.NONE:
-            dropped = (ev.DropFace(),) if state.next is not Next.NONE else ()
-            state = replace(state, is_paused=True, is_warned=False, next=Next.NONE)
-            return _then(_show_local(state, Why.RESTING), dropped)
+            return _rest(state)
         case Timer.LIMIT:
             return _time_is_up(state, Why.LIMIT, at)
         case _:

@@ -49,7 +49,7 @@ from kai.core.state import (
     SessionState,
     Span,
 )
-from kai.core.timers import FaceTimer, PageOverdue, RetryDue
+from kai.core.timers import ClimbDue, FaceTimer, PageOverdue, RetryDue
 
 RETRY_DELAYS_S = (0.5, 1.5)
 """Delays before the second and the third try of a leg. After the third it has failed."""
@@ -60,6 +60,10 @@ precedence over our own delays (RFC 9110, 10.2.3). The provider's own client has
 
 STEADY_S = 10.0
 """After this time up, a leg gets all its tries back. A leg lost sooner has used one, or it would be opened endlessly."""
+
+SLEPT_S = 10.0
+"""After a longer sleep of this computer, its connections with others are opened anew: the others have given them up, or soon
+will, and their sessions' time has gone on."""
 
 BROWSER_CONNECT_S = 5.0
 """A browser leg that is not up after this time hangs, since new connections take 0.5 to 2 s, and is mounted again."""
@@ -163,11 +167,20 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
     attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
     may_retry = event.is_retryable and event.retry_after_s <= LONGEST_RETRY_AFTER_S
     can_stand_in = name is LegName.BRAIN and rungs.may_stand_in(state)
-    if can_stand_in and not (may_retry and attempt <= len(RETRY_DELAYS_S)):
-        state, more = rungs.stand_in(state, event.code, event.message, at, is_retryable=event.is_retryable)
+    patience_s = rungs.LOST_PATIENCE_S if was.is_up else rungs.START_PATIENCE_S
+    is_soon = may_retry and attempt <= len(RETRY_DELAYS_S) and event.retry_after_s <= patience_s
+    if can_stand_in and not is_soon:
+        state, more = rungs.stand_in(
+            state,
+            event.code,
+            event.message,
+            at,
+            is_retryable=event.is_retryable,
+            not_before_s=event.retry_after_s,
+        )
         return state, (*commands, *more)
     if can_stand_in and was.is_up:
-        commands += rungs.watch(state, rungs.LOST_PATIENCE_S)
+        commands += rungs.watch(state, patience_s)
     if may_retry and attempt <= len(RETRY_DELAYS_S):
         delay_s = max(RETRY_DELAYS_S[attempt - 1] if attempt else 0.0, event.retry_after_s)
         leg = Leg(LegStatus.RECONNECTING, attempt, event.code, event.message)
@@ -180,6 +193,22 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
         problem = Problem(event.code, event.message, is_fatal=is_fatal, leg=name, is_given_up=may_retry)
         state = state.with_problem(problem)
     return state.with_leg(name, leg), tuple(commands)
+
+
+def awoke(state: SessionState, slept_s: float, at: float) -> Step:
+    """Open the legs that lead to other computers anew after a sleep, and say so. The engine and the face of this computer
+    have slept as well, and go on."""
+    if not state.is_active or slept_s < SLEPT_S:
+        return state, ()
+    state, commands = tell_faces(state, facts.Slept(slept_s), at)
+    if state.ladder.is_standing_in and state.brain.is_up:
+        # The network comes back some seconds after this computer.
+        return state, (*commands, ArmTimer(ClimbDue(), rungs.CLIMB_AFTER_S[0]))
+    if not (state.brain.is_up and state.facts.is_billed):
+        return state, commands
+    asleep = LegFailed(LegName.BRAIN, "asleep", "This computer was asleep, so the voice connection was lost.")
+    state, more = failed(state, asleep, at)
+    return state, (*commands, *more)
 
 
 def _face_lost(state: SessionState) -> Step:

@@ -13,7 +13,8 @@ may *climb*: a spare cloud brain is opened in the background and takes over at t
 * The rest of an answer that the cloud had written and that nobody heard is spoken by the stand-in.
 * Climbing is tried after `CLIMB_AFTER_S`, each time later, and at once when a person asks. Cloud brains that are lost again
   within `STEADY_S` count on, so that a flickering network changes the voice more and more rarely.
-* "Stay with OpenAI" (`Look.stays_in_cloud`) forbids the stand-in.
+* A limit that is known before it is reached (a budget, a rate limit) brings the stand-in at the next pause (`rest`).
+* "Stay with OpenAI" (`Look.stays_in_cloud`) forbids the stand-in, except for a budget.
 
 Example. At 0 s the network goes in the middle of an answer. The cloud is called at once, in vain. At 1 s the stand-in is
 opened; at 1.5 s it speaks the rest of the sentence. At 16 s a spare cloud brain is opened, is ready at 17 s, and takes over
@@ -35,7 +36,17 @@ from kai.core.events import (
     SayWords,
     Step,
 )
-from kai.core.state import BudgetStage, HandOver, Ladder, Leg, LegName, LegStatus, Problem, SessionState
+from kai.core.state import (
+    BudgetStage,
+    HandOver,
+    Ladder,
+    Leg,
+    LegName,
+    LegStatus,
+    Problem,
+    RateLimit,
+    SessionState,
+)
 from kai.core.timers import ClimbDue, RetryDue, StandInDue
 from kai.core.words import first_words, words_of
 
@@ -44,8 +55,11 @@ START_PATIENCE_S = 4.0
 """A cloud brain is up in 1 to 2 s; nobody should look at a silent page for longer than this."""
 CLIMB_AFTER_S = (15.0, 60.0, 180.0, 300.0)
 STEADY_S = 120.0
+LEAST_REST_S = 5.0
+"""A rate limit that ends within this time is over before the next question."""
 STAND_IN = "brain-stand-in"
 BUDGET = "budget-reached"
+RATE_LIMIT = "rate-limit"
 
 
 def may_stand_in(state: SessionState) -> bool:
@@ -59,13 +73,16 @@ def watch(state: SessionState, patience_s: float) -> tuple[Command, ...]:
     return (ArmTimer(StandInDue(), patience_s),) if may_stand_in(state) else ()
 
 
-def stand_in(state: SessionState, code: str, message: str, at: float, *, is_retryable: bool) -> Step:
-    """Open this computer's engine in the place of the cloud's brain, which has been closed."""
+def stand_in(
+    state: SessionState, code: str, message: str, at: float, *, is_retryable: bool, not_before_s: float = 0.0
+) -> Step:
+    """Open this computer's engine in the place of the cloud's brain, which has been closed. The cloud is not asked again
+    before ``not_before_s`` are over."""
     ladder = state.ladder
     falls = 1 if at - ladder.up_since_s >= STEADY_S else ladder.falls + 1
     ladder = replace(ladder, is_standing_in=True, is_climbing=False, falls=falls, code=code, message=message)
     state = replace(state, ladder=ladder).with_leg(LegName.BRAIN, Leg(LegStatus.CONNECTING, 1, code, message))
-    delay_s = _climb_after_s(falls) if is_retryable else CLIMB_AFTER_S[-1]
+    delay_s = max(not_before_s, _climb_after_s(falls) if is_retryable else CLIMB_AFTER_S[-1])
     state = state.without_problem_of(LegName.BRAIN).with_problem(_told(ladder))
     return state, (
         CancelTimer(StandInDue()),
@@ -141,11 +158,35 @@ def climb_failed(state: SessionState, code: str, message: str) -> Step:
     return state, (ArmTimer(ClimbDue(), _climb_after_s(falls)),)
 
 
-def climbed(state: SessionState, at: float) -> SessionState:
-    """A spare brain has taken over: the cloud's, or this computer's engine by a person's choice."""
-    if state.ladder.is_resting:
-        return replace(state, ladder=Ladder(is_standing_in=True, code=BUDGET))
-    if not (state.ladder.is_climbing or (state.ladder.is_standing_in and state.look.runs == "local")):
-        return state
-    ladder = Ladder(falls=state.ladder.falls, up_since_s=at)
-    return replace(state, ladder=ladder).without_problem_of(LegName.BRAIN)
+def limits_reported(state: SessionState, limits: tuple[RateLimit, ...]) -> Step:
+    """Leave the cloud's brain at the next pause if it would refuse the next question."""
+    state = replace(state, rate_limits=limits)
+    rest_s = max((limit.reset_s for limit in limits if limit.remaining <= 0), default=0.0)
+    is_free = state.brain.is_up and state.hand_over is HandOver.NONE
+    if rest_s < LEAST_REST_S or not (is_free and may_stand_in(state)):
+        return state, ()
+    return rest(state, RATE_LIMIT, "OpenAI's limit for this minute is used up.", rest_s)
+
+
+def rest(state: SessionState, code: str, message: str = "", rest_s: float = 0.0) -> Step:
+    """Open this computer's engine as a spare, which takes over from the cloud's brain at the next pause, because of a limit
+    that lasts ``rest_s``, or until the limit is raised."""
+    ladder = replace(state.ladder, resting=code, message=message, rest_s=rest_s)
+    return replace(state, ladder=ladder, hand_over=HandOver.OPENING), (OpenSpareBrain(is_stand_in=True),)
+
+
+def swapped(state: SessionState, at: float) -> Step:
+    """A spare brain takes over: the cloud's, or this computer's engine because of a limit or by a person's choice."""
+    before = state.ladder
+    if before.resting:
+        ladder = Ladder(
+            is_standing_in=True, code=before.resting, message=before.message, falls=before.falls
+        )
+        state = replace(state, ladder=ladder)
+        if not before.rest_s:
+            return state, ()
+        return state.with_problem(_told(ladder)), (ArmTimer(ClimbDue(), before.rest_s),)
+    if not (before.is_climbing or (before.is_standing_in and state.look.runs == "local")):
+        return state, ()
+    ladder = Ladder(falls=before.falls, up_since_s=at)
+    return replace(state, ladder=ladder).without_problem_of(LegName.BRAIN), ()
