@@ -75,7 +75,7 @@ def run() -> dict[str, Any]:
                 plan = Plan(
                     realtime=realtime,
                     liveavatar=liveavatar,
-                    model=put_script(realtime, KEY, f"compare-{len(talks)}", STORIES),
+                    model=put_script(realtime, KEY, f"compare-{len(talks)}", turns=STORIES),
                     notes=str(notes),
                     sentences=() if is_lagging else sentences,
                     avatar_id=next(iter(AVATARS)),

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import random
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from kai.adapters.browser import PageLink
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
 from kai.adapters.liveavatar.face import AvatarChoice
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain
-from kai.adapters.voice_only import VoiceOnly
 from kai.bench.answers import ANSWERS
 from kai.bench.avatar import KEY, local_liveavatar, percentile_ms, set_faults
 from kai.bench.heard_rules import Found, Spoken, summary
+from kai.bench.live import live_talk, until
 from kai.bench.page_ear import PageEar
-from kai.bench.part import RunningEngine, local_engine, put_script
+from kai.bench.part import RunningEngine, local_engine, scripted
 from kai.compat.format import SPEECH_HZ
-from kai.core.events import Event, InterruptRequested, StartRequested, TextSubmitted
-from kai.core.state import AgentState, Face, Look, Role, SessionState
+from kai.core.events import Event, InterruptRequested, TextSubmitted
+from kai.core.state import AgentState, Face, Look, Role
 from kai.core.words import words_of
 from kai.engine.liveavatar.account import AVATARS
 from kai.ports import BrainSink, Marks, Pcm, Timed, VoiceBrain
@@ -40,10 +38,8 @@ from kai.runtime.session import Session
 INTERRUPTIONS: Final = 15
 """In each of the two talks."""
 DELAYS_S: Final = (0.3, 3.0)
-WITHIN_S: Final = 60.0
 SEARCH_HZ: Final = 8_000
 LOUD: Final = 150
-_numbers = itertools.count(1)
 
 
 def run() -> dict[str, Any]:
@@ -110,7 +106,8 @@ class _Overheard(OpenAIRealtimeBrain):
 async def _talk(engine: RunningEngine, url: str, *, has_marks: bool) -> tuple[list[Found], list[float]]:
     chance = random.Random(22 + has_marks)
     texts = [chance.choice([text for text in ANSWERS if len(text) > 60]) for _ in range(INTERRUPTIONS)]
-    brain = _Overheard(_scripted(engine, texts), has_marks=has_marks)
+    turns = [[{"say": text}] for text in texts]
+    brain = _Overheard(scripted(engine.url, engine.key, turns=turns), has_marks=has_marks)
     changes = sorted(chance.sample(range(1, INTERRUPTIONS), 2))
     found: list[Found] = []
     off_ms: list[float] = []
@@ -131,13 +128,13 @@ async def _interrupt(
     assert brain.ear is not None
     from_block = len(ear.blocks)
     session.dispatch(TextSubmitted(f"q{number}", f"Question {number}?"))
-    state = await _until(session, lambda s: s.agent is AgentState.SPEAKING)
+    state = await until(session, lambda s: s.agent is AgentState.SPEAKING)
     answer_id = next(answer.id for answer in state.answers if answer.is_playing)
     await asyncio.sleep(chance.uniform(0.4, 5.0))
     session.dispatch(InterruptRequested())
     interrupted_s = time.monotonic()
     sent = sum(map(len, brain.ear.parts[answer_id]))
-    state = await _until(session, lambda s: s.is_between_turns)
+    state = await until(session, lambda s: s.is_between_turns)
     # Clauses that come later have their marks with them.
     await asyncio.sleep(0.5)
     spoken = brain.ear.spoken(answer_id)
@@ -174,50 +171,19 @@ def _last_sample(page: Pcm, said: Pcm) -> int:
 async def _session(url: str, brain: VoiceBrain) -> AsyncGenerator[tuple[Session, PageEar]]:
     api = LiveAvatarApi(Account(KEY, url))
     choice = AvatarChoice(avatar_id=next(iter(AVATARS)), quality="low", encoding="VP8")
-    link = PageLink()
 
     async def make_brain(_look: Look) -> VoiceBrain:
         return brain
 
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
         records = PaidSessions(Path(folder))
-        session = Session(
-            make_brain=make_brain,
-            make_face=VoiceOnly,
-            make_voice=VoiceOnly,
-            make_cloud=lambda: LiveAvatarFace(api, choice, records),
-            browser=link,
-        )
-        await session.open()
-        ear = PageEar(link)
+        talk = live_talk(make_brain, make_cloud=lambda: LiveAvatarFace(api, choice, records))
         try:
-            session.dispatch(StartRequested(time.time(), Look()))
-            await _until(session, lambda s: s.brain.is_up and s.faces.on is Face.CLOUD)
-            yield session, ear
+            async with talk as (session, ear):
+                await until(session, lambda s: s.brain.is_up and s.faces.on is Face.CLOUD)
+                yield session, ear
         finally:
-            await session.aclose()
-            await ear.aclose()
             await api.aclose()
-
-
-async def _until(session: Session, is_so: Callable[[SessionState], object]) -> SessionState:
-    async with asyncio.timeout(WITHIN_S):
-        news = asyncio.Event()
-        unsubscribe = session.subscribe(lambda _state: news.set())
-        try:
-            while not is_so(state := session.snapshot()):
-                news.clear()
-                await news.wait()
-        finally:
-            unsubscribe()
-    return state
-
-
-def _scripted(engine: RunningEngine, texts: list[str]) -> Endpoint:
-    """Return the endpoint of a brain that gives these answers."""
-    turns = [[{"say": text}] for text in texts]
-    model = put_script(engine.url, engine.key, f"heard-{next(_numbers)}", turns)
-    return Endpoint(api_key=engine.key, model=model, base_url=engine.url, host_addresses=("127.0.0.1",))
 
 
 def _set_delay(url: str, delay_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
@@ -15,10 +16,13 @@ from typing import Any, Final
 import httpx
 import psutil
 
+from kai.adapters.openai_realtime import Endpoint
+
 PART_S: Final = 600.0
 """A part ends within ten minutes, unless `Wanted.is_long` asks for the whole run."""
 SPARE_S: Final = 20.0
 KEY: Final = "bench-key"
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +94,19 @@ def local_server(name: str, *arguments: str, env: Mapping[str, str] | None = Non
             process.terminate()
 
 
-def put_script(url: str, key: str, mind_id: str, turns: list[list[dict[str, Any]]]) -> str:
-    """Have the engine at that address answer with these turns, one after the other; return the name of such a model."""
+def put_script(url: str, key: str, mind_id: str, **script: Any) -> str:
+    """Have the engine at that address follow this script (`kai.engine.script`); return the name of such a model."""
     reply = httpx.put(
         f"{url.removesuffix('/v1')}/kai/minds/{mind_id}",
-        json={"script": {"turns": turns}},
+        json={"script": script},
         headers={"Authorization": f"Bearer {key}"},
         trust_env=False,
     )
     reply.raise_for_status()
     return f"kai-{mind_id}"
+
+
+def scripted(url: str, key: str, **script: Any) -> Endpoint:
+    """Return the endpoint of a brain that follows this script on the engine at that address."""
+    model = put_script(url, key, f"script-{next(_numbers)}", **script)
+    return Endpoint(api_key=key, model=model, base_url=url, host_addresses=("127.0.0.1",))

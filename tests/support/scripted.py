@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import httpx2
 import pytest
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
 from kai.adapters.openai_realtime.talk import RealtimeTalk
+from kai.bench import part
 from tests.support.engine import RunningEngine
 
 STRICT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
-_ids = itertools.count(1)
 
 
 def scripted(engine: RunningEngine, key: str | None = None, **script: Any) -> Endpoint:
     """Where a brain meets that script."""
-    mind_id = f"script-{next(_ids)}"
-    answer = httpx2.put(
-        f"{engine.url.removesuffix('/v1')}/kai/minds/{mind_id}",
-        json={"script": script},
-        headers={"Authorization": f"Bearer {engine.key}"},
-    )
-    assert answer.status_code == 204, answer.text
-    return Endpoint(
-        api_key=key or engine.key,
-        model=f"kai-{mind_id}",
-        base_url=engine.url,
-        host_addresses=("127.0.0.1",),
-    )
+    endpoint = part.scripted(engine.url, engine.key, **script)
+    return replace(endpoint, api_key=key or engine.key)
 
 
 def as_cloud(endpoint: Endpoint, **more: Any) -> Endpoint:

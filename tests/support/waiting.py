@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
 
+from kai.bench import live
 from kai.core.state import SessionState
 from kai.runtime.session import Session
 
@@ -16,13 +16,10 @@ async def until(
 ) -> SessionState:
     """The session's state, once that is so; the test fails with what there is if it does not come."""
     try:
-        async with asyncio.timeout(within_s):
-            while not is_so(session.snapshot()):
-                await asyncio.sleep(0.02)
+        return await live.until(session, is_so, within_s)
     except TimeoutError:
         state = session.snapshot()
         said = [(m.role, m.text, m.is_final) for m in state.messages]
         pytest.fail(
             f"brain {state.brain}, ladder {state.ladder}, problem {state.problem}, pending {state.pending_text}, said {said}"
         )
-    return session.snapshot()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -34,7 +33,7 @@ class Line:
 
 
 @pytest.fixture
-def on_its_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Line]]:
+def on_its_clock(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
     lines: list[Line] = []
 
     async def sleep(seconds: float) -> None:
@@ -42,7 +41,7 @@ def on_its_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Line]]:
 
     monkeypatch.setattr(liveness, "asyncio", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=lambda: lines[0].now_s))
-    yield lines
+    return lines
 
 
 async def test_a_line_is_given_up_three_seconds_after_its_last_packet(on_its_clock: list[Line]) -> None:

@@ -179,9 +179,7 @@ def swapped(state: SessionState, at: float) -> Step:
     """A spare brain takes over: the cloud's, or this computer's engine because of a limit or by a person's choice."""
     before = state.ladder
     if before.resting:
-        ladder = Ladder(
-            is_standing_in=True, code=before.resting, message=before.message, falls=before.falls
-        )
+        ladder = Ladder(is_standing_in=True, code=before.resting, message=before.message, falls=before.falls)
         state = replace(state, ladder=ladder)
         if not before.rest_s:
             return state, ()
