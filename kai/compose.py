@@ -43,7 +43,7 @@ from kai.compat.rtc import host_addresses
 from kai.core.capabilities import speaks_live
 from kai.core.config import AvatarConfig, BrainConfig
 from kai.core.policy.face_facts import plan_words
-from kai.core.state import Look
+from kai.core.state import Caps, Look
 from kai.engine.models.catalogue import model_of
 from kai.engine.models.places import check_file, models_folder
 from kai.engine.others.servers import PORTS, find_servers
@@ -228,6 +228,7 @@ class SharedServices:
             make_face=self._spare.take,
             make_cloud=None if self._cloud is None else self._cloud.make,
             cloud_limit_s=self._settings.liveavatar_minutes * 60,
+            caps=Caps(self._settings.budget_talk_usd, self._settings.budget_day_usd),
             has_cloud_brain=self.offer.has_cloud_brain,
             make_voice=VoiceOnly,
             browser=page,

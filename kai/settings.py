@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     """Further ports of this computer on which to look for model servers, as JSON."""
     greeting: str = "Hello, I'm {name}. Ask me what I can do."
     """Kai's first words in a talk, until somebody changes them in the sidebar; ``none`` for none."""
+    budget_talk_usd: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What a talk may cost at most, in US dollars; the sidebar may set less. 0 for no limit."""
+    budget_day_usd: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What the talks of a day may cost at most."""
     documents: Path | None = None
     """A folder of text and Markdown files that the local engine may search for answers."""
     liveavatar_api_key: SecretStr | None = Field(

@@ -37,6 +37,7 @@ PARTS = {
     "talk": "start, answers, frames, interruption, lips and CPU of the whole app, in a browser",
     "style": "another colour, haircut or character while Kai talks: seconds until it shows, pictures a second meanwhile",
     "heard": "which words of an interrupted answer were heard: a thousand in virtual time, thirty over sockets",
+    "ladder": "the cloud's brain lost: seconds until this computer is heard in its place; and costs beside the ledger",
     "avatar": "sound against picture and interruption with the cloud face, the local LiveAvatar in HeyGen's place",
     "face": "the rendered face's pixels, followed by MediaPipe: lips, closures, blinks, cost; and whether its gates hold",
 }

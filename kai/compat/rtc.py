@@ -438,6 +438,27 @@ async def is_answering(connection: RTCPeerConnection) -> bool:
     return True
 
 
+def cut_off(connection: RTCPeerConnection) -> None:
+    """Let nothing pass on this connection any more and tell nobody, like a pulled cable. For tests and measurements."""
+    for transport in _transports(connection):
+        for pair in transport.transport._connection._nominated.values():
+            pair.protocol.transport = _Deaf(pair.protocol.transport)
+            pair.protocol.datagram_received = lambda *_given: None
+
+
+class _Deaf:
+    """A datagram transport through which nothing leaves."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def sendto(self, _data: bytes, _address: object = None) -> None:
+        """Send nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 def _transports(connection: RTCPeerConnection) -> set[Any]:
     transports: set[Any] = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
     if connection.sctp is not None:

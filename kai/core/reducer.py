@@ -173,9 +173,7 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             state = brains.keep_question(state) if is_lost else state
             return turns.follow(state, segment_id, "playout", Span.PAST)
         case CloudFailed(is_billed=True) if state.faces.next is Next.OPENING:
-            # A start that failed is paid, and no session of its own will report it.
-            failed = CreditsReported(f"failed-{len(state.credits.sessions)}", 1, None)
-            state = replace(state, credits=costs.with_credits(state.credits, failed))
+            state = replace(state, credits=costs.with_failed_start(state.credits))
             return legs.tell_faces(state, event, at)
         case CloudOpened() | CloudFailed() | CloudLost():
             return legs.tell_faces(state, event, at)
@@ -196,6 +194,7 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
                 look=state.look,
                 time_zone=state.time_zone,
                 cloud_limit_s=state.cloud_limit_s,
+                caps=state.caps,
                 has_cloud_brain=state.has_cloud_brain,
             ), ()
         case MuteToggled(is_muted):

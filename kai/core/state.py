@@ -373,6 +373,14 @@ class BudgetStage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Caps:
+    """What a talk and a day may cost at most on this computer, in US dollars, whatever a person chooses; 0 for no limit."""
+
+    talk_usd: float = 0.0
+    day_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Ladder:
     """On which rung the talk's brain stands; `kai.core.policy.rungs` explains it.
 
@@ -426,8 +434,8 @@ class SessionState:
     ``face_paid_from_s``, which is 0 while nothing is paid. ``time_zone`` is the person's IANA time zone, empty if unknown.
     ``is_greeting_due`` is true in a new talk until Kai has greeted the person, or somebody else was first.
     ``cloud_limit_s`` is how long a paid face may be shown without a break; it is 0, and ``face_name`` is empty, in a talk
-    without one. ``spent_today_usd`` is what other talks of the day have cost. ``has_cloud_brain`` is true when a cloud
-    brain can be had, for which this computer's engine can stand in.
+    without one. ``caps`` bound what the talk may cost, and ``spent_today_usd`` is what other talks of the day have cost.
+    ``has_cloud_brain`` is true when a cloud brain can be had, for which this computer's engine can stand in.
     """
 
     phase: Phase = Phase.IDLE
@@ -451,6 +459,7 @@ class SessionState:
     problem: Problem | None = None
     faces: Faces = Faces()
     cloud_limit_s: float = 0.0
+    caps: Caps = Caps()
     has_cloud_brain: bool = False
     ladder: Ladder = Ladder()
     budget: BudgetStage = BudgetStage.WITHIN

@@ -12,11 +12,12 @@ from datetime import tzinfo
 
 from kai.records.local_time import clock
 from kai.records.turn_log import Summary
-from kai.records.turns import Line, TalkRecord, Turn
+from kai.records.turns import Cost, Line, TalkRecord, Turn
 
-VERSION = 5
+VERSION = 6
 """The version of the JSON. Version 1 had no total costs and no picture counters, version 2 no minds, version 3 no speakers,
-version 4 no credits; up to version 3 a wait began when Kai took the turn to be over, not at the person's last sound."""
+version 4 no credits, version 5 no parts of the costs. Up to version 3 a wait began when Kai took the turn to be over, not at
+the person's last sound."""
 
 MIN_CAPTION_MS = 1200
 """The minimum duration of a caption, since a typed line has no duration."""
@@ -111,6 +112,20 @@ def talks_as_csv(talks: Iterable[Summary]) -> str:
     return out.getvalue()
 
 
+def costs_as_csv(record: TalkRecord) -> str:
+    """Return one row per thing that the talk has cost, with a header and the sum in the last row."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([f.name for f in fields(Cost)])
+    for cost in record.costs:
+        writer.writerow([cost.leg, cost.why, f"{cost.usd:.6f}", cost.credits, cost.response_id])
+    total_usd, credits = (
+        sum(parts) for parts in ([c.usd for c in record.costs], [c.credits for c in record.costs])
+    )
+    writer.writerow(["all", "", f"{total_usd:.6f}", credits, ""])
+    return out.getvalue()
+
+
 def read_json(text: str) -> TalkRecord:
     """Return the talk that ``as_json`` wrote. Raises ``ValueError`` if the text is not one."""
     try:
@@ -119,6 +134,7 @@ def read_json(text: str) -> TalkRecord:
             raise ValueError("not a talk of a version that Kai knows")
         lines = tuple(Line(**line) for line in value.pop("lines"))
         turns = tuple(Turn(**turn) for turn in value.pop("turns"))
-        return TalkRecord(owner="", lines=lines, turns=turns, **value)
+        costs = tuple(Cost(**cost) for cost in value.pop("costs", ()))
+        return TalkRecord(owner="", lines=lines, turns=turns, costs=costs, **value)
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError("not a talk of Kai's") from exc

@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Protocol
 
-from kai.core.policy.budget import CREDIT_USD
 from kai.core.state import Look, SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
@@ -183,7 +182,7 @@ class Memory:
         except RecordsError as error:
             _log.warning("what was spent today is not known: %s", error.message)
             return 0.0
-        return sum((talk.cost_usd or 0.0) + talk.avatar_credits * CREDIT_USD for talk in talks)
+        return sum(talk.total_usd for talk in talks)
 
     def flush(self) -> None:
         """Write the pending records now."""

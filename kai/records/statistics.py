@@ -197,7 +197,7 @@ def seen(turns: Sequence[Turn]) -> list[SeenPoint]:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """The cost of a day or a talk: the brain in US dollars, and minutes of a paid face. ``name`` is a local day
+    """The cost of a day or a talk: all in US dollars, and minutes of a paid face. ``name`` is a local day
     (``2026-05-03``) or the start of a talk (``2026-05-03 14:05``)."""
 
     name: str
@@ -209,20 +209,20 @@ def spent_by_day(talks: Sequence[Summary], zone: tzinfo | None = None) -> list[S
     """Return the days with paid talks, oldest first, by the calendar of ``zone`` (``None``: this computer's)."""
     days: dict[str, list[float]] = {}
     for talk in talks:
-        if talk.cost_usd or talk.avatar_s:
+        if talk.total_usd or talk.avatar_s:
             day = days.setdefault(f"{local_time(talk.started_wall_s, zone):%Y-%m-%d}", [0.0, 0.0])
-            day[0] += talk.cost_usd or 0.0
+            day[0] += talk.total_usd
             day[1] += talk.avatar_s / 60
     return [Spent(name, *sums) for name, sums in sorted(days.items())]
 
 
 def spent_by_talk(talks: Sequence[Summary], most: int = LAST, zone: tzinfo | None = None) -> list[Spent]:
     """Return the last ``most`` paid talks, oldest first, by the clock of ``zone`` (``None``: this computer's)."""
-    paid = sorted((t for t in talks if t.cost_usd or t.avatar_s), key=lambda t: t.started_wall_s)[-most:]
+    paid = sorted((t for t in talks if t.total_usd or t.avatar_s), key=lambda t: t.started_wall_s)[-most:]
     return [
         Spent(
             f"{local_time(t.started_wall_s, zone):%Y-%m-%d %H:%M}",
-            t.cost_usd or 0.0,
+            t.total_usd,
             t.avatar_s / 60,
         )
         for t in paid

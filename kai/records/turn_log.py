@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
+from kai.core.policy.budget import CREDIT_USD
 from kai.errors import KaiError
 from kai.records.files import set_aside
-from kai.records.turns import Line, TalkRecord, Turn
+from kai.records.turns import Cost, Line, TalkRecord, Turn
 
-SCHEMA: Final = 6
+SCHEMA: Final = 7
 """The ``user_version`` of the file. A newer file is not opened; an older one gets the missing columns."""
 BUSY_S: Final = 5.0
 
@@ -88,7 +89,19 @@ _turns = sa.Table(
     sa.Column("end_ms", sa.Integer),
 )
 
-T = TypeVar("T", Line, Turn)
+_costs = sa.Table(
+    "costs",
+    _meta,
+    _parent(),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("leg", sa.String(16), nullable=False),
+    sa.Column("why", sa.String(16), nullable=False),
+    sa.Column("usd", sa.Float, nullable=False),
+    sa.Column("credits", sa.Integer, nullable=False),
+    sa.Column("response_id", sa.String(128), nullable=False),
+)
+
+T = TypeVar("T", Line, Turn, Cost)
 
 
 class RecordsError(KaiError):
@@ -114,6 +127,11 @@ class Summary:
     avatar_s: float
     interrupted: int
     avatar_credits: int = 0
+
+    @property
+    def total_usd(self) -> float:
+        """What the talk has cost in all: the brain, and the credits of paid faces."""
+        return (self.cost_usd or 0.0) + self.avatar_credits * CREDIT_USD
 
 
 class TurnLog:
@@ -188,6 +206,7 @@ class TurnLog:
                 connection.execute(sa.insert(_talks).values(talk))
             _replace_tail(connection, _lines, record.id, record.lines, before.lines if before else ())
             _replace_tail(connection, _turns, record.id, record.turns, before.turns if before else ())
+            _replace_tail(connection, _costs, record.id, record.costs, before.costs if before else ())
 
     def delete(self, talk_id: str, owner: str | None = None) -> bool:
         """Delete one talk and return whether there was one. Raises ``RecordsError``."""
@@ -276,6 +295,7 @@ class TurnLog:
                 return None
             lines = _rows(connection, _lines, talk_id, Line)
             turns = _rows(connection, _turns, talk_id, Turn)
+            costs = _rows(connection, _costs, talk_id, Cost)
         return TalkRecord(
             row.id,
             row.owner,
@@ -290,6 +310,7 @@ class TurnLog:
             row.is_cost_exact,
             row.avatar_s,
             row.avatar_credits,
+            costs,
         )
 
     def turns(self, *, since_wall_s: float = 0.0, owner: str | None = None) -> list[tuple[str, Turn]]:
@@ -326,8 +347,8 @@ def _replace_tail(
     connection: sa.Connection,
     table: sa.Table,
     talk_id: str,
-    now: tuple[Line, ...] | tuple[Turn, ...],
-    before: tuple[Line, ...] | tuple[Turn, ...],
+    now: tuple[Line | Turn | Cost, ...],
+    before: tuple[Line | Turn | Cost, ...],
 ) -> None:
     """Write the rows beginning with the first one that changed."""
     start = 0

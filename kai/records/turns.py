@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kai.core.capabilities import LOCAL, engine_voice, family_of
+from kai.core.policy.budget import CREDIT_USD
+from kai.core.policy.costs import FAILED_START
 from kai.core.policy.lines import FALSE_START_MS
 from kai.core.state import Message, Phase, Role, SessionState, Span
 from kai.ports import MediaReading
@@ -22,6 +24,9 @@ CLOUD_FACE = "liveavatar"
 LONGEST_END_S = 5.0
 """A last sound longer ago than this was no part of the turn that has just ended: the person was too soft to be told from the
 room."""
+
+LEAST_COST_USD = 1e-9
+"""Sums of costs differ by less than this."""
 
 LEAST_WATCHED_S = 1.0
 """The picture rate is not computed over a shorter time."""
@@ -80,12 +85,25 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """One thing that a talk has cost. ``leg`` is ``brain`` or ``face``. ``why`` is ``answer`` (of ``response_id``),
+    ``listening`` (transcripts, and whatever else the brain charged beside its answers), ``avatar`` (a session of the paid
+    face) or ``failed-start`` (a paid start of it that showed nothing). ``credits`` are those of the face's account."""
+
+    leg: str
+    why: str
+    usd: float
+    credits: int = 0
+    response_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TalkRecord:
     """A talk as it is kept. ``owner`` is an anonymous name of its owner.
 
     ``cost_usd`` is the cost of the brain, ``None`` if it is free; ``is_cost_exact`` is false if the price of a part of it is
     not known. ``avatar_s`` is how long a paid face was shown, and ``avatar_credits`` what all paid faces have used, including
-    those whose start failed.
+    those whose start failed. ``costs`` are the parts of the whole, in the order in which they arose within each leg.
     """
 
     id: str
@@ -101,6 +119,7 @@ class TalkRecord:
     is_cost_exact: bool = True
     avatar_s: float = 0.0
     avatar_credits: int = 0
+    costs: tuple[Cost, ...] = ()
 
 
 @dataclass(slots=True)
@@ -240,10 +259,11 @@ class Follower:
         return None if self._read_media is None else self._read_media()
 
     def record(self) -> TalkRecord | None:
-        """Return the record of the current talk, or ``None`` while nothing was said."""
+        """Return the record of the current talk, or ``None`` while nothing was said and nothing was paid."""
         state = self._state
         said = [m for m in state.messages if m.text.strip()]
-        if state.phase is Phase.IDLE or not (said or self._answers):
+        costs = self._costs()
+        if state.phase is Phase.IDLE or not (said or self._answers or costs):
             return None
         end_s = state.closed_at_s if state.phase is Phase.CLOSED else self._at_s
         spent = state.spending
@@ -263,7 +283,25 @@ class Follower:
             is_cost_exact=spent.is_exact,
             avatar_s=round(state.face_paid_s + paid_now_s, 1),
             avatar_credits=state.credits.used,
+            costs=costs,
         )
+
+    def _costs(self) -> tuple[Cost, ...]:
+        answers = [
+            Cost("brain", "answer", times.cost_usd, response_id=name)
+            for name, times in self._answers.items()
+            if times.cost_usd
+        ]
+        rest_usd = self._state.spending.cost_usd - sum(cost.usd for cost in answers)
+        listening = [Cost("brain", "listening", rest_usd)] if rest_usd > LEAST_COST_USD else []
+        sessions = [
+            Cost(
+                "face", "failed-start" if name.startswith(FAILED_START) else "avatar", used * CREDIT_USD, used
+            )
+            for name, used in self._state.credits.sessions
+            if used
+        ]
+        return (*answers, *listening, *sessions)
 
     def _line(self, message: Message) -> Line:
         at_s = self._state.started_at_s + message.at_wall_s - self._state.started_wall_s

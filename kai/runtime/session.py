@@ -51,7 +51,7 @@ from kai.core.events import (
     TimerFired,
     ToolFinished,
 )
-from kai.core.state import LIMIT_S, LegName, LegStatus, Look, SessionState
+from kai.core.state import LIMIT_S, Caps, LegName, LegStatus, Look, SessionState
 from kai.core.store import Listener, Store, Unsubscribe
 from kai.core.timers import Timer
 from kai.errors import KaiError
@@ -73,6 +73,7 @@ BrainFactory = Callable[[Look], Coroutine[Any, Any, VoiceBrain]]
 """Makes the brain for a look, not opened yet."""
 FaceFactory = Callable[[], AvatarFace]
 
+NO_CAPS = Caps()
 OPEN_S = 75.0
 """The time limit for opening a leg. Each adapter has its own, shorter limits."""
 CLOSE_S = 8.0
@@ -84,8 +85,8 @@ class Session:
 
     ``make_brain`` may wait (for the local engine to be ready) and may raise ``KaiError``. ``make_face`` makes a new local
     face, ``make_cloud`` a new paid one, which may be shown for ``cloud_limit_s`` without a break, and ``make_voice`` the
-    face without a picture that speaks while no other can. With ``has_cloud_brain``, ``make_brain`` makes this computer's
-    engine for a look that runs ``local``, so that it can stand in for the cloud's brain.
+    face without a picture that speaks while no other can. ``caps`` bound what the talk may cost. With ``has_cloud_brain``,
+    ``make_brain`` makes this computer's engine for a look that runs ``local``, so that it can stand in for the cloud's brain.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Session:
         browser: BrowserLink,
         make_cloud: Callable[[], PaidFace] | None = None,
         cloud_limit_s: float = LIMIT_S,
+        caps: Caps = NO_CAPS,
         has_cloud_brain: bool = False,
         tools: ToolBox | None = None,
         recorder: SoundRecorder | None = None,
@@ -111,6 +113,7 @@ class Session:
             state=SessionState(
                 cloud_limit_s=cloud_limit_s if make_cloud is not None else 0.0,
                 has_cloud_brain=has_cloud_brain,
+                caps=caps,
             ),
         )
         self._brain: VoiceBrain | None = None

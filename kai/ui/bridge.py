@@ -409,7 +409,8 @@ def start(talk: Talk) -> None:
     wanted = look(talk)
     if talk.snapshot().phase is Phase.CLOSED:
         talk.dispatch(ResetRequested())
-    spent_usd = host.app().memory.spent_since(_midnight_s()) if wanted.budget_day_usd else 0.0
+    # A budget may be set in mid-talk, so what was spent before is always needed.
+    spent_usd = host.app().memory.spent_since(_midnight_s())
     talk.dispatch(StartRequested(wall_s=time.time(), look=wanted, spent_today_usd=spent_usd))
     _wait_until(lambda: talk.snapshot().is_active)
 

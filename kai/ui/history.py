@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
@@ -12,7 +13,7 @@ import streamlit as st
 from kai.core import characters
 from kai.errors import KaiError
 from kai.records import local_time
-from kai.records.exports import as_json, as_markdown, as_webvtt
+from kai.records.exports import as_json, as_markdown, as_webvtt, costs_as_csv
 from kai.records.memory import Memory
 from kai.records.turn_log import Summary, TurnLog
 from kai.records.turns import TalkRecord, Turn
@@ -124,7 +125,8 @@ def _draw_list(shown: list[Summary], chosen: str) -> None:
 def _length(talk: Summary) -> str:
     """Return the length of a listed talk and, if it cost something, its cost."""
     length = texts.duration(talk.lasted_s) if talk.is_over else texts.HISTORY_GOES_ON
-    return f"{length} · {texts.money(talk.cost_usd)}" if talk.cost_usd is not None else length
+    is_paid = talk.cost_usd is not None or talk.avatar_credits
+    return f"{length} · {texts.money(talk.total_usd)}" if is_paid else length
 
 
 def _plain(text: str) -> str:
@@ -154,6 +156,8 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
         _file(texts.HISTORY_EXPORT_MARKDOWN, markdown, f"{name}.md", "text/markdown")
         _file(texts.HISTORY_EXPORT_JSON, as_json(record), f"{name}.json", "application/json")
         _file(texts.HISTORY_EXPORT_WEBVTT, as_webvtt(record, who=names.speaker), f"{name}.vtt", "text/vtt")
+        if record.costs:
+            _file(texts.HISTORY_EXPORT_COSTS, costs_as_csv(record), f"{name}-costs.csv", "text/csv")
         with st.popover(texts.HISTORY_DELETE, icon=":material/delete:"):
             st.write(texts.HISTORY_DELETE_THIS)
             st.button(
@@ -167,6 +171,8 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
     st.html(_said(record, search))
     if search:
         replay.go_to_hit(record.id, search)
+    if record.costs:
+        st.html(_costs(record))
     if record.turns:
         st.html(_times(record))
 
@@ -247,30 +253,46 @@ def _said(record: TalkRecord, search: str = "") -> str:
     )
 
 
+def _costs(record: TalkRecord) -> str:
+    """Return a closed ``<details>`` with what the talk has cost, and why: by leg, and answer by answer."""
+    texts_of = {line.response_id: line.text for line in record.lines if line.response_id}
+    rows = [
+        (
+            texts.HISTORY_LEGS[cost.leg],
+            texts.cost_why(cost.why, texts_of.get(cost.response_id, ""), cost.credits),
+            texts.money(cost.usd),
+        )
+        for cost in record.costs
+    ]
+    total = (texts.HISTORY_COST_ALL, "", texts.money(sum(cost.usd for cost in record.costs)))
+    return _table(texts.HISTORY_COSTS, texts.HISTORY_COSTS_HEAD, [*rows, total])
+
+
 def _times(record: TalkRecord) -> str:
     """Return a closed ``<details>`` with each answer's times and cost."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in texts.HISTORY_TIMES_HEAD)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{html.escape(cell)}</td>"
-            for cell in (
-                local_time.clock(turn.at_wall_s, bridge.time_zone(), has_seconds=True),
-                texts.seconds(turn.wait_ms),
-                texts.seconds(turn.end_ms),
-                texts.seconds(turn.think_ms),
-                texts.seconds(turn.voice_ms),
-                texts.seconds(turn.face_ms),
-                texts.seconds_short(turn.spoken_ms),
-                texts.HISTORY_YES if turn.is_interrupted else texts.HISTORY_NO,
-                texts.money(turn.cost_usd),
-                texts.mind(turn.mind or "", turn.tokens_per_s),
-            )
+    rows = [
+        (
+            local_time.clock(turn.at_wall_s, bridge.time_zone(), has_seconds=True),
+            texts.seconds(turn.wait_ms),
+            texts.seconds(turn.end_ms),
+            texts.seconds(turn.think_ms),
+            texts.seconds(turn.voice_ms),
+            texts.seconds(turn.face_ms),
+            texts.seconds_short(turn.spoken_ms),
+            texts.HISTORY_YES if turn.is_interrupted else texts.HISTORY_NO,
+            texts.money(turn.cost_usd),
+            texts.mind(turn.mind or "", turn.tokens_per_s),
         )
-        + "</tr>"
         for turn in record.turns
-    )
-    name = html.escape(texts.HISTORY_TIMES)
+    ]
+    return _table(texts.HISTORY_TIMES, texts.HISTORY_TIMES_HEAD, rows)
+
+
+def _table(title: str, names: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Return a closed ``<details>`` with a table."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in cells)
+    name = html.escape(title)
     return (
         f'<details class="kai-times"><summary>{name}</summary><div role="region" aria-label="{name}" tabindex="0">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"

@@ -89,7 +89,7 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
     waits = [turn.wait_ms for turn in turns if turn.wait_ms is not None]
     cut = sum(turn.is_interrupted for turn in turns)
     fps = statistics.percentile([point.fps for point in statistics.seen(turns)], 0.5)
-    spent = sum(talk.cost_usd or 0.0 for talk in talks)
+    spent = sum(talk.total_usd for talk in talks)
     figures = (
         (texts.INSIGHTS_TALKS, str(len(talks))),
         (texts.INSIGHTS_TURNS, str(len(turns))),

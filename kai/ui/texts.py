@@ -447,6 +447,11 @@ HISTORY_COST: Final = "cost {cost}"
 HISTORY_COST_LEAST: Final = "cost at least {cost}"
 HISTORY_AVATAR: Final = "{minutes} min of LiveAvatar"
 HISTORY_CUTS: Final = "{count} interrupted"
+HISTORY_COSTS: Final = "What it cost, and why"
+HISTORY_COSTS_HEAD: Final = ("Part", "For", "Cost")
+HISTORY_LEGS: Final = {"brain": "Voice", "face": "Avatar"}
+HISTORY_COST_ALL: Final = "All"
+HISTORY_EXPORT_COSTS: Final = "Costs"
 HISTORY_TIMES: Final = "Times and cost, answer by answer"
 HISTORY_TIMES_HEAD: Final = (
     "At",
@@ -587,6 +592,24 @@ def talk_cost(cost_usd: float | None, *, is_exact: bool, avatar_s: float, avatar
     avatar = HISTORY_AVATAR.format(minutes=f"{avatar_s / 60:.1f}") if avatar_s else ""
     credits = credits_used(avatar_credits) if avatar_credits else ""
     return " · ".join(part for part in (brain, avatar, credits) if part) or HISTORY_FREE
+
+
+def cost_why(why: str, answer: str, credits: int) -> str:
+    """Return what a part of a talk's cost was for, in words: ``the answer “The train leaves at nine.”``."""
+    match why:
+        case "answer":
+            words = answer if len(answer) <= 60 else f"{answer[:60].rsplit(' ', 1)[0]} …"
+            return f"the answer “{words}”" if words else "an answer of which nothing was heard"
+        case "listening":
+            return "writing down what you said"
+        case "failed-start":
+            return "a start that failed (1 credit)"
+        case _:
+            return (
+                "a session of 1 begun minute (1 credit)"
+                if credits == 1
+                else f"a session of {credits} begun minutes ({credits} credits)"
+            )
 
 
 def day(wall_s: float, now_wall_s: float, zone: tzinfo | None = None) -> str:

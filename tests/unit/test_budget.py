@@ -9,7 +9,7 @@ import pytest
 from kai.bench import money
 from kai.core import events as ev
 from kai.core.policy import budget
-from kai.core.state import BrainFacts, BudgetStage, Face, LegName, Look, SessionState, Tokens
+from kai.core.state import BrainFacts, BudgetStage, Caps, Face, LegName, Look, SessionState, Tokens
 from kai.core.timers import ClimbDue, FaceTimer
 from tests.support.talk import WALL_S, Talk
 
@@ -61,6 +61,18 @@ def test_what_was_spent_today_counts_against_the_budget_of_the_day() -> None:
     assert budget.limit_usd(talk.state) == 0.5
     talk.do(spend(0.45))
     assert code(talk) == "budget-near"
+
+
+def test_a_cap_of_this_computer_holds_whatever_the_sidebar_says() -> None:
+    talk = Talk(SessionState(has_cloud_brain=True, caps=Caps(talk_usd=0.5, day_usd=2.0)))
+    talk.do(ev.StartRequested(WALL_S, Look(), spent_today_usd=0.2))
+    assert budget.limit_usd(talk.state) == 0.5
+    talk.do(ev.LookChanged(Look(budget_talk_usd=3.0)))
+    assert budget.limit_usd(talk.state) == 0.5
+    talk.do(ev.LookChanged(Look(budget_talk_usd=0.25)))
+    assert budget.limit_usd(talk.state) == 0.25
+    talk.do(ev.StopRequested(), ev.ResetRequested(), ev.StartRequested(WALL_S, Look(), spent_today_usd=1.9))
+    assert budget.limit_usd(talk.state) == pytest.approx(0.1)
 
 
 def test_a_spare_that_does_not_come_is_tried_again() -> None:

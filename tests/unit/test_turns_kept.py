@@ -16,7 +16,9 @@ from kai.core.events import (
     AudioCleared,
     AudioStarted,
     BrainDescribed,
+    CloudFailed,
     CloudLost,
+    CreditsReported,
     InterruptRequested,
     LookChanged,
     PlayoutFinished,
@@ -32,10 +34,18 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.state import BrainFacts, Face, Look, Tokens
+from kai.core.state import BrainFacts, Face, Faces, Look, Next, Tokens
 from kai.engine.speech.days import say_date, say_time
 from kai.ports import MediaReading
-from kai.records.exports import as_json, as_markdown, as_webvtt, read_json, talks_as_csv, turns_as_csv
+from kai.records.exports import (
+    as_json,
+    as_markdown,
+    as_webvtt,
+    costs_as_csv,
+    read_json,
+    talks_as_csv,
+    turns_as_csv,
+)
 from kai.records.statistics import (
     LAST,
     MindCount,
@@ -51,7 +61,7 @@ from kai.records.statistics import (
     waits,
 )
 from kai.records.turn_log import Summary
-from kai.records.turns import Follower, Line, TalkRecord, Turn
+from kai.records.turns import Cost, Follower, Line, TalkRecord, Turn
 from kai.ui import texts
 from kai.ui.names import speaker
 from tests.support.talk import START, WALL_S, Talk, show_avatar, talking
@@ -252,6 +262,35 @@ def test_a_talk_knows_what_it_has_cost_and_for_how_long_a_paid_face_was_on() -> 
     assert spoken_turn().record.cost_usd is None
 
 
+def test_what_a_talk_has_cost_is_kept_by_leg_and_answer_with_what_it_was_for() -> None:
+    followed = Followed()
+    followed.do(BrainDescribed(BrainFacts(is_billed=True)))
+    followed.do(TextSubmitted("i1", "Hello"), ResponseCreated("r1"), UsageReported(Tokens(), 0.02))
+    followed.do(UsageReported(Tokens(), 0.001, is_turn=False))
+    show_avatar(followed.talk)
+    followed.do(CreditsReported("s1", 2, 98.0), CloudLost("avatar-lost", "Lost.", is_retryable=True))
+    assert followed.record.costs == (
+        Cost("brain", "answer", 0.02, response_id="r1"),
+        Cost("brain", "listening", pytest.approx(0.001)),
+        Cost("face", "avatar", pytest.approx(0.2), 2),
+    )
+    head, *rows, total = costs_as_csv(followed.record).splitlines()
+    assert head == "leg,why,usd,credits,response_id"
+    assert rows[0] == "brain,answer,0.020000,0,r1"
+    assert total == "all,,0.221000,2,"
+
+
+def test_a_start_that_failed_is_kept_even_if_nothing_was_said() -> None:
+    followed = Followed()
+    followed.talk.state = replace(
+        followed.talk.state, cloud_limit_s=600.0, faces=Faces(True, next=Next.OPENING)
+    )
+    failed = CloudFailed("avatar-not-ready", "No.", is_retryable=True, is_billed=True)
+    followed.do(failed, StopRequested())
+    assert followed.record.costs == (Cost("face", "failed-start", pytest.approx(0.1), 1),)
+    assert followed.record.avatar_credits == 1
+
+
 def watched_turn(face: str, before: MediaReading, after: MediaReading) -> Turn:
     """A turn of 2 s whose page's counters were those at its begin and its end."""
     # One when it is made, one at the talk's beginning.
@@ -300,6 +339,8 @@ RECORD = TalkRecord(
     0.0125,
     False,
     61.5,
+    2,
+    (Cost("brain", "answer", 0.0125, response_id="r1"), Cost("face", "avatar", 0.2, 2)),
 )
 
 
@@ -315,7 +356,7 @@ def test_json_of_an_older_kai_is_read_too() -> None:
     value["kai_talk"] = 1
     for line in value["lines"]:
         del line["speaker"]
-    for name in ("cost_usd", "is_cost_exact", "avatar_s"):
+    for name in ("cost_usd", "is_cost_exact", "avatar_s", "costs"):
         del value[name]
     for name in ("sent_fps", "shown_fps", "dropped_pictures", "picture_late_ms"):
         del value["turns"][0][name]

@@ -1,9 +1,9 @@
 """What a talk may cost: a warning before the budget is reached, and a gentle end of what is paid for.
 
-A person sets a budget for a talk and one for a day; 0 means none. At `NEAR` of the nearer one the page says so. Once it is
-reached, nothing is cut off: this computer's engine takes over from the cloud's brain, and the face of this computer from the
-avatar, at the next pause. The talk goes on with them until its end. Costs are counted in US dollars: tokens by their price,
-and an avatar's begun minutes by the price of a credit.
+A person sets a budget for a talk and one for a day; 0 means none. Whoever set Kai up may cap both (`Caps`). At `NEAR` of
+the nearest one the page says so. Once it is reached, nothing is cut off: this computer's engine takes over from the cloud's
+brain, and the face of this computer from the avatar, at the next pause. The talk goes on with them until its end. Costs are
+counted in US dollars: tokens by their price, and an avatar's begun minutes by the price of a credit.
 
 Example: a budget of $1.00 for the talk and $3.00 for the day, of which $2.50 were spent before. The talk may cost $0.50. At
 $0.40 the person is warned; at $0.50 both paid legs are left at the next pause.
@@ -32,11 +32,10 @@ def cost_usd(state: SessionState) -> float:
 
 def limit_usd(state: SessionState) -> float | None:
     """Return what the talk may cost in all, or ``None`` without a budget."""
-    look = state.look
-    limits = [look.budget_talk_usd] if look.budget_talk_usd > 0 else []
-    if look.budget_day_usd > 0:
-        limits.append(max(0.0, look.budget_day_usd - state.spent_today_usd))
-    return min(limits, default=None)
+    look, caps = state.look, state.caps
+    of_talk = [usd for usd in (look.budget_talk_usd, caps.talk_usd) if usd > 0]
+    of_day = [usd for usd in (look.budget_day_usd, caps.day_usd) if usd > 0]
+    return min([*of_talk, *(max(0.0, usd - state.spent_today_usd) for usd in of_day)], default=None)
 
 
 def usd_an_hour(state: SessionState, at: float) -> float | None:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from kai.core.events import CreditsReported, UsageReported
 from kai.core.state import Credits, Face, SessionState, Spending
 
+FAILED_START = "failed-"
+"""The beginning of the name under which a paid start that failed is counted, since it has no session."""
+
 
 def spent(before: Spending, event: UsageReported) -> Spending:
     cost_usd = event.cost_usd or 0.0
@@ -24,6 +27,11 @@ def with_credits(credits: Credits, event: CreditsReported) -> Credits:
     others = tuple((name, used) for name, used in credits.sessions if name != event.session_id)
     left = credits.left if event.left is None else event.left
     return Credits(left, (*others, (event.session_id, event.used)))
+
+
+def with_failed_start(credits: Credits) -> Credits:
+    """Return the credits with one more for a start that failed: it is paid, and no session of its own will report it."""
+    return with_credits(credits, CreditsReported(f"{FAILED_START}{len(credits.sessions)}", 1, None))
 
 
 def metered(state: SessionState, at: float) -> SessionState:

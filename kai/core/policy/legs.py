@@ -81,6 +81,7 @@ def start(state: SessionState, event: StartRequested, at: float) -> Step:
         is_greeting_due=True,
         time_zone=state.time_zone,
         cloud_limit_s=state.cloud_limit_s,
+        caps=state.caps,
         has_cloud_brain=state.has_cloud_brain,
         spent_today_usd=event.spent_today_usd,
         started_at_s=at,
