@@ -107,6 +107,20 @@ def _compared(figures: Figures, name: str, unit: str = "", *, part: str = "p50")
     return " / ".join("-" if value is None else f"{value:g}{unit}" for value in told)
 
 
+def _heard(figures: Figures, where: str, marks: str, words: int) -> str:
+    found = figures[f"{where}{marks}"]
+    rules = ("kai", "by_sound_sent", "by_wall_clock")
+    return " / ".join(f"{found[rule][f'within_{words}_percent']:g} %" for rule in rules)
+
+
+def _longest_to_sound(figures: Figures) -> str:
+    said = {cause: told for cause, told in figures["hand_over"].items() if cause != CUT}
+    p50, longest = (max(told["to_sound_s"][name] for told in said.values()) for name in ("p50", "longest"))
+    return f"{p50:.2f} s / {longest:.2f} s of {sum(told['tries'] for told in said.values())}"
+
+
+CUT: Final = "cut without a word"
+
 Row = tuple[str, str, Callable[[Figures], str], str]
 
 ROWS: Final[tuple[Row, ...]] = (
@@ -304,6 +318,47 @@ ROWS: Final[tuple[Row, ...]] = (
         "private memory of app, engine and face: nobody there / talking",
         lambda f: _joined(*(f[f"memory_{when}_mb"]["sum"] for when in ("idle", "talking")), unit=" MB"),
         "",
+    ),
+    (
+        "heard",
+        "words heard of an interrupted answer, right to one word, word times known: Kai / by sound sent / by wall clock",
+        lambda f: _heard(f, "", "with_marks", 1),
+        "99 % / - / -",
+    ),
+    (
+        "heard",
+        "the same without word times, right to three words",
+        lambda f: _heard(f, "", "without_marks", 3),
+        "95 % / - / -",
+    ),
+    (
+        "heard",
+        "the same two over real sockets, Kai alone, 15 interruptions each",
+        lambda f: " / ".join(
+            _heard(f, "sockets_", marks, words).partition(" /")[0]
+            for marks, words in (("with_marks", 1), ("without_marks", 3))
+        ),
+        "99 / 95 %",
+    ),
+    (
+        "ladder",
+        "OpenAI's stand-in lost or refused in mid-talk to this computer's first sound, p50 / longest of four causes",
+        _longest_to_sound,
+        "- / 2 s",
+    ),
+    (
+        "ladder",
+        "a network cut without a word: to a word about it / to sound, longest",
+        lambda f: (
+            f"{f['hand_over'][CUT]['to_word_s']['longest']:.2f} s / {f['hand_over'][CUT]['to_sound_s']['longest']:.2f} s"
+        ),
+        "5 s / -",
+    ),
+    (
+        "ladder",
+        "what Kai counts that a talk costs beside the services' ledger, worst of 500 talks",
+        lambda f: f"{f['money']['worst_off_percent']:g} % off",
+        "1 %",
     ),
     (
         "avatar",

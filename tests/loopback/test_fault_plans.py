@@ -271,14 +271,13 @@ async def run_of_brains(
             else:
                 await until(session, lambda s: any(answer.is_playing for answer in s.answers))
                 await asyncio.sleep(0 if strike else chance.uniform(0.6, 1.2))
-            struck_s = time.monotonic()
             if not strike or plan.moment == "between":
                 strike_by_hand(plan, session, line, engine, monkeypatch)
             await wait_taken_over(plan, session)
+            taken_over_s = time.monotonic()
             await until(session, lambda s: s.is_between_turns and bool(answers(s)))
-            if plan.moment == "speaking" and not is_back:
-                sounded_s = ear.sounded_s(struck_s + 2.0)
-                assert sounded_s is not None
+            if len(answers(session.snapshot())) == 2:
+                assert ear.sounded_s(taken_over_s) is not None
             await ask(session, 1)
             count = len(answers(session.snapshot())) + 1
             await until(session, lambda s: len(answers(s)) == count and s.is_between_turns)

@@ -9,7 +9,7 @@ import pytest
 
 from kai.adapters.browser import PageLink
 from kai.adapters.voice_only import VoiceOnly
-from kai.core.events import StartRequested
+from kai.core.events import Awoke, StartRequested
 from kai.core.state import Look, Phase
 from kai.errors import KaiError
 from kai.ports import VoiceBrain
@@ -128,3 +128,23 @@ def test_closing_the_hub_ends_every_talk_and_may_be_done_twice(hub: SessionHub) 
 def test_health_tells_nothing_of_anybody(hub: SessionHub) -> None:
     hub.create("browser-secret")
     assert "secret" not in str(hub.health())
+
+
+class OneNap:
+    """A clock that tells once that this computer has slept."""
+
+    def __init__(self, _step_s: float) -> None:
+        self.naps = [0.0, 60.0]
+
+    def stood_s(self) -> float:
+        return self.naps.pop(0) if self.naps else 0.0
+
+
+def test_every_talk_is_told_that_this_computer_was_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "POLL_S", 0.2)
+    monkeypatch.setattr(hub_module, "NapClock", OneNap)
+    hub = SessionHub(make_session, lambda: None, nothing)
+    hub.start()
+    talks = [hub.create("browser-1"), hub.create("browser-2")]
+    until(lambda: all(Awoke(60.0) in [event for _, event in t.session.journal()[1]] for t in talks))
+    hub.close()

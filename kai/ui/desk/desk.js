@@ -70,8 +70,15 @@ class Desk {
     window.addEventListener("blur", this.onLeave);
     this.onFullscreen = () => { if (!document.fullscreenElement && this.wasFullscreen) this.present(false); };
     document.addEventListener("fullscreenchange", this.onFullscreen);
-    this.onVisible = () => { if (document.hidden) this.onLeave(); if (this.isPresenting && !document.hidden) this.stayAwake(); };
+    this.onVisible = () => {
+      if (document.hidden) return this.onLeave();
+      if (this.isPresenting) this.stayAwake();
+      this.comeBack();
+    };
     document.addEventListener("visibilitychange", this.onVisible);
+    this.onBack = () => this.comeBack();
+    document.addEventListener("resume", this.onBack);
+    window.addEventListener("online", this.onBack);
     // Where avatars cost money a page that goes says so: what was lent to it is stopped, and its talk waits less for somebody
     // to come back.
     this.onHide = () => {
@@ -112,6 +119,8 @@ class Desk {
     this.onLeave();
     document.removeEventListener("fullscreenchange", this.onFullscreen);
     document.removeEventListener("visibilitychange", this.onVisible);
+    document.removeEventListener("resume", this.onBack);
+    window.removeEventListener("online", this.onBack);
     document.removeEventListener("pointermove", this.onPointer);
     document.removeEventListener("pointerdown", this.onPress, true);
     this.stream?.close();
@@ -382,6 +391,15 @@ class Desk {
     stream.addEventListener("level", (event) => this.drawLevel(JSON.parse(event.data).level));
     stream.addEventListener("network", (event) => this.drawNetwork(JSON.parse(event.data)));
     stream.addEventListener("sound", (event) => this.playSound(JSON.parse(event.data)));
+  }
+
+  // A tab that was suspended, and a computer that slept or changed networks, has lost its connections: open them anew at once.
+  comeBack() {
+    if (this.stream?.readyState === EventSource.CLOSED) {
+      clearTimeout(this.reopen);
+      this.open();
+    }
+    if (this.view?.wantsSoundInPage) this.post({ wish: "retry", leg: "browser" });
   }
 
   async post(wish) {
