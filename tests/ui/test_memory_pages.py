@@ -103,6 +103,7 @@ def test_a_talk_is_read_with_what_was_interrupted_and_its_wait(app: AppTest, mem
         texts.HISTORY_EXPORT_MARKDOWN,
         texts.HISTORY_EXPORT_JSON,
         texts.HISTORY_EXPORT_WEBVTT,
+        texts.HISTORY_EXPORT_COSTS,
     ]
 
 
@@ -117,7 +118,14 @@ def test_a_talk_shows_what_it_took_and_cost_answer_by_answer(app: AppTest, memor
     assert "answered after 0.6 s · 2.0 s long · cost $0.0042" in words(app)
     for cell in ("0.60 s", "0.30 s", "0.20 s", "0.10 s", "2.0 s", "yes", "$0.0042"):
         assert f"<td>{cell}</td>" in words(app)
-    assert any("\\$0.0142" in label for label in labels(app))
+    # The list has the whole sum, with the avatar's credits.
+    assert any("\\$0.21" in label for label in labels(app))
+    for row in (
+        ("Voice", "the answer “Yes --&gt; it is”", "$0.0125"),
+        ("Avatar", "a session of 2 begun minutes (2 credits)", "$0.20"),
+        ("All", "", "$0.21"),
+    ):
+        assert f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" in words(app)
 
 
 def test_on_a_phone_a_chosen_talk_has_a_way_back_to_the_list(app: AppTest, memory: Memory) -> None:
@@ -303,7 +311,8 @@ def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: M
 def test_talks_of_this_computer_alone_cost_nothing_and_say_so(app: AppTest, memory: Memory) -> None:
     assert memory.log is not None
     turn = Turn("r1", time.time(), True, None, None, None, None, None, False, None)
-    memory.log.save(replace(RECORD, started_wall_s=time.time(), turns=(turn,), cost_usd=None, avatar_s=0.0))
+    free = {"cost_usd": None, "avatar_s": 0.0, "avatar_credits": 0, "costs": ()}
+    memory.log.save(replace(RECORD, started_wall_s=time.time(), turns=(turn,), **free))
     open_page(app, "insights")
     captions = " ".join(caption.value for caption in app.caption)
     assert texts.INSIGHTS_COST_FREE in captions
