@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from kai.adapters.liveavatar import Account, LiveAvatarApi, LiveAvatarFace
@@ -123,17 +122,10 @@ async def serving(kind: str) -> AsyncGenerator[str]:
         server.close()
 
 
-def conversations(engine: RunningEngine) -> int:
-    answer = httpx2.get(
-        f"{engine.url.removesuffix('/v1')}/kai/status", headers={"Authorization": f"Bearer {engine.key}"}
-    )
-    return answer.json()["conversations"]
-
-
 async def assert_nobody_is_left(engine: RunningEngine, before: int) -> None:
     """The engine has as many talks as before; one whose line was cut it ends by itself."""
     async with asyncio.timeout(15):
-        while conversations(engine) != before:
+        while engine.conversations() != before:
             await asyncio.sleep(0.05)
 
 
@@ -155,7 +147,7 @@ async def played(
     plan: Plan, engine: RunningEngine, caplog: pytest.LogCaptureFixture
 ) -> AsyncGenerator[random.Random]:
     """The chance of a plan. Afterwards nothing of its talk is left, and nothing has crashed."""
-    before = conversations(engine)
+    before = engine.conversations()
     with replayed_by(plan) as chance:
         yield chance
         await assert_nobody_is_left(engine, before)

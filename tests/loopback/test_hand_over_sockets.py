@@ -6,18 +6,15 @@ import asyncio
 import json
 import time
 
-import httpx2
 import numpy as np
 import pytest
 
-from kai.adapters.browser import PageLink
-from kai.adapters.voice_only import VoiceOnly
+from kai.bench.live import answers, live_talk
 from kai.bench.page_ear import PageEar
-from kai.core.events import StartRequested, TextSubmitted
+from kai.core.events import TextSubmitted
 from kai.core.policy import brains as policy
 from kai.core.state import HandOver, LegStatus, Look, SessionState
 from kai.ports import VoiceBrain
-from kai.runtime.session import Session
 from tests.support.engine import RunningEngine, engine
 from tests.support.scripted import BRAINS, scripted, validated
 from tests.support.waiting import until
@@ -28,13 +25,6 @@ LIFE_S = 9.0
 WORDS = "one two three four five six"
 LONG = [{"say": WORDS, "at_ms": [[n * 1000, n * 1000 + 800] for n in range(6)]}]
 """Six seconds of tones: over it, the time for a fresh brain comes."""
-
-
-def calls_at(engine: RunningEngine) -> int:
-    answer = httpx2.get(
-        f"{engine.url.removesuffix('/v1')}/kai/status", headers={"Authorization": f"Bearer {engine.key}"}
-    )
-    return answer.json()["conversations"]
 
 
 def heard_ms(ear: PageEar, from_ms: int, to_ms: int) -> int:
@@ -56,52 +46,45 @@ async def test_before_the_time_is_over_a_fresh_brain_takes_over_unheard_and_betw
         connects=[{"longest_ms": int(LIFE_S * 1000)}],
         turns=[LONG, [{"say": "I know you."}], [{"say": "Still here."}]],
     )
-    before = calls_at(engine)
+    before = engine.conversations()
     brains: list[VoiceBrain] = []
-    link = PageLink()
 
     async def make_brain(_look: Look) -> VoiceBrain:
         brains.append(BRAINS[transport](endpoint))
         return brains[-1]
 
-    session = Session(make_brain=make_brain, make_face=VoiceOnly, make_voice=VoiceOnly, browser=link)
-    await session.open()
     statuses: list[LegStatus] = []
     swaps: list[tuple[float, bool]] = []
-    began_s = time.monotonic()
 
     def note(state: SessionState) -> None:
         statuses.append(state.brain.status)
         if len(brains) == 2 and state.hand_over is HandOver.NONE and not swaps:
             swaps.append((time.monotonic() - began_s, state.is_between_turns))
 
-    session.dispatch(StartRequested(time.time(), Look()))
-    await until(session, lambda s: s.brain.is_up and s.face.is_up)
-    assert session.snapshot().facts.expires_in_s == pytest.approx(LIFE_S, abs=2)
-    began_s = time.monotonic()
-    ear = PageEar(link)
-    session.subscribe(note)
-    session.dispatch(TextSubmitted("t1", "My name is Ada. Count."))
-    await until(session, lambda s: s.hand_over is HandOver.READY)
-    # Kai still counts: the spare waits for him.
-    assert not session.snapshot().is_between_turns
-    await until(session, lambda s: bool(swaps))
-    swapped_s, was_between_turns = swaps[0]
-    assert was_between_turns
-    assert swapped_s < LIFE_S
-    await asyncio.sleep(0.5)
-    session.dispatch(TextSubmitted("t2", "Who am I?"))
-    await until(session, lambda s: [m for m in s.messages if m.text == "I know you." and m.is_final])
-    # The first brain's time is over now; the talk goes on.
-    await asyncio.sleep(max(0.0, LIFE_S + 1.0 - (time.monotonic() - began_s)))
-    session.dispatch(TextSubmitted("t3", "Are you there?"))
-    await until(session, lambda s: [m for m in s.messages if m.text == "Still here." and m.is_final])
-    await until(session, lambda s: s.is_between_turns)
-    assert session.snapshot().problem is None
-    assert set(statuses) == {LegStatus.CONNECTED}
-    assert calls_at(engine) == before + 1
-    await ear.aclose()
-    await session.aclose()
+    async with live_talk(make_brain) as (session, ear):
+        await until(session, lambda s: s.brain.is_up and s.face.is_up)
+        assert session.snapshot().facts.expires_in_s == pytest.approx(LIFE_S, abs=2)
+        began_s = time.monotonic()
+        session.subscribe(note)
+        session.dispatch(TextSubmitted("t1", "My name is Ada. Count."))
+        await until(session, lambda s: s.hand_over is HandOver.READY)
+        # Kai still counts: the spare waits for him.
+        assert not session.snapshot().is_between_turns
+        await until(session, lambda s: bool(swaps))
+        swapped_s, was_between_turns = swaps[0]
+        assert was_between_turns
+        assert swapped_s < LIFE_S
+        await asyncio.sleep(0.5)
+        session.dispatch(TextSubmitted("t2", "Who am I?"))
+        await until(session, lambda s: "I know you." in answers(s))
+        # The first brain's time is over now; the talk goes on.
+        await asyncio.sleep(max(0.0, LIFE_S + 1.0 - (time.monotonic() - began_s)))
+        session.dispatch(TextSubmitted("t3", "Are you there?"))
+        await until(session, lambda s: "Still here." in answers(s))
+        await until(session, lambda s: s.is_between_turns)
+        assert session.snapshot().problem is None
+        assert set(statuses) == {LegStatus.CONNECTED}
+        assert engine.conversations() == before + 1
     # Each of the six tones was heard in its place (of one of them a busy computer may lose some packets).
     tones_ms = [heard_ms(ear, n * 1000, n * 1000 + 900) for n in range(6)]
     assert min(tones_ms) > 300

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import httpx2
 import openai
 import pytest
 
@@ -60,6 +61,13 @@ class RunningEngine:
     def client(self, key: str | None = None) -> openai.AsyncOpenAI:
         """The official client, with nothing changed but where it calls and that it tries once."""
         return openai.AsyncOpenAI(api_key=key or self.key, base_url=self.url, max_retries=0, timeout=15)
+
+    def conversations(self) -> int:
+        """How many talks it holds now."""
+        answer = httpx2.get(
+            f"{self.url.removesuffix('/v1')}/kai/status", headers={"Authorization": f"Bearer {self.key}"}
+        )
+        return answer.json()["conversations"]
 
     def wait(self, timeout_s: float = 10.0) -> int:
         """The exit code, once the process has ended by itself."""
