@@ -206,6 +206,15 @@ def test_before_a_limit_refuses_a_question_the_engine_takes_over_in_a_pause_unti
     assert ev.OpenSpareBrain() in talk.do(ev.TimerFired(ClimbDue()))
 
 
+def test_a_brain_that_is_lost_before_the_pause_leaves_nothing_of_its_limit_behind() -> None:
+    talk = answering("The train leaves at nine.")
+    talk.do(USED_UP, ev.SpareBrainReady(), NETWORK, ev.TimerFired(StandInDue()))
+    talk.do(ev.LegConnected(LegName.BRAIN), ev.PlayoutInterrupted("r1", 0, ""), ev.ResponseCreated("r2"))
+    talk.do(ev.ResponseDone("r2", "completed"), ev.PlayoutFinished("r2"))
+    talk.do(ev.TimerFired(ClimbDue()), ev.SpareBrainReady())
+    assert not talk.state.ladder.is_standing_in
+
+
 @pytest.mark.parametrize(
     "limit",
     [RateLimit("tokens", 40_000, 0, 2.0), RateLimit("tokens", 40_000, 1, 50.0)],

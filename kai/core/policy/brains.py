@@ -97,6 +97,7 @@ def lost(state: SessionState) -> Step:
         is_change_wished=False,
         facts=BrainFacts(),
         brain_look=None,
+        ladder=replace(state.ladder, resting=""),
     )
     if was_busy:
         state = keep_question(state)
