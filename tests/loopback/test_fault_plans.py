@@ -267,7 +267,10 @@ async def run_of_brains(
                 strike_by_hand(plan, session, line, engine, monkeypatch)
             await wait_taken_over(plan, session)
             taken_over_s = time.monotonic()
+            is_finished = plan.moment == "speaking" and not is_back
             await until(session, lambda s: s.is_between_turns and bool(answers(s)))
+            if is_finished:  # whoever took over says the rest
+                await until(session, lambda s: s.is_between_turns and " ".join(answers(s)) == WHOLE)
             if len(answers(session.snapshot())) == 2:
                 assert ear.sounded_s(taken_over_s) is not None
             await ask(session, 1)

@@ -242,5 +242,6 @@ def assert_kept(state: SessionState, asked: list[str], told: Callable[[list[str]
 
 
 def assert_no_crash(records: list[Any]) -> None:
-    """Nothing was logged as a fault of Kai's own."""
-    assert [record.getMessage() for record in records if record.levelname in ("ERROR", "CRITICAL")] == []
+    """Nothing was logged as a fault of Kai's own; LiveKit's library logs the faults of its server."""
+    serious = [record for record in records if record.levelname in ("ERROR", "CRITICAL")]
+    assert [record.getMessage() for record in serious if record.name.startswith(("kai", "asyncio"))] == []
