@@ -62,7 +62,7 @@ QUICK: Final = (
     "brain-asleep-between",
     "brain-rate-limit-thinking",
     "brain-used-up-limit-between",
-    "brain-clock-set-speaking",
+    "brain-clock-set-thinking",
     "face-stall-video-speaking",
 )
 """Those in ``make test``; together they take 30 s."""
