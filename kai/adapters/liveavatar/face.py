@@ -45,8 +45,8 @@ STALLED_SPEAKING_S: Final = 1.5
 STALLED_S: Final = 4.0
 FROZEN_S: Final = 6.0
 SILENT_S: Final = 4.0
-"""The limit from the first sound that was sent to the first that was heard; the service needs about 1 s. With the time in which
-Kai thinks, nobody waits for more than 5 s without a word."""
+"""The limit from the first sound that was sent to the first that was heard; the service needs about 1 s. With the time in
+which Kai thinks, nobody waits for more than 5 s without a word."""
 LINE_BACK_S: Final = 3.0
 """Added to that limit while the control connection is being dialled again."""
 PROBE_PX: Final = 16
