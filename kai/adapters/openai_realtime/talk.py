@@ -65,8 +65,7 @@ MORE_SAID = "[more was said than is written here]"
 HEARD_HERE = "[as this computer heard it: less was written]"
 UNKNOWN_KINDS_KEPT = 64
 RATE_LIMIT_S = 20.0
-"""The wait after an answer that a rate limit refused, if the service did not say when the limit is reset. The limits count by
-the minute and fill up again steadily."""
+"""The wait after an answer that a rate limit refused: the limits count by the minute and fill up again steadily."""
 MOST_PROMPTS = 2
 """How many times Kai speaks up to somebody who says nothing."""
 
@@ -110,7 +109,6 @@ class RealtimeTalk(ABC):
         self._idle_due: asyncio.TimerHandle | None = None
         """When set, the idle time-out is withheld from the session until this timer fires."""
         self._heard_events = 0
-        self._limits: tuple[RateLimit, ...] = ()
         self.unknown_events: Counter[str] = Counter()
         """Telemetry: how often each kind of unknown event arrived."""
         self.opened_in_s = 0.0
@@ -458,8 +456,7 @@ class RealtimeTalk(ABC):
             case wire.ResponseDone(response=response):
                 self._response_done(response, sink)
             case wire.RateLimitsUpdated(rate_limits=limits):
-                self._limits = _rate_limits(limits)
-                sink.emit(RateLimitsReported(self._limits))
+                sink.emit(RateLimitsReported(_rate_limits(limits)))
             case wire.ErrorOccurred(error=error):
                 self._on_error(error, sink)
             case wire.UnknownEvent(type=kind):
@@ -493,10 +490,9 @@ class RealtimeTalk(ABC):
         if response.status == "failed" and fault is not None and not fault.is_retryable:
             self._lose(fault)
             return
-        if response.status == "failed" and fault is faults.RATE_LIMIT:
+        if response.status == "failed" and fault is not None and fault is faults.RATE_LIMIT:
             # The question would stay without an answer: the call ends, and whoever is next gets the question again.
-            wait_s = max((limit.reset_s for limit in self._limits), default=0.0) or RATE_LIMIT_S
-            self._lose(faults.RATE_LIMIT.error_after(wait_s), wait_s)
+            self._lose(fault.error_after(RATE_LIMIT_S), RATE_LIMIT_S)
             return
         reason = details.reason if details is not None else None
         if response.status == "incomplete" and (cut := faults.CUT_SHORT.get(reason or "")) is not None:
