@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import psutil
 from playwright.sync_api import BrowserContext, Frame, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from kai.engine.models.places import models_folder
 from kai.media.pcm import Resampler
@@ -428,7 +429,7 @@ class Visitor:
             self.page.wait_for_timeout(every_ms)
         raise TimeoutError(f"{what} did not come within {timeout_s:.0f} s\n" + "\n".join(self.console[-12:]))
 
-    def wait_picture(self, timeout_s: float = 25) -> VideoState:
+    def wait_picture(self, timeout_s: float = 40) -> VideoState:
         """Wait for the moving picture."""
 
         def moving() -> VideoState | None:
@@ -548,4 +549,8 @@ def visitor(
         try:
             yield Visitor(context)
         finally:
+            for page in context.pages:
+                # Whoever closes a tab tells the page; Playwright's closing does not, and the talk would go on for longer.
+                with contextlib.suppress(PlaywrightError):
+                    page.goto("about:blank", timeout=3000)
             context.close()

@@ -146,9 +146,10 @@ class FaceStack:
         if self._local_opening is not None:
             self._local_opening.cancel()
         self.drop()
-        self._take_over(self._voice)
-        # The voice must report the start of the current answer again; the reducer expects this after a lost face.
-        self._started.clear()
+        if self._shown is not self._voice:
+            self._take_over(self._voice)
+            # The voice must report the start of the current answer again; the reducer expects this after a lost face.
+            self._started.clear()
         for face in (self._cloud, self._local):
             self._close(face)
         self._cloud = self._local = None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kai.core.characters import name_of
+from kai.core.policy.face_facts import FACE_BUSY
 from kai.core.policy.rungs import STAND_IN
 from kai.core.state import (
     AgentState,
@@ -244,7 +245,9 @@ def _steps(state: SessionState) -> list[Json]:
         return []
     is_mic_settled = is_microphone_known(state) or not has_media(state)
     is_page_settled = not has_media(state) or state.browser.is_up
-    is_face_settled = state.face.is_up or state.face.status is LegStatus.FAILED
+    is_face_settled = (
+        state.face.is_up or state.face.status is LegStatus.FAILED or state.face.code == FACE_BUSY
+    )
     done = [
         (texts.WAKING, state.brain.is_up and is_face_settled),
         (texts.OPENING_MICROPHONE, is_mic_settled),

@@ -25,6 +25,7 @@ from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.hearing import load_net
 from kai.avatar.lipsync import MOUTH_SHAPES
 from kai.avatar.style import CHARACTERS, Style
+from kai.core.policy.face_facts import FACE_BUSY
 from kai.errors import FaceError, KaiError, ProtocolError, WeightsError
 from kai.media import stamp
 from kai.ports import Marks, Timed
@@ -368,7 +369,8 @@ async def test_a_face_too_many_is_refused_in_words_and_one_that_stands_by_does_n
     first, second = spare.take(), spare.take()
     with pytest.raises(FaceError, match="draws 2 faces") as refused:
         spare.take()
-    assert not refused.value.is_retryable
+    assert refused.value.code == FACE_BUSY
+    assert refused.value.retry_after_s > 0
     second.want_frames(False)
     third = spare.take()
     await first.aclose()

@@ -48,7 +48,8 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.policy.legs import BROWSER_CONNECT_S, LONGEST_RETRY_AFTER_S
+from kai.core.policy.face_facts import FACE_BUSY
+from kai.core.policy.legs import BROWSER_CONNECT_S, LONGEST_RETRY_AFTER_S, RETRY_DELAYS_S
 from kai.core.policy.lines import TRANSCRIPT_PATIENCE_S
 from kai.core.policy.turns import ANSWER_PATIENCE_S, CANCELLED_KEPT, PLAYOUT_PATIENCE_S
 from kai.core.state import (
@@ -977,6 +978,21 @@ def test_a_face_that_does_not_come_back_does_not_end_the_voice_that_speaks_for_i
     talk.do(lost(FACE), ResponseCreated("r1"), AudioStarted("r1"), PlayoutStarted("r1"))
     talk.do(TimerFired(RetryDue(FACE)), lost(FACE))
     assert talk.state.agent is AgentState.SPEAKING
+
+
+def test_a_face_for_which_there_is_no_room_is_asked_for_until_another_talk_ends() -> None:
+    talk = talking()
+    busy = LegFailed(FACE, FACE_BUSY, "Two faces are drawn.", is_retryable=True, retry_after_s=5.0)
+    talk.do(lost(FACE))
+    for _ in range(2 * len(RETRY_DELAYS_S) + 2):
+        talk.do(TimerFired(RetryDue(FACE)))
+        commands = talk.do(busy)
+        assert ArmTimer(RetryDue(FACE), 5.0) in commands
+        assert talk.state.problem is not None
+        assert talk.state.problem.code == FACE_BUSY
+    talk.do(TimerFired(RetryDue(FACE)), LegConnected(FACE))
+    assert talk.state.face.is_up
+    assert talk.state.problem is None
 
 
 def test_clear_takes_finished_lines_and_leaves_the_one_that_grows() -> None:

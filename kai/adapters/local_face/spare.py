@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from kai.adapters.local_face.face import LocalFace
 from kai.compat.tasks import Tasks
+from kai.core.policy.face_facts import FACE_BUSY
 from kai.core.state import Look
 from kai.errors import FaceError, KaiError
 
@@ -20,6 +21,9 @@ KEEP_S = 600.0
 MOST_FACES = max(2, os.cpu_count() or 1)
 """A face that is drawn, coded and shown takes a third of a core, and its browser as much. On two cores the third talk took
 the others' pictures down to 16 a second and had none of its own after 40 s, and nobody was told."""
+
+BUSY_S = 5.0
+"""The time after which a talk that got no face may ask again."""
 
 
 class SpareFace:
@@ -61,8 +65,8 @@ class SpareFace:
             raise FaceError(
                 f"This computer already draws {drawn} faces, and its processor can do no more. Until one of those talks ends "
                 "you see a still picture; the voice and the captions go on.",
-                code="face-busy",
-                is_retryable=False,
+                code=FACE_BUSY,
+                retry_after_s=BUSY_S,
             )
         face, self._face = self._face, None
         if face is None or not face.is_prepared:

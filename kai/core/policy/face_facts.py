@@ -28,6 +28,9 @@ LAST_MINUTE_S = 55.0
 DEADLINE_BEFORE_S = 3.0
 """How long before its time limit a session is left. At the limit it falls silent without notice."""
 
+FACE_BUSY = "face-busy"
+"""The code of a face that could not open because this computer already draws as many as it can."""
+
 
 @dataclass(frozen=True, slots=True)
 class Began:

@@ -132,7 +132,8 @@ def connected(state: SessionState, name: LegName, at: float) -> Step:
     is_welcome = was.status is LegStatus.FAILED and name is LegName.BROWSER
     if was.status not in (LegStatus.CONNECTING, LegStatus.RECONNECTING) and not is_welcome:
         return state, ()
-    if name is not LegName.FACE:
+    is_its_own = state.problem is not None and state.problem.code == was.code
+    if name is not LegName.FACE or is_its_own:
         # A problem of another face, such as a lack of credits, remains when the face's leg is up.
         state = state.without_problem_of(name)
     state = state.with_leg(name, Leg(LegStatus.CONNECTED, was.attempt, up_since_s=at))
@@ -165,7 +166,9 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
                 commands += more
         case LegName.BROWSER:
             commands.append(CancelTimer(PageOverdue()))
-    attempt = 0 if was.is_up and at - was.up_since_s >= STEADY_S else was.attempt
+    # Nothing is broken: a face is free as soon as another talk ends.
+    is_full = event.code == facts.FACE_BUSY
+    attempt = 0 if is_full or (was.is_up and at - was.up_since_s >= STEADY_S) else was.attempt
     may_retry = event.is_retryable and event.retry_after_s <= LONGEST_RETRY_AFTER_S
     can_stand_in = name is LegName.BRAIN and rungs.may_stand_in(state)
     patience_s = rungs.LOST_PATIENCE_S if was.is_up else rungs.START_PATIENCE_S
@@ -188,6 +191,8 @@ def failed(state: SessionState, event: LegFailed, at: float) -> Step:
         commands.append(ArmTimer(RetryDue(name), delay_s))
         if name is LegName.BRAIN:
             state = state.with_problem(Problem("brain-lost", event.message, leg=name))
+        elif is_full:
+            state = state.with_problem(Problem(event.code, event.message, leg=name))
     else:
         leg = Leg(LegStatus.FAILED, attempt, event.code, event.message)
         is_fatal = name is LegName.BRAIN
