@@ -135,7 +135,7 @@ def paint_skin(rig: Rig, style: Style, sheet: Sheet) -> Array:
     if style.makeup:
         shadow = style.makeup * 0.5 * _pair(x, y, 0.32, 0.075, 0.17, 0.035)
         darken(np.clip(shadow, 0, 0.9), 0.65, 0.85, 0.7)
-    skin *= (1 + 0.022 * _unit_noise(sheet, rng, 14) + 0.010 * _unit_noise(sheet, rng, 1.3))[..., None]
+    skin *= (1 + 0.022 * _unit_noise(sheet, rng, 14) + 0.032 * _unit_noise(sheet, rng, 1.2))[..., None]
     darken(_lid_lines(rig, style, sheet), 0.62, 0.60, 0.46)
     if style.age:
         darken(style.age * _age_lines(x, y), 0.50, 0.46, 0.34)

@@ -36,7 +36,7 @@ from kai.avatar.feeling import Emotion, Feeling
 from kai.avatar.hearing import load_net
 from kai.avatar.jit_cache import cache_root
 from kai.avatar.style import CHARACTERS
-from kai.avatar.visemes import VISEMES
+from kai.avatar.visemes import MOUTH_MATRIX, VISEMES
 from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.face_lips import best_lag, closures, score
 from kai.bench.face_stream import shown
@@ -74,8 +74,21 @@ REQUIREMENTS: Final = (
     "protobuf==4.25.9",
     "pyparsing==3.3.3",
     "python-dateutil==4.0.0",
+    "brisque==0.2.0",
+    "certifi==2026.10.19.post1",
+    "charset-normalizer==3.5.3",
+    "idna==3.20",
+    "imageio==2.38.1",
+    "lazy-loader==0.6",
+    "libsvm-official==3.37.0",
+    "networkx==3.6.1",
+    "requests==2.34.2",
+    "scikit-image==0.26.0",
+    "scipy==1.17.1",
+    "tifffile==2026.3.3",
+    "urllib3==2.8.0",
 )
-"""MediaPipe's requirements without jax and sound devices, which tracking a face does not need."""
+"""MediaPipe's requirements without jax and sound devices, which tracking a face does not need, and BRISQUE's."""
 
 UNSEEN: Final = ("flite rms", "espeak en-gb+m7", "george")
 """The voices that ``tools/train_visemes.py`` holds out."""
@@ -114,6 +127,14 @@ FEELING_SIGNS: Final[dict[Emotion, tuple[str, int]]] = {
 }
 """The measure in which the tracker sees each feeling, and whether it grows or shrinks with the feeling."""
 CONTROL_MS: Final = (120, 50, -80)
+STILLS: Final = ("speaking", "listening", "smiling")
+STILLS_OF_EACH: Final = 10
+STILL_EVERY: Final = FRAMES_PER_S
+FACE_PX: Final = (slice(80, 440), slice(96, 416))
+"""The rows and columns of the face in a picture of 512 pixels."""
+BRISQUE_BAR: Final = 6.75
+"""What the first five characters scored before their edges were smoothed and their skin was shaded (lower is better)."""
+BRISQUE_OF: Final = ("kai", "mara", "ines", "emil", "ade")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +164,7 @@ def run() -> dict[str, Any]:
     idle: list[Track] = []
     feelings: dict[str, dict[str, float]] = {}
     streams: dict[str, dict[str, float]] = {}
+    quality: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="kai-bench-face-") as folder:
         for character, style in CHARACTERS.items():
             baked = load_or_bake(style, SIZE_PX, SIZE_PX, 1.5)
@@ -157,10 +179,12 @@ def run() -> dict[str, Any]:
             streams[character] = shown(perform(baked, own[0], True), SIZE_PX, FRAMES_PER_S)
             idle.append(follow(tracker, Path(folder), rest(baked)))
             feelings[character] = feelings_seen(follow(tracker, Path(folder), feel(baked)))
+            quality[character] = brisque(tracker, Path(folder), stills(baked))
     figures["clips"] = [clip_figures(*entry) for entry in tracks]
     figures["negative_control"] = control(tracks[0][1], tracks[0][2])
     figures["feelings"] = feelings
     figures["similarity_at_the_page"] = streams
+    figures["brisque"] = quality
     figures["render_ms"] = render_times()
     figures["first_live_picture_s"] = asyncio.run(first_pictures())
     gates = judge(tracks, idle, figures)
@@ -242,6 +266,44 @@ def feel(baked: Baked) -> Iterator[tuple[float, Array]]:
         yield at_s, render.frame(baked, params)
 
 
+def stills(baked: Baked) -> Array:
+    """Return the face in pictures of ten seconds of each of `STILLS`, (n, height, width, 3) uint8 RGB."""
+    found: list[Array] = []
+    for kind in STILLS:
+        life = animate.begin(3, 0.0)
+        mood = {"speaking": Mood.SPEAKING, "listening": Mood.LISTENING}.get(kind, Mood.IDLE)
+        for i in range(STILLS_OF_EACH * STILL_EVERY):
+            speaks = mood is Mood.SPEAKING
+            mouth = MOUTH_MATRIX[i // 4 % len(MOUTH_MATRIX)] if speaks else None
+            life, params = animate.advance(life, i / FRAMES_PER_S, mood, mouth, 0.6 if speaks else 0.0)
+            if i % STILL_EVERY == STILL_EVERY - 5:
+                smile = {"mouthSmileLeft": 0.6, "mouthSmileRight": 0.6} if kind == "smiling" else {}
+                found.append(render.picture(baked, params | smile)[FACE_PX][..., 2::-1])
+    return np.stack(found)
+
+
+def brisque(python: Path, folder: Path, pictures: Array) -> float:
+    """Return the mean BRISQUE of those pictures; see `kai.bench.face_judge`."""
+    given, found = folder / "stills.npz", folder / "scores.npz"
+    np.savez(given, pictures=pictures)
+    run_apart(python, "face_judge.py", given, found)
+    with np.load(found) as arrays:
+        return round(float(arrays["scores"].mean()), 2)
+
+
+def run_apart(python: Path, script: str, *paths: Path) -> None:
+    """Run a script of this folder in the tracker's environment; raises `ConfigError` with its last line if it fails."""
+    done = subprocess.run(
+        [str(python), str(Path(__file__).with_name(script)), *map(str, paths)],
+        env={**os.environ, "GLOG_minloglevel": "3", "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigError(f"{script} failed: {done.stderr.strip().splitlines()[-1]}")
+
+
 def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -> Track:
     """Encode the frames as a video and return the tracker's output for it."""
     path, seen = folder / "clip.mp4", folder / "clip.npz"
@@ -256,17 +318,7 @@ def follow(tracker: Path, folder: Path, frames: Iterator[tuple[float, Array]]) -
             file.mux(stream.encode(picture))
             times.append(at_s)
         file.mux(stream.encode())
-    script = Path(__file__).with_name("face_tracker.py")
-    env = {**os.environ, "GLOG_minloglevel": "3", "PYTHONPATH": ""}
-    done = subprocess.run(
-        [str(tracker), str(script), str(path), str(seen)],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ConfigError(f"The face tracker failed: {done.stderr.strip().splitlines()[-1]}")
+    run_apart(tracker, "face_tracker.py", path, seen)
     with np.load(seen) as arrays:
         nose = np.stack([arrays["nose_x"], arrays["nose_y"]], 1)
         count = len(arrays["found"])
@@ -429,6 +481,8 @@ def judge(
             gates.append(at_least(f"bilabials closed, {name}, percent", share, 90))
     weakest = min(min(seen.values()) for seen in figures["feelings"].values())
     gates.append(at_least("feelings seen, correlation, worst", weakest, 0.8))
+    scores = [figures["brisque"][name] for name in BRISQUE_OF]
+    gates.append(at_most("BRISQUE of the face, mean of five characters", float(np.mean(scores)), BRISQUE_BAR))
     for when, name in (("first_3_s", "in the first 3 s"), ("after", "after them")):
         least = min(seen[when] for seen in figures["similarity_at_the_page"].values())
         gates.append(at_least(f"SSIM of the face at the page {name}, worst character", least, 0.97))
@@ -491,7 +545,7 @@ async def wait_live(face: LocalFace) -> None:
 
 def find_tracker() -> Path:
     """Return the Python with MediaPipe; make it in the cache if it is missing (some minutes, a few hundred MB)."""
-    folder = cache_root() / "bench" / REQUIREMENTS[0].replace("==", "-")
+    folder = cache_root() / "bench" / f"{REQUIREMENTS[0].replace('==', '-')}-brisque"
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     done = folder / "ready"
     if done.exists():

@@ -32,10 +32,12 @@ OTHER_MAKERS = ("qwen", "alibaba", "openai", "chatgpt", "anthropic", "google", "
 
 def say(person: Visitor, turn: int) -> None:
     """Speak that recording (counted from 1) and wait until Kai answers it."""
+    begun_s = time.monotonic()
     person.speak(asked(TALK)[turn - 1].path)
     person.wait(lambda: person.line_of("user", turn), ANSWER_S, f"the words of turn {turn}")
     person.wait(lambda: person.line_of("assistant", turn), ANSWER_S, f"the answer of turn {turn}")
     person.wait_state("Speaking", ANSWER_S)
+    print(f"turn {turn}: answered {time.monotonic() - begun_s:.1f} s after its first word")
 
 
 def hear_out(person: Visitor) -> None:
@@ -91,6 +93,7 @@ def main(way: str) -> None:
         person.start()
         person.wait_picture(60)
         person.wait_state("Listening", 60)
+        print(f"listening after {time.monotonic() - begun_s:.1f} s")
         try:
             talk(person)
             check(person)
