@@ -294,7 +294,7 @@ MOST_LINES = 700
 LONG = {
     "kai/wire/realtime.py": 833,
     "kai/engine/conversation.py": 746,
-    "tests/unit/test_reducer.py": 1014,
+    "tests/unit/test_reducer.py": 990,
 }
 """Files that are longer than a file may be, and how long each may be until it is split. This list only shrinks."""
 

@@ -37,7 +37,6 @@ from kai.core.events import (
     SendText,
     SetMood,
     SetMuted,
-    ShowFace,
     StartRequested,
     StopRequested,
     StopSpeaking,
@@ -48,13 +47,11 @@ from kai.core.events import (
     UserSpeechStopped,
     UserTranscriptChanged,
 )
-from kai.core.policy.face_facts import FACE_BUSY
-from kai.core.policy.legs import BROWSER_CONNECT_S, LONGEST_RETRY_AFTER_S, RETRY_DELAYS_S
+from kai.core.policy.legs import BROWSER_CONNECT_S, LONGEST_RETRY_AFTER_S
 from kai.core.policy.lines import TRANSCRIPT_PATIENCE_S
 from kai.core.policy.turns import ANSWER_PATIENCE_S, CANCELLED_KEPT, PLAYOUT_PATIENCE_S
 from kai.core.state import (
     AgentState,
-    Face,
     Leg,
     LegName,
     LegStatus,
@@ -344,12 +341,6 @@ def test_a_timer_of_no_leg_changes_nothing() -> None:
     before = talk.state
     assert talk.do(TimerFired(RetryDue(BRAIN)), TimerFired(TranscriptOverdue("tea"))) == ()
     assert talk.state is before
-
-
-def test_the_face_learns_the_mood_when_it_comes_up() -> None:
-    talk = started()
-    talk.do(LegConnected(BRAIN))
-    assert talk.do(LegConnected(FACE)) == (ShowFace(Face.LOCAL), SetMood(AgentState.LISTENING))
 
 
 def test_a_browser_that_hangs_is_mounted_anew_twice_then_text_is_offered() -> None:
@@ -962,37 +953,6 @@ def test_a_person_who_spoke_when_the_brain_was_lost_is_not_speaking_for_ever() -
     talk.do(UserSpeechStarted("u1"), lost(BRAIN))
     assert not talk.state.is_user_speaking
     assert talk.lines == []
-
-
-def test_an_answer_that_a_lost_face_was_saying_may_be_taken_up_by_the_next() -> None:
-    talk = saying_last_words()
-    commands = talk.do(lost(FACE))
-    assert ArmTimer(PlayoutOverdue("r1"), PLAYOUT_PATIENCE_S) in commands
-    assert talk.state.agent is AgentState.THINKING
-    talk.do(PlayoutStarted("r1"))
-    assert talk.state.agent is AgentState.SPEAKING
-
-
-def test_a_face_that_does_not_come_back_does_not_end_the_voice_that_speaks_for_it() -> None:
-    talk = talking()
-    talk.do(lost(FACE), ResponseCreated("r1"), AudioStarted("r1"), PlayoutStarted("r1"))
-    talk.do(TimerFired(RetryDue(FACE)), lost(FACE))
-    assert talk.state.agent is AgentState.SPEAKING
-
-
-def test_a_face_for_which_there_is_no_room_is_asked_for_until_another_talk_ends() -> None:
-    talk = talking()
-    busy = LegFailed(FACE, FACE_BUSY, "Two faces are drawn.", is_retryable=True, retry_after_s=5.0)
-    talk.do(lost(FACE))
-    for _ in range(2 * len(RETRY_DELAYS_S) + 2):
-        talk.do(TimerFired(RetryDue(FACE)))
-        commands = talk.do(busy)
-        assert ArmTimer(RetryDue(FACE), 5.0) in commands
-        assert talk.state.problem is not None
-        assert talk.state.problem.code == FACE_BUSY
-    talk.do(TimerFired(RetryDue(FACE)), LegConnected(FACE))
-    assert talk.state.face.is_up
-    assert talk.state.problem is None
 
 
 def test_clear_takes_finished_lines_and_leaves_the_one_that_grows() -> None:
