@@ -337,9 +337,9 @@ def cost_an_hour(usd: float) -> str:
 
 def budget_lasts(minutes: float) -> str:
     """Return how long the budget lasts at the talk's pace."""
-    return (
-        "the budget lasts less than a minute" if minutes < 1 else f"the budget lasts some {minutes:.0f} min"
-    )
+    if minutes < 1:
+        return "the budget lasts less than a minute"
+    return "the budget lasts about a minute" if minutes < 1.5 else f"the budget lasts about {minutes:.0f} min"
 
 
 def credits_used(count: int) -> str:

@@ -156,6 +156,21 @@ def test_only_a_voice_that_costs_money_shows_what_it_cost() -> None:
     assert shown(talk.state)["cost"] == "2 ¢ so far"
 
 
+def test_the_forecast_stands_beside_the_cost_by_the_hour_or_by_the_budget() -> None:
+    talk = talking()
+    talk.do(ev.BrainDescribed(CLOUD, talk.state.look), ev.UsageReported(Tokens(audio_out=1), 0.1))
+    at_s = talk.state.started_at_s + 360
+    assert shown(talk.state, at_s)["cost"] == "10 ¢ so far · about $1.00 an hour"
+    for limit_usd, words in ((0.5, "about 24 min"), (0.12, "about a minute"), (0.11, "less than a minute")):
+        talk.do(ev.LookChanged(replace(talk.state.look, budget_talk_usd=limit_usd)))
+        assert shown(talk.state, at_s)["cost"] == f"10 ¢ so far · the budget lasts {words}"
+    talk.do(ev.LookChanged(replace(talk.state.look, budget_talk_usd=0.1)))
+    assert shown(talk.state, at_s)["cost"] == "10 ¢ so far"
+    banner = shown(talk.state, at_s)["banner"]
+    assert banner is not None
+    assert banner["code"] == "budget-reached"
+
+
 def test_a_limit_is_told_when_it_is_near() -> None:
     talk = listening()
     talk.do(ev.RateLimitsReported((RateLimit("requests", 100, 50), RateLimit("tokens", 1000, 40))))
