@@ -62,12 +62,12 @@ def running() -> Iterator[Servers]:
         servers.close()
 
 
-def ask(person: Visitor, text: str, part: str) -> str:
+def ask(person: Visitor, text: str, part: str, within_s: float = ANSWER_S) -> str:
     """A typed question; the line of Kai's that has ``part`` in it."""
     count = len([who for who, _ in person.lines() if who == "assistant"]) + 1
     person.say(text)
-    person.wait(lambda: part in person.line_of("assistant", count), ANSWER_S, f"an answer with: {part}")
-    person.wait_state("Listening", ANSWER_S)
+    person.wait(lambda: part in person.line_of("assistant", count), within_s, f"an answer with: {part}")
+    person.wait_state("Listening", within_s)
     return person.line_of("assistant", count)
 
 
@@ -95,21 +95,31 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
     with running() as servers:
         ollama = servers.start(serving_kind(OLLAMA, pieces=["Leaves have ", "other colours too."]))
         studio = servers.start(serving_kind(LM_STUDIO, pieces=["Because autumn ", "is cold."]))
-        with talking_beside(chromium, tmp_path, ollama.port, studio.port) as person:
+        neighbour = servers.start(serving_kind(OLLAMA))
+        with talking_beside(chromium, tmp_path, ollama.port, studio.port, neighbour.port) as person:
             ask(person, "What is two plus two?", "is 4")
-            assert ollama.got == studio.got == []
+            assert ollama.got == studio.got == neighbour.got == []
 
             minds = open_list(person)
             picks = minds.locator(".pick")
-            expect(picks).to_have_count(3)
-            expect(minds.locator("h3")).to_have_text(["Ollama", "LM Studio"])
-            assert min(box["height"] for box in [picks.nth(i).bounding_box() for i in range(3)] if box) >= 44
+            expect(picks).to_have_count(5)
+            first, second = (f"Ollama, 127.0.0.1:{each.port}" for each in (ollama, neighbour))
+            expect(minds.locator("h3")).to_have_text([first, "LM Studio", second])
+            assert min(box["height"] for box in [picks.nth(i).bounding_box() for i in range(5)] if box) >= 44
             person.page.screenshot(path=ARTIFACTS / "minds-found.png")
-            picks.filter(has_text="llama3.2:3b").click()
+            # Who opens the list again sees it again.
+            minds.locator("summary").first.click()
+            expect(picks.first).not_to_be_visible()
+            minds.locator("summary").first.click()
+            expect(picks).to_have_count(5)
+            picks.filter(has_text="llama3.2:3b").first.click()
             expect(minds.locator("summary").first).to_have_text(
                 MINDS["title_other"].format(model="llama3.2:3b")
             )
             expect(minds.locator(".told").first).to_contain_text("llama3.2:3b answers", timeout=15_000)
+            # Its neighbour has a model of the same name, which is another one.
+            expect(minds.locator(".pick[aria-pressed=true]")).to_have_count(1)
+            assert neighbour.chat.asked == []
             ask(person, "Why do leaves turn red in autumn?", "other colours too")
             ask(person, "What is three plus three?", "is 6")
 
@@ -135,6 +145,13 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             for name, (width, height) in SIZES.items():
                 person.page.set_viewport_size({"width": width, "height": height})
                 person.page.wait_for_timeout(500)
+                if name == "phone":
+                    person.page.get_by_test_id("stExpandSidebarButton").click()
+                minds.locator("h3").first.scroll_into_view_if_needed()
+                person.page.wait_for_timeout(500)
+                boxes = [box for each in picks.all() if (box := each.bounding_box())]
+                assert len(boxes) == 5
+                assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
                 person.page.screenshot(path=ARTIFACTS / f"minds-{name}.png")
             person.page.set_viewport_size({"width": 1280, "height": 800})
             try_by_hand(person, minds, studio)

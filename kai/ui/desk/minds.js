@@ -105,9 +105,11 @@ class List {
   }
 
   async look() {
+    this.shown = "";
     this.found.replaceChildren(make("p", { class: "note", text: this.words.looking }));
     const told = await this.send({ wish: "find" });
     if (this.isOver) return;
+    if (told.error) this.found.replaceChildren();
     this.take(told);
     this.ask();
   }
@@ -233,14 +235,14 @@ class List {
 
   drawServers() {
     const { words, chosen, servers } = this;
-    const shown = JSON.stringify([servers, chosen.model, chosen.server, chosen.state === "own"]);
+    const shown = JSON.stringify([servers, chosen.model, chosen.place, chosen.state === "own"]);
     if (this.shown === shown) return;
     // Whoever is at a button with the keyboard stays there.
     const held = this.found.getRootNode().activeElement?.dataset?.id;
     this.shown = shown;
     const groups = servers.map((server) => {
       const picks = server.models.map((model) => {
-        const isOn = chosen.state !== "own" && chosen.model === model.id && chosen.server === server.name;
+        const isOn = chosen.state !== "own" && chosen.model === model.id && chosen.place.replace("localhost", "127.0.0.1") === new URL(server.url).host;
         const notes = [model.note, model.is_loaded ? words.loaded : "", model.thinks ? words.thinks : ""].filter(Boolean);
         return make("li", {}, make("button", {
           class: "pick", type: "button", "aria-pressed": String(isOn), "data-id": `${server.url} ${model.id}`,
@@ -256,7 +258,9 @@ class List {
           this.fields.key.focus();
         } }));
       }
-      return make("section", {}, make("h3", { text: server.name }), list);
+      const isAlone = servers.filter((other) => other.name === server.name).length === 1;
+      const name = isAlone ? server.name : `${server.name}, ${new URL(server.url).host}`;
+      return make("section", {}, make("h3", { text: name }), list);
     });
     this.found.replaceChildren(...(groups.length ? groups : [make("p", { class: "note", text: words.nothing })]));
     if (held) [...this.found.querySelectorAll(".pick")].find((pick) => pick.dataset.id === held)?.focus();
