@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -179,6 +180,27 @@ async def test_each_switch_differs_in_its_own_rows(
     liveavatar.faults(**{**QUICK, **switches})
     seer = await observed(liveavatar, tmp_path)
     assert {row.name for row in seer.rows if row.seen != usual.get(row.name)} == rows
+
+
+@pytest.mark.long
+async def test_a_line_that_goes_half_open_differs_from_there_to_its_end(
+    liveavatar: RunningLiveAvatar, tmp_path: Path
+) -> None:
+    """It takes everything and says nothing more, from the first sound on; the next line is well."""
+    liveavatar.faults(**QUICK | {"speak_after_s": 0.8})
+    looking = asyncio.create_task(observed(liveavatar, tmp_path))
+    async with asyncio.timeout(20):
+        while not any(s["is_running"] and s["commands"] for s in liveavatar.bill()["sessions"]):
+            await asyncio.sleep(0.02)
+    await asyncio.to_thread(liveavatar.act, "half_open")
+    seer = await looking
+    assert {row.name for row in seer.rows if row.is_different} == {
+        "the word that it speaks",
+        "the end of an utterance",
+        "the word that it has spoken",
+        "after an interruption",
+        "listening right after an interruption",
+    }
 
 
 # A recording is answered again
