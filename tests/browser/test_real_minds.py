@@ -21,6 +21,9 @@ from tests.browser.test_minds import ask, open_list, talking_beside
 
 REPRODUCIBLE = {"KAI_MIND_TEMPERATURE": "0", "KAI_MIND_SEED": "1"}
 LOADS_MS = 120_000
+THINKS_S = 90.0
+SLOWLY = ("--pace", "0.15")
+"""So that an answer lasts long enough to be interrupted."""
 
 
 @dataclass
@@ -33,10 +36,10 @@ class RealMind:
 
 
 @contextmanager
-def real_mind(kind: str, model_path: Path) -> Generator[RealMind]:
+def real_mind(kind: str, model_path: Path, *options: str) -> Generator[RealMind]:
     """``tests.support.real_mind`` as a process of its own, which may be killed."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.real_mind", kind],
+        [sys.executable, "-m", "tests.support.real_mind", kind, *options],
         cwd=ROOT,
         env={**os.environ, **REPRODUCIBLE, "KAI_MIND": str(model_path)},
         stdin=subprocess.PIPE,
@@ -71,17 +74,17 @@ def test_two_real_minds_answer_in_turn_and_one_that_is_killed_is_replaced_by_kai
     chromium: Path, tmp_path: Path, model_path: Path
 ) -> None:
     with (
-        real_mind("ollama", model_path) as ollama,
+        real_mind("ollama", model_path, *SLOWLY) as ollama,
         real_mind("lmstudio", model_path) as studio,
         talking_beside(chromium, tmp_path, ollama.port, studio.port) as person,
     ):
         minds = open_list(person)
         choose(person, minds, ollama.model)
-        ask(person, "My sister is called Petra. Why is the sky blue?", "light")
-        ask(person, "What is my sister called?", "Petra")
+        ask(person, "My sister is called Petra. Why is the sky blue?", "light", THINKS_S)
+        ask(person, "What is my sister called?", "Petra", THINKS_S)
 
         person.say("Tell me a long story about a lighthouse.")
-        person.wait(lambda: len(person.line_of("assistant", 3)) > 40, 60, "the beginning of a story")
+        person.wait(lambda: len(person.line_of("assistant", 3)) > 40, THINKS_S, "the beginning of a story")
         ollama.process.kill()
         person.wait(
             lambda: "with my own mind instead" in person.line_of("assistant", 3), 30, "a word about it"
@@ -90,4 +93,4 @@ def test_two_real_minds_answer_in_turn_and_one_that_is_killed_is_replaced_by_kai
         ask(person, "What is five plus five?", "is 10")
 
         choose(person, minds, studio.model)
-        ask(person, "What is the capital of France?", "Paris")
+        ask(person, "What is the capital of France?", "Paris", THINKS_S)
