@@ -21,7 +21,7 @@ MINDS: Final = {
     "down": "{model} cannot be had now, so Kai's own mind answers. {problem} Kai tries again by itself.",
     "back": "Back to Kai's own",
     "looking": "Looking for models on this computer",
-    "nothing": "No other model server runs on this computer. Start Ollama, LM Studio or another, then open this list again.",
+    "nothing": "No other model server runs on this computer. Start Ollama, LM Studio or another: it shows up here.",
     "loaded": "loaded",
     "thinks": "can think",
     "needs_key": "It wants a key before it lists its models.",

@@ -66,7 +66,10 @@ def ask(person: Visitor, text: str, part: str, within_s: float = ANSWER_S) -> st
     """A typed question; the line of Kai's that has ``part`` in it."""
     count = len([who for who, _ in person.lines() if who == "assistant"]) + 1
     person.say(text)
-    person.wait(lambda: part in person.line_of("assistant", count), within_s, f"an answer with: {part}")
+    try:
+        person.wait(lambda: part in person.line_of("assistant", count), within_s, f"an answer with: {part}")
+    except TimeoutError as late:
+        raise AssertionError(f"no answer to {text!r} with {part!r}, but {person.lines()}") from late
     person.wait_state("Listening", within_s)
     return person.line_of("assistant", count)
 
@@ -90,6 +93,20 @@ def open_list(person: Visitor) -> Locator:
     return minds
 
 
+def wait_picks(minds: Locator, count: int) -> None:
+    """Wait until an open list has so many models; it is opened anew meanwhile, since a busy computer's servers may not all
+    answer within 300 ms."""
+    for _ in range(5):
+        try:
+            expect(minds.locator(".pick")).to_have_count(count, timeout=8_000)
+        except AssertionError:
+            minds.locator("summary").first.click()
+            minds.locator("summary").first.click()
+        else:
+            return
+    expect(minds.locator(".pick")).to_have_count(count)
+
+
 def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tmp_path: Path) -> None:
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     with running() as servers:
@@ -100,9 +117,15 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             ask(person, "What is two plus two?", "is 4")
             assert ollama.got == studio.got == neighbour.got == []
 
+            for server in (ollama, studio, neighbour):
+                server.is_frozen = True
             minds = open_list(person)
             picks = minds.locator(".pick")
-            expect(picks).to_have_count(5)
+            expect(minds.get_by_text(MINDS["nothing"])).to_be_visible(timeout=10_000)
+            # An open list shows servers that answer later.
+            for server in (ollama, studio, neighbour):
+                server.is_frozen = False
+            wait_picks(minds, 5)
             first, second = (f"Ollama, 127.0.0.1:{each.port}" for each in (ollama, neighbour))
             expect(minds.locator("h3")).to_have_text([first, "LM Studio", second])
             assert min(box["height"] for box in [picks.nth(i).bounding_box() for i in range(5)] if box) >= 44
@@ -111,7 +134,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             minds.locator("summary").first.click()
             expect(picks.first).not_to_be_visible()
             minds.locator("summary").first.click()
-            expect(picks).to_have_count(5)
+            wait_picks(minds, 5)
             picks.filter(has_text="llama3.2:3b").first.click()
             expect(minds.locator("summary").first).to_have_text(
                 MINDS["title_other"].format(model="llama3.2:3b")

@@ -92,10 +92,12 @@ class List {
     }
   }
 
-  // How the chosen mind is; asked again while the list is open, or while a mind is on its way.
+  // How the chosen mind is; asked again while the list is open, or while a mind is on its way. An open list without servers
+  // looks again, since a server may have been too busy to answer at once, or has been started meanwhile.
   async ask() {
     clearTimeout(this.timer);
-    const told = document.hidden ? {} : await this.send();
+    const isEmpty = this.box.open && this.servers?.length === 0;
+    const told = document.hidden ? {} : await this.send(isEmpty ? { wish: "find" } : undefined);
     if (this.isOver) return;
     if (told.chosen) this.take(told);
     const isMoving = this.chosen?.state === "loading";
