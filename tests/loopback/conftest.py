@@ -18,6 +18,7 @@ from kai.core import journal
 from kai.core.events import Command, Event
 from kai.core.state import LegName, SessionState
 from kai.core.store import Store
+from kai.engine.others import servers
 from kai.records import report
 from tests.support.liveavatar import no_wait_for_a_rooms_first_report
 
@@ -43,6 +44,12 @@ class WatchedStore(Store):
 
         super().__init__(watched, **given)
         self.made.append(self)
+
+
+@pytest.fixture(autouse=True)
+def patient_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model servers have time to answer a look while other tests keep the computer busy."""
+    monkeypatch.setattr(servers, "LOOK_S", 3.0)
 
 
 @pytest.hookimpl(wrapper=True)

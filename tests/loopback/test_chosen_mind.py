@@ -18,6 +18,7 @@ from kai.engine.chat import ChatEndpoint, client_of
 from kai.engine.llm.model import Model
 from kai.engine.llm.slots import Slots
 from kai.engine.others import choice as choice_module
+from kai.engine.others import servers
 from kai.engine.others import trial as trial_module
 from kai.engine.others.choice import Choice, ChoiceState
 from kai.engine.others.thinker import ChosenOrOwn
@@ -130,6 +131,7 @@ async def test_a_trial_of_a_server_that_takes_connections_and_hangs_ends_within_
     assert chat_client.SIGN_OF_LIFE_S + trial_module.HANGS_S <= 8
     monkeypatch.setattr(chat_client, "SIGN_OF_LIFE_S", 0.05)
     monkeypatch.setattr(trial_module, "HANGS_S", 0.1)
+    monkeypatch.setattr(servers, "LOOK_S", 0.1)
     async with engine_routes() as client, stand_ins.never_answering() as port:
         body = {"base_url": f"http://127.0.0.1:{port}/v1", "model": "small"}
         trial = (await client.post("/kai/mind/trial", json=body)).json()

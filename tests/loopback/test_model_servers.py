@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from kai.engine.others import servers
 from kai.engine.others.servers import LOOK_S, PORTS, FoundServer, find_servers
 from tests.support import model_servers as stand_ins
 from tests.support.model_servers import KINDS, ModelServer, ServerKind, never_answering, serving_kind
@@ -20,29 +21,34 @@ async def look_at(*servers: ModelServer) -> list[FoundServer]:
 async def test_seven_servers_are_told_apart_beside_two_that_only_resemble_them() -> None:
     async with AsyncExitStack() as stack:
         kinds = [*KINDS, stand_ins.YES_SAYER, stand_ins.IMITATOR]
-        servers = [await stack.enter_async_context(serving_kind(kind)) for kind in kinds]
-        silent = await stack.enter_async_context(never_answering())
-        assert all(server.got == [] for server in servers)
-        begun = asyncio.get_running_loop().time()
-        found = await find_servers({silent: "ollama", **{s.port: s.kind.usual for s in servers}})
-        took_s = asyncio.get_running_loop().time() - begun
+        running = [await stack.enter_async_context(serving_kind(kind)) for kind in kinds]
+        assert all(server.got == [] for server in running)
+        found = await look_at(*running)
         assert [(each.kind, each.name) for each in found] == [(kind.kind, kind.name) for kind in KINDS]
         assert [tuple(model.id for model in each.models) for each in found] == [kind.models for kind in KINDS]
         assert [each.url for each in found] == [
-            f"http://127.0.0.1:{s.port}/v1" for s in servers[: len(KINDS)]
+            f"http://127.0.0.1:{s.port}/v1" for s in running[: len(KINDS)]
         ]
         assert [each.kind for each in found if each.needs_key] == ["jan"]
-        # One look, however many ports there are and whoever keeps silent.
-        assert took_s < 3 * LOOK_S
-        assert all(server.posted == [] and server.chat.asked == [] for server in servers)
+        assert all(server.posted == [] and server.chat.asked == [] for server in running)
+
+
+async def test_whoever_keeps_silent_holds_a_look_up_to_its_limit_and_hides_nobody() -> None:
+    assert LOOK_S == 0.3
+    async with serving_kind(KINDS[0]) as ollama, never_answering() as one, never_answering() as other:
+        begun_s = asyncio.get_running_loop().time()
+        found = await find_servers({one: "ollama", ollama.port: "ollama", other: "jan"})
+        took_s = asyncio.get_running_loop().time() - begun_s
+    assert [each.kind for each in found] == ["ollama"]
+    assert servers.LOOK_S <= took_s < 2 * servers.LOOK_S
 
 
 async def test_the_port_of_another_does_not_make_a_server_that_one() -> None:
     kinds = [kind for kind in KINDS if kind.kind not in ("jan", "gpt4all")]
     async with AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(serving_kind(kind)) for kind in kinds]
+        running = [await stack.enter_async_context(serving_kind(kind)) for kind in kinds]
         for usual in sorted(set(PORTS.values()) - {"jan", "gpt4all"}):
-            found = await find_servers({server.port: usual for server in servers})
+            found = await find_servers({server.port: usual for server in running})
             assert [each.kind for each in found] == [kind.kind for kind in kinds], usual
 
 
