@@ -7,18 +7,51 @@ unions of these that differ in their JSON kind. A field without a default is req
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Final, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Final,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from kai.errors import ProtocolError
 
 #: A parsed JSON object whose content we do not interpret.
 JsonObject: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message that is known by its ``type`` on the wire, which its class has as `TYPE`."""
+
+    TYPE: ClassVar[str]
+    event_id: str | None = None
+
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def message(kind: str) -> Callable[[type[M]], type[M]]:
+    """Return a decorator that makes a frozen dataclass of a `Message` whose ``type`` on the wire is ``kind``."""
+
+    def decorate(cls: type[M]) -> type[M]:
+        cls.TYPE = kind
+        return dataclass(frozen=True, slots=True, kw_only=True)(cls)
+
+    return decorate
 
 
 class Unset(Enum):

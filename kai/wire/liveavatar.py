@@ -264,48 +264,38 @@ def _error_text(body: JsonObject) -> str:
 # Commands of the client
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speak:
+@_shape.message("agent.speak")
+class Speak(_shape.Message):
     """Sound to speak: base64 of 16-bit PCM, 24 000 Hz. An utterance has one ``event_id``."""
 
-    TYPE: ClassVar[str] = "agent.speak"
     audio: str = field(repr=False)
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeakEnd:
+@_shape.message("agent.speak_end")
+class SpeakEnd(_shape.Message):
     """The utterance is complete. Without this command the avatar stays talking. It may contain a last piece of sound."""
 
-    TYPE: ClassVar[str] = "agent.speak_end"
-    event_id: str | None = None
     audio: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interrupt:
+@_shape.message("agent.interrupt")
+class Interrupt(_shape.Message):
     """Drop the queued sound and the video that was not rendered. Sound sent afterwards begins a new utterance."""
 
-    TYPE: ClassVar[str] = "agent.interrupt"
-    event_id: str | None = None
+
+@_shape.message("agent.start_listening")
+class StartListening(_shape.Message):
+    """Have the avatar look as if it listened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartListening:
-    TYPE: ClassVar[str] = "agent.start_listening"
-    event_id: str | None = None
+@_shape.message("agent.stop_listening")
+class StopListening(_shape.Message):
+    """Have the avatar stop looking as if it listened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopListening:
-    TYPE: ClassVar[str] = "agent.stop_listening"
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeepAlive:
-    TYPE: ClassVar[str] = "session.keep_alive"
-    event_id: str | None = None
+@_shape.message("session.keep_alive")
+class KeepAlive(_shape.Message):
+    """Put off the end of a session in which nothing happens."""
 
 
 Command: TypeAlias = Speak | SpeakEnd | Interrupt | StartListening | StopListening | KeepAlive
@@ -320,11 +310,9 @@ class Task:
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionStateUpdated:
-    TYPE: ClassVar[str] = "session.state_updated"
+@_shape.message("session.state_updated")
+class SessionStateUpdated(_shape.Message):
     state: str
-    event_id: str | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -336,21 +324,18 @@ class SessionStateUpdated:
         return self.state in ("closing", "closed", "disconnected")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentStateUpdated:
+@_shape.message("agent.state_updated")
+class AgentStateUpdated(_shape.Message):
     """``new_state`` is ``idle``, ``listening`` or ``talking``; some versions call it ``state``."""
 
-    TYPE: ClassVar[str] = "agent.state_updated"
     new_state: str
     previous_state: str | None = None
-    event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _OfUtterance:
+class _OfUtterance(_shape.Message):
     """``event_id`` is the server's own in some versions and the command's in others; `utterance_id` is right in both."""
 
-    event_id: str | None = None
     source_event_id: str | None = None
     task: Task | None = None
 
@@ -359,40 +344,34 @@ class _OfUtterance:
         return self.source_event_id or self.event_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_shape.message("agent.speak_started")
 class SpeakStarted(_OfUtterance):
-    TYPE: ClassVar[str] = "agent.speak_started"
+    """The avatar begins to speak the utterance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_shape.message("agent.speak_ended")
 class SpeakEnded(_OfUtterance):
-    TYPE: ClassVar[str] = "agent.speak_ended"
+    """The avatar has spoken the utterance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_shape.message("agent.speak_interrupted")
 class SpeakInterrupted(_OfUtterance):
-    TYPE: ClassVar[str] = "agent.speak_interrupted"
+    """The avatar was interrupted in the utterance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_shape.message("agent.audio_buffer_appended")
 class BufferAppended(_OfUtterance):
     """A `Speak` arrived."""
 
-    TYPE: ClassVar[str] = "agent.audio_buffer_appended"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_shape.message("agent.audio_buffer_committed")
 class BufferCommitted(_OfUtterance):
     """A `SpeakEnd` arrived. This does not mean that the utterance was played."""
 
-    TYPE: ClassVar[str] = "agent.audio_buffer_committed"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_shape.message("agent.audio_buffer_cleared")
 class BufferCleared(_OfUtterance):
     """An `Interrupt` was carried out."""
-
-    TYPE: ClassVar[str] = "agent.audio_buffer_cleared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,18 +384,14 @@ class ErrorDetail:
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorOccurred:
-    TYPE: ClassVar[str] = "error"
+@_shape.message("error")
+class ErrorOccurred(_shape.Message):
     error: ErrorDetail = ErrorDetail()
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarningGiven:
-    TYPE: ClassVar[str] = "warning"
+@_shape.message("warning")
+class WarningGiven(_shape.Message):
     warning: ErrorDetail = ErrorDetail()
-    event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from kai.errors import ProtocolError
 from kai.wire import _shape
@@ -284,85 +284,66 @@ class ResponseParams:
 # Client events
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionUpdate:
-    TYPE: ClassVar[str] = "session.update"
+@_shape.message("session.update")
+class SessionUpdate(_shape.Message):
     session: SessionConfig
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemCreate:
+@_shape.message("conversation.item.create")
+class ItemCreate(_shape.Message):
     """A `previous_item_id` of ``root`` puts the item first; without one the item is last."""
 
-    TYPE: ClassVar[str] = "conversation.item.create"
     item: Item
     previous_item_id: str | None = None
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemRetrieve:
-    TYPE: ClassVar[str] = "conversation.item.retrieve"
+@_shape.message("conversation.item.retrieve")
+class ItemRetrieve(_shape.Message):
     item_id: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemDelete:
-    TYPE: ClassVar[str] = "conversation.item.delete"
+@_shape.message("conversation.item.delete")
+class ItemDelete(_shape.Message):
     item_id: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemTruncate:
-    TYPE: ClassVar[str] = "conversation.item.truncate"
+@_shape.message("conversation.item.truncate")
+class ItemTruncate(_shape.Message):
     item_id: str
     content_index: int
     audio_end_ms: int
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputAudioAppend:
+@_shape.message("input_audio_buffer.append")
+class InputAudioAppend(_shape.Message):
     """`audio` is base64 in the session's input format."""
 
-    TYPE: ClassVar[str] = "input_audio_buffer.append"
     audio: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputAudioCommit:
-    TYPE: ClassVar[str] = "input_audio_buffer.commit"
-    event_id: str | None = None
+@_shape.message("input_audio_buffer.commit")
+class InputAudioCommit(_shape.Message):
+    """The person's turn is over: the sound that was appended becomes an item."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputAudioClear:
-    TYPE: ClassVar[str] = "input_audio_buffer.clear"
-    event_id: str | None = None
+@_shape.message("input_audio_buffer.clear")
+class InputAudioClear(_shape.Message):
+    """Drop the sound that was appended since the last item."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputAudioClear:
-    TYPE: ClassVar[str] = "output_audio_buffer.clear"
-    event_id: str | None = None
+@_shape.message("output_audio_buffer.clear")
+class OutputAudioClear(_shape.Message):
+    """Drop the sound of the answer that was not sent yet. WebRTC only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseCreate:
-    TYPE: ClassVar[str] = "response.create"
+@_shape.message("response.create")
+class ResponseCreate(_shape.Message):
     response: ResponseParams | None = None
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseCancel:
-    TYPE: ClassVar[str] = "response.cancel"
+@_shape.message("response.cancel")
+class ResponseCancel(_shape.Message):
     response_id: str | None = None
-    event_id: str | None = None
 
 
 ClientEvent: TypeAlias = (
@@ -384,326 +365,238 @@ ClientEvent: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCreated:
-    TYPE: ClassVar[str] = "session.created"
-    session: SessionConfig
-    event_id: str | None = None
+class _OfContent(_shape.Message):
+    """An event of one part of an item of a response."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionUpdated:
-    TYPE: ClassVar[str] = "session.updated"
-    session: SessionConfig
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationCreated:
-    TYPE: ClassVar[str] = "conversation.created"
-    conversation: Conversation
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemAdded:
-    TYPE: ClassVar[str] = "conversation.item.added"
-    item: Item
-    previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemDone:
-    TYPE: ClassVar[str] = "conversation.item.done"
-    item: Item
-    previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemRetrieved:
-    TYPE: ClassVar[str] = "conversation.item.retrieved"
-    item: Item
-    event_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemDeleted:
-    TYPE: ClassVar[str] = "conversation.item.deleted"
+    response_id: str
     item_id: str
-    event_id: str | None = None
+    output_index: int
+    content_index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemTruncated:
-    TYPE: ClassVar[str] = "conversation.item.truncated"
+class _OfCall(_shape.Message):
+    """An event of a function call that is an item of a response."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+
+
+@_shape.message("session.created")
+class SessionCreated(_shape.Message):
+    session: SessionConfig
+
+
+@_shape.message("session.updated")
+class SessionUpdated(_shape.Message):
+    session: SessionConfig
+
+
+@_shape.message("conversation.created")
+class ConversationCreated(_shape.Message):
+    conversation: Conversation
+
+
+@_shape.message("conversation.item.added")
+class ItemAdded(_shape.Message):
+    item: Item
+    previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
+
+
+@_shape.message("conversation.item.done")
+class ItemDone(_shape.Message):
+    item: Item
+    previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
+
+
+@_shape.message("conversation.item.retrieved")
+class ItemRetrieved(_shape.Message):
+    item: Item
+
+
+@_shape.message("conversation.item.deleted")
+class ItemDeleted(_shape.Message):
+    item_id: str
+
+
+@_shape.message("conversation.item.truncated")
+class ItemTruncated(_shape.Message):
     item_id: str
     content_index: int
     audio_end_ms: int
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionDelta:
+@_shape.message("conversation.item.input_audio_transcription.delta")
+class TranscriptionDelta(_shape.Message):
     """A part of the person's words, provisional until `TranscriptionCompleted` of the same item."""
 
-    TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.delta"
     item_id: str
     content_index: int | None = None
     delta: str | None = None
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionCompleted:
-    TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.completed"
+@_shape.message("conversation.item.input_audio_transcription.completed")
+class TranscriptionCompleted(_shape.Message):
     item_id: str
     content_index: int
     transcript: str
     usage: TranscriptionUsage | None = None
     logprobs: tuple[LogProb, ...] | None = None
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionFailed:
-    TYPE: ClassVar[str] = "conversation.item.input_audio_transcription.failed"
+@_shape.message("conversation.item.input_audio_transcription.failed")
+class TranscriptionFailed(_shape.Message):
     item_id: str
     content_index: int
     error: ErrorDetail
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechStarted:
-    TYPE: ClassVar[str] = "input_audio_buffer.speech_started"
+@_shape.message("input_audio_buffer.speech_started")
+class SpeechStarted(_shape.Message):
     item_id: str
     audio_start_ms: int
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechStopped:
-    TYPE: ClassVar[str] = "input_audio_buffer.speech_stopped"
+@_shape.message("input_audio_buffer.speech_stopped")
+class SpeechStopped(_shape.Message):
     item_id: str
     audio_end_ms: int
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeoutTriggered:
+@_shape.message("input_audio_buffer.timeout_triggered")
+class TimeoutTriggered(_shape.Message):
     """The person was silent for `idle_timeout_ms` after Kai spoke. The silence is committed as `item_id` and answered."""
 
-    TYPE: ClassVar[str] = "input_audio_buffer.timeout_triggered"
     item_id: str
     audio_start_ms: int
     audio_end_ms: int
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputAudioCommitted:
-    TYPE: ClassVar[str] = "input_audio_buffer.committed"
+@_shape.message("input_audio_buffer.committed")
+class InputAudioCommitted(_shape.Message):
     item_id: str
     previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputAudioCleared:
-    TYPE: ClassVar[str] = "input_audio_buffer.cleared"
-    event_id: str | None = None
+@_shape.message("input_audio_buffer.cleared")
+class InputAudioCleared(_shape.Message):
+    """The sound that was appended is dropped."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputAudioStarted:
+@_shape.message("output_audio_buffer.started")
+class OutputAudioStarted(_shape.Message):
     """The first sound of the response is sent as RTP."""
 
-    TYPE: ClassVar[str] = "output_audio_buffer.started"
     response_id: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputAudioStopped:
+@_shape.message("output_audio_buffer.stopped")
+class OutputAudioStopped(_shape.Message):
     """The last sound of the response was sent as RTP."""
 
-    TYPE: ClassVar[str] = "output_audio_buffer.stopped"
     response_id: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputAudioCleared:
+@_shape.message("output_audio_buffer.cleared")
+class OutputAudioCleared(_shape.Message):
     """The unplayed sound of the response was dropped."""
 
-    TYPE: ClassVar[str] = "output_audio_buffer.cleared"
     response_id: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseCreated:
-    TYPE: ClassVar[str] = "response.created"
+@_shape.message("response.created")
+class ResponseCreated(_shape.Message):
     response: Response
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseDone:
+@_shape.message("response.done")
+class ResponseDone(_shape.Message):
     """The response was generated. It has been heard only at `OutputAudioStopped`."""
 
-    TYPE: ClassVar[str] = "response.done"
     response: Response
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputItemAdded:
-    TYPE: ClassVar[str] = "response.output_item.added"
+@_shape.message("response.output_item.added")
+class OutputItemAdded(_shape.Message):
     response_id: str
     output_index: int
     item: Item
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputItemDone:
-    TYPE: ClassVar[str] = "response.output_item.done"
+@_shape.message("response.output_item.done")
+class OutputItemDone(_shape.Message):
     response_id: str
     output_index: int
     item: Item
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentPartAdded:
-    TYPE: ClassVar[str] = "response.content_part.added"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
+@_shape.message("response.content_part.added")
+class ContentPartAdded(_OfContent):
     part: ContentPart
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentPartDone:
-    TYPE: ClassVar[str] = "response.content_part.done"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
+@_shape.message("response.content_part.done")
+class ContentPartDone(_OfContent):
     part: ContentPart
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputTextDelta:
-    TYPE: ClassVar[str] = "response.output_text.delta"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
+@_shape.message("response.output_text.delta")
+class OutputTextDelta(_OfContent):
     delta: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputTextDone:
-    TYPE: ClassVar[str] = "response.output_text.done"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
+@_shape.message("response.output_text.done")
+class OutputTextDone(_OfContent):
     text: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputTranscriptDelta:
+@_shape.message("response.output_audio_transcript.delta")
+class OutputTranscriptDelta(_OfContent):
     """The next words of Kai's answer."""
 
-    TYPE: ClassVar[str] = "response.output_audio_transcript.delta"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
     delta: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputTranscriptDone:
-    TYPE: ClassVar[str] = "response.output_audio_transcript.done"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
+@_shape.message("response.output_audio_transcript.done")
+class OutputTranscriptDone(_OfContent):
     transcript: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputAudioDelta:
+@_shape.message("response.output_audio.delta")
+class OutputAudioDelta(_OfContent):
     """Sound as base64 in the session's output format. WebSocket only."""
 
-    TYPE: ClassVar[str] = "response.output_audio.delta"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
     delta: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputAudioDone:
-    TYPE: ClassVar[str] = "response.output_audio.done"
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
-    event_id: str | None = None
+@_shape.message("response.output_audio.done")
+class OutputAudioDone(_OfContent):
+    """The response's last `OutputAudioDelta` was sent. WebSocket only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionArgumentsDelta:
-    TYPE: ClassVar[str] = "response.function_call_arguments.delta"
-    response_id: str
-    item_id: str
-    output_index: int
-    call_id: str
+@_shape.message("response.function_call_arguments.delta")
+class FunctionArgumentsDelta(_OfCall):
     delta: str
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionArgumentsDone:
-    TYPE: ClassVar[str] = "response.function_call_arguments.done"
-    response_id: str
-    item_id: str
-    output_index: int
-    call_id: str
+@_shape.message("response.function_call_arguments.done")
+class FunctionArgumentsDone(_OfCall):
     arguments: str
     name: str | None = None
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitsUpdated:
-    TYPE: ClassVar[str] = "rate_limits.updated"
+@_shape.message("rate_limits.updated")
+class RateLimitsUpdated(_shape.Message):
     rate_limits: tuple[RateLimit, ...]
-    event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorOccurred:
+@_shape.message("error")
+class ErrorOccurred(_shape.Message):
     """Most errors leave the session open; `error.event_id` names the client event that caused it."""
 
-    TYPE: ClassVar[str] = "error"
     error: ErrorDetail
-    event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
