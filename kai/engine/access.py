@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from kai.wire.realtime import SessionConfig
+from kai.wire.session_object import SessionConfig
 
 MAX_SECRETS: Final = 256
 KEY_SUBPROTOCOL: Final = "openai-insecure-api-key."

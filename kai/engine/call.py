@@ -32,6 +32,7 @@ from kai.media import pcm
 from kai.media.echo import EchoGate
 from kai.wire import marks
 from kai.wire import realtime as wire
+from kai.wire.session_object import SessionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Call:
         *,
         speech: SpeechKit,
         workers: Workers,
-        config: wire.SessionConfig,
+        config: SessionConfig,
         longest_s: float,
         thinker: Thinker,
         now: Callable[[], datetime],

@@ -47,6 +47,7 @@ from kai.engine.thinking import (
 from kai.engine.timers import Timers
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire
+from kai.wire.session_object import AudioOutputConfig, SessionConfig
 
 MAX_ITEMS: Final = 4_000
 _NO_LIMITS: Final = tuple(
@@ -137,7 +138,7 @@ class Conversation:
         speech: SpeechKit,
         workers: Workers,
         tasks: asyncio.TaskGroup,
-        config: wire.SessionConfig,
+        config: SessionConfig,
         thinker: Thinker | None = None,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
@@ -254,7 +255,7 @@ class Conversation:
             case _:
                 assert_never(event)
 
-    def _update_session(self, update: wire.SessionConfig) -> None:
+    def _update_session(self, update: SessionConfig) -> None:
         self._config = session.changed(self._config, update, has_spoken=self._has_spoken)
         self._settings = session.settings_of(self._config)
         self._listener.configure(self._settings)
@@ -721,10 +722,10 @@ def _louder(clause: Clause, gain_db: float) -> Clause:
     return replace(clause, pcm=bent.astype(np.int16))
 
 
-def _output_of(params: wire.ResponseParams) -> wire.AudioOutputConfig:
+def _output_of(params: wire.ResponseParams) -> AudioOutputConfig:
     audio = params.audio
     if audio is None or isinstance(audio.output, wire.Unset):
-        return wire.AudioOutputConfig()
+        return AudioOutputConfig()
     return audio.output
 
 

@@ -50,6 +50,7 @@ from kai.errors import EngineError, WeightsError
 from kai.media import pcm
 from kai.wire import marks
 from kai.wire import realtime as wire
+from kai.wire.session_object import SessionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Refused(Exception):
 class _Opening:
     """A session that is about to begin."""
 
-    config: wire.SessionConfig
+    config: SessionConfig
     thinker: Thinker
     now: Callable[[], datetime]
     longest_s: float
@@ -446,7 +447,7 @@ class Engine:
 
     # Inside
 
-    async def _open(self, wanted: wire.SessionConfig | None, model: str | None) -> _Opening:
+    async def _open(self, wanted: SessionConfig | None, model: str | None) -> _Opening:
         """Return a session that may begin, changed as the model's script stages it. Raises `Refused` and `ClientMistake`."""
         config = self._start_session(wanted, model)
         refused = self._refuse_full()
@@ -504,11 +505,11 @@ class Engine:
             code="too_many_conversations",
         )
 
-    def _start_session(self, wanted: wire.SessionConfig | None, model: str | None) -> wire.SessionConfig:
+    def _start_session(self, wanted: SessionConfig | None, model: str | None) -> SessionConfig:
         expires_at = int(time.time() + self._longest_session_s)
         return session.started(wanted, model=model, session_id=new_id("sess"), expires_at=expires_at)
 
-    async def _read_offer(self, request: Request) -> tuple[str, wire.SessionConfig | None]:
+    async def _read_offer(self, request: Request) -> tuple[str, SessionConfig | None]:
         """Return the SDP offer, its line ends unchanged, and the session that was requested with it."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/sdp":

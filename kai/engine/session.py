@@ -12,20 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from kai.engine.speech.voices import DEFAULT_ID, parse_voice
-from kai.wire.realtime import (
+from kai.wire.realtime import ClientMistake, JsonObject
+from kai.wire.session_object import (
     IDLE_TIMEOUT_RANGE_MS,
     UNSET,
     AudioConfig,
     AudioFormat,
     AudioInputConfig,
     AudioOutputConfig,
-    ClientMistake,
-    JsonObject,
     SessionConfig,
     TurnDetection,
     Unset,
+    merge_session,
 )
-from kai.wire.session_updates import merge_session
 
 T = TypeVar("T")
 

@@ -27,6 +27,7 @@ from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.media import pcm
 from kai.wire import realtime as wire
+from kai.wire.session_object import SessionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ async def converse(
     *,
     speech: SpeechKit,
     workers: Workers,
-    config: wire.SessionConfig,
+    config: SessionConfig,
     longest_s: float,
     thinker: Thinker,
     now: Callable[[], datetime],

@@ -1,7 +1,7 @@
 """OpenAI's Realtime protocol (GA) as frozen messages, for both roles.
 
 Class names follow our vocabulary; field names and the ``TYPE`` of each class are those of the wire. An absent optional field
-is ``None``, or `UNSET` where the wire distinguishes "absent" from ``null``, as in the session, which is merged.
+is ``None``. The session, whose absent fields are `UNSET`, is `kai.wire.session_object`.
 
 A client encodes `ClientEvent` and decodes `ServerEvent`; a server does the reverse. Additions by a peer are harmless: extra
 fields are dropped and unknown server events become `UnknownEvent`.
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from kai.errors import ProtocolError
 from kai.wire import _shape
 from kai.wire._shape import UNSET, JsonObject, Unset
+from kai.wire.session_object import AudioOutputConfig, SessionConfig
 
 
 class ClientMistake(ProtocolError):
@@ -166,99 +167,6 @@ class RateLimit:
 class Conversation:
     id: str
     object: str = "realtime.conversation"
-
-
-# The session object
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioFormat:
-    """``audio/pcm`` (with ``rate`` 24000), ``audio/pcmu`` or ``audio/pcma``. It applies to a WebSocket's sound only."""
-
-    type: str
-    rate: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoiseReduction:
-    """``near_field`` or ``far_field``."""
-
-    type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionConfig:
-    model: str | Unset = UNSET
-    language: str | Unset = UNSET
-    prompt: str | Unset = UNSET
-    keywords: tuple[str, ...] | Unset = UNSET
-    languages: tuple[str, ...] | Unset = UNSET
-
-
-IDLE_TIMEOUT_RANGE_MS: Final = (5_000, 30_000)
-"""The range of `TurnDetection.idle_timeout_ms` in OpenAI's reference."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnDetection:
-    """``server_vad`` (threshold to `idle_timeout_ms`) or ``semantic_vad`` (`eagerness`)."""
-
-    type: str
-    threshold: float | Unset = UNSET
-    prefix_padding_ms: int | Unset = UNSET
-    silence_duration_ms: int | Unset = UNSET
-    idle_timeout_ms: int | None | Unset = UNSET
-    eagerness: str | Unset = UNSET
-    create_response: bool | Unset = UNSET
-    interrupt_response: bool | Unset = UNSET
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioInputConfig:
-    format: AudioFormat | Unset = UNSET
-    noise_reduction: NoiseReduction | None | Unset = UNSET
-    transcription: TranscriptionConfig | None | Unset = UNSET
-    turn_detection: TurnDetection | None | Unset = UNSET
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioOutputConfig:
-    """`kai_voice` exists in our own engine only: unlike `voice`, it may change after the first sound."""
-
-    format: AudioFormat | Unset = UNSET
-    voice: str | JsonObject | Unset = UNSET
-    speed: float | Unset = UNSET
-    kai_voice: str | Unset = UNSET
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioConfig:
-    input: AudioInputConfig | Unset = UNSET
-    output: AudioOutputConfig | Unset = UNSET
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionConfig:
-    """The session object as a client requests it or, with `id` and `expires_at`, as the server has it. `kai_name`, the
-    character's, exists in our own engine only."""
-
-    type: str
-    model: str | Unset = UNSET
-    instructions: str | Unset = UNSET
-    output_modalities: tuple[str, ...] | Unset = UNSET
-    audio: AudioConfig | Unset = UNSET
-    tools: tuple[JsonObject, ...] | Unset = UNSET
-    tool_choice: str | JsonObject | Unset = UNSET
-    parallel_tool_calls: bool | Unset = UNSET
-    reasoning: JsonObject | None | Unset = UNSET
-    max_output_tokens: int | str | Unset = UNSET
-    truncation: str | JsonObject | Unset = UNSET
-    tracing: str | JsonObject | None | Unset = UNSET
-    include: tuple[str, ...] | None | Unset = UNSET
-    object: str | Unset = UNSET
-    id: str | Unset = UNSET
-    expires_at: int | None | Unset = UNSET
-    kai_name: str | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

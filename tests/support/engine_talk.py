@@ -19,6 +19,7 @@ from kai.engine.speech.clauses import Clause
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
 from kai.wire import realtime as wire
+from kai.wire.session_object import SessionConfig
 from tests.support.speech_double import SpeechDouble, silence_ms, voice_ms
 
 __all__ = ["TYPED", "Talk", "Transport", "silence_ms", "talking", "voice_ms", "wanted"]
@@ -115,7 +116,7 @@ class Talk:
         self.conversation.handle(event)
 
 
-def wanted(**changes: Any) -> wire.SessionConfig:
+def wanted(**changes: Any) -> SessionConfig:
     detection = {"type": "server_vad", "silence_duration_ms": 448, **changes.pop("turn_detection", {})}
     if detection["type"] != "server_vad":
         del detection["silence_duration_ms"]

@@ -18,6 +18,7 @@ from kai.engine.socket import Outbox, SocketTransport
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.recognition import Transcript
 from kai.wire import realtime as wire
+from kai.wire.session_object import AudioConfig, AudioOutputConfig, SessionConfig
 from tests.support.engine_talk import TYPED, Talk, talking
 from tests.support.speech_double import SpeechDouble, silence_ms, voice_ms
 
@@ -503,9 +504,9 @@ def test_a_sure_decode_confirms_what_a_hopeless_one_before_it_said_too() -> None
 
 async def test_the_session_s_voice_is_the_one_that_speaks() -> None:
     double = SpeechDouble()
-    spoken = wire.AudioConfig(output=wire.AudioOutputConfig(voice="emma"))
+    spoken = AudioConfig(output=AudioOutputConfig(voice="emma"))
     async with talking(double) as talk:
-        talk.do(wire.SessionUpdate(session=wire.SessionConfig(type="realtime", audio=spoken)))
+        talk.do(wire.SessionUpdate(session=SessionConfig(type="realtime", audio=spoken)))
         talk.do(TYPED)
         talk.do(wire.ResponseCreate())
         await talk.transport.wait(wire.ResponseDone)
@@ -516,8 +517,8 @@ async def test_our_own_app_may_give_another_voice_after_kai_has_spoken_and_other
     double = SpeechDouble()
 
     def ask(talk: Talk, **output: str) -> None:
-        spoken = wire.AudioConfig(output=wire.AudioOutputConfig(**output))
-        talk.do(wire.SessionUpdate(session=wire.SessionConfig(type="realtime", audio=spoken)))
+        spoken = AudioConfig(output=AudioOutputConfig(**output))
+        talk.do(wire.SessionUpdate(session=SessionConfig(type="realtime", audio=spoken)))
 
     async with talking(double) as talk:
         for number, output in enumerate(
@@ -541,7 +542,7 @@ async def test_a_voice_with_steps_that_are_none_is_refused_by_the_field_s_name(n
     assert (refused.value.code, refused.value.param) == ("invalid_value", f"session.audio.output.{name}")
 
 
-def wanted_output(**output: str) -> wire.SessionConfig:
+def wanted_output(**output: str) -> SessionConfig:
     return wire.decode_session({"type": "realtime", "audio": {"output": output}})
 
 

@@ -22,15 +22,25 @@ from kai.core.config import (
     within_bounds,
 )
 from kai.runtime.tools import first_tools
-from kai.wire import realtime as wire
-from kai.wire.session_updates import diff_session, merge_session
+from kai.wire.session_object import (
+    UNSET,
+    AudioConfig,
+    AudioInputConfig,
+    AudioOutputConfig,
+    NoiseReductionConfig,
+    SessionConfig,
+    TranscriptionConfig,
+    TurnDetection,
+    diff_session,
+    merge_session,
+)
 
 TOOLS = first_tools()
 
 
 def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """One of the values, or a field that is absent."""
-    return st.just(wire.UNSET) | values
+    return st.just(UNSET) | values
 
 
 def records(cls: type[Any], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -40,7 +50,7 @@ def records(cls: type[Any], **fields: st.SearchStrategy[Any]) -> st.SearchStrate
 WORDS = st.sampled_from(["", "one", "two"])
 OBJECTS = st.fixed_dictionaries({"name": WORDS})
 DETECTIONS = st.builds(
-    wire.TurnDetection,
+    TurnDetection,
     type=st.sampled_from(["server_vad", "semantic_vad"]),
     threshold=maybe(st.sampled_from([0.2, 0.5])),
     silence_duration_ms=maybe(st.integers(200, 205)),
@@ -48,21 +58,19 @@ DETECTIONS = st.builds(
     eagerness=maybe(WORDS),
     interrupt_response=maybe(st.booleans()),
 )
-TRANSCRIPTIONS = records(wire.TranscriptionConfig, model=WORDS, language=WORDS, keywords=st.tuples(WORDS))
+TRANSCRIPTIONS = records(TranscriptionConfig, model=WORDS, language=WORDS, keywords=st.tuples(WORDS))
 HEARD = records(
-    wire.AudioInputConfig,
-    noise_reduction=st.none() | st.builds(wire.NoiseReduction, type=WORDS),
+    AudioInputConfig,
+    noise_reduction=st.none() | st.builds(NoiseReductionConfig, type=WORDS),
     transcription=st.none() | TRANSCRIPTIONS,
     turn_detection=st.none() | DETECTIONS,
 )
-SPOKEN = records(
-    wire.AudioOutputConfig, voice=WORDS | OBJECTS, speed=st.sampled_from([0.5, 1.0]), kai_voice=WORDS
-)
+SPOKEN = records(AudioOutputConfig, voice=WORDS | OBJECTS, speed=st.sampled_from([0.5, 1.0]), kai_voice=WORDS)
 SESSIONS = st.builds(
-    wire.SessionConfig,
+    SessionConfig,
     type=st.just("realtime"),
     instructions=maybe(WORDS),
-    audio=maybe(records(wire.AudioConfig, input=HEARD, output=SPOKEN)),
+    audio=maybe(records(AudioConfig, input=HEARD, output=SPOKEN)),
     tools=maybe(st.lists(OBJECTS, max_size=2).map(tuple)),
     reasoning=maybe(st.none() | OBJECTS),
     max_output_tokens=maybe(st.integers(1, 3) | st.just("inf")),
@@ -73,15 +81,15 @@ SESSIONS = st.builds(
 
 @given(SESSIONS, SESSIONS)
 def test_what_is_merged_into_a_session_is_found_again_as_the_difference(
-    base: wire.SessionConfig, update: wire.SessionConfig
+    base: SessionConfig, update: SessionConfig
 ) -> None:
     wanted = merge_session(base, update)
     assert merge_session(base, diff_session(base, wanted)) == wanted
 
 
 @given(SESSIONS)
-def test_a_session_does_not_differ_from_itself(session: wire.SessionConfig) -> None:
-    assert diff_session(session, session) == wire.SessionConfig(type="realtime")
+def test_a_session_does_not_differ_from_itself(session: SessionConfig) -> None:
+    assert diff_session(session, session) == SessionConfig(type="realtime")
 
 
 def values(name: str) -> st.SearchStrategy[Any]:

@@ -13,7 +13,7 @@ from kai.compose import SharedServices
 from kai.core.config import BrainConfig
 from kai.core.state import Look
 from kai.settings import Settings
-from kai.wire import realtime as wire
+from kai.wire.session_object import AudioConfig, AudioOutputConfig
 
 
 def test_a_choice_is_limited_to_what_there_is() -> None:
@@ -29,8 +29,8 @@ def test_a_choice_is_limited_to_what_there_is() -> None:
 def test_a_voice_of_the_local_engine_is_not_asked_of_openai() -> None:
     endpoint = Endpoint(api_key="k", model="gpt-realtime-2.1")
     audio = session_for(Look(voice="emil", keeps_voice=True), endpoint).audio
-    assert isinstance(audio, wire.AudioConfig)
-    assert isinstance(audio.output, wire.AudioOutputConfig)
+    assert isinstance(audio, AudioConfig)
+    assert isinstance(audio.output, AudioOutputConfig)
     assert audio.output.voice == "marin"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kai.errors import ProtocolError
 from kai.wire import marks
 from kai.wire import realtime as wire
-from kai.wire.session_updates import merge_session
+from kai.wire.session_object import UNSET, AudioConfig, AudioOutputConfig, merge_session
 
 IDS = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
 ITEM = {"type": "message", "id": "i", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
@@ -179,9 +179,9 @@ def test_fields_of_the_future_and_nulls_for_nothing_are_taken_as_nothing() -> No
         '"audio":{"output":{"speed":null,"voice":{"id":"voice_1"}}}}}'
     )
     assert isinstance(event, wire.SessionCreated)
-    assert event.session.tools is wire.UNSET
-    assert isinstance(event.session.audio, wire.AudioConfig)
-    assert event.session.audio.output == wire.AudioOutputConfig(voice={"id": "voice_1"})
+    assert event.session.tools is UNSET
+    assert isinstance(event.session.audio, AudioConfig)
+    assert event.session.audio.output == AudioOutputConfig(voice={"id": "voice_1"})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "{}", '{"type":3}', b"\xff", "[" * 100_000])

@@ -23,9 +23,19 @@ from kai.core.capabilities import (
 from kai.core.characters import name_of
 from kai.core.config import SETTINGS, BrainConfig, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
-from kai.wire import realtime as wire
 from kai.wire.realtime import JsonObject
-from kai.wire.session_updates import diff_session
+from kai.wire.session_object import (
+    IDLE_TIMEOUT_RANGE_MS,
+    UNSET,
+    AudioConfig,
+    AudioInputConfig,
+    AudioOutputConfig,
+    NoiseReductionConfig,
+    SessionConfig,
+    TranscriptionConfig,
+    TurnDetection,
+    diff_session,
+)
 
 CUSTOM_VOICE = "voice_"
 """The beginning of a custom voice's id; such a voice goes over the wire as an object."""
@@ -42,41 +52,41 @@ LANGUAGES = {
 """Names by ISO 639-1 code, for the sentence that keeps the voice in a language."""
 
 
-def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset()) -> wire.SessionConfig:
+def session_for(look: Look, endpoint: Endpoint, without: Set[str] = frozenset()) -> SessionConfig:
     """Return the whole session of a new call. ``without`` holds the parts, named in `optional`, that the service refused."""
     config = look.brain
     model = endpoint.model_of(config)
     has = family_of(model).settings
     efforts = family_of(model).efforts
-    return wire.SessionConfig(
+    return SessionConfig(
         type="realtime",
         model=model,
-        instructions=instructions_of(look, model) or wire.UNSET,
+        instructions=instructions_of(look, model) or UNSET,
         output_modalities=("audio",),
-        audio=wire.AudioConfig(
-            input=wire.AudioInputConfig(
+        audio=AudioConfig(
+            input=AudioInputConfig(
                 noise_reduction=_noise_reduction(config),
                 transcription=_transcription(config, endpoint, without),
                 turn_detection=_turn_detection(config, has_idle="idle_timeout_ms" in has),
             ),
-            output=wire.AudioOutputConfig(voice=_voice(look, model), speed=_speed(look)),
+            output=AudioOutputConfig(voice=_voice(look, model), speed=_speed(look)),
         ),
-        tools=_tools(config, endpoint) or wire.UNSET,
-        tool_choice=config.tool_choice.value if _tools(config, endpoint) else wire.UNSET,
+        tools=_tools(config, endpoint) or UNSET,
+        tool_choice=config.tool_choice.value if _tools(config, endpoint) else UNSET,
         reasoning={"effort": config.effort.value}
         if config.effort in efforts and optional.REASONING not in without
-        else wire.UNSET,
-        max_output_tokens=_max_tokens(config) if config.max_output_tokens else wire.UNSET,
-        truncation=_truncation(config) if "truncation" in has else wire.UNSET,
-        tracing=TRACE if config.is_traced and "is_traced" in has else wire.UNSET,
-        include=_included(config) or wire.UNSET if "wants_confidence" in has else wire.UNSET,
-        kai_name=name_of(look) if family_of(model) is LOCAL else wire.UNSET,
+        else UNSET,
+        max_output_tokens=_max_tokens(config) if config.max_output_tokens else UNSET,
+        truncation=_truncation(config) if "truncation" in has else UNSET,
+        tracing=TRACE if config.is_traced and "is_traced" in has else UNSET,
+        include=_included(config) or UNSET if "wants_confidence" in has else UNSET,
+        kai_name=name_of(look) if family_of(model) is LOCAL else UNSET,
     )
 
 
 def session_change(
     before: Look, after: Look, endpoint: Endpoint, without: Set[str] = frozenset()
-) -> wire.SessionConfig | None:
+) -> SessionConfig | None:
     """Return the session update that brings a running call to the new look; ``None`` if it can take none of the changes.
     ``without`` holds the parts, named in `optional`, that the service refused."""
     model = endpoint.model_of(before.brain)
@@ -85,18 +95,16 @@ def session_change(
         _running_session(before, model, endpoint, without),
         _running_session(reached, model, endpoint, without),
     )
-    return None if update == wire.SessionConfig(type="realtime") else update
+    return None if update == SessionConfig(type="realtime") else update
 
 
-def _running_session(look: Look, model: str, endpoint: Endpoint, without: Set[str]) -> wire.SessionConfig:
+def _running_session(look: Look, model: str, endpoint: Endpoint, without: Set[str]) -> SessionConfig:
     """Return the session as updates of a running call describe it: fields that a new call leaves out are written out, so that
     an update can reset them, and our own engine's voice is in the field under which it may change."""
     opened = session_for(look, endpoint, without)
     config, family = look.brain, family_of(model)
-    audio = cast("wire.AudioConfig", opened.audio)
-    spoken = wire.AudioOutputConfig(
-        speed=_speed(look), kai_voice=engine_voice(look) if family is LOCAL else wire.UNSET
-    )
+    audio = cast("AudioConfig", opened.audio)
+    spoken = AudioOutputConfig(speed=_speed(look), kai_voice=engine_voice(look) if family is LOCAL else UNSET)
     return replace(
         opened,
         instructions=instructions_of(look, model),
@@ -104,7 +112,7 @@ def _running_session(look: Look, model: str, endpoint: Endpoint, without: Set[st
         tools=_tools(config, endpoint),
         tool_choice=config.tool_choice.value,
         max_output_tokens=_max_tokens(config),
-        include=_included(config) if "wants_confidence" in family.settings else wire.UNSET,
+        include=_included(config) if "wants_confidence" in family.settings else UNSET,
     )
 
 
@@ -131,10 +139,10 @@ def _speed(look: Look) -> float:
     return _held("speed", look.speed)
 
 
-def _noise_reduction(config: BrainConfig) -> wire.NoiseReduction | None:
+def _noise_reduction(config: BrainConfig) -> NoiseReductionConfig | None:
     if config.noise_reduction is NoiseReduction.OFF:
         return None
-    return wire.NoiseReduction(type=config.noise_reduction.value)
+    return NoiseReductionConfig(type=config.noise_reduction.value)
 
 
 def instructions_of(look: Look, model: str) -> str:
@@ -169,9 +177,7 @@ def _one_language(look: Look, model: str) -> str:
     )
 
 
-def _transcription(
-    config: BrainConfig, endpoint: Endpoint, without: Set[str]
-) -> wire.TranscriptionConfig | None:
+def _transcription(config: BrainConfig, endpoint: Endpoint, without: Set[str]) -> TranscriptionConfig | None:
     """Return the transcription settings, with rare words and language in the fields that this transcriber has, if any."""
     if optional.TRANSCRIPTION in without:
         return None
@@ -181,37 +187,37 @@ def _transcription(
     words = "" if optional.HINTS in without else config.transcription_prompt
     if takes_keywords(model):
         keywords = tuple(word.strip() for word in re.split(r"[,;\n]", words) if word.strip())
-        return wire.TranscriptionConfig(
+        return TranscriptionConfig(
             model=model,
-            keywords=keywords or wire.UNSET,
-            languages=(language,) if language else wire.UNSET,
+            keywords=keywords or UNSET,
+            languages=(language,) if language else UNSET,
         )
-    return wire.TranscriptionConfig(
+    return TranscriptionConfig(
         model=model,
-        language=language or wire.UNSET,
-        prompt=words if words and takes_prompt(model) else wire.UNSET,
+        language=language or UNSET,
+        prompt=words if words and takes_prompt(model) else UNSET,
     )
 
 
-def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetection | None:
+def _turn_detection(config: BrainConfig, *, has_idle: bool) -> TurnDetection | None:
     """Return the turn detection, always with explicit numbers, because the documented defaults contradict each other."""
     match config.turn_taking:
         case TurnTaking.PUSH_TO_TALK:
             return None
         case TurnTaking.SEMANTIC_VAD:
-            return wire.TurnDetection(
+            return TurnDetection(
                 type="semantic_vad",
                 eagerness=config.eagerness.value,
                 create_response=True,
                 interrupt_response=config.can_interrupt,
             )
         case TurnTaking.SERVER_VAD:
-            return wire.TurnDetection(
+            return TurnDetection(
                 type="server_vad",
                 threshold=_held("threshold", config.threshold),
                 prefix_padding_ms=config.prefix_padding_ms,
                 silence_duration_ms=config.silence_duration_ms,
-                idle_timeout_ms=_idle_timeout_ms(config) if has_idle else wire.UNSET,
+                idle_timeout_ms=_idle_timeout_ms(config) if has_idle else UNSET,
                 create_response=True,
                 interrupt_response=config.can_interrupt,
             )
@@ -219,7 +225,7 @@ def _turn_detection(config: BrainConfig, *, has_idle: bool) -> wire.TurnDetectio
 
 def _idle_timeout_ms(config: BrainConfig) -> int | None:
     """Return the idle time-out, or ``None`` to send null: without the field, a session would keep an earlier time-out."""
-    least_ms, most_ms = wire.IDLE_TIMEOUT_RANGE_MS
+    least_ms, most_ms = IDLE_TIMEOUT_RANGE_MS
     return min(max(config.idle_timeout_ms, least_ms), most_ms) if config.idle_timeout_ms else None
 
 

@@ -48,6 +48,7 @@ from kai.errors import BrainError, KaiError, ProtocolError
 from kai.ports import BrainSink, Pcm
 from kai.wire import realtime as wire
 from kai.wire import saying
+from kai.wire.session_object import SessionConfig
 
 log = logging.getLogger(__name__)
 
@@ -602,7 +603,7 @@ def _mind_of(metadata: wire.JsonObject | None) -> tuple[str, float | None]:
     return (mind if isinstance(mind, str) else ""), tokens_per_s
 
 
-def _expires_in_s(session: wire.SessionConfig) -> float | None:
+def _expires_in_s(session: SessionConfig) -> float | None:
     expires_at = session.expires_at
     if isinstance(expires_at, int) and expires_at > 0:
         # Our clock may be wrong, so the known limit bounds the result.

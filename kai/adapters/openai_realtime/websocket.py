@@ -29,6 +29,7 @@ from kai.core.events import AudioCleared, AudioStarted, AudioStopped
 from kai.media import pcm
 from kai.ports import BrainSink
 from kai.wire import realtime as wire
+from kai.wire.session_object import UNSET
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class OpenAISocketBrain(RealtimeTalk):
         self._tasks.spawn(self._speak_up(), "send the microphone")
 
     def _configure(self) -> None:
-        session = replace(session_for(self._look, self._endpoint, self._without), model=wire.UNSET)
+        session = replace(session_for(self._look, self._endpoint, self._without), model=UNSET)
         self._transmit(wire.SessionUpdate(session=session, event_id=new_event_id()))
 
     async def _disconnect(self) -> None:
