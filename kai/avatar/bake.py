@@ -18,7 +18,7 @@ from kai.avatar.bake_skin import Paint, bake_paint, grow_beard
 from kai.avatar.camera import Camera, make_camera
 from kai.avatar.colour import make_tone_table
 from kai.avatar.lights import Lights, make_lights
-from kai.avatar.rig import Rig, load_rig
+from kai.avatar.rig import Rig
 from kai.avatar.style import Hairstyle, Style
 from kai.compat.format import Array
 
@@ -93,12 +93,6 @@ _OF_HAIR = ("hair", "hair_tip", "accent")
 _OF_STAGES = ("cloth", "accent", "background_centre", "background_edge")
 _OF_EYES = ("iris",)
 """The fields of a style on which each part depends; the mesh and the haircut are the shape's."""
-
-
-def bake(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
-    """The character of a style. Raises `WeightsError` when its mesh is missing or not the known one."""
-    rig = load_rig(style.mesh)
-    return bake_colours(rig, bake_shape(rig, style.hairstyle, width_px, height_px, supersample), style)
 
 
 def bake_shape(

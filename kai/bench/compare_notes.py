@@ -26,7 +26,6 @@ LOUD_PEAK: Final = 300
 HANG_S: Final = 0.3
 """A shorter pause belongs to the speech around it."""
 LEVELS_A_NOTE: Final = 50
-MIC_HZ: Final = 16_000
 MIC_BLOCK: Final = 320
 BLOCK_S: Final = 0.02
 READS_S: Final = 3.0

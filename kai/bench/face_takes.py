@@ -192,7 +192,7 @@ def flite_take(voice: str, text: str, stretch: float = 1.0, pitch_hz: float | No
         phone, end = token.rsplit(":", 1)
         spans.append((phone, start_s, float(end)))
         start_s = float(end)
-    return Take(f"flite {voice}", text, sound, _spans(spans, ARPABET))
+    return Take(f"flite {voice}", text, sound, spans_from_phones(spans))
 
 
 class _EspeakEvent(ct.Structure):
@@ -251,7 +251,9 @@ class _Espeak:
             (phone, start / self.rate_hz, end / self.rate_hz)
             for (start, phone), end in zip(self._events, ends, strict=True)
         ]
-        return Take(f"espeak {voice}", text, _at_rate(sound, self.rate_hz), _spans(spans, _EspeakTable()))
+        return Take(
+            f"espeak {voice}", text, _at_rate(sound, self.rate_hz), spans_from_phones(spans, _EspeakTable())
+        )
 
 
 class _EspeakTable(dict[str, tuple[str, ...]]):
@@ -306,12 +308,6 @@ def spans_from_phones(
     phones: Iterable[tuple[str, float, float]], table: Mapping[str, tuple[str, ...]] = ARPABET
 ) -> tuple[Span, ...]:
     """Return visemes in samples for phones in seconds; a diphthong becomes two mouths of half the time each."""
-    return _spans(phones, table)
-
-
-def _spans(
-    phones: Iterable[tuple[str, float, float]], table: Mapping[str, tuple[str, ...]]
-) -> tuple[Span, ...]:
     spans: list[Span] = []
     for phone, start_s, end_s in phones:
         if end_s <= start_s:

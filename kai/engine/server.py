@@ -61,7 +61,6 @@ MAX_SOUND_BYTES: Final = 12 << 20
 MAX_WEBSOCKET_BYTES: Final = 24 << 20
 LONGEST_SESSION_S: Final = 3600.0
 NEGOTIATE_S: Final = 10.0
-CLOSE_S: Final = 6.0
 SECRET_SECONDS: Final = range(10, 7201)
 _CANDIDATE_PORT: Final = re.compile(r"(?m)^(a=candidate:\S+ \d+ \w+ \d+ \S+ )\d+")
 

@@ -39,7 +39,6 @@ class _Lent:
     browser_id: str
     talk_id: str
     """The talk of the page that shows the session; empty for other clients."""
-    grant: wire.StartGrant
     started_s: float
     seen_s: float
 
@@ -125,7 +124,7 @@ class AvatarDesk:
                 await asyncio.to_thread(self._records.forget, KIND, token.session_id)
             raise
         now_s = self._clock()
-        self._lent[token.session_id] = _Lent(browser_id, talk_id, grant, now_s, now_s)
+        self._lent[token.session_id] = _Lent(browser_id, talk_id, now_s, now_s)
         return grant
 
     async def keep_alive(self, browser_id: str, session_id: str) -> None:

@@ -15,7 +15,6 @@ import numpy as np
 
 from kai.compat.format import Pcm
 
-FRAME_MS = 20
 PREROLL_FRAMES = 10
 """200 ms. Packets of the first word arrive some ms before ``output_audio_buffer.started``."""
 QUIET_PEAK = 200

@@ -19,10 +19,6 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
-    @property
     def is_current(self) -> bool:
         """True when the caller is on Kai's loop."""
         return threading.current_thread() is self._thread

@@ -26,7 +26,6 @@ from kai.core.events import (
     ResetRequested,
     RetryRequested,
     StartRequested,
-    StopRequested,
     TimeZoneTold,
 )
 from kai.core.state import Face, LegName, LegStatus, Look, Microphone, Phase, SessionState
@@ -413,12 +412,6 @@ def start(talk: Talk) -> None:
     spent_usd = host.app().memory.spent_since(_midnight_s())
     talk.dispatch(StartRequested(wall_s=time.time(), look=wanted, spent_today_usd=spent_usd))
     _wait_until(lambda: talk.snapshot().is_active)
-
-
-def stop(talk: Talk) -> None:
-    """Stop the talk. Returns once its state is no longer active."""
-    talk.dispatch(StopRequested())
-    _wait_until(lambda: not talk.snapshot().is_active)
 
 
 def current_mount(state: SessionState) -> Mount | None:

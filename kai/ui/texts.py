@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta, tzinfo
 from typing import Final
 
@@ -360,11 +359,6 @@ def near_limit(name: str, remaining: int, limit: int) -> str:
 def voice_name(name: str, sex: str, accent: str) -> str:
     """A voice of the local engine: ``Emma, British woman``."""
     return f"{name}, {accent} {sex}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a row: ``Bella, Emma and George``."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def duration(seconds: float) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import ClassVar, Final, Literal, TypeAlias, TypeVar, cast
+from typing import ClassVar, Final, TypeAlias, TypeVar, cast
 
 from kai.errors import ProtocolError
 from kai.wire import _shape
@@ -29,9 +29,6 @@ from kai.wire.retry_after import parse_retry_after
 
 T = TypeVar("T")
 
-PCM_HZ: Final = 24_000
-BYTES_A_SECOND: Final = 48_000
-"""16 bits, mono, little-endian; in base64 on the wire."""
 MAX_PACKET_BYTES: Final = 1_000_000
 SUCCESS_CODE: Final = 1000
 """The reference says 100, but the published SDK throws unless it is 1000. We go by the HTTP status."""
@@ -40,7 +37,6 @@ SANDBOX_AVATAR_ID: Final = "dd73ea75-1218-4ef3-92ce-606d5f7fbc0a"
 SANDBOX_S: Final = 60
 AVATAR_IDENTITY: Final = "heygen"
 
-Quality = Literal["very_high", "high", "medium", "low"]
 QUALITIES: Final[Mapping[str, int]] = {"very_high": 1080, "high": 720, "medium": 480, "low": 360}
 """Picture heights in pixels."""
 ENCODINGS: Final = ("H264", "VP8")

@@ -16,7 +16,6 @@ from kai.wire import _shape
 
 CHANNEL_LABEL: Final = "kai-marks"
 HEADER: Final = "X-Kai-Marks"
-RTP_HZ: Final = 48_000
 
 
 @dataclass(frozen=True, slots=True)

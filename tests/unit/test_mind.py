@@ -8,11 +8,11 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from kai.bench.sayings import HELD_OUT, OUT_OF_SCOPE
 from kai.engine.speech import mind as mind_module
 from kai.engine.speech.days import say_time
 from kai.engine.speech.mind import Mind, MindTurn, Reply
 from kai.engine.speech.sums import answer_sum
+from tests.support.sayings import HELD_OUT, OUT_OF_SCOPE
 
 NOON_SUNDAY = datetime(2026, 11, 22, 15, 5)  # noqa: DTZ001 - the mind is told local time
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kai.engine.speech.clauses import Clause, WordSpan
-from kai.engine.speech.reading import CODE_WORDS, is_heard, script_of
-from kai.engine.speech.spoken import ClauseCutter, Word, phrases, sentences, speak_word, unread_script
+from kai.engine.speech.reading import CODE_WORDS, is_heard, script_of, speak_token
+from kai.engine.speech.spoken import ClauseCutter, Word, phrases, sentences, unread_script
 from kai.engine.thinking import FixedThinker, Question, Said, Thought
 from kai.wire import realtime as wire
 from tests.support.engine_talk import TYPED, talking
@@ -248,7 +248,7 @@ def test_no_character_is_lost_when_text_is_cut(text: str) -> None:
 def test_a_letter_a_digit_and_a_sign_of_any_kind_is_spoken_or_its_script_is_known(char: str) -> None:
     if unicodedata.normalize("NFKC", char) in "|~^>":
         return  # markup where they stand alone
-    assert is_heard(speak_word(char)) or script_of(char), unicodedata.name(char, "?")
+    assert is_heard(speak_token(char)) or script_of(char), unicodedata.name(char, "?")
 
 
 def test_code_is_announced_once_and_never_cut_in_two() -> None:

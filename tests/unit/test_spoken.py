@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kai.engine.speech.spoken import FIRST_MAX_CHARS, MAX_CHARS, ClauseCutter, phrases, speak_word
+from kai.engine.speech.reading import speak_token
+from kai.engine.speech.spoken import FIRST_MAX_CHARS, MAX_CHARS, ClauseCutter, phrases
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ from kai.engine.speech.spoken import FIRST_MAX_CHARS, MAX_CHARS, ClauseCutter, p
     ],
 )
 def test_a_word_is_said_as_a_person_would(written: str, spoken: str) -> None:
-    assert speak_word(written) == spoken
+    assert speak_token(written) == spoken
 
 
 @pytest.mark.parametrize(

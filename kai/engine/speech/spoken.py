@@ -104,14 +104,6 @@ class Phrase:
         return " ".join(word.spoken for word in self.words if word.spoken)
 
 
-def speak_word(written: str) -> str:
-    """Return how a single written word is spoken; "" for emoji, markup, and scripts that the voice cannot read.
-
-    `phrases` names such scripts within a sentence.
-    """
-    return speak_token(written)
-
-
 def phrases(
     text: str,
     *,
