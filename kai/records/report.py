@@ -41,7 +41,6 @@ PACKAGES: Final = (
     "livekit",
     "ctranslate2",
     "onnxruntime",
-    "sqlalchemy",
 )
 """Packages whose versions a bug report needs."""
 
