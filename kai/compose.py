@@ -16,10 +16,11 @@ import platformdirs
 from pydantic import SecretStr
 
 from kai.adapters.browser import PageLink
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_files import EngineFiles
 from kai.adapters.engine_hearing import EngineEars
 from kai.adapters.engine_minds import Mind, give_mind, read_documents
-from kai.adapters.engine_process import EngineAddress, EngineProcess
+from kai.adapters.engine_process import EngineProcess
 from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace

@@ -6,16 +6,14 @@ The files stay on this computer. Only the passages that answer a question leave 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import httpx
-
+from kai.adapters.engine_client import EngineAddress, ask_engine
 from kai.adapters.engine_minds import Mind, give_mind
-from kai.adapters.engine_process import EngineAddress
-from kai.compat import http
-from kai.errors import BrainError, KaiError
+from kai.errors import BrainError, EngineError, KaiError
 
 log = logging.getLogger(__name__)
 
@@ -74,17 +72,15 @@ class EngineFiles:
                 "Your files are still being read. Ask again in a moment.", code="files-not-ready"
             ) from exc
         name = await self._give(address, documents)
-        url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{name.removeprefix('kai-')}/search"
-        headers = {"Authorization": f"Bearer {address.key}"}
+        path = f"/kai/minds/{name.removeprefix('kai-')}/search"
         try:
-            async with http.async_client(url, timeout=SEARCH_S) as client:
-                answer = await client.post(url, json={"question": question}, headers=headers)
-        except httpx.HTTPError as exc:
-            raise BrainError("The local engine does not answer, so your files cannot be read.") from exc
-        if answer.is_error:
+            told = await ask_engine(address, "POST", path, body={"question": question}, timeout_s=SEARCH_S)
+        except EngineError as exc:
             self._given = None  # the engine may have forgotten the files: the next search sends them again
-            raise BrainError("Your files could not be searched. Ask again in a moment.", code="files-refused")
-        return tuple(FilePassage(p["file"], p["heading"], p["text"]) for p in answer.json()["passages"])
+            raise BrainError(
+                "Your files could not be searched. Ask again in a moment.", code="files-refused"
+            ) from exc
+        return tuple(FilePassage(p["file"], p["heading"], p["text"]) for p in json.loads(told)["passages"])
 
     async def _give(self, address: EngineAddress, documents: Documents) -> str:
         """Send the files to the engine, unless this process of it has them, and return the name of their mind."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
-import httpx
-
-from kai.adapters.engine_process import EngineAddress
-from kai.compat import http
+from kai.adapters.engine_client import EngineAddress, ask_engine
 from kai.errors import BrainError
 from kai.media import pcm
 from kai.ports import Pcm
@@ -31,13 +29,7 @@ class EngineEars:
                 address = await self._wait_up()
         except TimeoutError as exc:
             raise BrainError("The local engine is not up, so nothing can be heard here.") from exc
-        url = f"{address.realtime_url.removesuffix('/v1')}/kai/transcripts"
-        headers = {"Authorization": f"Bearer {address.key}", "Content-Type": "audio/pcm"}
-        try:
-            async with http.async_client(url, timeout=HEAR_S) as client:
-                answer = await client.post(url, content=pcm.to_bytes(sound), headers=headers)
-        except httpx.HTTPError as exc:
-            raise BrainError("The local engine does not answer, so nothing can be heard here.") from exc
-        if answer.is_error:
-            raise BrainError("The local engine could not hear that.", code="hearing-refused")
-        return str(answer.json()["text"])
+        told = await ask_engine(
+            address, "POST", "/kai/transcripts", content=pcm.to_bytes(sound), timeout_s=HEAR_S
+        )
+        return str(json.loads(told)["text"])

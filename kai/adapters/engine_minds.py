@@ -7,12 +7,9 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
-from kai.adapters.engine_process import EngineAddress
-from kai.compat import http
+from kai.adapters.engine_client import EngineAddress, ask_engine
 from kai.compat.text_files import read_text_file
-from kai.errors import BrainError, ConfigError
+from kai.errors import BrainError, ConfigError, EngineError
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +62,12 @@ async def give_mind(address: EngineAddress, mind: Mind) -> str:
     """Send `mind` to the engine, which forgets its minds when it restarts, and return the model name that calls ask for it
     by. Raises `BrainError`."""
     mind_id = _id_of(mind)
-    url = f"{address.realtime_url.removesuffix('/v1')}/kai/minds/{mind_id}"
     body = {
         "documents": [{"name": name, "text": text} for name, text in mind.documents],
         "time_zone": mind.time_zone,
     }
-    headers = {"Authorization": f"Bearer {address.key}"}
     try:
-        async with http.async_client(url, timeout=PUT_S) as client:
-            answer = await client.put(url, json=body, headers=headers)
-    except httpx.HTTPError as exc:
-        raise BrainError("The local engine does not answer.", code="engine-lost") from exc
-    if answer.is_error:
-        raise BrainError(f"The local engine refused its mind ({answer.status_code}).", code="mind-refused")
+        await ask_engine(address, "PUT", f"/kai/minds/{mind_id}", body=body, timeout_s=PUT_S)
+    except EngineError as exc:
+        raise BrainError(exc.message, code=exc.code) from exc
     return f"kai-{mind_id}"

@@ -8,8 +8,8 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_status import (
     EngineReport,
     ModelReport,
@@ -38,14 +38,6 @@ FETCH_VARIABLE = "KAI_FETCH_MODEL"
 EXIT_WEIGHTS = 3
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineAddress:
-    """The URL of a running engine, and the key to it, which is made for this run and known to nobody else."""
-
-    realtime_url: str
-    key: str = field(repr=False)
 
 
 class EngineProcess:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kai.compat import http
+from kai.adapters.engine_client import EngineAddress, ask_engine
 from kai.core.state import StandIn
 from kai.errors import EngineError
-
-if TYPE_CHECKING:
-    from kai.adapters.engine_process import EngineAddress
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +100,9 @@ class EngineReport:
 async def read_report(address: EngineAddress) -> EngineReport:
     """Return the status of a running engine; an empty report when it sends none that can be read."""
     try:
-        status = _Status.model_validate_json(await _ask(address, "GET", "/kai/status", timeout_s=STATUS_S))
+        status = _Status.model_validate_json(
+            await ask_engine(address, "GET", "/kai/status", timeout_s=STATUS_S)
+        )
     except (EngineError, ValidationError):
         log.warning("the engine does not tell its status")
         return EngineReport()
@@ -116,43 +113,20 @@ async def read_report(address: EngineAddress) -> EngineReport:
 async def fetch_model(address: EngineAddress, model_id: str, *, from_maker: bool = False) -> None:
     """Have the engine fetch its language model, in parts or from its maker. Raises ``EngineError``."""
     source = "?source=maker" if from_maker else ""
-    await _ask(address, "POST", f"/kai/models/{model_id}/fetch{source}", timeout_s=STATUS_S)
+    await ask_engine(address, "POST", f"/kai/models/{model_id}/fetch{source}", timeout_s=STATUS_S)
 
 
 async def cancel_model(address: EngineAddress, model_id: str) -> None:
     """Have the engine stop fetching its language model. Raises ``EngineError``."""
-    await _ask(address, "DELETE", f"/kai/models/{model_id}/fetch", timeout_s=STATUS_S)
+    await ask_engine(address, "DELETE", f"/kai/models/{model_id}/fetch", timeout_s=STATUS_S)
 
 
 async def change_voice(address: EngineAddress, file_id: str, wish: str) -> None:
     """Have the engine ``fetch``, ``pause`` or ``delete`` a file of voices. Raises ``EngineError``."""
-    await _ask(address, "POST", f"/kai/voices/files/{file_id}/{wish}", timeout_s=STATUS_S)
+    await ask_engine(address, "POST", f"/kai/voices/files/{file_id}/{wish}", timeout_s=STATUS_S)
 
 
 async def read_preview(address: EngineAddress, voice_id: str, speed: float) -> bytes:
     """Return a sentence spoken by that voice, as a WAV file. Raises ``EngineError`` with the engine's message."""
     path = f"/kai/voices/{voice_id}/preview?speed={speed:g}"
-    return await _ask(address, "GET", path, timeout_s=PREVIEW_S)
-
-
-async def _ask(address: EngineAddress, method: str, path: str, *, timeout_s: float) -> bytes:
-    url = f"{address.realtime_url.removesuffix('/v1')}{path}"
-    headers = {"Authorization": f"Bearer {address.key}"}
-    try:
-        async with http.async_client(url, timeout=timeout_s) as client:
-            answer = await client.request(method, url, headers=headers)
-    except httpx.HTTPError as exc:
-        raise EngineError(
-            "The local engine does not answer. Try again in a moment.", code="engine-lost"
-        ) from exc
-    if answer.is_error:
-        raise EngineError(_words_of(answer), code=f"engine-{answer.status_code}", is_retryable=False)
-    return answer.content
-
-
-def _words_of(answer: httpx.Response) -> str:
-    try:
-        body: Any = answer.json()
-        return str(body["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"The local engine refused ({answer.status_code})."
+    return await ask_engine(address, "GET", path, timeout_s=PREVIEW_S)

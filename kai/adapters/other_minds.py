@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 from urllib.parse import quote
 
-import httpx
 from pydantic import SecretStr
 
-from kai.adapters.engine_process import EngineAddress
-from kai.compat import http
+from kai.adapters.engine_client import EngineAddress, ask_engine
 from kai.errors import EngineError, KaiError
 
 log = logging.getLogger(__name__)
@@ -157,17 +155,6 @@ class MindDesk:
         *,
         timeout_s: float = CALL_S,
     ) -> Json:
-        url = f"{address.realtime_url.removesuffix('/v1')}{path}"
-        headers = {"Authorization": f"Bearer {address.key}"}
-        try:
-            async with http.async_client(url, timeout=timeout_s) as client:
-                answer = await client.request(method, url, json=body, headers=headers)
-            told: Any = json.loads(answer.content)
-        except (httpx.HTTPError, ValueError) as exc:
-            raise EngineError(
-                "The local engine does not answer. Try again in a moment.", code="engine-lost"
-            ) from exc
-        if answer.is_error:
-            words = str(told.get("error", {}).get("message", "")) or "The local engine refused that."
-            raise EngineError(words, code=f"engine-{answer.status_code}", is_retryable=False)
-        return cast("Json", told)
+        return cast(
+            "Json", json.loads(await ask_engine(address, method, path, body=body, timeout_s=timeout_s))
+        )

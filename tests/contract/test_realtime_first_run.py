@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_hearing import EngineEars
-from kai.adapters.engine_process import EngineAddress
 from kai.adapters.openai_realtime import OpenAIRealtimeBrain
 from kai.adapters.openai_realtime import talk as talk_module
 from kai.adapters.openai_realtime.kept_turn import KeptTurn

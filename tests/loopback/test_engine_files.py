@@ -8,8 +8,8 @@ import json
 import httpx
 import pytest
 
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_files import EngineFiles
-from kai.adapters.engine_process import EngineAddress
 from kai.engine.speech.mind import Mind
 from kai.runtime.tools import SEARCH_FILES, first_tools, search_tool
 from tests.support.engine_inside import engine_address

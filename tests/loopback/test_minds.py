@@ -16,8 +16,8 @@ import numpy as np
 import openai
 import pytest
 
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_minds import Mind, give_mind
-from kai.adapters.engine_process import EngineAddress
 from kai.engine import chat as chat_module
 from kai.engine.minds import Minds
 from kai.engine.others.thinker import ChosenOrOwn

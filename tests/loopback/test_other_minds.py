@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from kai.adapters.engine_process import EngineAddress
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.other_minds import MindDesk, OtherMind
 from kai.checks.run import Level
 from kai.checks.services import check_servers

@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_minds import Mind, give_mind
-from kai.adapters.engine_process import EngineAddress
 from kai.adapters.engine_status import read_report
 from kai.adapters.liveavatar.rest import Account, LiveAvatarApi
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_minds import Mind, give_mind
-from kai.adapters.engine_process import EngineAddress
 from kai.engine.minds import Minds
 from kai.engine.workers import Workers
 from kai.errors import BrainError

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
-from kai.adapters.engine_process import EngineAddress
+from kai.adapters.engine_client import EngineAddress
 from kai.adapters.other_minds import MindDesk, OtherMind
 
 

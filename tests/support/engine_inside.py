@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from kai.adapters.engine_process import EngineAddress
+from kai.adapters.engine_client import EngineAddress
 from kai.engine.server import Engine
 from kai.engine.speech.mind import Mind
 from tests.support.prompt_server import serving
