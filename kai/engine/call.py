@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 import av
@@ -22,17 +21,13 @@ from kai.compat.paced import PacedTrack
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.items import new_id
+from kai.engine.new_session import NewSession
 from kai.engine.playout import Playout
-from kai.engine.replaying import make_conversation
 from kai.engine.speech.clauses import Clause
-from kai.engine.speech.kit import SpeechKit
-from kai.engine.thinking import Thinker
-from kai.engine.workers import Workers
 from kai.media import pcm
 from kai.media.echo import EchoGate
 from kai.wire import marks
 from kai.wire import realtime as wire
-from kai.wire.session_object import SessionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -84,24 +79,10 @@ class Call:
     connect within 20 s, and at the session's maximum duration.
     """
 
-    def __init__(
-        self,
-        *,
-        speech: SpeechKit,
-        workers: Workers,
-        config: SessionConfig,
-        longest_s: float,
-        thinker: Thinker,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, session: NewSession) -> None:
         self.call_id = new_id("rtc")
         self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._speech = speech
-        self._workers = workers
-        self._config = config
-        self._thinker = thinker
-        self._now = now
-        self._longest_s = longest_s
+        self._session = session
         self._over = asyncio.Event()
         self._connected = asyncio.Event()
         self._playout = Playout(
@@ -123,15 +104,7 @@ class Call:
         connection = rtc.peer_connection(host_addresses=HOST_ADDRESSES)
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._conversation = make_conversation(
-                    transport=self,
-                    speech=self._speech,
-                    workers=self._workers,
-                    tasks=tasks,
-                    config=self._config,
-                    thinker=self._thinker,
-                    now=self._now,
-                )
+                self._conversation = self._session.begin(self, tasks)
                 self._listen(connection, tasks)
                 self.answered.set_result(await self._negotiate(connection, offer))
                 tasks.create_task(self._read(self._conversation), name=f"events-{self.call_id}")
@@ -325,7 +298,7 @@ class Call:
         self._over.set()
 
     async def _end_at_longest(self) -> None:
-        await asyncio.sleep(self._longest_s)
+        await asyncio.sleep(self._session.longest_s)
         if self._conversation is not None:
             self._conversation.expire()
         await asyncio.sleep(0.2)  # gives the event time to leave

@@ -16,14 +16,12 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol, assert_never
 
-import numpy as np
-
 from kai.compat.format import Float32
 from kai.engine import session
 from kai.engine.answer import CONTENT_INDEX, Answer, Place
 from kai.engine.items import Aside, Entry, Items, new_id, usage_of
 from kai.engine.listening import Listener, Loudspeaker, Reports
-from kai.engine.speech.clauses import Clause
+from kai.engine.speech.clauses import Clause, louder
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_back_channel
 from kai.engine.speech.reading import emoji_names
@@ -585,7 +583,7 @@ class Conversation:
         if answer.speaks and answer.place is not None:
             self._has_spoken = True
             speaking.entries[-1].add_clause(clause)
-            self._transport.speak(answer.place, _louder(clause, speaking.manner.gain_db))
+            self._transport.speak(answer.place, louder(clause, speaking.manner.gain_db))
         self._write(speaking, text)
 
     def _write(self, speaking: _Speaking, text: str) -> None:
@@ -710,16 +708,6 @@ def _told_of(finished: Finished) -> wire.JsonObject:
     if finished.tokens_per_s is not None:
         told["kai_tokens_per_s"] = f"{finished.tokens_per_s:.1f}"
     return told
-
-
-def _louder(clause: Clause, gain_db: float) -> Clause:
-    """Return the clause with its sound made louder by `gain_db`."""
-    if gain_db == 0.0:
-        return clause
-    louder = clause.pcm.astype(np.float32) * 10 ** (gain_db / 20)
-    # A soft knee, since hard clipping crackles.
-    bent = np.tanh(louder / 32_767) * 32_767 if gain_db > 0 else louder
-    return replace(clause, pcm=bent.astype(np.int16))
 
 
 def _output_of(params: wire.ResponseParams) -> AudioOutputConfig:

@@ -146,12 +146,6 @@ class ReplayedConversation(Conversation):
         self._transport.speak(Place(response_id, self._item_id, 0), Clause("", tone, (), (), ()))
 
 
-def make_conversation(**parts: Any) -> Conversation:
-    """Return a `Conversation` with these arguments, or a `ReplayedConversation` where its thinker is a `RecordedCall`."""
-    is_recorded = isinstance(parts["thinker"], RecordedCall)
-    return ReplayedConversation(**parts) if is_recorded else Conversation(**parts)
-
-
 def _renamed(value: object, ids: Mapping[str, str]) -> object:
     """Return `value` with each recorded id of the client replaced by the current one, at any depth."""
     match value:

@@ -8,9 +8,8 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -38,6 +37,7 @@ from kai.engine.minds import Minds
 from kai.engine.models.desk import FileDesk, file_routes
 from kai.engine.models.keeper import ModelKeeper
 from kai.engine.models.shelf import Shelf
+from kai.engine.new_session import NewSession
 from kai.engine.others.choice import Choice
 from kai.engine.others.routes import mind_routes
 from kai.engine.replaying import RecordedCall, read_calls
@@ -71,17 +71,6 @@ class Refused(Exception):
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
         self.response = response
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """A session that is about to begin."""
-
-    config: SessionConfig
-    thinker: Thinker
-    now: Callable[[], datetime]
-    longest_s: float
-    has_no_udp: bool
 
 
 class Engine:
@@ -210,21 +199,14 @@ class Engine:
     async def _create_call(self, request: Request) -> Response:
         key = self._admitted(request)
         offer, wanted = await self._read_offer(request)
-        opening = await self._open(wanted or self._keys.session_of(key), request.query_params.get("model"))
-        if opening.has_no_udp:
+        new = await self._open(wanted or self._keys.session_of(key), request.query_params.get("model"))
+        if new.has_no_udp:
             offer = _CANDIDATE_PORT.sub(r"\g<1>9", offer)
-        call = Call(
-            speech=self._speech,
-            workers=self._workers,
-            config=opening.config,
-            longest_s=opening.longest_s,
-            thinker=opening.thinker,
-            now=opening.now,
-        )
+        call = Call(new)
         if self._tasks is None:
             raise HTTPException(503, "The engine is closing.")
         self._calls[call.call_id] = call
-        self._tasks.create_task(self._supervise(call, offer, opening.thinker), name=f"call-{call.call_id}")
+        self._tasks.create_task(self._supervise(call, offer, new.thinker), name=f"call-{call.call_id}")
         try:
             async with asyncio.timeout(NEGOTIATE_S):
                 answer = await call.answered
@@ -233,7 +215,7 @@ class Engine:
         except TimeoutError as exc:
             call.hang_up()
             raise HTTPException(504, "The engine could not answer the offer in time.") from exc
-        if opening.has_no_udp:
+        if new.has_no_udp:
             answer = _CANDIDATE_PORT.sub(r"\g<1>9", answer)
         headers = {"Location": f"/v1/realtime/calls/{call.call_id}", marks.HEADER: "1"}
         return Response(answer, status_code=201, media_type="application/sdp", headers=headers)
@@ -403,7 +385,7 @@ class Engine:
                 refusal(400, mistake.message, code=mistake.code, param=mistake.param)
             )
             return
-        is_own = isinstance(wanted, _Opening)
+        is_own = isinstance(wanted, NewSession)
         self._socket_count += is_own
         try:
             offered = websocket.scope.get("subprotocols", [])
@@ -413,21 +395,13 @@ class Engine:
             elif isinstance(wanted, Call):
                 await join_call(websocket, wanted)
             else:
-                await converse(
-                    websocket,
-                    speech=self._speech,
-                    workers=self._workers,
-                    config=wanted.config,
-                    longest_s=wanted.longest_s,
-                    thinker=wanted.thinker,
-                    now=wanted.now,
-                )
+                await converse(websocket, wanted)
         finally:
             self._socket_count -= is_own
-            if isinstance(wanted, _Opening):
+            if isinstance(wanted, NewSession):
                 await wanted.thinker.aclose()
 
-    async def _admit_socket(self, websocket: WebSocket) -> Call | _Opening:
+    async def _admit_socket(self, websocket: WebSocket) -> Call | NewSession:
         """Return the call that a WebSocket joins, or the session that it opens. Raises `Refused` and `ClientMistake`."""
         key = key_of(websocket.headers)
         if not self._keys.admits(key):
@@ -446,7 +420,7 @@ class Engine:
 
     # Inside
 
-    async def _open(self, wanted: SessionConfig | None, model: str | None) -> _Opening:
+    async def _open(self, wanted: SessionConfig | None, model: str | None) -> NewSession:
         """Return a session that may begin, changed as the model's script stages it. Raises `Refused` and `ClientMistake`."""
         config = self._start_session(wanted, model)
         refused = self._refuse_full()
@@ -454,7 +428,7 @@ class Engine:
             raise Refused(refused)
         if self._recorded_calls:
             recorded, now = self._recorded_calls.popleft(), self._minds.clock_of("kai-local")
-            return _Opening(config, recorded, now, self._longest_session_s, has_no_udp=False)
+            return NewSession(self._speech, self._workers, config, recorded, now, self._longest_session_s)
         thinker = self._minds.thinker_of(str(config.model))
         staged = self._minds.next_connect(str(config.model))
         await asyncio.sleep(staged.wait_s)
@@ -467,7 +441,9 @@ class Engine:
         longest_s = staged.longest_s or self._longest_session_s
         config = replace(config, expires_at=int(time.time() + longest_s))
         now = self._minds.clock_of(str(config.model))
-        return _Opening(config, thinker, now, longest_s, staged.has_no_udp)
+        return NewSession(
+            self._speech, self._workers, config, thinker, now, longest_s, has_no_udp=staged.has_no_udp
+        )
 
     async def _supervise(self, call: Call, offer: str, thinker: Thinker) -> None:
         try:

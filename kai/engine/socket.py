@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -20,14 +19,10 @@ from kai.engine.answer import CONTENT_INDEX, Place
 from kai.engine.call import Call, HungUp
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.items import new_id
-from kai.engine.replaying import make_conversation
+from kai.engine.new_session import NewSession
 from kai.engine.speech.clauses import Clause
-from kai.engine.speech.kit import SpeechKit
-from kai.engine.thinking import Thinker
-from kai.engine.workers import Workers
 from kai.media import pcm
 from kai.wire import realtime as wire
-from kai.wire.session_object import SessionConfig
 
 logger = logging.getLogger(__name__)
 
@@ -182,34 +177,17 @@ class _Hearing:
         self._conversation.refuse(message, code="invalid_value", event_id=event.event_id, param="audio")
 
 
-async def converse(
-    websocket: WebSocket,
-    *,
-    speech: SpeechKit,
-    workers: Workers,
-    config: SessionConfig,
-    longest_s: float,
-    thinker: Thinker,
-    now: Callable[[], datetime],
-) -> None:
+async def converse(websocket: WebSocket, session: NewSession) -> None:
     """Run a whole conversation on an accepted WebSocket, which is closed or gone at the end."""
     outbox = Outbox()
     try:
         async with asyncio.TaskGroup() as tasks:
             pump = tasks.create_task(outbox.pump(websocket), name="ws-pump")
             tasks.create_task(outbox.leave_when_overflowed(), name="ws-overflow")
-            conversation = make_conversation(
-                transport=SocketTransport(outbox),
-                speech=speech,
-                workers=workers,
-                tasks=tasks,
-                config=config,
-                thinker=thinker,
-                now=now,
-            )
+            conversation = session.begin(SocketTransport(outbox), tasks)
             conversation.open()
             try:
-                async with asyncio.timeout(longest_s):
+                async with asyncio.timeout(session.longest_s):
                     await _read(websocket, conversation, _Hearing(conversation))
             except TimeoutError:
                 conversation.expire()

@@ -292,7 +292,7 @@ def test_a_task_belongs_to_a_group_or_to_an_owner_that_reports_its_failure() -> 
 
 MOST_LINES = 700
 LONG = {
-    "kai/engine/conversation.py": 746,
+    "kai/engine/conversation.py": 735,
     "tests/unit/test_reducer.py": 990,
 }
 """Files that are longer than a file may be, and how long each may be until it is split. This list only shrinks."""
@@ -303,7 +303,6 @@ WIDE = {
     "kai/adapters/liveavatar/face.py:LiveAvatarFace": 35,
     "kai/adapters/openai_realtime/talk.py:RealtimeTalk": 30,
     "kai/compose.py:SharedServices": 20,
-    "kai/engine/call.py:Call": 18,
     "kai/engine/conversation.py:Conversation": 20,
     "kai/engine/speech/turns.py:TurnDetector": 21,
     "kai/records/memory.py:Memory": 21,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -95,6 +95,16 @@ class Sound(NamedTuple):
 
     phoneme: str
     word: int
+
+
+def louder(clause: Clause, gain_db: float) -> Clause:
+    """Return the clause with its sound made louder by `gain_db`."""
+    if gain_db == 0.0:
+        return clause
+    sound = clause.pcm.astype(np.float32) * 10 ** (gain_db / 20)
+    # A soft knee, since hard clipping crackles.
+    bent = np.tanh(sound / 32_767) * 32_767 if gain_db > 0 else sound
+    return replace(clause, pcm=bent.astype(np.int16))
 
 
 def phoneme_spans(
