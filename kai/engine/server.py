@@ -164,7 +164,7 @@ class Engine:
             await self._choice.aclose()
             await self._minds.aclose()
             await asyncio.to_thread(self._models.close)
-            await asyncio.to_thread(self._files.close)
+            await asyncio.to_thread(self._files.shelf.close)
             if self._speech.files is not None:
                 await asyncio.to_thread(self._speech.files.close)
             await self._model.aclose()

@@ -36,7 +36,7 @@ class FileDesk:
     def __init__(
         self, shelf: Shelf, use: UseFile, own: Callable[[], ModelStatus], speed: Callable[[], float | None]
     ) -> None:
-        self._shelf = shelf
+        self.shelf = shelf
         self._use = use
         self._own = own
         self._speed = speed
@@ -46,11 +46,11 @@ class FileDesk:
 
     async def put_on(self, model_id: str) -> None:
         """Run that model. Raises ``WeightsError`` where its file is missing or this computer has too little memory."""
-        model = self._shelf.model(model_id)
-        status = await asyncio.to_thread(self._shelf.status, model)
+        model = self.shelf.model(model_id)
+        status = await asyncio.to_thread(self.shelf.status, model)
         if status.path is None:
             raise WeightsError(f"{model.name} is not here. Fetch it first.", code="model_missing")
-        if not self._shelf.fits(model):
+        if not self.shelf.fits(model):
             raise WeightsError(
                 f"{model.name} needs about {model.memory_bytes / 1e9:.1f} GB of memory beside the rest of Kai, more "
                 "than this computer has.",
@@ -74,7 +74,7 @@ class FileDesk:
             self._bandwidth = await asyncio.to_thread(bandwidth_bytes_per_s)
         rows = [
             await asyncio.to_thread(self._row, model, self._bandwidth, measured)
-            for model in self._shelf.models
+            for model in self.shelf.models
         ]
         return {"on": self.on, "problem": self.problem, "is_measured": measured is not None, "models": rows}
 
@@ -82,41 +82,22 @@ class FileDesk:
         tokens_per_s = self._speed()
         if not tokens_per_s:
             return None
-        file_bytes = self._shelf.model(self.on).bytes if self.on else self._own().bytes
+        file_bytes = self.shelf.model(self.on).bytes if self.on else self._own().bytes
         return Measured(file_bytes, tokens_per_s) if file_bytes else None
 
     def _row(self, model: LanguageModel, bandwidth: float, measured: Measured | None) -> JsonObject:
-        status = self._shelf.status(model)
         return {
-            "id": model.id,
-            "name": model.name,
-            "bytes": model.bytes,
-            "licence": model.licence,
+            **self.shelf.to_json(model),
             "memory_bytes": model.memory_bytes,
-            "fits": self._shelf.fits(model),
+            "fits": self.shelf.fits(model),
             "tokens_per_s": round(expected_tokens_per_s(model.bytes, bandwidth, measured), 1),
-            "state": status.state.value,
-            "done_bytes": status.done_bytes,
-            "problem": status.problem,
         }
 
     async def delete(self, model_id: str) -> None:
         """Remove our copy of that file; a file in use is taken off first. Raises ``WeightsError`` and ``OSError``."""
         if self.on == model_id:
             await self.take_off()
-        await asyncio.to_thread(self._shelf.delete, model_id)
-
-    def fetch(self, model_id: str) -> None:
-        """See `Shelf.fetch`."""
-        self._shelf.fetch(model_id)
-
-    def close(self) -> None:
-        """See `Shelf.close`."""
-        self._shelf.close()
-
-    def pause(self, model_id: str) -> None:
-        """See `Shelf.pause`."""
-        self._shelf.pause(model_id)
+        await asyncio.to_thread(self.shelf.delete, model_id)
 
 
 def file_routes(desk: FileDesk, admit: Callable[[Request], Awaitable[object]]) -> list[Route]:
@@ -130,10 +111,8 @@ def file_routes(desk: FileDesk, admit: Callable[[Request], Awaitable[object]]) -
             match wish:
                 case "list":
                     pass
-                case "fetch":
-                    desk.fetch(model_id)
-                case "pause":
-                    desk.pause(model_id)
+                case "fetch" | "pause":
+                    desk.shelf.change(model_id, wish)
                 case "delete":
                     await desk.delete(model_id)
                 case "on":

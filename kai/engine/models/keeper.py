@@ -19,7 +19,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -80,18 +80,7 @@ class ModelStatus:
 
     def to_json(self) -> dict[str, object]:
         """Return the status in the form of ``GET /kai/status``."""
-        return {
-            "state": self.state.value,
-            "id": self.id,
-            "name": self.name,
-            "bytes": self.bytes,
-            "done_bytes": self.done_bytes,
-            "licence": self.licence,
-            "problem": self.problem,
-            "path": "" if self.path is None else str(self.path),
-            "is_own": self.is_own,
-            "is_known": self.is_known,
-        }
+        return {**asdict(self), "path": "" if self.path is None else str(self.path)}
 
 
 OnReady = Callable[[Path], object]

@@ -24,6 +24,7 @@ from kai.engine.models.catalogue import (
     total_memory_bytes,
 )
 from kai.errors import KaiError, WeightsError
+from kai.wire.realtime import JsonObject
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,31 @@ class Shelf:
         fetching.drop_part(model, self._folder)
         with self._lock:
             self._status.pop(model.id, None)
+
+    def change(self, model_id: str, wish: str) -> None:
+        """``fetch``, ``pause`` or ``delete`` a file. Raises ``WeightsError``, and ``OSError``."""
+        match wish:
+            case "fetch":
+                self.fetch(model_id)
+            case "pause":
+                self.pause(model_id)
+            case "delete":
+                self.delete(model_id)
+            case _:
+                raise WeightsError("There is no such wish.", code="invalid_value")
+
+    def to_json(self, model: LanguageModel) -> JsonObject:
+        """Return a file with its state, for the page."""
+        status = self.status(model)
+        return {
+            "id": model.id,
+            "name": model.name,
+            "bytes": model.bytes,
+            "licence": model.licence,
+            "state": status.state.value,
+            "done_bytes": status.done_bytes,
+            "problem": status.problem,
+        }
 
     def close(self) -> None:
         """Stop all threads and wait for each up to ``CLOSE_S``."""

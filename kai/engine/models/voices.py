@@ -129,15 +129,7 @@ class VoiceShelf:
 
     def change(self, file_id: str, wish: str) -> None:
         """``fetch``, ``pause`` or ``delete`` a file. Returns at once. Raises ``WeightsError``, and ``OSError``."""
-        match wish:
-            case "fetch":
-                self._shelf.fetch(file_id)
-            case "pause":
-                self._shelf.pause(file_id)
-            case "delete":
-                self._shelf.delete(file_id)
-            case _:
-                raise WeightsError("There is no such wish.", code="invalid_value")
+        self._shelf.change(file_id, wish)
 
     def close(self) -> None:
         """See `Shelf.close`."""
@@ -145,16 +137,4 @@ class VoiceShelf:
 
     def to_json(self) -> list[JsonObject]:
         """Return every file with its state, for the page."""
-        rows = [(file, self._shelf.status(file)) for file in self._shelf.models]
-        return [
-            {
-                "id": file.id,
-                "name": file.name,
-                "bytes": file.bytes,
-                "licence": file.licence,
-                "state": status.state.value,
-                "done_bytes": status.done_bytes,
-                "problem": status.problem,
-            }
-            for file, status in rows
-        ]
+        return [self._shelf.to_json(file) for file in self._shelf.models]
