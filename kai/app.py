@@ -87,11 +87,9 @@ class App:
     """Speaks a sentence with a voice of the local engine (its id and a speed), as a WAV file. Raises ``KaiError``."""
     change_voice: Callable[[str, str], Coroutine[Any, Any, None]] = _no_voice_files
     """Makes the local engine ``fetch``, ``pause`` or ``delete`` the file of voices of that id. Raises ``KaiError``."""
-    fetch_model: Callable[[str, bool], Coroutine[Any, Any, None]] | None = None
-    """Makes the local engine download the language model of that id, from its maker if the flag is true, else in parts.
-    Raises ``KaiError``."""
-    cancel_model: Callable[[str], Coroutine[Any, Any, None]] | None = None
-    """Makes the local engine stop downloading the language model of that id. Raises ``KaiError``."""
+    change_model_file: Callable[[str, str], Coroutine[Any, Any, None]] | None = None
+    """Makes the local engine ``fetch`` the language model of that id in parts, ``fetch-maker`` it from its maker, or
+    ``cancel`` the download. Raises ``KaiError``."""
     calls: CallDesk = field(default_factory=no_calls)
     """Opens Realtime calls for pages that hold the call themselves."""
     desk: AvatarDesk | None = None
@@ -113,12 +111,9 @@ class App:
         """Download the local engine's language model (``fetch``, or ``fetch-maker`` from its maker) or stop the download
         (``cancel``). Raises ``KaiError``."""
         model_id = self.services().engine.model.id
-        if not model_id or self.fetch_model is None or self.cancel_model is None:
+        if not model_id or self.change_model_file is None:
             raise KaiError("There is no language model to fetch here.", code="engine-404")
-        if wish == "cancel":
-            await self.cancel_model(model_id)
-        else:
-            await self.fetch_model(model_id, wish == "fetch-maker")
+        await self.change_model_file(model_id, wish)
 
     def health(self) -> dict[str, object]:
         """Return the answer to ``GET /api/health``. It holds no secret and no content of a talk."""

@@ -188,13 +188,9 @@ class SharedServices:
         is_ready = (not self._is_engine_wanted or engine.is_up) and not problem
         return Services(is_ready, self._progress, problem, engine.report)
 
-    async def fetch_model(self, model_id: str, from_maker: bool) -> None:
-        """Make the local engine download its language model. Raises ``KaiError``."""
-        await self._start_engine().fetch_model(model_id, from_maker=from_maker)
-
-    async def cancel_model(self, model_id: str) -> None:
-        """Make the local engine stop downloading its language model. Raises ``KaiError``."""
-        await self._start_engine().cancel_model(model_id)
+    async def change_model(self, model_id: str, wish: str) -> None:
+        """Make the local engine download its language model, or stop the download. Raises ``KaiError``."""
+        await self._start_engine().change_model(model_id, wish)
 
     async def change_voice(self, file_id: str, wish: str) -> None:
         """Make the local engine ``fetch``, ``pause`` or ``delete`` a file of voices. Raises ``KaiError``."""
@@ -396,8 +392,7 @@ def build_app(settings: Settings) -> App:
         minds=shared.minds,
         preview_voice=shared.preview_voice,
         change_voice=shared.change_voice,
-        fetch_model=shared.fetch_model,
-        cancel_model=shared.cancel_model,
+        change_model_file=shared.change_model,
         calls=shared.calls,
         desk=shared.desk,
         gallery=shared.gallery,

@@ -9,15 +9,8 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 
-from kai.adapters.engine_client import EngineAddress
-from kai.adapters.engine_status import (
-    EngineReport,
-    ModelReport,
-    cancel_model,
-    change_voice,
-    fetch_model,
-    read_report,
-)
+from kai.adapters.engine_client import EngineAddress, ask_engine
+from kai.adapters.engine_status import STATUS_S, EngineReport, ModelReport, read_report
 from kai.compat.child import Child
 from kai.compat.tasks import Tasks
 from kai.errors import EngineError, KaiError, WeightsError
@@ -96,19 +89,19 @@ class EngineProcess:
                 code="engine-slow",
             ) from exc
 
-    async def fetch_model(self, model_id: str, *, from_maker: bool = False) -> None:
-        """Have the engine fetch its language model; ``report`` shows the progress. Raises ``KaiError``."""
-        await fetch_model(await self.wait_up(), model_id, from_maker=from_maker)
-        await self._read_report()
-
-    async def cancel_model(self, model_id: str) -> None:
-        """Have the engine stop fetching its language model. Raises ``KaiError``."""
-        await cancel_model(await self.wait_up(), model_id)
-        await self._read_report()
+    async def change_model(self, model_id: str, wish: str) -> None:
+        """Have the engine ``fetch`` its language model, ``fetch-maker`` it from its maker, or ``cancel`` that; ``report``
+        shows the progress. Raises ``KaiError``."""
+        source = "?source=maker" if wish == "fetch-maker" else ""
+        method = "DELETE" if wish == "cancel" else "POST"
+        await self._change(method, f"/kai/models/{model_id}/fetch{source}")
 
     async def change_voice(self, file_id: str, wish: str) -> None:
         """Have the engine ``fetch``, ``pause`` or ``delete`` a file of voices; see ``report``. Raises ``KaiError``."""
-        await change_voice(await self.wait_up(), file_id, wish)
+        await self._change("POST", f"/kai/voices/files/{file_id}/{wish}")
+
+    async def _change(self, method: str, path: str) -> None:
+        await ask_engine(await self.wait_up(), method, path, timeout_s=STATUS_S)
         await self._read_report()
 
     async def _read_report(self) -> None:

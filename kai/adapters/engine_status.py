@@ -110,22 +110,6 @@ async def read_report(address: EngineAddress) -> EngineReport:
     return EngineReport(stand_ins, status.voices, status.voice_files, status.model, status.chosen)
 
 
-async def fetch_model(address: EngineAddress, model_id: str, *, from_maker: bool = False) -> None:
-    """Have the engine fetch its language model, in parts or from its maker. Raises ``EngineError``."""
-    source = "?source=maker" if from_maker else ""
-    await ask_engine(address, "POST", f"/kai/models/{model_id}/fetch{source}", timeout_s=STATUS_S)
-
-
-async def cancel_model(address: EngineAddress, model_id: str) -> None:
-    """Have the engine stop fetching its language model. Raises ``EngineError``."""
-    await ask_engine(address, "DELETE", f"/kai/models/{model_id}/fetch", timeout_s=STATUS_S)
-
-
-async def change_voice(address: EngineAddress, file_id: str, wish: str) -> None:
-    """Have the engine ``fetch``, ``pause`` or ``delete`` a file of voices. Raises ``EngineError``."""
-    await ask_engine(address, "POST", f"/kai/voices/files/{file_id}/{wish}", timeout_s=STATUS_S)
-
-
 async def read_preview(address: EngineAddress, voice_id: str, speed: float) -> bytes:
     """Return a sentence spoken by that voice, as a WAV file. Raises ``EngineError`` with the engine's message."""
     path = f"/kai/voices/{voice_id}/preview?speed={speed:g}"

@@ -163,17 +163,16 @@ class FakeModels:
     def services(self) -> Services:
         return Services(engine=EngineReport(model=self.now()))
 
-    async def fetch_model(self, model_id: str, from_maker: bool) -> None:
-        self.wishes.append(f"fetch {model_id}" + (" from its maker" if from_maker else ""))
+    async def change(self, model_id: str, wish: str) -> None:
+        self.wishes.append(f"{wish} {model_id}")
+        if wish == "cancel":
+            self.model = replace(self.now(), state="none")
+            self.rate_bytes_s *= 20
+            return
         rate = max(1.0, self.rate_bytes_s)
         self._begun_s = time.monotonic() - self.model.done_bytes / rate
         state = "failed" if self.problem else "fetching"
         self.model = replace(self.model, state=state, problem=self.problem)
-
-    async def cancel_model(self, model_id: str) -> None:
-        self.wishes.append(f"cancel {model_id}")
-        self.model = replace(self.now(), state="none")
-        self.rate_bytes_s *= 20
 
 
 def make_app(memory: Memory, *, refuses: str = "", models: FakeModels | None = None, **more: Any) -> App:
@@ -204,9 +203,5 @@ def make_app(memory: Memory, *, refuses: str = "", models: FakeModels | None = N
 
     calls = more.setdefault("calls", no_calls())
     if models is not None:
-        more |= {
-            "services": models.services,
-            "fetch_model": models.fetch_model,
-            "cancel_model": models.cancel_model,
-        }
+        more |= {"services": models.services, "change_model_file": models.change}
     return App(SessionHub(make_session, lambda: None, close_services, calls.close_of), memory, **more)

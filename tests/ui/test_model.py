@@ -98,7 +98,7 @@ def test_a_press_reaches_the_engine_and_the_answer_is_how_it_is_then(
     assert client.post("/api/model", json={"wish": "fetch"}).json()["kind"] == "coming"
     assert client.post("/api/model", json={"wish": "cancel"}).json()["kind"] == "offer"
     assert client.post("/api/model", json={"wish": "fetch-maker"}).json()["kind"] == "coming"
-    assert models.wishes == ["fetch tiny", "cancel tiny", "fetch tiny from its maker"]
+    assert models.wishes == ["fetch tiny", "cancel tiny", "fetch-maker tiny"]
 
 
 @pytest.mark.parametrize(
