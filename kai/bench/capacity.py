@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import wave
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -188,12 +187,6 @@ def _memory_mb(engine: psutil.Process) -> int:
 
 def said_in_frames(path: Path) -> np.ndarray:
     """Return a recording as ``(samples,)`` int16 at 48 kHz, in whole frames, without the silence after it."""
-    with wave.open(str(path)) as file:
-        resampler = pcm.Resampler(file.getframerate(), MIC_HZ)
-        samples: Sequence[Any] = [
-            resampler.push(pcm.from_bytes(file.readframes(file.getnframes()))),
-            resampler.flush(),
-        ]
-    whole = np.concatenate(samples)
+    whole = pcm.read_wav(path, MIC_HZ)
     last = int(np.nonzero(np.abs(whole.astype(np.int32)) > 900)[0][-1])
     return np.ascontiguousarray(whole[: last // FRAME_SAMPLES * FRAME_SAMPLES])

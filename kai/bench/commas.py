@@ -81,8 +81,7 @@ def _at_comma(voice: Speaker, said: str, pause_s: float) -> tuple[Float32, float
         offset = sum(len(part) for part in parts)
         words += [(start + offset, end + offset) for _, start, end in clause.words]
         parts.append(clause.pcm)
-    resampler = pcm.Resampler(24_000, HEARD_HZ)
-    samples = pcm.to_float32(np.concatenate([resampler.push(np.concatenate(parts)), resampler.flush()]))
+    samples = pcm.to_float32(pcm.resampled(np.concatenate(parts), 24_000, HEARD_HZ))
     first = len(said.split(",")[0].split())
     before, after = (at * HEARD_HZ // 24_000 for at in (words[first - 1][1], words[first][0]))
     loud_end = before - int(np.argmax(np.abs(samples[:before][::-1]) > 0.02))

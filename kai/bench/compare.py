@@ -19,26 +19,24 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import psutil
 
 from kai.bench.avatar import set_delay
 from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.compare_figures import Talk, figures_of, read_notes
 from kai.bench.compare_notes import Plan
-from kai.bench.driver import ROOT, read_wav
+from kai.bench.driver import ROOT
 from kai.bench.part import KEY, local_server, put_script
 from kai.bench.strangers import python_with
 from kai.engine.liveavatar.account import AVATARS
 from kai.errors import ConfigError
-from kai.media.pcm import Resampler
+from kai.media import pcm
 
 PIPECAT: Final = ("pipecat-ai[heygen,openai]==1.14.0", "numpy==2.4.6")
 ARMS: Final = ("kai_webrtc", "kai_websocket", "pipecat")
@@ -159,14 +157,8 @@ def _sentences(folder: Path) -> tuple[str, ...]:
     """Write the person's sentences at 16 000 Hz, and return their paths."""
     paths: list[str] = []
     for name in SENTENCES:
-        resampler = Resampler(48_000, 16_000)
-        whole = read_wav(ROOT / "tests" / "support" / "speech" / name)
-        pcm = np.concatenate([resampler.push(whole), resampler.flush()])
-        with wave.open(str(folder / name), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(16_000)
-            file.writeframes(pcm.tobytes())
+        said = pcm.read_wav(ROOT / "tests" / "support" / "speech" / name, 16_000)
+        (folder / name).write_bytes(pcm.to_wav(said, 16_000))
         paths.append(str(folder / name))
     return tuple(paths)
 

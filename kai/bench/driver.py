@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-import wave
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from playwright.sync_api import BrowserContext, Frame, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from kai.engine.models.places import models_folder
-from kai.media.pcm import Resampler
+from kai.media import pcm
 
 ROOT = Path(__file__).resolve().parents[2]
 MIC_HZ = 48_000
@@ -183,12 +182,7 @@ async () => {
 
 def read_wav(path: Path) -> np.ndarray:
     """Return a mono 16-bit wav file as ``(samples,)`` int16 at 48 000 Hz."""
-    with wave.open(str(path)) as file:
-        rate_hz = file.getframerate()
-        pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-        pcm = pcm.reshape(-1, file.getnchannels())[:, 0]
-    resampler = Resampler(rate_hz, MIC_HZ)
-    return np.concatenate([resampler.push(np.ascontiguousarray(pcm)), resampler.flush()])
+    return pcm.read_wav(path, MIC_HZ)
 
 
 def write_mic(path: Path, parts: Sequence[Path | float]) -> Path:
@@ -197,15 +191,11 @@ def write_mic(path: Path, parts: Sequence[Path | float]) -> Path:
     sound: list[np.ndarray] = []
     for part in parts:
         if isinstance(part, Path):
-            pcm = read_wav(part).astype(np.float64)
-            sound.append((pcm / max(1.0, np.abs(pcm).max()) * 16_000).astype(np.int16))
+            said = read_wav(part).astype(np.float64)
+            sound.append((said / max(1.0, np.abs(said).max()) * 16_000).astype(np.int16))
         else:
             sound.append(rng.normal(0, 3, int(part * MIC_HZ)).astype(np.int16))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(MIC_HZ)
-        file.writeframes(np.concatenate(sound).tobytes())
+    path.write_bytes(pcm.to_wav(np.concatenate(sound), MIC_HZ))
     return path
 
 

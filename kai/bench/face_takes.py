@@ -10,7 +10,6 @@ import ctypes as ct
 import json
 import subprocess
 import tempfile
-import wave
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from kai.engine.speech import weights
 from kai.engine.speech.voices import CHOICES, Speaker
 from kai.errors import WeightsError
-from kai.media import pcm as pcm_tools
+from kai.media import pcm
 
 Array = NDArray[Any]
 Span = tuple[str, int, int]
@@ -185,7 +184,7 @@ def flite_take(voice: str, text: str, stretch: float = 1.0, pitch_hz: float | No
         told = subprocess.run(
             [*command, "-t", text, "-o", str(path)], capture_output=True, text=True, check=True
         ).stdout
-        sound = read_wav(path)
+        sound = pcm.read_wav(path, RATE_HZ)
     spans: list[tuple[str, float, float]] = []
     start_s = 0.0
     for token in told.split():
@@ -252,7 +251,10 @@ class _Espeak:
             for (start, phone), end in zip(self._events, ends, strict=True)
         ]
         return Take(
-            f"espeak {voice}", text, _at_rate(sound, self.rate_hz), spans_from_phones(spans, _EspeakTable())
+            f"espeak {voice}",
+            text,
+            pcm.resampled(np.ascontiguousarray(sound, np.int16), self.rate_hz, RATE_HZ),
+            spans_from_phones(spans, _EspeakTable()),
         )
 
 
@@ -287,21 +289,7 @@ def recording_takes() -> Iterator[Take]:
         if entry["file"] in aligned:
             visemes = tuple((str(v), int(a), int(b)) for v, a, b in aligned[entry["file"]])
             voice = f"recording {entry['source']}"
-            yield Take(voice, entry["text"], read_wav(RECORDINGS / entry["file"]), visemes)
-
-
-def read_wav(path: Path) -> NDArray[np.int16]:
-    """Return ``(samples,)`` int16 at 24 000 Hz from a mono 16-bit file of any rate."""
-    with wave.open(str(path)) as file:
-        raw = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        return _at_rate(raw.reshape(-1, file.getnchannels())[:, 0], file.getframerate())
-
-
-def _at_rate(sound: Array, rate_hz: int) -> NDArray[np.int16]:
-    if rate_hz == RATE_HZ:
-        return np.ascontiguousarray(sound, np.int16)
-    resampler = pcm_tools.Resampler(rate_hz, RATE_HZ)
-    return np.concatenate([resampler.push(np.ascontiguousarray(sound, np.int16)), resampler.flush()])
+            yield Take(voice, entry["text"], pcm.read_wav(RECORDINGS / entry["file"], RATE_HZ), visemes)
 
 
 def spans_from_phones(

@@ -9,7 +9,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import json
 import re
 import time
-import wave
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -348,9 +347,8 @@ _QUESTIONS: Final = (
 
 def _sound_of(voice: Speaker, said: str) -> Float32:
     """Return `said` by that voice, ``(samples,)`` at 16 kHz."""
-    resampler = pcm.Resampler(24_000, 16_000)
-    parts = [resampler.push(clause.pcm) for clause in voice.stream(said)]
-    return pcm.to_float32(np.concatenate([*parts, resampler.flush()]))
+    sound = np.concatenate([clause.pcm for clause in voice.stream(said)])
+    return pcm.to_float32(pcm.resampled(sound, 24_000, 16_000))
 
 
 def _spoken(voice: Speaker, said: str) -> tuple[Float32, float]:
@@ -466,10 +464,7 @@ def _extra_voices(kit: SpeechKit) -> dict[str, Any]:
 
 
 def _read(path: Path) -> NDArray[np.float32]:
-    with wave.open(str(path)) as file:
-        resampler = pcm.Resampler(file.getframerate(), 16_000)
-        samples = pcm.mix_to_mono(pcm.from_bytes(file.readframes(file.getnframes())), file.getnchannels())
-    return pcm.to_float32(np.concatenate([resampler.push(samples), resampler.flush()]))
+    return pcm.to_float32(pcm.read_wav(path, 16_000))
 
 
 def _words(text: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import wave
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -149,11 +148,7 @@ def _paused(path: Path, place: int, target: Path) -> tuple[Path, float, float]:
 
 
 def _write(path: Path, samples: np.ndarray) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(MIC_HZ)
-        file.writeframes(samples.astype(np.int16).tobytes())
+    path.write_bytes(pcm.to_wav(samples.astype(np.int16), MIC_HZ))
     return path
 
 

@@ -142,8 +142,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 def _at_16_khz(sound: NDArray[np.int16]) -> Float32:
-    resampler = pcm.Resampler(24_000, 16_000)
-    return pcm.to_float32(np.concatenate([resampler.push(sound), resampler.flush()]))
+    return pcm.to_float32(pcm.resampled(sound, 24_000, 16_000))
 
 
 def _words(text: str) -> str:

@@ -350,9 +350,8 @@ class Engine:
         return JSONResponse({"text": heard})
 
     def _hear_whole(self, sound: NDArray[np.int16]) -> str:
-        resampler = pcm.Resampler(SPEECH_HZ, HEARING_HZ)
-        audio = np.concatenate([resampler.push(sound), resampler.flush()])
-        heard = self._speech.recogniser.transcribe(pcm.to_float32(audio))
+        audio = pcm.to_float32(pcm.resampled(sound, SPEECH_HZ, HEARING_HZ))
+        heard = self._speech.recogniser.transcribe(audio)
         return heard.text if heard.is_speech else ""
 
     async def _remove_mind(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import wave
 from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
 import av
@@ -58,6 +59,19 @@ def to_wav(samples: Pcm, rate_hz: int) -> bytes:
         file.setframerate(rate_hz)
         file.writeframes(to_bytes(samples))
     return buffer.getvalue()
+
+
+def read_wav(path: Path, rate_hz: int) -> Pcm:
+    """Return the sound of a 16-bit WAV file as ``(samples,)`` int16 mono at ``rate_hz``."""
+    with wave.open(str(path)) as file:
+        samples = mix_to_mono(from_bytes(file.readframes(file.getnframes())), file.getnchannels())
+        return resampled(samples, file.getframerate(), rate_hz)
+
+
+def resampled(samples: Pcm, source_hz: int, target_hz: int) -> Pcm:
+    """Return a whole sound, ``(samples,)`` int16 mono at ``source_hz``, at ``target_hz``."""
+    resampler = Resampler(source_hz, target_hz)
+    return np.concatenate([resampler.push(samples), resampler.flush()])
 
 
 def mix_to_mono(interleaved: Pcm, channels: int) -> Pcm:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +23,7 @@ class Recording:
 
     def samples(self, rate_hz: int) -> NDArray[np.int16]:
         """The sound at ``rate_hz``: ``(samples,)`` int16 mono."""
-        with wave.open(str(self.path)) as file:
-            own_rate_hz = file.getframerate()
-            mono = pcm.mix_to_mono(pcm.from_bytes(file.readframes(file.getnframes())), file.getnchannels())
-        resampler = pcm.Resampler(own_rate_hz, rate_hz)
-        return np.concatenate([resampler.push(mono), resampler.flush()])
+        return pcm.read_wav(self.path, rate_hz)
 
 
 def recordings() -> list[Recording]:
