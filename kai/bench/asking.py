@@ -22,6 +22,7 @@ from kai.adapters.openai_realtime.config import session_for
 from kai.bench.part import RunningEngine
 from kai.core.state import Look
 from kai.engine.others.routes import MODEL_VARIABLE
+from kai.engine.thinking import ToolCall
 from kai.errors import BrainError
 from kai.runtime.tools import first_tools
 from kai.wire import realtime as wire
@@ -34,15 +35,6 @@ MIND_FIELD: Final = "kai_mind"
 SPEED_FIELD: Final = "kai_tokens_per_s"
 MIND_LOADS_S: Final = 45
 PROBE: Final = "Why do cats purr?"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool call that the mind requested; ``arguments`` is the JSON text as received."""
-
-    call_id: str
-    name: str
-    arguments: str
 
 
 @dataclass(frozen=True, slots=True)

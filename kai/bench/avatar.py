@@ -19,7 +19,7 @@ from kai.adapters.liveavatar.face import AvatarChoice
 from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.bench.part import local_server
-from kai.bench.talk import Cpu, find_chromium, frames, percentile
+from kai.bench.talk import Cpu, each_offset, find_chromium, frames, percentile
 from kai.core.events import Event, PlayoutStarted
 from kai.core.state import Look
 from kai.ports import Picture
@@ -34,6 +34,8 @@ SETTLE_S = 4.0
 INTERRUPTIONS = 50
 MOUTH_OPEN_BELOW = 90.0
 EARLY_MS, LATE_MS = 40, 60
+NEAR_MS = 700
+"""A click is held against the pictures of this time around it, since the picture's delay moves."""
 
 
 def run() -> dict[str, Any]:
@@ -48,12 +50,8 @@ def run() -> dict[str, Any]:
             "KAI_STATE_DIR": folder,
         }
         with AppProcess(env=env) as app, visitor(find_chromium()) as person:
-            app.wait_ready()
             set_delay(url, DELAYS_S[0])
-            person.open(app.url)
-            person.start()
-            person.wait_picture(60)
-            person.wait_state("Listening", 60)
+            person.begin(app)
             person.page.wait_for_timeout(8000)
             person.wait_picture(20)
             person.measure()
@@ -89,24 +87,10 @@ def at_delay(person: Visitor, url: str, delay_s: float, figures: dict[str, Any])
     person.page.wait_for_timeout(SETTLE_S * 1000)
     from_ms = float(person.page.evaluate("() => Date.now()"))
     person.page.wait_for_timeout(AT_EACH_S * 1000)
-    found = offsets(person.measured(), from_ms)
+    found = each_offset(person.measured(), from_ms, NEAR_MS)
     name = f"delay_{delay_s:g}_s_sound_against_picture"
     figures[f"{name}_p50_ms"] = percentile_ms(found, 50)
     figures[f"{name}_p5_p95_ms"] = [percentile_ms(found, 5), percentile_ms(found, 95)]
-    return found
-
-
-def offsets(seen: dict[str, Any], from_ms: float) -> list[float]:
-    """Return how late each click was against the picture of its time. Between talks, the clicks are the only sound."""
-    marks = np.array([mark for mark in seen["marks"] if mark[0] > from_ms], dtype=float)
-    found: list[float] = []
-    for kind, at_ms in seen["sound"]:
-        if kind != "on" or at_ms <= from_ms or not len(marks):
-            continue
-        near = np.abs(marks[:, 0] - at_ms) < 700
-        if near.any():
-            picture_delay = float(np.median(marks[near, 0] % 2**32 - marks[near, 1]))
-            found.append((at_ms % 2**32 - picture_delay + 500) % 1000 - 500)
     return found
 
 

@@ -372,6 +372,14 @@ class Visitor:
         """Press Start."""
         self.press("Start chat with Kai")
 
+    def begin(self, app: AppProcess) -> None:
+        """Open the page of an app that is ready, start a talk, and wait until Kai is seen and listens."""
+        app.wait_ready()
+        self.open(app.url)
+        self.start()
+        self.wait_picture(60)
+        self.wait_state("Listening", 60)
+
     def say(self, text: str) -> None:
         """Type a line and press Enter."""
         box = self.page.locator("#kai-text")

@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from kai.bench.asking import Answer, ToolCall, typed_talk, wait_mind
+from kai.bench.asking import Answer, typed_talk, wait_mind
 from kai.bench.bars import Bar, at_least, percent_of
 from kai.bench.mind import PROMPTS, has_words, timing
 from kai.bench.part import RunningEngine, local_engine
+from kai.engine.thinking import ToolCall
 from kai.engine.two_minds import OFFERS_TOOLS
 from kai.runtime.tools import first_tools
 

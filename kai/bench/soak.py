@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from kai.bench.avatar import KEY, local_liveavatar, offsets, set_delay
+from kai.bench.avatar import KEY, NEAR_MS, local_liveavatar, set_delay
 from kai.bench.bars import Bar, at_most
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.bench.part import Wanted
-from kai.bench.talk import find_chromium, percentile
+from kai.bench.talk import each_offset, find_chromium, percentile
 
 QUESTIONS = ("What can you do?", "What is your name?", "What day is it today?", "Who made you?")
 ASK_EVERY_S = 12.0
@@ -50,12 +50,8 @@ def run(wanted: Wanted | None = None) -> dict[str, Any]:
             "KAI_STATE_DIR": folder,
         }
         with AppProcess(env=env) as app, visitor(find_chromium()) as person:
-            app.wait_ready()
             set_delay(url, 0.4, max_session_s=SESSION_S)
-            person.open(app.url)
-            person.start()
-            person.wait_picture(60)
-            person.wait_state("Listening", 60)
+            person.begin(app)
             person.measure()
             from_ms = float(person.page.evaluate("() => Date.now()"))
             began_s = time.monotonic()
@@ -124,8 +120,8 @@ def halves(person: Visitor, from_ms: float) -> dict[str, Any]:
     """Return sound against picture in the page, in the first and in the second half."""
     seen = person.measured()
     middle_ms = (from_ms + float(person.page.evaluate("() => Date.now()"))) / 2
-    both = offsets(seen, from_ms)
-    later = offsets(seen, middle_ms)
+    both = each_offset(seen, from_ms, NEAR_MS)
+    later = each_offset(seen, middle_ms, NEAR_MS)
     sooner = both[: len(both) - len(later)]
     medians = [percentile(part, 50) for part in (sooner, later)]
     return {"sound_against_picture_p50_by_half_ms": [None if m is None else round(m) for m in medians]}

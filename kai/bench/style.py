@@ -112,11 +112,7 @@ def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
         as_installed(Path(folder))
         with AppProcess(env={"KAI_CACHE_DIR": folder}) as app, visitor(find_chromium()) as person:
-            app.wait_ready()
-            person.open(app.url)
-            person.start()
-            person.wait_picture(60)
-            person.wait_state("Listening", 60)
+            person.begin(app)
             frame = person.media_frame()
             assert frame is not None
             frame.evaluate(_LOOK_JS, GRID)

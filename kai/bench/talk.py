@@ -109,10 +109,7 @@ def talk(chromium: Path) -> dict[str, Any]:
         figures["cpu_idle_percent"] = cpu_by_process(app, IDLE_S)
         figures["memory_idle_mb"] = memory_by_process(app)
         with visitor(chromium, speaks=True) as person:
-            person.open(app.url)
-            person.start()
-            person.wait_picture(60)
-            person.wait_state("Listening", 60)
+            person.begin(app)
             person.measure()
             person.page.wait_for_timeout(2000)
             figures["cpu_at_rest_percent"] = {}
@@ -185,11 +182,7 @@ def answer_figures(kind: str, delays_ms: Sequence[float | None]) -> dict[str, An
 def lip_sync(chromium: Path) -> dict[str, Any]:
     """Return sound against picture by test marks, in a separate talk, since the marks' clicks would hide an answer's end."""
     with AppProcess(env={"KAI_TEST_MARKS": "1"}) as app, visitor(chromium) as person:
-        app.wait_ready()
-        person.open(app.url)
-        person.start()
-        person.wait_picture(60)
-        person.wait_state("Listening", 60)
+        person.begin(app)
         person.measure()
         person.page.wait_for_timeout(5000)
         quiet_from_ms = float(person.page.evaluate("() => Date.now()"))
@@ -202,12 +195,7 @@ def answers(seen: dict[str, Any]) -> dict[str, Any]:
     ends = [at for kind, at in seen["mic"] if kind == "off"]
     starts_ms = [at for kind, at in seen["sound"] if kind == "on"]
     delays = [min(later) for end in ends if (later := [at - end for at in starts_ms if 0 < at - end < 4000])]
-    return {
-        "turns": len(ends),
-        "answered": len(delays),
-        "end_of_speech_to_sound_p50_s": seconds(percentile(delays, 50)),
-        "end_of_speech_to_sound_p95_s": seconds(percentile(delays, 95)),
-    }
+    return answer_figures(REFLEX, [*delays, *(None for _ in ends[len(delays) :])])
 
 
 def frames(at_ms: Sequence[float]) -> dict[str, Any]:
@@ -236,7 +224,7 @@ def offsets(seen: dict[str, Any], from_ms: float) -> dict[str, Any]:
     }
 
 
-def each_offset(seen: dict[str, Any], from_ms: float) -> list[float]:
+def each_offset(seen: dict[str, Any], from_ms: float, near_ms: float = 1500) -> list[float]:
     """Return sound against picture in milliseconds at each click; positive means that the sound is late.
 
     A frame carries the media time that it shows, and a click sounds at each full second of the same time.
@@ -248,7 +236,7 @@ def each_offset(seen: dict[str, Any], from_ms: float) -> list[float]:
     picture_delay = marks[:, 0] % 2**32 - marks[:, 1]
     found: list[float] = []
     for click in clicks:
-        near = np.abs(marks[:, 0] - click) < 1500
+        near = np.abs(marks[:, 0] - click) < near_ms
         if near.any():
             media_ms = click % 2**32 - float(np.median(picture_delay[near]))
             found.append((media_ms + 500) % 1000 - 500)

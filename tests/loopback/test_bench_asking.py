@@ -5,9 +5,10 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from kai.bench.asking import REFLEX, ToolCall, typed_talk
+from kai.bench.asking import REFLEX, typed_talk
 from kai.bench.mind import Prompt, ask
 from kai.bench.part import RunningEngine
+from kai.engine.thinking import ToolCall
 from tests.support.engine import RunningEngine as Started
 from tests.support.engine import engine
 

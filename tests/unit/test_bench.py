@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kai.bench import __main__ as bench
 from kai.bench.asked import REFLEX, TALK, THOUGHT, asked
-from kai.bench.asking import Answer, ToolCall
+from kai.bench.asking import Answer
 from kai.bench.bars import Bar, at_least, at_most, judged, percent_of, table
 from kai.bench.mind import HELD, OPEN, Asked, Prompt, has_words, prompts_of, style_faults, summary
 from kai.bench.mind_long import FILLERS, fillers_of
@@ -24,6 +24,7 @@ from kai.bench.mind_tools import is_handled
 from kai.bench.part import PART_S, Allowance, Wanted
 from kai.bench.talk import turn_about
 from kai.engine.speech.voices import CHOICES
+from kai.engine.thinking import ToolCall
 
 ROOT = Path(__file__).resolve().parents[2]
 MONDAY = datetime(2026, 11, 30, 20, 5)  # noqa: DTZ001 - the mind is told local time
