@@ -93,7 +93,7 @@ class _CloudFaces:
 class SharedServices:
     """The services that all talks of this app share, and the factories of their legs. After ``open``, Kai's loop only."""
 
-    def __init__(self, settings: Settings, memory: Memory | None = None) -> None:
+    def __init__(self, settings: Settings, memory: Memory) -> None:
         self._settings = settings
         self._memory = memory
         self._engine = EngineProcess(self._on_progress, _engine_environment(settings))
@@ -178,8 +178,7 @@ class SharedServices:
         if self._cloud is not None:
             await self._cloud.spare_room.aclose()
             await self._cloud.api.aclose()
-        if self._memory is not None:
-            await asyncio.to_thread(self._memory.close)
+        await asyncio.to_thread(self._memory.close)
 
     def services(self) -> Services:
         """Return the current state of the shared services. Any thread."""
@@ -203,7 +202,7 @@ class SharedServices:
     def make_session(self, browser_id: str) -> tuple[Session, PageLink]:
         """Make a talk for that browser, with new legs. Any thread."""
         if self._loop is not None:
-            last = None if self._memory is None else self._memory.preferences.value.last_look()
+            last = self._memory.preferences.value.last_look()
             self._loop.call_soon_threadsafe(self._spare.warm, last or Look())
             if self._cloud is not None:
                 self._loop.call_soon_threadsafe(self._cloud.spare_room.warm)
@@ -214,12 +213,7 @@ class SharedServices:
         async def make_brain(look: Look) -> VoiceBrain:
             return await self._make_brain(browser_id, look, session.snapshot().time_zone, kept_turn)
 
-        memory = self._memory
-        follower = (
-            None
-            if memory is None
-            else memory.make_follower(owner_of(browser_id), page.media, page.voiced_at_s)
-        )
+        follower = self._memory.make_follower(owner_of(browser_id), page.media, page.voiced_at_s)
         session = Session(
             make_brain=make_brain,
             make_face=self._spare.take,
@@ -230,10 +224,9 @@ class SharedServices:
             make_voice=VoiceOnly,
             browser=page,
             tools=self._tools,
-            recorder=None if memory is None or follower is None else memory.make_recorder(follower),
+            recorder=self._memory.make_recorder(follower),
         )
-        if memory is not None:
-            memory.follow(session, follower)
+        self._memory.follow(session, follower)
         return session, page
 
     async def _record_voice(self, look: Look) -> bytes:
@@ -281,7 +274,8 @@ class SharedServices:
             return OpenAIRealtimeBrain(endpoint)
         engine = self._start_engine()
         address = await engine.wait_up()
-        mind = await asyncio.to_thread(_mind_of, self._settings, self._memory, time_zone)
+        documents = await asyncio.to_thread(_documents_of, self._settings, self._memory)
+        mind = Mind(documents, time_zone)
         model = LOCAL_MODEL if mind == Mind() else await give_mind(address, mind)
         return OpenAIRealtimeBrain(
             Endpoint(
@@ -320,7 +314,7 @@ def _engine_environment(settings: Settings) -> dict[str, str]:
 
 def _mind_desk(
     settings: Settings,
-    memory: Memory | None,
+    memory: Memory,
     wait_up: Callable[[], Awaitable[EngineAddress]],
     wait_gone: Callable[[], Awaitable[object]],
 ) -> MindDesk:
@@ -328,13 +322,12 @@ def _mind_desk(
     own = OtherMind(
         settings.mind_base_url or "", settings.mind_model or "", settings.mind_api_key or SecretStr("")
     )
-    kept = None if memory is None else KeptMind(memory.folder)
-    last = None if kept is None else kept.load()
+    kept = KeptMind(memory.folder)
+    last = kept.load()
     chosen = own if last is None else OtherMind(last.base_url, last.model, last.api_key)
 
     def keep(mind: OtherMind) -> None:
-        if kept is not None:
-            kept.save(ChosenMind(base_url=mind.base_url, model=mind.model, api_key=mind.api_key))
+        kept.save(ChosenMind(base_url=mind.base_url, model=mind.model, api_key=mind.api_key))
 
     return MindDesk(wait_up, wait_gone, chosen, keep, own, settings.mind_ports)
 
@@ -344,16 +337,11 @@ def safety_id(browser_id: str) -> str:
     return hashlib.sha256(f"kai:{browser_id}".encode()).hexdigest()[:32]
 
 
-def _documents_of(settings: Settings, memory: Memory | None) -> tuple[tuple[str, str], ...]:
+def _documents_of(settings: Settings, memory: Memory) -> tuple[tuple[str, str], ...]:
     """Read the files of the configured folder and those that were uploaded. Blocks."""
-    uploaded = None if memory is None else memory.documents.folder
-    folders = [folder for folder in (settings.documents, uploaded) if folder is not None and folder.is_dir()]
+    both = (settings.documents, memory.documents.folder)
+    folders = [folder for folder in both if folder is not None and folder.is_dir()]
     return tuple(document for folder in folders for document in read_documents(folder))
-
-
-def _mind_of(settings: Settings, memory: Memory | None, time_zone: str = "") -> Mind:
-    """Return what the local engine should know in a talk. Blocks, since it reads the documents."""
-    return Mind(_documents_of(settings, memory), time_zone)
 
 
 def open_memory(settings: Settings) -> Memory:

@@ -27,6 +27,7 @@ from kai.compose import SharedServices
 from kai.core.events import ResponseCreated, StartRequested, StopRequested, TextSubmitted
 from kai.core.state import Look
 from kai.media.pcm import Resampler
+from kai.records.memory import Memory
 from kai.settings import Settings
 
 
@@ -65,7 +66,7 @@ async def main(plan: Plan, folder: str) -> None:
         history=False,
         log_level="WARNING",
     )
-    shared = SharedServices(settings)
+    shared = SharedServices(settings, Memory(Path(folder), may_keep_talks=False))
     shared.open()
     session, link = shared.make_session("bench")
     await session.open()

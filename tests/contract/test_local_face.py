@@ -25,6 +25,7 @@ from kai.core.state import AgentState, LegName, Look
 from kai.errors import FaceError
 from kai.media import stamp
 from kai.ports import AvatarFace, Marks, Picture, Timed
+from kai.records.memory import Memory
 from kai.settings import Settings
 from tests.contract.suite_face import FaceContract, Lose, MakeFace
 from tests.support.fakes import FaceLog, tone
@@ -180,7 +181,7 @@ async def test_frames_carry_the_time_that_they_show_when_the_settings_file_asks_
     monkeypatch.delenv("KAI_TEST_MARKS", raising=False)
     monkeypatch.chdir(tmp_path)
     Path(".env").write_text("KAI_TEST_MARKS=1\n")
-    face = SharedServices(Settings.load())._spare._make_face()
+    face = SharedServices(Settings.load(), Memory(tmp_path))._spare._make_face()
     await face.open(Look(), log)
     await log.wait(lambda: len(log.pictures) > 5, WITHIN_S)
     sound = np.concatenate([face.pull_sound() for _ in range(60)])

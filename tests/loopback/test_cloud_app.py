@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kai.adapters.openai_realtime import brain as brain_module
 from kai.compose import SharedServices, safety_id
 from kai.core.events import LookChanged, StartRequested, TextSubmitted, TurnKeyPressed
 from kai.core.state import Look, SessionState
+from kai.records.memory import Memory
 from kai.settings import Settings
 from tests.support.engine import RunningEngine, engine
 from tests.support.fakes import FakeFace
@@ -24,14 +27,15 @@ def is_told(state: SessionState) -> bool:
 
 
 async def test_where_udp_is_blocked_a_talk_goes_on_over_a_websocket_and_says_so(
-    engine: RunningEngine, monkeypatch: pytest.MonkeyPatch
+    engine: RunningEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(brain_module, "ICE_S", 1.0)
     endpoint = scripted(engine, connects=[{"has_no_udp": True}], turns=TURNS)
     app = SharedServices(
         Settings(
             OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, openai_model=endpoint.model, _env_file=None
-        )
+        ),
+        Memory(tmp_path),
     )
     monkeypatch.setattr(app._spare, "take", FakeFace)
     session, _ = app.make_session("browser-1")

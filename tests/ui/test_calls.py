@@ -247,7 +247,8 @@ async def test_the_next_start_of_the_app_hangs_up_what_a_killed_one_left(
     )
     assert [record.id for record in PaidSessions(folder).orphans(KIND)] == [call_id]
     app = SharedServices(
-        Settings(OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, state_dir=tmp_path, _env_file=None)
+        Settings(OPENAI_API_KEY=engine.key, OPENAI_BASE_URL=engine.url, state_dir=tmp_path, _env_file=None),
+        Memory(tmp_path),
     )
     app.open()
     await peer.wait_until(lambda: peer.connection.connectionState == "closed", timeout_s=5)

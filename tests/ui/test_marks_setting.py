@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kai import compose
+from kai.records.memory import Memory
 from kai.settings import Settings
 
 YES, NO = ("1", "true", "True", "yes", "on"), ("0", "false", "no", "off")
@@ -29,5 +30,5 @@ def test_the_local_face_wears_test_marks_when_the_setting_says_so(
                 Path(".env").write_text(f"KAI_TEST_MARKS={word}\n")
             case _:
                 secrets["KAI_TEST_MARKS"] = word
-    app = compose.SharedServices(Settings.load(secrets))
+    app = compose.SharedServices(Settings.load(secrets), Memory(tmp_path, may_keep_talks=False))
     assert app._spare._make_face()._has_marks is has_marks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 # What a brain gets is put together in a private method of the composition root.
 # pyright: reportPrivateUsage=false
 from pydantic import SecretStr
@@ -12,6 +14,7 @@ from kai.app import Offer
 from kai.compose import SharedServices
 from kai.core.config import BrainConfig
 from kai.core.state import Look
+from kai.records.memory import Memory
 from kai.settings import Settings
 from kai.wire.session_object import AudioConfig, AudioOutputConfig
 
@@ -34,8 +37,9 @@ def test_a_voice_of_the_local_engine_is_not_asked_of_openai() -> None:
     assert audio.output.voice == "marin"
 
 
-def test_a_brain_elsewhere_gets_the_tool_for_files_where_there_are_files() -> None:
-    app = SharedServices(Settings(_env_file=None, openai_api_key=SecretStr("k")))  # pyright: ignore[reportCallIssue]
+def test_a_brain_elsewhere_gets_the_tool_for_files_where_there_are_files(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, openai_api_key=SecretStr("k"))  # pyright: ignore[reportCallIssue]
+    app = SharedServices(settings, Memory(tmp_path))
     for has_files in (True, False):
         names = [tool["name"] for tool in app._cloud_brain("b", has_files=has_files).tools]
         assert ("search_files" in names) is has_files
