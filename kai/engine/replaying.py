@@ -8,10 +8,8 @@ is a tone of the recorded length.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
 from typing import Any, Final, cast
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy as np
 from kai.compat.format import SPEECH_HZ
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation
+from kai.engine.recorded_events import Group, RecordedEvents
 from kai.engine.speech.clauses import Clause
 from kai.engine.thinking import Question, Thinker, Thought
 from kai.errors import ProtocolError
@@ -30,35 +29,17 @@ TONE_PEAK: Final = 9_000
 LONGEST_SOUND_S: Final = 60.0
 
 
-@dataclass(slots=True)
-class Group:
-    """The events that the service sent after one event of the client, or at the start, each with its delay in seconds."""
-
-    kind: str
-    event_id: str
-    began_ms: int
-    events: list[tuple[float, dict[str, Any]]] = field(default_factory=list[tuple[float, dict[str, Any]]])
-
-
 class RecordedCall(Thinker):
     """One call of a recording that is being replayed. As a thinker it says nothing; the recording has the answers."""
 
     def __init__(self) -> None:
-        self.groups: deque[Group] = deque()
+        self.events = RecordedEvents()
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
         del question
         for thought in cast("tuple[Thought, ...]", ()):
             yield thought
-
-    def next_group(self, kind: str) -> Group | None:
-        """Return the group that followed the client's next event of that type, or ``None`` at the recording's end."""
-        while self.groups:
-            group = self.groups.popleft()
-            if group.kind == kind:
-                return group
-        return None
 
 
 def read_calls(text: str) -> deque[RecordedCall]:
@@ -72,11 +53,11 @@ def read_calls(text: str) -> deque[RecordedCall]:
         match entry:
             case {"where": "call", "what": {"model": str()}, "at_ms": int(at_ms)}:
                 calls.append(RecordedCall())
-                calls[-1].groups.append(Group("", "", at_ms))
+                calls[-1].events.groups.append(Group(began_ms=at_ms))
             case {"where": "events, ours", "what": {"type": str(kind), **more}, "at_ms": int(at_ms)} if calls:
-                calls[-1].groups.append(Group(kind, str(more.get("event_id") or ""), at_ms))
+                calls[-1].events.groups.append(Group(kind, str(more.get("event_id") or ""), at_ms))
             case {"where": "events, theirs", "what": dict() as event, "at_ms": int(at_ms)} if calls:
-                group = calls[-1].groups[-1]
+                group = calls[-1].events.groups[-1]
                 # The time to establish a connection is not the service's delay, so the opening events have none.
                 after_s = (at_ms - group.began_ms) / 1000 if group.kind else 0.0
                 group.events.append((after_s, cast("dict[str, Any]", event)))
@@ -91,8 +72,6 @@ class ReplayedConversation(Conversation):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self._recorded = cast("RecordedCall", parts["thinker"])
-        self._ids: dict[str, str] = {}
-        self._due_events: list[asyncio.TimerHandle] = []
         self._item_id = ""
 
     def open(self) -> None:
@@ -107,17 +86,9 @@ class ReplayedConversation(Conversation):
         """Ignores the sound, since the recording has what was heard."""
 
     def _follow(self, kind: str, event_id: str) -> None:
-        group = self._recorded.next_group(kind)
-        if group is None:
-            return
-        if group.event_id and event_id:
-            self._ids[group.event_id] = event_id
-        loop = asyncio.get_running_loop()
-        for after_s, event in group.events:
-            self._due_events.append(loop.call_later(after_s, self._say_again, event))
+        self._recorded.events.follow(kind, event_id, self._say_again)
 
-    def _say_again(self, event: Mapping[str, Any]) -> None:
-        payload = cast("dict[str, Any]", _renamed(dict(event), self._ids))
+    def _say_again(self, payload: dict[str, Any]) -> None:
         match payload:
             case {"type": "response.output_item.added", "item": {"id": str(item_id)}}:
                 self._item_id = item_id
@@ -144,16 +115,3 @@ class ReplayedConversation(Conversation):
         time_s = np.arange(round(for_s * SPEECH_HZ)) / SPEECH_HZ
         tone = (TONE_PEAK * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
         self._transport.speak(Place(response_id, self._item_id, 0), Clause("", tone, (), (), ()))
-
-
-def _renamed(value: object, ids: Mapping[str, str]) -> object:
-    """Return `value` with each recorded id of the client replaced by the current one, at any depth."""
-    match value:
-        case str():
-            return ids.get(value, value)
-        case dict():
-            return {name: _renamed(part, ids) for name, part in cast("dict[str, object]", value).items()}
-        case list():
-            return [_renamed(part, ids) for part in cast("list[object]", value)]
-        case _:
-            return value

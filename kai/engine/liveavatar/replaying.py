@@ -13,72 +13,10 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from kai.engine.recorded_events import Group, RecordedEvents
 from kai.wire import recorded
-
-
-@dataclass(slots=True)
-class Group:
-    """The events that the service sent after one command, or at the start, each with its delay in seconds."""
-
-    command: str = ""
-    command_id: str = ""
-    began_ms: int = 0
-    events: list[tuple[float, dict[str, Any]]] = field(default_factory=list[tuple[float, dict[str, Any]]])
-    ends_after_s: float | None = None
-    """The delay in seconds after which the service closed the socket, if it did."""
-
-
-@dataclass(slots=True)
-class Socket:
-    """The recorded events of one control socket; ``is_refused``: it could not be opened."""
-
-    groups: deque[Group] = field(default_factory=deque[Group])
-    is_refused: bool = False
-
-    def next_group(self, command: str) -> Group | None:
-        """Return the group that followed the next command of that type, or ``None`` at the recording's end."""
-        while self.groups:
-            group = self.groups.popleft()
-            if group.command == command:
-                return group
-        return None
-
-
-class ReplayedSocket:
-    """Replays the events of a recorded control socket into ``outbox``; ``close`` closes the socket. Event loop only."""
-
-    def __init__(self, recorded: Socket, outbox: asyncio.Queue[str], close: Callable[[], None]) -> None:
-        self._recorded = recorded
-        self._outbox = outbox
-        self._close = close
-        self._ids: dict[str, str] = {}
-        self._timers: list[asyncio.TimerHandle] = []
-        self.follow("", "")
-
-    def follow(self, command: str, event_id: str) -> None:
-        """Send the recorded events that followed a command of this type; ``event_id`` is the client's id of the command."""
-        group = self._recorded.next_group(command)
-        if group is None:
-            return
-        if group.command_id and event_id:
-            self._ids[group.command_id] = event_id
-        loop = asyncio.get_running_loop()
-        for after_s, event in group.events:
-            self._timers.append(loop.call_later(after_s, self._say, event))
-        if group.ends_after_s is not None:
-            self._timers.append(loop.call_later(group.ends_after_s, self._close))
-
-    def end(self) -> None:
-        """Cancel the events that are not sent yet."""
-        for timer in self._timers:
-            timer.cancel()
-
-    def _say(self, event: dict[str, Any]) -> None:
-        if not self._outbox.full():
-            self._outbox.put_nowait(renamed(event, self._ids))
 
 
 class SessionReplay:
@@ -86,27 +24,32 @@ class SessionReplay:
 
     def __init__(self, replay: Replay | None) -> None:
         self._replay = replay
-        self._socket: ReplayedSocket | None = None
+        self._recorded: RecordedEvents | None = None
 
     @property
     def is_on(self) -> bool:
         """Whether recorded events are sent in place of the session's own."""
-        return self._socket is not None
+        return self._recorded is not None
 
     def begin(self, outbox: asyncio.Queue[str], close: Callable[[], None]) -> None:
         """Begin the replay on a control socket that has opened."""
-        recorded = None if self._replay is None else self._replay.socket()
-        self._socket = None if recorded is None else ReplayedSocket(recorded, outbox, close)
+        self._outbox, self._close = outbox, close
+        self._recorded = None if self._replay is None else self._replay.socket()
+        self.follow("", "")
 
     def follow(self, command: str, event_id: str) -> None:
         """Continue the replay after a command."""
-        if self._socket is not None:
-            self._socket.follow(command, event_id)
+        if self._recorded is not None:
+            self._recorded.follow(command, event_id, self._say, self._close)
 
     def end(self) -> None:
         """End the replay on a control socket that has closed."""
-        if self._socket is not None:
-            self._socket.end()
+        if self._recorded is not None:
+            self._recorded.end()
+
+    def _say(self, event: dict[str, Any]) -> None:
+        if not self._outbox.full():
+            self._outbox.put_nowait(json.dumps(event))
 
 
 class Replay:
@@ -115,7 +58,8 @@ class Replay:
     def __init__(self, text: str) -> None:
         entries = recorded.entries_of(text)
         self._answers: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
-        self._sockets: deque[Socket] = deque()
+        self._sockets: deque[RecordedEvents | None] = deque()
+        """The recorded control sockets; ``None`` is one that could not be opened."""
         self.switches: dict[str, Any] = {}
         """The recorded properties of the room, as switches of `faults`."""
         for entry in entries:
@@ -129,21 +73,25 @@ class Replay:
                 answer = (status, cast("dict[str, Any]", body))
                 self._answers.setdefault(where.removeprefix("POST "), deque()).append(answer)
             case "control", {"socket": "opened"}:
-                sockets.append(Socket(deque([Group(began_ms=at_ms)])))
+                sockets.append(RecordedEvents(Group(began_ms=at_ms)))
             case "control", {"socket": str(ended)} if ended.startswith(("closed", "ConnectionClosed")):
-                group = sockets[-1].groups[-1]
+                group = self._opened().groups[-1]
                 group.ends_after_s = (at_ms - group.began_ms) / 1000
             case "control", {"socket": str(ended)} if ended.startswith(("Invalid", "OSError", "Connection")):
-                sockets.append(Socket(is_refused=True))
+                sockets.append(None)
             case "control, ours", {"type": str(command)}:
-                sockets[-1].groups.append(Group(command, str(told.get("event_id") or ""), at_ms))
+                self._opened().groups.append(Group(command, str(told.get("event_id") or ""), at_ms))
             case "control, theirs", _ if told:
-                group = sockets[-1].groups[-1]
+                group = self._opened().groups[-1]
                 group.events.append(((at_ms - group.began_ms) / 1000, told))
             case "room", _:
                 self.switches.update({name: told[name] for name in _ROOM if name in told})
             case _:
                 pass
+
+    def _opened(self) -> RecordedEvents:
+        """Return the last socket that was opened in the recording."""
+        return next(socket for socket in reversed(self._sockets) if socket is not None)
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]] | None:
         """Return the next recorded answer of that path, as a status and a body, if there is one."""
@@ -152,12 +100,12 @@ class Replay:
 
     def refuses_socket(self) -> bool:
         """Return whether the next recorded control socket could not be opened, and skip it if so."""
-        if not self._sockets or not self._sockets[0].is_refused:
+        if not self._sockets or self._sockets[0] is not None:
             return False
         self._sockets.popleft()
         return True
 
-    def socket(self) -> Socket | None:
+    def socket(self) -> RecordedEvents | None:
         """Return the next recorded control socket, if there is one."""
         return self._sockets.popleft() if self._sockets else None
 
@@ -177,10 +125,3 @@ def shaped(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
             case _:
                 body[name] = value
     return body
-
-
-def renamed(event: dict[str, Any], ids: Mapping[str, str]) -> str:
-    """Return an event as JSON with the recorded ids of the client replaced by the current ones."""
-    return json.dumps(
-        {name: ids.get(value, value) if isinstance(value, str) else value for name, value in event.items()}
-    )
