@@ -58,6 +58,7 @@ from kai.records.chosen_mind import ChosenMind, KeptMind
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
+from kai.records.turns import Follower
 from kai.runtime.hub import SessionHub
 from kai.runtime.session import Session
 from kai.runtime.tools import SEARCH_FILES, first_tools, search_tool
@@ -213,7 +214,7 @@ class SharedServices:
         async def make_brain(look: Look) -> VoiceBrain:
             return await self._make_brain(browser_id, look, session.snapshot().time_zone, kept_turn)
 
-        follower = self._memory.make_follower(owner_of(browser_id), page.media, page.voiced_at_s)
+        follower = Follower(owner_of(browser_id), page.media, page.voiced_at_s)
         session = Session(
             make_brain=make_brain,
             make_face=self._spare.take,

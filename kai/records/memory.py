@@ -19,7 +19,6 @@ from typing import Final, Protocol
 from kai.core.state import Look, SessionState
 from kai.core.store import Listener, Unsubscribe
 from kai.errors import KaiError
-from kai.ports import MediaReading
 from kai.records.documents import Documents
 from kai.records.personas import Personas
 from kai.records.preferences import JsonFile, Preferences, Presets, Styles
@@ -98,16 +97,6 @@ class Memory:
     def is_keeping(self) -> bool:
         """True while talks are kept."""
         return self.may_keep_talks and self.log is not None and self.preferences.value.is_history_on
-
-    def make_follower(
-        self,
-        owner: str = "",
-        read_media: Callable[[], MediaReading] | None = None,
-        voiced_at_s: Callable[[], float] | None = None,
-    ) -> Follower:
-        """Make the follower of one session; ``read_media`` reads its page's counters, and ``voiced_at_s`` tells when the
-        person's last sound arrived."""
-        return Follower(owner, read_media, voiced_at_s)
 
     def make_recorder(self, follower: Follower) -> Recorder:
         """Make the recorder of that session's sound."""

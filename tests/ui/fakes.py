@@ -30,6 +30,7 @@ from kai.errors import BrainError
 from kai.lending.calls import no_calls
 from kai.ports import FaceCapability, FaceSink, Marks, Pcm
 from kai.records.memory import Memory, owner_of
+from kai.records.turns import Follower
 from kai.runtime.hub import Page, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain
@@ -185,7 +186,7 @@ def make_app(memory: Memory, *, refuses: str = "", models: FakeModels | None = N
 
     def make_session(browser_id: str) -> tuple[Session, Page]:
         page = PageLink()
-        follower = memory.make_follower(owner_of(browser_id), page.media, page.voiced_at_s)
+        follower = Follower(owner_of(browser_id), page.media, page.voiced_at_s)
         session = Session(
             make_brain=make_brain,
             make_face=FakeFace,

@@ -286,7 +286,7 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self.memory = Memory(folder)
-        self.follower: Follower = self.memory.make_follower()
+        self.follower = Follower()
         self.recorder = self.memory.make_recorder(self.follower)
         self.failures: list[KaiError] = []
         self.store = Store()
