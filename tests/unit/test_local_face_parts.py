@@ -289,7 +289,7 @@ def drive(
     # As if it lay on the disk: the baker is not asked.
     monkeypatch.setattr(process, "baked_path", lambda *_: Path(__file__))
     monkeypatch.setattr(process, "LAY_OUT_AFTER_FRAMES", 1_000_000)
-    face = process.Face(theirs, FrameRing(memory, 128, 128), 128, 128)
+    face = process.FaceProcess(theirs, FrameRing(memory, 128, 128), 128, 128)
     os.close(memory)
     said: list[m.Message] = []
     asked_at = {2: "kai", 12: "ade"}

@@ -155,7 +155,7 @@ class _Window:
     late_frames: int = 0
 
 
-class Face:
+class FaceProcess:
     """Draws. All methods run in the main thread."""
 
     def __init__(
@@ -360,7 +360,7 @@ def main(arguments: list[str] | None = None) -> int:
     ring = FrameRing(options.memory, options.width, options.height)
     os.close(options.memory)
     try:
-        Face(connection, ring, options.width, options.height, has_test_marks=options.test_marks).run()
+        FaceProcess(connection, ring, options.width, options.height, has_test_marks=options.test_marks).run()
     except (BrokenPipeError, ConnectionResetError):
         return 0
     except KaiError as exc:
