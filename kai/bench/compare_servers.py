@@ -64,11 +64,11 @@ def watch_realtime(note: Notes) -> None:
 def watch_liveavatar(note: Notes) -> None:
     """Note the commands as they arrive, the avatar's sound as it leaves, and each 20 ms without the sound that is due."""
     from kai.compat.format import BLOCK_S, LIVE_HZ
-    from kai.engine.liveavatar.session import Session
+    from kai.engine.liveavatar.session import LiteSession
     from kai.engine.liveavatar.stage import Stage
     from kai.media import stamp
 
-    hear = Session._hear
+    hear = LiteSession._hear
 
     def noting_hear(self: Any, text: str) -> None:
         before = len(self.commands)
@@ -76,7 +76,7 @@ def watch_liveavatar(note: Notes) -> None:
         for command in self.commands[before:]:
             note(command)
 
-    Session._hear = noting_hear
+    LiteSession._hear = noting_hear
     sound = Stage._sound
     gates: dict[int, tuple[Gate, Levels]] = {}
     holes: dict[int, int] = {}

@@ -27,7 +27,7 @@ from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID, Account, Paid
 from kai.engine.liveavatar.faults import Faults, script_of
 from kai.engine.liveavatar.replaying import Replay, shaped
 from kai.engine.liveavatar.room import joiner_of
-from kai.engine.liveavatar.session import Session
+from kai.engine.liveavatar.session import LiteSession
 from kai.engine.liveavatar.tokens import Tokens
 from kai.errors import ConfigError, ProtocolError
 from kai.wire import liveavatar as wire
@@ -61,7 +61,7 @@ class LiveAvatarServer:
         self.faults = faults or Faults()
         self._tokens = Tokens()
         self._account = Account(self.faults.credits, time.time)
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, LiteSession] = {}
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="draw")
         self._net: VisemeNet | None = None
 
@@ -158,15 +158,15 @@ class LiveAvatarServer:
         await self._refuse_if_told("start")
         recorded = self._recorded("/v1/sessions/start")
         if paid.started_at_s is not None:
-            raise Refused(400, 4002, "Session was started already")
+            raise Refused(400, 4002, "LiteSession was started already")
         if len(self._account.running()) >= self.faults.max_concurrent:
-            raise Refused(403, wire.CONCURRENCY_CODE, "Session concurrency limit reached")
+            raise Refused(403, wire.CONCURRENCY_CODE, "LiteSession concurrency limit reached")
         if self._account.left < 1 and not paid.is_sandbox:
             raise Refused(402, 4020, "Insufficient credits")
         self._account.start(paid)
         if self._net is None:
             self._net = await asyncio.to_thread(load_net)
-        session = Session(
+        session = LiteSession(
             paid, self._account, self.faults, net=self._net, drawing=self._drawing, replay=self._replay
         )
         self._sessions[paid.id] = session
@@ -208,7 +208,7 @@ class LiveAvatarServer:
         paid, _ = await self._addressed(request)
         await self._refuse_if_told("keep-alive")
         if not paid.is_running:
-            raise Refused(400, 4006, "Session is not running")
+            raise Refused(400, 4006, "LiteSession is not running")
         self._account.touch(paid)
         return _ok(None)
 
@@ -224,7 +224,7 @@ class LiveAvatarServer:
         self._admit(request)
         paid = self._account.by_id(body.get("session_id"))
         if paid is None:
-            raise Refused(404, 4004, "Session not found")
+            raise Refused(404, 4004, "LiteSession not found")
         return paid, body
 
     async def _list(self, request: Request) -> Response:
@@ -244,7 +244,7 @@ class LiveAvatarServer:
         self._admit(request)
         paid = self._account.by_id(request.path_params["session_id"])
         if paid is None:
-            raise Refused(404, 4004, "Session not found")
+            raise Refused(404, 4004, "LiteSession not found")
         return _ok(wire.encode_body(self._account.entry(paid)))
 
     # Catalogues and account
@@ -320,7 +320,7 @@ class LiveAvatarServer:
         await websocket.accept()
         await session.room.serve(websocket, joiner)
 
-    def _room_of(self, request: Request | WebSocket) -> tuple[Session, str] | None:
+    def _room_of(self, request: Request | WebSocket) -> tuple[LiteSession, str] | None:
         token = request.query_params.get("access_token") or _bearer(request)
         claims = self._tokens.read(token)
         video = (claims or {}).get("video") or {}
@@ -421,7 +421,7 @@ class LiveAvatarServer:
             raise refusal
         return {"status": status, "body": body}
 
-    def _running(self) -> list[Session]:
+    def _running(self) -> list[LiteSession]:
         return [session for session in self._sessions.values() if session.paid.is_running]
 
     def _admit(self, request: Request) -> None:

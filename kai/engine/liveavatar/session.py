@@ -39,7 +39,7 @@ class _Ids(TypedDict):
     source_event_id: str | None
 
 
-class Session:
+class LiteSession:
     """Owns all resources of a session, which `end` releases. The control socket may be closed and opened again."""
 
     def __init__(
