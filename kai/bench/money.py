@@ -14,7 +14,7 @@ from kai.core import events as ev
 from kai.core.policy import budget
 from kai.core.reducer import step
 from kai.core.state import BrainFacts, Face, LegName, Look, SessionState, Tokens
-from kai.engine.liveavatar.account import Account, Paid
+from kai.engine.liveavatar.account import AccountBook, Paid
 from kai.wire.liveavatar import TokenRequest
 
 TALKS: Final = 500
@@ -64,7 +64,7 @@ class _Services:
     def __init__(self, chance: random.Random, look: Look) -> None:
         self.at_s = 100.0
         self.state = SessionState(has_cloud_brain=True, cloud_limit_s=float(_LONGEST_S))
-        self.account = Account(1e9, lambda: self.at_s)
+        self.account = AccountBook(1e9, lambda: self.at_s)
         self.tokens_usd = 0.0
         self.paid: Paid | None = None
         self._is_cloud_brain = True

@@ -10,7 +10,7 @@ from kai.avatar.animate import Mood
 from kai.avatar.hearing import VisemeNet, load_net
 from kai.avatar.style import CHARACTERS
 from kai.compat.format import BLOCK_SAMPLES
-from kai.engine.liveavatar.account import AVATARS, SESSIONS_KEPT, Account
+from kai.engine.liveavatar.account import AVATARS, SESSIONS_KEPT, AccountBook
 from kai.engine.liveavatar.faults import ACTS, Faults, Step, drawn, script_of
 from kai.engine.liveavatar.painter import PlainPainter
 from kai.engine.liveavatar.server import LiveAvatarServer
@@ -36,7 +36,7 @@ class Clock:
 
 def test_every_minute_that_was_begun_costs_a_credit_the_first_at_the_start() -> None:
     clock = Clock()
-    account = Account(10, clock)
+    account = AccountBook(10, clock)
     paid = account.mint(wire.TokenRequest(avatar_id=AVATAR_ID), longest_s=600)
     assert account.used == 0
     account.start(paid)
@@ -51,7 +51,7 @@ def test_every_minute_that_was_begun_costs_a_credit_the_first_at_the_start() -> 
 
 
 def test_the_sandbox_is_free_and_a_minute_long() -> None:
-    account = Account(10, Clock())
+    account = AccountBook(10, Clock())
     paid = account.mint(wire.TokenRequest(avatar_id=AVATAR_ID, is_sandbox=True), longest_s=600)
     account.start(paid)
     assert (account.used, paid.longest_s) == (0, 60)
@@ -60,7 +60,7 @@ def test_the_sandbox_is_free_and_a_minute_long() -> None:
 def test_a_session_is_as_long_as_the_wish_and_a_wish_beyond_the_plan_is_refused_in_the_services_words() -> (
     None
 ):
-    account = Account(10, Clock())
+    account = AccountBook(10, Clock())
     for wanted_s, longest_s in ((None, 600), (300, 300), (600, 600)):
         request = wire.TokenRequest(avatar_id=AVATAR_ID, max_session_duration=wanted_s)
         assert account.mint(request, longest_s=600).longest_s == longest_s
@@ -75,7 +75,7 @@ def test_every_character_can_be_had() -> None:
 
 
 def test_forgotten_sessions_stay_on_the_bill() -> None:
-    account = Account(1_000, Clock())
+    account = AccountBook(1_000, Clock())
     for _ in range(SESSIONS_KEPT + 20):
         paid = account.mint(wire.TokenRequest(avatar_id=AVATAR_ID), longest_s=600)
         account.start(paid)

@@ -63,7 +63,7 @@ class Paid:
         return max(1, math.ceil(self.duration_s(now_s) / 60))
 
 
-class Account:
+class AccountBook:
     """Sessions and credits. Bound: `SESSIONS_KEPT` sessions; the oldest ended ones are removed."""
 
     def __init__(self, credits: float, now: Callable[[], float]) -> None:

@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket
 import kai.avatar
 from kai.avatar.hearing import VisemeNet, load_net
 from kai.engine.access import Guard
-from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID, Account, Paid
+from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID, AccountBook, Paid
 from kai.engine.liveavatar.faults import Faults, script_of
 from kai.engine.liveavatar.replaying import Replay, shaped
 from kai.engine.liveavatar.room import joiner_of
@@ -60,7 +60,7 @@ class LiveAvatarServer:
         self._replay = replay
         self.faults = faults or Faults()
         self._tokens = Tokens()
-        self._account = Account(self.faults.credits, time.time)
+        self._account = AccountBook(self.faults.credits, time.time)
         self._sessions: dict[str, LiteSession] = {}
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="draw")
         self._net: VisemeNet | None = None

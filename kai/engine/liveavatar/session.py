@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kai.avatar.animate import Mood
 from kai.avatar.hearing import VisemeNet
 from kai.compat.tasks import Tasks
-from kai.engine.liveavatar.account import AVATARS, Account, Paid
+from kai.engine.liveavatar.account import AVATARS, AccountBook, Paid
 from kai.engine.liveavatar.faults import Act, Faults, Step
 from kai.engine.liveavatar.painter import FacePainter, PlainPainter
 from kai.engine.liveavatar.replaying import Replay, SessionReplay
@@ -45,7 +45,7 @@ class LiteSession:
     def __init__(
         self,
         paid: Paid,
-        account: Account,
+        account: AccountBook,
         faults: Faults,
         *,
         net: VisemeNet,
