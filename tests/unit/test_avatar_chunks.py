@@ -9,7 +9,7 @@ import pytest
 
 from kai.adapters.liveavatar.control import CHUNK_SAMPLES, FIRST_CHUNK_MS, Chunker
 from kai.avatar.hearing import load_net
-from kai.engine.liveavatar.voice import Voice
+from kai.engine.liveavatar.voice import AvatarVoice
 from tests.support.fakes import tone
 
 LENGTH_S = 1.5
@@ -25,7 +25,7 @@ class Silent:
 def played(delay_s: float, arrives_s: list[float], chunker: Chunker) -> tuple[int, list[tuple[float, int]]]:
     """The holes of 20 ms in the local LiveAvatar's voice, and when each chunk of how many samples reached it."""
     now_s = 100.0
-    voice = Voice(Silent(), load_net(), lambda: now_s)
+    voice = AvatarVoice(Silent(), load_net(), lambda: now_s)
     sent: list[tuple[float, int]] = []
     waiting = [(100.0 + at_s, tone(20)) for at_s in arrives_s]
     is_ended = False

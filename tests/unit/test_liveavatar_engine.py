@@ -15,7 +15,7 @@ from kai.engine.liveavatar.faults import ACTS, Faults, Step, drawn, script_of
 from kai.engine.liveavatar.painter import PlainPainter
 from kai.engine.liveavatar.server import LiveAvatarServer
 from kai.engine.liveavatar.tokens import Tokens
-from kai.engine.liveavatar.voice import STARVING_BLOCKS, Voice
+from kai.engine.liveavatar.voice import STARVING_BLOCKS, AvatarVoice
 from kai.errors import ConfigError
 from kai.wire import liveavatar as wire
 from tests.support.fakes import tone
@@ -151,16 +151,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def voice(said: Said, net: VisemeNet, clock: Clock) -> Voice:
-    return Voice(said, net, clock)
+def voice(said: Said, net: VisemeNet, clock: Clock) -> AvatarVoice:
+    return AvatarVoice(said, net, clock)
 
 
-def pulled(voice: Voice, blocks: int) -> list[int]:
+def pulled(voice: AvatarVoice, blocks: int) -> list[int]:
     """Peaks of that many blocks."""
     return [int(np.abs(voice.pull().pcm.astype(int)).max()) for _ in range(blocks)]
 
 
-def test_chunks_are_one_utterance_until_it_is_ended_whatever_ids_they_carry(voice: Voice, said: Said) -> None:
+def test_chunks_are_one_utterance_until_it_is_ended_whatever_ids_they_carry(
+    voice: AvatarVoice, said: Said
+) -> None:
     for utterance_id in ("a", "b"):
         voice.add(utterance_id, tone(100).tobytes(), after_s=0)
     voice.end()
@@ -171,7 +173,7 @@ def test_chunks_are_one_utterance_until_it_is_ended_whatever_ids_they_carry(voic
     assert sum(peak > 1000 for peak in peaks) == 15
 
 
-def test_an_utterance_begins_when_it_was_rendered(voice: Voice, said: Said, clock: Clock) -> None:
+def test_an_utterance_begins_when_it_was_rendered(voice: AvatarVoice, said: Said, clock: Clock) -> None:
     voice.add("a", tone(100).tobytes(), after_s=0.5)
     assert pulled(voice, 3) == [0, 0, 0]
     clock.now_s += 0.6
@@ -179,7 +181,7 @@ def test_an_utterance_begins_when_it_was_rendered(voice: Voice, said: Said, cloc
     assert said.events == [("started", "a")]
 
 
-def test_what_is_missing_is_silence_and_a_complaint_and_then_goes_on(voice: Voice, said: Said) -> None:
+def test_what_is_missing_is_silence_and_a_complaint_and_then_goes_on(voice: AvatarVoice, said: Said) -> None:
     voice.add("a", tone(100).tobytes(), after_s=0)
     pulled(voice, 6 + STARVING_BLOCKS)
     assert said.events == [("started", "a"), ("starving", "a")]
@@ -189,7 +191,7 @@ def test_what_is_missing_is_silence_and_a_complaint_and_then_goes_on(voice: Voic
     assert said.events[-1] == ("ended", "a")
 
 
-def test_dropping_tells_what_sounded(voice: Voice) -> None:
+def test_dropping_tells_what_sounded(voice: AvatarVoice) -> None:
     assert voice.drop() == (False, None)
     voice.add("a", tone(500).tobytes(), after_s=0)
     voice.pull()
@@ -197,7 +199,7 @@ def test_dropping_tells_what_sounded(voice: Voice) -> None:
     assert pulled(voice, 2) == [0, 0]
 
 
-def test_half_a_sample_is_dropped_and_a_mute_voice_still_moves_its_mouth(voice: Voice) -> None:
+def test_half_a_sample_is_dropped_and_a_mute_voice_still_moves_its_mouth(voice: AvatarVoice) -> None:
     voice.add("a", tone(500).tobytes() + b"\x01", after_s=0)
     voice.is_mute = True
     moment = [voice.pull() for _ in range(10)][-1]

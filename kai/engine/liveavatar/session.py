@@ -22,7 +22,7 @@ from kai.engine.liveavatar.painter import FacePainter, PlainPainter
 from kai.engine.liveavatar.replaying import Replay, SessionReplay
 from kai.engine.liveavatar.room import Room
 from kai.engine.liveavatar.stage import Stage
-from kai.engine.liveavatar.voice import Voice
+from kai.engine.liveavatar.voice import AvatarVoice
 from kai.errors import ProtocolError
 from kai.wire import liveavatar as wire
 
@@ -57,7 +57,7 @@ class LiteSession:
         self._account = account
         self._replay = SessionReplay(replay)
         self._began_s = time.monotonic()
-        self._voice = Voice(self, net, time.monotonic)
+        self._voice = AvatarVoice(self, net, time.monotonic)
         self._voice.is_mute = faults.is_speechless
         height_px = wire.QUALITIES[paid.quality]
         painter = (

@@ -19,7 +19,7 @@ from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, VIDEO_HZ, Array, 
 from kai.compat.paced import Pacer
 from kai.engine.liveavatar.faults import Faults
 from kai.engine.liveavatar.painter import Painter
-from kai.engine.liveavatar.voice import Moment, Voice
+from kai.engine.liveavatar.voice import AvatarVoice, Moment
 from kai.media import stamp
 
 FRAME_S: Final = 0.04
@@ -126,7 +126,9 @@ class Stage:
     A picture shows the sound of ``picture_delay_s`` earlier, and has the timestamp of that sound.
     """
 
-    def __init__(self, voice: Voice, painter: Painter, drawing: ThreadPoolExecutor, faults: Faults) -> None:
+    def __init__(
+        self, voice: AvatarVoice, painter: Painter, drawing: ThreadPoolExecutor, faults: Faults
+    ) -> None:
         self._voice = voice
         self._painter = painter
         self._drawing = drawing

@@ -70,7 +70,7 @@ class _Utterance(Segment):
         self.loudness = np.concatenate([self.loudness, loudness])
 
 
-class Voice:
+class AvatarVoice:
     """The queue of utterances, which is pulled 20 ms at a time. Not thread-safe.
 
     Chunks belong to one utterance until it is ended or interrupted, whatever ids they carry; its first id is its name.
