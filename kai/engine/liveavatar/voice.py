@@ -19,7 +19,7 @@ STARVING_BLOCKS: Final = 10
 """The service complains after 200 ms without the sound that is due."""
 
 
-class Listener(Protocol):
+class VoiceListener(Protocol):
     """Receives the events of the utterances."""
 
     def started(self, utterance_id: str | None) -> None: ...
@@ -77,7 +77,7 @@ class AvatarVoice:
     Bound: `kai.media.segments.MOST_QUEUED_S` of sound in each utterance; sound beyond it is dropped and counted.
     """
 
-    def __init__(self, listener: Listener, net: VisemeNet, clock: Callable[[], float]) -> None:
+    def __init__(self, listener: VoiceListener, net: VisemeNet, clock: Callable[[], float]) -> None:
         self._listener = listener
         self._net = net
         self._clock = clock
