@@ -65,7 +65,7 @@ def watch_liveavatar(note: Notes) -> None:
     """Note the commands as they arrive, the avatar's sound as it leaves, and each 20 ms without the sound that is due."""
     from kai.compat.format import BLOCK_S, LIVE_HZ
     from kai.engine.liveavatar.session import LiteSession
-    from kai.engine.liveavatar.stage import Stage
+    from kai.engine.liveavatar.stage import AvatarStage
     from kai.media import stamp
 
     hear = LiteSession._hear
@@ -77,7 +77,7 @@ def watch_liveavatar(note: Notes) -> None:
             note(command)
 
     LiteSession._hear = noting_hear
-    sound = Stage._sound
+    sound = AvatarStage._sound
     gates: dict[int, tuple[Gate, Levels]] = {}
     holes: dict[int, int] = {}
 
@@ -90,7 +90,7 @@ def watch_liveavatar(note: Notes) -> None:
         holes[id(self)] = voice.holes
         sound(self, index, moment)
 
-    Stage._sound = noting_sound
+    AvatarStage._sound = noting_sound
     # The pictures' stamps are wanted; the clicks in the sound would be taken for speech.
     stamp.add_click = lambda block, at_s, rate_hz: None
 

@@ -27,7 +27,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kai.compat import rtc as compat
 from kai.compat.tasks import Tasks
-from kai.engine.liveavatar.stage import PictureTrack, SoundTrack, Stage
+from kai.engine.liveavatar.stage import AvatarStage, PictureTrack, SoundTrack
 from kai.wire.liveavatar import AVATAR_IDENTITY
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def joiner_of(identity: str, query: Any, *, is_v1: bool) -> Joiner:
 class Room:
     """One room with the avatar and its viewers. `serve` runs one viewer's signalling."""
 
-    def __init__(self, name: str, stage: Stage, *, height_px: int, encoding: str) -> None:
+    def __init__(self, name: str, stage: AvatarStage, *, height_px: int, encoding: str) -> None:
         self.name = name
         self.stage = stage
         self.height_px = height_px

@@ -120,7 +120,7 @@ class _Mouth:
     loudness: float
 
 
-class Stage:
+class AvatarStage:
     """One avatar. `run` is its clock: a block of sound every 20 ms and a picture every 40 ms.
 
     A picture shows the sound of ``picture_delay_s`` earlier, and has the timestamp of that sound.
