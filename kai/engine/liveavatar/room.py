@@ -76,7 +76,7 @@ def joiner_of(identity: str, query: Any, *, is_v1: bool) -> Joiner:
     )
 
 
-class Room:
+class HostedRoom:
     """One room with the avatar and its viewers. `serve` runs one viewer's signalling."""
 
     def __init__(self, name: str, stage: AvatarStage, *, height_px: int, encoding: str) -> None:
@@ -223,7 +223,7 @@ class Viewer:
     uses ``own`` for both.
     """
 
-    def __init__(self, room: Room, joiner: Joiner) -> None:
+    def __init__(self, room: HostedRoom, joiner: Joiner) -> None:
         self.sid = _sid("PA_")
         self.identity = joiner.identity
         self._room = room

@@ -20,7 +20,7 @@ from kai.engine.liveavatar.account import AVATARS, AccountBook, Paid
 from kai.engine.liveavatar.faults import Act, Faults, Step
 from kai.engine.liveavatar.painter import FacePainter, PlainPainter
 from kai.engine.liveavatar.replaying import Replay, SessionReplay
-from kai.engine.liveavatar.room import Room
+from kai.engine.liveavatar.room import HostedRoom
 from kai.engine.liveavatar.stage import AvatarStage
 from kai.engine.liveavatar.voice import AvatarVoice
 from kai.errors import ProtocolError
@@ -66,7 +66,7 @@ class LiteSession:
             else FacePainter(AVATARS[paid.avatar_id][1], height_px, drawing)
         )
         self.stage = AvatarStage(self._voice, painter, drawing, faults)
-        self.room = Room(f"room-{paid.id}", self.stage, height_px=height_px, encoding=paid.encoding)
+        self.room = HostedRoom(f"room-{paid.id}", self.stage, height_px=height_px, encoding=paid.encoding)
         self._outbox: asyncio.Queue[str] | None = None
         self._socket: WebSocket | None = None
         self._state = "idle"
