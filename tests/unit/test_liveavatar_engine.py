@@ -14,7 +14,7 @@ from kai.engine.liveavatar.account import AVATARS, SESSIONS_KEPT, AccountBook
 from kai.engine.liveavatar.faults import ACTS, Faults, Step, drawn, script_of
 from kai.engine.liveavatar.painter import PlainPainter
 from kai.engine.liveavatar.server import LiveAvatarServer
-from kai.engine.liveavatar.tokens import Tokens
+from kai.engine.liveavatar.tokens import TokenSigner
 from kai.engine.liveavatar.voice import STARVING_BLOCKS, AvatarVoice
 from kai.errors import ConfigError
 from kai.wire import liveavatar as wire
@@ -108,13 +108,13 @@ def test_a_script_is_read_strictly() -> None:
 
 
 def test_tokens_are_read_by_who_signed_them_only() -> None:
-    tokens = Tokens()
+    tokens = TokenSigner()
     token = tokens.sign({"sub": "x"})
     claims = tokens.read(token)
     assert claims is not None
     assert claims["sub"] == "x"
     assert token.count(".") == 2
-    for wrong in ("", "a.b.c", token[:-2] + "xx", Tokens().sign({"sub": "x"})):
+    for wrong in ("", "a.b.c", token[:-2] + "xx", TokenSigner().sign({"sub": "x"})):
         assert tokens.read(wrong) is None
 
 

@@ -28,7 +28,7 @@ from kai.engine.liveavatar.faults import Faults, script_of
 from kai.engine.liveavatar.replaying import Replay, shaped
 from kai.engine.liveavatar.room import joiner_of
 from kai.engine.liveavatar.session import LiteSession
-from kai.engine.liveavatar.tokens import Tokens
+from kai.engine.liveavatar.tokens import TokenSigner
 from kai.errors import ConfigError, ProtocolError
 from kai.wire import liveavatar as wire
 
@@ -59,7 +59,7 @@ class LiveAvatarServer:
         self._run_key = run_key
         self._replay = replay
         self.faults = faults or Faults()
-        self._tokens = Tokens()
+        self._tokens = TokenSigner()
         self._account = AccountBook(self.faults.credits, time.time)
         self._sessions: dict[str, LiteSession] = {}
         self._drawing = ThreadPoolExecutor(1, thread_name_prefix="draw")

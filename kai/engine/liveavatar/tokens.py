@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 LIVES_S: Final = 6 * 3600
 
 
-class Tokens:
+class TokenSigner:
     """Signs tokens, and verifies those that it signed."""
 
     def __init__(self) -> None:
