@@ -21,7 +21,7 @@ from kai.bench.short_sounds import in_own_voice
 from kai.engine import session
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped
-from kai.engine.playout import Playout
+from kai.engine.playout import CallPlayout
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.workers import Workers
@@ -83,7 +83,7 @@ class _Room:
     """A loudspeaker, a microphone and a transport between them."""
 
     def __init__(self) -> None:
-        self.playout = Playout(lambda _id: None, lambda _id: None)
+        self.playout = CallPlayout(lambda _id: None, lambda _id: None)
         self.echo = EchoGate()
         self.ducker = Ducker()
         self.now_ms = 0

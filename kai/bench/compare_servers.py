@@ -24,7 +24,7 @@ EVENTS = ("input_audio_buffer.speech_started", "response.created")
 def watch_realtime(note: Notes) -> None:
     """Note the first sound of each answer as it leaves, and the events that the clients answer to."""
     from kai.engine.call import Call
-    from kai.engine.playout import Playout
+    from kai.engine.playout import CallPlayout
     from kai.engine.socket import SocketTransport
 
     def watch_events(transport: Any) -> None:
@@ -49,7 +49,7 @@ def watch_realtime(note: Notes) -> None:
         speak(self, place, clause)
 
     SocketTransport.speak = noting_speak
-    pull = Playout.pull
+    pull = CallPlayout.pull
 
     def noting_pull(self: Any) -> Any:
         segment = self._segments[0] if self._segments else None
@@ -58,7 +58,7 @@ def watch_realtime(note: Notes) -> None:
             note("brain_sounds")
         return pull(self)
 
-    Playout.pull = noting_pull
+    CallPlayout.pull = noting_pull
 
 
 def watch_liveavatar(note: Notes) -> None:

@@ -22,7 +22,7 @@ from kai.engine.answer import Place
 from kai.engine.conversation import Conversation, Dropped
 from kai.engine.items import new_id
 from kai.engine.new_session import NewSession
-from kai.engine.playout import Playout
+from kai.engine.playout import CallPlayout
 from kai.engine.speech.clauses import Clause
 from kai.media import pcm
 from kai.media.echo import EchoGate
@@ -51,7 +51,7 @@ class HungUp(Exception):
 class SpokenTrack(PacedTrack):
     """Kai's sound as 20 ms frames on the monotonic clock, zeros during silence; the pts advance with every frame."""
 
-    def __init__(self, playout: Playout, echo: EchoGate) -> None:
+    def __init__(self, playout: CallPlayout, echo: EchoGate) -> None:
         super().__init__(self._next, most_late_s=MAX_LATE_S)
         self._playout = playout
         self._echo = echo
@@ -85,7 +85,7 @@ class Call:
         self._session = session
         self._over = asyncio.Event()
         self._connected = asyncio.Event()
-        self._playout = Playout(
+        self._playout = CallPlayout(
             lambda response_id: self._send_own(wire.OutputAudioStarted(response_id=response_id)),
             lambda response_id: self._send_own(wire.OutputAudioStopped(response_id=response_id)),
         )

@@ -41,7 +41,7 @@ class _Answer(Segment):
         return Dropped(self.response_id, self.played_samples * 1000 // LIVE_HZ, tuple(heard))
 
 
-class Playout:
+class CallPlayout:
     """The queue of answers, which the call pulls 20 ms at a time. Not thread-safe.
 
     Answers are queued as fast as they are made. Bound: `kai.media.segments.MOST_QUEUED_S` of sound in each answer; sound

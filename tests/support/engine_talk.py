@@ -14,7 +14,7 @@ from kai.engine import session
 from kai.engine.answer import Place
 from kai.engine.call import HungUp
 from kai.engine.conversation import Conversation, Dropped
-from kai.engine.playout import Playout
+from kai.engine.playout import CallPlayout
 from kai.engine.speech.clauses import Clause
 from kai.engine.thinking import Thinker
 from kai.engine.workers import Workers
@@ -41,7 +41,7 @@ class Transport:
 
     def __post_init__(self) -> None:
         self.changed = asyncio.Event()
-        self.playout = Playout(
+        self.playout = CallPlayout(
             lambda response_id: self.send(wire.OutputAudioStarted(response_id=response_id)),
             lambda response_id: self.send(wire.OutputAudioStopped(response_id=response_id)),
         )

@@ -12,7 +12,7 @@ from kai.engine import session
 from kai.engine.answer import Place
 from kai.engine.conversation import ARE_YOU_THERE
 from kai.engine.listening import Hearing, agreed_words
-from kai.engine.playout import Playout
+from kai.engine.playout import CallPlayout
 from kai.engine.script import Script
 from kai.engine.socket import Outbox, SocketTransport
 from kai.engine.speech.clauses import Clause
@@ -262,7 +262,7 @@ def test_shown_words_only_ever_grow_by_what_two_decodes_agree_on(
 
 def test_the_playout_joins_clauses_and_says_where_each_begins() -> None:
     told: list[str] = []
-    playout = Playout(lambda r: told.append(f"started {r}"), lambda r: told.append(f"stopped {r}"))
+    playout = CallPlayout(lambda r: told.append(f"started {r}"), lambda r: told.append(f"stopped {r}"))
     assert np.count_nonzero(playout.pull()) == 0
     ramp = np.full(24_000, 1_000, np.int16)
     assert playout.push("a", "ia", ramp[:12_000]) == 960
