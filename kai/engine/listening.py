@@ -43,7 +43,7 @@ from kai.compat.format import HEARING_HZ, Float32
 from kai.engine.answer import CONTENT_INDEX
 from kai.engine.items import Entry, Items, new_id
 from kai.engine.overlap import Overlap
-from kai.engine.session import Settings, TurnSettings
+from kai.engine.session import SessionSettings, TurnSettings
 from kai.engine.speech import turns
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_unfinished, is_whole
@@ -152,7 +152,7 @@ class Listener:
         tasks: asyncio.TaskGroup,
         items: Items,
         reports: Reports,
-        settings: Settings,
+        settings: SessionSettings,
     ) -> None:
         self._loudspeaker = loudspeaker
         self._speech = speech
@@ -171,7 +171,7 @@ class Listener:
 
     # What the conversation calls
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, settings: SessionSettings) -> None:
         """Apply other rules from the next frame on. A turn stays open, unless the client commits turns from now on."""
         rules = self._rules = settings.turns
         self._transcribes = settings.transcribes

@@ -89,7 +89,7 @@ class TurnSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SessionSettings:
     """The settings in force; `turns` is ``None`` when the client commits turns itself."""
 
     instructions: str
@@ -110,14 +110,14 @@ def given(value: T | Unset, default: T) -> T:
     return default if isinstance(value, Unset) else value
 
 
-def settings_of(config: SessionConfig) -> Settings:
+def settings_of(config: SessionConfig) -> SessionSettings:
     """Return the settings of a complete session, one made by `started` or `changed`."""
     audio = given(config.audio, AudioConfig())
     heard = given(audio.input, AudioInputConfig())
     spoken = given(audio.output, AudioOutputConfig())
     detection = given(heard.turn_detection, None)
     limit = given(config.max_output_tokens, "inf")
-    return Settings(
+    return SessionSettings(
         instructions=given(config.instructions, ""),
         speaks=given(config.output_modalities, ("audio",)) == ("audio",),
         transcribes=given(heard.transcription, None) is not None,
