@@ -35,7 +35,7 @@ from kai.engine.speech import (
     TurnDetector,
 )
 from kai.engine.speech.clauses import PHONEME_VISEMES
-from kai.engine.speech.kit import Stage
+from kai.engine.speech.kit import LoadStep
 from kai.engine.speech.voices import CHOICES, Speaker, Voices
 from kai.media import pcm
 
@@ -68,7 +68,7 @@ Float32 = NDArray[np.float32]
 
 def run() -> dict[str, Any]:
     """Return the figures of loading, recognition, speech, times and mind by name, in seconds unless a name says otherwise."""
-    stages: list[Stage] = []
+    stages: list[LoadStep] = []
     load_s, kit = _timed(lambda: SpeechKit.load(stages.append))
     figures: dict[str, Any] = {
         "load_average": os.getloadavg()[0],

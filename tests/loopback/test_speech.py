@@ -30,7 +30,7 @@ from kai.engine.speech import (
 )
 from kai.engine.speech.clauses import VISEMES
 from kai.engine.speech.features import log_mel
-from kai.engine.speech.kit import Stage
+from kai.engine.speech.kit import LoadStep
 from kai.engine.speech.recognise import Recogniser, is_repetitive
 from kai.engine.speech.synthesise import Voice
 from kai.engine.speech.vad import load_vad_session
@@ -44,12 +44,12 @@ VOICE_HZ = 24_000
 
 
 @pytest.fixture(scope="module")
-def stages() -> list[Stage]:
+def stages() -> list[LoadStep]:
     return []
 
 
 @pytest.fixture(scope="module")
-def kit(stages: list[Stage]) -> SpeechKit:
+def kit(stages: list[LoadStep]) -> SpeechKit:
     return SpeechKit.load(stages.append)
 
 
@@ -361,7 +361,7 @@ def test_the_lips_close_on_m_b_and_p_where_the_sound_is_weak(kit: SpeechKit) -> 
 # -- weights -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_kit_tells_each_stage_of_its_loading(kit: SpeechKit, stages: list[Stage]) -> None:
+def test_a_kit_tells_each_stage_of_its_loading(kit: SpeechKit, stages: list[LoadStep]) -> None:
     *side_by_side, last = [stage.name for stage in stages]
     assert sorted(side_by_side) == ["ends of turns", "mind", "recogniser", "voice", "voice detector"]
     assert last == "warm-up"

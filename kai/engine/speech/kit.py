@@ -44,7 +44,7 @@ MakeVad = Callable[[], VoiceDetector]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class LoadStep:
     """A finished step of loading: its name, and the seconds that it took."""
 
     name: str
@@ -81,7 +81,7 @@ class SpeechKit:
     @classmethod
     def load(
         cls,
-        on_stage: Callable[[Stage], None] = lambda stage: None,
+        on_stage: Callable[[LoadStep], None] = lambda stage: None,
         *,
         recogniser_nice: int = 0,
         files: VoiceShelf | None = None,
@@ -98,7 +98,7 @@ class SpeechKit:
         def staged(name: str, load: Callable[[], T]) -> T:
             begun = time.perf_counter()
             found = load()
-            on_stage(Stage(name, time.perf_counter() - begun))
+            on_stage(LoadStep(name, time.perf_counter() - begun))
             return found
 
         def load_voices() -> tuple[Voices, Part]:
