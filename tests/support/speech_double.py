@@ -15,7 +15,7 @@ from kai.engine.models.voices import VoiceShelf
 from kai.engine.speech.clauses import Clause, PhonemeSpan, VisemeSpan, WordSpan
 from kai.engine.speech.endings import no_opinion
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.ladder import Part
+from kai.engine.speech.ladder import EnginePart
 from kai.engine.speech.mind import MindTurn, Reply
 from kai.engine.speech.orders import RunningTimer
 from kai.engine.speech.recognition import Transcript
@@ -112,7 +112,7 @@ class SpeechDouble:
     make_vad: type[LoudnessVad] = LoudnessVad
     judge_ending: Callable[[NDArray[np.float32]], float] = no_opinion
     problems: tuple[str, ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[EnginePart, ...] = ()
     files: VoiceShelf | None = None
     can_speak: bool = True
 

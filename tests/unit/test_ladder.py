@@ -10,7 +10,7 @@ import pytest
 
 from kai.avatar.style import CHARACTERS
 from kai.engine.speech.clauses import Clause
-from kai.engine.speech.ladder import Part, Role, Rung, climb
+from kai.engine.speech.ladder import EnginePart, Role, Rung, climb
 from kai.engine.speech.stand_ins import LoudnessVad
 from kai.engine.speech.timbre import Timbre
 from kai.engine.speech.voices import CHOICES, Speaker, Voices, parse_voice
@@ -26,7 +26,7 @@ def breaking(error: Exception) -> Callable[[], str]:
 
 def test_the_first_rung_that_holds_is_taken_and_a_good_first_one_has_no_problem() -> None:
     rungs = (Rung("best", lambda: "a"), Rung("next", lambda: "b", "It is worse."))
-    assert climb(Role.VOICE, rungs) == ("a", Part(Role.VOICE, "best"))
+    assert climb(Role.VOICE, rungs) == ("a", EnginePart(Role.VOICE, "best"))
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_the_extra_voices_are_loaded_once_and_when_they_are_wanted() -> None:
 
 def test_extra_voices_that_turn_out_wrong_leave_the_first_one_and_a_reason() -> None:
     def load() -> Mapping[str, Speaker]:
-        raise WeightsError("Part 2 is wrong.")
+        raise WeightsError("EnginePart 2 is wrong.")
 
     voices = Voices(Saying("heart"), load, has_extra=lambda: True)
     assert "emma" in voices.installed
     assert said_by(voices, "emma") == ["heart"]
     assert voices.installed == set(CHARACTERS)
-    assert voices.problem == "Part 2 is wrong."
+    assert voices.problem == "EnginePart 2 is wrong."
 
 
 def test_there_are_two_women_and_two_men_american_and_british() -> None:

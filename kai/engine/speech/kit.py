@@ -18,7 +18,7 @@ from kai.compat.format import HEARING_HZ, SPEECH_HZ
 from kai.engine.models.voices import KOKORO, VoiceShelf
 from kai.engine.speech import weights
 from kai.engine.speech.endings import JudgeEnding, load_smart_turn, no_opinion
-from kai.engine.speech.ladder import Part, Role, Rung, climb
+from kai.engine.speech.ladder import EnginePart, Role, Rung, climb
 from kai.engine.speech.mind import Mind, MindTurn, examples
 from kai.engine.speech.recognition import Ears
 from kai.engine.speech.stand_ins import (
@@ -64,7 +64,7 @@ class SpeechKit:
     mind: Mind
     make_vad: MakeVad
     judge_ending: JudgeEnding
-    parts: tuple[Part, ...] = ()
+    parts: tuple[EnginePart, ...] = ()
     files: VoiceShelf | None = None
 
     @property
@@ -101,7 +101,7 @@ class SpeechKit:
             on_stage(LoadStep(name, time.perf_counter() - begun))
             return found
 
-        def load_voices() -> tuple[Voices, Part]:
+        def load_voices() -> tuple[Voices, EnginePart]:
             first, part = climb(Role.VOICE, _VOICES)
             fetched = Fetched(files)
             return Voices(first, fetched.load_kokoro, has_extra=fetched.has_kokoro, networks=fetched), part
@@ -160,7 +160,7 @@ _ENDINGS: Final[tuple[Rung[JudgeEnding], ...]] = (
 )
 
 
-def _load_ears(nice: int) -> tuple[Ears, Part] | tuple[Ears, Part, Part]:
+def _load_ears(nice: int) -> tuple[Ears, EnginePart] | tuple[Ears, EnginePart, EnginePart]:
     """Load the recogniser, and the second one that it asks in doubt; return it with the parts that were loaded."""
 
     def tiny() -> Ears:

@@ -27,7 +27,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class EnginePart:
     """The part that plays a role.
 
     ``problem`` is empty for the best part; else it tells a person what is different, why, and what to do.
@@ -50,8 +50,8 @@ class Rung(Generic[T]):
     notice: str = ""
 
 
-def climb(role: Role, rungs: Sequence[Rung[T]]) -> tuple[T, Part]:
-    """Return the first of ``rungs`` that loads, with its `Part`. Raises the first rung's `WeightsError` when none loads.
+def climb(role: Role, rungs: Sequence[Rung[T]]) -> tuple[T, EnginePart]:
+    """Return the first of ``rungs`` that loads, with its `EnginePart`. Raises the first one's `WeightsError` if none loads.
 
     A rung whose package is not installed, or lacks a file that it reads on import, does not load.
     """
@@ -69,5 +69,5 @@ def climb(role: Role, rungs: Sequence[Rung[T]]) -> tuple[T, Part]:
             )
         else:
             problem = "" if first is None else f"{rung.notice} {first.message}"
-            return found, Part(role, rung.name, problem)
+            return found, EnginePart(role, rung.name, problem)
     raise first or WeightsError(f"There is nothing that could be the {role}.")
