@@ -10,7 +10,7 @@ import pytest
 
 from kai.avatar.style import CHARACTERS
 from kai.engine.speech.clauses import Clause
-from kai.engine.speech.ladder import EnginePart, Role, Rung, climb
+from kai.engine.speech.ladder import EnginePart, PartRole, Rung, climb
 from kai.engine.speech.stand_ins import LoudnessVad
 from kai.engine.speech.timbre import Timbre
 from kai.engine.speech.voices import CHOICES, Speaker, Voices, parse_voice
@@ -26,7 +26,7 @@ def breaking(error: Exception) -> Callable[[], str]:
 
 def test_the_first_rung_that_holds_is_taken_and_a_good_first_one_has_no_problem() -> None:
     rungs = (Rung("best", lambda: "a"), Rung("next", lambda: "b", "It is worse."))
-    assert climb(Role.VOICE, rungs) == ("a", EnginePart(Role.VOICE, "best"))
+    assert climb(PartRole.VOICE, rungs) == ("a", EnginePart(PartRole.VOICE, "best"))
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,17 @@ def test_a_stand_in_says_what_is_different_and_the_first_reason_why(error: Excep
         Rung("next", breaking(WeightsError("Another reason.")), "Never told."),
         Rung("last", lambda: "c", "It is worse."),
     )
-    found, part = climb(Role.DETECTOR, rungs)
+    found, part = climb(PartRole.DETECTOR, rungs)
     assert (found, part.name) == ("c", "last")
     assert part.problem.startswith(f"It is worse. {words}")
 
 
 def test_where_no_rung_holds_the_first_reason_is_raised() -> None:
     with pytest.raises(WeightsError, match="first"):
-        climb(Role.MIND, (Rung("a", breaking(WeightsError("first"))), Rung("b", breaking(OSError("second")))))
+        climb(
+            PartRole.MIND,
+            (Rung("a", breaking(WeightsError("first"))), Rung("b", breaking(OSError("second")))),
+        )
 
 
 class Saying:

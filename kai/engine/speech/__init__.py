@@ -5,7 +5,7 @@
 
 from kai.engine.speech.clauses import Clause, PhonemeSpan, VisemeSpan, WordSpan
 from kai.engine.speech.kit import SpeechKit
-from kai.engine.speech.ladder import EnginePart, Role
+from kai.engine.speech.ladder import EnginePart, PartRole
 from kai.engine.speech.mind import Mind, MindTurn, Reply
 from kai.engine.speech.recognition import Transcript
 from kai.engine.speech.turns import (
@@ -29,7 +29,7 @@ __all__ = [
     "PartialDue",
     "PhonemeSpan",
     "Reply",
-    "Role",
+    "PartRole",
     "Speaker",
     "SpeculationDue",
     "SpeechDropped",

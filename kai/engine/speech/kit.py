@@ -18,7 +18,7 @@ from kai.compat.format import HEARING_HZ, SPEECH_HZ
 from kai.engine.models.voices import KOKORO, VoiceShelf
 from kai.engine.speech import weights
 from kai.engine.speech.endings import JudgeEnding, load_smart_turn, no_opinion
-from kai.engine.speech.ladder import EnginePart, Role, Rung, climb
+from kai.engine.speech.ladder import EnginePart, PartRole, Rung, climb
 from kai.engine.speech.mind import Mind, MindTurn, examples
 from kai.engine.speech.recognition import Ears
 from kai.engine.speech.stand_ins import (
@@ -76,7 +76,7 @@ class SpeechKit:
     @property
     def can_speak(self) -> bool:
         """Whether there is a voice; without one, answers are written."""
-        return all(part.name != NO_VOICE for part in self.parts if part.role is Role.VOICE)
+        return all(part.name != NO_VOICE for part in self.parts if part.role is PartRole.VOICE)
 
     @classmethod
     def load(
@@ -102,7 +102,7 @@ class SpeechKit:
             return found
 
         def load_voices() -> tuple[Voices, EnginePart]:
-            first, part = climb(Role.VOICE, _VOICES)
+            first, part = climb(PartRole.VOICE, _VOICES)
             fetched = Fetched(files)
             return Voices(first, fetched.load_kokoro, has_extra=fetched.has_kokoro, networks=fetched), part
 
@@ -110,9 +110,9 @@ class SpeechKit:
         with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
             ears = pool.submit(staged, "recogniser", partial(_load_ears, recogniser_nice))
             speaker = pool.submit(staged, "voice", load_voices)
-            thoughts = pool.submit(staged, "mind", partial(climb, Role.MIND, _MINDS))
-            detector = pool.submit(staged, "voice detector", partial(climb, Role.DETECTOR, _DETECTORS))
-            ending = pool.submit(staged, "ends of turns", partial(climb, Role.ENDING, _ENDINGS))
+            thoughts = pool.submit(staged, "mind", partial(climb, PartRole.MIND, _MINDS))
+            detector = pool.submit(staged, "voice detector", partial(climb, PartRole.DETECTOR, _DETECTORS))
+            ending = pool.submit(staged, "ends of turns", partial(climb, PartRole.ENDING, _ENDINGS))
         recogniser, *ear_parts = ears.result()
         voices, voice_part = speaker.result()
         mind, mind_part = thoughts.result()
@@ -183,7 +183,7 @@ def _load_ears(nice: int) -> tuple[Ears, EnginePart] | tuple[Ears, EnginePart, E
         ),
         Rung("none", DeafRecogniser, "Kai cannot hear; type to it."),
     )
-    ears, part = climb(Role.RECOGNISER, rungs)
+    ears, part = climb(PartRole.RECOGNISER, rungs)
     if part.name != "whisper-tiny.en":
         return ears, part
     from kai.engine.speech.recognise import Recogniser
@@ -192,7 +192,7 @@ def _load_ears(nice: int) -> tuple[Ears, EnginePart] | tuple[Ears, EnginePart, E
         Rung("whisper-base", lambda: Recogniser.load_base(nice=nice)),
         Rung("none", lambda: None, "Kai hears less well in noise."),
     )
-    second, second_part = climb(Role.SECOND_RECOGNISER, seconds)
+    second, second_part = climb(PartRole.SECOND_RECOGNISER, seconds)
     if second is not None and isinstance(ears, Recogniser):
         ears = ears.with_second(second)
     return ears, part, second_part

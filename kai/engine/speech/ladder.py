@@ -12,7 +12,7 @@ from kai.errors import WeightsError
 T = TypeVar("T")
 
 
-class Role(StrEnum):
+class PartRole(StrEnum):
     """The roles of the engine's parts.
 
     ``second_recogniser`` is asked where the first one is in doubt; ``ending`` judges in each pause whether the turn is over.
@@ -33,7 +33,7 @@ class EnginePart:
     ``problem`` is empty for the best part; else it tells a person what is different, why, and what to do.
     """
 
-    role: Role
+    role: PartRole
     name: str
     problem: str = ""
 
@@ -50,7 +50,7 @@ class Rung(Generic[T]):
     notice: str = ""
 
 
-def climb(role: Role, rungs: Sequence[Rung[T]]) -> tuple[T, EnginePart]:
+def climb(role: PartRole, rungs: Sequence[Rung[T]]) -> tuple[T, EnginePart]:
     """Return the first of ``rungs`` that loads, with its `EnginePart`. Raises the first one's `WeightsError` if none loads.
 
     A rung whose package is not installed, or lacks a file that it reads on import, does not load.
