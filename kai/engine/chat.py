@@ -21,7 +21,7 @@ from kai.engine.chat_client import (
     ChatEndpoint,
     Habits,
     MindError,
-    Refused,
+    RequestRefused,
     explain,
 )
 from kai.engine.chat_history import SPOKEN_RULES, chat_messages
@@ -51,7 +51,7 @@ __all__ = [
     "ChatEndpoint",
     "ChatThinker",
     "MindError",
-    "Refused",
+    "RequestRefused",
     "chat_messages",
     "client_of",
 ]
@@ -79,7 +79,7 @@ class _Slow:
 
 
 _Found: TypeAlias = ChatPiece | _Slow | None
-_Coming: TypeAlias = _Found | MindError | Refused
+_Coming: TypeAlias = _Found | MindError | RequestRefused
 
 
 class ChatThinker(Thinker):
@@ -146,7 +146,7 @@ class ChatThinker(Thinker):
                 async with contextlib.aclosing(self._ask(question)) as thoughts:
                     async for thought in thoughts:
                         yield thought
-            except Refused as refused:
+            except RequestRefused as refused:
                 if not self._client.learn(refused):
                     raise explain(refused.failed, self._endpoint) from refused
             except _NoRoom as exc:
@@ -158,7 +158,7 @@ class ChatThinker(Thinker):
         raise MindError("My language model refused the question.", code="mind_refused")
 
     async def _ask(self, question: Question) -> AsyncGenerator[Thought]:
-        """Yield the thoughts of one request. Raises `MindError`, and before the first thought `Refused` and `_NoRoom`."""
+        """Yield the thoughts of a request. Raises `MindError`, and before the first thought `RequestRefused` and `_NoRoom`."""
         body = self._client.request(self._endpoint, question, self._rules, self._kept)
         coming: asyncio.Queue[_Coming] = asyncio.Queue(_QUEUED_PIECES)
         reading = asyncio.create_task(self._read(body, coming), name="mind: read the model's answer")
@@ -189,7 +189,7 @@ class ChatThinker(Thinker):
                         case AnswerFailed():
                             if has_said or calls:
                                 raise explain(piece, self._endpoint)
-                            raise Refused(piece, body)
+                            raise RequestRefused(piece, body)
                         case AnswerEnded():
                             ended = piece
                         case CalledTool():
@@ -243,7 +243,7 @@ class ChatThinker(Thinker):
         return named
 
     async def _next(self, coming: asyncio.Queue[_Coming], *, has_begun: bool) -> _Found:
-        """Return the next piece, or ``None`` at the end. Raises `MindError` and `Refused`."""
+        """Return the next piece, or ``None`` at the end. Raises `MindError` and `RequestRefused`."""
         patience_s = STALL_S if has_begun else FIRST_WORD_S
         try:
             async with asyncio.timeout(patience_s):
@@ -255,7 +255,7 @@ class ChatThinker(Thinker):
                 else f"My language model did not answer within {FIRST_WORD_S:.0f} seconds. A smaller one may be faster."
             )
             raise MindError(message, code="mind_slow") from exc
-        if isinstance(found, MindError | Refused):
+        if isinstance(found, MindError | RequestRefused):
             raise found
         return found
 
@@ -269,7 +269,7 @@ class ChatThinker(Thinker):
                     heard.set()
                     await coming.put(piece)
             await coming.put(None)
-        except (MindError, Refused) as exc:
+        except (MindError, RequestRefused) as exc:
             await coming.put(exc)
         finally:
             watching.cancel()

@@ -116,7 +116,7 @@ class Habits:
     opening: Opening = Opening.UNKNOWN
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The endpoint refused a request before any word of an answer; `ChatClient.learn` may find a form that it accepts."""
 
     def __init__(self, failed: AnswerFailed, body: JsonObject) -> None:
@@ -163,14 +163,14 @@ class ChatClient:
         return {name: value for name, value in body.items() if name not in left_out}
 
     async def stream(self, body: JsonObject) -> AsyncGenerator[ChatPiece]:
-        """Yield the pieces of one answer; an error in the stream is an `AnswerFailed`. Raises `MindError` and `Refused`."""
+        """Yield the pieces of one answer; an error in it is an `AnswerFailed`. Raises `MindError` and `RequestRefused`."""
         place = self.endpoint.place
         try:
             async with self._client().stream(
                 "POST", self._url(), json=dict(body), headers=self._headers()
             ) as reply:
                 if reply.is_error:
-                    raise Refused(read_failure(await _head_of(reply), reply.status_code), body)
+                    raise RequestRefused(read_failure(await _head_of(reply), reply.status_code), body)
                 self.habits.undo = None
                 reader = ChatReader()
                 incoming = reply.aiter_bytes()
@@ -212,7 +212,7 @@ class ChatClient:
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, UnicodeError, ConfigError):
             return False
 
-    def learn(self, refused: Refused) -> bool:
+    def learn(self, refused: RequestRefused) -> bool:
         """Learn from the refusal; return whether another request may succeed."""
         learnt = self._learn(refused.failed, refused.body)
         if learnt:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from kai.engine.chat import ChatClient, ChatEndpoint, MindError, Refused, client_of
+from kai.engine.chat import ChatClient, ChatEndpoint, MindError, RequestRefused, client_of
 from kai.engine.llm.process import TALK_SLOTS, ModelProcess, Served
 from kai.engine.llm.slots import Slots
 from kai.engine.llm.telling import RULES
@@ -137,7 +137,7 @@ async def _empty(endpoint: ChatEndpoint, client: ChatClient, slot: int) -> None:
         "id_slot": slot,
         "n_predict": 0,
     }
-    with contextlib.suppress(MindError, Refused):
+    with contextlib.suppress(MindError, RequestRefused):
         async with contextlib.aclosing(client.stream(body)) as pieces:
             async for _ in pieces:
                 pass

@@ -18,7 +18,15 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from kai.compat import http
-from kai.engine.chat_client import FROZEN, LOAD_S, ChatClient, ChatEndpoint, MindError, Refused, explain
+from kai.engine.chat_client import (
+    FROZEN,
+    LOAD_S,
+    ChatClient,
+    ChatEndpoint,
+    MindError,
+    RequestRefused,
+    explain,
+)
 from kai.engine.others.servers import MAX_MODELS, FoundServer, find_servers
 from kai.engine.thinking import Question
 from kai.engine.unspoken import Unspoken
@@ -139,14 +147,14 @@ async def _first_word(client: ChatClient, endpoint: ChatEndpoint) -> Trial:
     for _ in range(MOST_TRIES):
         try:
             return await _ask(client, endpoint, question)
-        except Refused as refused:
+        except RequestRefused as refused:
             if not client.learn(refused):
                 raise explain(refused.failed, endpoint) from refused
     raise MindError("My language model refused the question.", code="mind_refused")
 
 
 async def _ask(client: ChatClient, endpoint: ChatEndpoint, question: Question) -> Trial:
-    """Try one request. Raises `MindError` and `Refused`.
+    """Try one request. Raises `MindError` and `RequestRefused`.
 
     How an endpoint begins its answers is learnt from a complete one, so the trial waits a short while for the few words.
     """
@@ -169,7 +177,7 @@ async def _ask(client: ChatClient, endpoint: ChatEndpoint, question: Question) -
                     case Thinking():
                         has_thought = True
                     case AnswerFailed():
-                        raise Refused(piece, body)
+                        raise RequestRefused(piece, body)
                     case AnswerEnded(reason="length"):
                         return Trial("mind_cut", "It thought until nothing was left to say.", thinks=True)
                     case _:
