@@ -39,7 +39,7 @@ END_S: Final = 5.0
 _PREVIEWS: Final = Path(kai.avatar.__file__).parent / "data"
 
 
-class Refused(Exception):
+class ServiceRefused(Exception):
     """Raised for a request that is answered by an error and not handled any further."""
 
     def __init__(self, status: int, number: int, message: str, retry_after_s: float | None = None) -> None:
@@ -102,7 +102,7 @@ class LiveAvatarServer:
                     allow_credentials=True,  # HeyGen's web SDK sends requests with credentials
                 ),
             ],
-            exception_handlers={Refused: _answer_refused},
+            exception_handlers={ServiceRefused: _answer_refused},
             lifespan=self._lifespan,
         )
 
@@ -146,7 +146,7 @@ class LiveAvatarServer:
         try:
             paid = self._account.mint(wanted, longest_s=self.faults.max_session_s)
         except ValueError as exc:
-            raise Refused(400, 4000, str(exc)) from exc
+            raise ServiceRefused(400, 4000, str(exc)) from exc
         paid.token = self._tokens.sign({"sub": paid.id, "start_session_data": {"mode": "LITE"}})
         grant = wire.encode_body(wire.TokenGrant(session_id=paid.id, session_token=paid.token))
         return _as_recorded(grant, recorded) or _ok(grant)
@@ -154,15 +154,15 @@ class LiveAvatarServer:
     async def _start(self, request: Request) -> Response:
         paid = self._account.by_token(_bearer(request))
         if paid is None or self._tokens.read(paid.token) is None:
-            raise Refused(401, 4001, "Unauthorized")
+            raise ServiceRefused(401, 4001, "Unauthorized")
         await self._refuse_if_told("start")
         recorded = self._recorded("/v1/sessions/start")
         if paid.started_at_s is not None:
-            raise Refused(400, 4002, "LiteSession was started already")
+            raise ServiceRefused(400, 4002, "LiteSession was started already")
         if len(self._account.running()) >= self.faults.max_concurrent:
-            raise Refused(403, wire.CONCURRENCY_CODE, "LiteSession concurrency limit reached")
+            raise ServiceRefused(403, wire.CONCURRENCY_CODE, "LiteSession concurrency limit reached")
         if self._account.left < 1 and not paid.is_sandbox:
-            raise Refused(402, 4020, "Insufficient credits")
+            raise ServiceRefused(402, 4020, "Insufficient credits")
         self._account.start(paid)
         if self._net is None:
             self._net = await asyncio.to_thread(load_net)
@@ -208,7 +208,7 @@ class LiveAvatarServer:
         paid, _ = await self._addressed(request)
         await self._refuse_if_told("keep-alive")
         if not paid.is_running:
-            raise Refused(400, 4006, "LiteSession is not running")
+            raise ServiceRefused(400, 4006, "LiteSession is not running")
         self._account.touch(paid)
         return _ok(None)
 
@@ -219,12 +219,12 @@ class LiveAvatarServer:
         if token:
             paid = self._account.by_token(token)
             if paid is None:
-                raise Refused(401, 4001, "Unauthorized")
+                raise ServiceRefused(401, 4001, "Unauthorized")
             return paid, body
         self._admit(request)
         paid = self._account.by_id(body.get("session_id"))
         if paid is None:
-            raise Refused(404, 4004, "LiteSession not found")
+            raise ServiceRefused(404, 4004, "LiteSession not found")
         return paid, body
 
     async def _list(self, request: Request) -> Response:
@@ -244,7 +244,7 @@ class LiveAvatarServer:
         self._admit(request)
         paid = self._account.by_id(request.path_params["session_id"])
         if paid is None:
-            raise Refused(404, 4004, "LiteSession not found")
+            raise ServiceRefused(404, 4004, "LiteSession not found")
         return _ok(wire.encode_body(self._account.entry(paid)))
 
     # Catalogues and account
@@ -410,13 +410,13 @@ class LiveAvatarServer:
     # Inside
 
     def _recorded(self, path: str) -> dict[str, Any] | None:
-        """Return the recorded answer to this call, if one is replayed. Raises `Refused` for a recorded refusal."""
+        """Return the recorded answer to this call, if one is replayed. Raises `ServiceRefused` for a recorded refusal."""
         answer = None if self._replay is None else self._replay.answer(path)
         if answer is None:
             return None
         status, body = answer
         if status >= 400:
-            refusal = Refused(status, 0, "")
+            refusal = ServiceRefused(status, 0, "")
             refusal.response = JSONResponse(body, status_code=status)
             raise refusal
         return {"status": status, "body": body}
@@ -430,7 +430,7 @@ class LiveAvatarServer:
             key == self._run_key if self._run_key is not None else bool(key) and not key.startswith("bad")
         )
         if not is_right:
-            raise Refused(401, 4001, "Invalid API key")
+            raise ServiceRefused(401, 4001, "Invalid API key")
 
     async def _refuse_if_told(self, call: str) -> None:
         faults = self.faults
@@ -438,7 +438,7 @@ class LiveAvatarServer:
             await asyncio.sleep(faults.reply_delay_s)
         if faults.refuse == call and faults.refuse_times > 0:
             self.faults = faults.with_changes({"refuse_times": faults.refuse_times - 1})
-            raise Refused(
+            raise ServiceRefused(
                 faults.refuse_status, faults.refuse_number, faults.refuse_message, faults.refuse_retry_after_s
             )
 
@@ -479,17 +479,17 @@ def _bearer(request: Request | WebSocket) -> str:
 async def _body(request: Request) -> dict[str, Any]:
     data = await request.body()
     if len(data) > MAX_BODY_BYTES:
-        raise Refused(413, 4130, "The body is too large")
+        raise ServiceRefused(413, 4130, "The body is too large")
     try:
         value: object = json.loads(data) if data else {}
     except ValueError:
-        raise Refused(400, 4000, "The body is not JSON") from None
+        raise ServiceRefused(400, 4000, "The body is not JSON") from None
     if not isinstance(value, dict):
-        raise Refused(400, 4000, "The body is not an object")
+        raise ServiceRefused(400, 4000, "The body is not an object")
     return cast("dict[str, Any]", value)
 
 
 async def _answer_refused(request: Request, exc: Exception) -> Response:
     del request
-    assert isinstance(exc, Refused)
+    assert isinstance(exc, ServiceRefused)
     return exc.response
