@@ -36,7 +36,7 @@ from kai.engine.llm.model import ModelHost
 from kai.engine.minds import Minds
 from kai.engine.models.desk import FileDesk, file_routes
 from kai.engine.models.keeper import ModelKeeper
-from kai.engine.models.shelf import Shelf
+from kai.engine.models.shelf import FileShelf
 from kai.engine.new_session import NewSession
 from kai.engine.others.choice import Choice
 from kai.engine.others.routes import mind_routes
@@ -96,7 +96,7 @@ class Engine:
         self._workers = Workers()
         self._keys = Keys(run_key)
         self._model = ModelHost()
-        self._files = FileDesk(Shelf(), self.use_model, lambda: self._models.status, self._model_speed)
+        self._files = FileDesk(FileShelf(), self.use_model, lambda: self._models.status, self._model_speed)
         self._choice = Choice()
         self._first_choice = chosen
         self._minds = Minds(speech.mind, self._workers, self._model, self._choice)

@@ -22,7 +22,7 @@ from kai.engine.models.catalogue import (
 )
 from kai.engine.models.desk import FileDesk
 from kai.engine.models.keeper import ModelState, ModelStatus
-from kai.engine.models.shelf import FileState, Shelf
+from kai.engine.models.shelf import FileShelf, FileState
 from kai.engine.models.speed import Measured, bandwidth_bytes_per_s, expected_tokens_per_s
 from kai.errors import WeightsError
 from tests.support.model_maker import ModelMaker, making
@@ -106,15 +106,15 @@ def shop(
 @pytest.fixture
 def shelf(
     first: tuple[LanguageModel, bytes], second: tuple[LanguageModel, bytes], shop: ModelMaker, tmp_path: Path
-) -> Iterator[Shelf]:
-    shelf = Shelf((first[0], second[0]), folder=tmp_path / "models", memory_bytes=PLENTY_BYTES)
+) -> Iterator[FileShelf]:
+    shelf = FileShelf((first[0], second[0]), folder=tmp_path / "models", memory_bytes=PLENTY_BYTES)
     yield shelf
     shop.release.set()
     shelf.close()
 
 
 def test_a_file_is_fetched_paused_gone_on_with_and_deleted(
-    shelf: Shelf, first: tuple[LanguageModel, bytes], shop: ModelMaker, tmp_path: Path
+    shelf: FileShelf, first: tuple[LanguageModel, bytes], shop: ModelMaker, tmp_path: Path
 ) -> None:
     model, whole = first
     assert shelf.status(model).state is FileState.ABSENT
@@ -142,7 +142,7 @@ def test_a_file_is_fetched_paused_gone_on_with_and_deleted(
 
 
 def test_a_failure_is_told_and_tried_again(
-    shelf: Shelf, first: tuple[LanguageModel, bytes], shop: ModelMaker
+    shelf: FileShelf, first: tuple[LanguageModel, bytes], shop: ModelMaker
 ) -> None:
     shop.days = ["page"]
     shelf.fetch(first[0].id)
@@ -155,7 +155,7 @@ def test_a_failure_is_told_and_tried_again(
 
 
 def test_another_programs_copy_is_used_where_there_is_one_and_never_deleted(
-    shelf: Shelf, second: tuple[LanguageModel, bytes], shop: ModelMaker, tmp_path: Path
+    shelf: FileShelf, second: tuple[LanguageModel, bytes], shop: ModelMaker, tmp_path: Path
 ) -> None:
     model, whole = second
     blob = put(tmp_path / "home" / ".ollama" / "models" / "blobs" / f"sha256-{model.sha256}", whole)
@@ -168,14 +168,14 @@ def test_another_programs_copy_is_used_where_there_is_one_and_never_deleted(
 
 
 def test_a_copy_whose_bytes_changed_is_not_here(
-    shelf: Shelf, second: tuple[LanguageModel, bytes], tmp_path: Path
+    shelf: FileShelf, second: tuple[LanguageModel, bytes], tmp_path: Path
 ) -> None:
     model, whole = second
     put(places.own_copy(model, tmp_path / "models"), whole[:-1] + b"!")
     assert shelf.status(model).state is FileState.ABSENT
 
 
-def test_an_unknown_file_is_refused(shelf: Shelf) -> None:
+def test_an_unknown_file_is_refused(shelf: FileShelf) -> None:
     for wish in (shelf.fetch, shelf.pause, shelf.delete):
         with pytest.raises(WeightsError):
             wish("gpt-5")
@@ -192,7 +192,7 @@ class Runs:
 
 
 async def test_one_file_is_on_at_a_time_and_kais_own_comes_back(
-    shelf: Shelf, first: tuple[LanguageModel, bytes], second: tuple[LanguageModel, bytes], tmp_path: Path
+    shelf: FileShelf, first: tuple[LanguageModel, bytes], second: tuple[LanguageModel, bytes], tmp_path: Path
 ) -> None:
     paths = [put(places.own_copy(model, tmp_path / "models"), whole) for model, whole in (first, second)]
     own = ModelStatus(ModelState.READY, "own", "Own 1B", bytes=100, path=tmp_path / "own.gguf")
@@ -216,7 +216,7 @@ async def test_a_file_that_is_not_here_or_too_large_for_this_computer_is_not_put
     first: tuple[LanguageModel, bytes], tmp_path: Path
 ) -> None:
     model, whole = first
-    small = Shelf((model,), folder=tmp_path / "models", memory_bytes=BESIDE_BYTES)
+    small = FileShelf((model,), folder=tmp_path / "models", memory_bytes=BESIDE_BYTES)
     runs = Runs()
     desk = FileDesk(small, runs.use, ModelStatus, lambda: None)
     with pytest.raises(WeightsError, match="is not here"):

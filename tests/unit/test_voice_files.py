@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kai.engine.models.shelf import Shelf
+from kai.engine.models.shelf import FileShelf
 from kai.engine.models.voices import KIND, KOKORO, VOICE_FILES, VoiceShelf
 from kai.engine.speech import weights
 from kai.engine.speech.kit import Fetched
@@ -38,7 +38,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelMaker]:
 
 def stocked(shop: ModelMaker, folder: Path) -> tuple[VoiceShelf, Callable[[], JsonObject]]:
     """The files of a person who fetches that voice, and what the page reads of it once the fetching has ended."""
-    shelf = Shelf((shop.model,), folder=folder)
+    shelf = FileShelf((shop.model,), folder=folder)
     files = VoiceShelf(shelf)
 
     def fetched() -> JsonObject:

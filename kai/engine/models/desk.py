@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from kai.engine.models.catalogue import LanguageModel
 from kai.engine.models.keeper import ModelStatus
-from kai.engine.models.shelf import Shelf
+from kai.engine.models.shelf import FileShelf
 from kai.engine.models.speed import Measured, bandwidth_bytes_per_s, expected_tokens_per_s
 from kai.errors import WeightsError
 from kai.wire.realtime import ClientMistake, JsonObject
@@ -34,7 +34,11 @@ class FileDesk:
     """
 
     def __init__(
-        self, shelf: Shelf, use: UseFile, own: Callable[[], ModelStatus], speed: Callable[[], float | None]
+        self,
+        shelf: FileShelf,
+        use: UseFile,
+        own: Callable[[], ModelStatus],
+        speed: Callable[[], float | None],
     ) -> None:
         self.shelf = shelf
         self._use = use

@@ -56,7 +56,7 @@ class _Work:
     cancel: threading.Event
 
 
-class Shelf:
+class FileShelf:
     """The files of `models`. Any thread. ``folder`` and ``memory_bytes`` default to this user's and this computer's."""
 
     def __init__(

@@ -11,7 +11,7 @@ import hashlib
 from typing import Final
 
 from kai.engine.models.catalogue import LanguageModel, Part, parts_of
-from kai.engine.models.shelf import Shelf
+from kai.engine.models.shelf import FileShelf
 from kai.errors import WeightsError
 from kai.wire.realtime import JsonObject
 
@@ -100,8 +100,8 @@ VOICE_FILES: Final = (
 class VoiceShelf:
     """The voice files of this computer. Any thread."""
 
-    def __init__(self, shelf: Shelf | None = None) -> None:
-        self._shelf = shelf or Shelf(VOICE_FILES)
+    def __init__(self, shelf: FileShelf | None = None) -> None:
+        self._shelf = shelf or FileShelf(VOICE_FILES)
 
     def has(self, file_id: str) -> bool:
         """Return whether that file is here."""
@@ -132,7 +132,7 @@ class VoiceShelf:
         self._shelf.change(file_id, wish)
 
     def close(self) -> None:
-        """See `Shelf.close`."""
+        """See `FileShelf.close`."""
         self._shelf.close()
 
     def to_json(self) -> list[JsonObject]:
