@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeAlias
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
-from kai.engine.speech.persona import Persona, facts_of, read_persona
+from kai.engine.speech.persona import DescribedPersona, facts_of, read_persona
 from kai.engine.speech.skills import Effect, RunningTimer
 from kai.engine.workers import Workers
 from kai.wire import saying
@@ -46,7 +46,7 @@ class Question:
     """The name of the character that answers, unless the instructions give another one; empty for the default."""
 
     @property
-    def persona(self) -> Persona:
+    def persona(self) -> DescribedPersona:
         """What the instructions say of the character, with its name."""
         return read_persona(self.instructions, self.name)
 

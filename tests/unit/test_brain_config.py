@@ -15,7 +15,7 @@ from kai.core import capabilities as cap
 from kai.core.capabilities import Applies
 from kai.core.config import BrainConfig, Eagerness, Effort, FaceStyle, NoiseReduction, Truncation, TurnTaking
 from kai.core.state import Look
-from kai.engine.speech.persona import Persona, read_persona
+from kai.engine.speech.persona import DescribedPersona, read_persona
 from kai.runtime.tools import first_tools
 from kai.wire import realtime as wire
 
@@ -328,7 +328,7 @@ def test_the_persons_name_is_told_to_every_mind_and_a_running_call_learns_it(end
     told = session_for(named, endpoint).instructions
     own = "Be brief.\n\nThe user's name is Ann Marie."
     assert told == (f"{WHO} {UNLESS}\n\n{own}" if endpoint is CLOUD else own)
-    assert read_persona(own) == Persona(their_name="Ann Marie", is_brief=True)
+    assert read_persona(own) == DescribedPersona(their_name="Ann Marie", is_brief=True)
     change = session_change(replace(named, person_name=""), named, endpoint)
     assert change is not None
     assert wire.encode_session(change) == {"type": "realtime", "instructions": told}

@@ -7,9 +7,9 @@ from datetime import datetime
 import pytest
 
 from kai.engine.speech.mind import Mind, MindTurn
-from kai.engine.speech.persona import Persona, facts_of, read_persona
+from kai.engine.speech.persona import DescribedPersona, facts_of, read_persona
 from kai.records.personas import FIRST
-from kai.records.personas import Persona as Named
+from kai.records.personas import DescribedPersona as Named
 
 NOW = datetime(2026, 1, 2, 15, 5)  # noqa: DTZ001
 
@@ -17,17 +17,17 @@ NOW = datetime(2026, 1, 2, 15, 5)  # noqa: DTZ001
 @pytest.mark.parametrize(
     ("instructions", "persona"),
     [
-        ("", Persona()),
-        ("Be warm and curious.", Persona()),
-        ("Your name is Ada. Answer briefly.", Persona(name="Ada", is_brief=True)),
-        ("Keep answers short; my name is Tom.", Persona(their_name="Tom", is_brief=True)),
-        ("Always speak German.", Persona(language="German")),
-        ("Reply in French, in one sentence.", Persona(is_brief=True, language="French")),
-        ("We visited a German company shortly after lunch.", Persona()),
+        ("", DescribedPersona()),
+        ("Be warm and curious.", DescribedPersona()),
+        ("Your name is Ada. Answer briefly.", DescribedPersona(name="Ada", is_brief=True)),
+        ("Keep answers short; my name is Tom.", DescribedPersona(their_name="Tom", is_brief=True)),
+        ("Always speak German.", DescribedPersona(language="German")),
+        ("Reply in French, in one sentence.", DescribedPersona(is_brief=True, language="French")),
+        ("We visited a German company shortly after lunch.", DescribedPersona()),
     ],
 )
 def test_names_brevity_and_a_language_are_understood_and_nothing_else(
-    instructions: str, persona: Persona
+    instructions: str, persona: DescribedPersona
 ) -> None:
     assert read_persona(instructions) == persona
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from kai.engine.speech import skills, weights
 from kai.engine.speech.days import MONTHS, WEEKDAYS, say_time
 from kai.engine.speech.orders import is_courtesy, requests_of
-from kai.engine.speech.persona import Persona, read_persona
+from kai.engine.speech.persona import DescribedPersona, read_persona
 from kai.engine.speech.recognition import sentences_of
 from kai.engine.speech.sessions import make_session, run_session
 from kai.engine.speech.skills import Effect, RunningTimer
@@ -209,7 +209,11 @@ class Mind:
         return replace(reply, text=persona.shape(reply.text, is_first=is_first))
 
     def _reply(
-        self, turns: Sequence[MindTurn], persona: Persona, now: datetime, timers: Sequence[RunningTimer]
+        self,
+        turns: Sequence[MindTurn],
+        persona: DescribedPersona,
+        now: datetime,
+        timers: Sequence[RunningTimer],
     ) -> Reply:
         heard = next((turn.text for turn in reversed(turns) if turn.role == "user"), "").strip()[:_MAX_CHARS]
         said = [turn.text for turn in turns if turn.role == "assistant" and turn.text.strip()]
@@ -231,7 +235,12 @@ class Mind:
         return Reply(self._answer(intent, turns, said, persona, now), intent, score, is_sure=is_sure)
 
     def _several(
-        self, heard: str, turns: Sequence[MindTurn], said: Sequence[str], persona: Persona, now: datetime
+        self,
+        heard: str,
+        turns: Sequence[MindTurn],
+        said: Sequence[str],
+        persona: DescribedPersona,
+        now: datetime,
     ) -> Reply | None:
         """Return the answers to several questions about Kai ("What is your name and who made you?") if all are about Kai."""
         parts = [part for request in requests_of(heard, persona.name) for part in _JOINT.split(request)]
@@ -244,7 +253,7 @@ class Mind:
         answers = [self._answer(intent, turns, said, persona, now) for intent in dict.fromkeys(intents)]
         return Reply(" ".join(answers), intents[0], 1.0, is_sure=True)
 
-    def _is_sure(self, heard: str, intent: str, persona: Persona) -> bool:
+    def _is_sure(self, heard: str, intent: str, persona: DescribedPersona) -> bool:
         """Return whether the mind is the right one to answer ``heard``, and understood every word of it.
 
         The intent must be one of its own, and each sentence a courtesy or near to an example of it, without further words:
@@ -314,7 +323,12 @@ class Mind:
         return (self._owners[best] if score >= MIN_SCORE else UNKNOWN), score
 
     def _answer(
-        self, intent: str, turns: Sequence[MindTurn], said: Sequence[str], persona: Persona, now: datetime
+        self,
+        intent: str,
+        turns: Sequence[MindTurn],
+        said: Sequence[str],
+        persona: DescribedPersona,
+        now: datetime,
     ) -> str:
         if intent == "repeat" and said:
             return said[-1]

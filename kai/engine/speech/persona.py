@@ -69,7 +69,7 @@ _OF_KAI: Final = re.compile(rf"\b(?:{'|'.join(_AS_KAI)})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Persona:
+class DescribedPersona:
     """The persona that the instructions describe; a text that they do not give is empty.
 
     ``name`` is Kai's name, ``their_name`` the person's, and ``role`` a sentence in which Kai says what it is. ``language``
@@ -94,12 +94,12 @@ class Persona:
 
 
 @lru_cache(maxsize=8)
-def read_persona(instructions: str, name: str = "") -> Persona:
+def read_persona(instructions: str, name: str = "") -> DescribedPersona:
     """Return the part of ``instructions`` that the small mind understands. ``name`` is Kai's name if they give none."""
     theirs = _THEIR_NAME.search(instructions)
     language = _LANGUAGE.search(instructions)
     own_name = _own_name(instructions)
-    return Persona(
+    return DescribedPersona(
         name=own_name or name,
         their_name="" if theirs is None else theirs["name"],
         is_brief=_BRIEF.search(instructions) is not None,
