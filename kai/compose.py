@@ -19,7 +19,7 @@ from kai.adapters.browser import PageLink
 from kai.adapters.engine_client import EngineAddress
 from kai.adapters.engine_files import EngineFiles
 from kai.adapters.engine_hearing import EngineEars
-from kai.adapters.engine_minds import Mind, give_mind, read_documents
+from kai.adapters.engine_minds import EngineMind, give_mind, read_documents
 from kai.adapters.engine_process import EngineProcess
 from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
@@ -276,8 +276,8 @@ class SharedServices:
         engine = self._start_engine()
         address = await engine.wait_up()
         documents = await asyncio.to_thread(_documents_of, self._settings, self._memory)
-        mind = Mind(documents, time_zone)
-        model = LOCAL_MODEL if mind == Mind() else await give_mind(address, mind)
+        mind = EngineMind(documents, time_zone)
+        model = LOCAL_MODEL if mind == EngineMind() else await give_mind(address, mind)
         return OpenAIRealtimeBrain(
             Endpoint(
                 api_key=address.key,

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from kai.adapters.engine_client import EngineAddress, ask_engine
-from kai.adapters.engine_minds import Mind, give_mind
+from kai.adapters.engine_minds import EngineMind, give_mind
 from kai.errors import BrainError, EngineError, KaiError
 
 log = logging.getLogger(__name__)
@@ -86,5 +86,5 @@ class EngineFiles:
         """Send the files to the engine, unless this process of it has them, and return the name of their mind."""
         async with self._giving:
             if self._given is None or self._given[:2] != (address, documents):
-                self._given = (address, documents, await give_mind(address, Mind(documents=documents)))
+                self._given = (address, documents, await give_mind(address, EngineMind(documents=documents)))
             return self._given[2]

@@ -21,7 +21,7 @@ MAX_TOTAL_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Mind:
+class EngineMind:
     """Files to answer from, and where the person is."""
 
     documents: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -52,13 +52,13 @@ def read_documents(folder: Path) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _id_of(mind: Mind) -> str:
+def _id_of(mind: EngineMind) -> str:
     """Return an id made from the mind's content: talks may have different minds at once, and equal minds share one."""
     told = "\n".join((mind.time_zone, *(name for name, _ in mind.documents)))
     return f"mind-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
-async def give_mind(address: EngineAddress, mind: Mind) -> str:
+async def give_mind(address: EngineAddress, mind: EngineMind) -> str:
     """Send `mind` to the engine, which forgets its minds when it restarts, and return the model name that calls ask for it
     by. Raises `BrainError`."""
     mind_id = _id_of(mind)

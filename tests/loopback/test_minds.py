@@ -17,7 +17,7 @@ import openai
 import pytest
 
 from kai.adapters.engine_client import EngineAddress
-from kai.adapters.engine_minds import Mind, give_mind
+from kai.adapters.engine_minds import EngineMind, give_mind
 from kai.engine import chat as chat_module
 from kai.engine.minds import Minds
 from kai.engine.others.thinker import ChosenOrOwn
@@ -361,7 +361,7 @@ async def test_a_mind_without_an_endpoint_is_the_small_one_and_the_oldest_of_man
 
 async def test_the_app_gives_its_mind_to_the_engine_and_calls_it_by_name() -> None:
     async with engine_address() as address:
-        model = await give_mind(address, Mind(time_zone="Asia/Tokyo"))
+        model = await give_mind(address, EngineMind(time_zone="Asia/Tokyo"))
         client = openai.AsyncOpenAI(api_key="run", base_url=address.realtime_url, max_retries=0)
         async with client.realtime.connect(model=model) as connection:
             await connection.conversation.item.create(
@@ -379,7 +379,7 @@ async def test_the_app_gives_its_mind_to_the_engine_and_calls_it_by_name() -> No
 
 async def test_an_engine_that_is_gone_is_told_in_words() -> None:
     with pytest.raises(BrainError, match="does not answer"):
-        await give_mind(EngineAddress("http://127.0.0.1:1/v1", "run"), Mind())
+        await give_mind(EngineAddress("http://127.0.0.1:1/v1", "run"), EngineMind())
 
 
 def test_an_address_without_a_model_is_a_wrong_setting(

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from kai.adapters.engine_client import EngineAddress
-from kai.adapters.engine_minds import Mind, give_mind
+from kai.adapters.engine_minds import EngineMind, give_mind
 from kai.adapters.engine_status import read_report
 from kai.adapters.liveavatar.rest import Account, LiveAvatarApi
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
@@ -123,7 +123,7 @@ async def test_nothing_that_is_meant_for_this_computer_arrives_at_a_proxy(
         set_proxies(monkeypatch, way, listener.place)
         address = EngineAddress(engine.url, KEY)
         assert (await read_report(address)).voices
-        await give_mind(address, Mind(time_zone="Asia/Tokyo"))
+        await give_mind(address, EngineMind(time_zone="Asia/Tokyo"))
         async with choosing(address, chat.base_url):
             assert chat.asked
         assert not await troubles_of(ChatEndpoint(chat.base_url, "small", "k"))

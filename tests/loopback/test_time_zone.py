@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kai.adapters.engine_client import EngineAddress
-from kai.adapters.engine_minds import Mind, give_mind
+from kai.adapters.engine_minds import EngineMind, give_mind
 from kai.engine.minds import Minds
 from kai.engine.workers import Workers
 from kai.errors import BrainError
@@ -50,14 +50,14 @@ def is_now_in(told: str, zone: str) -> bool:
 
 @pytest.mark.parametrize("zone", ZONES)
 async def test_the_small_mind_tells_the_persons_time(engine: RunningEngine, zone: str) -> None:
-    model = await give_mind(address(engine), Mind(time_zone=zone))
+    model = await give_mind(address(engine), EngineMind(time_zone=zone))
     said = await answer(engine, model, "What time is it?")
     (told,) = re.findall(r"\d{1,2}:\d\d [ap]m", said)
     assert is_now_in(told, zone), said
 
 
 async def test_people_in_two_zones_talk_at_once_with_their_own_time(engine: RunningEngine) -> None:
-    models = [await give_mind(address(engine), Mind(time_zone=zone)) for zone in ZONES[:2]]
+    models = [await give_mind(address(engine), EngineMind(time_zone=zone)) for zone in ZONES[:2]]
     assert len(set(models)) == 2
     for model, zone in zip(models, ZONES[:2], strict=True):
         (told,) = re.findall(r"\d{1,2}:\d\d [ap]m", await answer(engine, model, "What time is it?"))
@@ -66,7 +66,7 @@ async def test_people_in_two_zones_talk_at_once_with_their_own_time(engine: Runn
 
 async def test_a_language_model_is_told_the_persons_time(engine: RunningEngine) -> None:
     async with serving_chat(pieces=["Late."]) as chat, choosing(address(engine), chat.base_url):
-        model = await give_mind(address(engine), Mind(time_zone="Pacific/Kiritimati"))
+        model = await give_mind(address(engine), EngineMind(time_zone="Pacific/Kiritimati"))
         assert "Late." in await answer(engine, model, "Would you call it late?")
         told = json.dumps(chat.asked[-1]["messages"])
     now = datetime.now(ZoneInfo("Pacific/Kiritimati"))
@@ -78,7 +78,7 @@ async def test_a_language_model_is_told_the_persons_time(engine: RunningEngine) 
 )
 async def test_a_zone_that_is_none_is_refused(engine: RunningEngine, zone: str) -> None:
     with pytest.raises(BrainError):
-        await give_mind(address(engine), Mind(time_zone=zone))
+        await give_mind(address(engine), EngineMind(time_zone=zone))
 
 
 async def test_without_a_zone_it_is_the_computers_own_time() -> None:
