@@ -103,7 +103,7 @@ def minds(turns: Sequence[Turn]) -> list[MindCount]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class WaitStage:
     """The median of one part of the wait, and its 95th percentile, ``None`` while there are too few answers."""
 
     name: str
@@ -111,16 +111,16 @@ class Stage:
     p95_ms: float | None
 
 
-def stages(turns: Sequence[Turn]) -> list[Stage]:
+def stages(turns: Sequence[Turn]) -> list[WaitStage]:
     """Return the parts of the wait in order, without those of which too few are known."""
-    found: list[Stage] = []
+    found: list[WaitStage] = []
     for name in STAGES:
         values = [
             value for turn in turns if turn.wait_ms is not None and (value := getattr(turn, name)) is not None
         ]
         p50_ms = middle(values)
         if p50_ms is not None:
-            found.append(Stage(name, p50_ms, slow_end(values)))
+            found.append(WaitStage(name, p50_ms, slow_end(values)))
     return found
 
 

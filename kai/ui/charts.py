@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import altair as alt
 
-from kai.records.statistics import STAGES, Day, Part, SeenPoint, Spent, Stage, WaitPoint
+from kai.records.statistics import STAGES, Day, Part, SeenPoint, Spent, WaitPoint, WaitStage
 from kai.ui import texts, theme
 
 HEIGHT: Final = 240
@@ -119,7 +119,7 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
     return _dressed(alt.layer(*layers))
 
 
-def stage_chart(found: Sequence[Stage]) -> alt.Chart:
+def stage_chart(found: Sequence[WaitStage]) -> alt.Chart:
     """Return a chart with one bar per part of the wait, to its median, a thin bar to its p95, and both figures."""
     colours = theme.palette_now()
     rows: list[Row] = [

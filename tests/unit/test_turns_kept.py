@@ -49,7 +49,7 @@ from kai.records.exports import (
 from kai.records.statistics import (
     LAST,
     MindCount,
-    Stage,
+    WaitStage,
     days,
     minds,
     parts,
@@ -457,7 +457,7 @@ def test_parts_and_days_are_counted() -> None:
         ("face_ms", 0, None),
     ]
     spoken = [replace(turn, end_ms=450) for turn in turns * 10]
-    assert stages(spoken)[0] == Stage("end_ms", 450, 450)
+    assert stages(spoken)[0] == WaitStage("end_ms", 450, 450)
     assert [(d.answers, d.interrupted) for d in days(turns)] == [(2, 1), (1, 0)]
     assert json.dumps([d.date for d in days(turns)])
 
