@@ -144,7 +144,7 @@ def days(turns: Sequence[Turn], zone: tzinfo | None = None) -> list[Day]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WaitPart:
     """One part of one answer's wait. ``number`` numbers the answers as in ``waits``."""
 
     number: int
@@ -152,12 +152,12 @@ class Part:
     took_ms: int
 
 
-def parts(turns: Sequence[Turn]) -> list[Part]:
+def parts(turns: Sequence[Turn]) -> list[WaitPart]:
     """Return the parts of the last ``LAST`` waits, answer by answer, in order."""
     waited = [turn for turn in turns if turn.wait_ms is not None]
     first = max(0, len(waited) - LAST)
     return [
-        Part(first + i + 1, name, took_ms)
+        WaitPart(first + i + 1, name, took_ms)
         for i, turn in enumerate(waited[first:])
         for name in STAGES
         if (took_ms := getattr(turn, name)) is not None

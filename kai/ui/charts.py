@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import altair as alt
 
-from kai.records.statistics import STAGES, Day, Part, SeenPoint, Spent, WaitPoint, WaitStage
+from kai.records.statistics import STAGES, Day, SeenPoint, Spent, WaitPart, WaitPoint, WaitStage
 from kai.ui import texts, theme
 
 HEIGHT: Final = 240
@@ -194,7 +194,7 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
     return _dressed(chart)
 
 
-def part_chart(found: Sequence[Part]) -> alt.Chart:
+def part_chart(found: Sequence[WaitPart]) -> alt.Chart:
     """Return a chart with one column per answer, its parts stacked in their order."""
     colours = theme.palette_now()
     tints = [theme.mixed(colours.live, colours.ground, share) for share in TINTS]
