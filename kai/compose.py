@@ -421,7 +421,7 @@ def build_checks(
             load_weights(file)
         return len(ALL_WEIGHTS)
 
-    def model() -> services.ModelStatus:
+    def model() -> services.ModelFacts:
         now = read_services().engine.model
 
         def check_whole() -> None:
@@ -429,7 +429,7 @@ def build_checks(
             if known is not None:
                 check_file(Path(now.path), known, models_folder(settings.data_dir))
 
-        return services.ModelStatus(
+        return services.ModelFacts(
             now.state, now.name, now.bytes, now.done_bytes, now.problem, now.is_own, check_whole
         )
 

@@ -59,7 +59,7 @@ def check_weights(load_all: Callable[[], int], engine: Callable[[], EngineStatus
 
 
 @dataclass(frozen=True, slots=True)
-class ModelStatus:
+class ModelFacts:
     """The engine's report on its language model. ``check_whole`` verifies the file's hash and raises ``KaiError``."""
 
     state: str
@@ -71,7 +71,7 @@ class ModelStatus:
     check_whole: Callable[[], None]
 
 
-def check_model(status: Callable[[], ModelStatus]) -> Finding:
+def check_model(status: Callable[[], ModelFacts]) -> Finding:
     """Check that the language model exists and is intact. Kai can talk without one, so no finding is red."""
     now = status()
     facts = {"name": now.name, "size": f"{now.bytes / 1e9:.1f}", "problem": now.problem}

@@ -146,7 +146,7 @@ def finding(
         if wrong:
             raise WeightsError(wrong)
 
-    status = services.ModelStatus(state, "Tiny", 1_117_320_768, 391_000_000, problem, is_own, check_whole)
+    status = services.ModelFacts(state, "Tiny", 1_117_320_768, 391_000_000, problem, is_own, check_whole)
     found = services.check_model(lambda: status)
     return found.level, *check_texts.check_words(found.name, found.code, found.facts)
 
