@@ -26,6 +26,7 @@ from kai.core.policy.face_facts import (
     Began,
     ChoiceChanged,
     CloudWished,
+    FaceReport,
     FacesEvent,
     GiveUp,
     LastCredit,
@@ -33,7 +34,6 @@ from kai.core.policy.face_facts import (
     LocalOpened,
     OpenLocal,
     Order,
-    Report,
     Slept,
     SpeakingChanged,
     Stirred,
@@ -75,7 +75,7 @@ def on_cloud(longest_s: float | None = 600.0, **facts: bool) -> Story:
 
 
 def reports(orders: tuple[Order, ...]) -> list[tuple[Face, str]]:
-    return [(order.face, order.code) for order in orders if isinstance(order, Report)]
+    return [(order.face, order.code) for order in orders if isinstance(order, FaceReport)]
 
 
 def delays(orders: tuple[Order, ...]) -> dict[str, float]:
@@ -219,7 +219,7 @@ def test_an_avatar_that_never_spoke_twice_is_not_fetched_again_however_long_it_w
 def test_the_length_of_a_short_plans_sessions_is_told_once() -> None:
     story = Story()
     orders = story.do(Began(), LocalOpened(), CloudOpened(120.0))
-    (told,) = [order for order in orders if isinstance(order, Report) and order.code]
+    (told,) = [order for order in orders if isinstance(order, FaceReport) and order.code]
     assert told.code == "avatar-plan"
     assert "last 2 minutes" in told.message
     assert "every 90 seconds" in told.message
@@ -463,7 +463,7 @@ class World:
                 raise AssertionError(order)
             case GiveUp():
                 self.shown = ""
-            case Report():
+            case FaceReport():
                 pass
 
     def drop_next(self) -> None:

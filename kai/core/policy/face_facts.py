@@ -117,7 +117,7 @@ class OpenLocal:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FaceReport:
     """Which face is shown, and why if a person should know: a problem's code, or an empty one if all is well. ``message`` is
     empty if the code suffices."""
 
@@ -137,7 +137,7 @@ class GiveUp:
     retry_after_s: float = 0.0
 
 
-Order = OpenLocal | Report | GiveUp | PrepareFace | DropFace | ShowFace | ArmTimer | CancelTimer
+Order = OpenLocal | FaceReport | GiveUp | PrepareFace | DropFace | ShowFace | ArmTimer | CancelTimer
 Step = tuple[Faces, tuple[Order, ...]]
 
 

@@ -22,7 +22,7 @@ from typing import assert_never
 
 from kai.core import events as ev
 from kai.core.policy import face_facts as facts
-from kai.core.policy.face_facts import ROTATE_BEFORE_S, GiveUp, OpenLocal, Order, Report, Step, plan_words
+from kai.core.policy.face_facts import ROTATE_BEFORE_S, FaceReport, GiveUp, OpenLocal, Order, Step, plan_words
 from kai.core.state import Face, Faces, Next, Standby, Why
 from kai.core.timers import FaceTimer as Timer
 
@@ -147,9 +147,9 @@ def _show_next(state: Faces, at: float) -> Step:
     is_short = longest_s is not None and longest_s <= facts.SHORT_PLAN_S and not state.is_sandbox
     if is_short and not state.is_plan_told:
         state = replace(state, is_plan_told=True)
-        orders.append(Report(Face.CLOUD, Why.PLAN, plan_words(longest_s or 0.0)))
+        orders.append(FaceReport(Face.CLOUD, Why.PLAN, plan_words(longest_s or 0.0)))
     else:
-        orders.append(Report(Face.CLOUD))
+        orders.append(FaceReport(Face.CLOUD))
     return replace(state, on=Face.CLOUD, next=Next.NONE, leaves=None, up_since_s=at), tuple(orders)
 
 
@@ -159,7 +159,7 @@ def _show_local(state: Faces, code: str = "", message: str = "", detail: str = "
         return replace(state, on=None), (GiveUp(code, message),)
     had_cloud = state.wants_cloud or state.on is Face.CLOUD
     off = _cancelled(Timer.ROTATE, Timer.DEADLINE, Timer.STEADY, Timer.COVER) if had_cloud else ()
-    orders = (ev.ShowFace(Face.LOCAL), *off, Report(Face.LOCAL, code, message, detail))
+    orders = (ev.ShowFace(Face.LOCAL), *off, FaceReport(Face.LOCAL, code, message, detail))
     return replace(state, on=Face.LOCAL, leaves=None), orders
 
 
@@ -190,7 +190,7 @@ def _next_failed(state: Faces, event: ev.CloudFailed) -> Step:
     state, again = _try_again(state, is_retryable=event.is_retryable, not_before_s=event.retry_after_s)
     if state.on is None and state.local is not Standby.OPENING:
         return _then(_show_local(state, event.code, event.message, event.detail), again)
-    return state, (*again, Report(Face.LOCAL, event.code, event.message, event.detail))
+    return state, (*again, FaceReport(Face.LOCAL, event.code, event.message, event.detail))
 
 
 def _try_again(state: Faces, *, is_retryable: bool, not_before_s: float = 0.0) -> Step:
@@ -232,7 +232,7 @@ def _local_lost(state: Faces, event: facts.LocalLost) -> Step:
 
 def _stirred(state: Faces) -> Step:
     if not state.is_paused:
-        taken_back = (Report(Face.CLOUD),) if state.is_warned and state.on is Face.CLOUD else ()
+        taken_back = (FaceReport(Face.CLOUD),) if state.is_warned and state.on is Face.CLOUD else ()
         return replace(state, is_warned=False), (*_armed_silence(), *taken_back)
     state = replace(state, is_paused=False)
     return _then(_prepare(state), _armed_silence()) if state.wants_cloud else (state, ())
@@ -329,7 +329,7 @@ def _time_came(state: Faces, timer: Timer, at: float) -> Step:
         case Timer.SILENCE_SOON if state.on is Face.CLOUD:
             return replace(state, is_warned=True), (
                 ev.ArmTimer(Timer.SILENCE, WARN_BEFORE_S),
-                Report(Face.CLOUD, Why.SILENCE_SOON),
+                FaceReport(Face.CLOUD, Why.SILENCE_SOON),
             )
         case Timer.SILENCE if state.on is Face.CLOUD or state.next is not Next.NONE:
             return _rest(state)

@@ -290,7 +290,7 @@ def tell_faces(state: SessionState, event: facts.FacesEvent, at: float) -> Step:
         match order:
             case facts.OpenLocal():
                 commands.append(OpenLeg(LegName.FACE, state.face.attempt))
-            case facts.Report():
+            case facts.FaceReport():
                 state = _reported(state, order, at)
             case ShowFace():
                 state, more = connected(state, LegName.FACE, at)
@@ -304,7 +304,7 @@ def tell_faces(state: SessionState, event: facts.FacesEvent, at: float) -> Step:
     return state, tuple(commands)
 
 
-def _reported(state: SessionState, report: facts.Report, at: float) -> SessionState:
+def _reported(state: SessionState, report: facts.FaceReport, at: float) -> SessionState:
     """Record which face is shown and its problem. A problem of the face is cleared when the avatar is back."""
     if not state.cloud_limit_s:
         return state
