@@ -33,19 +33,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class WireMessage:
     """A message that is known by its ``type`` on the wire, which its class has as `TYPE`."""
 
     TYPE: ClassVar[str]
     event_id: str | None = None
 
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=WireMessage)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def message(kind: str) -> Callable[[type[M]], type[M]]:
-    """Return a decorator that makes a frozen dataclass of a `Message` whose ``type`` on the wire is ``kind``."""
+    """Return a decorator that makes a frozen dataclass of a `WireMessage` whose ``type`` on the wire is ``kind``."""
 
     def decorate(cls: type[M]) -> type[M]:
         cls.TYPE = kind

@@ -261,36 +261,36 @@ def _error_text(body: JsonObject) -> str:
 
 
 @_shape.message("agent.speak")
-class Speak(_shape.Message):
+class Speak(_shape.WireMessage):
     """Sound to speak: base64 of 16-bit PCM, 24 000 Hz. An utterance has one ``event_id``."""
 
     audio: str = field(repr=False)
 
 
 @_shape.message("agent.speak_end")
-class SpeakEnd(_shape.Message):
+class SpeakEnd(_shape.WireMessage):
     """The utterance is complete. Without this command the avatar stays talking. It may contain a last piece of sound."""
 
     audio: str | None = field(default=None, repr=False)
 
 
 @_shape.message("agent.interrupt")
-class Interrupt(_shape.Message):
+class Interrupt(_shape.WireMessage):
     """Drop the queued sound and the video that was not rendered. Sound sent afterwards begins a new utterance."""
 
 
 @_shape.message("agent.start_listening")
-class StartListening(_shape.Message):
+class StartListening(_shape.WireMessage):
     """Have the avatar look as if it listened."""
 
 
 @_shape.message("agent.stop_listening")
-class StopListening(_shape.Message):
+class StopListening(_shape.WireMessage):
     """Have the avatar stop looking as if it listened."""
 
 
 @_shape.message("session.keep_alive")
-class KeepAlive(_shape.Message):
+class KeepAlive(_shape.WireMessage):
     """Put off the end of a session in which nothing happens."""
 
 
@@ -307,7 +307,7 @@ class Task:
 
 
 @_shape.message("session.state_updated")
-class SessionStateUpdated(_shape.Message):
+class SessionStateUpdated(_shape.WireMessage):
     state: str
 
     @property
@@ -321,7 +321,7 @@ class SessionStateUpdated(_shape.Message):
 
 
 @_shape.message("agent.state_updated")
-class AgentStateUpdated(_shape.Message):
+class AgentStateUpdated(_shape.WireMessage):
     """``new_state`` is ``idle``, ``listening`` or ``talking``; some versions call it ``state``."""
 
     new_state: str
@@ -329,7 +329,7 @@ class AgentStateUpdated(_shape.Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _OfUtterance(_shape.Message):
+class _OfUtterance(_shape.WireMessage):
     """``event_id`` is the server's own in some versions and the command's in others; `utterance_id` is right in both."""
 
     source_event_id: str | None = None
@@ -381,12 +381,12 @@ class ErrorDetail:
 
 
 @_shape.message("error")
-class ErrorOccurred(_shape.Message):
+class ErrorOccurred(_shape.WireMessage):
     error: ErrorDetail = ErrorDetail()
 
 
 @_shape.message("warning")
-class WarningGiven(_shape.Message):
+class WarningGiven(_shape.WireMessage):
     warning: ErrorDetail = ErrorDetail()
 
 

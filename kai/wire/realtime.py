@@ -193,12 +193,12 @@ class ResponseParams:
 
 
 @_shape.message("session.update")
-class SessionUpdate(_shape.Message):
+class SessionUpdate(_shape.WireMessage):
     session: SessionConfig
 
 
 @_shape.message("conversation.item.create")
-class ItemCreate(_shape.Message):
+class ItemCreate(_shape.WireMessage):
     """A `previous_item_id` of ``root`` puts the item first; without one the item is last."""
 
     item: Item
@@ -206,51 +206,51 @@ class ItemCreate(_shape.Message):
 
 
 @_shape.message("conversation.item.retrieve")
-class ItemRetrieve(_shape.Message):
+class ItemRetrieve(_shape.WireMessage):
     item_id: str
 
 
 @_shape.message("conversation.item.delete")
-class ItemDelete(_shape.Message):
+class ItemDelete(_shape.WireMessage):
     item_id: str
 
 
 @_shape.message("conversation.item.truncate")
-class ItemTruncate(_shape.Message):
+class ItemTruncate(_shape.WireMessage):
     item_id: str
     content_index: int
     audio_end_ms: int
 
 
 @_shape.message("input_audio_buffer.append")
-class InputAudioAppend(_shape.Message):
+class InputAudioAppend(_shape.WireMessage):
     """`audio` is base64 in the session's input format."""
 
     audio: str
 
 
 @_shape.message("input_audio_buffer.commit")
-class InputAudioCommit(_shape.Message):
+class InputAudioCommit(_shape.WireMessage):
     """The person's turn is over: the sound that was appended becomes an item."""
 
 
 @_shape.message("input_audio_buffer.clear")
-class InputAudioClear(_shape.Message):
+class InputAudioClear(_shape.WireMessage):
     """Drop the sound that was appended since the last item."""
 
 
 @_shape.message("output_audio_buffer.clear")
-class OutputAudioClear(_shape.Message):
+class OutputAudioClear(_shape.WireMessage):
     """Drop the sound of the answer that was not sent yet. WebRTC only."""
 
 
 @_shape.message("response.create")
-class ResponseCreate(_shape.Message):
+class ResponseCreate(_shape.WireMessage):
     response: ResponseParams | None = None
 
 
 @_shape.message("response.cancel")
-class ResponseCancel(_shape.Message):
+class ResponseCancel(_shape.WireMessage):
     response_id: str | None = None
 
 
@@ -273,7 +273,7 @@ ClientEvent: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _OfContent(_shape.Message):
+class _OfContent(_shape.WireMessage):
     """An event of one part of an item of a response."""
 
     response_id: str
@@ -283,7 +283,7 @@ class _OfContent(_shape.Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _OfCall(_shape.Message):
+class _OfCall(_shape.WireMessage):
     """An event of a function call that is an item of a response."""
 
     response_id: str
@@ -293,51 +293,51 @@ class _OfCall(_shape.Message):
 
 
 @_shape.message("session.created")
-class SessionCreated(_shape.Message):
+class SessionCreated(_shape.WireMessage):
     session: SessionConfig
 
 
 @_shape.message("session.updated")
-class SessionUpdated(_shape.Message):
+class SessionUpdated(_shape.WireMessage):
     session: SessionConfig
 
 
 @_shape.message("conversation.created")
-class ConversationCreated(_shape.Message):
+class ConversationCreated(_shape.WireMessage):
     conversation: Conversation
 
 
 @_shape.message("conversation.item.added")
-class ItemAdded(_shape.Message):
+class ItemAdded(_shape.WireMessage):
     item: Item
     previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
 
 
 @_shape.message("conversation.item.done")
-class ItemDone(_shape.Message):
+class ItemDone(_shape.WireMessage):
     item: Item
     previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
 
 
 @_shape.message("conversation.item.retrieved")
-class ItemRetrieved(_shape.Message):
+class ItemRetrieved(_shape.WireMessage):
     item: Item
 
 
 @_shape.message("conversation.item.deleted")
-class ItemDeleted(_shape.Message):
+class ItemDeleted(_shape.WireMessage):
     item_id: str
 
 
 @_shape.message("conversation.item.truncated")
-class ItemTruncated(_shape.Message):
+class ItemTruncated(_shape.WireMessage):
     item_id: str
     content_index: int
     audio_end_ms: int
 
 
 @_shape.message("conversation.item.input_audio_transcription.delta")
-class TranscriptionDelta(_shape.Message):
+class TranscriptionDelta(_shape.WireMessage):
     """A part of the person's words, provisional until `TranscriptionCompleted` of the same item."""
 
     item_id: str
@@ -346,7 +346,7 @@ class TranscriptionDelta(_shape.Message):
 
 
 @_shape.message("conversation.item.input_audio_transcription.completed")
-class TranscriptionCompleted(_shape.Message):
+class TranscriptionCompleted(_shape.WireMessage):
     item_id: str
     content_index: int
     transcript: str
@@ -355,26 +355,26 @@ class TranscriptionCompleted(_shape.Message):
 
 
 @_shape.message("conversation.item.input_audio_transcription.failed")
-class TranscriptionFailed(_shape.Message):
+class TranscriptionFailed(_shape.WireMessage):
     item_id: str
     content_index: int
     error: ErrorDetail
 
 
 @_shape.message("input_audio_buffer.speech_started")
-class SpeechStarted(_shape.Message):
+class SpeechStarted(_shape.WireMessage):
     item_id: str
     audio_start_ms: int
 
 
 @_shape.message("input_audio_buffer.speech_stopped")
-class SpeechStopped(_shape.Message):
+class SpeechStopped(_shape.WireMessage):
     item_id: str
     audio_end_ms: int
 
 
 @_shape.message("input_audio_buffer.timeout_triggered")
-class TimeoutTriggered(_shape.Message):
+class TimeoutTriggered(_shape.WireMessage):
     """The person was silent for `idle_timeout_ms` after Kai spoke. The silence is committed as `item_id` and answered."""
 
     item_id: str
@@ -383,58 +383,58 @@ class TimeoutTriggered(_shape.Message):
 
 
 @_shape.message("input_audio_buffer.committed")
-class InputAudioCommitted(_shape.Message):
+class InputAudioCommitted(_shape.WireMessage):
     item_id: str
     previous_item_id: str | None = field(default=None, metadata=_shape.AS_NULL)
 
 
 @_shape.message("input_audio_buffer.cleared")
-class InputAudioCleared(_shape.Message):
+class InputAudioCleared(_shape.WireMessage):
     """The sound that was appended is dropped."""
 
 
 @_shape.message("output_audio_buffer.started")
-class OutputAudioStarted(_shape.Message):
+class OutputAudioStarted(_shape.WireMessage):
     """The first sound of the response is sent as RTP."""
 
     response_id: str
 
 
 @_shape.message("output_audio_buffer.stopped")
-class OutputAudioStopped(_shape.Message):
+class OutputAudioStopped(_shape.WireMessage):
     """The last sound of the response was sent as RTP."""
 
     response_id: str
 
 
 @_shape.message("output_audio_buffer.cleared")
-class OutputAudioCleared(_shape.Message):
+class OutputAudioCleared(_shape.WireMessage):
     """The unplayed sound of the response was dropped."""
 
     response_id: str
 
 
 @_shape.message("response.created")
-class ResponseCreated(_shape.Message):
+class ResponseCreated(_shape.WireMessage):
     response: Response
 
 
 @_shape.message("response.done")
-class ResponseDone(_shape.Message):
+class ResponseDone(_shape.WireMessage):
     """The response was generated. It has been heard only at `OutputAudioStopped`."""
 
     response: Response
 
 
 @_shape.message("response.output_item.added")
-class OutputItemAdded(_shape.Message):
+class OutputItemAdded(_shape.WireMessage):
     response_id: str
     output_index: int
     item: Item
 
 
 @_shape.message("response.output_item.done")
-class OutputItemDone(_shape.Message):
+class OutputItemDone(_shape.WireMessage):
     response_id: str
     output_index: int
     item: Item
@@ -496,12 +496,12 @@ class FunctionArgumentsDone(_OfCall):
 
 
 @_shape.message("rate_limits.updated")
-class RateLimitsUpdated(_shape.Message):
+class RateLimitsUpdated(_shape.WireMessage):
     rate_limits: tuple[RateLimit, ...]
 
 
 @_shape.message("error")
-class ErrorOccurred(_shape.Message):
+class ErrorOccurred(_shape.WireMessage):
     """Most errors leave the session open; `error.event_id` names the client event that caused it."""
 
     error: ErrorDetail
