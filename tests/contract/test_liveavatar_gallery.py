@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from kai.adapters.liveavatar import Account
-from kai.adapters.liveavatar.gallery import AGAIN_S, LIST_S, PREVIEW_PX, Gallery, Shelf, smaller
+from kai.adapters.liveavatar.gallery import AGAIN_S, LIST_S, PREVIEW_PX, AvatarShelf, Gallery, smaller
 from kai.app import App
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID
 from kai.errors import ProtocolError
@@ -49,7 +49,7 @@ def gallery(liveavatar: RunningLiveAvatar, tmp_path: Path, clock: Clock) -> Iter
     gallery.aclose()
 
 
-def known_shelf(gallery: Gallery) -> Shelf:
+def known_shelf(gallery: Gallery) -> AvatarShelf:
     """The shelf, once the first answer has come."""
     until_s = time.monotonic() + WAIT_S
     while (shelf := gallery.shelf()).is_loading:

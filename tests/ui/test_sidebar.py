@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from kai.adapters.engine_status import EngineReport, ModelReport
-from kai.adapters.liveavatar.gallery import AvatarAccount, GalleryAvatar, Shelf
+from kai.adapters.liveavatar.gallery import AvatarAccount, AvatarShelf, GalleryAvatar
 from kai.app import Offer, Services
 from kai.core.capabilities import CLOUD_VOICES, MODELS, applies, engine_voice
 from kai.core.config import SETTINGS, AvatarConfig, Eagerness, TurnTaking
@@ -40,15 +40,15 @@ class Avatars:
 
     defaults = AvatarConfig("ann", "medium", "H264", False)
 
-    def __init__(self, shelf: Shelf | None = None) -> None:
+    def __init__(self, shelf: AvatarShelf | None = None) -> None:
         account = AvatarAccount(Decimal("12.5"), 12, Decimal(1))
         both = (
             GalleryAvatar("ann", "Ann", True, True, True),
             GalleryAvatar("bob", "Bob", False, True, False),
         )
-        self._shelf = shelf or Shelf(both, account, is_loading=False)
+        self._shelf = shelf or AvatarShelf(both, account, is_loading=False)
 
-    def shelf(self) -> Shelf:
+    def shelf(self) -> AvatarShelf:
         return self._shelf
 
     def preview(self, avatar_id: str) -> Future[bytes | None]:
@@ -249,7 +249,7 @@ def test_the_avatars_picture_and_sandbox_and_the_face_itself_can_be_changed(
 
 @pytest.mark.usefixtures("avatars")
 def test_a_gallery_that_cannot_be_had_says_why(app: AppTest) -> None:
-    serve_with(gallery=Avatars(Shelf(is_loading=False, problem="LiveAvatar refused the key.")))
+    serve_with(gallery=Avatars(AvatarShelf(is_loading=False, problem="LiveAvatar refused the key.")))
     app.run()
     assert "LiveAvatar refused the key." in words(app)
     assert app.button(key="avatar-choose").disabled

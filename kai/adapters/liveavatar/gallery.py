@@ -67,7 +67,7 @@ class GalleryAvatar:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class AvatarShelf:
     """What is known now: the avatars, the account's own first, and the account. ``is_loading`` is true until the first answer
     has arrived; ``problem`` says for people why data is old or missing."""
 
@@ -98,7 +98,7 @@ class Gallery:
         self._clock = clock
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="avatar gallery")
-        self._shelf = Shelf()
+        self._shelf = AvatarShelf()
         self._preview_urls: dict[str, str] = {}
         self._fetching: dict[str, Future[bytes | None]] = {}
         self._due_s = {"list": float("-inf"), "credits": float("-inf")}
@@ -106,7 +106,7 @@ class Gallery:
         self._first_left: Decimal | None = None
         self._is_closed = False
 
-    def shelf(self) -> Shelf:
+    def shelf(self) -> AvatarShelf:
         """Return what is known now, at once, and start to fetch what is old; call again a second later to see it."""
         self._refresh()
         return self._shelf
