@@ -106,7 +106,7 @@ def style_faults(text: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedPrompt:
     """A prompt that was asked: all answers, and whether the last was right."""
 
     prompt: Prompt
@@ -141,7 +141,7 @@ async def _ask(engine: RunningEngine, wanted: Wanted) -> dict[str, Any]:
     figures: dict[str, Any] = {"mind": await wait_mind(engine)}
     allowance = Allowance(wanted)
     for half in (HELD, OPEN) if wanted.is_long else (HELD,):
-        asked: list[Asked] = []
+        asked: list[AskedPrompt] = []
         runs = 0
         while runs < RUNS and (runs == 0 or allowance.begin_round()):
             asked += [await ask(engine, prompt) for prompt in prompts_of(half)]
@@ -150,17 +150,17 @@ async def _ask(engine: RunningEngine, wanted: Wanted) -> dict[str, Any]:
     return figures
 
 
-async def ask(engine: RunningEngine, prompt: Prompt) -> Asked:
+async def ask(engine: RunningEngine, prompt: Prompt) -> AskedPrompt:
     """Ask the prompt in a talk of its own."""
     async with typed_talk(engine, prompt.instructions) as talk:
         answers = tuple([await talk.ask(turn) for turn in prompt.turns])
     # The engine uses the local time, without a zone.
-    return Asked(prompt, answers, prompt.is_right(answers[-1].text, datetime.now()))  # noqa: DTZ005
+    return AskedPrompt(prompt, answers, prompt.is_right(answers[-1].text, datetime.now()))  # noqa: DTZ005
 
 
-def summary(asked: Sequence[Asked], *, shows_wrong: bool) -> dict[str, Any]:
+def summary(asked: Sequence[AskedPrompt], *, shows_wrong: bool) -> dict[str, Any]:
     """Return the totals of these, and the wrong answers only if they may be seen."""
-    by_kind: defaultdict[str, list[Asked]] = defaultdict(list)
+    by_kind: defaultdict[str, list[AskedPrompt]] = defaultdict(list)
     for each in asked:
         by_kind[each.prompt.kind].append(each)
     faults = Counter(name for each in asked for answer in each.answers for name in style_faults(answer.text))
@@ -204,7 +204,7 @@ def timing(answers: Sequence[Answer]) -> dict[str, Any]:
     }
 
 
-def _right_percent(asked: Sequence[Asked]) -> float:
+def _right_percent(asked: Sequence[AskedPrompt]) -> float:
     return round(100 * sum(each.is_right for each in asked) / len(asked), 1)
 
 

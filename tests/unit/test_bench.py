@@ -18,7 +18,7 @@ from kai.bench import __main__ as bench
 from kai.bench.asked import REFLEX, TALK, THOUGHT, asked
 from kai.bench.asking import Answer
 from kai.bench.bars import Bar, at_least, at_most, judged, percent_of, table
-from kai.bench.mind import HELD, OPEN, Asked, Prompt, has_words, prompts_of, style_faults, summary
+from kai.bench.mind import HELD, OPEN, AskedPrompt, Prompt, has_words, prompts_of, style_faults, summary
 from kai.bench.mind_long import FILLERS, fillers_of
 from kai.bench.mind_tools import is_handled
 from kai.bench.part import PART_S, Allowance, Wanted
@@ -213,7 +213,7 @@ def test_what_a_voice_cannot_say_is_a_fault_of_style(text: str, faults: list[str
 
 def test_of_the_held_half_nothing_but_totals_is_told() -> None:
     answers = (Answer("Lyon, it is a **secret**.", "a model", 0.3, 1.3, 10.0),)
-    asked_ones = [Asked(prompt(any_of=("paris",)), answers, is_right=False)]
+    asked_ones = [AskedPrompt(prompt(any_of=("paris",)), answers, is_right=False)]
     told = json.dumps(summary(asked_ones, shows_wrong=False))
     assert "secret" not in told
     assert "Hello." not in told
