@@ -29,7 +29,7 @@ import psutil
 
 from kai.bench.avatar import set_delay
 from kai.bench.bars import Bar, at_least, at_most
-from kai.bench.compare_figures import Talk, figures_of, read_notes
+from kai.bench.compare_figures import ComparedTalk, figures_of, read_notes
 from kai.bench.compare_notes import Plan
 from kai.bench.driver import ROOT
 from kai.bench.part import KEY, local_server, put_script
@@ -60,7 +60,7 @@ STORIES: Final = [[{"say": STORY}]] * (len(SENTENCES) + 3)
 def run() -> dict[str, Any]:
     """Return the figures of each client, and Kai's as ratios of Pipecat's."""
     rival = _rivals_python()
-    talks: list[Talk] = []
+    talks: list[ComparedTalk] = []
     with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder:
         notes = Path(folder) / "notes.jsonl"
         sentences = _sentences(Path(folder))
@@ -169,7 +169,7 @@ def _server(name: str, notes: Path, *arguments: str) -> AbstractContextManager[s
     return local_server(name, "kai.bench.compare_servers", name, str(notes), *arguments, env=env)
 
 
-def _hold(arm: str, plan: Plan, rival: Path, notes: Path) -> Talk:
+def _hold(arm: str, plan: Plan, rival: Path, notes: Path) -> ComparedTalk:
     """Run one client to its end; return the talk with its cost, still without its notes."""
     if arm == "pipecat":
         program, module = str(rival), "kai.bench.compare_pipecat"
@@ -182,7 +182,7 @@ def _hold(arm: str, plan: Plan, rival: Path, notes: Path) -> Talk:
         with contextlib.suppress(subprocess.TimeoutExpired):
             client.wait(20)
         client.kill()
-    return Talk(arm, plan.has_marks, load, cost, begun_s, time.monotonic())
+    return ComparedTalk(arm, plan.has_marks, load, cost, begun_s, time.monotonic())
 
 
 def _watch_cost(client: subprocess.Popen[bytes], notes: Path) -> dict[str, float]:

@@ -35,7 +35,7 @@ class Note:
 
 
 @dataclass
-class Talk:
+class ComparedTalk:
     """The notes of one talk, in order of time, and what its client cost."""
 
     arm: str
@@ -59,7 +59,7 @@ class Talk:
         ]
 
 
-def read_notes(path: Path, talks: Sequence[Talk]) -> None:
+def read_notes(path: Path, talks: Sequence[ComparedTalk]) -> None:
     """Give each talk the notes of its time."""
     notes = sorted(map(_note, path.read_text(encoding="utf-8").splitlines()), key=lambda note: note.at_s)
     for talk in talks:
@@ -71,7 +71,7 @@ def _note(line: str) -> Note:
     return Note(fields.pop("at_s"), fields.pop("who"), fields.pop("kind"), fields)
 
 
-def figures_of(talks: Sequence[Talk]) -> dict[str, Any]:
+def figures_of(talks: Sequence[ComparedTalk]) -> dict[str, Any]:
     """Return the figures of one arm: times in ms as p50, p95 and n."""
     found: dict[str, list[float]] = defaultdict(list)
     holes: list[int] = []
@@ -101,7 +101,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"p50": round(p50, digits), "p95": round(p95, digits), "n": len(values)}
 
 
-def _connect(talk: Talk, found: dict[str, list[float]]) -> None:
+def _connect(talk: ComparedTalk, found: dict[str, list[float]]) -> None:
     start, picture = talk.at("start"), talk.at("picture")
     talking, over = talk.at("talk"), [note for note in talk.notes if note.kind == "over"]
     if start and picture:
@@ -110,7 +110,7 @@ def _connect(talk: Talk, found: dict[str, list[float]]) -> None:
         found["pictures_a_second"].append(over[0].more["pictures"] / (over[0].at_s - talking[0]))
 
 
-def _answers(talk: Talk, found: dict[str, list[float]]) -> list[int]:
+def _answers(talk: ComparedTalk, found: dict[str, list[float]]) -> list[int]:
     """Add the delays of each answer; return the holes in each."""
     holes: list[int] = []
     for number, (left_s, end_s) in enumerate(talk.answers()):
@@ -133,7 +133,7 @@ def _answers(talk: Talk, found: dict[str, list[float]]) -> list[int]:
     return holes
 
 
-def _interruptions(talk: Talk, found: dict[str, list[float]]) -> None:
+def _interruptions(talk: ComparedTalk, found: dict[str, list[float]]) -> None:
     """Add the delays of each interruption. One that fell into a pause of the output proves nothing, and is not counted."""
     began, ended = talk.at("output_on"), talk.at("output_off")
     for heard_s in talk.at("input_audio_buffer.speech_started"):
@@ -150,7 +150,7 @@ def _interruptions(talk: Talk, found: dict[str, list[float]]) -> None:
             found["person_to_silence_ms"].append((off_s - said[-1]) * 1000)
 
 
-def lateness_ms(talk: Talk) -> list[float]:
+def lateness_ms(talk: ComparedTalk) -> list[float]:
     """Return how late the sound was against the picture, each quarter of a second in which the output sounded.
 
     The stage notes the level of its sound, and each picture bears the time of the sound that it shows, on the same clock. A
@@ -181,7 +181,7 @@ def lateness_ms(talk: Talk) -> list[float]:
     return found
 
 
-def _levels(talk: Talk, kind: str) -> np.ndarray:
+def _levels(talk: ComparedTalk, kind: str) -> np.ndarray:
     """Return the times and the levels of a stream, as ``(n, 2)``."""
     notes = [note.more for note in talk.notes if note.kind == kind]
     times = [at_s for more in notes for at_s in more["times_s"]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kai.bench.compare import ARMS, bars
-from kai.bench.compare_figures import Talk, figures_of, read_notes
+from kai.bench.compare_figures import ComparedTalk, figures_of, read_notes
 
 
 def noted(*lines: tuple[float, str, str, dict[str, Any]]) -> str:
@@ -19,9 +19,9 @@ def noted(*lines: tuple[float, str, str, dict[str, Any]]) -> str:
     )
 
 
-def talk_of(path: Path, text: str, *, is_lagging: bool = False) -> Talk:
+def talk_of(path: Path, text: str, *, is_lagging: bool = False) -> ComparedTalk:
     path.write_text(text)
-    talk = Talk("kai_webrtc", is_lagging, 0.1, {"cpu_cores": 0.3, "further_mb": 150.0}, 0.0, 100.0)
+    talk = ComparedTalk("kai_webrtc", is_lagging, 0.1, {"cpu_cores": 0.3, "further_mb": 150.0}, 0.0, 100.0)
     read_notes(path, [talk])
     return talk
 
