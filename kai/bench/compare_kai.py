@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.adapters.browser import AudioTrack, VideoTrack
-from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, Notes, Outlet, Plan, hold_talk, until
+from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, NotedOutlet, Notes, Plan, hold_talk, until
 from kai.compat.format import LIVE_HZ
 from kai.compose import SharedServices
 from kai.core.events import ResponseCreated, StartRequested, StopRequested, TextSubmitted
@@ -31,14 +31,14 @@ from kai.records.memory import Memory
 from kai.settings import Settings
 
 
-async def _play(track: AudioTrack, outlet: Outlet) -> None:
+async def _play(track: AudioTrack, outlet: NotedOutlet) -> None:
     """Read the page's sound as aiortc does when a browser is connected."""
     while True:
         frame = await track.recv()
         outlet.play(frame.to_ndarray().reshape(-1).astype(np.int16, copy=False), LIVE_HZ)
 
 
-async def _watch(track: VideoTrack, outlet: Outlet, height_px: int) -> None:
+async def _watch(track: VideoTrack, outlet: NotedOutlet, height_px: int) -> None:
     """Read the page's pictures in the same way. Until the avatar is shown, they are the local face's, of another height."""
     while True:
         frame = await track.recv()
@@ -71,7 +71,7 @@ async def main(plan: Plan, folder: str) -> None:
     session, link = shared.make_session("bench")
     await session.open()
     await asyncio.sleep(READS_S)
-    outlet, microphone, answers = Outlet(plan, note), Microphone(), list[float]()
+    outlet, microphone, answers = NotedOutlet(plan, note), Microphone(), list[float]()
     resampler = Resampler(16_000, LIVE_HZ)
 
     async def push(pcm: np.ndarray[Any, Any]) -> None:

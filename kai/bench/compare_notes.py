@@ -122,7 +122,7 @@ class Levels:
             self._at_s, self._levels = [], []
 
 
-class Outlet:
+class NotedOutlet:
     """What a client gives to the person: its sound and its pictures, noted as they leave."""
 
     def __init__(self, plan: Plan, note: Notes) -> None:
@@ -184,7 +184,7 @@ async def hold_talk(
     *,
     begin: Callable[[], Awaitable[None]],
     microphone: Microphone,
-    outlet: Outlet,
+    outlet: NotedOutlet,
     answers: list[float],
 ) -> None:
     """Hold the same talk as everybody: an answer is asked for without sound, and each sentence interrupts an answer."""

@@ -32,7 +32,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, Notes, Outlet, Plan, hold_talk, until
+from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, NotedOutlet, Notes, Plan, hold_talk, until
 
 logger.remove()
 logger.add(sys.stderr, level="WARNING")
@@ -65,7 +65,7 @@ class Input(BaseInputTransport):
 class Output(BaseOutputTransport):
     """Where sound and pictures leave for the person."""
 
-    def __init__(self, params: TransportParams, outlet: Outlet) -> None:
+    def __init__(self, params: TransportParams, outlet: NotedOutlet) -> None:
         super().__init__(params)
         self._outlet = outlet
 
@@ -86,7 +86,7 @@ class Output(BaseOutputTransport):
 async def main(plan: Plan) -> None:
     """Hold the talk of that plan."""
     note, answers = Notes(plan.notes, "client"), list[float]()
-    outlet = Outlet(plan, note)
+    outlet = NotedOutlet(plan, note)
     avatar_api.LiveAvatarApi.BASE_URL = f"{plan.liveavatar}/v1"
     parse = events.parse_server_event
 
