@@ -21,7 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.adapters.browser import AudioTrack, VideoTrack
-from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, NotedOutlet, Notes, Plan, hold_talk, until
+from kai.bench.compare_notes import (
+    PICTURE_S,
+    READS_S,
+    NotedOutlet,
+    Notes,
+    Plan,
+    PlayedMicrophone,
+    hold_talk,
+    until,
+)
 from kai.compat.format import LIVE_HZ
 from kai.compose import SharedServices
 from kai.core.events import ResponseCreated, StartRequested, StopRequested, TextSubmitted
@@ -71,7 +80,7 @@ async def main(plan: Plan, folder: str) -> None:
     session, link = shared.make_session("bench")
     await session.open()
     await asyncio.sleep(READS_S)
-    outlet, microphone, answers = NotedOutlet(plan, note), Microphone(), list[float]()
+    outlet, microphone, answers = NotedOutlet(plan, note), PlayedMicrophone(), list[float]()
     resampler = Resampler(16_000, LIVE_HZ)
 
     async def push(pcm: np.ndarray[Any, Any]) -> None:

@@ -149,7 +149,7 @@ class NotedOutlet:
 
 
 @dataclass
-class Microphone:
+class PlayedMicrophone:
     """The person's microphone: silence, and the sentence that is being said."""
 
     queue: Pcm = field(default_factory=lambda: np.zeros(0, np.int16))
@@ -183,7 +183,7 @@ async def hold_talk(
     note: Notes,
     *,
     begin: Callable[[], Awaitable[None]],
-    microphone: Microphone,
+    microphone: PlayedMicrophone,
     outlet: NotedOutlet,
     answers: list[float],
 ) -> None:

@@ -32,7 +32,16 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from kai.bench.compare_notes import PICTURE_S, READS_S, Microphone, NotedOutlet, Notes, Plan, hold_talk, until
+from kai.bench.compare_notes import (
+    PICTURE_S,
+    READS_S,
+    NotedOutlet,
+    Notes,
+    Plan,
+    PlayedMicrophone,
+    hold_talk,
+    until,
+)
 
 logger.remove()
 logger.add(sys.stderr, level="WARNING")
@@ -43,7 +52,7 @@ class Input(BaseInputTransport):
 
     def __init__(self, params: TransportParams) -> None:
         super().__init__(params)
-        self.microphone = Microphone()
+        self.microphone = PlayedMicrophone()
         self._pump: Any = None
 
     async def start(self, frame: Any) -> None:
