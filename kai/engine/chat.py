@@ -158,7 +158,7 @@ class ChatThinker(Thinker):
         raise MindError("My language model refused the question.", code="mind_refused")
 
     async def _ask(self, question: Question) -> AsyncGenerator[Thought]:
-        """Yield the thoughts of a request. Raises `MindError`, and before the first thought `RequestRefused` and `_NoRoom`."""
+        """Yield the thoughts of a request. Raises `MindError`, and before the first one `RequestRefused` and `_NoRoom`."""
         body = self._client.request(self._endpoint, question, self._rules, self._kept)
         coming: asyncio.Queue[_Coming] = asyncio.Queue(_QUEUED_PIECES)
         reading = asyncio.create_task(self._read(body, coming), name="mind: read the model's answer")
