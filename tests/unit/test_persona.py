@@ -9,7 +9,7 @@ import pytest
 from kai.engine.speech.mind import Mind, MindTurn
 from kai.engine.speech.persona import DescribedPersona, facts_of, read_persona
 from kai.records.personas import FIRST
-from kai.records.personas import DescribedPersona as Named
+from kai.records.personas import Persona as Named
 
 NOW = datetime(2026, 1, 2, 15, 5)  # noqa: DTZ001
 
