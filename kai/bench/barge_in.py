@@ -196,7 +196,7 @@ async def _play(kit: SpeechKit, kai: NDArray[np.int16], echo_db: int | None, per
                     if room.ducker.is_ducking and room.ducked_ms is None:
                         room.ducked_ms = room.now_ms
                     room.echo.hear(heard)
-                    conversation.hear(heard)
+                    conversation.push_audio(heard)
                     workers.hand_over(room.now_ms)
                     for _ in range(TASK_STEPS):
                         await asyncio.sleep(0)

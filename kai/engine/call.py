@@ -206,7 +206,7 @@ class Call:
     def _listen(self, connection: RTCPeerConnection, tasks: asyncio.TaskGroup) -> None:
         def on_track(track: MediaStreamTrack) -> None:
             if track.kind == "audio":
-                tasks.create_task(self._hear(track), name=f"rtp-{self.call_id}")
+                tasks.create_task(self._push_audio(track), name=f"rtp-{self.call_id}")
 
         def on_state() -> None:
             if connection.connectionState == "connected":
@@ -265,7 +265,7 @@ class Call:
             if event is not None:
                 conversation.handle(event)
 
-    async def _hear(self, track: MediaStreamTrack) -> None:
+    async def _push_audio(self, track: MediaStreamTrack) -> None:
         resampler = pcm.Resampler(LIVE_HZ, HEARING_HZ)
         try:
             while True:
@@ -276,7 +276,7 @@ class Call:
                 mono = pcm.mix_to_mono(interleaved, frame.layout.nb_channels)
                 heard = pcm.to_float32(resampler.push(mono))
                 self._echo.hear(heard)
-                self._conversation.hear(heard)
+                self._conversation.push_audio(heard)
         except MediaStreamError:
             return  # the track ended; the connection's state decides whether the call does
 

@@ -205,9 +205,9 @@ class Conversation:
         except wire.ClientMistake as mistake:
             self._answer_mistake(mistake, event.event_id)
 
-    def hear(self, samples: Float32) -> None:
+    def push_audio(self, samples: Float32) -> None:
         """Takes the person's sound: ``(n,)`` float32 at 16 kHz, any n."""
-        self._listener.hear(samples)
+        self._listener.push_audio(samples)
 
     def refuse(
         self, message: str, *, code: str, event_id: str | None = None, param: str | None = None

@@ -189,7 +189,7 @@ class Listener:
         """True while a turn of the person is going on, an overlap included."""
         return self._turn is not None
 
-    def hear(self, samples: Float32) -> None:
+    def push_audio(self, samples: Float32) -> None:
         """Take the person's sound: ``(n,)`` float32, 16 000 Hz, of any length."""
         if self._detector is not None:
             for event in self._detector.push(samples):

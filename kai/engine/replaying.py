@@ -82,7 +82,7 @@ class ReplayedConversation(Conversation):
         """Sends what the service sent after an event of this type."""
         self._follow(event.TYPE, event.event_id or "")
 
-    def hear(self, samples: Any) -> None:
+    def push_audio(self, samples: Any) -> None:
         """Ignores the sound, since the recording has what was heard."""
 
     def _follow(self, kind: str, event_id: str) -> None:

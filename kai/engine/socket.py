@@ -168,7 +168,7 @@ class _Hearing:
         self._odd = data[whole:]
         samples = pcm.from_bytes(data[:whole])
         for start in range(0, len(samples), SLICE_SAMPLES):
-            self._conversation.hear(
+            self._conversation.push_audio(
                 pcm.to_float32(self._resampler.push(samples[start : start + SLICE_SAMPLES]))
             )
             await asyncio.sleep(0)

@@ -103,7 +103,7 @@ async def test_a_person_who_speaks_up_ends_the_request_to_the_model() -> None:
     ):
         await ask(talk)
         await talk.transport.wait(wire.OutputAudioStarted)
-        talk.conversation.hear(voice_ms(1_200))
+        talk.conversation.push_audio(voice_ms(1_200))
         done = await talk.transport.wait(wire.ResponseDone)
         async with asyncio.timeout(5):
             await chat.left.wait()
@@ -419,7 +419,7 @@ async def test_a_timer_speaks_up_by_itself_once_nobody_else_speaks() -> None:
     speech.mind = DoingMind(SetTimer(0, "buy milk"))  # type: ignore[assignment]
     async with talking(speech) as talk:
         await ask(talk)
-        talk.conversation.hear(voice_ms(300))
+        talk.conversation.push_audio(voice_ms(300))
         await asyncio.sleep(0.1)
         assert talk.transport.types.count("response.created") == 1
         talk.say(speech_ms=0, then_silence_ms=700)

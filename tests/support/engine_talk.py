@@ -103,14 +103,14 @@ class Talk:
     speech: SpeechDouble
 
     def say(self, *, speech_ms: int = 600, then_silence_ms: int = 700) -> None:
-        self.conversation.hear(np.concatenate([voice_ms(speech_ms), silence_ms(then_silence_ms)]))
+        self.conversation.push_audio(np.concatenate([voice_ms(speech_ms), silence_ms(then_silence_ms)]))
 
     def speak_ms(self, speech_ms: int, *, then_silence_ms: int = 0) -> None:
         """The person speaks, 20 ms at a time, as a call brings it."""
         for _ in range(speech_ms // 20):
-            self.conversation.hear(voice_ms(20))
+            self.conversation.push_audio(voice_ms(20))
         for _ in range(then_silence_ms // 20):
-            self.conversation.hear(silence_ms(20))
+            self.conversation.push_audio(silence_ms(20))
 
     def do(self, event: wire.ClientEvent) -> None:
         self.conversation.handle(event)

@@ -97,7 +97,7 @@ async def test_an_answer_in_the_making_is_cut_and_closed_when_the_person_speaks(
         talk.do(TYPED)
         talk.do(wire.ResponseCreate())
         before = len(talk.transport.events)
-        talk.conversation.hear(voice_ms(200))
+        talk.conversation.push_audio(voice_ms(200))
         done = await talk.transport.wait(wire.ResponseDone)
         await asyncio.sleep(0.05)
     assert talk.transport.types[before:] == [
@@ -211,7 +211,7 @@ async def test_cleared_input_is_forgotten() -> None:
     async with talking() as talk:
         talk.say(then_silence_ms=0)
         talk.do(wire.InputAudioClear())
-        talk.conversation.hear(silence_ms(1_000))
+        talk.conversation.push_audio(silence_ms(1_000))
         talk.say()
         await talk.transport.wait(wire.ResponseDone)
     assert talk.transport.types[:3] == [
@@ -436,7 +436,7 @@ async def test_a_new_question_after_kai_was_heard_is_its_own_turn() -> None:
         talk.say()
         await talk.transport.wait(wire.OutputAudioStarted)
         talk.transport.play_ms(2_500)
-        talk.conversation.hear(silence_ms(2_000))
+        talk.conversation.push_audio(silence_ms(2_000))
         talk.speak_ms(700, then_silence_ms=700)
         await talk.transport.wait(wire.ResponseDone, count=2)
     turns, _ = talk.speech.mind.asked[-1]
@@ -462,9 +462,9 @@ async def test_semantic_turn_detection_waits_for_words_that_are_missing_or_a_voi
     speech = heard(text)
     speech.judge_ending = lambda audio: ending
     async with talking(speech, turn_detection=detection) as talk:
-        talk.conversation.hear(voice_ms(800))
+        talk.conversation.push_audio(voice_ms(800))
         for _ in range(100):
-            talk.conversation.hear(silence_ms(20))
+            talk.conversation.push_audio(silence_ms(20))
             await asyncio.sleep(0.002)
         stopped = await talk.transport.wait(wire.SpeechStopped)
     assert stopped.audio_end_ms - 800 in ends_within_ms
