@@ -280,12 +280,12 @@ class SoundRecorder(Protocol):
         """Stop recording. Returns at once; may be called twice."""
         ...
 
-    def hear(self, pcm: Pcm) -> None:
+    def push_mic(self, pcm: Pcm) -> None:
         """Take 20 ms of the person's sound: ``(960,)`` int16, 48 000 Hz."""
         ...
 
-    def say(self, pcm: Pcm) -> None:
-        """Take 20 ms of the sound that the page plays, in the format of ``hear``. These calls are the recording's clock.
+    def push_played(self, pcm: Pcm) -> None:
+        """Take 20 ms of the sound that the page plays, in the format of ``push_mic``. These calls are the recording's clock.
         From any one thread; never blocks."""
         ...
 

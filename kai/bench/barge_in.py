@@ -192,10 +192,10 @@ async def _play(kit: SpeechKit, kai: NDArray[np.int16], echo_db: int | None, per
                     echo = echo[320:]
                     heard[: len(back)] += gain * back
                     room.now_ms = (block + 1) * BLOCK_MS
-                    room.ducker.hear(np.repeat(pcm.to_int16(heard), 3))
+                    room.ducker.push_mic(np.repeat(pcm.to_int16(heard), 3))
                     if room.ducker.is_ducking and room.ducked_ms is None:
                         room.ducked_ms = room.now_ms
-                    room.echo.hear(heard)
+                    room.echo.push_mic(heard)
                     conversation.push_audio(heard)
                     workers.hand_over(room.now_ms)
                     for _ in range(TASK_STEPS):

@@ -275,7 +275,7 @@ class Call:
                 interleaved = np.ascontiguousarray(frame.to_ndarray()).reshape(-1)
                 mono = pcm.mix_to_mono(interleaved, frame.layout.nb_channels)
                 heard = pcm.to_float32(resampler.push(mono))
-                self._echo.hear(heard)
+                self._echo.push_mic(heard)
                 self._conversation.push_audio(heard)
         except MediaStreamError:
             return  # the track ended; the connection's state decides whether the call does

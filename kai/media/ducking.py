@@ -43,12 +43,12 @@ class Ducker:
         """True while somebody speaks over Kai, and for a moment afterwards."""
         return self._hold_blocks > 0
 
-    def hear(self, pcm: Pcm) -> None:
+    def push_mic(self, pcm: Pcm) -> None:
         """Take the microphone's next 20 ms, ``(960,)`` int16 at 48 000 Hz, but not while Kai may not hear the person."""
         heard = thinned(pcm)
         level_dbfs_now = level_dbfs(heard)
         with self._lock:
-            self._echo.hear(heard)
+            self._echo.push_mic(heard)
             is_voice = self._loud.push(level_dbfs_now)
             self._hold_blocks = max(0, self._hold_blocks - 1)
             if self._silent_blocks >= SOUNDS_FOR_BLOCKS or not is_voice:

@@ -43,7 +43,7 @@ class EchoGate:
         """Take the sound that is played now: ``(n,)`` int16, 48 000 Hz, a multiple of three samples."""
         self._played = _pushed(self._played, thinned(samples))
 
-    def hear(self, samples: Float32) -> None:
+    def push_mic(self, samples: Float32) -> None:
         """Take the microphone's new sound: ``(n,)`` float32, 16 000 Hz."""
         self._heard = _pushed(self._heard, samples)
 

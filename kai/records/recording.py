@@ -198,11 +198,11 @@ class Recorder:
             file.join()
             self._on_failed(reason)
 
-    def hear(self, pcm: Pcm) -> None:
+    def push_mic(self, pcm: Pcm) -> None:
         if self._file is not None:
             self._mic.append(pcm)
 
-    def say(self, pcm: Pcm) -> None:
+    def push_played(self, pcm: Pcm) -> None:
         file = self._file
         if file is None:
             return

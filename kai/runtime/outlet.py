@@ -33,11 +33,11 @@ class Outlet:
         """Return the next 20 ms. From any one thread at a time."""
         pcm = self._ducker.play(self._speaker())
         if self._recorder is not None:
-            self._recorder.say(pcm)
+            self._recorder.push_played(pcm)
         return pcm
 
-    def hear(self, pcm: Pcm) -> None:
+    def push_mic(self, pcm: Pcm) -> None:
         """Take the person's next 20 ms, but not while Kai may not hear the person. Kai's loop only."""
-        self._ducker.hear(pcm)
+        self._ducker.push_mic(pcm)
         if self._recorder is not None:
-            self._recorder.hear(pcm)
+            self._recorder.push_mic(pcm)

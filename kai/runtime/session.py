@@ -367,7 +367,7 @@ class Session:
         if self._brain is not None:
             self._brain.push_mic(pcm)
         if _is_heard(self.snapshot()):
-            self._outlet.hear(pcm)
+            self._outlet.push_mic(pcm)
 
     def _set_recording(self, is_on: bool) -> None:
         if self._recorder is None:

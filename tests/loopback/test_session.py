@@ -95,11 +95,11 @@ class FakeRecorder:
     def stop(self) -> None:
         self.is_on = False
 
-    def hear(self, pcm: Pcm) -> None:
+    def push_mic(self, pcm: Pcm) -> None:
         if self.is_on:
             self.person.append(pcm)
 
-    def say(self, pcm: Pcm) -> None:
+    def push_played(self, pcm: Pcm) -> None:
         if self.is_on:
             self.kai.append(pcm)
 

@@ -144,7 +144,7 @@ def test_a_talk_with_sound_gets_a_player_and_one_without_none(app: AppTest, memo
     recorder = Recorder(lambda _s: memory.recordings.new_path("0" * 16, 65_000))
     recorder.start(lambda error: pytest.fail(str(error)))
     for _ in range(50):
-        recorder.say(np.zeros(960, np.int16))
+        recorder.push_played(np.zeros(960, np.int16))
     recorder.stop()
     wait_for(lambda: memory.recordings.of_talk("0" * 16))
     assert memory.log is not None

@@ -43,7 +43,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory]:
     recorder = Recorder(lambda _s: memory.recordings.new_path(TALK, 3000))
     recorder.start(lambda error: pytest.fail(str(error)))
     for _ in range(100):
-        recorder.say(np.zeros(960, np.int16))
+        recorder.push_played(np.zeros(960, np.int16))
     recorder.stop()
     wait_for(lambda: not alive("kai-recording"))
     with serving(make_app(memory)):

@@ -37,7 +37,7 @@ def gains(kai: Blocks, microphone: Callable[[int, Blocks], np.ndarray]) -> list[
     for n, block in enumerate(kai):
         out = ducker.play(block)
         played.append(out)
-        ducker.hear(microphone(n, played))
+        ducker.push_mic(microphone(n, played))
         found.append(float(np.abs(out[-50:].astype(float)).sum() / np.abs(block[-50:].astype(float)).sum()))
     return found
 
@@ -85,5 +85,5 @@ def test_who_speaks_while_kai_is_silent_finds_his_answer_as_loud_as_ever() -> No
     ducker = Ducker()
     for n, block in enumerate(kai):
         out = ducker.play(block)
-        ducker.hear(person[n] if n < 100 else quiet[n])
+        ducker.push_mic(person[n] if n < 100 else quiet[n])
         assert np.array_equal(out, block)

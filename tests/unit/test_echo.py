@@ -24,7 +24,7 @@ def hear(gate: EchoGate, played: np.ndarray, heard: np.ndarray) -> None:
     for start in range(0, len(played), BLOCK):
         gate.play(played[start : start + BLOCK])
         # 16 kHz of what is smooth enough to be thinned out.
-        gate.hear((heard[start : start + BLOCK : 3] / 32_768).astype(np.float32))
+        gate.push_mic((heard[start : start + BLOCK : 3] / 32_768).astype(np.float32))
 
 
 def delayed(sound: np.ndarray, ms: int) -> np.ndarray:

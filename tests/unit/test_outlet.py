@@ -25,10 +25,10 @@ class Kept:
 
     def stop(self) -> None: ...
 
-    def hear(self, pcm: Pcm) -> None:
+    def push_mic(self, pcm: Pcm) -> None:
         self.heard.append(pcm)
 
-    def say(self, pcm: Pcm) -> None:
+    def push_played(self, pcm: Pcm) -> None:
         self.said.append(pcm)
 
 
@@ -53,7 +53,7 @@ def test_a_recording_keeps_what_goes_to_the_page_softer_while_somebody_speaks_ov
     played: list[Pcm] = []
     quiet = (np.random.default_rng(0).normal(size=960) * 15).astype(np.int16)
     for n in range(60):
-        outlet.hear(noise(5000 + n) if n >= 40 else quiet)
+        outlet.push_mic(noise(5000 + n) if n >= 40 else quiet)
         played.append(outlet.pull())
     assert [block.tolist() for block in kept.said] == [block.tolist() for block in played]
     assert len(kept.heard) == 60

@@ -68,8 +68,8 @@ class Tapped:
         for i in range(first, first + blocks):
             self.clock.at_s += BLOCK_S
             if is_person:
-                self.recorder.hear(tone(PERSON_HZ, i))
-            self.recorder.say(tone(KAI_HZ, i) if is_kai else SILENCE)
+                self.recorder.push_mic(tone(PERSON_HZ, i))
+            self.recorder.push_played(tone(KAI_HZ, i) if is_kai else SILENCE)
 
     def finish(self) -> Path:
         path = self.recorder.path
@@ -166,12 +166,12 @@ def test_a_microphone_that_comes_in_bursts_loses_nothing_and_waits_no_longer_tha
     tapped.start()
     for burst in range(20):
         for i in range(5):
-            tapped.recorder.hear(tone(PERSON_HZ, burst * 5 + i))
+            tapped.recorder.push_mic(tone(PERSON_HZ, burst * 5 + i))
         tapped.sound(5, is_person=False, is_kai=False)
     left, _ = decoded(tapped.finish())
     assert loudness(left[HZ // 2 : HZ + HZ // 2], PERSON_HZ) > 0.2
     for i in range(100):
-        tapped.recorder.hear(tone(PERSON_HZ, i))
+        tapped.recorder.push_mic(tone(PERSON_HZ, i))
     assert len(tapped.recorder._mic) <= recording.MOST_MIC_BLOCKS
 
 
@@ -201,8 +201,8 @@ recorder.start(lambda error: None)
 noise = np.random.default_rng(1).integers(-3000, 3000, 960).astype(np.int16)
 for _ in range(500):
     now[0] += 0.02
-    recorder.hear(noise)
-    recorder.say(noise)
+    recorder.push_mic(noise)
+    recorder.push_played(noise)
 while recorder._file._waiting:
     time.sleep(0.01)
 print("written", flush=True)
@@ -297,7 +297,7 @@ class Kept:
         self.store.dispatch(TextSubmitted("i1", "Hello"))
         self.recorder.start(self.failures.append)
         for _ in range(25):
-            self.recorder.say(SILENCE)
+            self.recorder.push_played(SILENCE)
         self.memory.flush()
 
     def stretches(self) -> list[recording.Stretch]:
