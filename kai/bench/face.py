@@ -227,7 +227,7 @@ def perform(baked: Baked, take: Take, has_marks: bool) -> Iterator[tuple[float, 
         now_s = i / FRAMES_PER_S
         known = min(len(take.pcm), max(0, int((now_s + SOUND_AHEAD_S - LEAD_S) * RATE_HZ) // 480 * 480))
         if known > heard:
-            speaking.hear(1, take.pcm[heard:known])
+            speaking.push_audio(1, take.pcm[heard:known])
             heard = known
             if heard == len(take.pcm):
                 speaking.end(1)

@@ -151,7 +151,7 @@ def voiced(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 def make_speaking() -> Speaking:
     speaking = Speaking(load_net())
-    speaking.hear(1, voiced(1.0))
+    speaking.push_audio(1, voiced(1.0))
     return speaking
 
 
@@ -203,7 +203,7 @@ def test_jittery_reports_do_not_shake_the_clock() -> None:
 def test_marks_count_for_more_than_the_sound() -> None:
     speaking = Speaking(load_net())
     speaking.mark(3, [("aa", 0, 4_800), ("PP", 4_800, 7_200), ("aa", 7_200, 24_000)])
-    speaking.hear(3, voiced(1.0))
+    speaking.push_audio(3, voiced(1.0))
     speaking.playing(3, 6_000, 20.25)
     mouth, _, _ = speaking.mouth_at(20.25)
     assert mouth is not None
@@ -258,7 +258,7 @@ def test_a_told_feeling_shows_for_a_while_and_while_speech_has_none_of_its_own()
 def test_only_so_many_segments_are_kept() -> None:
     speaking = Speaking(load_net())
     for segment in range(40):
-        speaking.hear(segment, voiced(0.1))
+        speaking.push_audio(segment, voiced(0.1))
     speaking.playing(2, 0, 5.0)
     assert speaking.mouth_at(5.05)[0] is None
     speaking.playing(39, 0, 6.0)

@@ -29,7 +29,7 @@ class Acting:
         """Handle a message about sound, lips, feeling or mood. Raises `ProtocolError` for any other."""
         match message:
             case m.Speak():
-                self._speaking.hear(message.segment, np.frombuffer(message.pcm, "<i2"))
+                self._speaking.push_audio(message.segment, np.frombuffer(message.pcm, "<i2"))
             case m.Playing():
                 self._speaking.playing(message.segment, message.sample, message.at_s)
             case m.Mark():

@@ -46,7 +46,7 @@ class _Track:
         self.rows = 0
         self.is_complete = False
 
-    def hear(self, pcm: NDArray[np.int16]) -> None:
+    def push_audio(self, pcm: NDArray[np.int16]) -> None:
         self._append(*self._hearing.push(pcm))
 
     def complete(self) -> None:
@@ -127,9 +127,9 @@ class Speaking:
         self._told_feeling = CALM
         self._told_s = -1e9
 
-    def hear(self, segment: int, pcm: NDArray[np.int16]) -> None:
+    def push_audio(self, segment: int, pcm: NDArray[np.int16]) -> None:
         """Take sound of a segment: ``(samples,)`` int16, 24 000 Hz mono."""
-        self._track(segment).hear(pcm)
+        self._track(segment).push_audio(pcm)
 
     def mark(self, segment: int, visemes: Iterable[tuple[str, int, int]]) -> None:
         """Take lip times of a segment, in samples; they override the lips found in the sound."""

@@ -49,7 +49,7 @@ class _Utterance(Segment):
     def __post_init__(self) -> None:
         self.hearing = Hearing(self.net)
 
-    def hear(self, pcm: Pcm) -> None:
+    def push_audio(self, pcm: Pcm) -> None:
         self._know(*self.hearing.push(pcm))
 
     def end(self) -> None:
@@ -102,7 +102,7 @@ class AvatarVoice:
             self._utterances.append(last)
         samples = from_bytes(pcm[: len(pcm) & ~1])
         if last.push(samples):
-            last.hear(samples)
+            last.push_audio(samples)
         else:
             self.dropped_samples += len(samples)
 
