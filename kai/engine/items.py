@@ -93,7 +93,7 @@ class Entry:
         text = " ".join(word for word, _ in self.words)
         self.item = replace(self.item, status="incomplete", content=(assistant_part(text, speaks=True),))
 
-    def hear(self, transcript: str) -> None:
+    def set_transcript(self, transcript: str) -> None:
         """Writes the transcript into the person's item."""
         content = tuple(
             replace(part, transcript=transcript) if part.type == "input_audio" else part

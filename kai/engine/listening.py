@@ -469,7 +469,7 @@ class Listener:
     ) -> None:
         transcript = None if guess is None else await asyncio.wrap_future(guess)
         text = transcript.text if transcript is not None and transcript.is_speech else ""
-        entry.hear(text)
+        entry.set_transcript(text)
         if text and audio is not None and self._detector is not None:
             self._detector.learn_voice(audio)
         if self._transcribes:
