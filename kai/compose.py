@@ -256,7 +256,7 @@ class SharedServices:
             needed_tools=(SEARCH_FILES,),
             safety_id=safety_id(browser_id),
             on_udp_blocked=self._on_udp_blocked,
-            hear=EngineEars(lambda: self._start_engine(for_files=True).wait_up()).hear,
+            hear=EngineEars(lambda: self._start_engine(for_files=True).wait_up()).transcribe,
         )
 
     async def _make_brain(

@@ -22,7 +22,7 @@ class EngineEars:
     def __init__(self, wait_up: Callable[[], Awaitable[EngineAddress]]) -> None:
         self._wait_up = wait_up
 
-    async def hear(self, sound: Pcm) -> str:
+    async def transcribe(self, sound: Pcm) -> str:
         """Return the words in a sound, ``(samples,)`` int16, 24 000 Hz; empty if none is understood. Raises ``KaiError``."""
         try:
             async with asyncio.timeout(READY_S):

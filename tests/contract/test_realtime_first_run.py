@@ -120,8 +120,8 @@ async def test_the_local_engine_hears_for_a_brain_that_is_elsewhere(engine: Runn
         return EngineAddress(engine.url, engine.key)
 
     ears = EngineEars(wait_up)
-    assert "comparatively modern" in (await ears.hear(sound)).lower()
-    assert await ears.hear(np.zeros(24_000, np.int16)) == ""
+    assert "comparatively modern" in (await ears.transcribe(sound)).lower()
+    assert await ears.transcribe(np.zeros(24_000, np.int16)) == ""
 
 
 # A turn that nobody answers
