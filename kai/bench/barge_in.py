@@ -61,7 +61,7 @@ class _Reader(Workers):
         self.now_ms = 0.0
         self._read: list[tuple[float, Future[Any], Any]] = []
 
-    def hear_nowait(self, call: Callable[[], T]) -> Future[T]:
+    def recognise_nowait(self, call: Callable[[], T]) -> Future[T]:
         begun_s = time.perf_counter()
         result = call()
         ready_ms = self.now_ms + (time.perf_counter() - begun_s) * 1000

@@ -294,7 +294,7 @@ class Listener:
         self._cancel_guess(turn)
         if self._detector is not None:
             turn.paused_ms = self._detector.time_ms - turns.SPECULATION_SILENCE_MS
-        turn.guess = self._workers.hear_nowait(partial(self._transcribe, audio))
+        turn.guess = self._workers.recognise_nowait(partial(self._transcribe, audio))
         rules = self._rules
         if rules is not None and rules.does_create_response:
             self._tasks.create_task(self._foresee_end(turn, turn.guess), name=f"foresee-{turn.item_id}")
@@ -380,7 +380,7 @@ class Listener:
 
     def _read_overlap(self, turn: Hearing, overlap: Overlap, audio: Float32) -> None:
         overlap.reading_began()
-        reading = turn.reading = self._workers.hear_nowait(partial(self._transcribe, audio, 1))
+        reading = turn.reading = self._workers.recognise_nowait(partial(self._transcribe, audio, 1))
         judging = self._judge_overlap(turn, overlap, reading)
         self._tasks.create_task(judging, name=f"judge-{turn.item_id}")
 
@@ -411,7 +411,7 @@ class Listener:
         ):
             return
         beam = 1 if turn.shown else FIRST_WORDS_BEAM
-        turn.partial = self._workers.hear_nowait(partial(self._transcribe, audio, beam))
+        turn.partial = self._workers.recognise_nowait(partial(self._transcribe, audio, beam))
         self._tasks.create_task(self._finish_partial(turn, turn.partial), name=f"partial-{turn.item_id}")
 
     async def _finish_partial(self, turn: Hearing, decoding: Future[Transcript]) -> None:
@@ -458,7 +458,7 @@ class Listener:
             turn.partial.cancel()
         guess = turn.guess
         if audio is not None and guess is None:
-            guess = self._workers.hear_nowait(partial(self._transcribe, audio))
+            guess = self._workers.recognise_nowait(partial(self._transcribe, audio))
         entry.transcribing = self._tasks.create_task(
             self._finish_transcription(entry, audio, guess, does_answer=does_answer),
             name=f"hear-{turn.item_id}",

@@ -18,17 +18,13 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        self._hear = ThreadPoolExecutor(1, thread_name_prefix="kai-hear")
+        self._recognise = ThreadPoolExecutor(1, thread_name_prefix="kai-hear")
         self._speak = ThreadPoolExecutor(1, thread_name_prefix="kai-speak")
         self._preview = ThreadPoolExecutor(1, thread_name_prefix="kai-preview")
 
-    def hear_nowait(self, call: Callable[[], T]) -> Future[T]:
+    def recognise_nowait(self, call: Callable[[], T]) -> Future[T]:
         """Queues `call` for the recognition thread; returns its future, which may be cancelled until the call runs."""
-        return self._hear.submit(call)
-
-    async def hear(self, call: Callable[[], T]) -> T:
-        """Return the result of `call`, run in the recognition thread."""
-        return await asyncio.wrap_future(self._hear.submit(call))
+        return self._recognise.submit(call)
 
     async def speak(self, call: Callable[[], T]) -> T:
         """Return the result of `call`, run in the thread of answers and speech."""
@@ -40,5 +36,5 @@ class Workers:
 
     def close(self) -> None:
         """Ends all threads once their current calls are done, and drops the queued calls. Blocks until then."""
-        for executor in (self._hear, self._speak, self._preview):
+        for executor in (self._recognise, self._speak, self._preview):
             executor.shutdown(wait=True, cancel_futures=True)
