@@ -23,7 +23,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kai.ui import texts, theme
+from kai.ui import door_texts, texts, theme
 from kai.ui.address import at, base_path
 from kai.ui.password import is_password
 
@@ -176,7 +176,7 @@ class DoorKeeper:
         elif request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             await _page(door, request)(scope, receive, send)
         else:
-            error = {"code": "password", "message": texts.DOOR_ASKS}
+            error = {"code": "password", "message": door_texts.DOOR_ASKS}
             await JSONResponse({"error": error}, 401, headers=_HEADERS)(scope, receive, send)
 
 
@@ -195,10 +195,10 @@ async def _login(door: Door, request: Request, *, is_known: bool) -> Response:
     if door.wait_s(address) > 0:
         return _page(door, request, "", 429)
     if door.is_busy:
-        return _page(door, request, texts.DOOR_BUSY, 429)
+        return _page(door, request, door_texts.DOOR_BUSY, 429)
     token = await door.try_password(address, told)
     if token is None:
-        return _page(door, request, texts.DOOR_WRONG, 401)
+        return _page(door, request, door_texts.DOOR_WRONG, 401)
     answer = RedirectResponse(at("/"), 303, headers=_HEADERS)
     answer.set_cookie(
         COOKIE_NAME,
@@ -233,7 +233,7 @@ def _page(door: Door, request: Request, words: str = "", status: int = 401) -> R
     if wait_s > 0:
         wait = max(1, round(wait_s + 0.5))
         headers["Retry-After"] = str(wait)
-        words = f"{words} {texts.DOOR_WAIT.format(duration=texts.duration(wait))}".strip()
+        words = f"{words} {door_texts.DOOR_WAIT.format(duration=texts.duration(wait))}".strip()
     return HTMLResponse(_form(words), status, headers)
 
 
@@ -268,7 +268,12 @@ def _form(words: str) -> str:
     """Return the page that asks for the password; it has no script, no picture and nothing from another host."""
     title, lead, label, button = (
         html.escape(text)
-        for text in (texts.DOOR_TITLE, texts.DOOR_LEAD, texts.DOOR_PASSWORD, texts.DOOR_OPEN)
+        for text in (
+            door_texts.DOOR_TITLE,
+            door_texts.DOOR_LEAD,
+            door_texts.DOOR_PASSWORD,
+            door_texts.DOOR_OPEN,
+        )
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from kai.adapters.other_minds import Json, MindDesk, OtherMind
 from kai.errors import KaiError
-from kai.ui import texts
+from kai.ui import model_texts, texts
 from kai.ui.address import is_bound_to_loopback
 from kai.ui.mind_texts import NEEDS_ADDRESS
 from kai.ui.routes import Refused, find_app, find_browser, read_json
@@ -36,7 +36,7 @@ async def _minds(request: Request) -> Response:
         if app.minds is None:
             raise Refused(404, "no-minds", texts.ERROR_WISH)
         if not is_bound_to_loopback():
-            raise Refused(403, "home", texts.ERROR_MODEL_HOME)
+            raise Refused(403, "home", model_texts.ERROR_MODEL_HOME)
         body = await read_json(request) if request.method == "POST" else {"wish": "status"}
         try:
             async with asyncio.timeout(CALL_S):

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from kai.adapters.engine_status import ModelReport
-from kai.ui import address, texts
+from kai.ui import address, model_texts, texts
 
 CONTAINER: Final = "kai-model"
 WISHES: Final = frozenset({"fetch", "fetch-maker", "cancel"})
@@ -27,28 +27,33 @@ def strip(model: ModelReport, *, is_home: bool) -> Json:
 
     ``is_home`` means that the page is open on this computer, so that its buttons may be pressed.
     """
-    size = texts.megabytes(model.bytes)
+    size = model_texts.megabytes(model.bytes)
     match model.state:
         case "none":
-            told = texts.MODEL_OFFER.format(name=model.name, size=size, licence=model.licence)
+            told = model_texts.MODEL_OFFER.format(name=model.name, size=size, licence=model.licence)
             if model.done_bytes:
-                told += " " + texts.MODEL_HALF.format(done=texts.megabytes(model.done_bytes))
-            label = texts.MODEL_GO_ON if model.done_bytes else texts.MODEL_FETCH
-            shown = _shown("offer", told, texts.MODEL_OFFER_SHORT.format(size=size), ("fetch", label))
+                told += " " + model_texts.MODEL_HALF.format(done=model_texts.megabytes(model.done_bytes))
+            label = model_texts.MODEL_GO_ON if model.done_bytes else model_texts.MODEL_FETCH
+            shown = _shown("offer", told, model_texts.MODEL_OFFER_SHORT.format(size=size), ("fetch", label))
         case "fetching":
             percent = 100 * model.done_bytes // max(1, model.bytes)
-            facts = {"percent": percent, "done": texts.megabytes(model.done_bytes), "size": size}
+            facts = {"percent": percent, "done": model_texts.megabytes(model.done_bytes), "size": size}
             is_whole = model.done_bytes >= model.bytes
-            told = texts.MODEL_CHECKING if is_whole else texts.MODEL_COMING.format(**facts)
-            short = texts.MODEL_CHECKING if is_whole else texts.MODEL_COMING_SHORT.format(**facts)
-            shown = {**_shown("coming", told, short, ("cancel", texts.MODEL_CANCEL)), "percent": percent}
+            told = model_texts.MODEL_CHECKING if is_whole else model_texts.MODEL_COMING.format(**facts)
+            short = model_texts.MODEL_CHECKING if is_whole else model_texts.MODEL_COMING_SHORT.format(**facts)
+            shown = {
+                **_shown("coming", told, short, ("cancel", model_texts.MODEL_CANCEL)),
+                "percent": percent,
+            }
         case "failed":
             buttons = (
-                (("fetch", texts.TRY_AGAIN), ("fetch-maker", texts.MODEL_FROM_MAKER)) if model.id else ()
+                (("fetch", texts.TRY_AGAIN), ("fetch-maker", model_texts.MODEL_FROM_MAKER))
+                if model.id
+                else ()
             )
-            shown = _shown("failed", model.problem, texts.MODEL_FAILED_SHORT, *buttons)
+            shown = _shown("failed", model.problem, model_texts.MODEL_FAILED_SHORT, *buttons)
         case "unsupported":
-            shown = _shown("unsupported", model.problem, texts.MODEL_UNSUPPORTED_SHORT)
+            shown = _shown("unsupported", model.problem, model_texts.MODEL_UNSUPPORTED_SHORT)
         case _:
             shown = _shown(model.state, "", "")
     return shown if is_home else {**shown, "buttons": []}
@@ -81,10 +86,10 @@ def draw(*, is_live: bool) -> None:
                 "isShort": is_live,
                 "url": address.at("/api/model"),
                 "words": {
-                    "label": texts.MODEL_LABEL,
-                    "later": texts.MODEL_LATER,
-                    "ready": texts.MODEL_READY,
-                    "error": texts.MODEL_ERROR,
+                    "label": model_texts.MODEL_LABEL,
+                    "later": model_texts.MODEL_LATER,
+                    "ready": model_texts.MODEL_READY,
+                    "error": model_texts.MODEL_ERROR,
                 },
             },
         )

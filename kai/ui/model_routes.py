@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from kai.app import App
 from kai.errors import KaiError
-from kai.ui import texts
+from kai.ui import model_texts, texts
 from kai.ui.address import is_bound_to_loopback
 from kai.ui.model import WISHES, strip
 from kai.ui.routes import Refused, find_app, find_browser, read_json
@@ -29,7 +29,7 @@ async def _model(request: Request) -> Response:
             if wish not in WISHES:
                 raise Refused(400, "wish", texts.ERROR_WISH)
             if not is_home:
-                raise Refused(403, "home", texts.ERROR_MODEL_HOME)
+                raise Refused(403, "home", model_texts.ERROR_MODEL_HOME)
             await _change(app, str(wish))
         shown = strip(app.services().engine.model, is_home=is_home)
     except Refused as refused:

@@ -25,7 +25,7 @@ from kai.app import App
 from kai.compat.text_files import read_text_file
 from kai.errors import ConfigError, KaiError
 from kai.settings import Settings
-from kai.ui import address, door, first_page, host, texts
+from kai.ui import address, door, door_texts, first_page, host, texts
 from kai.ui.avatar_routes import routes as avatar_routes
 from kai.ui.calls import routes as call_routes
 from kai.ui.host import COOKIE_NAME
@@ -106,10 +106,10 @@ def lock_door() -> None:
         chosen = None
     hashed = None if chosen is None else chosen.get_secret_value()
     if hashed is not None and not is_hash(hashed):
-        raise ConfigError(texts.DOOR_NO_HASH)
+        raise ConfigError(door_texts.DOOR_NO_HASH)
     if hashed is None and not is_home:
-        _log.error(texts.DOOR_REFUSES)
-        raise ConfigError(texts.DOOR_REFUSES)
+        _log.error(door_texts.DOOR_REFUSES)
+        raise ConfigError(door_texts.DOOR_REFUSES)
     door.install(door.Door(hashed))
 
 

@@ -377,23 +377,6 @@ def stopwatch(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02}"
 
 
-# ------------------------------------------------------------------ the door
-DOOR_TITLE: Final = "Kai"
-DOOR_LEAD: Final = "Enter the password to open this Kai."
-DOOR_PASSWORD: Final = "Password"
-DOOR_OPEN: Final = "Sign in"
-DOOR_WRONG: Final = "Wrong password."
-DOOR_BUSY: Final = "Too many people are signing in. Try again in a moment."
-DOOR_WAIT: Final = "Wait {duration} before the next try."
-DOOR_ASKS: Final = "Open the page and enter the password first."
-DOOR_NO_HASH: Final = (
-    "KAI_PASSWORD_HASH is not a hash that Kai made. Make one with `python -m kai.ui.password`."
-)
-DOOR_REFUSES: Final = (
-    "Kai does not open itself to other computers without a password. Make one with `python -m kai.ui.password`, put the "
-    "line that it prints into .env, and start Kai again; or start it without --server.address, for this computer alone."
-)
-
 # ------------------------------------------------------------------ past talks
 HISTORY_PAGE: Final = "History"
 HISTORY_TITLE: Final = "Past talks"
@@ -619,39 +602,3 @@ def day(wall_s: float, now_wall_s: float, zone: tzinfo | None = None) -> str:
 def clock(wall_s: float, zone: tzinfo | None = None) -> str:
     """A time of day by the clock of ``zone``: ``4:51 pm``."""
     return local_time.clock(wall_s, zone)
-
-
-# ------------------------------------------------------------------ the language model
-MODEL_LABEL: Final = "Language model"
-MODEL_OFFER: Final = (
-    "With a language model Kai converses about anything, on this computer alone. {name}: {size}, fetched once; licence "
-    "{licence}."
-)
-MODEL_OFFER_SHORT: Final = "Kai answers with its small mind. A language model is {size} away."
-MODEL_HALF: Final = "{done} of it came earlier; the rest follows."
-MODEL_COMING: Final = (
-    "The language model is on its way: {percent} %, {done} of {size}. Until it is here, Kai answers with its small "
-    "mind."
-)
-MODEL_COMING_SHORT: Final = "Language model: {percent} %, {done} of {size}"
-MODEL_CHECKING: Final = "The language model is here and is being checked."
-MODEL_READY: Final = "The language model is here. Kai converses from now on."
-MODEL_UNSUPPORTED_SHORT: Final = "Kai answers with its small mind on this computer."
-MODEL_FAILED_SHORT: Final = "The language model is not here. Kai answers with its small mind."
-MODEL_FETCH: Final = "Fetch it"
-MODEL_GO_ON: Final = "Go on"
-MODEL_CANCEL: Final = "Cancel"
-MODEL_FROM_MAKER: Final = "Fetch it from its maker"
-MODEL_LATER: Final = "Not now"
-MODEL_ERROR: Final = "That did not work. Try again in a moment."
-ERROR_MODEL_HOME: Final = "Only who sits at Kai's own computer can fetch its language model."
-
-
-def percent(done: int, whole: int) -> str:
-    """How far something is: ``42 %``."""
-    return f"{100 * done // max(1, whole)} %"
-
-
-def megabytes(count: int) -> str:
-    """A size in megabytes: ``1,117 MB``."""
-    return f"{count / 1e6:,.0f} MB"

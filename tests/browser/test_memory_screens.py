@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import check_texts, help_texts, texts
+from kai.ui import check_texts, door_texts, help_texts, texts
 from kai.ui.password import make_hash
 from tests.browser.test_axe import issues
 from tests.browser.test_desk import ARTIFACTS
@@ -129,13 +129,13 @@ def test_the_door_is_plain_and_readable(chromium: Path, tmp_path: Path, size: st
         with visitor(chromium, size=SIZES[size]) as person:
             person.wait(lambda: answers(port), 60, "the app")
             person.open(f"http://{ADDRESS}:{port}/")
-            person.page.get_by_label(texts.DOOR_PASSWORD).fill("wrong one")
-            person.press(texts.DOOR_OPEN)
-            person.page.get_by_text(texts.DOOR_WRONG).wait_for()
+            person.page.get_by_label(door_texts.DOOR_PASSWORD).fill("wrong one")
+            person.press(door_texts.DOOR_OPEN)
+            person.page.get_by_text(door_texts.DOOR_WRONG).wait_for()
             person.page.screenshot(path=str(ARTIFACTS / f"door-{size}.png"))
             assert issues(person) == []
-            person.page.get_by_label(texts.DOOR_PASSWORD).fill("correct horse battery")
-            person.page.get_by_label(texts.DOOR_PASSWORD).press("Enter")
+            person.page.get_by_label(door_texts.DOOR_PASSWORD).fill("correct horse battery")
+            person.page.get_by_label(door_texts.DOOR_PASSWORD).press("Enter")
             person.page.get_by_role("button", name=texts.START).wait_for()
     finally:
         end(process)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from kai.bench.driver import AppProcess, visitor
-from kai.ui import texts
+from kai.ui import model_texts, texts
 from tests.support.fake_app import app_of_fakes
 
 ROOT = Path(__file__).parents[2]
@@ -38,26 +38,26 @@ def test_the_model_is_offered_stopped_gone_on_with_and_comes_beside_a_talk(
         assert ai_line is not None
         assert ai_line["y"] + ai_line["height"] <= 720
         page.screenshot(path=ARTIFACTS / "model-offer.png")
-        button = strip.get_by_role("button", name=texts.MODEL_FETCH).bounding_box()
+        button = strip.get_by_role("button", name=model_texts.MODEL_FETCH).bounding_box()
         assert button is not None
         assert button["height"] >= 44
-        strip.get_by_role("button", name=texts.MODEL_FETCH).click()
+        strip.get_by_role("button", name=model_texts.MODEL_FETCH).click()
         expect(strip).to_contain_text(" %, ")
-        strip.get_by_role("button", name=texts.MODEL_CANCEL).click()
-        expect(strip.get_by_role("button", name=texts.MODEL_GO_ON)).to_be_visible()
+        strip.get_by_role("button", name=model_texts.MODEL_CANCEL).click()
+        expect(strip.get_by_role("button", name=model_texts.MODEL_GO_ON)).to_be_visible()
         expect(strip).to_contain_text("of it came earlier")
 
         person.start()
         person.wait_picture()
         expect(strip).to_have_text(
-            f"{texts.MODEL_OFFER_SHORT.format(size='1,117 MB')}{texts.MODEL_GO_ON}{texts.MODEL_LATER}"
+            f"{model_texts.MODEL_OFFER_SHORT.format(size='1,117 MB')}{model_texts.MODEL_GO_ON}{model_texts.MODEL_LATER}"
         )
         before = page.locator(".controls, .bar").first.bounding_box()
         picture = page.locator(".st-key-kai-stage").bounding_box()
-        strip.get_by_role("button", name=texts.MODEL_GO_ON).click()
+        strip.get_by_role("button", name=model_texts.MODEL_GO_ON).click()
         expect(strip).to_contain_text("Language model: ")
         page.screenshot(path=ARTIFACTS / "model-coming.png")
-        expect(strip).to_have_text(texts.MODEL_READY, timeout=30_000)
+        expect(strip).to_have_text(model_texts.MODEL_READY, timeout=30_000)
         # What a person looks at has not moved.
         assert page.locator(".st-key-kai-stage").bounding_box() == picture
         assert page.locator(".controls, .bar").first.bounding_box() == before

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kai.errors import ConfigError
 from kai.settings import Settings
-from kai.ui import door, password, server, texts
+from kai.ui import door, door_texts, password, server
 from kai.ui.door import COOKIE_NAME, FORGIVEN_S, FREE_TRIES, LONGEST_WAIT_S, MOST_ADDRESSES, OPEN_S, Door
 from kai.ui.password import is_hash, is_password, make_hash
 
@@ -130,7 +130,7 @@ def test_the_command_prints_the_line_for_the_settings(
 def test_nothing_at_all_is_had_without_the_password(client: TestClient, locked: Door) -> None:
     page = client.get("/", headers=PAGE)
     assert page.status_code == 401
-    assert texts.DOOR_LEAD in page.text
+    assert door_texts.DOOR_LEAD in page.text
     assert "inside" not in page.text
     for answer in (client.get("/api/health"), client.post("/api/health"), client.get("/media/file")):
         assert answer.status_code == 401
@@ -276,7 +276,7 @@ def test_who_comes_while_the_door_is_busy_is_told_so(
     monkeypatch.setattr(door, "MOST_AT_ONCE", 0)
     answer = tell(client, PASSWORD)
     assert answer.status_code == 429
-    assert texts.DOOR_BUSY in answer.text  # pyright: ignore[reportAttributeAccessIssue]
+    assert door_texts.DOOR_BUSY in answer.text  # pyright: ignore[reportAttributeAccessIssue]
     assert locked.wait_s("testclient") == 0
 
 

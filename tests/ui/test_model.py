@@ -15,7 +15,7 @@ from kai.checks import services
 from kai.checks.run import Level
 from kai.errors import WeightsError
 from kai.records.memory import Memory
-from kai.ui import check_texts, model_routes, texts
+from kai.ui import check_texts, model_routes, model_texts
 from kai.ui.host import COOKIE_NAME
 from kai.ui.model import strip
 from tests.ui.conftest import serving
@@ -49,7 +49,7 @@ def test_the_way_is_told_in_per_cent_and_megabytes_and_can_be_stopped() -> None:
     assert "34 %, 391 MB of 1,117 MB" in str(shown["message"])
     assert (shown["percent"], shown["isMoving"], wishes(shown)) == (34, True, ["cancel"])
     whole = strip(replace(MODEL, state="fetching", done_bytes=MODEL.bytes), is_home=True)
-    assert whole["message"] == texts.MODEL_CHECKING
+    assert whole["message"] == model_texts.MODEL_CHECKING
 
 
 def test_a_failure_says_why_and_offers_both_ways() -> None:

@@ -16,7 +16,7 @@ from kai.core.events import LegConnected, MicrophoneChanged, StopRequested, Text
 from kai.core.state import LegName, Microphone, Phase
 from kai.errors import KaiError
 from kai.runtime.hub import SessionHub, Talk
-from kai.ui import bridge, help_texts, host, texts
+from kai.ui import bridge, help_texts, host, model_texts, texts
 from tests.ui.conftest import BROWSER_ID, serve_with
 from tests.ui.test_routes import wait_for
 
@@ -197,8 +197,8 @@ def test_the_engine_s_voices_are_offered_and_heard_and_more_come_by_one_press(
     assert texts.VOICES_SIZE.format(size="16 MB", licence="Apache-2.0") in words(app)
     app.sidebar.button(key="voices-speakers").click().run()
     assert asked == [("hibari-fenrir", "fetch"), ("hibari-fable", "fetch")]
-    assert app.sidebar.button(key="voices-speakers").label == texts.MODEL_CANCEL
-    assert app.sidebar.button(key="voices-kokoro").label == texts.MODEL_FETCH
+    assert app.sidebar.button(key="voices-speakers").label == model_texts.MODEL_CANCEL
+    assert app.sidebar.button(key="voices-kokoro").label == model_texts.MODEL_FETCH
     app.sidebar.button(key="voices-speakers").click().run()
     assert asked[2:] == [("hibari-fenrir", "pause"), ("hibari-fable", "pause")]
     files["now"] = tuple(replace(file, state="here") for file in absent)

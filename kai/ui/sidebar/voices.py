@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from kai.adapters.engine_status import VoiceFile
-from kai.ui import bridge, host, texts
+from kai.ui import bridge, host, model_texts, texts
 from kai.ui.address import is_bound_to_loopback
 
 POLL_S: Final = 1.0
@@ -43,7 +43,7 @@ def _draw_bundle(key: str, words: str, files: Sequence[VoiceFile]) -> None:
     if not files:
         return
     size_bytes = sum(file.bytes for file in files)
-    told = texts.VOICES_SIZE.format(size=texts.megabytes(size_bytes), licence=files[0].licence)
+    told = texts.VOICES_SIZE.format(size=model_texts.megabytes(size_bytes), licence=files[0].licence)
     problem = next((file.problem for file in files if file.problem), "")
     ids = [file.id for file in files if file.state != "here"]
     if not ids:
@@ -53,8 +53,8 @@ def _draw_bundle(key: str, words: str, files: Sequence[VoiceFile]) -> None:
         label, wish, wanted = texts.VOICES_REMOVE, "delete", [file.id for file in files]
     elif any(file.state == "fetching" for file in files):
         done_bytes = sum(file.bytes if file.state == "here" else file.done_bytes for file in files)
-        st.progress(min(1.0, done_bytes / size_bytes), text=texts.percent(done_bytes, size_bytes))
-        label, wish, wanted = texts.MODEL_CANCEL, "pause", ids
+        st.progress(min(1.0, done_bytes / size_bytes), text=model_texts.percent(done_bytes, size_bytes))
+        label, wish, wanted = model_texts.MODEL_CANCEL, "pause", ids
     else:
-        label, wish, wanted = texts.TRY_AGAIN if problem else texts.MODEL_FETCH, "fetch", ids
+        label, wish, wanted = texts.TRY_AGAIN if problem else model_texts.MODEL_FETCH, "fetch", ids
     st.button(label, key=f"voices-{key}", width="stretch", on_click=bridge.change_voices, args=(wanted, wish))
