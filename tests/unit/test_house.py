@@ -299,7 +299,6 @@ LONG = {
 
 MOST_ATTRIBUTES = 16
 WIDE = {
-    "kai/adapters/liveavatar/control.py:ControlSocket": 17,
     "kai/adapters/liveavatar/face.py:LiveAvatarFace": 35,
     "kai/adapters/openai_realtime/talk.py:RealtimeTalk": 30,
     "kai/compose.py:SharedServices": 20,

@@ -3,8 +3,8 @@
 The service accepts commands once the session is ready and silently drops earlier ones. It sends ``connected`` when that is
 so. Clients measured on the service disagree on how often: some saw it on each socket of a session, others once in a session,
 so that a socket that attaches later would wait without end. Therefore a socket counts as ready when it has received
-``connected``, or `ASSUMED_S` after it opened if the session itself is known to be up, because it was ready before or the
-avatar's picture has arrived.
+``connected``, or `ASSUMED_S` after it opened if the session was ready before. For a first socket that time counts from the
+avatar's first picture if that comes later, since commands between the picture and a late ``connected`` would be lost.
 
 A connection can be lost with sound in it, and a half-open one accepts sound for minutes. The service confirms each piece
 (``audio_buffer_appended``, ``audio_buffer_committed``). If confirmations arrived and then stop for `UNANSWERED_S`, the
@@ -171,9 +171,8 @@ class ControlSocket:
         self._utterances: dict[str, _Utterance] = {}
         self._failure: FaceError | None = None
         self._is_closing = False
-        self._has_picture = False
+        self._picture_s = math.inf
         self._was_ready = False
-        self._is_patient = True
         self._owed: dict[str, int] = {}
         self._answered_s = 0.0
         self._may_drop = False
@@ -198,9 +197,7 @@ class ControlSocket:
 
     def picture_came(self) -> None:
         """Note that the avatar's picture has arrived, so that the session is up."""
-        if not self._has_picture:
-            self._has_picture = True
-            self._assume()
+        self._picture_s = min(self._picture_s, time.monotonic())
 
     def speak(self, segment_id: str, pcm: Pcm) -> None:
         """Send sound of a segment, ``(samples,)`` int16, 24 000 Hz."""
@@ -306,7 +303,6 @@ class ControlSocket:
             ) as socket,
         ):
             dialling.reschedule(None)
-            self._is_patient = True
             tasks = [
                 asyncio.create_task(self._write(socket), name="avatar: commands"),
                 asyncio.create_task(self._keep_alive(), name="avatar: keep alive"),
@@ -320,7 +316,6 @@ class ControlSocket:
             except WebSocketException as exc:
                 log.info("avatar's control dropped", extra={"kind": type(exc).__name__})
             finally:
-                self._is_patient = True
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -338,24 +333,21 @@ class ControlSocket:
 
     async def _check(self, socket: ClientConnection) -> None:
         """Stop waiting for "connected" in time, and drop a connection on which confirmations have stopped."""
-        await asyncio.sleep(ASSUMED_S)
-        self._is_patient = False
-        self._assume()
+        opened_s = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_S)
-            is_owed = self._may_drop and any(self._owed.values())
-            if is_owed and time.monotonic() - self._answered_s > UNANSWERED_S:
+            now_s = time.monotonic()
+            up_since_s = opened_s if self._was_ready else max(opened_s, self._picture_s)
+            if now_s - up_since_s >= ASSUMED_S:
+                self._set_ready()
+            is_owed = self._ready.is_set() and self._may_drop and any(self._owed.values())
+            if is_owed and now_s - self._answered_s > UNANSWERED_S:
                 log.info("avatar's control does not answer")
                 self._may_drop = (
                     False  # until a piece is confirmed again, because dropping it repeatedly does not help
                 )
                 socket.transport.abort()
                 return
-
-    def _assume(self) -> None:
-        """Count the socket as ready, because the session is up although "connected" did not arrive."""
-        if not self._is_patient and (self._has_picture or self._was_ready):
-            self._set_ready()
 
     def _set_ready(self) -> None:
         if self._ready.is_set():
