@@ -20,7 +20,7 @@ from kai.ui import texts
 from tests.browser.test_minds import ask, open_list, talking_beside
 
 REPRODUCIBLE = {"KAI_MIND_TEMPERATURE": "0", "KAI_MIND_SEED": "1"}
-LOADS_MS = 120_000
+LOADS_MS = 180_000
 THINKS_S = 90.0
 SLOWLY = ("--pace", "0.15")
 """So that an answer lasts long enough to be interrupted."""
@@ -62,7 +62,7 @@ def choose(person: Visitor, minds: Locator, model: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(900)
 def test_two_real_minds_answer_in_turn_and_one_that_is_killed_is_replaced_by_kais_own(
     chromium: Path, tmp_path: Path, model_path: Path
 ) -> None:

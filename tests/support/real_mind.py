@@ -6,7 +6,7 @@ standard input closes. The bench judges a mind behind it by the same prompts as 
 
     KAI_MIND=none KAI_MIND_BASE_URL=<base_url> KAI_MIND_MODEL=<model> python -m kai.bench mind
 
-``docs/bench/minds`` has what it said of two of them. ``KAI_MIND`` names another file than Kai's own model for the stand-in.
+``KAI_MIND`` names another file than Kai's own model for the stand-in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from kai.engine.chat_client import ChatClient
-from kai.engine.llm.model import Model, ModelHost
+from kai.engine.llm.model import SPARE_SLOT, Model, ModelHost
 from kai.wire.chat import Words
 from tests.support.language_model import require_model
 from tests.support.model_servers import KINDS, ModelServer, ServerKind, provider_of, serving_kind
@@ -41,6 +41,9 @@ async def thinking_model(path: Path) -> AsyncIterator[Model]:
             while host.model is None:
                 assert not host.problem, host.problem
                 await asyncio.sleep(0.05)
+        # Nobody talks with it under the rules of Kai's own mind, so it need not read them ahead.
+        assert host._warming is not None
+        host._warming.cancel()
         yield host.model
     finally:
         await host.aclose()
@@ -49,6 +52,8 @@ async def thinking_model(path: Path) -> AsyncIterator[Model]:
 async def answer(client: ChatClient, model: Model, body: dict[str, Any], pace_s: float) -> AsyncIterator[str]:
     """The model's words for what a server was asked, sampled as the model is in Kai, each ``pace_s`` after the last one."""
     asked = {"model": model.name, "messages": body["messages"], "stream": True, **model.endpoint.extra}
+    # As in Ollama, one request at a time, which begins where the last one has left the cache.
+    asked["id_slot"] = SPARE_SLOT
     limit = body.get("max_tokens") or body.get("max_completion_tokens")
     async with contextlib.aclosing(client.stream({**asked, "max_tokens": limit})) as pieces:
         async for piece in pieces:
