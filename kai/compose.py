@@ -40,6 +40,7 @@ from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
 from kai.compat import http
+from kai.compat.logs import print_log
 from kai.compat.rtc import host_addresses
 from kai.core.capabilities import speaks_live
 from kai.core.config import AvatarConfig, BrainConfig
@@ -364,7 +365,7 @@ def open_memory(settings: Settings) -> Memory:
 
 def build_app(settings: Settings) -> App:
     """Build the app from these settings. Its hub is not started yet; closing the hub closes everything else."""
-    logging.getLogger("kai").setLevel(settings.log_level)
+    print_log(settings.log_level)
     memory = open_memory(settings)
     shared = SharedServices(settings, memory)
     first_session = FirstSession(settings)

@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     password_hash: SecretStr | None = None
     """The hash of the password that protects the page, made by ``python -m kai.ui.password``. It is required if Kai accepts
     connections from other computers."""
-    log_level: str = "INFO"
+    log_level: str = "WARNING"
     test_marks: bool = False
     """Stamp pictures and sound with test marks, for measurements."""
 

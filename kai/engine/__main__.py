@@ -23,7 +23,6 @@ import argparse
 import contextlib
 import gc
 import json
-import logging
 import socket
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from collections.abc import Generator
 from typing import Final
 
 from kai.compat.child import end_blocking, start_blocking
+from kai.compat.logs import print_log
 from kai.engine import serving
 from kai.engine.serving import say
 
@@ -43,9 +43,7 @@ def main() -> int:
     options = _parse()
     serving.prepare_to_leave()
     run_key = serving.read_run_key(may_be_empty=False) if options.child else None
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    print_log("WARNING", "")
     listener = serving.listen(options.port)
     if listener is None:
         return serving.EXIT_PORT_TAKEN

@@ -15,12 +15,12 @@ import argparse
 import contextlib
 import gc
 import json
-import logging
 import socket
 import sys
 from pathlib import Path
 from typing import Any, Final
 
+from kai.compat.logs import print_log
 from kai.engine import serving
 
 PICTURE_BPS: Final = 1_500_000
@@ -36,9 +36,7 @@ def main() -> int:
     options = parser.parse_args()
     serving.prepare_to_leave()
     run_key = serving.read_run_key(may_be_empty=True) or None if options.child else None
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    print_log("WARNING", "")
     listener = serving.listen(options.port)
     if listener is None:
         return serving.EXIT_PORT_TAKEN
