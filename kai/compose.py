@@ -43,7 +43,7 @@ from kai.compat import http
 from kai.compat.logs import print_log
 from kai.compat.rtc import host_addresses
 from kai.core.capabilities import speaks_live
-from kai.core.config import AvatarConfig, BrainConfig
+from kai.core.config import AvatarConfig, BrainConfig, FaceSize
 from kai.core.policy.face_facts import plan_words
 from kai.core.state import Caps, Look
 from kai.engine.models.catalogue import model_of
@@ -69,7 +69,6 @@ log = logging.getLogger(__name__)
 
 LOCAL_HOSTS = ("127.0.0.1",)
 LOCAL_MODEL = "kai-local"
-FACE_SIZES_PX = {"standard": (512, 512), "high": (720, 720)}
 AVATARS_S = 6.0
 """The avatar check reads every page of the account's lists, and must give up before the time limit of all checks."""
 UDP_BLOCKED_S = 600.0
@@ -117,8 +116,7 @@ class SharedServices:
             tools=tuple(name for name in self._tools.names() if name != SEARCH_FILES),
         )
         self._records = _paid_sessions(settings)
-        size_px = FACE_SIZES_PX[settings.face_quality]
-        self._spare = SpareFace(lambda: LocalFace(*size_px, has_test_marks=settings.test_marks))
+        self._spare = SpareFace(lambda: LocalFace(has_test_marks=settings.test_marks))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self.previews = VoicePreviews(cache_root() / "voices", self._record_voice, self.offer.model)
@@ -389,7 +387,10 @@ def build_app(settings: Settings) -> App:
         previews=shared.previews,
         checks=build_checks(settings, memory, shared.services),
         first_session=first_session,
-        first_look=Look(brain=BrainConfig(greeting="" if settings.greeting == "none" else settings.greeting)),
+        first_look=Look(
+            brain=BrainConfig(greeting="" if settings.greeting == "none" else settings.greeting),
+            face_size=FaceSize(settings.face_quality),
+        ),
         ice_servers=settings.ice_servers,
     )
 

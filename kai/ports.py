@@ -257,6 +257,10 @@ class AvatarFace(Protocol):
         """Start or pause rendering. A paused face uses almost no CPU and shows a frame within 0.5 s when it resumes."""
         ...
 
+    def want_size(self, size_px: int) -> None:
+        """Draw squares of this size from now on, if the face is drawn here and the machine manages it."""
+        ...
+
     def pull_sound(self) -> Pcm:
         """Return the next 20 ms to play: ``(960,)`` int16, 48 000 Hz, zeros when there is nothing to say.
 

@@ -30,6 +30,7 @@ SAYS: Final[dict[type, str]] = {
     ev.ClearUndone: "the cleared lines were wanted back",
     ev.ResetRequested: "a new talk was asked for",
     ev.LookChanged: "the sidebar was changed",
+    ev.FaceShown: "the page shows the face at another size",
     ev.FaceRecalled: "the avatar was asked back",
     ev.BrainRecalled: "OpenAI was asked back",
     ev.RetryRequested: "another try was asked for",

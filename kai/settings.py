@@ -103,8 +103,9 @@ class Settings(BaseSettings):
     """The first piece of each answer that is sent to the avatar. A smaller one lets it begin sooner."""
     liveavatar_minutes: float = Field(default=20.0, gt=0, le=24 * 60, allow_inf_nan=False)
     """After this time the local face takes over, until a person asks for the avatar again."""
-    face_quality: Literal["standard", "high"] = "standard"
-    """The size of the rendered face: 512x512 or 720x720. High uses about twice as much of a core."""
+    face_quality: Literal["auto", "standard", "high"] = "auto"
+    """The size of the rendered face, until somebody changes it in the sidebar: 512x512, 720x720, or by the size at which it
+    is shown."""
     state_dir: Path | None = None
     """Where Kai records its running paid sessions; empty means the user's state folder."""
     ice_servers: Annotated[tuple[IceServer, ...], NoDecode] = ()

@@ -50,6 +50,9 @@ class VoiceOnly:
     def want_frames(self, wanted: bool) -> None:
         """A voice has no frames."""
 
+    def want_size(self, size_px: int) -> None:
+        """A voice has no frames."""
+
     def pull_sound(self) -> Pcm:
         return self._clock.pull().pcm
 

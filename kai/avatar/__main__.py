@@ -9,18 +9,16 @@ import time
 
 from kai.avatar import animate, hearing, render
 from kai.avatar.cache import baked_path, load_or_bake
-from kai.avatar.ladder import SUPERSAMPLES
+from kai.avatar.ladder import STANDARD_PX, SUPERSAMPLES
 from kai.avatar.style import CHARACTERS, character
 from kai.errors import KaiError
-
-SIZE_PX = 512
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print a line for each step; return 0 when all characters are ready."""
     parser = argparse.ArgumentParser(prog="python -m kai.avatar", description=__doc__)
     parser.add_argument("--character", choices=sorted(CHARACTERS), action="append", help="only these")
-    parser.add_argument("--size", type=int, default=SIZE_PX, help="edge of the picture in pixels")
+    parser.add_argument("--size", type=int, default=STANDARD_PX, help="edge of the picture in pixels")
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     names = options.character or list(CHARACTERS)

@@ -203,6 +203,9 @@ class VirtualFace:
     def want_frames(self, wanted: bool) -> None:
         """Do nothing: there is no picture."""
 
+    def want_size(self, size_px: int) -> None:
+        """Do nothing: there is no picture."""
+
     def pull_sound(self) -> Pcm:
         block = self._sound.read(self.now_s)
         for place in block.reached:

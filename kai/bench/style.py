@@ -21,12 +21,11 @@ import numpy as np
 
 from kai.avatar.cache import baked_path, load_or_bake, shape_path
 from kai.avatar.jit_cache import build_folder, cache_root
-from kai.avatar.ladder import SUPERSAMPLES
+from kai.avatar.ladder import STANDARD_PX, SUPERSAMPLES
 from kai.avatar.style import CHARACTERS
 from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.bench.talk import find_chromium
-from kai.compose import FACE_SIZES_PX
 from kai.core import characters
 from kai.ui import texts
 
@@ -156,7 +155,7 @@ def as_installed(folder: Path) -> None:
         (folder / "kernels").mkdir()
         shutil.copytree(kernels, folder / kernels.relative_to(cache_root()), dirs_exist_ok=True)
     (folder / "faces").mkdir()
-    size_px = FACE_SIZES_PX["standard"]
+    size_px = STANDARD_PX, STANDARD_PX
     for own in (CHARACTERS[name] for name in BAKED):
         for supersample in SUPERSAMPLES:
             load_or_bake(own, *size_px, supersample)

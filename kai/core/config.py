@@ -76,6 +76,14 @@ class Effort(StrEnum):
     XHIGH = "xhigh"
 
 
+class FaceSize(StrEnum):
+    """The size in which the built-in face is drawn: by the size at which it is shown, or always one of two."""
+
+    AUTO = "auto"
+    STANDARD = "standard"
+    HIGH = "high"
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The minimum and maximum of a number, and the step of its widget on the page."""
@@ -224,7 +232,7 @@ class Look:
     says where Kai thinks and speaks, is ``local`` or ``openai``; empty means the best one available. The local voice is
     the character's own unless ``keeps_voice``. With ``stays_in_cloud`` this computer's engine never stands in for OpenAI.
     ``person_name`` is the name by which Kai addresses the person. ``shows_feelings`` lets a face that Kai draws show the
-    feelings of its words."""
+    feelings of its words. ``face_size`` says how finely that face is drawn."""
 
     character: str = field(default="kai", metadata=_set(_NOW, _NOW))
     voice: str = field(default="marin", metadata=_set(_RESTART, _NEXT))
@@ -241,6 +249,7 @@ class Look:
     stays_in_cloud: bool = field(default=False, metadata=_set(_NOW, None, group="more"))
     person_name: str = field(default="", metadata=_set(_NEXT, _NEXT, limit_chars=40, group="more"))
     shows_feelings: bool = field(default=True, metadata=_set(_NOW, _NOW, group="more"))
+    face_size: FaceSize = field(default=FaceSize.AUTO, metadata=_set(_NOW, _NOW, group="more"))
 
 
 OF_BRAIN: Final[Mapping[str, Setting]] = {f.name: f.metadata["setting"] for f in fields(BrainConfig)}

@@ -131,6 +131,13 @@ class RecordingWished:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceShown:
+    """A page shows the face at this size, in the screen's own pixels."""
+
+    size_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class LegConnected:
     """A leg is up."""
 
@@ -442,6 +449,7 @@ Event = (
     | HandOverRequested
     | CardDismissed
     | RecordingWished
+    | FaceShown
     | LegConnected
     | LegFailed
     | BrowserLeft

@@ -35,6 +35,7 @@ from kai.core.events import (
     Event,
     FaceRecalled,
     FaceResumed,
+    FaceShown,
     HandOverRequested,
     InterruptRequested,
     LegConnected,
@@ -221,6 +222,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return lines.undo_clear(state)
         case LookChanged(look):
             return legs.look_changed(state, look, at)
+        case FaceShown(size_px):
+            return replace(state, shown_px=size_px), ()
         case FaceRecalled():
             return legs.recall_face(state, at)
         case BrainRecalled():

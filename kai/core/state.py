@@ -435,7 +435,8 @@ class SessionState:
     ``is_greeting_due`` is true in a new talk until Kai has greeted the person, or somebody else was first.
     ``cloud_limit_s`` is how long a paid face may be shown without a break; it is 0, and ``face_name`` is empty, in a talk
     without one. ``caps`` bound what the talk may cost, and ``spent_today_usd`` is what other talks of the day have cost.
-    ``has_cloud_brain`` is true when a cloud brain can be had, for which this computer's engine can stand in.
+    ``has_cloud_brain`` is true when a cloud brain can be had, for which this computer's engine can stand in. ``shown_px`` is
+    the size at which a page shows the face, in the screen's own pixels, or 0 if it is unknown.
     """
 
     phase: Phase = Phase.IDLE
@@ -478,6 +479,7 @@ class SessionState:
     card: Card | None = None
     hand_over: HandOver = HandOver.NONE
     key_down_at_s: float = 0.0
+    shown_px: int = 0
     started_at_s: float = 0.0
     started_wall_s: float = 0.0
     closed_at_s: float = 0.0

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, assert_never
 
 from kai.avatar.feeling import CALM, Emotion, newest_feeling
+from kai.avatar.ladder import LARGE_PX, STANDARD_PX
 from kai.compat.tasks import Tasks
+from kai.core.config import FaceSize
 from kai.core.events import (
     CloudFailed,
     CloudLost,
@@ -33,6 +35,8 @@ from kai.runtime.tape import Spoken, Tape, Told
 
 log = logging.getLogger(__name__)
 
+LARGE_FROM_PX: Final = 600
+"""A face that is shown larger than this looks soft when 512 pixels are stretched to it."""
 OPEN_S: Final = 75.0
 """The time limit for opening a face. Each adapter has its own, shorter limits."""
 
@@ -56,6 +60,14 @@ class PaidFace(AvatarFace, Protocol):
     def is_start_billed(self) -> bool:
         """True when a session that costs credits was started, even if it then failed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Whether pictures are wanted, and in which size the local face is to be drawn."""
+
+    frames: bool = False
+    size_px: int = STANDARD_PX
 
 
 class FaceStack:
@@ -94,7 +106,7 @@ class FaceStack:
         self._started: dict[str, bool] = {}
         """The live segments that have begun to play, and whether the shown face has begun them."""
         self._mood = AgentState.IDLE
-        self._wants_frames = False
+        self._wanted = _Wanted()
 
     async def open(self, look: Look) -> None:
         """Start with the voice alone."""
@@ -172,8 +184,14 @@ class FaceStack:
 
     def want_frames(self, wanted: bool) -> None:
         """Start or pause the rendering of the shown face. The other faces are paused anyway."""
-        self._wants_frames = wanted
+        self._wanted = replace(self._wanted, frames=wanted)
         self._shown.want_frames(wanted)
+
+    def want_size(self, size_px: int) -> None:
+        """Draw squares of this size from now on, in the local face."""
+        self._wanted = replace(self._wanted, size_px=size_px)
+        if self._local is not None:
+            self._local.want_size(size_px)
 
     def speak(self, segment_id: str, pcm: Pcm) -> None:
         """Speak sound of an answer, 24 000 Hz, in order."""
@@ -219,7 +237,7 @@ class FaceStack:
         if before is face:
             return
         heard = before.stop_speaking()
-        face.want_frames(self._wants_frames)
+        face.want_frames(self._wanted.frames)
         if before is self._local:
             before.want_frames(False)
         face.set_mood(self._mood)
@@ -260,6 +278,7 @@ class FaceStack:
             self._emit(LegFailed(LegName.FACE, "face-bug", BUG.format(part="face")))
             return
         self._local = face
+        face.want_size(self._wanted.size_px)
         self._emit(LegConnected(LegName.FACE))
         if self._shown is not face:
             face.want_frames(False)
@@ -345,6 +364,17 @@ class _Sink:
 
     def picture(self, picture: Picture, at_s: float) -> None:
         self._stack.on_picture(self._face, picture, at_s)
+
+
+def size_px_of(state: SessionState) -> int:
+    """Return in which size the local face is drawn: the person's choice, or by the size at which a page shows it."""
+    match state.look.face_size:
+        case FaceSize.STANDARD:
+            return STANDARD_PX
+        case FaceSize.HIGH:
+            return LARGE_PX
+        case FaceSize.AUTO:
+            return LARGE_PX if state.shown_px >= LARGE_FROM_PX else STANDARD_PX
 
 
 def felt(state: SessionState) -> Feeling:

@@ -64,7 +64,7 @@ from kai.ports import (
     ToolBox,
     VoiceBrain,
 )
-from kai.runtime.faces import FaceStack, PaidFace, felt
+from kai.runtime.faces import FaceStack, PaidFace, felt, size_px_of
 from kai.runtime.outlet import Outlet
 
 log = logging.getLogger(__name__)
@@ -158,6 +158,8 @@ class Session:
         self._browser.play_from(self._outlet.pull)
         self._store.subscribe_to(_wants_pictures, self._faces.want_frames)
         self._store.subscribe_to(felt, self._faces.set_emotion)
+        self._faces.want_size(size_px_of(self.snapshot()))
+        self._store.subscribe_to(size_px_of, self._faces.want_size)
 
     async def aclose(self, reason: str = "stopped") -> None:
         """End the talk and release everything, within ``CLOSE_S``. May be called twice."""

@@ -30,6 +30,7 @@ from kai.core.events import (
     CardDismissed,
     ClearUndone,
     Event,
+    FaceShown,
     HandOverRequested,
     InterruptRequested,
     LegFailed,
@@ -187,8 +188,8 @@ async def take_wish(request: Request) -> Response:
 
 
 async def take_count(request: Request) -> Response:
-    """``POST /api/talks/{id}/pictures``: takes how many pictures the page's video has shown and dropped since it began, and
-    how far its sound is ahead of its picture, if the browser reports it."""
+    """``POST /api/talks/{id}/pictures``: takes how many pictures the page's video has shown and dropped since it began, how
+    large it is, and how far its sound is ahead of its picture, if the browser reports it."""
     try:
         talk = find_talk(request)
         match await read_json(request):
@@ -201,6 +202,9 @@ async def take_count(request: Request) -> Response:
         ahead_ms = more.get("soundAheadMs")
         if isinstance(ahead_ms, int):
             talk.browser.page_plays(ahead_ms)
+        size_px = more.get("sizePx")
+        if isinstance(size_px, int) and size_px != talk.snapshot().shown_px:
+            talk.dispatch(FaceShown(size_px))
     except Refused as refused:
         return refused.response()
     return Response(status_code=204)

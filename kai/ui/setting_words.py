@@ -69,6 +69,11 @@ SETTINGS: Final[Mapping[str, Words]] = {
     ),
     "person_name": Words("Your name", "Kai calls you by it.", example="For example: Ann"),
     "shows_feelings": Words("Expressive face", "The built-in face shows how it takes its own words."),
+    "face_size": Words(
+        "Sharpness of the face",
+        "Sharp needs more of the processor. By itself, Kai is sharp where the face is shown large.",
+        options={"auto": "By itself", "standard": "Normal", "high": "Sharp"},
+    ),
     "turn_taking": Words(
         "When you've finished",
         "Kai decides by what you say, waits for a pause, or listens while you hold the key.",

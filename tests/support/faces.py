@@ -163,6 +163,9 @@ class StackedFaces:
     def want_frames(self, wanted: bool) -> None:
         self.stack.want_frames(wanted)
 
+    def want_size(self, size_px: int) -> None:
+        self.stack.want_size(size_px)
+
     def pull_sound(self) -> Pcm:
         assert self._pull is not None
         return self._pull()

@@ -340,6 +340,7 @@ class FakeFace:
         self.moods: list[AgentState] = []
         self.feelings: list[Feeling] = []
         self.looks: list[Look] = []
+        self.sizes_px: list[int] = []
         self.marks: list[tuple[str, Marks]] = []
         self.is_closed = False
         self._open_error = open_error
@@ -393,6 +394,9 @@ class FakeFace:
             self._ticking = None
         if wanted and self.capability.has_picture:
             self._tick()
+
+    def want_size(self, size_px: int) -> None:
+        self.sizes_px.append(size_px)
 
     def pull_sound(self) -> Pcm:
         taken = self._take(BLOCK_24K)

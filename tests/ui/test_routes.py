@@ -18,6 +18,7 @@ from kai.core import characters
 from kai.core.events import (
     CardDismissed,
     Event,
+    FaceShown,
     HandOverRequested,
     LegConnected,
     LegFailed,
@@ -217,6 +218,17 @@ def test_a_page_tells_how_far_its_sound_is_ahead_where_it_knows(
     body = {"shown": 100, "dropped": 2, **told}
     assert client.post(f"/api/talks/{talk.id}/pictures", json=body).status_code == 204
     assert found == taken
+
+
+def test_a_page_tells_how_large_it_shows_the_face(
+    client: TestClient, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Event] = []
+    monkeypatch.setattr(talk, "dispatch", told.append)
+    for size_px in (440, talk.snapshot().shown_px, "large"):
+        body = {"shown": 100, "dropped": 2, "sizePx": size_px}
+        assert client.post(f"/api/talks/{talk.id}/pictures", json=body).status_code == 204
+    assert told == [FaceShown(440)]
 
 
 # ------------------------------------------------------------------ events

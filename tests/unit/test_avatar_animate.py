@@ -9,7 +9,7 @@ import pytest
 
 from kai.avatar.animate import POSES, Mood, advance, begin, eyelid, interrupt
 from kai.avatar.feeling import CALM, Emotion, Feeling
-from kai.avatar.ladder import RUNGS, Ladder, judge
+from kai.avatar.ladder import LARGE_RUNG, RUNGS, Ladder, judge
 from kai.avatar.render import POSE_NAMES
 from kai.avatar.rig import load_rig
 from kai.avatar.visemes import MOUTH_SHAPES
@@ -174,6 +174,16 @@ def test_a_machine_that_cannot_draw_at_all_is_told_so_after_a_while() -> None:
     assert not ladder.is_too_slow
     assert judge(ladder, [150.0] * 13, 12).is_too_slow
     assert not judge(judge(ladder, [60.0] * 30, 12), [150.0] * 13, 12).is_too_slow
+
+
+def test_a_large_face_is_drawn_smaller_before_it_is_drawn_late_and_grows_again() -> None:
+    ladder = Ladder(is_large=True)
+    assert ladder.rung == LARGE_RUNG
+    ladder = judge(ladder, [30.0] * 50, 0)
+    assert ladder.rung == RUNGS[1]
+    assert ladder.rung.size_px < LARGE_RUNG.size_px
+    ladder, _ = windows_until(judge(ladder, [45.0] * 35, 20), 0)
+    assert ladder.rung == LARGE_RUNG
 
 
 def test_one_slow_frame_is_no_slow_machine() -> None:

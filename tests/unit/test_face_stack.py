@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from kai.avatar.feeling import CALM, Emotion, Feeling, feeling_of
-from kai.core.config import AvatarConfig
+from kai.avatar.ladder import LARGE_PX, STANDARD_PX
+from kai.core.config import AvatarConfig, FaceSize
 from kai.core.events import (
     CreditsReported,
     FaceResumed,
@@ -25,7 +26,7 @@ from kai.core.state import AgentState, Face, Look, Message, Next, Role, SessionS
 from kai.core.timers import FaceTimer
 from kai.errors import FaceError
 from kai.ports import AvatarFace
-from kai.runtime.faces import felt
+from kai.runtime.faces import felt, size_px_of
 from tests.contract.suite_face import FaceContract, Lose, MakeFace
 from tests.support.faces import FaceReported, StackedFaces
 from tests.support.fakes import FaceLog, FakeFace, tone
@@ -325,6 +326,24 @@ async def test_the_mood_and_the_wish_for_frames_go_with_the_face(stand: Stand) -
     stand.stack.set_mood(AgentState.THINKING)
     stand.clouds[0].fail()
     assert stand.locals[0].moods[-1] is AgentState.THINKING
+
+
+async def test_a_local_face_that_opens_later_is_told_in_which_size_to_draw(log: FaceLog) -> None:
+    stand = Stand()
+    stand.stack.want_size(LARGE_PX)
+    await stand.stack.open(Look(face="local"), log)
+    assert [face.sizes_px for face in stand.locals] == [[LARGE_PX]]
+    stand.stack.want_size(STANDARD_PX)
+    assert stand.locals[0].sizes_px == [LARGE_PX, STANDARD_PX]
+    await stand.stack.aclose()
+
+
+def test_a_face_is_drawn_large_where_it_is_shown_large_or_where_a_person_wants_it_so() -> None:
+    small, large = SessionState(shown_px=440), SessionState(shown_px=790)
+    assert [size_px_of(state) for state in (SessionState(), small, large)] == [512, 512, 720]
+    wanted = {size: replace(small, look=Look(face_size=size)) for size in FaceSize}
+    assert [size_px_of(state) for state in wanted.values()] == [512, 512, 720]
+    assert size_px_of(replace(large, look=Look(face_size=FaceSize.STANDARD))) == 512
 
 
 async def test_another_avatar_takes_over_between_turns_and_the_former_is_stopped(

@@ -6,6 +6,7 @@ import os
 import pickle
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from kai.avatar import cache
 from kai.avatar.bake import Baked
 from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.hearing import load_net
+from kai.avatar.ladder import LARGE_PX, STANDARD_PX
 from kai.avatar.lipsync import MOUTH_SHAPES
 from kai.avatar.style import CHARACTERS, Style
 from kai.core.policy.face_facts import FACE_BUSY
@@ -44,11 +46,12 @@ MESSAGES: list[m.Message] = [
     m.SetLook({"mesh": "kai", "blush": 0.5}),
     m.WantFrames(True),
     m.WantFrames(False),
+    m.WantSize(720),
     m.Started(),
     m.Live("kai", 0.5),
     m.FrameReady(2**40, 99.5),
     m.Failed("weights", "The face's file is missing."),
-    m.Pace(1.5, 25.0, 9.5, 12.25, 1),
+    m.Pace(512, 1.5, 25.0, 9.5, 12.25, 1),
 ]
 
 
@@ -96,20 +99,22 @@ def test_nothing_but_a_message_is_made_of_what_comes_in(content: bytes) -> None:
 
 
 def test_a_frame_passes_the_ring_until_a_later_one_takes_its_place() -> None:
-    memory = open_memory(32, 16)
-    writer, reader = FrameRing(memory, 32, 16), FrameRing(memory, 32, 16)
+    memory = open_memory(32)
+    writer, reader = FrameRing(memory, 32), FrameRing(memory, 32)
     os.close(memory)
     for n in range(1, SLOTS + 2):
-        writer.begin_write(n)[:] = n
+        writer.begin_write(n, 16 if n == SLOTS else 32)[:] = n
         writer.end_write(n)
     assert reader.read(1) is None
-    newest = reader.read(SLOTS + 1)
+    smaller, newest = reader.read(SLOTS), reader.read(SLOTS + 1)
+    assert smaller is not None
     assert newest is not None
-    assert newest.shape == (24, 32)
+    assert (smaller.shape, newest.shape) == ((24, 16), (48, 32))
+    assert (smaller == SLOTS).all()
     assert (newest == SLOTS + 1).all()
-    writer.begin_write(2 + SLOTS)
+    writer.begin_write(2 + SLOTS, 32)
     assert reader.read(2) is None
-    del newest
+    del newest, smaller
     writer.close()
     reader.close()
 
@@ -265,47 +270,31 @@ def test_only_so_many_segments_are_kept() -> None:
     assert speaking.mouth_at(6.05)[0] is not None
 
 
-def drive(
-    monkeypatch: pytest.MonkeyPatch, *failures: Exception | None
-) -> tuple[list[m.Message], KaiError | None]:
-    """Asks a face in this thread for Kai, for Kai again once he is shown, and then for Ade, where loading fails in turn; what
-    it said, and how it ended. Who is shown is not loaded again."""
+def run_face(
+    monkeypatch: pytest.MonkeyPatch,
+    load: Callable[[Style, int, int, float], Baked],
+    hear: Callable[[m.Message, Callable[[m.Message], None], FrameRing], bool],
+) -> KaiError | None:
+    """Runs a face in this thread, asks it for Kai, and hands what it says to ``hear``, with a way to answer and the frames,
+    until that returns true; how the face ended."""
     ours, theirs = socket.socketpair()
-    memory = open_memory(128, 128)
-    waiting = list(failures)
-    loaded = threading.Event()
-    meshes: list[str] = []
-
-    def load(style: Style, width_px: int, height_px: int, supersample: float) -> Baked:
-        meshes.append(style.mesh)
-        failure = waiting.pop(0)
-        if not waiting:
-            loaded.set()
-        if failure is not None:
-            raise failure
-        return cache.load_or_bake(style, 128, 128, 1.0)
-
+    memory = open_memory(STANDARD_PX)
     monkeypatch.setattr(process, "load_or_bake", load)
     # As if it lay on the disk: the baker is not asked.
     monkeypatch.setattr(process, "baked_path", lambda *_: Path(__file__))
     monkeypatch.setattr(process, "LAY_OUT_AFTER_FRAMES", 1_000_000)
-    face = process.FaceProcess(theirs, FrameRing(memory, 128, 128), 128, 128)
+    face, frames = process.FaceProcess(theirs, FrameRing(memory, STANDARD_PX)), FrameRing(memory, STANDARD_PX)
     os.close(memory)
-    said: list[m.Message] = []
-    asked_at = {2: "kai", 12: "ade"}
+
+    def send(message: m.Message) -> None:
+        ours.sendall(m.encode(message))
 
     def app() -> None:
         decoder = m.Decoder()
-        is_live, frames = False, 0
-        ours.sendall(m.encode(m.SetLook(asdict(CHARACTERS["kai"]))))
+        send(m.SetLook(asdict(CHARACTERS["kai"])))
         while data := ours.recv(65536):
             for message in decoder.feed(data):
-                said.append(message)
-                is_live = is_live or isinstance(message, m.Live)
-                frames += is_live and isinstance(message, m.FrameReady)
-                if isinstance(message, m.FrameReady) and frames in asked_at:
-                    ours.sendall(m.encode(m.SetLook(asdict(CHARACTERS[asked_at.pop(frames)]))))
-                if isinstance(message, m.Failed):
+                if hear(message, send, frames):
                     ours.shutdown(socket.SHUT_WR)
 
     thread = threading.Thread(target=app, name="app")
@@ -319,9 +308,72 @@ def drive(
     thread.join()
     ours.close()
     theirs.close()
-    assert loaded.is_set()
+    frames.close()
+    return error
+
+
+def drive(
+    monkeypatch: pytest.MonkeyPatch, *failures: Exception | None
+) -> tuple[list[m.Message], KaiError | None]:
+    """Asks a face for Kai, for Kai again once he is shown, and then for Ade, where loading fails in turn; what it said, and
+    how it ended. Who is shown is not loaded again."""
+    waiting = list(failures)
+    meshes: list[str] = []
+    said: list[m.Message] = []
+    asked_at = {2: "kai", 12: "ade"}
+    is_live, count = False, 0
+
+    def load(style: Style, _width_px: int, _height_px: int, _supersample: float) -> Baked:
+        meshes.append(style.mesh)
+        failure = waiting.pop(0)
+        if failure is not None:
+            raise failure
+        return cache.load_or_bake(style, 128, 128, 1.0)
+
+    def hear(message: m.Message, send: Callable[[m.Message], None], _frames: FrameRing) -> bool:
+        nonlocal is_live, count
+        said.append(message)
+        is_live = is_live or isinstance(message, m.Live)
+        count += is_live and isinstance(message, m.FrameReady)
+        if isinstance(message, m.FrameReady) and count in asked_at:
+            send(m.SetLook(asdict(CHARACTERS[asked_at.pop(count)])))
+        return isinstance(message, m.Failed)
+
+    error = run_face(monkeypatch, load, hear)
+    assert not waiting
     assert meshes == ["kai", "ade"][: len(failures)]
     return said, error
+
+
+def test_a_face_that_is_shown_large_is_drawn_large_and_nothing_is_loaded_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A busy machine would be drawn smaller meanwhile.
+    monkeypatch.setattr(process, "judge", lambda ladder, *_: ladder)
+    edges = {STANDARD_PX: 128, LARGE_PX: 160}
+    loaded: list[int] = []
+    seen: list[int] = []
+    wishes = iter((LARGE_PX, STANDARD_PX, LARGE_PX, STANDARD_PX))
+
+    def load(style: Style, width_px: int, _height_px: int, _supersample: float) -> Baked:
+        loaded.append(width_px)
+        return cache.load_or_bake(style, edges[width_px], edges[width_px], 1.0)
+
+    def hear(message: m.Message, send: Callable[[m.Message], None], frames: FrameRing) -> bool:
+        if not isinstance(message, m.FrameReady) or (picture := frames.read(message.sequence)) is None:
+            return False
+        edge = picture.shape[1]
+        if edge not in edges.values() or edge in seen[-1:]:
+            return False
+        seen.append(edge)
+        wish = next(wishes, None)
+        if wish is not None:
+            send(m.WantSize(wish))
+        return wish is None
+
+    assert run_face(monkeypatch, load, hear) is None
+    assert seen == [128, 160, 128, 160, 128]
+    assert loaded == [STANDARD_PX, LARGE_PX]
 
 
 def test_a_face_that_cannot_be_loaded_at_all_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,6 +262,9 @@ class LiveAvatarFace:
         if wanted:
             self._show_due()
 
+    def want_size(self, size_px: int) -> None:
+        """Do nothing: a session keeps the quality with which it was opened."""
+
     def pull_sound(self) -> Pcm:
         block = self._sound.read(time.monotonic())
         loop = self._loop

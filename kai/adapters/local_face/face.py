@@ -13,6 +13,7 @@ from kai.adapters.local_face import messages as m
 from kai.adapters.local_face.ring import FrameRing, open_memory
 from kai.adapters.playout_clock import PlayoutClock
 from kai.avatar.feeling import Feeling, feeling_of
+from kai.avatar.ladder import LARGE_PX
 from kai.avatar.style import CHANGEABLE, Style, character, restyled
 from kai.compat.child import Child
 from kai.compat.format import LIVE_HZ
@@ -30,7 +31,6 @@ LEAD_MS: Final = 80
 drawn for 10 ms after its time. The sound that has arrived reaches 80 to 100 ms ahead, since it arrives 20 ms at a time."""
 MARKED_LEAD_MS: Final = 40
 """The lead of a segment with lip times: its lips need no sound ahead, so this only absorbs jitter."""
-SIZE_PX: Final = 512
 OPEN_S: Final = 15.0
 CLOSE_S: Final = 3.0
 MOST_WAITING_BYTES: Final = 2_000_000
@@ -69,12 +69,9 @@ class LocalFace:
         "local", delay_ms=LEAD_MS, has_picture=True, is_billed=False, can_restyle=True
     )
 
-    def __init__(
-        self, width_px: int = SIZE_PX, height_px: int = SIZE_PX, *, has_test_marks: bool = False
-    ) -> None:
+    def __init__(self, *, has_test_marks: bool = False) -> None:
         """``has_test_marks`` puts the marks of `kai.media.stamp` on pictures and sound."""
         self.counters = Counters()
-        self._size = (width_px, height_px)
         self._clock = PlayoutClock(LEAD_MS)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sink: FaceSink | None = None
@@ -192,6 +189,9 @@ class LocalFace:
         self._is_wanted = wanted
         self._send(m.WantFrames(wanted))
 
+    def want_size(self, size_px: int) -> None:
+        self._send(m.WantSize(size_px))
+
     def pull_sound(self) -> Pcm:
         at_s = time.monotonic()
         block = self._clock.pull()
@@ -218,13 +218,12 @@ class LocalFace:
             self._ring = None
 
     async def _spawn(self) -> asyncio.StreamReader:
-        memory = open_memory(*self._size)
+        memory = open_memory(LARGE_PX)
         try:
-            self._ring = FrameRing(memory, *self._size)
+            self._ring = FrameRing(memory, LARGE_PX)
             self._child, link = await Child.start_linked(
                 PROGRAM,
                 *("--memory", str(memory)),
-                *("--width", str(self._size[0]), "--height", str(self._size[1])),
                 *(("--test-marks",) if self._has_marks else ()),
                 descriptors=(memory,),
                 added=_TUNING,

@@ -100,6 +100,13 @@ class WantFrames:
 
 
 @dataclass(frozen=True, slots=True)
+class WantSize:
+    """The size of the square in which to draw: `kai.avatar.ladder.STANDARD_PX` or ``LARGE_PX``."""
+
+    size_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The process runs and has its first picture (of the idle loop)."""
 
@@ -132,6 +139,7 @@ class Failed:
 class Pace:
     """The pace of the last seconds: the rung of the load ladder and the drawing time's 50th and 95th percentile."""
 
+    size_px: int
     supersample: float
     frames_per_s: float
     wall_p50_ms: float
@@ -150,6 +158,7 @@ Message = (
     | SetEmotion
     | SetLook
     | WantFrames
+    | WantSize
     | Started
     | Live
     | FrameReady

@@ -1,4 +1,4 @@
-"""The face's own process: ``python -m kai.adapters.local_face.start --socket FD --memory FD --width PX --height PX``.
+"""The face's own process: ``python -m kai.adapters.local_face.start --socket FD --memory FD``.
 
 With ``--test-marks`` its pictures have the stamps of `kai.media.stamp`. `kai.adapters.local_face.face` starts it with two
 inherited descriptors. The main thread draws, one thread reads the socket, and one loads and bakes. The process ends with its
@@ -32,7 +32,7 @@ from kai.avatar import animate, render
 from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
 from kai.avatar.cache import baked_path, load_or_bake
-from kai.avatar.ladder import WINDOW_S, Ladder, judge
+from kai.avatar.ladder import LARGE_PX, STANDARD_PX, WINDOW_S, Ladder, Rung, judge
 from kai.avatar.style import Style, style_from_mapping
 from kai.errors import FaceError, KaiError, ProtocolError
 from kai.media import stamp
@@ -58,14 +58,14 @@ class Loaded:
     """The loader's result for a request."""
 
     style: Style
-    supersample: float
+    rung: Rung
     baked: Baked
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     style: Style
-    supersample: float
+    rung: Rung
     is_shown: bool = False
 
 
@@ -73,19 +73,18 @@ class Loader(threading.Thread):
     """Loads the face that was requested last; the baker makes it first if it is not cached. Results that a newer request has
     overtaken are thrown away. Puts `Loaded` or `Failed`."""
 
-    def __init__(self, inbox: queue.SimpleQueue[Any], width_px: int, height_px: int) -> None:
+    def __init__(self, inbox: queue.SimpleQueue[Any]) -> None:
         super().__init__(name="face loader", daemon=True)
         self._inbox = inbox
-        self._size = (width_px, height_px)
         self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self._baker = Baker()
 
-    def ask(self, style: Style, supersample: float) -> None:
-        self._requests.put(_Request(style, supersample))
+    def ask(self, style: Style, rung: Rung) -> None:
+        self._requests.put(_Request(style, rung))
 
-    def lay_out(self, style: Style, supersample: float) -> None:
+    def lay_out(self, style: Style, rung: Rung) -> None:
         """Have the baker's process prepare, since somebody is looking at this face and may want to change it."""
-        self._requests.put(_Request(style, supersample, is_shown=True))
+        self._requests.put(_Request(style, rung, is_shown=True))
 
     def run(self) -> None:
         if sys.platform == "linux":
@@ -96,18 +95,18 @@ class Loader(threading.Thread):
             while not self._requests.empty():
                 newer = self._requests.get()
                 wanted = newer if wanted.is_shown or not newer.is_shown else wanted
-            style, supersample = wanted.style, wanted.supersample
+            style, size_px, supersample = wanted.style, wanted.rung.size_px, wanted.rung.supersample
             try:
                 if wanted.is_shown:
-                    self._baker.lay_out(style, *self._size, supersample)
+                    self._baker.lay_out(style, size_px, size_px, supersample)
                     continue
-                if not baked_path(style, *self._size, supersample).exists():
-                    self._baker.bake(style, *self._size, supersample)
+                if not baked_path(style, size_px, size_px, supersample).exists():
+                    self._baker.bake(style, size_px, size_px, supersample)
                 # Load it from disk; if the disk could not keep it, it is baked again here.
-                baked = load_or_bake(style, *self._size, supersample)
+                baked = load_or_bake(style, size_px, size_px, supersample)
                 # The first frame compiles missing kernels, so it must not be drawn in the main thread.
                 render.frame(baked, _at_rest())
-                self._inbox.put(Loaded(style, supersample, baked))
+                self._inbox.put(Loaded(style, wanted.rung, baked))
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
             except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would never end)
@@ -162,22 +161,20 @@ class FaceProcess:
         self,
         connection: socket.socket,
         ring: FrameRing,
-        width_px: int,
-        height_px: int,
         *,
         has_test_marks: bool = False,
     ) -> None:
         self._connection = connection
         self._ring = ring
-        self._size = (width_px, height_px)
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._loader = Loader(self._inbox, width_px, height_px)
+        self._loader = Loader(self._inbox)
         self._acting = Acting()
         self._wanted = True
         self._idle: IdleLoop | None = None
         self._style: Style | None = None
-        self._baked: Baked | None = None
-        self._shown_style: Style | None = None
+        self._shown: Loaded | None = None
+        self._kept: dict[tuple[int, float], Loaded] = {}
+        """What was loaded of this style for other rungs: to load it anew would hold the picture for some frames."""
         self._ladder = Ladder()
         self._fade: _Fade | None = None
         self._sequence = 0
@@ -219,7 +216,11 @@ class FaceProcess:
 
     @property
     def _is_drawing(self) -> bool:
-        return self._wanted and (self._baked is not None or self._idle is not None)
+        return self._wanted and (self._shown is not None or self._idle is not None)
+
+    @property
+    def _drawn_px(self) -> int:
+        return STANDARD_PX if self._shown is None else self._shown.baked.camera.width_px
 
     def _handle(self, message: Any) -> None:
         match message:
@@ -227,9 +228,11 @@ class FaceProcess:
                 self._set_look(style_from_mapping(message.style))
             case m.WantFrames():
                 self._wanted = message.wanted
+            case m.WantSize():
+                self._want_size(message.size_px)
             case Loaded():
                 self._take(message)
-            case m.Failed() if self._baked is None:
+            case m.Failed() if self._shown is None:
                 raise FaceError(message.message, code=message.code)
             case m.Failed():
                 self._send(message)  # the new look cannot be made, so the old one is kept
@@ -238,24 +241,48 @@ class FaceProcess:
 
     def _set_look(self, style: Style) -> None:
         if self._style is None:
-            self._idle = IdleLoop(style.mesh, *self._size)
+            self._idle = IdleLoop(style.mesh, STANDARD_PX, STANDARD_PX)
             self._idle.next_frame()
             self._send(m.Started())
         # Every setting of the sidebar sends the look. Loading the face that is shown once more held the picture for 400 ms.
-        if style == self._style == self._shown_style:
+        if self._shown is not None and style == self._style == self._shown.style:
             return
+        if style != self._style:
+            self._kept.clear()
         self._style = style
-        self._loader.ask(style, self._ladder.rung.supersample)
+        self._change_rung()
+
+    def _want_size(self, size_px: int) -> None:
+        is_large = size_px >= LARGE_PX
+        if is_large == self._ladder.is_large:
+            return
+        self._ladder = Ladder(is_large=is_large)
+        self._change_rung()
+
+    def _change_rung(self) -> None:
+        """Draw as the ladder wants it, as soon as that is loaded."""
+        rung, style = self._ladder.rung, self._style
+        if style is None:
+            return
+        if (kept := self._kept.get(_bake_of(rung))) is not None:
+            self._take(kept)
+        else:
+            self._loader.ask(style, rung)
 
     def _take(self, loaded: Loaded) -> None:
-        if loaded.style != self._style or loaded.supersample != self._ladder.rung.supersample:
+        if loaded.style != self._style:
             return
-        is_first = self._baked is None
-        is_new_look = is_first or loaded.style != self._shown_style
-        if is_new_look and self._sequence:
+        self._kept[_bake_of(loaded.rung)] = loaded
+        if _bake_of(loaded.rung) != _bake_of(self._ladder.rung):
+            return
+        is_first = self._shown is None
+        is_new_look = self._shown is None or loaded.style != self._shown.style
+        if loaded.baked.camera.width_px != self._drawn_px:
+            self._fade = None
+        elif is_new_look and self._sequence:
             before = self._ring.read(self._sequence)
             self._fade = _Fade(before, time.monotonic()) if before is not None else None
-        self._baked, self._shown_style = loaded.baked, loaded.style
+        self._shown = loaded
         if self._idle is not None:
             self._idle.close()
             self._idle = None
@@ -272,14 +299,14 @@ class FaceProcess:
         now_s = time.monotonic()
         frames_per_s = self._ladder.rung.frames_per_s
         self._sequence += 1
-        slot = self._ring.begin_write(self._sequence)
+        slot = self._ring.begin_write(self._sequence, self._drawn_px)
         shown_s = now_s + AHEAD_S
         self._paint(slot, now_s, shown_s)
         if self._has_marks:
-            stamp.put_stamp(slot[: self._size[1]], round(shown_s * 1000))
+            stamp.put_stamp(slot[: self._drawn_px], round(shown_s * 1000))
         self._ring.end_write(self._sequence)
         if self._sequence == LAY_OUT_AFTER_FRAMES and self._style is not None:
-            self._loader.lay_out(self._style, self._ladder.rung.supersample)
+            self._loader.lay_out(self._style, self._ladder.rung)
         self._send(m.FrameReady(self._sequence, now_s))
         done_s = time.monotonic()
         self._window.wall_ms.append((done_s - now_s) * 1000)
@@ -294,16 +321,16 @@ class FaceProcess:
         return next_s
 
     def _paint(self, slot: NDArray[np.uint8], now_s: float, shown_s: float) -> None:
-        if self._baked is None:
+        if self._shown is None:
             assert self._idle is not None
             slot[:] = self._idle.next_frame()
             return
         params, fade = self._acting.advance(now_s, shown_s), self._fade
         if fade is None:
-            render.frame(self._baked, params, out=slot)
+            render.frame(self._shown.baked, params, out=slot)
             return
         share = min(1.0, (now_s - fade.began_s) / FADE_S)
-        live = render.frame(self._baked, params)
+        live = render.frame(self._shown.baked, params)
         cv2.addWeighted(live, share, fade.picture, 1 - share, 0, dst=slot)
         if share >= 1:
             self._fade = None
@@ -312,25 +339,28 @@ class FaceProcess:
         window, rung = self._window, self._ladder.rung
         wall_ms = sorted(window.wall_ms)
         p50_ms, p95_ms = wall_ms[len(wall_ms) // 2], wall_ms[int(0.95 * (len(wall_ms) - 1))]
-        self._send(m.Pace(rung.supersample, len(wall_ms) / seconds, p50_ms, p95_ms, window.late_frames))
-        if self._baked is not None:
+        self._send(
+            m.Pace(
+                self._drawn_px, rung.supersample, len(wall_ms) / seconds, p50_ms, p95_ms, window.late_frames
+            )
+        )
+        if self._shown is not None:
             self._ladder = judge(self._ladder, window.wall_ms, window.late_frames)
             if self._ladder.is_too_slow:
-                self._draw_still(self._baked)
+                self._draw_still(self._shown.baked)
                 raise FaceError(
                     "This computer is too busy to draw Kai's face. You see a still picture; the voice and the captions "
                     "go on. Close other programs, then try again.",
                     code="face-slow",
                 )
-            wanted = self._ladder.rung.supersample
-            if wanted != rung.supersample and self._style is not None:
-                self._loader.ask(self._style, wanted)
+            if _bake_of(self._ladder.rung) != _bake_of(rung):
+                self._change_rung()
         self._start_window()
 
     def _draw_still(self, baked: Baked) -> None:
         """Draw the picture that stays when drawing stops: eyes open, and the mouth not caught in the middle of a word."""
         self._sequence += 1
-        slot = self._ring.begin_write(self._sequence)
+        slot = self._ring.begin_write(self._sequence, self._drawn_px)
         render.frame(baked, _at_rest(), out=slot)
         self._ring.end_write(self._sequence)
         self._send(m.FrameReady(self._sequence, time.monotonic()))
@@ -342,6 +372,11 @@ class FaceProcess:
         self._connection.sendall(m.encode(message))
 
 
+def _bake_of(rung: Rung) -> tuple[int, float]:
+    """Return what a bake depends on."""
+    return rung.size_px, rung.supersample
+
+
 def _at_rest() -> dict[str, float]:
     """Return the parameters of a face at rest."""
     _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
@@ -351,16 +386,16 @@ def _at_rest() -> dict[str, float]:
 def main(arguments: list[str] | None = None) -> int:
     """Run until the socket ends; return 1 when the face could not be made."""
     parser = argparse.ArgumentParser(prog="python -m kai.adapters.local_face.start")
-    for name in ("socket", "memory", "width", "height"):
+    for name in ("socket", "memory"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--test-marks", action="store_true")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     connection = socket.socket(fileno=options.socket)
-    ring = FrameRing(options.memory, options.width, options.height)
+    ring = FrameRing(options.memory, LARGE_PX)
     os.close(options.memory)
     try:
-        FaceProcess(connection, ring, options.width, options.height, has_test_marks=options.test_marks).run()
+        FaceProcess(connection, ring, has_test_marks=options.test_marks).run()
     except (BrokenPipeError, ConnectionResetError):
         return 0
     except KaiError as exc:

@@ -17,36 +17,38 @@ SLOTS = 4
 _HEAD_BYTES = 4096
 
 
-def open_memory(width_px: int, height_px: int) -> int:
-    """Return the descriptor of an anonymous file that holds the ring; the caller closes it."""
+def open_memory(most_px: int) -> int:
+    """Return the descriptor of an anonymous file that holds a ring of frames of up to that size; the caller closes it."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("kai-face", os.MFD_CLOEXEC)
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, _HEAD_BYTES + SLOTS * frame_bytes(width_px, height_px))
+    os.ftruncate(descriptor, _HEAD_BYTES + SLOTS * frame_bytes(most_px))
     return descriptor
 
 
-def frame_bytes(width_px: int, height_px: int) -> int:
-    """Return the size of an I420 frame in bytes."""
-    return width_px * height_px * 3 // 2
+def frame_bytes(size_px: int) -> int:
+    """Return the size of a square I420 frame in bytes."""
+    return size_px * size_px * 3 // 2
 
 
 class FrameRing:
-    """Frames by number; number ``n`` is in slot ``n % SLOTS`` until ``n + SLOTS`` takes its place."""
+    """Frames by number; number ``n`` is in slot ``n % SLOTS`` until ``n + SLOTS`` takes its place. Each has its own size."""
 
-    def __init__(self, descriptor: int, width_px: int, height_px: int) -> None:
-        size = frame_bytes(width_px, height_px)
-        self._map = mmap.mmap(descriptor, _HEAD_BYTES + SLOTS * size)
-        self._numbers = np.frombuffer(self._map, np.uint64, SLOTS * 2).reshape(SLOTS, 2)
-        frames = np.frombuffer(self._map, np.uint8, SLOTS * size, _HEAD_BYTES)
-        self._frames = frames.reshape(SLOTS, height_px * 3 // 2, width_px)
+    def __init__(self, descriptor: int, most_px: int) -> None:
+        slot_bytes = frame_bytes(most_px)
+        self._map = mmap.mmap(descriptor, _HEAD_BYTES + SLOTS * slot_bytes)
+        self._numbers = np.frombuffer(self._map, np.uint64, SLOTS * 3).reshape(SLOTS, 3)
+        frames = np.frombuffer(self._map, np.uint8, SLOTS * slot_bytes, _HEAD_BYTES)
+        self._frames = frames.reshape(SLOTS, slot_bytes)
 
-    def begin_write(self, sequence: int) -> NDArray[np.uint8]:
-        """Return the slot for frame ``sequence`` (from 1), ``(height * 3 // 2, width)`` uint8; then call `end_write`."""
-        self._numbers[sequence % SLOTS, 0] = sequence
-        return self._frames[sequence % SLOTS]
+    def begin_write(self, sequence: int, size_px: int) -> NDArray[np.uint8]:
+        """Return the slot for frame ``sequence`` (from 1), ``(size * 3 // 2, size)`` uint8; then call `end_write`."""
+        slot = sequence % SLOTS
+        self._numbers[slot, 0] = sequence
+        self._numbers[slot, 2] = size_px
+        return self._frame(slot, size_px)
 
     def end_write(self, sequence: int) -> None:
         """Mark the frame as complete."""
@@ -57,8 +59,11 @@ class FrameRing:
         slot = sequence % SLOTS
         if self._numbers[slot, 1] != sequence:
             return None
-        frame = self._frames[slot].copy()
+        frame = self._frame(slot, int(self._numbers[slot, 2])).copy()
         return frame if self._numbers[slot, 0] == sequence else None
+
+    def _frame(self, slot: int, size_px: int) -> NDArray[np.uint8]:
+        return self._frames[slot, : frame_bytes(size_px)].reshape(size_px * 3 // 2, size_px)
 
     def close(self) -> None:
         """Free the memory. The ring cannot be used afterwards."""

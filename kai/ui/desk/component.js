@@ -18,6 +18,13 @@ class MediaComponent {
     }
   }
 
+  // How large the face is shown, in the screen's own pixels: the video covers its frame. In tens, so that a transition of the
+  // page's width is not told step by step.
+  sizePx() {
+    const frame = this.frame();
+    return frame ? 10 * Math.round(Math.max(frame.clientWidth, frame.clientHeight) * devicePixelRatio / 10) : 0;
+  }
+
   // The component keeps its connection to itself; the one that it made last is remembered here, in its own frame.
   watch() {
     const frame = this.frame();

@@ -797,7 +797,9 @@ class Desk {
     const passedS = (now - (this.toldAt ?? now)) / 1000;
     this.toldAt = now;
     const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
-    const told = { shown: Math.max(0, totalVideoFrames - droppedVideoFrames), dropped: droppedVideoFrames };
+    const told = {
+      shown: Math.max(0, totalVideoFrames - droppedVideoFrames), dropped: droppedVideoFrames, sizePx: this.component.sizePx(),
+    };
     this.notePace(told.shown, passedS);
     fetch(`${this.base}/pictures`, {
       method: "POST",
