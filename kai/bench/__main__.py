@@ -27,7 +27,7 @@ PARTS = {
     "mind_long": "whether a fact of the first of 31 turns is known at the last",
     "mind_pair": "two talks at once that have to be thought about: seconds to the first sound",
     "mind_tools": "whether Kai uses the session's tools when somebody asks for what they do",
-    "page": "a run of the Talk page and a refresh of its live part, at the server",
+    "page": "a run of the Talk page and a refresh of its live part, at the server; its first paint, in a browser",
     "speech": "words heard wrong, time to the first clause, cost of hearing and speaking",
     "voices": "the characters' voices: cost, first sound, words heard back, pitch, naturalness, told apart",
     "turns": "end of speech to Kai's voice by patience, and interrupting Kai, in a browser",

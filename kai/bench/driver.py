@@ -364,6 +364,11 @@ class Visitor:
     def open(self, url: str) -> None:
         self.page.goto(url)
 
+    def first_paint_s(self) -> float:
+        """Return the time from the page's request to its first contentful paint, in seconds."""
+        script = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0"""
+        return float(self.wait(lambda: self.page.evaluate(script), 20, "the first contentful paint")) / 1000
+
     def press(self, name: str, timeout_s: float = 20) -> None:
         """Press the button of that name once it is enabled."""
         self.page.get_by_role("button", name=name, exact=True).click(timeout=timeout_s * 1000)

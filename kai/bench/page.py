@@ -1,4 +1,5 @@
-"""Measures the page's cost for the server: a run of the Talk page, before a talk and in one, and a view of its live part.
+"""Measures the page's cost for the server: a run of the Talk page, before a talk and in one, and a view of its live part;
+and how soon a browser that has never been here paints something of the page.
 
 Streamlit's own test runner draws the page without a browser, so that only the server's work is timed; the hub behind it holds
 talks whose legs never open. A "fragment" of Kai's page is a view of the event stream: state in, JSON out.
@@ -21,7 +22,8 @@ from kai.adapters.browser import PageLink
 from kai.adapters.voice_only import VoiceOnly
 from kai.app import App, Offer
 from kai.bench.bars import Bar, at_most
-from kai.bench.driver import ROOT
+from kai.bench.driver import ROOT, AppProcess, visitor
+from kai.bench.talk import find_chromium
 from kai.core.state import Look, Message, Role, SessionState
 from kai.ports import VoiceBrain
 from kai.records.memory import Memory
@@ -35,19 +37,22 @@ BROWSER_ID: Final = "browser-of-the-bench"
 
 RERUN_BAR_MS: Final = 50.0
 VIEW_BAR_MS: Final = 15.0
+PAINT_BAR_S: Final = 1.0
+VISITORS: Final = 5
 
 
 def run() -> dict[str, Any]:
-    """Return p50 and p95 of CPU and wall time, in ms."""
+    """Return p50 and p95 of CPU and wall time, in ms, and the seconds to each first paint."""
     from kai.ui import host
 
     logging.getLogger("streamlit").setLevel(logging.ERROR)
+    figures = {"first_contentful_paint_s": first_paints_s(find_chromium())}
     with tempfile.TemporaryDirectory() as folder:
         app = _make_app(Memory(Path(folder), may_keep_talks=False))
         app.hub.start()
         host.serve(app)
         try:
-            return _measure(app.hub)
+            return figures | _measure(app.hub)
         finally:
             host.serve(None)
             app.hub.close()
@@ -61,7 +66,23 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
         ),
         at_most("a run of the page in a talk, p95", figures["rerun_in_a_talk_p95_ms"], RERUN_BAR_MS, "ms"),
         at_most("a refresh of the live part, p95", figures["fragment_refresh_p95_ms"], VIEW_BAR_MS, "ms"),
+        at_most(
+            "first contentful paint, slowest", max(figures["first_contentful_paint_s"]), PAINT_BAR_S, "s"
+        ),
     ]
+
+
+def first_paints_s(chromium: Path) -> list[float]:
+    """Return the seconds to the first contentful paint for some visitors, each with an empty cache, of a server that runs."""
+    with AppProcess() as app:
+        app.wait_ready()
+        found: list[float] = []
+        for _ in range(VISITORS + 1):
+            with visitor(chromium) as person:
+                person.open(app.url)
+                found.append(round(person.first_paint_s(), 2))
+        # The first visitor warms the server.
+        return found[1:]
 
 
 def _make_app(memory: Memory) -> App:

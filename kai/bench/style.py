@@ -1,4 +1,5 @@
-"""Measures a change of look while Kai talks: from the change in the sidebar to the first picture that shows it, in a browser.
+"""Measures a change of look while Kai talks: from the change in the sidebar to the first picture that shows it, in a browser;
+and how long any other setting's change holds the picture.
 
 The sidebar is operated as by a person, and the time starts at the press that applies the change. The result is read from the
 video's pixels: a change counts as shown when its part of the picture has gone a quarter of the way to the new look, which is
@@ -44,9 +45,12 @@ GRID: Final = 8
 BAR_COLOUR_S: Final = 1.5
 BAR_OTHER_S: Final = 5.0
 BAR_FRAMES_PER_S: Final = 20.0
+BAR_SETTING_GAP_MS: Final = 80.0
+"""Two frames in a row may be missed."""
 
 WATCHED_COLOUR_S: Final = 3.5
 WATCHED_OTHER_S: Final = 7.5
+WATCHED_SETTING_S: Final = 3.0
 
 BAKED: Final = ("kai", "mara")
 """The characters that the bench shows."""
@@ -119,6 +123,7 @@ def run() -> dict[str, Any]:
             person.page.wait_for_timeout(15_000)
             for change in changes():
                 found[change.name] = measured(person, change)
+            held = {name: gap_of(person, *steps) for name, steps in settings().items()}
             # On a busy machine the face may have been given up, and a still picture shown instead.
             banner = person.page.locator(".banner .message")
             figures["told_by_the_page"] = banner.inner_text() if banner.is_visible() else ""
@@ -130,6 +135,7 @@ def run() -> dict[str, Any]:
     figures["worst_colour_s"] = worst(colours)
     figures["worst_other_s"] = worst(others)
     figures["fewest_frames_per_s"] = min(rates)
+    figures["longest_gap_of_a_setting_ms"] = held
     return figures
 
 
@@ -139,6 +145,10 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
         at_most("slowest colour", figures["worst_colour_s"], BAR_COLOUR_S, "s"),
         at_most("slowest haircut or character", figures["worst_other_s"], BAR_OTHER_S, "s"),
         at_least("pictures a second meanwhile", figures["fewest_frames_per_s"], BAR_FRAMES_PER_S),
+        *(
+            at_most(f"longest gap between pictures, {name}", gap_ms, BAR_SETTING_GAP_MS, "ms")
+            for name, gap_ms in figures["longest_gap_of_a_setting_ms"].items()
+        ),
     ]
 
 
@@ -216,6 +226,46 @@ def a_character(name: str) -> Change:
     return Change(f"character_{name}", _WHOLE, False, close_style, take)
 
 
+def settings() -> dict[str, tuple[Callable[[Visitor], None], Callable[[Visitor], None]]]:
+    """Return settings that change no look, each with what brings a person to it and the press that applies it."""
+    instructions = "[data-testid=stSidebar] .st-key-look-instructions textarea"
+    return {
+        "speed": (
+            lambda person: person.page.locator(".st-key-look-speed [role=slider]").focus(),
+            lambda person: person.page.keyboard.press("ArrowRight"),
+        ),
+        "instructions": (
+            lambda person: person.page.locator(instructions).fill("Be brief."),
+            lambda person: person.page.locator(instructions).press("Control+Enter"),
+        ),
+        "the voice that stays": (
+            lambda _person: None,
+            lambda person: person.page.locator(".st-key-look-keeps_voice label").click(),
+        ),
+    }
+
+
+def gap_of(person: Visitor, prepare: Callable[[Visitor], None], take: Callable[[Visitor], None]) -> float:
+    """Change the setting while Kai speaks; return the longest time between two pictures from then on, in ms."""
+    person.say(QUESTION)
+    person.wait_state("Speaking", 20)
+    frame = person.media_frame()
+    assert frame is not None
+    close_style(person)
+    prepare(person)
+    person.page.wait_for_timeout(BEFORE_S * 1000)
+    frame.evaluate("() => { const L = window.__kaiLooks; L.box = null; L.seen.length = 0; }")
+    take(person)
+    person.page.wait_for_timeout(WATCHED_SETTING_S * 1000)
+    return longest_gap_ms(frame.evaluate("() => window.__kaiLooks.seen.splice(0)"))
+
+
+def longest_gap_ms(seen: Sequence[tuple[float, list[int] | None, int]]) -> float:
+    """Return the longest time between two pictures in ms. A busy script is called once for two, although both were shown."""
+    at_ms, count = np.array([(at, n) for at, _, n in seen]).T
+    return round(float((np.diff(at_ms) / np.diff(count)).max()))
+
+
 def open_style(person: Visitor) -> None:
     """Open the style's controls."""
     if not person.page.get_by_test_id("stColorPicker").first.is_visible():
@@ -251,12 +301,12 @@ def measured(person: Visitor, change: Change) -> dict[str, Any]:
     seen = frame.evaluate("() => window.__kaiLooks.seen.splice(0)")
     shown_s = shows_after_s(seen, taken_ms, change.is_colour)
     until_ms = taken_ms + 1000 * min(watched_s, (shown_s or watched_s) + 1.0)
-    # A busy script is called once for two pictures, although both were on the screen.
-    at_ms, count = np.array([(at, n) for at, _, n in seen if taken_ms - 100 < at < until_ms]).T
+    watched = [each for each in seen if taken_ms - 100 < each[0] < until_ms]
+    at_ms, count = np.array([(at, n) for at, _, n in watched]).T
     return {
         "shows_after_s": shown_s,
         "frames_per_s": round(float((count[-1] - count[0]) / (at_ms[-1] - at_ms[0]) * 1000), 1),
-        "longest_gap_ms": round(float((np.diff(at_ms) / np.diff(count)).max())),
+        "longest_gap_ms": longest_gap_ms(watched),
         "kai_spoke_for_s": round(spoke_s, 1),
     }
 
