@@ -24,6 +24,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import check_texts, setting_words, texts
+from kai.ui.mind_texts import MINDS
 from tests.browser.test_axe import issues
 from tests.support import memories
 from tests.support.chromium import find_chromium
@@ -93,12 +94,40 @@ def landing(walk: Walk, url: str) -> None:
         walk.page.wait_for_timeout(400)
         walk.shoot("landing-presets")
         walk.page.keyboard.press("Escape")
+        sidebar(walk)
+
+
+def sidebar(walk: Walk) -> None:
+    """What the sidebar keeps closed."""
+    page = walk.page
+    for name, words in (
+        ("style", texts.STYLE),
+        ("files", texts.DOCUMENTS),
+        ("personas", setting_words.PERSONAS.keep),
+    ):
+        page.get_by_role("button", name=words, exact=True).click()
+        page.wait_for_timeout(500)
+        walk.shoot(f"landing-{name}")
+        page.keyboard.press("Escape")
+    for name, words in (("mind", MINDS["title"]), ("advanced", texts.ADVANCED)):
+        page.get_by_test_id("stSidebar").get_by_text(words, exact=True).first.click()
+        page.wait_for_timeout(900)
+        page.get_by_test_id("stSidebarContent").evaluate("e => e.scrollTo(0, 1e6)")
+        page.wait_for_timeout(300)
+        walk.shoot(f"landing-{name}")
 
 
 def talk(walk: Walk, url: str) -> None:
     person = walk.person
     walk.begin(url)
     walk.shoot("listening")
+    walk.key("e")
+    walk.shoot("press-again")
+    for name, selector in (("devices", ".gear"), ("sheet", ".sheet")):
+        if walk.page.locator(selector).is_visible():
+            walk.page.locator(selector).click()
+            walk.shoot(f"talk-{name}")
+            walk.page.locator(selector).click()
     person.say("Tell me something that lasts")
     person.wait_state(texts.SPEAKING)
     walk.shoot("speaking")
@@ -109,10 +138,17 @@ def talk(walk: Walk, url: str) -> None:
     person.wait_state(texts.MUTED, 15)
     walk.shoot("muted")
     person.press(texts.UNMUTE)
+    person.press(texts.CLEAR)
+    person.page.get_by_role("button", name=texts.UNDO).wait_for()
+    walk.shoot("cleared")
     person.say("Spell it on a card, please.")
     person.page.locator(".card:not([hidden])").wait_for()
     walk.shoot("card")
     walk.key("c")
+    person.wait_state(texts.LISTENING)
+    # Nothing hangs on the stage: the last line has given way to the hint.
+    person.page.wait_for_timeout(6_500)
+    walk.shoot("rested")
     person.say("Fail, please.")
     person.page.locator(".banner:not([hidden])").wait_for()
     walk.shoot("failed")
