@@ -151,6 +151,29 @@ def test_a_caption_is_cut_into_parts_of_several_words_and_gives_way_once_kai_has
     assert lit == sorted(lit)
 
 
+FEWER_PICTURES_JS = """
+() => {
+  const count = HTMLVideoElement.prototype.getVideoPlaybackQuality;
+  HTMLVideoElement.prototype.getVideoPlaybackQuality = function () {
+    return { totalVideoFrames: Math.floor(count.call(this).totalVideoFrames * 0.6), droppedVideoFrames: 0 };
+  };
+}
+"""
+
+
+@pytest.mark.long
+def test_too_few_pictures_are_said_with_their_number(person: Visitor, fake_app: AppProcess) -> None:
+    begin(person, fake_app)
+    frame = person.media_frame()
+    assert frame is not None
+    frame.evaluate(FEWER_PICTURES_JS)
+    told = texts.SLOW_PICTURE.partition("}")[2]
+    person.wait(lambda: told in person.page.locator(".limit").inner_text(), 30, "a word about the pictures")
+    fps = int(person.page.locator(".limit").inner_text().split()[0])
+    assert 0 < fps < 22
+    assert person.page.locator(".legs > li[data-name=browser] .is").inner_text() == texts.BUSY
+
+
 @pytest.mark.long
 def test_a_person_may_take_their_time_to_allow_the_microphone(person: Visitor, fake_app: AppProcess) -> None:
     person.context.add_init_script(MICROPHONE_ANSWERS_JS % 8000)

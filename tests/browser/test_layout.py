@@ -36,6 +36,8 @@ def test_a_portrait_is_pressed_the_menu_stays_and_mute_is_near_for_the_keyboard(
 ) -> None:
     with visitor(chromium, size=(1280, 800)) as person:
         person.open(app.url)
+        # `kai.bench page` holds it to a second; other tests may run beside this one.
+        assert person.first_paint_s() < 3
         person.page.get_by_role("button", name=texts.START).wait_for()
         height = person.page.get_by_test_id("stSidebarUserContent").evaluate("node => node.scrollHeight")
         assert height < 1200

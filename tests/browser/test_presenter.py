@@ -49,6 +49,7 @@ def test_presenter_mode_comes_and_goes_by_key_and_the_talk_goes_on(
             assert abs(media[side] - large[side]) <= 2, side
         assert float(caption.evaluate("node => parseFloat(getComputedStyle(node).fontSize)")) >= 40
         assert words["y"] >= large["y"] + large["height"]
+        assert person.page.locator(".name-tag").is_visible()
         assert words["x"] >= width * 0.03
         assert words["y"] + words["height"] <= height * 0.97
         assert caption.evaluate("node => node.scrollHeight <= node.clientHeight + 2")
