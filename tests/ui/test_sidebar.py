@@ -185,6 +185,33 @@ def test_every_setting_of_the_brain_reaches_the_talk_as_what_it_is(
     assert not app.exception
 
 
+@pytest.mark.usefixtures("cloud")
+def test_a_browser_that_draws_a_later_run_shows_every_value_too(app: AppTest, hub: SessionHub) -> None:
+    """What a widget is set to by its key goes out with one run only; after that its default counts."""
+    app.run()
+    widget(app, "slider", "speed").set_value(0.8).run()
+    widget(app, "text_area", "instructions").set_value("Be brief.").run()
+    widget(app, "selectbox", "eagerness").set_value("high").run()
+    widget(app, "segmented_control", "character").set_value("emil").run()
+    app.run()
+    assert chosen(app, hub).speed == 0.8
+    sidebar = app.sidebar
+    assert not any(one.proto.set_value for one in (*sidebar.slider, *sidebar.selectbox, *sidebar.text_area))
+    assert [list(one.proto.default) for one in sidebar.slider] == [[one.value] for one in sidebar.slider]
+    for kind in ("toggle", "text_area", "color_picker"):
+        found = getattr(sidebar, kind)
+        assert found
+        assert [one.proto.default for one in found] == [one.value for one in found], kind
+    texts_shown = {one.key: one for one in sidebar.text_input if str(one.key).startswith("look-")}
+    assert texts_shown
+    assert all(one.proto.default == (one.value or "") for one in texts_shown.values())
+    for one in sidebar.selectbox:
+        assert (one.proto.default if one.proto.HasField("default") else None) == one.index, one.key
+    for one in (*sidebar.segmented_control, *sidebar.pills):
+        assert list(one.proto.default) == one.indices, one.key
+    assert not [warning.value for warning in app.warning]
+
+
 # ------------------------------------------------------------------ where it runs
 
 

@@ -43,7 +43,7 @@ def _draw_pick(shelf: Shelf, words: ShelfWords, names: list[str], picked: str) -
         st.selectbox(
             words.label,
             names,
-            index=None,
+            index=names.index(picked) if picked in names else None,
             placeholder=words.pick if names else words.none,
             key=shelf.pick_key,
             disabled=not names,

@@ -1,5 +1,9 @@
 """The widgets of the sidebar's groups: one per setting, with a line that says when a change applies.
 
+Every widget gets its value twice: by its key (see ``bridge.show``) and as its default. The key's value is sent to the browser
+with one run only. A browser that is busy may draw a widget by a later run, would take the default, and the next press of
+anything would report that as a person's change: the speed went to 0.25 by itself.
+
 Only ``kai.core.capabilities`` decides when a change applies and whether the chosen brain has the setting at all.
 """
 
@@ -94,12 +98,13 @@ class Panel:
             "disabled": bool(self.reason(name)),
         }
 
-    def _one_of(self, name: str, chosen: str = "") -> dict[str, Any]:
-        """Return the arguments of a widget with options, which shows ``chosen`` or else the option that is set."""
+    def _one_of(self, name: str, chosen: str = "") -> tuple[dict[str, Any], str]:
+        """Return the arguments of a widget with options, and the option that it shows: ``chosen``, or else what is set."""
         options, words = self._options(name), WORDS[name].options
         chosen = chosen or str(value_of(self.look, name))
         shown = chosen if chosen in options else options[0]
-        return {**self._widget(name, shown), "options": options, "format_func": lambda option: words[option]}
+        names = {"options": options, "format_func": lambda option: words[option]}
+        return {**self._widget(name, shown), **names}, shown
 
     def pick(self, name: str, chosen: str = "", words: str = "", *, is_label_hidden: bool = False) -> None:
         """Draw a choice of one of a few options, side by side."""
@@ -109,18 +114,21 @@ class Panel:
     def pick_alone(self, name: str, chosen: str = "", *, is_label_hidden: bool = True) -> None:
         """Draw such a choice without a line under it."""
         visibility = "collapsed" if is_label_hidden else "visible"
-        st.segmented_control(**self._one_of(name, chosen), label_visibility=visibility, width="stretch")
+        widget, shown = self._one_of(name, chosen)
+        st.segmented_control(**widget, default=shown, label_visibility=visibility, width="stretch")
 
     def choose(self, name: str) -> None:
         """Draw a choice of one option from a list."""
-        st.selectbox(**self._one_of(name))
+        widget, shown = self._one_of(name)
+        st.selectbox(**widget, index=widget["options"].index(shown))
         self.explain(name)
 
     def choose_or_type(self, name: str, options: Sequence[str], default: str, words: str = "") -> None:
         """Draw a choice of one option from a list, or of any other name."""
         chosen = str(value_of(self.look, name) or default)
         names = list(dict.fromkeys((*options, chosen)))
-        st.selectbox(**self._widget(name, chosen), options=names, accept_new_options=True)
+        widget = self._widget(name, chosen)
+        st.selectbox(**widget, options=names, index=names.index(chosen), accept_new_options=True)
         self.explain(name, words)
 
     def slide(self, name: str) -> None:
@@ -128,9 +136,10 @@ class Panel:
         bounds, value = SETTINGS[name].bounds, value_of(self.look, name)
         assert bounds is not None, "only a number has a slider"
         # Streamlit requires the same type for all four numbers.
-        kind = type(value)
+        kind, shown = type(value), bounds.hold(value)
         st.slider(
-            **self._widget(name, bounds.hold(value)),
+            **self._widget(name, shown),
+            value=shown,
             min_value=kind(bounds.least),
             max_value=kind(bounds.most),
             step=kind(bounds.step),
@@ -140,13 +149,16 @@ class Panel:
 
     def switch(self, name: str) -> None:
         """Draw a switch for a setting that is on or off."""
-        st.toggle(**self._widget(name, bool(value_of(self.look, name))))
+        is_on = bool(value_of(self.look, name))
+        st.toggle(**self._widget(name, is_on), value=is_on)
         self.explain(name)
 
     def write(self, name: str, *, example: str = "") -> None:
         """Draw a field for a line of text."""
+        shown = str(value_of(self.look, name))
         st.text_input(
-            **self._widget(name, str(value_of(self.look, name))),
+            **self._widget(name, shown),
+            value=shown,
             max_chars=SETTINGS[name].limit_chars,
             placeholder=example or WORDS[name].example,
         )
@@ -157,8 +169,10 @@ class Panel:
         if not options:
             return
         chosen, words = value_of(self.look, name), WORDS[name].options
+        shown = [o for o in options if chosen is None or o in chosen]
         st.pills(
-            **self._widget(name, [o for o in options if chosen is None or o in chosen]),
+            **self._widget(name, shown),
+            default=shown,
             options=options,
             selection_mode="multi",
             format_func=lambda option: words.get(option, option.replace("_", " ")),

@@ -17,7 +17,7 @@ from kai.ui.bridge import Shelf
 from kai.ui.setting_words import STYLES
 from kai.ui.sidebar import named
 
-_COLOUR_WIDTH_PX: Final = 58
+_COLOUR_WIDTH_PX: Final = 65
 _GRID_WIDTH_PX: Final = 284
 """Four in a row: a wider popover would cover the face whose style it changes."""
 _SLIDER_WIDTH_PX: Final = 132
@@ -33,21 +33,24 @@ def draw(talk: Talk) -> None:
         return
     style, suffix = bridge.style(talk), f"-{character}"
     with st.popover(texts.STYLE, icon=":material/palette:", width="stretch"):
-        with st.container(horizontal=True, gap="small", width=_GRID_WIDTH_PX):
+        with st.container(horizontal=True, gap="xsmall", width=_GRID_WIDTH_PX):
             for name in FACE_COLOURS:
                 shown = getattr(style, name) or getattr(own, _OWN_COLOUR.get(name, name))
                 bridge.show(f"style-{name}{suffix}", shown)
                 st.color_picker(
                     texts.STYLE_COLOURS[name],
+                    value=shown,
                     key=f"style-{name}{suffix}",
                     on_change=bridge.take_style,
                     args=(talk, name, f"style-{name}{suffix}"),
                     width=_COLOUR_WIDTH_PX,
                 )
-        bridge.show(f"style-hairstyle{suffix}", style.hairstyle or own.hairstyle)
+        hairstyle = style.hairstyle or own.hairstyle
+        bridge.show(f"style-hairstyle{suffix}", hairstyle)
         st.selectbox(
             texts.STYLE_HAIR,
             HAIRSTYLES,
+            index=HAIRSTYLES.index(hairstyle),
             format_func=lambda name: texts.HAIRSTYLE_NAMES[name],
             key=f"style-hairstyle{suffix}",
             on_change=bridge.take_style,
@@ -76,11 +79,13 @@ def _draw_voice(talk: Talk, style: FaceStyle, suffix: str) -> None:
             ("voice_higher", texts.STYLE_VOICE_HIGHER),
             ("voice_livelier", texts.STYLE_VOICE_LIVELIER),
         ):
-            bridge.show(f"style-{name}{suffix}", int(getattr(style, name)))
+            steps = int(getattr(style, name))
+            bridge.show(f"style-{name}{suffix}", steps)
             st.slider(
                 label,
                 -VOICE_STEPS,
                 VOICE_STEPS,
+                value=steps,
                 key=f"style-{name}{suffix}",
                 on_change=bridge.take_style,
                 args=(talk, name, f"style-{name}{suffix}"),

@@ -23,6 +23,7 @@ def draw(panel: Panel) -> None:
     bridge.show(panel.key("instructions"), panel.look.instructions)
     st.text_area(
         words.label,
+        value=panel.look.instructions,
         max_chars=SETTINGS["instructions"].limit_chars,
         height=76,
         placeholder=words.example,

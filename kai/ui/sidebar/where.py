@@ -44,10 +44,12 @@ def _draw_avatar(panel: Panel, state: SessionState) -> None:
     chosen, talk = panel.look.avatar, panel.talk
     qualities = list(texts.QUALITY_NAMES)
     quality = chosen.quality or gallery.defaults.quality
-    bridge.show(panel.key("quality"), quality if quality in qualities else qualities[0])
+    shown = quality if quality in qualities else qualities[0]
+    bridge.show(panel.key("quality"), shown)
     st.selectbox(
         texts.QUALITY,
         qualities,
+        index=qualities.index(shown),
         format_func=lambda name: texts.QUALITY_NAMES[name],
         key=panel.key("quality"),
         on_change=bridge.take_avatar,
@@ -58,6 +60,7 @@ def _draw_avatar(panel: Panel, state: SessionState) -> None:
     bridge.show(panel.key("is_sandbox"), bool(is_sandbox))
     st.toggle(
         texts.SANDBOX,
+        value=bool(is_sandbox),
         key=panel.key("is_sandbox"),
         on_change=bridge.take_avatar,
         args=(talk, "is_sandbox", panel.key("is_sandbox")),
