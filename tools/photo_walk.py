@@ -24,7 +24,6 @@ from playwright.sync_api import Error as PlaywrightError
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.ui import check_texts, setting_words, texts
-from kai.ui.mind_texts import MINDS
 from tests.browser.test_axe import issues
 from tests.support import memories
 from tests.support.chromium import find_chromium
@@ -109,12 +108,11 @@ def sidebar(walk: Walk) -> None:
         page.wait_for_timeout(500)
         walk.shoot(f"landing-{name}")
         page.keyboard.press("Escape")
-    for name, words in (("mind", MINDS["title"]), ("advanced", texts.ADVANCED)):
-        page.get_by_test_id("stSidebar").get_by_text(words, exact=True).first.click()
-        page.wait_for_timeout(900)
-        page.get_by_test_id("stSidebarContent").evaluate("e => e.scrollTo(0, 1e6)")
-        page.wait_for_timeout(300)
-        walk.shoot(f"landing-{name}")
+    page.get_by_test_id("stSidebar").get_by_text(texts.ADVANCED, exact=True).first.click()
+    page.wait_for_timeout(900)
+    page.get_by_test_id("stSidebarContent").evaluate("e => e.scrollTo(0, 1e6)")
+    page.wait_for_timeout(300)
+    walk.shoot("landing-advanced")
 
 
 def talk(walk: Walk, url: str) -> None:

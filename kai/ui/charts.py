@@ -18,6 +18,8 @@ EARLY_MS, LATE_MS = -40, 60
 """The offset between sound and picture that nobody notices (EBU R37)."""
 GOOD_FPS: Final = 24.5
 COLUMN: Final = alt.RelativeBandSize(0.7)
+FIGURES_PX: Final = 160
+"""The width of the two figures beside a bar."""
 FEW_COLUMNS: Final = 8
 NARROW_PX: Final = 48
 """The width of each of a few columns: one alone would fill the panel."""
@@ -104,23 +106,22 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
             .encode(x=x, y=y("p50"))
         )
     layers.append(dots)
+    # At the end of the line or of the band that each names, on either side of them, and readable over a dot.
     names = (
-        ("p50", texts.INSIGHTS_P50, colours.live, with_middle),
-        ("p95", texts.INSIGHTS_P95, colours.soft, with_band),
+        ("p50", texts.INSIGHTS_P50, colours.live, with_middle, 14),
+        ("p95", texts.INSIGHTS_P95, colours.soft, with_band, -10),
     )
-    for name, label, colour, named in names:
+    for name, label, colour, named, dy in names:
         if named:
-            # Above the dots, at the end of the line or of the band that it names.
-            layers.append(
-                alt.Chart(_data(named[-1:]))
-                .mark_text(align="right", dy=-10, fontWeight=600, color=colour)
-                .encode(x=x, y=y(name), text=alt.value(label))
-            )
+            end = alt.Chart(_data(named[-1:])).encode(x=x, y=y(name), text=alt.value(label))
+            words: dict[str, Any] = {"align": "right", "dy": dy, "fontWeight": 600}
+            layers.append(end.mark_text(**words, stroke=colours.ground, strokeWidth=4, strokeJoin="round"))
+            layers.append(end.mark_text(**words, color=colour))
     return _dressed(alt.layer(*layers))
 
 
 def stage_chart(found: Sequence[WaitStage]) -> alt.Chart:
-    """Return a chart with one bar per part of the wait, to its median, a thin bar to its p95, and both figures."""
+    """Return a chart with one bar per part of the wait, to its median, a thin bar to its p95, and both figures beside it."""
     colours = theme.palette_now()
     rows: list[Row] = [
         {
@@ -140,7 +141,8 @@ def stage_chart(found: Sequence[WaitStage]) -> alt.Chart:
         sort=alt.SortField("order"),
         axis=alt.Axis(labelLimit=260, domain=False, ticks=False),
     )
-    scale = alt.Scale(domain=[0, max(0.1, widest) * 1.75], nice=False)
+    room = alt.ExprRef(f"max(20, width - {FIGURES_PX})")
+    scale = alt.Scale(domain=[0, max(0.1, widest)], range=[0, room], nice=False)
     axis = alt.Axis(grid=False, domain=False, ticks=False, labels=False, title=None)
     base = alt.Chart(_data(rows))
     long = base.mark_bar(color=colours.live, opacity=0.25, height=12, cornerRadius=3).encode(

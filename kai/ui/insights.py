@@ -85,6 +85,12 @@ def _draw_empty() -> None:
         _draw_charts(example, talks)
 
 
+def _value(value: str) -> str:
+    """Return the HTML of a tile's value; words are smaller than figures."""
+    told = html.escape(value)
+    return f"<small>{told}</small>" if value == texts.INSIGHTS_NOT_YET else told
+
+
 def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
     waits = [turn.wait_ms for turn in turns if turn.wait_ms is not None]
     cut = sum(turn.is_interrupted for turn in turns)
@@ -100,7 +106,7 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
         (texts.INSIGHTS_COST, texts.money(spent) if spent else texts.INSIGHTS_COST_NONE),
     )
     cells = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in figures
+        f"<div><dt>{html.escape(name)}</dt><dd>{_value(value)}</dd></div>" for name, value in figures
     )
     st.html(f'<dl class="kai-figures">{cells}</dl>')
     minds = statistics.minds(turns)
@@ -159,12 +165,12 @@ def _draw_seen(seen: list[statistics.SeenPoint], dropped_sound_ms: int) -> None:
         return
     left, right = st.columns(2, gap="large")
     with left:
-        words = texts.INSIGHTS_FPS_HELP.format(dropped=sum(point.dropped for point in seen))
+        words = [texts.INSIGHTS_FPS_HELP]
+        if dropped := sum(point.dropped for point in seen):
+            words.append(texts.INSIGHTS_FPS_DROPPED.format(dropped=dropped))
         if dropped_sound_ms:
-            words = (
-                f"{words} {texts.INSIGHTS_SOUND_LOST.format(seconds=texts.seconds_short(dropped_sound_ms))}"
-            )
-        _section(texts.INSIGHTS_FPS_TITLE, words, charts.fps_chart(seen))
+            words.append(texts.INSIGHTS_SOUND_LOST.format(seconds=texts.seconds_short(dropped_sound_ms)))
+        _section(texts.INSIGHTS_FPS_TITLE, " ".join(words), charts.fps_chart(seen))
     with right:
         if any(point.late_ms is not None for point in seen):
             _section(texts.INSIGHTS_LATE_TITLE, texts.INSIGHTS_LATE_HELP, charts.late_chart(seen))

@@ -132,12 +132,12 @@ SETTINGS: Final[Mapping[str, Words]] = {
     "transcription_prompt": Words(
         "Rare words and names",
         "Helps to spell them correctly in the chat.",
-        example="For example: Aylesbury, Kokoro",
+        example="Aylesbury, Kokoro",
     ),
     "greeting": Words(
         "Greeting",
         "What Kai says first. Leave empty to speak first.",
-        example="For example: Hello, I'm {name}.",
+        example="Hello, I'm {name}.",
     ),
     "effort": Words(
         "Thinking before speaking",

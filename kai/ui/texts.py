@@ -482,7 +482,7 @@ INSIGHTS_STAGES_HELP: Final = (
     "The middle (p50) of each part, and its slow end (p95) once there are 20 answers."
 )
 INSIGHTS_DAYS_TITLE: Final = "Answers by day"
-INSIGHTS_DAYS_HELP: Final = "The amber part was interrupted."
+INSIGHTS_DAYS_HELP: Final = "The part at the foot was interrupted."
 INSIGHTS_HEARD_OUT: Final = "heard to the end"
 INSIGHTS_CUT: Final = "interrupted"
 INSIGHTS_SECONDS: Final = "seconds"
@@ -504,9 +504,8 @@ INSIGHTS_P50: Final = "typical"
 INSIGHTS_P95: Final = "slowest 5 % above"
 INSIGHTS_FPS: Final = "Frames per second"
 INSIGHTS_FPS_TITLE: Final = "Frames per second while Kai speaks"
-INSIGHTS_FPS_HELP: Final = (
-    "As the page counts them; hollow where only what the app sent is known. {dropped} frames were not shown."
-)
+INSIGHTS_FPS_HELP: Final = "As the page counts them; hollow where only what the app sent is known."
+INSIGHTS_FPS_DROPPED: Final = "{dropped} frames were not shown."
 INSIGHTS_SOUND_LOST: Final = "{seconds} of your own sound were lost: this computer was too busy."
 INSIGHTS_LATE_TITLE: Final = "Sound against picture"
 INSIGHTS_LATE_HELP: Final = (

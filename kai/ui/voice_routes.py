@@ -1,4 +1,4 @@
-"""``GET /api/voices/{id}/preview``: a sentence by a voice of the local engine, as a WAV file, for the sidebar's player."""
+"""``GET /api/voices/{id}/preview``: a sentence by a voice of the local engine, as a WAV file, for the sidebar."""
 
 from __future__ import annotations
 

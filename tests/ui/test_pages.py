@@ -160,7 +160,7 @@ def test_without_a_key_the_page_promises_no_more_than_the_engine_has(app: AppTes
     app.run()
     voice = app.sidebar.selectbox(key="look-voice")
     assert voice.options == list(texts.VOICE_NAMES_LOCAL.values())
-    assert 'class="kai-preview"' not in words(app)
+    assert "voice-listen" not in [button.key for button in app.sidebar.button]
     assert texts.LANDING_FACTS[0] in words(app)
 
 
@@ -193,6 +193,8 @@ def test_the_engine_s_voices_are_offered_and_heard_and_more_come_by_one_press(
     app.run()
     voice = app.sidebar.selectbox(key="look-voice")
     assert voice.options == ["Kai, American man", "Emma, British woman"]
+    assert "/api/voices/" not in words(app)
+    app.sidebar.button(key="voice-listen").click().run()
     assert "/api/voices/kai/preview?speed=1" in words(app)
     assert texts.VOICES_SIZE.format(size="16 MB", licence="Apache-2.0") in words(app)
     app.sidebar.button(key="voices-speakers").click().run()
@@ -205,6 +207,7 @@ def test_the_engine_s_voices_are_offered_and_heard_and_more_come_by_one_press(
     app.run()
     assert texts.VOICES_HERE in words(app)
     voice.set_value("emma").run()
+    app.sidebar.button(key="voice-listen").click().run()
     assert "/api/voices/emma/preview?speed=1" in words(app)
 
 

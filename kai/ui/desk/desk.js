@@ -255,7 +255,7 @@ class Desk {
       r: () => this.press(this.$(".record")),
       p: () => this.present(!this.isPresenting),
       "?": () => this.showKeys(),
-      escape: this.isPresenting ? () => this.present(false) : null,
+      escape: this.escape(),
     }[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
@@ -303,6 +303,13 @@ class Desk {
     this.$(".desk").classList.toggle(name, isOpen);
     this.$(selector).setAttribute("aria-expanded", String(isOpen));
     this.follow();
+  }
+
+  // What Escape leaves or closes, if anything.
+  escape() {
+    if (this.isPresenting) return () => this.present(false);
+    const open = [[".gear", "shows-devices"], [".sheet", "is-sheet"]].find(([, name]) => this.$(".desk").classList.contains(name));
+    return open ? () => this.unfold(...open, false) : null;
   }
 
   showKeys() {
@@ -783,6 +790,7 @@ class Desk {
     const html = document.documentElement;
     if (isLive) html.dataset.kaiPicture = "live";
     else delete html.dataset.kaiPicture;
+    this.$(".desk").classList.toggle("is-live", isLive);
     if (!video) return;
     this.tellPictures(video, isLive);
     this.devices.applySink();

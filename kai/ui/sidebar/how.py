@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+import time
 from dataclasses import replace
 
 import streamlit as st
@@ -35,6 +35,7 @@ def _draw_local(panel: Panel) -> None:
     st.selectbox(
         WORDS["voice"].label,
         list(names),
+        index=list(names).index(chosen),
         format_func=lambda name: names[name],
         key=key,
         on_change=bridge.take_local_voice,
@@ -47,6 +48,7 @@ def _draw_local(panel: Panel) -> None:
     bridge.show(keep_key, is_kept)
     st.toggle(
         texts.VOICE_KEEP,
+        value=is_kept,
         key=keep_key,
         on_change=bridge.keep_local_voice,
         args=(panel.talk, keep_key),
@@ -65,15 +67,25 @@ def _local_names() -> dict[str, str]:
 
 
 def _draw_preview(voice_id: str, name: str, look: Look) -> None:
-    """Draw a player with a sentence in that voice, in the look's style, which is fetched when it is played."""
-    if any(voice.id == voice_id for voice in host.app().services().engine.voices):
-        label = html.escape(texts.LISTEN_TO.format(voice=name))
+    """Draw a button that plays a sentence in that voice, in the look's style and speed."""
+    if not any(voice.id == voice_id for voice in host.app().services().engine.voices):
+        return
+    told = texts.LISTEN_TO.format(voice=name)
+    if _draw_listen(told):
         source = address.at(f"/api/voices/{engine_voice(look)}/preview?speed={look.speed:g}")
-        st.html(
-            f'<audio class="kai-preview" controls controlslist="nodownload noplaybackrate" preload="none" '
-            f'aria-label="{label}" title="{label}" '
-            f'src="{source}"></audio>'
-        )
+        # With the time in it, every press makes a new element, which plays from the start.
+        st.html(f'<audio autoplay src="{source}" data-pressed="{time.monotonic_ns()}"></audio>')
+
+
+def _draw_listen(told: str = "") -> bool:
+    """Draw the button and return whether it was pressed. ``told`` is its tooltip."""
+    return st.button(
+        texts.VOICE_LISTEN,
+        key="voice-listen",
+        icon=":material/volume_up:",
+        width="stretch",
+        help=told or None,
+    )
 
 
 def _draw_cloud(panel: Panel) -> None:
@@ -85,9 +97,7 @@ def _draw_cloud(panel: Panel) -> None:
     if previews is None:
         return
     kept = previews.kept(look)
-    is_pressed = st.button(
-        texts.VOICE_LISTEN, key="voice-listen", icon=":material/volume_up:", width="stretch"
-    )
+    is_pressed = _draw_listen()
     usd = previews.cost_usd(look)
     if kept is not None:
         explain(texts.VOICE_LISTEN_KEPT, "")
