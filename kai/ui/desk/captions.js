@@ -57,5 +57,5 @@ function withoutOrphans(chunks) {
 }
 
 function newCaption(id) {
-  return { id, startedAt: 0, restsFrom: 0 };
+  return { id, startedAt: 0, restsFrom: 0, begun: 0 };
 }

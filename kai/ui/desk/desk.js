@@ -635,7 +635,8 @@ class Desk {
     if (role === "assistant") {
       // The part of the line in which the voice is: its words light up as they are spoken, those ahead of it are dim.
       const chunks = chunksOf(text, room).map((chunk) => chunk.split(" "));
-      let begun = wordsBegun(caption, this.spoken, this.caption.startedAt);
+      // The first guess may be ahead of what is then told: a word that has lit up stays lit.
+      let begun = this.caption.begun = Math.max(this.caption.begun, wordsBegun(caption, this.spoken, this.caption.startedAt));
       let at = 0;
       while (at < chunks.length - 1 && begun > chunks[at].length) begun -= chunks[at++].length;
       const words = chunks[at] ?? [];
