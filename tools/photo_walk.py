@@ -136,9 +136,10 @@ def talk(walk: Walk, url: str) -> None:
     person.wait_state(texts.MUTED, 15)
     walk.shoot("muted")
     person.press(texts.UNMUTE)
-    person.press(texts.CLEAR)
-    person.page.get_by_role("button", name=texts.UNDO).wait_for()
-    walk.shoot("cleared")
+    if person.page.locator(".clear").is_visible():
+        person.press(texts.CLEAR)
+        person.page.get_by_role("button", name=texts.UNDO).wait_for()
+        walk.shoot("cleared")
     person.say("Spell it on a card, please.")
     person.page.locator(".card:not([hidden])").wait_for()
     walk.shoot("card")

@@ -18,8 +18,8 @@ EARLY_MS, LATE_MS = -40, 60
 """The offset between sound and picture that nobody notices (EBU R37)."""
 GOOD_FPS: Final = 24.5
 COLUMN: Final = alt.RelativeBandSize(0.7)
-FIGURES_PX: Final = 160
-"""The width of the two figures beside a bar."""
+FIGURES_PX: Final = 90
+"""The width of the two figures beside a bar, one above the other: a phone has room for no more."""
 FEW_COLUMNS: Final = 8
 NARROW_PX: Final = 48
 """The width of each of a few columns: one alone would fill the panel."""
@@ -130,7 +130,7 @@ def stage_chart(found: Sequence[WaitStage]) -> alt.Chart:
             "p50": s.p50_ms / 1000,
             "p95": (s.p50_ms if s.p95_ms is None else s.p95_ms) / 1000,
             "label": f"p50 {s.p50_ms / 1000:.2f} s"
-            + ("" if s.p95_ms is None else f" · p95 {s.p95_ms / 1000:.2f} s"),
+            + ("" if s.p95_ms is None else f"\np95 {s.p95_ms / 1000:.2f} s"),
         }
         for i, s in enumerate(found)
     ]
@@ -151,9 +151,10 @@ def stage_chart(found: Sequence[WaitStage]) -> alt.Chart:
     short = base.mark_bar(color=colours.live, height=22, cornerRadius=4).encode(
         x=alt.X("p50:Q", scale=scale, axis=axis), y=y
     )
-    label = base.mark_text(align="left", dx=8, color=colours.ink).encode(
-        x=alt.X("p95:Q", scale=scale, axis=axis), y=y, text="label:N"
-    )
+    dy = -8 if any(s.p95_ms is not None for s in found) else 0
+    label = base.mark_text(
+        align="left", dx=8, dy=dy, lineBreak="\n", lineHeight=15, color=colours.ink
+    ).encode(x=alt.X("p95:Q", scale=scale, axis=axis), y=y, text="label:N")
     return _dressed(alt.layer(long, short, label), height=46 * max(1, len(rows)) + 20)
 
 

@@ -237,7 +237,7 @@ STYLE_COLOURS: Final = {
     "iris": "Eyes",
     "cloth": "Clothes",
     "accent": "Accent",
-    "background": "Background",
+    "background": "Backdrop",
 }
 STYLE_HAIR: Final = "Haircut"
 HAIRSTYLE_NAMES: Final = {

@@ -25,6 +25,24 @@ def box(person: Visitor, selector: str) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}  # pyright: ignore[reportUnknownVariableType]
 
 
+def devices_come_and_go(person: Visitor) -> None:
+    """By their button, and with Escape or a press elsewhere; the open panel leaves its button free."""
+    button, chooser = (
+        person.page.get_by_role("button", name=texts.DEVICES),
+        person.page.locator(".choose-mic"),
+    )
+    assert not chooser.is_visible()
+    for close in (
+        button.click,
+        lambda: person.page.keyboard.press("Escape"),
+        lambda: person.page.locator(".caption").click(force=True),
+    ):
+        button.click()
+        assert chooser.is_visible()
+        close()
+        assert not chooser.is_visible()
+
+
 def link_x(person: Visitor, name: str) -> float:
     found = person.page.get_by_role("link", name=name, exact=True).bounding_box()
     assert found is not None
@@ -72,6 +90,7 @@ def test_on_a_phone_the_face_has_the_width_the_chat_is_a_sheet_and_pages_have_na
     with visitor(chromium, size=(390, 844)) as person:
         begin(person, app)
         assert box(person, ".picture")["width"] >= 390 - 2 * 16
+        devices_come_and_go(person)
         person.say("Hello")
         person.wait_state(texts.SPEAKING)
         small = box(person, ".chat")["height"]
@@ -98,6 +117,4 @@ def test_on_a_wide_screen_the_face_is_left_the_chat_right_and_the_devices_behind
         assert chat["x"] >= face["x"] + face["width"]
         for side in ("x", "y", "width", "height"):
             assert abs(media[side] - face[side]) <= 2, side
-        assert not person.page.locator(".choose-mic").is_visible()
-        person.page.get_by_role("button", name=texts.DEVICES).click()
-        assert person.page.locator(".choose-mic").is_visible()
+        devices_come_and_go(person)

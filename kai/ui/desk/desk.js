@@ -88,7 +88,11 @@ class Desk {
     };
     window.addEventListener("pagehide", this.onHide);
     this.onPointer = () => this.showBar();
-    this.onPress = () => { this.isTabbing = false; };
+    this.onPress = (event) => {
+      this.isTabbing = false;
+      const isInside = event.composedPath().some((node) => node instanceof Element && node.matches(".right, .gear"));
+      if (!isInside && this.$(".desk").classList.contains("shows-devices")) this.unfold(".gear", "shows-devices", false);
+    };
     document.addEventListener("pointerdown", this.onPress, true);
     document.addEventListener("pointermove", this.onPointer);
   }
