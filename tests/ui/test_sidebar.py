@@ -196,7 +196,7 @@ def test_a_browser_that_draws_a_later_run_shows_every_value_too(app: AppTest, hu
     app.run()
     assert chosen(app, hub).speed == 0.8
     sidebar = app.sidebar
-    assert not any(one.proto.set_value for one in (*sidebar.slider, *sidebar.selectbox, *sidebar.text_area))
+    assert not widget(app, "slider", "speed").proto.set_value
     assert [list(one.proto.default) for one in sidebar.slider] == [[one.value] for one in sidebar.slider]
     for kind in ("toggle", "text_area", "color_picker"):
         found = getattr(sidebar, kind)
