@@ -23,7 +23,7 @@ import numpy as np
 from playwright.sync_api import Error as PlaywrightError
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import check_texts, setting_words, texts
+from kai.ui import check_texts, past_texts, setting_words, texts
 from tests.browser.test_axe import issues
 from tests.support import memories
 from tests.support.chromium import find_chromium
@@ -156,7 +156,7 @@ def talk(walk: Walk, url: str) -> None:
     walk.shoot("keys")
     walk.page.keyboard.press("Escape")
     if not walk.is_narrow:
-        person.page.get_by_role("link", name=texts.HISTORY_PAGE).click()
+        person.page.get_by_role("link", name=past_texts.HISTORY_PAGE).click()
         person.page.get_by_role("link", name=texts.BACK_TO_TALK).wait_for()
         walk.page.wait_for_timeout(500)
         walk.shoot("corner")
@@ -202,10 +202,10 @@ def blocked(walk: Walk, url: str) -> None:
 
 def history(walk: Walk, url: str) -> None:
     walk.person.open(f"{url}history")
-    walk.page.get_by_text(texts.HISTORY_LEAD, exact=True).first.wait_for()
+    walk.page.get_by_text(past_texts.HISTORY_LEAD, exact=True).first.wait_for()
     walk.page.wait_for_timeout(700)
     walk.shoot("history")
-    box = walk.page.get_by_role("textbox", name=texts.HISTORY_SEARCH)
+    box = walk.page.get_by_role("textbox", name=past_texts.HISTORY_SEARCH)
     box.fill("nineteen hundred")
     box.press("Enter")
     walk.page.wait_for_timeout(900)
@@ -214,7 +214,7 @@ def history(walk: Walk, url: str) -> None:
 
 def insights(walk: Walk, url: str) -> None:
     walk.person.open(f"{url}insights")
-    walk.page.get_by_text(texts.INSIGHTS_WAIT_TITLE, exact=True).first.wait_for()
+    walk.page.get_by_text(past_texts.INSIGHTS_WAIT_TITLE, exact=True).first.wait_for()
     walk.page.wait_for_timeout(1500)
     walk.shoot("insights")
     walk.page.locator(".stMain").evaluate("e => e.scrollTo(0, e.clientHeight * 0.8)")

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import altair as alt
 
 from kai.records.statistics import STAGES, Day, SeenPoint, Spent, WaitPart, WaitPoint, WaitStage
-from kai.ui import texts, theme
+from kai.ui import past_texts, theme
 
 HEIGHT: Final = 240
 TINTS: Final = (0.3, 0.55, 0.8, 1.0)
@@ -66,7 +66,7 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
             "s": p.wait_ms / 1000,
             "p50": None if p.p50_ms is None else p.p50_ms / 1000,
             "p95": None if p.p95_ms is None else p.p95_ms / 1000,
-            "how": texts.INSIGHTS_CUT if p.is_interrupted else texts.INSIGHTS_HEARD_OUT,
+            "how": past_texts.INSIGHTS_CUT if p.is_interrupted else past_texts.INSIGHTS_HEARD_OUT,
         }
         for p in points
     ]
@@ -74,9 +74,9 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
     x = _answers(rows)
 
     def y(name: str) -> alt.Y:
-        return alt.Y(f"{name}:Q", title=texts.INSIGHTS_SECONDS, scale=alt.Scale(zero=True, nice=True))
+        return alt.Y(f"{name}:Q", title=past_texts.INSIGHTS_SECONDS, scale=alt.Scale(zero=True, nice=True))
 
-    how = [texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT]
+    how = [past_texts.INSIGHTS_HEARD_OUT, past_texts.INSIGHTS_CUT]
     dots = (
         alt.Chart(_data(rows))
         .mark_point(filled=True, size=46, opacity=0.9)
@@ -86,8 +86,8 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
             color=alt.Color("how:N", legend=None).scale(domain=how, range=[colours.ink, colours.warn]),
             shape=alt.Shape("how:N", legend=None).scale(domain=how, range=["circle", "triangle-up"]),
             tooltip=[
-                alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
-                alt.Tooltip("s:Q", title=texts.INSIGHTS_SECONDS, format=".2f"),
+                alt.Tooltip("n:Q", title=past_texts.INSIGHTS_ANSWER),
+                alt.Tooltip("s:Q", title=past_texts.INSIGHTS_SECONDS, format=".2f"),
                 alt.Tooltip("how:N", title=" "),
             ],
         )
@@ -108,8 +108,8 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
     layers.append(dots)
     # At the end of the line or of the band that each names, on either side of them, and readable over a dot.
     names = (
-        ("p50", texts.INSIGHTS_P50, colours.live, with_middle, 14),
-        ("p95", texts.INSIGHTS_P95, colours.soft, with_band, -10),
+        ("p50", past_texts.INSIGHTS_P50, colours.live, with_middle, 14),
+        ("p95", past_texts.INSIGHTS_P95, colours.soft, with_band, -10),
     )
     for name, label, colour, named, dy in names:
         if named:
@@ -125,7 +125,7 @@ def stage_chart(found: Sequence[WaitStage]) -> alt.Chart:
     colours = theme.palette_now()
     rows: list[Row] = [
         {
-            "part": texts.INSIGHTS_STAGES[s.name],
+            "part": past_texts.INSIGHTS_STAGES[s.name],
             "order": i,
             "p50": s.p50_ms / 1000,
             "p95": (s.p50_ms if s.p95_ms is None else s.p95_ms) / 1000,
@@ -163,12 +163,12 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
     colours = theme.palette_now()
     rows: list[Row] = []
     for day in found:
-        rows.append({"day": day.date, "n": day.interrupted, "what": texts.INSIGHTS_CUT, "order": 0})
+        rows.append({"day": day.date, "n": day.interrupted, "what": past_texts.INSIGHTS_CUT, "order": 0})
         rows.append(
             {
                 "day": day.date,
                 "n": day.answers - day.interrupted,
-                "what": texts.INSIGHTS_HEARD_OUT,
+                "what": past_texts.INSIGHTS_HEARD_OUT,
                 "order": 1,
             }
         )
@@ -179,18 +179,19 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
             x=alt.X("day:O", title=None, axis=_days()),
             y=alt.Y(
                 "n:Q",
-                title=texts.INSIGHTS_COUNT,
+                title=past_texts.INSIGHTS_COUNT,
                 axis=alt.Axis(tickMinStep=1, format="d"),
                 scale=alt.Scale(nice=True),
             ),
             color=alt.Color("what:N", legend=None).scale(
-                domain=[texts.INSIGHTS_HEARD_OUT, texts.INSIGHTS_CUT], range=[colours.live, colours.warn]
+                domain=[past_texts.INSIGHTS_HEARD_OUT, past_texts.INSIGHTS_CUT],
+                range=[colours.live, colours.warn],
             ),
             order=alt.Order("order:Q"),
             tooltip=[
-                alt.Tooltip("day:O", title=texts.INSIGHTS_DAY),
+                alt.Tooltip("day:O", title=past_texts.INSIGHTS_DAY),
                 alt.Tooltip("what:N", title=" "),
-                alt.Tooltip("n:Q", title=texts.INSIGHTS_COUNT),
+                alt.Tooltip("n:Q", title=past_texts.INSIGHTS_COUNT),
             ],
         )
     )
@@ -202,12 +203,12 @@ def part_chart(found: Sequence[WaitPart]) -> alt.Chart:
     colours = theme.palette_now()
     tints = [theme.mixed(colours.live, colours.ground, share) for share in TINTS]
     there = [name for name in STAGES if any(p.name == name for p in found)]
-    names = [texts.INSIGHTS_PARTS[name] for name in there]
+    names = [past_texts.INSIGHTS_PARTS[name] for name in there]
     rows: list[Row] = [
         {
             "n": p.number,
             "s": p.took_ms / 1000,
-            "part": texts.INSIGHTS_PARTS[p.name],
+            "part": past_texts.INSIGHTS_PARTS[p.name],
             "order": STAGES.index(p.name),
         }
         for p in found
@@ -218,18 +219,18 @@ def part_chart(found: Sequence[WaitPart]) -> alt.Chart:
         .encode(
             x=alt.X(
                 "n:O",
-                title=texts.INSIGHTS_ANSWER,
+                title=past_texts.INSIGHTS_ANSWER,
                 axis=alt.Axis(labelAngle=0, grid=False, labelOverlap=True, ticks=False),
             ),
-            y=alt.Y("s:Q", title=texts.INSIGHTS_SECONDS, stack="zero"),
+            y=alt.Y("s:Q", title=past_texts.INSIGHTS_SECONDS, stack="zero"),
             color=alt.Color(
                 "part:N", sort=names, legend=alt.Legend(orient="top", title=None, symbolType="square")
             ).scale(domain=names, range=[tints[STAGES.index(name)] for name in there]),
             order=alt.Order("order:Q"),
             tooltip=[
-                alt.Tooltip("n:O", title=texts.INSIGHTS_ANSWER),
+                alt.Tooltip("n:O", title=past_texts.INSIGHTS_ANSWER),
                 alt.Tooltip("part:N", title=" "),
-                alt.Tooltip("s:Q", title=texts.INSIGHTS_SECONDS, format=".2f"),
+                alt.Tooltip("s:Q", title=past_texts.INSIGHTS_SECONDS, format=".2f"),
             ],
         )
     )
@@ -243,21 +244,21 @@ def fps_chart(found: Sequence[SeenPoint]) -> alt.Chart:
         {"n": p.number, "fps": p.fps, "is_own": p.is_pages_count, "left": p.dropped} for p in found
     ]
     top = max(30.0, *(p.fps for p in found))
-    y = alt.Y("fps:Q", title=texts.INSIGHTS_FPS, scale=alt.Scale(domain=[0, top], nice=False))
+    y = alt.Y("fps:Q", title=past_texts.INSIGHTS_FPS, scale=alt.Scale(domain=[0, top], nice=False))
     base = alt.Chart(_data(rows))
     marks = base.mark_point(size=52, color=colours.live, strokeWidth=2).encode(
         x=_answers(rows),
         y=y,
         fill=alt.condition("datum.is_own", alt.value(colours.live), alt.value("transparent")),
         tooltip=[
-            alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
-            alt.Tooltip("fps:Q", title=texts.INSIGHTS_FPS, format=".1f"),
+            alt.Tooltip("n:Q", title=past_texts.INSIGHTS_ANSWER),
+            alt.Tooltip("fps:Q", title=past_texts.INSIGHTS_FPS, format=".1f"),
         ],
     )
     at_good = alt.Chart(_data([{"fps": GOOD_FPS}]))
     good = at_good.mark_rule(color=colours.soft, strokeDash=[4, 4]).encode(y=y)
     name = at_good.mark_text(align="left", dx=6, dy=14, color=colours.soft).encode(
-        x=alt.value(0), y=y, text=alt.value(f"{GOOD_FPS:g}: {texts.INSIGHTS_FPS_GOOD}")
+        x=alt.value(0), y=y, text=alt.value(f"{GOOD_FPS:g}: {past_texts.INSIGHTS_FPS_GOOD}")
     )
     return _dressed(alt.layer(good, marks, name))
 
@@ -268,7 +269,7 @@ def late_chart(found: Sequence[SeenPoint]) -> alt.Chart:
     rows: list[Row] = [{"n": p.number, "ms": p.late_ms} for p in found if p.late_ms is not None]
     told = [p.late_ms for p in found if p.late_ms is not None]
     low, high = min(EARLY_MS - 20, *told), max(LATE_MS + 20, *told)
-    y = alt.Y("ms:Q", title=texts.INSIGHTS_MS, scale=alt.Scale(domain=[low, high], nice=True))
+    y = alt.Y("ms:Q", title=past_texts.INSIGHTS_MS, scale=alt.Scale(domain=[low, high], nice=True))
     band = alt.Chart(_data([{"ms": EARLY_MS, "to": LATE_MS}])).mark_rect(color=colours.live, opacity=0.12)
     marks = (
         alt.Chart(_data(rows))
@@ -277,8 +278,8 @@ def late_chart(found: Sequence[SeenPoint]) -> alt.Chart:
             x=_answers(rows),
             y=y,
             tooltip=[
-                alt.Tooltip("n:Q", title=texts.INSIGHTS_ANSWER),
-                alt.Tooltip("ms:Q", title=texts.INSIGHTS_MS),
+                alt.Tooltip("n:Q", title=past_texts.INSIGHTS_ANSWER),
+                alt.Tooltip("ms:Q", title=past_texts.INSIGHTS_MS),
             ],
         )
     )
@@ -293,7 +294,7 @@ def _answers(rows: Sequence[Row]) -> alt.X:
     values = list(range(first, last + 1, step))
     return alt.X(
         "n:Q",
-        title=texts.INSIGHTS_ANSWER,
+        title=past_texts.INSIGHTS_ANSWER,
         axis=alt.Axis(values=values, grid=False, format="d"),
         scale=alt.Scale(domain=[first - 0.5, last + 0.5], nice=False, zero=False),
     )
@@ -312,7 +313,7 @@ def _days() -> alt.Axis:
 def spent_chart(found: Sequence[Spent], what: str) -> alt.Chart:
     """Return a chart with one column per day or talk. ``what`` is ``cost_usd`` or ``avatar_min``."""
     colours = theme.palette_now()
-    title = texts.INSIGHTS_DOLLARS if what == "cost_usd" else texts.INSIGHTS_AVATAR
+    title = past_texts.INSIGHTS_DOLLARS if what == "cost_usd" else past_texts.INSIGHTS_AVATAR
     rows: list[Row] = [{"name": s.name, "sum": getattr(s, what)} for s in found]
     chart = (
         alt.Chart(_data(rows))

@@ -6,7 +6,7 @@ from kai.core.capabilities import family_of, needs_restart
 from kai.core.characters import name_of
 from kai.core.policy import budget
 from kai.core.state import BudgetStage, HandOver, Leg, LegName, LegStatus, Microphone, SessionState
-from kai.ui import problems, texts
+from kai.ui import past_texts, problems, texts
 
 Json = dict[str, object]
 
@@ -46,7 +46,7 @@ def _voice(state: SessionState) -> Json:
     way = texts.TRANSPORTS.get(facts.transport, facts.transport)
     if family_of(facts.model).name == family_of("kai-").name:
         last = state.thoughts[-1] if state.thoughts else None
-        note = "" if last is None else texts.mind(last.mind, last.tokens_per_s)
+        note = "" if last is None else past_texts.mind(last.mind, last.tokens_per_s)
         tone = "warn" if state.ladder.is_standing_in else row["tone"]
         return {
             **row,

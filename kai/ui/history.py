@@ -17,7 +17,7 @@ from kai.records.exports import as_json, as_markdown, as_webvtt, costs_as_csv
 from kai.records.memory import Memory
 from kai.records.turn_log import Summary, TurnLog
 from kai.records.turns import TalkRecord, Turn
-from kai.ui import address, bridge, host, names, replay, texts
+from kai.ui import address, bridge, host, names, past_texts, replay, texts
 
 PAGE_OF_TALKS: Final = 12
 """How many talks the list shows at first, and adds with each press of More."""
@@ -28,8 +28,8 @@ def draw() -> None:
     memory = host.app().memory
     with st.container(key="kai-history-head", horizontal=True, vertical_alignment="bottom"):
         with st.container():
-            st.title(texts.HISTORY_TITLE, anchor=False)
-            st.caption(texts.HISTORY_LEAD)
+            st.title(past_texts.HISTORY_TITLE, anchor=False)
+            st.caption(past_texts.HISTORY_LEAD)
         if memory.log is not None:
             _draw_keeping(memory)
     if memory.log is None:
@@ -45,13 +45,13 @@ def draw() -> None:
 def draw_notes(memory: Memory) -> None:
     """Draw notes about the keeping of talks: files that were set aside, a full disk, or that keeping is off."""
     for path in memory.asides:
-        st.warning(texts.HISTORY_SET_ASIDE.format(path=f"`{path.name}`"), icon=":material/inventory_2:")
+        st.warning(past_texts.HISTORY_SET_ASIDE.format(path=f"`{path.name}`"), icon=":material/inventory_2:")
     if memory.problem:
         st.warning(memory.problem, icon=":material/warning:")
     elif not memory.may_keep_talks:
-        st.info(texts.HISTORY_OFF_BY_SETTING, icon=":material/history_toggle_off:")
+        st.info(past_texts.HISTORY_OFF_BY_SETTING, icon=":material/history_toggle_off:")
     elif not memory.is_keeping:
-        st.info(texts.HISTORY_OFF, icon=":material/history_toggle_off:")
+        st.info(past_texts.HISTORY_OFF, icon=":material/history_toggle_off:")
 
 
 def _draw_talks(memory: Memory, log: TurnLog) -> None:
@@ -68,16 +68,16 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
     with st.container(key="kai-history-reading" if is_reading else "kai-history-listing"):
         left, right = st.columns([1, 2], gap="large")
     with left:
-        bridge.draw_history_search(texts.HISTORY_SEARCH)
+        bridge.draw_history_search(past_texts.HISTORY_SEARCH)
         if not found:
-            st.caption(texts.HISTORY_NOTHING_FOUND)
+            st.caption(past_texts.HISTORY_NOTHING_FOUND)
         shown = found[: bridge.history_shown(PAGE_OF_TALKS)]
         chosen = bridge.history_choice() or (shown[0].id if shown else "")
         with st.container(key="kai-talks"):
             _draw_list(shown, chosen)
             if len(found) > len(shown):
                 st.button(
-                    texts.HISTORY_MORE,
+                    past_texts.HISTORY_MORE,
                     key="history-more",
                     on_click=bridge.show_more_history,
                     args=(PAGE_OF_TALKS,),
@@ -85,7 +85,7 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
                 )
     with right:
         st.button(
-            texts.HISTORY_BACK,
+            past_texts.HISTORY_BACK,
             key="history-back",
             icon=":material/arrow_back:",
             on_click=bridge.forget_history_choice,
@@ -94,26 +94,26 @@ def _draw_talks(memory: Memory, log: TurnLog) -> None:
         if record is not None:
             _draw_record(memory, record, owner)
         elif found:
-            st.caption(texts.HISTORY_CHOOSE)
+            st.caption(past_texts.HISTORY_CHOOSE)
 
 
 def _draw_empty() -> None:
     st.html(
         f'<div class="kai-empty"><img src="{address.at("/api/pictures/kai.jpg")}" alt="">'
-        f"<h2>{html.escape(texts.HISTORY_EMPTY_TITLE)}</h2><p>{html.escape(texts.HISTORY_EMPTY)}</p></div>"
+        f"<h2>{html.escape(past_texts.HISTORY_EMPTY_TITLE)}</h2><p>{html.escape(past_texts.HISTORY_EMPTY)}</p></div>"
     )
 
 
 def _draw_list(shown: list[Summary], chosen: str) -> None:
     now_s, day_before, zone = time.time(), "", bridge.time_zone()
     for talk in shown:
-        day = texts.day(talk.started_wall_s, now_s, zone)
+        day = past_texts.day(talk.started_wall_s, now_s, zone)
         if day != day_before:
             st.html(f'<h2 class="kai-group">{html.escape(day)}</h2>')
             day_before = day
-        words = " ".join(talk.first_words.split()) or texts.HISTORY_NO_WORDS
+        words = " ".join(talk.first_words.split()) or past_texts.HISTORY_NO_WORDS
         st.button(
-            f"**{texts.clock(talk.started_wall_s, zone)}** · {_plain(_length(talk))}  \n{_plain(words[:70])}",
+            f"**{past_texts.clock(talk.started_wall_s, zone)}** · {_plain(_length(talk))}  \n{_plain(words[:70])}",
             key=f"talk-{talk.id}",
             type="primary" if talk.id == chosen else "secondary",
             on_click=bridge.choose_history,
@@ -124,9 +124,9 @@ def _draw_list(shown: list[Summary], chosen: str) -> None:
 
 def _length(talk: Summary) -> str:
     """Return the length of a listed talk and, if it cost something, its cost."""
-    length = texts.duration(talk.lasted_s) if talk.is_over else texts.HISTORY_GOES_ON
+    length = texts.duration(talk.lasted_s) if talk.is_over else past_texts.HISTORY_GOES_ON
     is_paid = talk.cost_usd is not None or talk.avatar_credits
-    return f"{length} · {texts.money(talk.total_usd)}" if is_paid else length
+    return f"{length} · {past_texts.money(talk.total_usd)}" if is_paid else length
 
 
 def _plain(text: str) -> str:
@@ -136,8 +136,8 @@ def _plain(text: str) -> str:
 
 def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
     zone = bridge.time_zone()
-    title = texts.HISTORY_TITLE_OF.format(
-        day=f"{texts.day(record.started_wall_s, 0, zone)}, {texts.clock(record.started_wall_s, zone)}"
+    title = past_texts.HISTORY_TITLE_OF.format(
+        day=f"{past_texts.day(record.started_wall_s, 0, zone)}, {past_texts.clock(record.started_wall_s, zone)}"
     )
     facts = _facts(record)
     st.header(title, anchor=False)
@@ -153,15 +153,17 @@ def _draw_record(memory: Memory, record: TalkRecord, owner: str | None) -> None:
             notes={turn.response_id: _note(turn) for turn in record.turns},
             zone=zone,
         )
-        _file(texts.HISTORY_EXPORT_MARKDOWN, markdown, f"{name}.md", "text/markdown")
-        _file(texts.HISTORY_EXPORT_JSON, as_json(record), f"{name}.json", "application/json")
-        _file(texts.HISTORY_EXPORT_WEBVTT, as_webvtt(record, who=names.speaker), f"{name}.vtt", "text/vtt")
+        _file(past_texts.HISTORY_EXPORT_MARKDOWN, markdown, f"{name}.md", "text/markdown")
+        _file(past_texts.HISTORY_EXPORT_JSON, as_json(record), f"{name}.json", "application/json")
+        _file(
+            past_texts.HISTORY_EXPORT_WEBVTT, as_webvtt(record, who=names.speaker), f"{name}.vtt", "text/vtt"
+        )
         if record.costs:
-            _file(texts.HISTORY_EXPORT_COSTS, costs_as_csv(record), f"{name}-costs.csv", "text/csv")
-        with st.popover(texts.HISTORY_DELETE, icon=":material/delete:"):
-            st.write(texts.HISTORY_DELETE_THIS)
+            _file(past_texts.HISTORY_EXPORT_COSTS, costs_as_csv(record), f"{name}-costs.csv", "text/csv")
+        with st.popover(past_texts.HISTORY_DELETE, icon=":material/delete:"):
+            st.write(past_texts.HISTORY_DELETE_THIS)
             st.button(
-                texts.HISTORY_DELETE_YES,
+                past_texts.HISTORY_DELETE_YES,
                 key=f"delete-{record.id}",
                 on_click=bridge.delete_history,
                 args=(memory, record.id, owner),
@@ -181,11 +183,11 @@ def _facts(record: TalkRecord) -> str:
     count = len(record.lines)
     cuts = sum(turn.is_interrupted for turn in record.turns)
     facts = [
-        texts.duration(record.lasted_s) if record.is_over else texts.HISTORY_GOES_ON,
-        texts.HISTORY_ONE_LINE if count == 1 else texts.HISTORY_LINES.format(count=count),
-        *([texts.HISTORY_CUTS.format(count=cuts)] if cuts else []),
+        texts.duration(record.lasted_s) if record.is_over else past_texts.HISTORY_GOES_ON,
+        past_texts.HISTORY_ONE_LINE if count == 1 else past_texts.HISTORY_LINES.format(count=count),
+        *([past_texts.HISTORY_CUTS.format(count=cuts)] if cuts else []),
         characters.NAMES.get(record.character, record.character),
-        texts.talk_cost(
+        past_texts.talk_cost(
             record.cost_usd,
             is_exact=record.is_cost_exact,
             avatar_s=record.avatar_s,
@@ -204,7 +206,7 @@ def _file(label: str, content: str, name: str, mime: str) -> None:
         key=f"file-{mime}-{name}",
         on_click="ignore",
         icon=":material/download:",
-        help=texts.HISTORY_EXPORT_HELP,
+        help=past_texts.HISTORY_EXPORT_HELP,
     )
 
 
@@ -212,13 +214,13 @@ def _note(turn: Turn) -> str:
     """Return an answer's figures in words: its wait, how long it was heard, its mind and its cost."""
     notes: list[str] = []
     if turn.wait_ms is not None:
-        notes.append(texts.HISTORY_ANSWERED.format(seconds=f"{turn.wait_ms / 1000:.1f}"))
+        notes.append(past_texts.HISTORY_ANSWERED.format(seconds=f"{turn.wait_ms / 1000:.1f}"))
     if turn.spoken_ms is not None:
-        notes.append(texts.HISTORY_SPOKE.format(seconds=f"{turn.spoken_ms / 1000:.1f}"))
+        notes.append(past_texts.HISTORY_SPOKE.format(seconds=f"{turn.spoken_ms / 1000:.1f}"))
     if turn.mind:
-        notes.append(texts.mind(turn.mind, turn.tokens_per_s))
+        notes.append(past_texts.mind(turn.mind, turn.tokens_per_s))
     if turn.cost_usd is not None:
-        notes.append(texts.HISTORY_COST.format(cost=texts.money(turn.cost_usd)))
+        notes.append(past_texts.HISTORY_COST.format(cost=past_texts.money(turn.cost_usd)))
     return " · ".join(notes)
 
 
@@ -240,7 +242,7 @@ def _said(record: TalkRecord, search: str = "") -> str:
     for line in record.lines:
         turn = turns.pop(line.response_id, None) if line.response_id else None
         note = _note(turn) if turn is not None else ""
-        notes = [texts.clock(line.at_wall_s, zone), *([note] if note else [])]
+        notes = [past_texts.clock(line.at_wall_s, zone), *([note] if note else [])]
         cut = f" <em>{texts.INTERRUPTED}</em>" if line.is_interrupted else ""
         who = html.escape(names.speaker(line.role, line.speaker))
         rows.append(
@@ -258,14 +260,14 @@ def _costs(record: TalkRecord) -> str:
     texts_of = {line.response_id: line.text for line in record.lines if line.response_id}
     rows = [
         (
-            texts.HISTORY_LEGS[cost.leg],
-            texts.cost_why(cost.why, texts_of.get(cost.response_id, ""), cost.credits),
-            texts.money(cost.usd),
+            past_texts.HISTORY_LEGS[cost.leg],
+            past_texts.cost_why(cost.why, texts_of.get(cost.response_id, ""), cost.credits),
+            past_texts.money(cost.usd),
         )
         for cost in record.costs
     ]
-    total = (texts.HISTORY_COST_ALL, "", texts.money(sum(cost.usd for cost in record.costs)))
-    return _table(texts.HISTORY_COSTS, texts.HISTORY_COSTS_HEAD, [*rows, total])
+    total = (past_texts.HISTORY_COST_ALL, "", past_texts.money(sum(cost.usd for cost in record.costs)))
+    return _table(past_texts.HISTORY_COSTS, past_texts.HISTORY_COSTS_HEAD, [*rows, total])
 
 
 def _times(record: TalkRecord) -> str:
@@ -273,19 +275,19 @@ def _times(record: TalkRecord) -> str:
     rows = [
         (
             local_time.clock(turn.at_wall_s, bridge.time_zone(), has_seconds=True),
-            texts.seconds(turn.wait_ms),
-            texts.seconds(turn.end_ms),
-            texts.seconds(turn.think_ms),
-            texts.seconds(turn.voice_ms),
-            texts.seconds(turn.face_ms),
-            texts.seconds_short(turn.spoken_ms),
-            texts.HISTORY_YES if turn.is_interrupted else texts.HISTORY_NO,
-            texts.money(turn.cost_usd),
-            texts.mind(turn.mind or "", turn.tokens_per_s),
+            past_texts.seconds(turn.wait_ms),
+            past_texts.seconds(turn.end_ms),
+            past_texts.seconds(turn.think_ms),
+            past_texts.seconds(turn.voice_ms),
+            past_texts.seconds(turn.face_ms),
+            past_texts.seconds_short(turn.spoken_ms),
+            past_texts.HISTORY_YES if turn.is_interrupted else past_texts.HISTORY_NO,
+            past_texts.money(turn.cost_usd),
+            past_texts.mind(turn.mind or "", turn.tokens_per_s),
         )
         for turn in record.turns
     ]
-    return _table(texts.HISTORY_TIMES, texts.HISTORY_TIMES_HEAD, rows)
+    return _table(past_texts.HISTORY_TIMES, past_texts.HISTORY_TIMES_HEAD, rows)
 
 
 def _table(title: str, names: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
@@ -302,32 +304,32 @@ def _table(title: str, names: Sequence[str], cells: Sequence[Sequence[str]]) -> 
 def _draw_keeping(memory: Memory) -> None:
     owner = bridge.history_owner()
     preferences = memory.preferences.value
-    with st.popover(texts.HISTORY_KEEPING, icon=":material/tune:"):
+    with st.popover(past_texts.HISTORY_KEEPING, icon=":material/tune:"):
         st.toggle(
-            texts.HISTORY_KEEP,
+            past_texts.HISTORY_KEEP,
             value=memory.is_keeping,
             key="history-keep",
             disabled=not memory.may_keep_talks,
             on_change=bridge.change_history_keeping,
             args=(memory,),
         )
-        days = sorted({*texts.HISTORY_DAYS, preferences.history_days})
+        days = sorted({*past_texts.HISTORY_DAYS, preferences.history_days})
         st.selectbox(
-            texts.HISTORY_KEEP_FOR,
+            past_texts.HISTORY_KEEP_FOR,
             days,
             index=days.index(preferences.history_days),
-            format_func=lambda d: texts.HISTORY_DAYS.get(d, f"{d}"),
+            format_func=lambda d: past_texts.HISTORY_DAYS.get(d, f"{d}"),
             key="history-days",
             on_change=bridge.change_history_days,
             args=(memory,),
         )
         size_mb = memory.recordings.size_bytes() / 1e6
         if size_mb:
-            st.caption(texts.HISTORY_SOUND_SIZE.format(size=f"{max(0.1, size_mb):.1f}"))
-        with st.expander(texts.HISTORY_DELETE_ALL):
-            st.write(texts.HISTORY_DELETE_ALL_SURE)
+            st.caption(past_texts.HISTORY_SOUND_SIZE.format(size=f"{max(0.1, size_mb):.1f}"))
+        with st.expander(past_texts.HISTORY_DELETE_ALL):
+            st.write(past_texts.HISTORY_DELETE_ALL_SURE)
             st.button(
-                texts.HISTORY_DELETE_YES,
+                past_texts.HISTORY_DELETE_YES,
                 key="delete-all",
                 on_click=bridge.delete_history,
                 args=(memory, None, owner),

@@ -16,7 +16,7 @@ from kai.records import statistics
 from kai.records.exports import talks_as_csv, turns_as_csv
 from kai.records.turn_log import Summary
 from kai.records.turns import Turn
-from kai.ui import bridge, charts, history, host, texts
+from kai.ui import bridge, charts, history, host, past_texts
 
 DAY_S: Final = 86_400.0
 MOST_TALKS: Final = 10_000
@@ -26,19 +26,19 @@ def draw() -> None:
     """Draw the page."""
     memory = host.app().memory
     if memory.log is None:
-        st.title(texts.INSIGHTS_TITLE, anchor=False)
+        st.title(past_texts.INSIGHTS_TITLE, anchor=False)
         st.warning(memory.problem, icon=":material/warning:")
         return
     memory.flush()
     with st.container(key="kai-insights-head", horizontal=True, vertical_alignment="bottom"):
         with st.container():
-            st.title(texts.INSIGHTS_TITLE, anchor=False)
-            st.caption(texts.INSIGHTS_LEAD)
+            st.title(past_texts.INSIGHTS_TITLE, anchor=False)
+            st.caption(past_texts.INSIGHTS_LEAD)
         days = st.segmented_control(
-            texts.INSIGHTS_RANGE,
-            list(texts.INSIGHTS_RANGES),
+            past_texts.INSIGHTS_RANGE,
+            list(past_texts.INSIGHTS_RANGES),
             default=30,
-            format_func=lambda d: texts.INSIGHTS_RANGES[d],
+            format_func=lambda d: past_texts.INSIGHTS_RANGES[d],
             key="insights-days",
             label_visibility="collapsed",
         )
@@ -57,8 +57,8 @@ def draw() -> None:
     _draw_figures(turns, talks)
     _draw_charts(turns, talks)
     with st.container(horizontal=True, key="kai-insights-files"):
-        _file(texts.INSIGHTS_CSV, turns_as_csv(found), "kai-answers.csv")
-        _file(texts.INSIGHTS_CSV_TALKS, talks_as_csv(talks), "kai-talks.csv")
+        _file(past_texts.INSIGHTS_CSV, turns_as_csv(found), "kai-answers.csv")
+        _file(past_texts.INSIGHTS_CSV_TALKS, talks_as_csv(talks), "kai-talks.csv")
 
 
 def _file(label: str, content: str, name: str) -> None:
@@ -75,11 +75,11 @@ def _file(label: str, content: str, name: str) -> None:
 
 def _draw_empty() -> None:
     st.html(
-        f'<div class="kai-empty is-small"><h2>{html.escape(texts.INSIGHTS_EMPTY_TITLE)}</h2>'
-        f"<p>{html.escape(texts.INSIGHTS_EMPTY)}</p></div>"
+        f'<div class="kai-empty is-small"><h2>{html.escape(past_texts.INSIGHTS_EMPTY_TITLE)}</h2>'
+        f"<p>{html.escape(past_texts.INSIGHTS_EMPTY)}</p></div>"
     )
     with st.container(key="kai-example"):
-        st.html(f'<p class="kai-example-tag">{html.escape(texts.INSIGHTS_EXAMPLE)}</p>')
+        st.html(f'<p class="kai-example-tag">{html.escape(past_texts.INSIGHTS_EXAMPLE)}</p>')
         example, talks = example_turns(time.time()), example_talks(time.time())
         _draw_figures(example, talks)
         _draw_charts(example, talks)
@@ -88,7 +88,7 @@ def _draw_empty() -> None:
 def _value(value: str) -> str:
     """Return the HTML of a tile's value; words are smaller than figures."""
     told = html.escape(value)
-    return f"<small>{told}</small>" if value == texts.INSIGHTS_NOT_YET else told
+    return f"<small>{told}</small>" if value == past_texts.INSIGHTS_NOT_YET else told
 
 
 def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
@@ -97,13 +97,13 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
     fps = statistics.percentile([point.fps for point in statistics.seen(turns)], 0.5)
     spent = sum(talk.total_usd for talk in talks)
     figures = (
-        (texts.INSIGHTS_TALKS, str(len(talks))),
-        (texts.INSIGHTS_TURNS, str(len(turns))),
-        (texts.INSIGHTS_WAIT_HALF, _seconds(statistics.middle(waits))),
-        (texts.INSIGHTS_WAIT_MOST, _seconds(statistics.slow_end(waits))),
-        (texts.INSIGHTS_INTERRUPTED, f"{cut} ({round(100 * cut / len(turns))} %)"),
-        (texts.INSIGHTS_FPS, "–" if fps is None else f"{fps:.1f}"),
-        (texts.INSIGHTS_COST, texts.money(spent) if spent else texts.INSIGHTS_COST_NONE),
+        (past_texts.INSIGHTS_TALKS, str(len(talks))),
+        (past_texts.INSIGHTS_TURNS, str(len(turns))),
+        (past_texts.INSIGHTS_WAIT_HALF, _seconds(statistics.middle(waits))),
+        (past_texts.INSIGHTS_WAIT_MOST, _seconds(statistics.slow_end(waits))),
+        (past_texts.INSIGHTS_INTERRUPTED, f"{cut} ({round(100 * cut / len(turns))} %)"),
+        (past_texts.INSIGHTS_FPS, "–" if fps is None else f"{fps:.1f}"),
+        (past_texts.INSIGHTS_COST, past_texts.money(spent) if spent else past_texts.INSIGHTS_COST_NONE),
     )
     cells = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{_value(value)}</dd></div>" for name, value in figures
@@ -111,12 +111,12 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
     st.html(f'<dl class="kai-figures">{cells}</dl>')
     minds = statistics.minds(turns)
     if minds:
-        told = ", ".join(texts.answers_of_mind(m.name, m.count, m.tokens_per_s) for m in minds)
-        st.caption(texts.INSIGHTS_MINDS.format(minds=told))
+        told = ", ".join(past_texts.answers_of_mind(m.name, m.count, m.tokens_per_s) for m in minds)
+        st.caption(past_texts.INSIGHTS_MINDS.format(minds=told))
 
 
 def _seconds(ms: float | None) -> str:
-    return texts.INSIGHTS_NOT_YET if ms is None else texts.seconds(ms)
+    return past_texts.INSIGHTS_NOT_YET if ms is None else past_texts.seconds(ms)
 
 
 def _section(title: str, words: str, chart: alt.Chart | None = None) -> None:
@@ -137,63 +137,75 @@ def _draw_chart(description: str, chart: alt.Chart) -> None:
 def _draw_charts(turns: list[Turn], talks: list[Summary]) -> None:
     waits, stages, parts = statistics.waits(turns), statistics.stages(turns), statistics.parts(turns)
     if waits:
-        told = [texts.INSIGHTS_WAIT_HELP]
-        told.append(texts.INSIGHTS_TOO_FEW if waits[-1].p50_ms is None else texts.INSIGHTS_WAIT_MIDDLE)
-        told += [texts.INSIGHTS_WAIT_BAND] if waits[-1].p95_ms is not None else []
-        _section(texts.INSIGHTS_WAIT_TITLE, " ".join(told), charts.wait_chart(waits))
+        told = [past_texts.INSIGHTS_WAIT_HELP]
+        told.append(
+            past_texts.INSIGHTS_TOO_FEW if waits[-1].p50_ms is None else past_texts.INSIGHTS_WAIT_MIDDLE
+        )
+        told += [past_texts.INSIGHTS_WAIT_BAND] if waits[-1].p95_ms is not None else []
+        _section(past_texts.INSIGHTS_WAIT_TITLE, " ".join(told), charts.wait_chart(waits))
     left, right = st.columns(2, gap="large")
     with left:
         if stages:
-            _section(texts.INSIGHTS_STAGES_TITLE, texts.INSIGHTS_STAGES_HELP, charts.stage_chart(stages))
+            _section(
+                past_texts.INSIGHTS_STAGES_TITLE, past_texts.INSIGHTS_STAGES_HELP, charts.stage_chart(stages)
+            )
         elif waits:
-            _section(texts.INSIGHTS_STAGES_TITLE, texts.INSIGHTS_TOO_FEW)
+            _section(past_texts.INSIGHTS_STAGES_TITLE, past_texts.INSIGHTS_TOO_FEW)
     with right:
         if parts:
-            _section(texts.INSIGHTS_PARTS_TITLE, texts.INSIGHTS_PARTS_HELP, charts.part_chart(parts))
+            _section(
+                past_texts.INSIGHTS_PARTS_TITLE, past_texts.INSIGHTS_PARTS_HELP, charts.part_chart(parts)
+            )
     _draw_seen(statistics.seen(turns), sum(turn.dropped_sound_ms or 0 for turn in turns))
     left, right = st.columns(2, gap="large")
     with left:
         days = statistics.days(turns, bridge.time_zone())
-        _section(texts.INSIGHTS_DAYS_TITLE, texts.INSIGHTS_DAYS_HELP, charts.day_chart(days))
+        _section(past_texts.INSIGHTS_DAYS_TITLE, past_texts.INSIGHTS_DAYS_HELP, charts.day_chart(days))
     with right:
         _draw_spent(talks)
 
 
 def _draw_seen(seen: list[statistics.SeenPoint], dropped_sound_ms: int) -> None:
     if not seen:
-        _section(texts.INSIGHTS_FPS_TITLE, texts.INSIGHTS_NOT_SEEN)
+        _section(past_texts.INSIGHTS_FPS_TITLE, past_texts.INSIGHTS_NOT_SEEN)
         return
     left, right = st.columns(2, gap="large")
     with left:
-        words = [texts.INSIGHTS_FPS_HELP]
+        words = [past_texts.INSIGHTS_FPS_HELP]
         if dropped := sum(point.dropped for point in seen):
-            words.append(texts.INSIGHTS_FPS_DROPPED.format(dropped=dropped))
+            words.append(past_texts.INSIGHTS_FPS_DROPPED.format(dropped=dropped))
         if dropped_sound_ms:
-            words.append(texts.INSIGHTS_SOUND_LOST.format(seconds=texts.seconds_short(dropped_sound_ms)))
-        _section(texts.INSIGHTS_FPS_TITLE, " ".join(words), charts.fps_chart(seen))
+            words.append(
+                past_texts.INSIGHTS_SOUND_LOST.format(seconds=past_texts.seconds_short(dropped_sound_ms))
+            )
+        _section(past_texts.INSIGHTS_FPS_TITLE, " ".join(words), charts.fps_chart(seen))
     with right:
         if any(point.late_ms is not None for point in seen):
-            _section(texts.INSIGHTS_LATE_TITLE, texts.INSIGHTS_LATE_HELP, charts.late_chart(seen))
+            _section(past_texts.INSIGHTS_LATE_TITLE, past_texts.INSIGHTS_LATE_HELP, charts.late_chart(seen))
 
 
 def _draw_spent(talks: list[Summary]) -> None:
     zone = bridge.time_zone()
     by_day, by_talk = statistics.spent_by_day(talks, zone), statistics.spent_by_talk(talks, zone=zone)
     if not by_day:
-        _section(texts.INSIGHTS_COST_TITLE, texts.INSIGHTS_COST_FREE)
+        _section(past_texts.INSIGHTS_COST_TITLE, past_texts.INSIGHTS_COST_FREE)
         return
     is_exact = all(talk.is_cost_exact for talk in talks if talk.cost_usd is not None)
     words = (
-        texts.INSIGHTS_COST_HELP if is_exact else f"{texts.INSIGHTS_COST_HELP} {texts.INSIGHTS_COST_UNKNOWN}"
+        past_texts.INSIGHTS_COST_HELP
+        if is_exact
+        else f"{past_texts.INSIGHTS_COST_HELP} {past_texts.INSIGHTS_COST_UNKNOWN}"
     )
-    _section(texts.INSIGHTS_COST_TITLE, words)
+    _section(past_texts.INSIGHTS_COST_TITLE, words)
     kinds = [name for name in ("cost_usd", "avatar_min") if any(getattr(s, name) for s in by_day)]
-    names = [texts.INSIGHTS_COST_DAY, texts.INSIGHTS_COST_TALK]
+    names = [past_texts.INSIGHTS_COST_DAY, past_texts.INSIGHTS_COST_TALK]
     for name, tab, spent in zip(names, st.tabs(names), (by_day, by_talk), strict=True):
         with tab:
             for kind in kinds:
-                title = texts.INSIGHTS_DOLLARS if kind == "cost_usd" else texts.INSIGHTS_AVATAR
-                _draw_chart(f"{texts.INSIGHTS_COST_TITLE} {name}: {title}", charts.spent_chart(spent, kind))
+                title = past_texts.INSIGHTS_DOLLARS if kind == "cost_usd" else past_texts.INSIGHTS_AVATAR
+                _draw_chart(
+                    f"{past_texts.INSIGHTS_COST_TITLE} {name}: {title}", charts.spent_chart(spent, kind)
+                )
 
 
 def example_talks(now_wall_s: float) -> list[Summary]:

@@ -6,7 +6,7 @@ import streamlit as st
 
 import kai.avatar
 from kai.errors import KaiError
-from kai.ui import bridge, desk, host, model, stage, texts
+from kai.ui import bridge, desk, host, model, past_texts, stage, texts
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 # A local picture, because Streamlit fetches its named icons from another host.
@@ -16,10 +16,10 @@ st.set_page_config(page_title=texts.APP_NAME, page_icon=str(ICON), layout="wide"
 talk_page = st.Page(PAGES / "talk.py", title=texts.TALK_PAGE, icon=":material/forum:", default=True)
 help_page = st.Page(PAGES / "help.py", title=texts.HELP_PAGE, icon=":material/help:", url_path="help")
 history_page = st.Page(
-    PAGES / "history.py", title=texts.HISTORY_PAGE, icon=":material/history:", url_path="history"
+    PAGES / "history.py", title=past_texts.HISTORY_PAGE, icon=":material/history:", url_path="history"
 )
 insights_page = st.Page(
-    PAGES / "insights.py", title=texts.INSIGHTS_PAGE, icon=":material/monitoring:", url_path="insights"
+    PAGES / "insights.py", title=past_texts.INSIGHTS_PAGE, icon=":material/monitoring:", url_path="insights"
 )
 page = st.navigation([talk_page, history_page, insights_page, help_page], position="top")
 is_on_stage = page is talk_page or page.url_path == talk_page.url_path

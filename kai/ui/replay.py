@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from kai.records.recording import Stretch
-from kai.ui import recordings, texts
+from kai.ui import past_texts, recordings, texts
 
 _HTML: Final = '<div class="replay"></div>'
 
@@ -44,18 +44,18 @@ def draw(stretches: list[Stretch], picture: str) -> None:
             "sound": recordings.sound_url(stretch),
             "captions": recordings.captions_url(stretch),
             "startMs": stretch.start_ms,
-            "label": texts.HISTORY_SOUND_PART.format(
+            "label": past_texts.HISTORY_SOUND_PART.format(
                 start=texts.stopwatch(stretch.start_ms / 1000), length=texts.duration(stretch.lasts_ms / 1000)
             ),
         }
         for stretch in stretches
     ]
     words = {
-        "title": texts.HISTORY_SOUND,
-        "player": texts.HISTORY_SOUND_OF,
-        "save": texts.HISTORY_SOUND_SAVE,
-        "captions": texts.HISTORY_EXPORT_WEBVTT,
-        "sides": texts.HISTORY_SOUND_WHERE,
+        "title": past_texts.HISTORY_SOUND,
+        "player": past_texts.HISTORY_SOUND_OF,
+        "save": past_texts.HISTORY_SOUND_SAVE,
+        "captions": past_texts.HISTORY_EXPORT_WEBVTT,
+        "sides": past_texts.HISTORY_SOUND_WHERE,
     }
     with st.container(key="kai-replay"):
         _component()(

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import check_texts, setting_words, texts
+from kai.ui import check_texts, past_texts, setting_words, texts
 from tests.browser.test_desk import ARTIFACTS
 from tests.support.fake_app import app_of_fakes
 
@@ -41,8 +41,8 @@ def test_no_page_has_a_serious_issue(
         found["landing"] = issues(person)
         person.page.keyboard.press("Escape")
         pages = {
-            "history": texts.HISTORY_EMPTY_TITLE,
-            "insights": texts.INSIGHTS_EXAMPLE,
+            "history": past_texts.HISTORY_EMPTY_TITLE,
+            "insights": past_texts.INSIGHTS_EXAMPLE,
             "help": check_texts.CHECK_NOW,
         }
         for name, words in pages.items():

@@ -8,7 +8,7 @@ import pytest
 
 from kai.bench.driver import AppProcess, visitor
 from kai.records.exports import read_json
-from kai.ui import texts
+from kai.ui import past_texts, texts
 from tests.browser.test_memory_walk import downloaded, go
 from tests.support.reverse_proxy import reverse_proxy
 
@@ -35,8 +35,8 @@ def test_below_a_path_of_a_proxy_a_talk_is_heard_kept_and_taken_along(chromium: 
         answer = person.wait_line("assistant", 1)
         assert "time" in answer
         before = person.video()
-        go(person, texts.HISTORY_PAGE)
-        person.page.get_by_role("heading", name=texts.HISTORY_TITLE, exact=True).wait_for()
+        go(person, past_texts.HISTORY_PAGE)
+        person.page.get_by_role("heading", name=past_texts.HISTORY_TITLE, exact=True).wait_for()
         assert f"{PREFIX}/" in person.page.url
         person.page.wait_for_timeout(1000)
         after = person.video()
@@ -45,14 +45,14 @@ def test_below_a_path_of_a_proxy_a_talk_is_heard_kept_and_taken_along(chromium: 
         assert after.frames > before.frames, "the talk goes on, seen on every page"
         # A refresh on this page comes back to the same talk.
         person.page.reload()
-        person.page.get_by_role("heading", name=texts.HISTORY_TITLE, exact=True).wait_for()
+        person.page.get_by_role("heading", name=past_texts.HISTORY_TITLE, exact=True).wait_for()
         go(person, texts.TALK_PAGE)
         person.wait_state(texts.LISTENING, 60)
         assert person.line_of("user", 1) == "What can you do?"
         person.press(texts.STOP)
         person.page.get_by_text(texts.ENDED_TITLE).wait_for()
-        go(person, texts.HISTORY_PAGE)
-        record = read_json(downloaded(person, texts.HISTORY_EXPORT_JSON, tmp_path).read_text("utf-8"))
+        go(person, past_texts.HISTORY_PAGE)
+        record = read_json(downloaded(person, past_texts.HISTORY_EXPORT_JSON, tmp_path).read_text("utf-8"))
         assert [line.text for line in record.lines][0] == "What can you do?"
         assert proxy.sockets >= 1
         assert [path for path in proxy.strays if path != "/favicon.ico"] == []

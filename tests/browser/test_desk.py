@@ -11,7 +11,7 @@ import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.records import local_time
-from kai.ui import texts
+from kai.ui import past_texts, texts
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts" / "screenshots"
@@ -105,7 +105,7 @@ def test_whoever_is_on_the_stage_goes_by_its_own_name(person: Visitor, fake_app:
     assert person.page.locator(".lines > li .who").all_inner_texts() == ["You", "Emil"]
     person.screenshot(ARTIFACTS / "emil.png")
     person.press(texts.STOP)
-    person.page.get_by_role("link", name=texts.HISTORY_PAGE).first.click()
+    person.page.get_by_role("link", name=past_texts.HISTORY_PAGE).first.click()
     said = person.page.locator(".kai-said.is-history > li")
     person.wait(said.count, 10, "the kept lines")
     assert said.locator("span").all_inner_texts() == ["You", "Emil"]
@@ -196,7 +196,7 @@ def test_times_are_those_of_the_page_and_not_of_the_server(person: Visitor, fake
     person.say("Hello")
     person.wait_state(texts.SPEAKING)
     person.press(texts.STOP)
-    person.page.get_by_role("link", name=texts.HISTORY_PAGE).first.click()
+    person.page.get_by_role("link", name=past_texts.HISTORY_PAGE).first.click()
     row = person.page.locator(".st-key-kai-talks .stButton").first
     now = datetime.now(ZoneInfo(zone))
     near = [local_time.clock((now - timedelta(minutes=m)).timestamp(), ZoneInfo(zone)) for m in range(3)]

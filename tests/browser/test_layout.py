@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import texts
+from kai.ui import past_texts, texts
 from tests.browser.test_desk import ARTIFACTS, begin
 from tests.support.fake_app import app_of_fakes
 
@@ -77,7 +77,7 @@ def test_a_portrait_is_pressed_the_menu_stays_and_mute_is_near_for_the_keyboard(
         assert "mute" in str(person.page.evaluate(focused))
         person.page.keyboard.press("Tab")
         assert "interrupt" in str(person.page.evaluate(focused))
-        person.page.get_by_role("link", name=texts.HISTORY_PAGE, exact=True).click()
+        person.page.get_by_role("link", name=past_texts.HISTORY_PAGE, exact=True).click()
         person.page.get_by_role("link", name=texts.BACK_TO_TALK).wait_for()
         person.page.wait_for_timeout(400)
         assert abs(link_x(person, texts.HELP_PAGE) - at_talk) <= 2
@@ -98,8 +98,8 @@ def test_on_a_phone_the_face_has_the_width_the_chat_is_a_sheet_and_pages_have_na
         person.wait(lambda: box(person, ".chat")["height"] > 2 * small, 5, "the sheet")
         person.screenshot(ARTIFACTS / "phone-sheet.png")
         person.page.get_by_role("button", name=texts.CHAT_LABEL).click()
-        person.page.get_by_role("link", name=texts.HISTORY_PAGE, exact=True).click()
-        person.page.get_by_text(texts.HISTORY_LEAD, exact=True).wait_for()
+        person.page.get_by_role("link", name=past_texts.HISTORY_PAGE, exact=True).click()
+        person.page.get_by_text(past_texts.HISTORY_LEAD, exact=True).wait_for()
         assert not person.page.get_by_test_id("stSidebar").is_visible()
         person.page.get_by_role("link", name=texts.TALK_PAGE, exact=True).click()
         person.page.locator(".desk:not(.is-away)").wait_for()

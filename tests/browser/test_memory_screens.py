@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import check_texts, door_texts, help_texts, texts
+from kai.ui import check_texts, door_texts, help_texts, past_texts, texts
 from kai.ui.password import make_hash
 from tests.browser.test_axe import issues
 from tests.browser.test_desk import ARTIFACTS
@@ -59,8 +59,8 @@ def test_pages_of_words_are_whole_and_readable_at_every_size(
     kind, process = app
     is_full = kind == "full"
     words = {
-        "history": texts.HISTORY_LEAD if is_full else texts.HISTORY_EMPTY_TITLE,
-        "insights": texts.INSIGHTS_WAIT_TITLE if is_full else texts.INSIGHTS_EMPTY_TITLE,
+        "history": past_texts.HISTORY_LEAD if is_full else past_texts.HISTORY_EMPTY_TITLE,
+        "insights": past_texts.INSIGHTS_WAIT_TITLE if is_full else past_texts.INSIGHTS_EMPTY_TITLE,
         "help": help_texts.TITLE,
     }
     serious: dict[str, object] = {}
@@ -92,21 +92,21 @@ def test_pages_of_words_are_whole_and_readable_at_every_size(
                     person.page.wait_for_timeout(300)
                     look("history-times")
                     person.page.locator(".stMain").evaluate("e => e.scrollTo(0, 0)")
-                    person.press(texts.HISTORY_DELETE)
-                    person.page.get_by_text(texts.HISTORY_DELETE_THIS).wait_for()
+                    person.press(past_texts.HISTORY_DELETE)
+                    person.page.get_by_text(past_texts.HISTORY_DELETE_THIS).wait_for()
                     person.page.wait_for_timeout(400)
                     look("history-delete")
                     person.page.keyboard.press("Escape")
                     person.page.wait_for_timeout(300)
                     if size == "phone":
-                        person.press(texts.HISTORY_BACK)
-                    box = person.page.get_by_role("textbox", name=texts.HISTORY_SEARCH)
+                        person.press(past_texts.HISTORY_BACK)
+                    box = person.page.get_by_role("textbox", name=past_texts.HISTORY_SEARCH)
                     box.fill("elephant")
                     box.press("Enter")
-                    person.page.get_by_text(texts.HISTORY_NOTHING_FOUND).wait_for()
+                    person.page.get_by_text(past_texts.HISTORY_NOTHING_FOUND).wait_for()
                     look("history-nothing-found")
-                person.press(texts.HISTORY_KEEPING)
-                person.page.get_by_text(texts.HISTORY_KEEP_FOR).wait_for()
+                person.press(past_texts.HISTORY_KEEPING)
+                person.page.get_by_text(past_texts.HISTORY_KEEP_FOR).wait_for()
                 person.page.wait_for_timeout(400)
                 look("history-keeping")
             if page == "help" and is_full:

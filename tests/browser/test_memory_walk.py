@@ -11,7 +11,7 @@ import pytest
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.records.exports import read_json
 from kai.records.turn_log import TurnLog
-from kai.ui import texts
+from kai.ui import past_texts, texts
 from tests.browser.test_desk import ARTIFACTS
 from tests.support.fake_app import app_of_fakes
 
@@ -101,8 +101,8 @@ def test_a_recorded_talk_is_left_come_back_to_heard_again_taken_along_and_delete
     person.say("Hello")
     person.wait_state(texts.SPEAKING)
     # Another page of the app: the talk and its light go on.
-    go(person, texts.HISTORY_PAGE)
-    person.page.get_by_role("heading", name=texts.HISTORY_TITLE, exact=True).wait_for()
+    go(person, past_texts.HISTORY_PAGE)
+    person.page.get_by_role("heading", name=past_texts.HISTORY_TITLE, exact=True).wait_for()
     before = person.video()
     person.page.wait_for_timeout(1500)
     after = person.video()
@@ -115,7 +115,7 @@ def test_a_recorded_talk_is_left_come_back_to_heard_again_taken_along_and_delete
     # A refresh and a lost WebSocket on this page: the same talk, still recorded.
     url = person.page.url
     person.page.reload()
-    person.page.get_by_role("heading", name=texts.HISTORY_TITLE, exact=True).wait_for()
+    person.page.get_by_role("heading", name=past_texts.HISTORY_TITLE, exact=True).wait_for()
     person.lose_websocket()
     go(person, texts.TALK_PAGE)
     person.wait_state(texts.LISTENING, 30)
@@ -126,7 +126,7 @@ def test_a_recorded_talk_is_left_come_back_to_heard_again_taken_along_and_delete
     person.wait(lambda: light(person) == "", 5, "darkness")
     person.press(texts.STOP)
     person.page.get_by_text(texts.ENDED_TITLE).wait_for()
-    go(person, texts.HISTORY_PAGE)
+    go(person, past_texts.HISTORY_PAGE)
     person.page.locator(".replay video").wait_for()
     heard = person.page.evaluate(CAPTIONS_JS)
     assert heard["mode"] == "showing"
@@ -137,19 +137,19 @@ def test_a_recorded_talk_is_left_come_back_to_heard_again_taken_along_and_delete
     assert heard["marked"].startswith("You said: Hello")
     person.screenshot(ARTIFACTS / "history-replay.png")
     # What is taken along reads back.
-    record = read_json(downloaded(person, texts.HISTORY_EXPORT_JSON, tmp_path).read_text("utf-8"))
+    record = read_json(downloaded(person, past_texts.HISTORY_EXPORT_JSON, tmp_path).read_text("utf-8"))
     assert record.lines[0].text == "Hello"
     assert record.turns[0].sent_fps is not None
     assert record.turns[0].sent_fps > 5
-    markdown = downloaded(person, texts.HISTORY_EXPORT_MARKDOWN, tmp_path).read_text("utf-8")
+    markdown = downloaded(person, past_texts.HISTORY_EXPORT_MARKDOWN, tmp_path).read_text("utf-8")
     assert "**You**" in markdown
-    with av.open(str(downloaded(person, texts.HISTORY_EXPORT_WEBVTT, tmp_path))) as captions:
+    with av.open(str(downloaded(person, past_texts.HISTORY_EXPORT_WEBVTT, tmp_path))) as captions:
         assert sum(1 for packet in captions.demux() if packet.size) == len(record.lines)
     # Deleted with its sound.
     assert list((data / "recordings").iterdir())
-    person.press(texts.HISTORY_DELETE)
-    person.page.get_by_role("button", name=texts.HISTORY_DELETE_YES).last.click()
-    person.page.get_by_text(texts.HISTORY_EMPTY_TITLE).wait_for()
+    person.press(past_texts.HISTORY_DELETE)
+    person.page.get_by_role("button", name=past_texts.HISTORY_DELETE_YES).last.click()
+    person.page.get_by_text(past_texts.HISTORY_EMPTY_TITLE).wait_for()
     assert list((data / "recordings").iterdir()) == []
 
 
@@ -165,8 +165,8 @@ def test_two_people_at_once_see_each_their_own_talk(person: Visitor, app: AppPro
     other.wait_line("assistant", 1)
     assert [words for role, words in person.lines() if role == "user"] == ["I am the first"]
     assert [words for role, words in other.lines() if role == "user"] == ["I am the second"]
-    go(other, texts.HISTORY_PAGE)
-    other.page.get_by_role("heading", name=texts.HISTORY_TITLE, exact=True).wait_for()
+    go(other, past_texts.HISTORY_PAGE)
+    other.page.get_by_role("heading", name=past_texts.HISTORY_TITLE, exact=True).wait_for()
     go(other, texts.TALK_PAGE)
     other.wait_state(texts.LISTENING, 30)
     assert other.line_of("user", 1) == "I am the second"

@@ -15,7 +15,7 @@ import pytest
 from starlette.routing import Route
 
 from kai.bench.driver import AppProcess, Visitor, visitor, write_mic
-from kai.ui import server, texts
+from kai.ui import past_texts, server, texts
 from kai.ui.host import COOKIE_NAME
 from tests.support.engine import RunningEngine, engine
 from tests.support.peer import Peer
@@ -163,7 +163,7 @@ def test_a_seeded_secret_appears_in_nothing_that_the_live_app_sends_or_writes(
         talk_with_errors(person, wire)
         (talk_id,) = next(v for v in parse_qs(urlsplit(person.page.url).query).values() if len(v[0]) > 15)
         (cookie,) = (c["value"] for c in person.context.cookies() if c["name"] == COOKIE_NAME)
-        for link in (texts.HELP_PAGE, texts.HISTORY_PAGE, texts.INSIGHTS_PAGE):
+        for link in (texts.HELP_PAGE, past_texts.HISTORY_PAGE, past_texts.INSIGHTS_PAGE):
             person.page.get_by_role("link", name=link).first.click()
             person.page.wait_for_timeout(1500)
             wire.look()

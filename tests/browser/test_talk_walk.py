@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from kai.bench.driver import CHROMIUM_FLAGS, AppProcess, Visitor, visitor
-from kai.ui import setting_words, texts
+from kai.ui import past_texts, setting_words, texts
 from tests.browser.test_desk import banner, begin
 from tests.browser.test_presenter import key
 from tests.support.fake_app import app_of_fakes
@@ -111,7 +111,7 @@ def test_pages_presenter_lost_websocket_and_cleared_caches_do_not_touch_a_talk(
     begin(person, app)
     ask(person, "Remember this.")
     said, before = person.lines(), person.wait_picture().current_time_s
-    for page in (texts.HISTORY_PAGE, texts.INSIGHTS_PAGE, texts.HELP_PAGE):
+    for page in (past_texts.HISTORY_PAGE, past_texts.INSIGHTS_PAGE, texts.HELP_PAGE):
         person.page.get_by_role("link", name=page).click()
         person.page.get_by_role("link", name=texts.BACK_TO_TALK).wait_for()
     person.page.get_by_role("link", name=texts.BACK_TO_TALK).click()

@@ -19,7 +19,7 @@ from kai.records.recording import Recorder
 from kai.records.turn_log import RecordsError
 from kai.records.turns import Turn
 from kai.runtime.hub import SessionHub
-from kai.ui import bridge, compat, texts
+from kai.ui import bridge, compat, past_texts, texts
 from kai.ui.sidebar import presets
 from tests.ui.conftest import BROWSER_ID, serve_with, serving
 from tests.ui.fakes import make_app
@@ -72,10 +72,10 @@ def labels(app: AppTest) -> list[str]:
 @pytest.mark.parametrize("page", ["history", "insights"])
 def test_before_the_first_talk_a_kind_word_stands_there(app: AppTest, page: str) -> None:
     open_page(app, page)
-    title = {"history": texts.HISTORY_EMPTY_TITLE, "insights": texts.INSIGHTS_EMPTY_TITLE}[page]
+    title = {"history": past_texts.HISTORY_EMPTY_TITLE, "insights": past_texts.INSIGHTS_EMPTY_TITLE}[page]
     assert title in words(app)
     if page == "insights":
-        assert texts.INSIGHTS_EXAMPLE in words(app)
+        assert past_texts.INSIGHTS_EXAMPLE in words(app)
         assert len(app.get("vega_lite_chart")) == 8
 
 
@@ -89,7 +89,7 @@ def test_a_talk_that_was_had_stands_in_the_history(app: AppTest, hub: SessionHub
     app.switch_page(str(ROOT / "pages/history.py")).run()
     assert not app.exception
     assert "What &lt;b&gt;time&lt;/b&gt; is it?" in words(app)
-    assert any(texts.HISTORY_GOES_ON in label for label in labels(app))
+    assert any(past_texts.HISTORY_GOES_ON in label for label in labels(app))
     assert talk.snapshot().is_active
 
 
@@ -97,13 +97,13 @@ def test_a_talk_is_read_with_what_was_interrupted_and_its_wait(app: AppTest, mem
     keep(memory)
     open_page(app, "history")
     assert f"<em>{texts.INTERRUPTED}</em>" in words(app)
-    assert texts.HISTORY_ANSWERED.format(seconds="0.6") in words(app)
+    assert past_texts.HISTORY_ANSWERED.format(seconds="0.6") in words(app)
     names = [file.proto.label for file in app.get("download_button")]
     assert names == [
-        texts.HISTORY_EXPORT_MARKDOWN,
-        texts.HISTORY_EXPORT_JSON,
-        texts.HISTORY_EXPORT_WEBVTT,
-        texts.HISTORY_EXPORT_COSTS,
+        past_texts.HISTORY_EXPORT_MARKDOWN,
+        past_texts.HISTORY_EXPORT_JSON,
+        past_texts.HISTORY_EXPORT_WEBVTT,
+        past_texts.HISTORY_EXPORT_COSTS,
     ]
 
 
@@ -167,7 +167,7 @@ def test_search_finds_by_words_and_says_when_there_are_none(app: AppTest, memory
     assert any(button.key == "talk-t0" for button in app.button)
     assert "<mark>true</mark>" in words(app).lower()
     app.text_input[0].set_value("elephant").run()
-    assert texts.HISTORY_NOTHING_FOUND in [caption.value for caption in app.caption]
+    assert past_texts.HISTORY_NOTHING_FOUND in [caption.value for caption in app.caption]
     assert not any(str(button.key).startswith("talk-") for button in app.button)
 
 
@@ -193,14 +193,14 @@ def test_one_talk_and_all_can_be_deleted(app: AppTest, memory: Memory) -> None:
     assert [talk.id for talk in memory.log.talks()] == ["t2", "t0"]
     app.button(key="delete-all").click().run()
     assert memory.log.talks() == []
-    assert texts.HISTORY_EMPTY_TITLE in words(app)
+    assert past_texts.HISTORY_EMPTY_TITLE in words(app)
 
 
 def test_keeping_can_be_switched_off_and_limited(app: AppTest, memory: Memory) -> None:
     open_page(app, "history")
     app.toggle(key="history-keep").set_value(False).run()
     assert not memory.is_keeping
-    assert texts.HISTORY_OFF in [info.value for info in app.info]
+    assert past_texts.HISTORY_OFF in [info.value for info in app.info]
     app.selectbox(key="history-days").set_value(7).run()
     assert memory.preferences.value.history_days == 7
 
@@ -226,7 +226,7 @@ def test_keeping_that_a_setting_forbids_says_so_and_cannot_be_switched_on(
     forbidden = Memory(folder, may_keep_talks=False)
     serve_with(memory=forbidden)
     open_page(app, "history")
-    assert texts.HISTORY_OFF_BY_SETTING in [info.value for info in app.info]
+    assert past_texts.HISTORY_OFF_BY_SETTING in [info.value for info in app.info]
     assert app.toggle(key="history-keep").disabled
     forbidden.close()
 
@@ -280,32 +280,32 @@ def test_somebody_elses_talk_is_shown_only_when_it_is_over(app: AppTest, memory:
 def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: Memory) -> None:
     keep(memory, 2)
     open_page(app, "insights")
-    for figure in (texts.INSIGHTS_NOT_YET, "2 (100 %)", "24.5", "$0.43"):
+    for figure in (past_texts.INSIGHTS_NOT_YET, "2 (100 %)", "24.5", "$0.43"):
         assert f">{figure}</" in words(app)
     assert "0.60 s" not in words(app)
-    assert texts.INSIGHTS_TOO_FEW in " ".join(caption.value for caption in app.caption)
+    assert past_texts.INSIGHTS_TOO_FEW in " ".join(caption.value for caption in app.caption)
     keep(memory, 20)
     app.run()
     assert words(app).count("<dd>0.60 s</dd>") == 2
-    assert texts.INSIGHTS_EXAMPLE not in words(app)
+    assert past_texts.INSIGHTS_EXAMPLE not in words(app)
     described = [
         json.loads(chart.proto.spec)["description"]
         for chart in app.get("vega_lite_chart")
         if "description" in chart.proto.spec
     ]
     for title in (
-        texts.INSIGHTS_WAIT_TITLE,
-        texts.INSIGHTS_STAGES_TITLE,
-        texts.INSIGHTS_PARTS_TITLE,
-        texts.INSIGHTS_FPS_TITLE,
-        texts.INSIGHTS_LATE_TITLE,
-        texts.INSIGHTS_DAYS_TITLE,
+        past_texts.INSIGHTS_WAIT_TITLE,
+        past_texts.INSIGHTS_STAGES_TITLE,
+        past_texts.INSIGHTS_PARTS_TITLE,
+        past_texts.INSIGHTS_FPS_TITLE,
+        past_texts.INSIGHTS_LATE_TITLE,
+        past_texts.INSIGHTS_DAYS_TITLE,
     ):
         assert sum(words_of.startswith(title) for words_of in described) == 1
     assert any("20 frames were not shown" in words_of for words_of in described)
-    assert texts.INSIGHTS_COST_UNKNOWN in " ".join(caption.value for caption in app.caption)
+    assert past_texts.INSIGHTS_COST_UNKNOWN in " ".join(caption.value for caption in app.caption)
     names = [file.proto.label for file in app.get("download_button")]
-    assert names == [texts.INSIGHTS_CSV, texts.INSIGHTS_CSV_TALKS]
+    assert names == [past_texts.INSIGHTS_CSV, past_texts.INSIGHTS_CSV_TALKS]
 
 
 def test_talks_of_this_computer_alone_cost_nothing_and_say_so(app: AppTest, memory: Memory) -> None:
@@ -315,9 +315,9 @@ def test_talks_of_this_computer_alone_cost_nothing_and_say_so(app: AppTest, memo
     memory.log.save(replace(RECORD, started_wall_s=time.time(), turns=(turn,), **free))
     open_page(app, "insights")
     captions = " ".join(caption.value for caption in app.caption)
-    assert texts.INSIGHTS_COST_FREE in captions
-    assert texts.INSIGHTS_NOT_SEEN in captions
-    assert f"<dd>{texts.INSIGHTS_COST_NONE}</dd>" in words(app)
+    assert past_texts.INSIGHTS_COST_FREE in captions
+    assert past_texts.INSIGHTS_NOT_SEEN in captions
+    assert f"<dd>{past_texts.INSIGHTS_COST_NONE}</dd>" in words(app)
 
 
 # ------------------------------------------------------------------ presets

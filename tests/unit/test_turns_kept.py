@@ -62,7 +62,7 @@ from kai.records.statistics import (
 )
 from kai.records.turn_log import Summary
 from kai.records.turns import Cost, Follower, Line, TalkRecord, Turn
-from kai.ui import texts
+from kai.ui import past_texts
 from kai.ui.names import speaker
 from tests.support.talk import START, WALL_S, Talk, show_avatar, talking
 
@@ -506,15 +506,15 @@ def test_days_and_clock_times_are_those_of_the_persons_zone(name: str, date: str
     text = as_markdown(record, title="", facts="", who=speaker, interrupted="", notes={}, zone=zone)
     at = datetime.fromisoformat(f"{date} {clock}")
     assert f"({at.hour % 12 or 12}:{clock[3:]}:00 {'pm' if at.hour > 11 else 'am'})" in text
-    assert texts.clock(BEFORE_MIDNIGHT_UTC_S, zone) == say_time(at).replace("noon", "12:00 pm")
-    assert texts.day(BEFORE_MIDNIGHT_UTC_S, 0, zone) == say_date(at.date()).partition(", ")[2]
-    assert texts.day(BEFORE_MIDNIGHT_UTC_S, BEFORE_MIDNIGHT_UTC_S + 60, zone) == texts.TODAY
+    assert past_texts.clock(BEFORE_MIDNIGHT_UTC_S, zone) == say_time(at).replace("noon", "12:00 pm")
+    assert past_texts.day(BEFORE_MIDNIGHT_UTC_S, 0, zone) == say_date(at.date()).partition(", ")[2]
+    assert past_texts.day(BEFORE_MIDNIGHT_UTC_S, BEFORE_MIDNIGHT_UTC_S + 60, zone) == past_texts.TODAY
     midnight_s = datetime.fromisoformat(date).replace(tzinfo=zone).timestamp()
-    assert texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 86_399, zone) == texts.TODAY
-    assert texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 86_400, zone) == texts.YESTERDAY
-    assert texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 2 * 86_400, zone) not in (
-        texts.TODAY,
-        texts.YESTERDAY,
+    assert past_texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 86_399, zone) == past_texts.TODAY
+    assert past_texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 86_400, zone) == past_texts.YESTERDAY
+    assert past_texts.day(BEFORE_MIDNIGHT_UTC_S, midnight_s + 2 * 86_400, zone) not in (
+        past_texts.TODAY,
+        past_texts.YESTERDAY,
     )
 
 

@@ -11,7 +11,7 @@ from kai.core.state import Look
 from kai.records.memory import Memory
 from kai.records.preferences import PRESET_LIMIT_BYTES, preset_of
 from kai.runtime.hub import Talk
-from kai.ui import bridge, texts
+from kai.ui import bridge, past_texts, texts
 from kai.ui.bridge import Shelf
 from kai.ui.setting_words import PRESETS, SETTINGS
 from kai.ui.sidebar import named
@@ -37,7 +37,7 @@ def draw(talk: Talk, memory: Memory) -> None:
             args=(talk,),
         )
     for aside in memory.asides_of_settings:
-        st.warning(texts.HISTORY_SET_ASIDE.format(path=aside), icon=":material/warning:")
+        st.warning(past_texts.HISTORY_SET_ASIDE.format(path=aside), icon=":material/warning:")
     shelf = Shelf(
         "preset", memory.presets, lambda: bridge.look(talk), lambda look: bridge.set_look(talk, look)
     )
