@@ -13,7 +13,6 @@ HELP_PAGE_SHORT: Final = "Check"
 SETTINGS: Final = "Settings"
 SKIP: Final = "Skip to the controls"
 
-# ------------------------------------------------------------------ landing, end
 START: Final = "Start chat with Kai"
 LANDING_TITLE: Final = "Talk with Kai"
 LANDING_LEAD: Final = "Say something, and Kai answers with voice and face."
@@ -43,7 +42,6 @@ NO_COOKIES: Final = (
     "Allow cookies for this address, then reload."
 )
 
-# ------------------------------------------------------------------ state of Kai
 WAKING: Final = "Waking Kai"
 OPENING_MICROPHONE: Final = "Opening the microphone"
 CONNECTING_PICTURE: Final = "Connecting video and sound"
@@ -61,7 +59,6 @@ RECONNECTING: Final = "Reconnecting"
 OFF: Final = "Kai is off"
 ENDED: Final = "Ended"
 
-# ------------------------------------------------------------------ legs
 LEG_LABELS: Final = {"brain": "Brain", "face": "Face", "browser": "Connection"}
 LEG_WORDS: Final = {
     "disconnected": "off",
@@ -98,7 +95,6 @@ BUSY: Final = "busy"
 SLOW_PICTURE: Final = "{fps} frames a second: this computer is busy"
 TIME_LEFT: Final = "{time} left"
 
-# ------------------------------------------------------------------ controls
 HOLD_TO_TALK: Final = "Hold to talk"
 LET_GO: Final = "Let go to send"
 MUTE: Final = "Mute"
@@ -156,7 +152,6 @@ STARTERS: Final = "To begin with"
 STARTERS_MODEL: Final = ("What can you do?", "Why is the sky blue?", "Tell me a story about a lighthouse.")
 STARTERS_SMALL_MIND: Final = ("What can you do?", "What time is it in Tokyo?", "What is 18 times 7?")
 
-# ------------------------------------------------------------------ problems
 TRY_AGAIN: Final = "Try again"
 DETAILS: Final = "Details"
 CHANGE_WAITING: Final = "This needs a quick reconnect in the next pause. Your talk continues."
@@ -188,7 +183,6 @@ NO_NETWORK: Final = (
 PAGE_LOST: Final = "Connection lost. Trying again."
 SOUND_BLOCKED: Final = "Your browser is holding back the sound. Press here to hear Kai."
 
-# ------------------------------------------------------------------ sidebar
 SIDEBAR_WHO: Final = "Face"
 SIDEBAR_HOW: Final = "Voice"
 SIDEBAR_WHAT: Final = "Persona"
@@ -299,7 +293,6 @@ QUALITY_NAMES: Final = {
 SANDBOX: Final = "Sandbox"
 SANDBOX_HELP: Final = "Free minutes with one avatar of LiveAvatar's."
 
-# ------------------------------------------------------------------ routes
 ERROR_NO_TALK: Final = "This talk is not yours or has ended. Reload the page to begin a new one."
 ERROR_HOST: Final = "This address is not one of Kai's. Open the page at the address that Kai printed."
 ERROR_ORIGIN: Final = "This came from another site, so Kai ignored it."
