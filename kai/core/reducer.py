@@ -63,6 +63,7 @@ from kai.core.events import (
     StartRequested,
     Step,
     StopRequested,
+    StopSpeaking,
     TextSubmitted,
     TimerFired,
     TimeZoneTold,
@@ -114,7 +115,9 @@ def step(state: SessionState, event: Event, at: float) -> Step:
     if state.phase is Phase.IDLE and not isinstance(event, StartRequested | LookChanged | TimeZoneTold):
         return state, ()
     new, commands = _react(state, event, at)
-    if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns:
+    # What was heard of an answer that was cut is known one event later, and the next brain is told that alone.
+    is_cut = any(isinstance(command, StopSpeaking) for command in commands)
+    if new.hand_over is HandOver.READY and new.brain.is_up and new.is_between_turns and not is_cut:
         new, swap = brains.swap(new, at)
         commands = (*commands, *swap)
     if new.is_greeting_due:

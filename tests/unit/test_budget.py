@@ -47,6 +47,23 @@ def test_a_person_is_warned_at_four_fifths_and_the_paid_brain_leaves_in_a_pause(
     assert talk.do(ev.BrainRecalled()) == ()
 
 
+def test_a_person_who_leaves_no_pause_is_answered_by_this_computer_once_the_budget_is_spent() -> None:
+    talk = paid_talk(Look(budget_talk_usd=1.0))
+    talk.do(ev.TextSubmitted("t1", "Tell me."), ev.ResponseCreated("r1"))
+    talk.do(ev.AssistantTranscriptChanged("r1", "i1", "Once upon a time.", is_final=False))
+    talk.do(ev.AudioStarted("r1"), ev.PlayoutStarted("r1"), spend(1.0), ev.SpareBrainReady())
+    commands = talk.do(ev.TextSubmitted("t2", "And now?"))
+    assert ev.StopSpeaking("r1") in commands
+    assert not any(isinstance(c, ev.SwapBrain | ev.SendText) for c in commands)
+    # What was heard is known now: the next brain is told that, and gets the question.
+    commands = talk.do(ev.PlayoutInterrupted("r1", 400, "Once upon"))
+    order = [c for c in commands if isinstance(c, ev.SwapBrain | ev.SeedHistory | ev.SendText)]
+    history = (("user", "Tell me."), ("assistant", "Once upon"))
+    assert order == [ev.SwapBrain(), ev.SeedHistory(history), ev.SendText("t2", "And now?")]
+    assert talk.state.is_waiting
+    assert not talk.state.pending_text
+
+
 def test_a_raised_budget_brings_the_cloud_back() -> None:
     talk = paid_talk(Look(budget_talk_usd=1.0))
     talk.do(spend(1.0), ev.SpareBrainReady())

@@ -38,14 +38,18 @@ HAND_OVER_RETRY_S = 30.0
 
 def connected(state: SessionState) -> Step:
     """Give a new brain the chat so far and the lines that wait for an answer."""
-    pending = state.pending_text
     commands = _prepare_brain(state)
-    state = replace(state, phase=Phase.ACTIVE, pending_text=())
-    commands += [SendText(item_id, text) for item_id, text in pending]
+    state, pending = _send_pending(replace(state, phase=Phase.ACTIVE))
+    return state, (*commands, *pending)
+
+
+def _send_pending(state: SessionState) -> Step:
+    """Send the lines that wait for an answer to a brain that has the chat so far."""
+    pending = state.pending_text
     if not pending:
-        return state, tuple(commands)
-    state, wait = await_answer(state)
-    return state, (*commands, *wait)
+        return state, ()
+    state, wait = await_answer(replace(state, pending_text=()))
+    return state, (*(SendText(item_id, text) for item_id, text in pending), *wait)
 
 
 def greet(state: SessionState) -> Step:
@@ -148,4 +152,6 @@ def swap(state: SessionState, at: float) -> Step:
     """Replace the brain with the spare, and give it the chat so far. Call this between turns only."""
     state, climb_later = rungs.swapped(state, at)
     state = replace(state, hand_over=HandOver.NONE, is_change_wished=False, tool_runs=())
-    return state, (SwapBrain(), *_prepare_brain(state), *climb_later)
+    commands = (SwapBrain(), *_prepare_brain(state), *climb_later)
+    state, pending = _send_pending(state)
+    return state, (*commands, *pending)

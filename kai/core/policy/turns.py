@@ -57,7 +57,7 @@ from kai.core.events import (
     ToolFinished,
 )
 from kai.core.policy.lines import change_response_lines, find_line, finish_lines, put_user_line, wall_s
-from kai.core.state import Message, Problem, Response, Role, SessionState, Span, Thought, ToolRun
+from kai.core.state import HandOver, Message, Problem, Response, Role, SessionState, Span, Thought, ToolRun
 from kai.core.timers import AnswerOverdue, PlayoutOverdue
 
 CANCELLED_KEPT = 16
@@ -102,7 +102,9 @@ def submit_text(state: SessionState, event: TextSubmitted, at: float) -> Step:
         return state, ()
     state, commands = interrupt(state)
     state = put_user_line(state, event.item_id, text, at, is_final=True)
-    if not state.brain.is_up:
+    # Whoever takes over because of a limit answers this line, though the person left no pause.
+    is_leaving = bool(state.ladder.resting) and state.hand_over is HandOver.READY
+    if not state.brain.is_up or is_leaving:
         return replace(state, pending_text=(*state.pending_text, (event.item_id, text))), commands
     state, wait = await_answer(state)
     return state, (*commands, SendText(event.item_id, text), *wait)
