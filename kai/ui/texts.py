@@ -328,8 +328,8 @@ def cost_an_hour(usd: float) -> str:
 def budget_lasts(minutes: float) -> str:
     """Return how long the budget lasts at the talk's pace."""
     if minutes < 1:
-        return "the budget lasts less than a minute"
-    return "the budget lasts about a minute" if minutes < 1.5 else f"the budget lasts about {minutes:.0f} min"
+        return "budget for less than a minute"
+    return "budget for about a minute" if minutes < 1.5 else f"budget for about {minutes:.0f} min"
 
 
 def credits_used(count: int) -> str:

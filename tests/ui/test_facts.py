@@ -163,7 +163,7 @@ def test_the_forecast_stands_beside_the_cost_by_the_hour_or_by_the_budget() -> N
     assert shown(talk.state, at_s)["cost"] == "10 ¢ so far · about $1.00 an hour"
     for limit_usd, words in ((0.5, "about 24 min"), (0.12, "about a minute"), (0.11, "less than a minute")):
         talk.do(ev.LookChanged(replace(talk.state.look, budget_talk_usd=limit_usd)))
-        assert shown(talk.state, at_s)["cost"] == f"10 ¢ so far · the budget lasts {words}"
+        assert shown(talk.state, at_s)["cost"] == f"10 ¢ so far · budget for {words}"
     talk.do(ev.LookChanged(replace(talk.state.look, budget_talk_usd=0.1)))
     assert shown(talk.state, at_s)["cost"] == "10 ¢ so far"
     banner = shown(talk.state, at_s)["banner"]
