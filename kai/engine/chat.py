@@ -24,7 +24,7 @@ from kai.engine.chat_client import (
     RequestRefused,
     explain,
 )
-from kai.engine.chat_history import SPOKEN_RULES, chat_messages
+from kai.engine.chat_history import chat_messages
 from kai.engine.speech.library import Library
 from kai.engine.speech.mind import UNKNOWN
 from kai.engine.thinking import (
@@ -46,7 +46,6 @@ from kai.wire.realtime import JsonObject
 __all__ = [
     "CONNECT_S",
     "FIRST_WORD_S",
-    "SPOKEN_RULES",
     "ChatClient",
     "ChatEndpoint",
     "ChatThinker",
@@ -96,10 +95,8 @@ class ChatThinker(Thinker):
         *,
         workers: Workers,
         library: Library | None = None,
-        rules: str = SPOKEN_RULES,
     ) -> None:
         self._endpoint = endpoint
-        self._rules = rules
         self._workers = workers
         self._library = library
         self._client = client
@@ -159,7 +156,7 @@ class ChatThinker(Thinker):
 
     async def _ask(self, question: Question) -> AsyncGenerator[Thought]:
         """Yield the thoughts of a request. Raises `MindError`, and before the first one `RequestRefused` and `_NoRoom`."""
-        body = self._client.request(self._endpoint, question, self._rules, self._kept)
+        body = self._client.request(self._endpoint, question, self._kept)
         coming: asyncio.Queue[_Coming] = asyncio.Queue(_QUEUED_PIECES)
         reading = asyncio.create_task(self._read(body, coming), name="mind: read the model's answer")
         unspoken = Unspoken(self._client.habits.opening)

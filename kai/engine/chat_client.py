@@ -22,7 +22,8 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from kai.compat import http
-from kai.engine.chat_history import SPOKEN_RULES, Manner, chat_messages
+from kai.engine.chat_history import Manner, chat_messages
+from kai.engine.spoken_rules import HEARD, rules_of
 from kai.engine.thinking import Question
 from kai.engine.unspoken import Opening, Unspoken
 from kai.errors import ConfigError, KaiError
@@ -139,7 +140,6 @@ class ChatClient:
         self,
         endpoint: ChatEndpoint,
         question: Question,
-        rules: str = SPOKEN_RULES,
         kept: Mapping[str, Mapping[str, object]] | None = None,
     ) -> JsonObject:
         """Return a request body that the endpoint accepts; ``endpoint`` is the client's, perhaps with more fields."""
@@ -148,6 +148,7 @@ class ChatClient:
         manner = habits.manner
         if "tools" in habits.left_out:
             tools, manner = [], replace(manner, has_calls=False)
+        rules = rules_of(is_here=http.is_loopback(endpoint.base_url), has_tools=bool(tools)) + HEARD
         body: dict[str, Any] = {
             "model": endpoint.model,
             "messages": chat_messages(question, rules, manner=manner, kept=kept),

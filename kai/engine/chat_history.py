@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from kai.engine.speech.mind import DEFAULT_NAME
+from kai.engine.spoken_rules import RULES, TASK
 from kai.engine.thinking import Question, text_of
 from kai.wire.chat import whole_text
 from kai.wire.realtime import Item, JsonObject
@@ -31,11 +32,6 @@ from kai.wire.realtime import Item, JsonObject
 MAX_ITEMS: Final = 40
 MAX_CHARS: Final = 24_000
 
-SPOKEN_RULES: Final = (
-    "You are {name}, an AI with a voice and a face, in a spoken conversation. Your words are read aloud: answer in a few "
-    "short, plain sentences, without lists, markup, links or emoji. What you hear comes from a speech recogniser and may "
-    "have mistakes. When you do not know something, say so."
-)
 STILL_RUNNING: Final = "still running"
 CANCELLED: Final = "cancelled: no result came"
 _WAITING: Final = "One moment."
@@ -61,7 +57,7 @@ class Manner:
 
 def chat_messages(
     question: Question,
-    rules: str = SPOKEN_RULES,
+    rules: str = RULES,
     *,
     manner: Manner = Manner(),  # noqa: B008
     kept: Mapping[str, Mapping[str, object]] | None = None,
@@ -77,8 +73,9 @@ def chat_messages(
     greeting = ""
     if is_begun_here and messages and messages[0]["role"] == "assistant" and "tool_calls" not in messages[0]:
         greeting = f'\nYou opened the talk with the words: "{messages.pop(0)["content"]}"'
-    told = rules.replace("{name}", question.persona.name or DEFAULT_NAME)
-    system = f"{told} It is {question.now:%A, %d %B %Y, %H:%M}.\n{question.instructions.strip()}".strip()
+    system = f"{rules} Your name is {question.persona.name or DEFAULT_NAME}. It is {question.now:%A, %d %B %Y, %H:%M}."
+    if task := question.instructions.strip():
+        system = f"{system}\n{TASK}{task}"
     system = whole_text(system + greeting)
     _begin(messages, manner.max_chars - len(system), is_begun_here=is_begun_here)
     _end(messages, items)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import tests.support.strategies  # noqa: F401, loads the profile
 from kai.engine.chat_history import CANCELLED, STILL_RUNNING, Manner, chat_messages
+from kai.engine.spoken_rules import rules_of
 from kai.engine.thinking import Question
 from kai.wire.realtime import ContentPart, Item
 from tests.support.chat_providers import anthropic, mistral, openai_history, strict_history
@@ -80,7 +81,18 @@ def test_a_long_talk_is_told_from_where_it_fits_and_begins_with_a_person() -> No
 
 
 def test_the_rules_are_the_callers() -> None:
-    assert told(USER, rules="Rhyme.")[0]["content"].startswith("Rhyme. It is Friday, 02 January 2026, 03:04.")
+    assert told(USER, rules="Rhyme.")[0]["content"].startswith(
+        "Rhyme. Your name is Kai. It is Friday, 02 January 2026, 03:04."
+    )
+
+
+def test_a_model_is_told_where_its_words_go_and_what_it_cannot_do() -> None:
+    here, elsewhere = rules_of(is_here=True), rules_of(is_here=False, has_tools=True)
+    assert "nothing that is said leaves it" in here
+    assert "You cannot set timers" in here
+    assert "this computer" not in elsewhere
+    assert "what is said goes there" in elsewhere
+    assert "Without a tool for it you cannot set timers" in elsewhere
 
 
 def test_what_an_endpoint_wants_back_with_a_call_is_given_back() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from kai.engine.chat import ChatClient, ChatEndpoint, MindError, RequestRefused, client_of
 from kai.engine.llm.process import TALK_SLOTS, ModelProcess, Served
 from kai.engine.llm.slots import Slots
-from kai.engine.llm.telling import RULES
+from kai.engine.spoken_rules import RULES
 from kai.engine.unspoken import Opening
 from kai.wire.realtime import JsonObject
 

@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kai.engine.speech.recognition import sentences_of
+from kai.engine.spoken_rules import RULES, TASK
 from kai.engine.thinking import Question, text_of
 from kai.wire.realtime import Item, JsonObject
 
@@ -40,23 +41,6 @@ _BYTES_PER_TOKEN: Final = 4
 _TOKENS_PER_MESSAGE: Final = 5
 _OWN: Final = re.compile(r"\b(?:i|i'm|i've|my|mine|we|our|us|me)\b", re.IGNORECASE)
 
-RULES: Final = (
-    "You are an AI with a voice and a drawn face, in a spoken conversation with a person. You are not a person: you "
-    "have no body, no age, no family and no past. You are not ChatGPT, Siri or Alexa, and neither OpenAI nor any "
-    "other company made you. You run on the computer in front of the person; nothing that is said leaves it, and "
-    "nobody else listens. You know a lot: history, science, art, geography, cooking, words and sums. But you cannot "
-    "see or feel the person or the room, and you know no news, weather, prices, nor the future: then say that you "
-    "cannot know. You cannot set timers, play music, open pages or send anything. Answer in one or two short spoken "
-    "sentences, plain and warm, then ask back when it helps. No lists, no code, no links. Examples. Person: Are you a "
-    "real person? You: No, I'm an AI with a drawn face. Person: Who made you? You: I'm a free program that runs on "
-    "this computer, no company made me. Person: How old are you? You: I'm a program, so I have no age. Person: Does "
-    "anybody listen to us? You: No, nothing that you say leaves this computer. Person: What am I holding? You: I "
-    "can't see you, so I don't know. Person: How many days has a leap year? You: Three hundred and sixty-six. Person: "
-    "What will happen tomorrow? You: Nobody can know that, and I can't either. Person: May I smoke in here? You, "
-    "where it is forbidden: No, smoking is not allowed here, I'm sorry."
-)
-"""The beginning of every prompt. A small model follows an example better than a rule, so each rule has one."""
-TASK: Final = "Your task, which is true and which you follow: "
 NOTE_RULES: Final = (
     "You keep the notes of a conversation. Write down in at most six short lines what the person told: names, numbers, "
     "places, plans, likes, and what was agreed. Only what stands there. Earlier notes stay, unless they have changed."
