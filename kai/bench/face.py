@@ -35,6 +35,7 @@ from kai.avatar.cache import load_or_bake
 from kai.avatar.feeling import Emotion, Feeling
 from kai.avatar.hearing import load_net
 from kai.avatar.jit_cache import cache_root
+from kai.avatar.ladder import LARGE_PX, LARGE_RUNG, RUNGS
 from kai.avatar.style import CHARACTERS
 from kai.avatar.visemes import MOUTH_MATRIX, VISEMES
 from kai.bench.bars import Bar, at_least, at_most
@@ -99,7 +100,6 @@ SENTENCES: Final = (
 )
 
 SIZE_PX: Final = 512
-WIDE_PX: Final = (1280, 720)
 FRAMES_PER_S: Final = 25
 LEAD_S: Final = 1.0
 """The silence before the first word and after the last one."""
@@ -432,13 +432,14 @@ def control(take: Take, track: Track) -> dict[str, Any]:
 
 
 def render_times() -> dict[str, Any]:
-    """Return the CPU time of a frame in one thread, p50 and p95, for every character at both sizes."""
+    """Return the CPU time of a frame in one thread, p50 and p95, for every character at both sizes of the app."""
     found: dict[str, Any] = {}
     cv2.setNumThreads(1)
-    for width, height in ((SIZE_PX, SIZE_PX), WIDE_PX):
+    for rung in (RUNGS[0], LARGE_RUNG):
         for character, style in CHARACTERS.items():
-            baked = load_or_bake(style, width, height, 1.5)
-            out = np.empty((height * 3 // 2, width), np.uint8)
+            side = rung.size_px
+            baked = load_or_bake(style, side, side, rung.supersample)
+            out = np.empty((side * 3 // 2, side), np.uint8)
             life, spent = animate.begin(1, 0.0), []
             gc.collect()
             for i in range(RENDERED_FRAMES):
@@ -449,7 +450,7 @@ def render_times() -> dict[str, Any]:
                 render.frame(baked, params, out=out)
                 spent.append((time.thread_time() - began) * 1e3)
             p50, p95 = np.percentile(spent[10:], [50, 95])
-            found[f"{character} {width}x{height}"] = {"p50": round(p50, 1), "p95": round(p95, 1)}
+            found[f"{character} {side}x{side}"] = {"p50": round(p50, 1), "p95": round(p95, 1)}
     return found
 
 
@@ -492,7 +493,7 @@ def judge(
     gates.append(at_least("blinks a minute, fewest", min(rates), 8))
     gates.append(at_most("blinks a minute, most", max(rates), 35))
     times = figures["render_ms"]
-    for size, limit_ms in ((f"{SIZE_PX}x{SIZE_PX}", 16.0), (f"{WIDE_PX[0]}x{WIDE_PX[1]}", 25.0)):
+    for size, limit_ms in ((f"{SIZE_PX}x{SIZE_PX}", 16.0), (f"{LARGE_PX}x{LARGE_PX}", 25.0)):
         worst = max(v["p95"] for name, v in times.items() if name.endswith(size))
         gates.append(at_most(f"render p95 at {size}, ms, slowest character", worst, limit_ms))
     warm_s = figures["first_live_picture_s"]["standing by"]
