@@ -131,10 +131,11 @@ async def wait_mind(engine: RunningEngine) -> str:
     """Return the mind that answers what the reflex cannot, once it has loaded: the model that the environment names, if it
     names one, or else Kai's own; the small mind if neither comes."""
     chosen = os.environ.get(MODEL_VARIABLE, "")
-    async with typed_talk(engine) as talk:
-        for _ in range(MIND_LOADS_S):
+    for _ in range(MIND_LOADS_S):
+        # A talk of its own each time, or a slow model would have all earlier probes to read before it answers the next one.
+        async with typed_talk(engine) as talk:
             answer = await talk.ask(PROBE)
-            if answer.mind == chosen or (answer.mind != REFLEX and not chosen):
-                return answer.mind
-            await asyncio.sleep(1.0)
+        if answer.mind == chosen or (answer.mind != REFLEX and not chosen):
+            return answer.mind
+        await asyncio.sleep(1.0)
     return REFLEX

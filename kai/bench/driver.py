@@ -553,7 +553,7 @@ def visitor(
             yield Visitor(context)
         finally:
             for page in context.pages:
-                # Whoever closes a tab tells the page; Playwright's closing does not, and the talk would go on for longer.
+                # A tab that a person closes tells the app so. One that Playwright closes does not, and its talk would go on.
                 with contextlib.suppress(PlaywrightError):
                     page.goto("about:blank", timeout=3000)
             context.close()
