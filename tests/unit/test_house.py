@@ -333,6 +333,25 @@ def is_value(node: ast.ClassDef) -> bool:
     return is_frozen or any(ast.unparse(base) == "BaseSettings" for base in node.bases)
 
 
+TWO_WORDS = re.compile(r"[A-Z][a-z]+[A-Z]\w*")
+
+
+def test_no_sentence_that_others_read_names_a_class_of_ours() -> None:
+    """A renamed class once changed the words of a service that the engine stands in for."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sources("kai")}
+    every = [(path, node) for path, tree in trees.items() for node in ast.walk(tree)]
+    classes = {node.name for _, node in every if isinstance(node, ast.ClassDef)}
+    ours = {name for name in classes if TWO_WORDS.fullmatch(name)}
+    comments = {id(node.value) for _, node in every if isinstance(node, ast.Expr)}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.value}"
+        for path, node in every
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+        if id(node) not in comments and ours.intersection(re.findall(r"\w+", node.value))
+    ]
+    assert found == []
+
+
 def test_no_file_is_too_long_to_be_read_at_a_sitting() -> None:
     lengths = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())

@@ -87,13 +87,13 @@ def test_the_extra_voices_are_loaded_once_and_when_they_are_wanted() -> None:
 
 def test_extra_voices_that_turn_out_wrong_leave_the_first_one_and_a_reason() -> None:
     def load() -> Mapping[str, Speaker]:
-        raise WeightsError("EnginePart 2 is wrong.")
+        raise WeightsError("Part 2 is wrong.")
 
     voices = Voices(Saying("heart"), load, has_extra=lambda: True)
     assert "emma" in voices.installed
     assert said_by(voices, "emma") == ["heart"]
     assert voices.installed == set(CHARACTERS)
-    assert voices.problem == "EnginePart 2 is wrong."
+    assert voices.problem == "Part 2 is wrong."
 
 
 def test_there_are_two_women_and_two_men_american_and_british() -> None:

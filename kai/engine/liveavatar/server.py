@@ -158,9 +158,9 @@ class LiveAvatarServer:
         await self._refuse_if_told("start")
         recorded = self._recorded("/v1/sessions/start")
         if paid.started_at_s is not None:
-            raise ServiceRefused(400, 4002, "LiteSession was started already")
+            raise ServiceRefused(400, 4002, "Session was started already")
         if len(self._account.running()) >= self.faults.max_concurrent:
-            raise ServiceRefused(403, wire.CONCURRENCY_CODE, "LiteSession concurrency limit reached")
+            raise ServiceRefused(403, wire.CONCURRENCY_CODE, "Session concurrency limit reached")
         if self._account.left < 1 and not paid.is_sandbox:
             raise ServiceRefused(402, 4020, "Insufficient credits")
         self._account.start(paid)
@@ -208,7 +208,7 @@ class LiveAvatarServer:
         paid, _ = await self._addressed(request)
         await self._refuse_if_told("keep-alive")
         if not paid.is_running:
-            raise ServiceRefused(400, 4006, "LiteSession is not running")
+            raise ServiceRefused(400, 4006, "Session is not running")
         self._account.touch(paid)
         return _ok(None)
 
@@ -224,7 +224,7 @@ class LiveAvatarServer:
         self._admit(request)
         paid = self._account.by_id(body.get("session_id"))
         if paid is None:
-            raise ServiceRefused(404, 4004, "LiteSession not found")
+            raise ServiceRefused(404, 4004, "Session not found")
         return paid, body
 
     async def _list(self, request: Request) -> Response:
@@ -244,7 +244,7 @@ class LiveAvatarServer:
         self._admit(request)
         paid = self._account.by_id(request.path_params["session_id"])
         if paid is None:
-            raise ServiceRefused(404, 4004, "LiteSession not found")
+            raise ServiceRefused(404, 4004, "Session not found")
         return _ok(wire.encode_body(self._account.entry(paid)))
 
     # Catalogues and account
