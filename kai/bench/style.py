@@ -29,6 +29,7 @@ from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.bench.talk import find_chromium
 from kai.core import characters
 from kai.ui import texts
+from kai.ui.setting_words import SETTINGS as WORDS
 
 QUESTION: Final = "Does my voice leave this computer?"
 """The local mind has one answer to this question, of about eleven seconds."""
@@ -231,7 +232,7 @@ def settings() -> dict[str, tuple[Callable[[Visitor], None], Callable[[Visitor],
     instructions = "[data-testid=stSidebar] .st-key-look-instructions textarea"
     return {
         "speed": (
-            lambda person: person.page.locator(".st-key-look-speed [role=slider]").focus(),
+            lambda person: person.page.get_by_role("slider", name=WORDS["speed"].label).focus(),
             lambda person: person.page.keyboard.press("ArrowRight"),
         ),
         "instructions": (
