@@ -7,7 +7,7 @@ of ours. A start also needs a ticket, which works once, within a minute.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from kai.errors import FaceError
 from kai.ui import address, texts
-from kai.ui.routes import Refused, find_app, find_browser, read_json
+from kai.ui.routes import Endpoint, Refused, find_app, find_browser, read_json, route
 
 if TYPE_CHECKING:
     from kai.adapters.liveavatar.gallery import Gallery
@@ -113,14 +113,11 @@ async def _account(_request: Request, _browser_id: str, _desk: AvatarDesk) -> Js
 
 async def preview(request: Request) -> Response:
     """``GET /api/avatar/previews/{id}.jpg``: the picture of an avatar in the gallery, from disk or fetched by us."""
-    try:
-        find_browser(request)
-        # The gallery has its own threads, because this loop's threads encode the talks' pictures.
-        picture = await asyncio.wrap_future(_gallery_of_app().preview(str(request.path_params["avatar_id"])))
-    except Refused as exc:
-        return exc.response()
+    find_browser(request)
+    # The gallery has its own threads, because this loop's threads encode the talks' pictures.
+    picture = await asyncio.wrap_future(_gallery_of_app().preview(str(request.path_params["avatar_id"])))
     if picture is None:
-        return Refused(404, "no-picture", texts.ERROR_NO_PICTURE).response()
+        raise Refused(404, "no-picture", texts.ERROR_NO_PICTURE)
     return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -136,22 +133,20 @@ async def _on_kais_loop(work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(find_app().hub.submit(work))
 
 
-def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler behind the guards. Refusals and errors are answered in JSON, without the provider's details."""
+def guarded(handler: Handler) -> Endpoint:
+    """Return the handler behind the guards. Its errors are refusals, without the provider's details."""
 
     async def answer(request: Request) -> Response:
+        browser_id = find_browser(request)
+        desk = find_app().desk
+        if desk is None:
+            raise Refused(404, "no-avatar", texts.ERROR_NO_AVATAR)
         try:
-            browser_id = find_browser(request)
-            desk = find_app().desk
-            if desk is None:
-                raise Refused(404, "no-avatar", texts.ERROR_NO_AVATAR)
             return JSONResponse(await handler(request, browser_id, desk))
-        except Refused as exc:
-            return exc.response()
         except FaceError as exc:
-            return Refused(_STATUS.get(exc.code, 502), exc.code, exc.message).response()
-        except TimeoutError:
-            return Refused(504, "avatar-slow", texts.ERROR_AVATAR_SLOW).response()
+            raise Refused(_STATUS.get(exc.code, 502), exc.code, exc.message) from exc
+        except TimeoutError as exc:
+            raise Refused(504, "avatar-slow", texts.ERROR_AVATAR_SLOW) from exc
 
     return answer
 
@@ -159,11 +154,11 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 def routes() -> list[Route]:
     """Return the routes of this module, for ``st.App``."""
     return [
-        Route("/api/avatar/ticket", guarded(_ticket), methods=["POST"]),
-        Route("/api/avatar/start", guarded(_start), methods=["POST"]),
-        Route("/api/avatar/keep-alive", guarded(_keep_alive), methods=["POST"]),
-        Route("/api/avatar/stop", guarded(_stop), methods=["POST"]),
-        Route("/api/avatar/gallery", guarded(_gallery)),
-        Route("/api/avatar/account", guarded(_account)),
-        Route("/api/avatar/previews/{avatar_id}.jpg", preview),
+        route("/api/avatar/ticket", guarded(_ticket), "POST"),
+        route("/api/avatar/start", guarded(_start), "POST"),
+        route("/api/avatar/keep-alive", guarded(_keep_alive), "POST"),
+        route("/api/avatar/stop", guarded(_stop), "POST"),
+        route("/api/avatar/gallery", guarded(_gallery)),
+        route("/api/avatar/account", guarded(_account)),
+        route("/api/avatar/previews/{avatar_id}.jpg", preview),
     ]

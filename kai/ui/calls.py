@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from kai.lending.calls import TOKEN_S, CallRefused
 from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import Refused, check_host, find_app, find_talk
+from kai.ui.routes import Refused, check_host, find_app, find_talk, read_body, route
 
 OFFER_LIMIT_BYTES: Final = 64 * 1024
 NOT_SDP: Final = "Send an SDP offer (application/sdp)."
@@ -26,34 +26,29 @@ NO_TALK: Final = "This talk is over. Start a new one."
 
 async def call_token(request: Request) -> Response:
     """``POST /api/talks/{id}/call-token``: gives the talk's own page a token for one call."""
-    try:
-        _check_own_page(request)
-        talk = find_talk(request)
-        token = find_app().calls.issue(talk.id, talk.browser_id)
-    except Refused as refused:
-        return refused.response()
+    _check_own_page(request)
+    talk = find_talk(request)
+    token = find_app().calls.issue(talk.id, talk.browser_id)
     headers = {"Cache-Control": "no-store"}
     return JSONResponse({"token": token, "expiresInS": TOKEN_S}, 201, headers)
 
 
 async def openai_call(request: Request) -> Response:
     """``POST /api/openai-call`` with ``Authorization: Bearer <token>``."""
+    _check_own_page(request)
+    offer = await _offer(request)
+    app = find_app()
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    browser_id = request.cookies.get(COOKIE_NAME, "")
     try:
-        _check_own_page(request)
-        offer = await _offer(request)
-        app = find_app()
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        browser_id = request.cookies.get(COOKIE_NAME, "")
         talk_id = app.calls.spend(token.strip() if scheme.lower() == "bearer" else "", browser_id)
         talk = app.hub.find(talk_id, browser_id)
         if talk is None:
             raise Refused(404, "no-talk", NO_TALK)
         work = app.calls.open(talk_id, browser_id, talk.snapshot().look, offer)
         answer = await asyncio.wrap_future(app.hub.submit(work))
-    except Refused as refused:
-        return refused.response()
     except CallRefused as refused:
-        return Refused(refused.status, refused.code, refused.message).response()
+        raise Refused(refused.status, refused.code, refused.message) from refused
     return Response(answer, 201, {"Cache-Control": "no-store"}, media_type="application/sdp")
 
 
@@ -66,13 +61,8 @@ def _check_own_page(request: Request) -> None:
 async def _offer(request: Request) -> str:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/sdp":
         raise Refused(415, "not-sdp", NOT_SDP)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > OFFER_LIMIT_BYTES:
-            raise Refused(413, "too-large", TOO_LARGE)
     try:
-        offer = body.decode()
+        offer = (await read_body(request, OFFER_LIMIT_BYTES, TOO_LARGE)).decode()
     except UnicodeDecodeError:
         raise Refused(400, "not-sdp", NOT_SDP) from None
     if not offer.startswith("v=0"):
@@ -83,6 +73,6 @@ async def _offer(request: Request) -> str:
 def routes() -> list[Route]:
     """Return the routes of this module."""
     return [
-        Route("/api/talks/{talk_id}/call-token", call_token, methods=["POST"]),
-        Route("/api/openai-call", openai_call, methods=["POST"]),
+        route("/api/talks/{talk_id}/call-token", call_token, "POST"),
+        route("/api/openai-call", openai_call, "POST"),
     ]

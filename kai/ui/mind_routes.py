@@ -21,7 +21,7 @@ from kai.errors import KaiError
 from kai.ui import model_texts, texts
 from kai.ui.address import is_bound_to_loopback
 from kai.ui.mind_texts import NEEDS_ADDRESS
-from kai.ui.routes import Refused, find_app, find_browser, read_json
+from kai.ui.routes import Refused, find_app, find_browser, on_kais_loop, read_json, route
 
 CALL_S: Final = 210.0
 MAX_CHARS: Final = 1_000
@@ -30,23 +30,14 @@ FILE_WISHES: Final = frozenset({"fetch", "pause", "delete", "on"})
 
 
 async def _minds(request: Request) -> Response:
-    try:
-        find_browser(request)
-        app = find_app()
-        if app.minds is None:
-            raise Refused(404, "no-minds", texts.ERROR_WISH)
-        if not is_bound_to_loopback():
-            raise Refused(403, "home", model_texts.ERROR_MODEL_HOME)
-        body = await read_json(request) if request.method == "POST" else {"wish": "status"}
-        try:
-            async with asyncio.timeout(CALL_S):
-                told = await asyncio.wrap_future(app.hub.submit(_do(app.minds, body)))
-        except KaiError as error:
-            raise Refused(400 if error.code == "engine-400" else 503, error.code, error.message) from error
-        except TimeoutError as error:
-            raise Refused(504, "timeout", texts.ERROR_STARTING) from error
-    except Refused as refused:
-        return refused.response()
+    find_browser(request)
+    app = find_app()
+    if app.minds is None:
+        raise Refused(404, "no-minds", texts.ERROR_WISH)
+    if not is_bound_to_loopback():
+        raise Refused(403, "home", model_texts.ERROR_MODEL_HOME)
+    body = await read_json(request) if request.method == "POST" else {"wish": "status"}
+    told = await on_kais_loop(app, _do(app.minds, body), CALL_S, {"engine-400": 400})
     return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
 
@@ -88,4 +79,4 @@ def _mind_of(body: dict[str, Any]) -> OtherMind:
 
 def routes() -> list[Route]:
     """Return the route of this module."""
-    return [Route("/api/minds", _minds, methods=["GET", "POST"])]
+    return [route("/api/minds", _minds, "GET", "POST")]

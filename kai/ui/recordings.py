@@ -19,7 +19,7 @@ from kai.records.recording import Stretch
 from kai.records.turns import TalkRecord
 from kai.ui import address, names, texts
 from kai.ui.host import COOKIE_NAME
-from kai.ui.routes import Refused, check_host, find_app
+from kai.ui.routes import Refused, check_host, find_app, route
 
 _PRIVATE = {"Cache-Control": "private, no-store"}
 
@@ -37,13 +37,10 @@ def captions_url(stretch: Stretch) -> str:
 
 async def sound(request: Request) -> Response:
     """``GET /api/recordings/{talk_id}/{start_ms}.ogg``."""
-    try:
-        memory, record = await asyncio.to_thread(_find, request)
-    except Refused as refused:
-        return refused.response()
+    memory, record = await asyncio.to_thread(_find, request)
     path = memory.recordings.path_of(record.id, int(request.path_params["start_ms"]))
     if path is None:
-        return Refused(404, "no-recording", texts.ERROR_NO_RECORDING).response()
+        raise Refused(404, "no-recording", texts.ERROR_NO_RECORDING)
     return FileResponse(
         path,
         media_type="audio/ogg",
@@ -55,15 +52,12 @@ async def sound(request: Request) -> Response:
 
 async def captions(request: Request) -> Response:
     """``GET /api/recordings/{talk_id}/{start_ms}.vtt``: captions, timed from the start of that part."""
-    try:
-        memory, record = await asyncio.to_thread(_find, request)
-    except Refused as refused:
-        return refused.response()
+    memory, record = await asyncio.to_thread(_find, request)
     start_ms = int(request.path_params["start_ms"])
     stretches = await asyncio.to_thread(memory.recordings.of_talk, record.id)
     stretch = next((s for s in stretches if s.start_ms == start_ms), None)
     if stretch is None:
-        return Refused(404, "no-recording", texts.ERROR_NO_RECORDING).response()
+        raise Refused(404, "no-recording", texts.ERROR_NO_RECORDING)
     text = as_webvtt(record, who=names.speaker, from_ms=start_ms, to_ms=start_ms + stretch.lasts_ms)
     return Response(text, media_type="text/vtt", headers=_PRIVATE)
 
@@ -87,6 +81,6 @@ def _find(request: Request) -> tuple[Memory, TalkRecord]:
 def routes() -> list[Route]:
     """Return the routes of this module."""
     return [
-        Route("/api/recordings/{talk_id}/{start_ms:int}.ogg", sound),
-        Route("/api/recordings/{talk_id}/{start_ms:int}.vtt", captions),
+        route("/api/recordings/{talk_id}/{start_ms:int}.ogg", sound),
+        route("/api/recordings/{talk_id}/{start_ms:int}.vtt", captions),
     ]

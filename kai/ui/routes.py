@@ -11,10 +11,10 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import cache
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -46,6 +46,7 @@ from kai.core.events import (
     TurnKeyReleased,
 )
 from kai.core.state import AgentState, LegName, Message, Microphone, SessionState
+from kai.errors import KaiError
 from kai.ports import Pcm
 from kai.runtime.hub import Talk
 from kai.runtime.tape import Spoken
@@ -66,6 +67,9 @@ BODY_LIMIT_BYTES: Final = 16_384
 MOST_PICTURES: Final = 1 << 31
 CHARACTERS: Final = frozenset(characters.NAMES)
 
+T = TypeVar("T")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 class Refused(Exception):
     """A request that is not served, with the HTTP status, a stable code and a sentence for people."""
@@ -76,6 +80,33 @@ class Refused(Exception):
 
     def response(self) -> JSONResponse:
         return JSONResponse({"error": {"code": self.code, "message": self.message}}, self.status)
+
+
+def route(path: str, endpoint: Endpoint, *methods: str) -> Route:
+    """Return a route that answers what its endpoint refuses in JSON. Without methods it takes ``GET``."""
+
+    @wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Refused as refused:
+            return refused.response()
+
+    return Route(path, answer, methods=methods or ("GET",))
+
+
+async def on_kais_loop(
+    app: App, work: Coroutine[Any, Any, T], within_s: float, statuses: Mapping[str, int]
+) -> T:
+    """Return the result of work on Kai's loop. Raises ``Refused``: 504 when it takes too long, and for an error of Kai's
+    the status of its code, or 503."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await asyncio.wrap_future(app.hub.submit(work))
+    except KaiError as error:
+        raise Refused(statuses.get(error.code, 503), error.code, error.message) from error
+    except TimeoutError as error:
+        raise Refused(504, "timeout", texts.ERROR_STARTING) from error
 
 
 def check_host(request: Request) -> None:
@@ -116,17 +147,22 @@ def find_talk(request: Request) -> Talk:
     return talk
 
 
+async def read_body(request: Request, limit_bytes: int, too_large: str) -> bytes:
+    """Return the body. Raises ``Refused`` with these words when it is larger than that."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise Refused(413, "too-large", too_large)
+    return bytes(body)
+
+
 async def read_json(request: Request) -> dict[str, Any]:
     """Return the body, a JSON object of at most ``BODY_LIMIT_BYTES``. Raises ``Refused``."""
     if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
         raise Refused(415, "not-json", texts.ERROR_NOT_JSON)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT_BYTES:
-            raise Refused(413, "too-large", texts.ERROR_TOO_LARGE)
     try:
-        value = json.loads(bytes(body))
+        value = json.loads(await read_body(request, BODY_LIMIT_BYTES, texts.ERROR_TOO_LARGE))
     except ValueError:
         raise Refused(400, "not-json", texts.ERROR_NOT_JSON) from None
     if not isinstance(value, dict):
@@ -178,35 +214,28 @@ def event_of(wish: dict[str, Any]) -> Event:
 
 async def take_wish(request: Request) -> Response:
     """``POST /api/talks/{id}/wishes``: answers 202 once the wish is handed to the talk."""
-    try:
-        talk = find_talk(request)
-        event = event_of(await read_json(request))
-    except Refused as refused:
-        return refused.response()
-    talk.dispatch(event)
+    talk = find_talk(request)
+    talk.dispatch(event_of(await read_json(request)))
     return JSONResponse({"ok": True}, 202)
 
 
 async def take_count(request: Request) -> Response:
     """``POST /api/talks/{id}/pictures``: takes how many pictures the page's video has shown and dropped since it began, how
     large it is, and how far its sound is ahead of its picture, if the browser reports it."""
-    try:
-        talk = find_talk(request)
-        match await read_json(request):
-            case {"shown": int(shown), "dropped": int(dropped), **more} if (
-                0 <= shown < MOST_PICTURES and 0 <= dropped < MOST_PICTURES
-            ):
-                talk.browser.page_saw(shown, dropped)
-            case _:
-                raise Refused(400, "count", texts.ERROR_WISH)
-        ahead_ms = more.get("soundAheadMs")
-        if isinstance(ahead_ms, int):
-            talk.browser.page_plays(ahead_ms)
-        size_px = more.get("sizePx")
-        if isinstance(size_px, int) and size_px != talk.snapshot().shown_px:
-            talk.dispatch(FaceShown(size_px))
-    except Refused as refused:
-        return refused.response()
+    talk = find_talk(request)
+    match await read_json(request):
+        case {"shown": int(shown), "dropped": int(dropped), **more} if (
+            0 <= shown < MOST_PICTURES and 0 <= dropped < MOST_PICTURES
+        ):
+            talk.browser.page_saw(shown, dropped)
+        case _:
+            raise Refused(400, "count", texts.ERROR_WISH)
+    ahead_ms = more.get("soundAheadMs")
+    if isinstance(ahead_ms, int):
+        talk.browser.page_plays(ahead_ms)
+    size_px = more.get("sizePx")
+    if isinstance(size_px, int) and size_px != talk.snapshot().shown_px:
+        talk.dispatch(FaceShown(size_px))
     return Response(status_code=204)
 
 
@@ -370,27 +399,11 @@ class PageSound:
             self._queue = None
 
 
-def events_route(is_ending: Callable[[], bool]) -> Callable[[Request], Any]:
-    """Return the endpoint of ``GET /api/talks/{id}/events``."""
-
-    async def events(request: Request) -> Response:
-        try:
-            talk = find_talk(request)
-        except Refused as refused:
-            return refused.response()
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(talk, is_ending), media_type="text/event-stream", headers=headers)
-
-    return events
-
-
 async def health(request: Request) -> Response:
     """``GET /api/health``."""
+    check_host(request)
     try:
-        check_host(request)
         return JSONResponse(host.app().health())
-    except Refused as refused:
-        return refused.response()
     except host.NotServingError as error:
         return JSONResponse({"status": "failed" if error.message else "starting"}, 503)
 
@@ -409,16 +422,22 @@ async def picture(request: Request) -> Response:
     if data is None and name in CHARACTERS:
         data = picture_bytes("kai")
     if data is None:
-        return Refused(404, "no-picture", texts.ERROR_NO_PICTURE).response()
+        raise Refused(404, "no-picture", texts.ERROR_NO_PICTURE)
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
 
 def routes(is_ending: Callable[[], bool] = lambda: False) -> list[Route]:
     """Return all routes of this module, for ``st.App``. ``is_ending`` returns whether the server has been asked to end."""
+
+    async def events(request: Request) -> Response:
+        told = stream(find_talk(request), is_ending)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(told, media_type="text/event-stream", headers=headers)
+
     return [
-        Route("/api/health", health),
-        Route("/api/pictures/{name}.jpg", picture),
-        Route("/api/talks/{talk_id}/events", events_route(is_ending)),
-        Route("/api/talks/{talk_id}/wishes", take_wish, methods=["POST"]),
-        Route("/api/talks/{talk_id}/pictures", take_count, methods=["POST"]),
+        route("/api/health", health),
+        route("/api/pictures/{name}.jpg", picture),
+        route("/api/talks/{talk_id}/events", events),
+        route("/api/talks/{talk_id}/wishes", take_wish, "POST"),
+        route("/api/talks/{talk_id}/pictures", take_count, "POST"),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Final
 
@@ -10,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kai.errors import KaiError
 from kai.ui import texts
-from kai.ui.routes import Refused, find_app, find_browser
+from kai.ui.routes import Refused, find_app, find_browser, on_kais_loop, route
 
 CALL_S: Final = 40.0
 _VOICE_ID: Final = re.compile(r"[a-z]{1,20}(:[+-][0-3]:[+-][0-3])?")
@@ -20,13 +18,6 @@ _STATUS: Final = {"engine-404": 404, "engine-409": 409}
 
 
 async def _preview(request: Request) -> Response:
-    try:
-        return await _served(request)
-    except Refused as refused:
-        return refused.response()
-
-
-async def _served(request: Request) -> Response:
     find_browser(request)
     app = find_app()
     voice_id = request.path_params["voice_id"]
@@ -36,17 +27,10 @@ async def _served(request: Request) -> Response:
         speed = min(1.5, max(0.5, float(request.query_params.get("speed", "1"))))
     except ValueError:
         raise Refused(400, "speed", texts.ERROR_WISH) from None
-    try:
-        future = app.hub.submit(app.preview_voice(voice_id, speed))
-        async with asyncio.timeout(CALL_S):
-            sound = await asyncio.wrap_future(future)
-    except KaiError as error:
-        raise Refused(_STATUS.get(error.code, 503), error.code, error.message) from error
-    except TimeoutError as error:
-        raise Refused(504, "timeout", texts.ERROR_STARTING) from error
+    sound = await on_kais_loop(app, app.preview_voice(voice_id, speed), CALL_S, _STATUS)
     return Response(sound, media_type="audio/wav", headers={"Cache-Control": "private, max-age=3600"})
 
 
 def routes() -> list[Route]:
     """Return the routes of this module."""
-    return [Route("/api/voices/{voice_id}/preview", _preview, methods=["GET"])]
+    return [route("/api/voices/{voice_id}/preview", _preview)]
