@@ -36,10 +36,10 @@ from kai.adapters.other_minds import MindDesk, OtherMind
 from kai.adapters.voice_only import VoiceOnly
 from kai.adapters.voice_previews import VoicePreviews, record_turn
 from kai.app import App, Offer, Services
-from kai.avatar.jit_cache import cache_root
 from kai.checks import computer, services
 from kai.checks.run import Check, Finding, Level
 from kai.compat import http
+from kai.compat.files import cache_root
 from kai.compat.logs import print_log
 from kai.compat.rtc import host_addresses
 from kai.core.capabilities import speaks_live

@@ -24,10 +24,9 @@ import numpy as np
 from kai.avatar import bake as bake_module
 from kai.avatar import bake_cloth, bake_eyes, bake_hair, bake_light, bake_skin, camera, lights
 from kai.avatar.bake import Baked, Made, Shape, bake_colours, bake_shape
-from kai.avatar.jit_cache import cache_root
 from kai.avatar.rig import SHA256, Rig, load_rig
 from kai.avatar.style import CHARACTERS, Hairstyle, Style
-from kai.compat.files import replacing
+from kai.compat.files import cache_root, replacing
 
 MIXED_KEPT = 6
 OTHER_BUILDS_KEPT_S = 14 * 86_400.0

@@ -10,12 +10,8 @@ from pathlib import Path
 import numba
 import numba.core.config
 import numpy as np
-import platformdirs
 
-
-def cache_root() -> Path:
-    """Return Kai's folder for files that can be made again; ``KAI_CACHE_DIR`` moves it."""
-    return Path(os.environ.get("KAI_CACHE_DIR") or platformdirs.user_cache_dir("kai"))
+from kai.compat.files import cache_root
 
 
 def build_folder() -> Path:

@@ -34,7 +34,6 @@ from kai.avatar.bake import Baked
 from kai.avatar.cache import load_or_bake
 from kai.avatar.feeling import Emotion, Feeling
 from kai.avatar.hearing import load_net
-from kai.avatar.jit_cache import cache_root
 from kai.avatar.ladder import LARGE_PX, LARGE_RUNG, RUNGS
 from kai.avatar.style import CHARACTERS
 from kai.avatar.visemes import MOUTH_MATRIX, VISEMES
@@ -51,6 +50,7 @@ from kai.bench.face_takes import (
     has_programs,
     recording_takes,
 )
+from kai.compat.files import cache_root
 from kai.core.events import Event
 from kai.core.state import Look
 from kai.errors import ConfigError, FaceError

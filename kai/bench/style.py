@@ -21,12 +21,13 @@ from typing import Any, Final
 import numpy as np
 
 from kai.avatar.cache import baked_path, load_or_bake, shape_path
-from kai.avatar.jit_cache import build_folder, cache_root
+from kai.avatar.jit_cache import build_folder
 from kai.avatar.ladder import STANDARD_PX, SUPERSAMPLES
 from kai.avatar.style import CHARACTERS
 from kai.bench.bars import Bar, at_least, at_most
 from kai.bench.driver import AppProcess, Visitor, visitor
 from kai.bench.talk import find_chromium
+from kai.compat.files import cache_root
 from kai.core import characters
 from kai.ui import texts
 from kai.ui.setting_words import SETTINGS as WORDS
@@ -160,7 +161,10 @@ def worst(times_s: list[float | None]) -> float | None:
 
 
 def as_installed(folder: Path) -> None:
-    """Fill a cache folder as the installation does: with compiled kernels and baked characters."""
+    """Fill a cache folder as it is where Kai has run: with compiled kernels, baked characters, and the rules as read."""
+    rules = cache_root() / "rules"
+    if rules.exists():
+        shutil.copytree(rules, folder / "rules")
     kernels = build_folder()
     if kernels.exists():
         (folder / "kernels").mkdir()

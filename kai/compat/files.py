@@ -1,4 +1,4 @@
-"""Atomic replacement of files: a reader sees either the old file or the whole new one."""
+"""Atomic replacement of files, in which a reader sees either the old file or the whole new one; and the folder of caches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
+
+import platformdirs
 
 
 @contextlib.contextmanager
@@ -33,3 +35,8 @@ def write_private(path: Path, content: bytes, *, is_durable: bool = False) -> No
     """Replace the file by one with ``content``. See `replacing`."""
     with replacing(path, is_durable=is_durable) as file:
         file.write(content)
+
+
+def cache_root() -> Path:
+    """Return Kai's folder for files that can be made again; ``KAI_CACHE_DIR`` moves it."""
+    return Path(os.environ.get("KAI_CACHE_DIR") or platformdirs.user_cache_dir("kai"))

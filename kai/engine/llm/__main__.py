@@ -1,8 +1,8 @@
 """``python -m kai.engine.llm``: a language model behind an OpenAI-compatible server on 127.0.0.1, as a child of the engine.
 
-The first line of standard input is JSON: ``{"path", "key", "slots", "context_tokens", "threads"}``. Once the model has
-answered a test request, the process prints one line of JSON on standard output: ``{"base_url", "tokens_per_s"}``. It ends
-when standard input closes, however its parent died. The server admits only clients with the key, and no browser page.
+The first line of standard input is JSON: ``{"path", "key", "slots", "context_tokens", "threads", "rules_folder"}``. Once the
+model has answered a test request, the process prints one line of JSON on standard output: ``{"base_url", "tokens_per_s"}``.
+It ends when standard input closes, however its parent died. The server admits only clients with the key, and no browser page.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def main() -> int:
     params.cache_ram_mib = 0
     params.cache_idle_slots = False
     params.n_cache_reuse = REUSE_TOKENS
+    params.slot_save_path = os.path.join(given["rules_folder"], "") if given["rules_folder"] else ""
     params.n_batch = params.n_ubatch = max(BATCH_TOKENS, given["slots"])
     for pool in (params.cpuparams, params.cpuparams_batch):
         pool.n_threads = given["threads"]

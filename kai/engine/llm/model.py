@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from kai.engine.chat import ChatClient, ChatEndpoint, MindError, RequestRefused, client_of
+from kai.engine.chat import ChatClient, ChatEndpoint, client_of
+from kai.engine.llm.kept_rules import KeptRules
 from kai.engine.llm.process import TALK_SLOTS, ModelProcess, Served
 from kai.engine.llm.slots import Slots
-from kai.engine.spoken_rules import RULES
 from kai.engine.unspoken import Opening
 from kai.wire.realtime import JsonObject
 
@@ -81,18 +80,18 @@ class ModelHost:
         """Runs the model in the file `path`, called `name`, in place of the last one."""
         await self.aclose()
         self._name = name
-        self._process = ModelProcess(path, partial(self._take, on_change))
+        self._process = ModelProcess(path, partial(self._take, path, on_change))
 
-    def _take(self, on_change: Callable[[], None]) -> None:
+    def _take(self, path: Path, on_change: Callable[[], None]) -> None:
         served = None if self._process is None else self._process.served
         if served is not None and served is not self._served:
             self._served = served
             endpoint = ChatEndpoint(served.base_url, self._name, served.key, extra=_sampling())
             client = client_of(endpoint, Opening.ANSWER)
             self._clients.append(client)
-            slots = Slots(TALK_SLOTS, partial(_empty, endpoint, client))
+            slots = Slots(TALK_SLOTS, KeptRules(endpoint, client, path).fill)
             self._model = Model(self._name, endpoint, client, slots, served.tokens_per_s)
-            # Let the model read the rules now, not with the first question.
+            # The rules are brought in now, not with the first question.
             self._warming = asyncio.create_task(slots.prepare(), name="language model: read the rules")
         on_change()
 
@@ -122,22 +121,3 @@ def _sampling() -> JsonObject:
         # Some of the models that a person may choose think before they answer, if their template allows it.
         "chat_template_kwargs": {"enable_thinking": False},
     }
-
-
-async def _empty(endpoint: ChatEndpoint, client: ChatClient, slot: int) -> None:
-    """Removes everything from a slot but the rules, with which every talk begins; a failure means that the process is gone.
-
-    The server keeps the part of a slot that equals the beginning of the new prompt and computes the rest. So emptying a
-    slot that held a talk takes a moment, and reading the rules into an empty one takes some seconds of a core.
-    """
-    body: JsonObject = {
-        "model": endpoint.model,
-        "messages": [{"role": "system", "content": RULES}],
-        **endpoint.extra,
-        "id_slot": slot,
-        "n_predict": 0,
-    }
-    with contextlib.suppress(MindError, RequestRefused):
-        async with contextlib.aclosing(client.stream(body)) as pieces:
-            async for _ in pieces:
-                pass

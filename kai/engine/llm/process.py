@@ -18,6 +18,7 @@ import psutil
 from kai.compat.child import Child
 from kai.compat.tasks import Tasks
 from kai.engine.llm.__main__ import EXIT_NO_MODEL
+from kai.engine.llm.kept_rules import rules_folder
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class ModelProcess:
                 "slots": TALK_SLOTS + 1,
                 "context_tokens": CONTEXT_TOKENS,
                 "threads": threads(),
+                "rules_folder": str(rules_folder() or ""),
             }
             line = ""
             with contextlib.suppress(ConnectionError, TimeoutError):
