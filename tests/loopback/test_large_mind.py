@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -230,8 +231,15 @@ async def test_no_process_is_left_when_the_engine_goes_without_a_word(model_path
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    given = f'{{"path": "{model_path}", "key": "k", "slots": 3, "context_tokens": 512, "threads": 1}}\n'
-    process.stdin.write(given.encode())
+    given = {
+        "path": str(model_path),
+        "key": "k",
+        "slots": 3,
+        "context_tokens": 512,
+        "threads": 1,
+        "rules_folder": "",
+    }
+    process.stdin.write(f"{json.dumps(given)}\n".encode())
     async with asyncio.timeout(LOAD_S):
         assert b"base_url" in await process.stdout.readline()
     process.stdin.close()
