@@ -100,10 +100,10 @@ class Microphone:
         """Take a frame of s16 at 48 000 Hz with any number of channels. Copies it and returns. One thread."""
         pcm = frame.to_ndarray().reshape(-1).astype(np.int16, copy=False)
         mono = mix_to_mono(pcm, len(frame.layout.channels))
-        rms = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if mono.size else 0.0
-        self._level = max(min(1.0, rms / LEVEL_FULL_SCALE), self._level * 0.8)
+        dbfs = level_dbfs(to_float32(mono))
+        self._level = max(min(1.0, 10 ** (dbfs / 20) * 32_768 / LEVEL_FULL_SCALE), self._level * 0.8)
         self._heard_at_s = time.monotonic()
-        if self._loud.push(level_dbfs(to_float32(mono))):
+        if self._loud.push(dbfs):
             self.voiced_at_s = self._heard_at_s
         if len(self._blocks) == MIC_QUEUE_BLOCKS:
             self.dropped_blocks += 1

@@ -234,7 +234,9 @@ class Call:
             )
         rtc.set_audio_jitter_buffer(spoken[0].receiver)
         self._track.sender = connection.addTrack(self._track)
-        rtc.code_audio_inline(connection)
+        leaves_out = rtc.wants_dtx(offer)
+        # Within an answer a silence is as long as it is meant to be, so it is sent whole.
+        rtc.code_audio_inline(connection, may_leave_out=lambda: leaves_out and not self._playout.is_playing)
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kai.compat.format import HEARING_HZ, LIVE_HZ, Float32
-from kai.media.pcm import to_float32
 
 WINDOW_MS: Final = 480
 MAX_DELAY_MS: Final = 900
@@ -27,6 +26,7 @@ _HOP_SAMPLES: Final = 128
 _LOW_HZ: Final = 150.0
 _HIGH_HZ: Final = 4_500.0
 _QUIET: Final = 1e-9
+_STEP: Final = LIVE_HZ // HEARING_HZ
 
 
 class EchoGate:
@@ -35,12 +35,20 @@ class EchoGate:
     def __init__(self) -> None:
         keep_ms = WINDOW_MS + MAX_DELAY_MS + EARLY_MS
         self._played = np.zeros(keep_ms * HEARING_HZ // 1000, np.float32)
+        self._silent_samples = len(self._played)
+        """The length of the silence at the end of what was played, up to all of it."""
         self._heard = np.zeros(WINDOW_MS * HEARING_HZ // 1000, np.float32)
         # The newest played sound has not been heard yet: the microphone's window ends at least EARLY_MS earlier.
         self._band = _band()
 
     def play(self, samples: NDArray[np.int16]) -> None:
         """Take the sound that is played now: ``(n,)`` int16, 48 000 Hz, a multiple of three samples."""
+        if samples.any():
+            self._silent_samples = 0
+        elif self._silent_samples >= len(self._played):
+            return  # silence after silence changes nothing
+        else:
+            self._silent_samples += len(samples) * HEARING_HZ // LIVE_HZ
         self._played = _pushed(self._played, thinned(samples))
 
     def push_mic(self, samples: Float32) -> None:
@@ -81,7 +89,11 @@ def thinned(samples: NDArray[np.int16]) -> Float32:
     The simplest filter suffices: the coherence is not affected by filtering, and speech has almost nothing above 12 000 Hz
     that could alias into the band.
     """
-    return to_float32(samples).reshape(-1, LIVE_HZ // HEARING_HZ).mean(axis=1)
+    if len(samples) % _STEP:
+        raise ValueError(f"{len(samples)} samples do not divide by {_STEP}")
+    wide = samples.astype(np.float32)
+    # Sums of slices take a third of the time of a mean over short rows.
+    return (wide[::3] + wide[1::3] + wide[2::3]) * np.float32(1 / (_STEP * 32_768))
 
 
 def _band() -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kai.compat.format import Pcm
+from kai.compat.format import BLOCK_SAMPLES, Pcm
 
 PREROLL_FRAMES = 10
 """200 ms. Packets of the first word arrive some ms before ``output_audio_buffer.started``."""
@@ -114,9 +114,12 @@ class SpeechGate:
         return outputs
 
     def _begin(self, pcm: Pcm, pts: int) -> list[GateOutput]:
-        """Pass the first loud frame together with the one before it, since soft consonants are below the threshold."""
+        """Pass the first loud frame together with the one before it, since soft consonants are below the threshold.
+
+        Where the peer left out silence, the frame before it in the stream may be older, and is not passed.
+        """
         assert self._segment_id is not None
         self._has_sounded = True
-        before = list(self._preroll)[-1:]
+        before = [early for early in list(self._preroll)[-1:] if pts - early[1] <= BLOCK_SAMPLES]
         self._preroll.clear()
         return [GatedFrame(self._segment_id, p, t) for p, t in (*before, (pcm, pts))]

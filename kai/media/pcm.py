@@ -6,6 +6,7 @@ Sound is ``(samples,)`` in one of two forms: int16, or float32 in [-1, 1]. Nothi
 from __future__ import annotations
 
 import io
+import math
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -169,8 +170,8 @@ def level_dbfs(samples: Float32) -> float:
     """Return the RMS level relative to full scale, in dB. Silence is -120."""
     if not len(samples):
         return -120.0
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
-    return max(-120.0, 10.0 * float(np.log10(power + 1e-12)))
+    wide = samples.astype(np.float64)
+    return max(-120.0, 10.0 * math.log10(float(np.dot(wide, wide)) / len(wide) + 1e-12))
 
 
 def level_range_db(samples: Float32, rate_hz: int, *, frame_ms: int = 32) -> float:

@@ -19,7 +19,7 @@ import aiortc.codecs.vpx
 import av
 import numpy as np
 import pytest
-from aiortc import RTCPeerConnection, clock
+from aiortc import RTCPeerConnection, RTCSessionDescription, clock
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -359,6 +359,33 @@ def test_silence_is_not_coded_again_and_again_and_the_sound_after_it_is_whole() 
     assert not sound[25 * 960 : 59 * 960].any()
     # Mono made stereo is 3 dB softer in aiortc.
     assert np.abs(sound[62 * 960 : 64 * 960]).max() == pytest.approx(8_000 * 0.707, rel=0.1)
+
+
+def test_lasting_silence_is_sent_as_one_packet_in_five_to_who_wishes_so_and_only_where_it_may() -> None:
+    opus = next(c for c in aiortc.codecs.CODECS["audio"] if c.name.lower() == "opus")
+    encoder, may_leave_out = aiortc.codecs.get_encoder(opus), True
+    silence, timestamps = rtc._Silence(lambda: may_leave_out), []
+    for number in range(120):
+        may_leave_out = number < 80
+        pcm = np.full(960, 500 * (number == 100), np.int16)
+        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, number * 960, Fraction(1, 48_000)
+        if (sent := silence.encode(encoder, frame)) is not None:
+            timestamps.append(sent.timestamp // 960)
+    whole = rtc.RESTS_AFTER_FRAMES
+    assert timestamps[:whole] == list(range(whole))
+    assert {b - a for a, b in pairwise(t for t in timestamps if whole < t < 80)} == {rtc.DTX_EVERY_FRAMES}
+    assert timestamps[-39:] == list(range(timestamps[-1] - 38, timestamps[-1] + 1))
+
+
+async def test_the_wish_for_no_silence_is_read_from_an_offer() -> None:
+    async with two_peers() as (caller, callee):
+        caller.addTrack(Tone())
+        await caller.setLocalDescription(await caller.createOffer())
+        plain = caller.localDescription.sdp
+        assert not rtc.wants_dtx(plain)
+        assert rtc.wants_dtx(rtc.offer_dtx(plain))
+        await callee.setRemoteDescription(RTCSessionDescription(sdp=rtc.offer_dtx(plain), type="offer"))
 
 
 async def test_a_peer_answers_as_long_as_it_is_there() -> None:

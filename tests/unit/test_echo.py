@@ -31,7 +31,7 @@ def delayed(sound: np.ndarray, ms: int) -> np.ndarray:
     return np.concatenate([np.zeros(ms * 48, np.int16), sound])[: len(sound)]
 
 
-@pytest.mark.parametrize("silence_blocks", [0, 2, 3, 4, 50])
+@pytest.mark.parametrize("silence_blocks", [0, 2, 3, 4, 50, 100])
 def test_an_echo_is_kais_own_whatever_silence_was_before_it(silence_blocks: int) -> None:
     gate = EchoGate()
     parts = [speech_like(0.8, 1), np.zeros(silence_blocks * BLOCK, np.int16), speech_like(1.2, 2)]

@@ -66,6 +66,15 @@ def test_silence_before_the_first_word_is_skipped_but_one_frame() -> None:
     assert [o.pts for o in outputs if isinstance(o, GatedFrame)] == [29 * 960, 30 * 960]
 
 
+def test_where_silence_was_left_out_the_frame_before_it_is_not_passed_as_if_it_came_just_before() -> None:
+    stream = Stream()
+    stream.gate.started("r1")
+    stream.push(QUIET)
+    stream.pts += 4 * 960
+    outputs = stream.push(LOUD)
+    assert [o.pts for o in outputs if isinstance(o, GatedFrame)] == [5 * 960]
+
+
 def test_a_pause_inside_an_answer_passes() -> None:
     stream = Stream()
     stream.gate.started("r1")

@@ -156,7 +156,9 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._channel.on("message", self._take)
         self._channel.on("close", lambda: self._lose(faults.LOST))
         await connection.setLocalDescription(await connection.createOffer())
-        answer = await self._post(self._client, connection.localDescription.sdp)
+        offer = connection.localDescription.sdp
+        # Silence would cost both processes of this computer as much as speech does.
+        answer = await self._post(self._client, rtc.offer_dtx(offer) if endpoint.is_near else offer)
         if not answer.text.startswith("v=0"):
             raise faults.NO_SERVICE.error()
         headers = answer.response.headers

@@ -56,8 +56,12 @@ class Endpoint:
         out. Each packet of prefetch delays every answer, and a lost packet holds the sound up until the capacity is full. On
         this computer nothing is reordered. Over a network two packets are waited for, in place of aiortc's four.
         """
-        is_near = self.base_url is not None and http.is_loopback(self.base_url)
-        return (4, 1) if is_near else (8, 2)
+        return (4, 1) if self.is_near else (8, 2)
+
+    @property
+    def is_near(self) -> bool:
+        """True for a service on this computer."""
+        return self.base_url is not None and http.is_loopback(self.base_url)
 
     @property
     def headers(self) -> dict[str, str]:
