@@ -249,6 +249,10 @@ class AvatarFace(Protocol):
         """Show this feeling, in a face that can, wherever `mark` gave no words that have one of their own."""
         ...
 
+    def rest(self, is_resting: bool) -> None:
+        """Nobody speaks and nothing is awaited, or that is over: a face that rests moves less, and may draw less often."""
+        ...
+
     def set_look(self, look: Look) -> None:
         """Change the character or its style without interrupting the picture."""
         ...

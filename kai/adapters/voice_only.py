@@ -44,6 +44,9 @@ class VoiceOnly:
     def set_emotion(self, feeling: Feeling) -> None:
         """A voice shows no feeling."""
 
+    def rest(self, is_resting: bool) -> None:
+        """A voice has no frames."""
+
     def set_look(self, look: Look) -> None:
         """A voice has no look."""
 

@@ -188,17 +188,19 @@ def advance(
     mouth: NDArray[Any] | None = None,
     loudness: float = 0.0,
     feeling: Feeling = CALM,
+    *,
+    is_resting: bool = False,
 ) -> tuple[Life, dict[str, float]]:
     """Return the next state and the frame's parameters (see `kai.avatar.render`).
 
     ``at_s`` is in seconds and not before ``life.at_s``; ``mouth`` is ``(len(MOUTH_SHAPES),)`` weights or ``None``;
-    ``loudness`` is 0 to 1.
+    ``loudness`` is 0 to 1. A face that is resting does not nod, because nobody speaks.
     """
     step_s = min(max(at_s - life.at_s, 0.0), _MAX_STEP_S)
     life = _pause(life, at_s, mood, loudness)
     life = _blink(life, at_s, mood)
     life = _glance(life, at_s, mood)
-    life = _nod(life, at_s, mood)
+    life = _nod(life, at_s, mood, is_resting=is_resting)
     pose, speed = _follow(life, _wanted(life, at_s, mood, feeling), step_s)
     towards = 1 - math.exp(-_EYE_RATE * step_s)
     eyes = tuple(e + (g - e) * towards for e, g in zip(life.eyes, life.glance, strict=True))
@@ -283,9 +285,9 @@ def beat_height(since_s: float) -> float:
     return math.sin(math.pi * since_s / _BEAT_S) ** 2 if 0 <= since_s < _BEAT_S else 0.0
 
 
-def _nod(life: Life, at_s: float, mood: Mood) -> Life:
-    """Nod now and then while listening, once or twice, at irregular times."""
-    if mood is not Mood.LISTENING:
+def _nod(life: Life, at_s: float, mood: Mood, *, is_resting: bool) -> Life:
+    """Nod now and then while listening to somebody, once or twice, at irregular times."""
+    if mood is not Mood.LISTENING or is_resting:
         return replace(life, next_nod_s=max(life.next_nod_s, at_s + 0.9))
     if at_s < life.next_nod_s:
         return life

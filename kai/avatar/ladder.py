@@ -69,8 +69,10 @@ class Ladder:
         return self.hopeless_windows >= _HOPELESS_WINDOWS
 
 
-def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
+def judge(ladder: Ladder, wall_ms: list[float], late_frames: int, left_out: int = 0) -> Ladder:
     """Return the ladder after a window (`WINDOW_S`) of frames, from each frame's wall time and the number of late frames.
+
+    ``left_out`` frames were not drawn because nothing moved.
 
     Steps down are immediate: to the coarser face when the 95th percentile is over 25 ms or three frames were late, and to
     fewer frames when fewer than 18 per second were drawn. It takes two calm windows to return to more frames and five to
@@ -87,7 +89,7 @@ def judge(ladder: Ladder, wall_ms: list[float], late_frames: int) -> Ladder:
     if index == 0 and (p95_ms > _SLOW_P95_MS or late_frames >= _LATE_FRAMES):
         wanted = min(ladder.wanted_calm_windows * 2, _MOST_CALM_WINDOWS)
         return Ladder(1, ladder.is_large, 0, wanted)
-    if index == 1 and len(wall_ms) < _FEW_FRAMES_PER_S * WINDOW_S:
+    if index == 1 and len(wall_ms) + left_out < _FEW_FRAMES_PER_S * WINDOW_S:
         return Ladder(2, ladder.is_large, 0, ladder.wanted_calm_windows)
     if index == 0 or p95_ms > _ROOMY_P95_MS[index - 1] or late_frames > _MOST_LATE_FRAMES[index - 1]:
         return replace(ladder, calm_windows=0, hopeless_windows=0)

@@ -197,6 +197,9 @@ class VirtualFace:
     def set_mood(self, mood: AgentState) -> None:
         """Do nothing: there is no picture."""
 
+    def rest(self, is_resting: bool) -> None:
+        """Do nothing: there is no picture."""
+
     def set_look(self, look: Look) -> None:
         """Do nothing: there is no picture."""
 

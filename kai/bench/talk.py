@@ -29,6 +29,8 @@ ASKED_EVERY_MS = 250.0
 WINDOW_S = 5.0
 IDLE_S = 8.0
 REST_S = 20.0
+SETTLE_S = 7.0
+"""After this long without a word the face rests (`kai.adapters.local_face.acting`)."""
 BARS_S = {REFLEX: (0.9, 1.5), THOUGHT: (1.4, 2.4)}
 """The limits from the end of speech to the first sound: p50 and p95."""
 PREFIXES = {REFLEX: "", THOUGHT: "thought_"}
@@ -58,6 +60,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
         *found,
         at_least("pictures a second, worst 5 s", figures["frames_per_s_worst_5_s"], 24),
         at_most("CPU with nobody there", figures["cpu_idle_percent"]["sum"], 3, "%"),
+        at_most("CPU of app, engine and face at rest", figures["cpu_at_rest_percent"].get("sum"), 35, "%"),
         at_most("CPU of the face while talking", figures["cpu_talking_percent"].get("face"), 30, "%"),
         at_most("Interrupt to silence", max(figures["interrupt_to_silence_ms"], default=None), 200, "ms"),
         at_least("sound against picture, p5", early_ms, -40, "ms"),
@@ -122,7 +125,7 @@ def talk(chromium: Path) -> dict[str, Any]:
             for kind, found in delays.items():
                 figures |= answer_figures(kind, found)
             figures |= frames(person.measured()["frames"]) | interruption(person)
-            person.page.wait_for_timeout(3000)
+            person.page.wait_for_timeout(SETTLE_S * 1000)
             cpu = Cpu(app)
             person.page.wait_for_timeout(REST_S * 1000)
             figures["cpu_at_rest_percent"] = cpu.percent()

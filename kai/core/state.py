@@ -513,6 +513,11 @@ class SessionState:
         return AgentState.LISTENING if self.brain.is_up else AgentState.IDLE
 
     @property
+    def is_at_rest(self) -> bool:
+        """True in a talk in which nobody speaks and nothing is pending."""
+        return self.agent is AgentState.LISTENING and self.is_between_turns
+
+    @property
     def is_between_turns(self) -> bool:
         """True when nobody speaks and nothing is pending, so that the brain can be replaced without anybody noticing."""
         return not (

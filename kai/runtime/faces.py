@@ -64,9 +64,10 @@ class PaidFace(AvatarFace, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Whether pictures are wanted, and in which size the local face is to be drawn."""
+    """Whether pictures are wanted, in which size the local face is to be drawn, and whether the talk is at rest."""
 
     frames: bool = False
+    is_resting: bool = False
     size_px: int = STANDARD_PX
 
 
@@ -175,6 +176,11 @@ class FaceStack:
         """Show a feeling."""
         self._shown.set_emotion(feeling)
 
+    def rest(self, is_resting: bool) -> None:
+        """Let the shown face rest, or end its rest."""
+        self._wanted = replace(self._wanted, is_resting=is_resting)
+        self._shown.rest(is_resting)
+
     def set_look(self, look: Look) -> None:
         """Change the character or its style, and the expected pace of the voice."""
         self._tape.expect(look.speed)
@@ -241,6 +247,7 @@ class FaceStack:
         if before is self._local:
             before.want_frames(False)
         face.set_mood(self._mood)
+        face.rest(self._wanted.is_resting)
         self._play_from(face.pull_sound)
         self._speak_rest(face, heard)
 

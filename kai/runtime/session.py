@@ -157,6 +157,7 @@ class Session:
         await self._faces.open(self.snapshot().look)
         self._browser.play_from(self._outlet.pull)
         self._store.subscribe_to(_wants_pictures, self._faces.want_frames)
+        self._store.subscribe_to(lambda state: state.is_at_rest, self._faces.rest)
         self._store.subscribe_to(felt, self._faces.set_emotion)
         self._faces.want_size(size_px_of(self.snapshot()))
         self._store.subscribe_to(size_px_of, self._faces.want_size)

@@ -119,6 +119,7 @@ def view(state: SessionState, at_s: float) -> Json:
         "isRecording": state.is_recording,
         "hasMedia": has_media(state),
         "isBrowserUp": state.browser.is_up,
+        "isAtRest": state.is_at_rest,
         "wantsSoundInPage": wants_sound_in_page(state),
         "microphone": state.microphone.value,
         "elapsedS": round(elapsed_s(state, at_s), 1),

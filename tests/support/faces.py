@@ -157,6 +157,9 @@ class StackedFaces:
     def set_emotion(self, feeling: Feeling) -> None:
         self.stack.set_emotion(feeling)
 
+    def rest(self, is_resting: bool) -> None:
+        self.stack.rest(is_resting)
+
     def set_look(self, look: Look) -> None:
         self.store.dispatch(LookChanged(look))
 

@@ -338,6 +338,7 @@ class FakeFace:
             "fake", delay_ms=0, has_picture=has_picture, is_billed=False, can_restyle=True
         )
         self.moods: list[AgentState] = []
+        self.is_resting = False
         self.feelings: list[Feeling] = []
         self.looks: list[Look] = []
         self.sizes_px: list[int] = []
@@ -384,6 +385,9 @@ class FakeFace:
 
     def set_emotion(self, feeling: Feeling) -> None:
         self.feelings.append(feeling)
+
+    def rest(self, is_resting: bool) -> None:
+        self.is_resting = is_resting
 
     def set_look(self, look: Look) -> None:
         self.looks.append(look)

@@ -7,9 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
+from kai.adapters.local_face.process import LEAST_MOVEMENT
 from kai.avatar.animate import POSES, Mood, advance, begin, eyelid, interrupt
 from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.ladder import LARGE_RUNG, RUNGS, Ladder, judge
+from kai.avatar.movement import movement
 from kai.avatar.render import POSE_NAMES
 from kai.avatar.rig import load_rig
 from kai.avatar.visemes import MOUTH_SHAPES
@@ -30,6 +32,26 @@ def live(moods: list[Mood], seed: int = 5) -> list[dict[str, float]]:
 def count_blinks(frames: list[dict[str, float]]) -> int:
     shut = [params["eyeBlinkLeft"] > 0.6 for params in frames]
     return sum(now and not before for before, now in itertools.pairwise(shut))
+
+
+def test_at_rest_little_moves_between_two_pictures_but_each_blink_and_glance_and_nobody_nods_at_silence() -> (
+    None
+):
+    life = begin(5, 0.0, Mood.LISTENING)
+    shown: list[dict[str, float]] = []
+    for i in range(60 * FRAMES_PER_S):
+        life, params = advance(life, i / FRAMES_PER_S, Mood.LISTENING, is_resting=True)
+        shown.append(params)
+    assert max(p["headPitch"] for p in shown) - min(p["headPitch"] for p in shown) < 0.05
+    moved = [movement(a, b) for a, b in itertools.pairwise(shown)]
+    lids = [abs(b["eyeBlinkLeft"] - a["eyeBlinkLeft"]) for a, b in itertools.pairwise(shown)]
+    eyes = [abs(b["gazeX"] - a["gazeX"]) for a, b in itertools.pairwise(shown)]
+    blinking = [lid > 0.05 for lid in lids]
+    assert all(by >= LEAST_MOVEMENT for by, is_so in zip(moved, blinking, strict=True) if is_so)
+    assert all(by >= LEAST_MOVEMENT for by, eye in zip(moved, eyes, strict=True) if eye > 0.035)
+    assert sum(by >= LEAST_MOVEMENT for by in moved) < 0.2 * len(moved)
+    breath = [p["breath"] for p in shown]
+    assert max(breath) - min(breath) > 0.9
 
 
 def test_every_parameter_is_known_to_the_renderer() -> None:

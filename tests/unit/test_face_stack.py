@@ -322,10 +322,12 @@ async def test_nothing_is_kept_of_answers_that_were_interrupted(
         assert stand.stack.stack._live == set()
 
 
-async def test_the_mood_and_the_wish_for_frames_go_with_the_face(stand: Stand) -> None:
+async def test_the_mood_the_rest_and_the_wish_for_frames_go_with_the_face(stand: Stand) -> None:
     stand.stack.set_mood(AgentState.THINKING)
+    stand.stack.rest(True)
     stand.clouds[0].fail()
     assert stand.locals[0].moods[-1] is AgentState.THINKING
+    assert stand.locals[0].is_resting
 
 
 async def test_a_local_face_that_opens_later_is_told_in_which_size_to_draw(log: FaceLog) -> None:

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from kai.adapters.local_face import acting, process
 from kai.adapters.local_face import messages as m
-from kai.adapters.local_face import process
+from kai.adapters.local_face.acting import RESTS_AFTER_S
 from kai.adapters.local_face.baker import Baker
 from kai.adapters.local_face.face import LocalFace, feel_message
 from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
@@ -24,7 +26,7 @@ from kai.avatar import cache
 from kai.avatar.bake import Baked
 from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.hearing import load_net
-from kai.avatar.ladder import LARGE_PX, STANDARD_PX
+from kai.avatar.ladder import LARGE_PX, RUNGS, STANDARD_PX
 from kai.avatar.lipsync import MOUTH_SHAPES
 from kai.avatar.style import CHARACTERS, Style
 from kai.core.policy.face_facts import FACE_BUSY
@@ -43,6 +45,7 @@ MESSAGES: list[m.Message] = [
     m.Playing(7, 4_800, 12.25),
     m.SetMood("thinking"),
     m.SetEmotion("warm", 0.25),
+    m.Rest(True),
     m.SetLook({"mesh": "kai", "blush": 0.5}),
     m.WantFrames(True),
     m.WantFrames(False),
@@ -374,6 +377,39 @@ def test_a_face_that_is_shown_large_is_drawn_large_and_nothing_is_loaded_twice(
     assert run_face(monkeypatch, load, hear) is None
     assert seen == [128, 160, 128, 160, 128]
     assert loaded == [STANDARD_PX, LARGE_PX]
+
+
+def test_a_face_at_rest_draws_what_moves_and_one_that_listens_or_speaks_draws_every_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 100.0
+    clock = SimpleNamespace(monotonic=lambda: now_s, thread_time=lambda: 0.0)
+    for module in (process, acting):
+        monkeypatch.setattr(module, "time", clock)
+    ours, theirs = socket.socketpair()
+    memory = open_memory(STANDARD_PX)
+    face = process.FaceProcess(theirs, FrameRing(memory, STANDARD_PX))
+    os.close(memory)
+    style = face._style = CHARACTERS["kai"]
+    face._take(process.Loaded(style, RUNGS[0], cache.load_or_bake(style, 128, 128, 1.0)))
+
+    def drawn(seconds: float) -> int:
+        nonlocal now_s
+        before, until_s = face._sequence, now_s + seconds
+        while now_s < until_s:
+            now_s = face._draw_next(now_s)
+        ours.recv(1 << 20)
+        return face._sequence - before
+
+    assert drawn(2.0) == pytest.approx(2 * 26, abs=1)
+    face._handle(m.Rest(True))
+    assert drawn(RESTS_AFTER_S) == pytest.approx(RESTS_AFTER_S * 26, abs=1)
+    at_rest = drawn(20.0)
+    assert 20 * 26 / (process.MOST_LEFT_OUT + 1) <= at_rest < 20 * 26 / 2
+    face._handle(m.Rest(False))
+    assert drawn(2.0) == pytest.approx(2 * 26, abs=1)
+    ours.close()
+    theirs.close()
 
 
 def test_a_face_that_cannot_be_loaded_at_all_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

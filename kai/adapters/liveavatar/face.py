@@ -254,6 +254,9 @@ class LiveAvatarFace:
     def set_emotion(self, feeling: Feeling) -> None:
         """Do nothing: the service's socket has no event for it, and the avatar's face follows the sound alone."""
 
+    def rest(self, is_resting: bool) -> None:
+        """Do nothing: the service draws."""
+
     def set_look(self, look: Look) -> None:
         """Do nothing: the look belongs to the avatar, and another avatar needs another session."""
 

@@ -15,6 +15,9 @@ from kai.avatar.feeling import Emotion, Feeling
 from kai.avatar.hearing import load_net
 from kai.errors import ProtocolError
 
+RESTS_AFTER_S = 5.0
+"""The face rests when nobody has spoken for this long. A person may only be thinking, and should see that Kai waits."""
+
 
 class Acting:
     """Turns the app's messages into the parameters of a frame. Not thread-safe. Times are on the monotonic clock."""
@@ -24,6 +27,7 @@ class Acting:
         self._speaking = Speaking(load_net())
         self._life = animate.begin(int.from_bytes(os.urandom(4), "little"), 0.0)
         self._mood = Mood.IDLE
+        self._rests_from_s = float("inf")
 
     def handle(self, message: m.Message) -> None:
         """Handle a message about sound, lips, feeling or mood. Raises `ProtocolError` for any other."""
@@ -47,15 +51,29 @@ class Acting:
             case m.SetEmotion():
                 feeling = Feeling(Emotion(message.emotion), min(1.0, message.strength))
                 self._speaking.feel_at(time.monotonic(), feeling)
+            case m.Rest():
+                self._rests_from_s = time.monotonic() + RESTS_AFTER_S if message.is_resting else float("inf")
             case m.SetMood():
                 self._mood = Mood(message.mood)
             case _:
                 raise ProtocolError("The face was told something that it does not know. Restart Kai.")
+
+    def is_resting(self, now_s: float) -> bool:
+        """Return whether nobody has spoken for a while."""
+        return now_s >= self._rests_from_s
 
     def advance(self, now_s: float, shown_s: float) -> dict[str, float]:
         """Return the parameters of the frame drawn now, with the mouth and the feeling of the moment when it is shown."""
         mouth, loudness, is_sounding = self._speaking.mouth_at(shown_s)
         mood = Mood.SPEAKING if is_sounding else self._mood
         feeling = self._speaking.feeling_at(shown_s)
-        self._life, params = animate.advance(self._life, now_s - self.began_s, mood, mouth, loudness, feeling)
+        self._life, params = animate.advance(
+            self._life,
+            now_s - self.began_s,
+            mood,
+            mouth,
+            loudness,
+            feeling,
+            is_resting=self.is_resting(now_s),
+        )
         return params

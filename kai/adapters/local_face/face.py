@@ -181,6 +181,9 @@ class LocalFace:
     def set_emotion(self, feeling: Feeling) -> None:
         self._send(m.SetEmotion(feeling.emotion.value, feeling.strength))
 
+    def rest(self, is_resting: bool) -> None:
+        self._send(m.Rest(is_resting))
+
     def set_look(self, look: Look) -> None:
         self._shows_feelings = look.shows_feelings
         self._send(m.SetLook(asdict(_style(look))))

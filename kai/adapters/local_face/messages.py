@@ -86,6 +86,13 @@ class SetEmotion:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """Whether nobody speaks and nothing is awaited."""
+
+    is_resting: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SetLook:
     """The fields of a `kai.avatar.style.Style`."""
 
@@ -156,6 +163,7 @@ Message = (
     | Playing
     | SetMood
     | SetEmotion
+    | Rest
     | SetLook
     | WantFrames
     | WantSize

@@ -33,6 +33,7 @@ from kai.avatar.animate import Mood
 from kai.avatar.bake import Baked
 from kai.avatar.cache import baked_path, load_or_bake
 from kai.avatar.ladder import LARGE_PX, STANDARD_PX, WINDOW_S, Ladder, Rung, judge
+from kai.avatar.movement import movement
 from kai.avatar.style import Style, style_from_mapping
 from kai.errors import FaceError, KaiError, ProtocolError
 from kai.media import stamp
@@ -49,6 +50,10 @@ MESSAGES_SHARE = 0.125
 """On a slow computer the work may take this share of a frame's time: more messages come in it, and where they wait, the face
 does not know that it speaks."""
 _LOADER_NICENESS = 10
+LEAST_MOVEMENT = 0.0012
+"""A face that rests is drawn anew when something has moved this far, as a share of the height: 0.6 of 512 pixels."""
+MOST_LEFT_OUT = 3
+"""At rest every fourth picture is drawn even if less has moved, six a second, so that the picture never stands still."""
 LAY_OUT_AFTER_FRAMES = 250
 """The baker prepares only after ten seconds, so that it does not slow the start of a talk."""
 
@@ -152,6 +157,8 @@ class _Window:
     began_s: float
     wall_ms: list[float] = field(default_factory=list[float])
     late_frames: int = 0
+    left_out: int = 0
+    """How many pictures were not drawn because nothing moved."""
 
 
 class FaceProcess:
@@ -177,6 +184,10 @@ class FaceProcess:
         """What was loaded of this style for other rungs: to load it anew would hold the picture for some frames."""
         self._ladder = Ladder()
         self._fade: _Fade | None = None
+        self._drawn: dict[str, float] = {}
+        """The parameters of the newest picture; empty where the next one must be drawn in any case."""
+        self._left_out = 0
+        """How many pictures in a row were not drawn."""
         self._sequence = 0
         self._has_marks = has_test_marks
         self._window = _Window(time.monotonic())
@@ -228,6 +239,7 @@ class FaceProcess:
                 self._set_look(style_from_mapping(message.style))
             case m.WantFrames():
                 self._wanted = message.wanted
+                self._drawn = {}
             case m.WantSize():
                 self._want_size(message.size_px)
             case Loaded():
@@ -283,6 +295,7 @@ class FaceProcess:
             before = self._ring.read(self._sequence)
             self._fade = _Fade(before, time.monotonic()) if before is not None else None
         self._shown = loaded
+        self._drawn = {}
         if self._idle is not None:
             self._idle.close()
             self._idle = None
@@ -295,13 +308,19 @@ class FaceProcess:
         self._start_window()
 
     def _draw_next(self, due_s: float) -> float:
-        """Draw the frame that is due and return the time of the next one."""
+        """Draw the frame that is due, unless it would look like the last one, and return the time of the next one."""
         now_s = time.monotonic()
         frames_per_s = self._ladder.rung.frames_per_s
+        shown_s = now_s + AHEAD_S
+        params = {} if self._shown is None else self._acting.advance(now_s, shown_s)
+        if self._may_leave_out(params, now_s):
+            self._left_out += 1
+            self._window.left_out += 1
+            return due_s + 1 / frames_per_s
+        self._drawn, self._left_out = params, 0
         self._sequence += 1
         slot = self._ring.begin_write(self._sequence, self._drawn_px)
-        shown_s = now_s + AHEAD_S
-        self._paint(slot, now_s, shown_s)
+        self._paint(slot, params, now_s)
         if self._has_marks:
             stamp.put_stamp(slot[: self._drawn_px], round(shown_s * 1000))
         self._ring.end_write(self._sequence)
@@ -320,12 +339,22 @@ class FaceProcess:
             self._judge(done_s - self._window.began_s)
         return next_s
 
-    def _paint(self, slot: NDArray[np.uint8], now_s: float, shown_s: float) -> None:
+    def _may_leave_out(self, params: dict[str, float], now_s: float) -> bool:
+        """Return whether a picture with these parameters would look like the last one, in a face that rests."""
+        return (
+            bool(self._drawn)
+            and self._fade is None
+            and self._left_out < MOST_LEFT_OUT
+            and self._acting.is_resting(now_s)
+            and movement(self._drawn, params) < LEAST_MOVEMENT
+        )
+
+    def _paint(self, slot: NDArray[np.uint8], params: dict[str, float], now_s: float) -> None:
         if self._shown is None:
             assert self._idle is not None
             slot[:] = self._idle.next_frame()
             return
-        params, fade = self._acting.advance(now_s, shown_s), self._fade
+        fade = self._fade
         if fade is None:
             render.frame(self._shown.baked, params, out=slot)
             return
@@ -345,7 +374,7 @@ class FaceProcess:
             )
         )
         if self._shown is not None:
-            self._ladder = judge(self._ladder, window.wall_ms, window.late_frames)
+            self._ladder = judge(self._ladder, window.wall_ms, window.late_frames, window.left_out)
             if self._ladder.is_too_slow:
                 self._draw_still(self._shown.baked)
                 raise FaceError(

@@ -822,12 +822,14 @@ class Desk {
     }).catch(() => {});
   }
 
-  // How many pictures a second the page really shows: the words stand there while they are too few.
+  // How many pictures a second the page really shows: the words stand there while they are too few. While nobody speaks a face
+  // that hardly moves is drawn less often.
   notePace(shown, passedS) {
     const fps = (shown - (this.shownBefore ?? shown)) / (passedS || 1);
     this.shownBefore = shown;
     if (passedS <= 0 || passedS > 3 || fps < 0) return;
-    this.slowS = fps < SLOW_FPS ? (this.slowS ?? 0) + passedS : 0;
+    if (this.view?.isAtRest) this.slowS = this.slowFps = 0;
+    else this.slowS = fps < SLOW_FPS ? (this.slowS ?? 0) + passedS : 0;
     if (this.slowS >= SLOW_S) this.slowFps = Math.round(fps);
     else if (fps >= SMOOTH_FPS) this.slowFps = 0;
     if (this.view) this.drawLegs(this.view.legs);
