@@ -45,7 +45,7 @@ from kai.compat.rtc import host_addresses
 from kai.core.capabilities import speaks_live
 from kai.core.config import AvatarConfig, BrainConfig, FaceSize
 from kai.core.policy.face_facts import plan_words
-from kai.core.state import Caps, Look
+from kai.core.state import Caps, Face, Look
 from kai.engine.models.catalogue import model_of
 from kai.engine.models.places import check_file, models_folder
 from kai.engine.others.servers import PORTS, find_servers
@@ -116,7 +116,9 @@ class SharedServices:
             tools=tuple(name for name in self._tools.names() if name != SEARCH_FILES),
         )
         self._records = _paid_sessions(settings)
-        self._spare = SpareFace(lambda: LocalFace(has_test_marks=settings.test_marks))
+        self._spare = SpareFace(
+            lambda: LocalFace(has_test_marks=settings.test_marks, stands_by=self._prefers_cloud_face)
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self.previews = VoicePreviews(cache_root() / "voices", self._record_voice, self.offer.model)
@@ -179,6 +181,9 @@ class SharedServices:
             await self._cloud.spare_room.aclose()
             await self._cloud.api.aclose()
         await asyncio.to_thread(self._memory.close)
+
+    def _prefers_cloud_face(self, look: Look) -> bool:
+        return self.offer.has_cloud_face and look.face != Face.LOCAL
 
     def services(self) -> Services:
         """Return the current state of the shared services. Any thread."""

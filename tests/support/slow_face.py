@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from kai.adapters.local_face import process
+from kai.adapters.local_face import drawing, process
 from kai.avatar import render
 
 FRAME_S = 0.15
@@ -24,5 +24,5 @@ def _draw_slowly(*given: Any, **named: Any) -> Any:
 
 if __name__ == "__main__":
     process.WINDOW_S = WINDOW_S
-    process.render.frame = _draw_slowly
+    drawing.render.frame = _draw_slowly
     os._exit(process.main(sys.argv[1:]))

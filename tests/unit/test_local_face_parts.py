@@ -8,13 +8,14 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from kai.adapters.local_face import acting, process
+from kai.adapters.local_face import acting, drawing, process
 from kai.adapters.local_face import messages as m
 from kai.adapters.local_face.acting import RESTS_AFTER_S
 from kai.adapters.local_face.baker import Baker
@@ -22,7 +23,7 @@ from kai.adapters.local_face.face import LocalFace, feel_message
 from kai.adapters.local_face.ring import SLOTS, FrameRing, open_memory
 from kai.adapters.local_face.spare import SpareFace
 from kai.adapters.local_face.speaking import CLOSE_S, Speaking
-from kai.avatar import cache
+from kai.avatar import cache, render
 from kai.avatar.bake import Baked
 from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.hearing import load_net
@@ -47,6 +48,7 @@ MESSAGES: list[m.Message] = [
     m.SetEmotion("warm", 0.25),
     m.Rest(True),
     m.SetLook({"mesh": "kai", "blush": 0.5}),
+    m.Load(),
     m.WantFrames(True),
     m.WantFrames(False),
     m.WantSize(720),
@@ -277,14 +279,16 @@ def run_face(
     monkeypatch: pytest.MonkeyPatch,
     load: Callable[[Style, int, int, float], Baked],
     hear: Callable[[m.Message, Callable[[m.Message], None], FrameRing], bool],
+    *,
+    stands_by: bool = False,
 ) -> KaiError | None:
     """Runs a face in this thread, asks it for Kai, and hands what it says to ``hear``, with a way to answer and the frames,
     until that returns true; how the face ended."""
     ours, theirs = socket.socketpair()
     memory = open_memory(STANDARD_PX)
-    monkeypatch.setattr(process, "load_or_bake", load)
+    monkeypatch.setattr(drawing, "load_or_bake", load)
     # As if it lay on the disk: the baker is not asked.
-    monkeypatch.setattr(process, "baked_path", lambda *_: Path(__file__))
+    monkeypatch.setattr(drawing, "baked_path", lambda *_: Path(__file__))
     monkeypatch.setattr(process, "LAY_OUT_AFTER_FRAMES", 1_000_000)
     face, frames = process.FaceProcess(theirs, FrameRing(memory, STANDARD_PX)), FrameRing(memory, STANDARD_PX)
     os.close(memory)
@@ -295,6 +299,8 @@ def run_face(
     def app() -> None:
         decoder = m.Decoder()
         send(m.SetLook(asdict(CHARACTERS["kai"])))
+        if not stands_by:
+            send(m.Load())
         while data := ours.recv(65536):
             for message in decoder.feed(data):
                 if hear(message, send, frames):
@@ -391,7 +397,8 @@ def test_a_face_at_rest_draws_what_moves_and_one_that_listens_or_speaks_draws_ev
     face = process.FaceProcess(theirs, FrameRing(memory, STANDARD_PX))
     os.close(memory)
     style = face._style = CHARACTERS["kai"]
-    face._take(process.Loaded(style, RUNGS[0], cache.load_or_bake(style, 128, 128, 1.0)))
+    draw = partial(render.frame, cache.load_or_bake(style, 128, 128, 1.0))
+    face._take(process.Loaded(style, RUNGS[0], draw, 128))
 
     def drawn(seconds: float) -> int:
         nonlocal now_s
@@ -417,6 +424,39 @@ def test_a_face_that_cannot_be_loaded_at_all_ends_the_process(monkeypatch: pytes
     assert isinstance(error, FaceError)
     assert (error.code, error.message) == ("weights", "The face's file kai.npz is missing.")
     assert m.Started() in said
+
+
+def test_a_missing_package_that_is_met_only_when_the_face_is_loaded_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, error = drive(monkeypatch, ImportError("gone", name="numba"))
+    assert error is not None
+    assert error.code == "face-import"
+    assert error.message.startswith("The face needs numba,")
+
+
+@pytest.mark.parametrize("was_shown", [False, True])
+def test_a_face_that_stands_by_is_loaded_when_it_stays_wanted_and_at_once_when_it_is_wanted_again(
+    monkeypatch: pytest.MonkeyPatch, was_shown: bool
+) -> None:
+    monkeypatch.setattr(process, "STANDS_BY_S", 100.0 if was_shown else 0.3)
+    loaded_after: list[int] = []
+    count = 0
+
+    def load(style: Style, _width_px: int, _height_px: int, _supersample: float) -> Baked:
+        loaded_after.append(count)
+        return cache.load_or_bake(style, 128, 128, 1.0)
+
+    def hear(message: m.Message, send: Callable[[m.Message], None], _frames: FrameRing) -> bool:
+        nonlocal count
+        count += isinstance(message, m.FrameReady)
+        if was_shown and count == 12 and isinstance(message, m.FrameReady):
+            send(m.WantFrames(False))
+            send(m.WantFrames(True))
+        return isinstance(message, m.Live)
+
+    assert run_face(monkeypatch, load, hear, stands_by=True) is None
+    assert loaded_after[0] >= (12 if was_shown else 4)
 
 
 def test_a_bug_in_the_bake_is_told_and_does_not_leave_the_loop_playing(

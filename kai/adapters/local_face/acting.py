@@ -19,6 +19,12 @@ RESTS_AFTER_S = 5.0
 """The face rests when nobody has spoken for this long. A person may only be thinking, and should see that Kai waits."""
 
 
+def at_rest() -> dict[str, float]:
+    """Return the parameters of a face at rest."""
+    _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
+    return params
+
+
 class Acting:
     """Turns the app's messages into the parameters of a frame. Not thread-safe. Times are on the monotonic clock."""
 

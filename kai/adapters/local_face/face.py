@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -48,6 +49,8 @@ _TUNING = {
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "MALLOC_TOP_PAD_": "33554432",
+    # What the loading thread borrowed would stay in a pool of its own.
+    "MALLOC_ARENA_MAX": "1",
 }
 
 
@@ -69,8 +72,15 @@ class LocalFace:
         "local", delay_ms=LEAD_MS, has_picture=True, is_billed=False, can_restyle=True
     )
 
-    def __init__(self, *, has_test_marks: bool = False) -> None:
-        """``has_test_marks`` puts the marks of `kai.media.stamp` on pictures and sound."""
+    def __init__(
+        self, *, has_test_marks: bool = False, stands_by: Callable[[Look], bool] = lambda _look: False
+    ) -> None:
+        """``has_test_marks`` puts the marks of `kai.media.stamp` on pictures and sound.
+
+        ``stands_by`` says whether this face stands by for a paid one in a talk with that look. It then shows the idle loop,
+        and is loaded only if it stays wanted, or is wanted again.
+        """
+        self._stands_by = stands_by
         self.counters = Counters()
         self._clock = PlayoutClock(LEAD_MS)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -116,7 +126,7 @@ class LocalFace:
                 reader = await self._spawn()
                 self._tasks.spawn(self._read(reader), "reader")
                 self._send(m.WantFrames(False))
-                self._send(m.SetLook(asdict(style)))
+                self._send_look(look, style)
                 await self._is_started
         except (OSError, TimeoutError) as exc:
             await self.aclose()
@@ -136,7 +146,7 @@ class LocalFace:
         if self._tasks.is_idle:
             await self.aclose()
             raise FaceError("The face stopped while it waited. Try again.", code="face-start")
-        self._send(m.SetLook(asdict(style)))
+        self._send_look(look, style)
         self._send(m.WantFrames(True))
         self._clock.open(sink.emit)
 
@@ -186,7 +196,7 @@ class LocalFace:
 
     def set_look(self, look: Look) -> None:
         self._shows_feelings = look.shows_feelings
-        self._send(m.SetLook(asdict(_style(look))))
+        self._send_look(look, _style(look))
 
     def want_frames(self, wanted: bool) -> None:
         self._is_wanted = wanted
@@ -302,6 +312,11 @@ class LocalFace:
     @property
     def _waiting_bytes(self) -> int:
         return self._writer.transport.get_write_buffer_size() if self._writer is not None else 0
+
+    def _send_look(self, look: Look, style: Style) -> None:
+        self._send(m.SetLook(asdict(style)))
+        if not self._stands_by(look):
+            self._send(m.Load())
 
     def _send(self, message: m.Message) -> None:
         if self._writer is not None and not self._writer.is_closing():

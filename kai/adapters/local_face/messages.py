@@ -100,6 +100,11 @@ class SetLook:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Load the face now. Without it a face that stands by loads what draws only when it was wanted for a while."""
+
+
+@dataclass(frozen=True, slots=True)
 class WantFrames:
     """Whether to draw or to rest."""
 
@@ -165,6 +170,7 @@ Message = (
     | SetEmotion
     | Rest
     | SetLook
+    | Load
     | WantFrames
     | WantSize
     | Started
@@ -173,6 +179,16 @@ Message = (
     | Failed
     | Pace
 )
+
+
+def missing(exc: ImportError) -> Failed:
+    """Return what a process says that cannot import a package."""
+    package = (exc.name or "a package").split(".")[0]
+    return Failed(
+        "face-import",
+        f"The face needs {package}, which is not installed or does not work here. Run `make install`. "
+        "Until then you see a still picture; the voice and the captions go on.",
+    )
 
 
 def encode(message: Message) -> bytes:

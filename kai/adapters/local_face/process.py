@@ -16,33 +16,36 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from kai.adapters.local_face import messages as m
-from kai.adapters.local_face.acting import Acting
+from kai.adapters.local_face.acting import Acting, at_rest
 from kai.adapters.local_face.baker import Baker
 from kai.adapters.local_face.idle_loop import IdleLoop
 from kai.adapters.local_face.ring import FrameRing
-from kai.avatar import animate, render
-from kai.avatar.animate import Mood
-from kai.avatar.bake import Baked
-from kai.avatar.cache import baked_path, load_or_bake
 from kai.avatar.ladder import LARGE_PX, STANDARD_PX, WINDOW_S, Ladder, Rung, judge
 from kai.avatar.movement import movement
 from kai.avatar.style import Style, style_from_mapping
+from kai.compat import memory
 from kai.errors import FaceError, KaiError, ProtocolError
 from kai.media import stamp
+
+if TYPE_CHECKING:
+    from kai.adapters.local_face.drawing import Draw
 
 log = logging.getLogger(__name__)
 
 AHEAD_S = 0.010
 """The mouth is drawn for a moment this much after drawing begins, to compensate for the time until it is seen."""
 FADE_S = 0.4
+STANDS_BY_S = 2.0
+"""A face that stands by is loaded when it was wanted for this long, since the paid face is mostly there sooner, and at once
+when it is wanted again."""
 MESSAGES_CPU_S = 0.005
 """The work on messages that may delay a frame, and that is done even when a frame is late. It is CPU time, because on a busy
 computer the same wall time may hold almost no work."""
@@ -64,7 +67,8 @@ class Loaded:
 
     style: Style
     rung: Rung
-    baked: Baked
+    draw: Draw
+    edge_px: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +96,24 @@ class Loader(threading.Thread):
         self._requests.put(_Request(style, rung, is_shown=True))
 
     def run(self) -> None:
-        if sys.platform == "linux":
-            # On Linux this lowers only this thread; elsewhere it would lower the whole process, which has to draw.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADER_NICENESS)
         while True:
             wanted = self._requests.get()
             while not self._requests.empty():
                 newer = self._requests.get()
                 wanted = newer if wanted.is_shown or not newer.is_shown else wanted
-            style, size_px, supersample = wanted.style, wanted.rung.size_px, wanted.rung.supersample
+            style, rung = wanted.style, wanted.rung
             try:
                 if wanted.is_shown:
-                    self._baker.lay_out(style, size_px, size_px, supersample)
+                    self._baker.lay_out(style, rung.size_px, rung.size_px, rung.supersample)
                     continue
-                if not baked_path(style, size_px, size_px, supersample).exists():
-                    self._baker.bake(style, size_px, size_px, supersample)
-                # Load it from disk; if the disk could not keep it, it is baked again here.
-                baked = load_or_bake(style, size_px, size_px, supersample)
-                # The first frame compiles missing kernels, so it must not be drawn in the main thread.
-                render.frame(baked, _at_rest())
-                self._inbox.put(Loaded(style, wanted.rung, baked))
+                from kai.adapters.local_face import drawing  # slow and large: see there
+
+                if sys.platform == "linux":
+                    # On Linux this lowers only this thread; elsewhere it would lower the whole process, which has to draw.
+                    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOADER_NICENESS)
+                self._inbox.put(Loaded(style, rung, *drawing.load(style, rung, self._baker)))
+            except ImportError as exc:
+                self._inbox.put(m.missing(exc))
             except KaiError as exc:
                 self._inbox.put(m.Failed(exc.code, exc.message))
             except Exception:  # noqa: BLE001  (the thread's supervisor: without it the idle loop would never end)
@@ -150,6 +152,24 @@ class _Fade:
     began_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The newest picture's parameters, none where the next must be drawn in any case, and how many were left out since."""
+
+    params: dict[str, float] = field(default_factory=dict[str, float])
+    left_out: int = 0
+
+
+@dataclass(slots=True)
+class _Wish:
+    """Whether pictures are wanted, and whether the face may be loaded for them, or from when on (monotonic clock)."""
+
+    patience_s: float
+    loads_at_s: float
+    is_wanted: bool = True
+    may_load: bool = False
+
+
 @dataclass(slots=True)
 class _Window:
     """The drawing times of the last seconds."""
@@ -176,7 +196,7 @@ class FaceProcess:
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._loader = Loader(self._inbox)
         self._acting = Acting()
-        self._wanted = True
+        self._wish = _Wish(STANDS_BY_S, time.monotonic() + STANDS_BY_S)
         self._idle: IdleLoop | None = None
         self._style: Style | None = None
         self._shown: Loaded | None = None
@@ -184,10 +204,7 @@ class FaceProcess:
         """What was loaded of this style for other rungs: to load it anew would hold the picture for some frames."""
         self._ladder = Ladder()
         self._fade: _Fade | None = None
-        self._drawn: dict[str, float] = {}
-        """The parameters of the newest picture; empty where the next one must be drawn in any case."""
-        self._left_out = 0
-        """How many pictures in a row were not drawn."""
+        self._newest = _Newest()
         self._sequence = 0
         self._has_marks = has_test_marks
         self._window = _Window(time.monotonic())
@@ -227,19 +244,20 @@ class FaceProcess:
 
     @property
     def _is_drawing(self) -> bool:
-        return self._wanted and (self._shown is not None or self._idle is not None)
+        return self._wish.is_wanted and (self._shown is not None or self._idle is not None)
 
     @property
     def _drawn_px(self) -> int:
-        return STANDARD_PX if self._shown is None else self._shown.baked.camera.width_px
+        return STANDARD_PX if self._shown is None else self._shown.edge_px
 
     def _handle(self, message: Any) -> None:
         match message:
             case m.SetLook():
                 self._set_look(style_from_mapping(message.style))
+            case m.Load():
+                self._load()
             case m.WantFrames():
-                self._wanted = message.wanted
-                self._drawn = {}
+                self._want_frames(message.wanted)
             case m.WantSize():
                 self._want_size(message.size_px)
             case Loaded():
@@ -264,6 +282,21 @@ class FaceProcess:
         self._style = style
         self._change_rung()
 
+    def _load(self) -> None:
+        """Load the face now, and others as they are wanted."""
+        if not self._wish.may_load:
+            self._wish.may_load = True
+            self._change_rung()
+
+    def _want_frames(self, wanted: bool) -> None:
+        wish = self._wish
+        if wanted and not wish.is_wanted:
+            wish.loads_at_s = time.monotonic() + wish.patience_s
+        elif not wanted and self._sequence:
+            wish.patience_s = 0.0
+        wish.is_wanted = wanted
+        self._newest = _Newest()
+
     def _want_size(self, size_px: int) -> None:
         is_large = size_px >= LARGE_PX
         if is_large == self._ladder.is_large:
@@ -274,7 +307,7 @@ class FaceProcess:
     def _change_rung(self) -> None:
         """Draw as the ladder wants it, as soon as that is loaded."""
         rung, style = self._ladder.rung, self._style
-        if style is None:
+        if style is None or not self._wish.may_load:
             return
         if (kept := self._kept.get(_bake_of(rung))) is not None:
             self._take(kept)
@@ -289,13 +322,13 @@ class FaceProcess:
             return
         is_first = self._shown is None
         is_new_look = self._shown is None or loaded.style != self._shown.style
-        if loaded.baked.camera.width_px != self._drawn_px:
+        if loaded.edge_px != self._drawn_px:
             self._fade = None
         elif is_new_look and self._sequence:
             before = self._ring.read(self._sequence)
             self._fade = _Fade(before, time.monotonic()) if before is not None else None
         self._shown = loaded
-        self._drawn = {}
+        self._newest = _Newest()
         if self._idle is not None:
             self._idle.close()
             self._idle = None
@@ -303,6 +336,7 @@ class FaceProcess:
             # Collected in the middle of a talk, this garbage would stop the picture for some frames.
             gc.collect()
             gc.freeze()
+            memory.give_back()
         if is_new_look:
             self._send(m.Live(loaded.style.mesh, time.monotonic() - self._acting.began_s))
         self._start_window()
@@ -310,14 +344,16 @@ class FaceProcess:
     def _draw_next(self, due_s: float) -> float:
         """Draw the frame that is due, unless it would look like the last one, and return the time of the next one."""
         now_s = time.monotonic()
+        if now_s >= self._wish.loads_at_s:
+            self._load()
         frames_per_s = self._ladder.rung.frames_per_s
         shown_s = now_s + AHEAD_S
         params = {} if self._shown is None else self._acting.advance(now_s, shown_s)
         if self._may_leave_out(params, now_s):
-            self._left_out += 1
+            self._newest = replace(self._newest, left_out=self._newest.left_out + 1)
             self._window.left_out += 1
             return due_s + 1 / frames_per_s
-        self._drawn, self._left_out = params, 0
+        self._newest = _Newest(params)
         self._sequence += 1
         slot = self._ring.begin_write(self._sequence, self._drawn_px)
         self._paint(slot, params, now_s)
@@ -342,11 +378,11 @@ class FaceProcess:
     def _may_leave_out(self, params: dict[str, float], now_s: float) -> bool:
         """Return whether a picture with these parameters would look like the last one, in a face that rests."""
         return (
-            bool(self._drawn)
+            bool(self._newest.params)
             and self._fade is None
-            and self._left_out < MOST_LEFT_OUT
+            and self._newest.left_out < MOST_LEFT_OUT
             and self._acting.is_resting(now_s)
-            and movement(self._drawn, params) < LEAST_MOVEMENT
+            and movement(self._newest.params, params) < LEAST_MOVEMENT
         )
 
     def _paint(self, slot: NDArray[np.uint8], params: dict[str, float], now_s: float) -> None:
@@ -356,10 +392,10 @@ class FaceProcess:
             return
         fade = self._fade
         if fade is None:
-            render.frame(self._shown.baked, params, out=slot)
+            self._shown.draw(params, out=slot)
             return
         share = min(1.0, (now_s - fade.began_s) / FADE_S)
-        live = render.frame(self._shown.baked, params)
+        live = self._shown.draw(params)
         cv2.addWeighted(live, share, fade.picture, 1 - share, 0, dst=slot)
         if share >= 1:
             self._fade = None
@@ -376,7 +412,7 @@ class FaceProcess:
         if self._shown is not None:
             self._ladder = judge(self._ladder, window.wall_ms, window.late_frames, window.left_out)
             if self._ladder.is_too_slow:
-                self._draw_still(self._shown.baked)
+                self._draw_still(self._shown.draw)
                 raise FaceError(
                     "This computer is too busy to draw Kai's face. You see a still picture; the voice and the captions "
                     "go on. Close other programs, then try again.",
@@ -386,11 +422,11 @@ class FaceProcess:
                 self._change_rung()
         self._start_window()
 
-    def _draw_still(self, baked: Baked) -> None:
+    def _draw_still(self, draw: Draw) -> None:
         """Draw the picture that stays when drawing stops: eyes open, and the mouth not caught in the middle of a word."""
         self._sequence += 1
         slot = self._ring.begin_write(self._sequence, self._drawn_px)
-        render.frame(baked, _at_rest(), out=slot)
+        draw(at_rest(), out=slot)
         self._ring.end_write(self._sequence)
         self._send(m.FrameReady(self._sequence, time.monotonic()))
 
@@ -404,12 +440,6 @@ class FaceProcess:
 def _bake_of(rung: Rung) -> tuple[int, float]:
     """Return what a bake depends on."""
     return rung.size_px, rung.supersample
-
-
-def _at_rest() -> dict[str, float]:
-    """Return the parameters of a face at rest."""
-    _, params = animate.advance(animate.begin(1, 0.0), 0.04, Mood.IDLE)
-    return params
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,12 +15,7 @@ def main(arguments: list[str]) -> int:
         from kai.adapters.local_face import process
     except ImportError as exc:
         connection = socket.socket(fileno=int(arguments[arguments.index("--socket") + 1]))
-        package = (exc.name or "a package").split(".")[0]
-        message = (
-            f"The face needs {package}, which is not installed or does not work here. Run `make install`. "
-            "Until then you see a still picture; the voice and the captions go on."
-        )
-        connection.sendall(m.encode(m.Failed("face-import", message)))
+        connection.sendall(m.encode(m.missing(exc)))
         return 1
     return process.main(arguments)
 

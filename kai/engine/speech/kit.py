@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from kai.compat import memory
 from kai.compat.format import HEARING_HZ, SPEECH_HZ
 from kai.engine.models.voices import KOKORO, VoiceShelf
 from kai.engine.speech import weights
@@ -121,7 +120,7 @@ class SpeechKit:
         parts = (detector_part, ending_part, *ear_parts, voice_part, mind_part)
         kit = cls(recogniser, voices, mind, make_vad, judge_ending, parts, files)
         staged("warm-up", kit._warm_up)
-        _give_back_memory()
+        memory.give_back()
         return kit
 
     def _warm_up(self) -> None:
@@ -267,11 +266,3 @@ _MINDS: Final[tuple[Rung[Mind], ...]] = (
         "Kai understands fixed phrases only. It cannot look into your files.",
     ),
 )
-
-
-def _give_back_memory() -> None:
-    """Return memory that only loading needed, such as the models' bytes, to the system; glibc would keep it."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
