@@ -310,7 +310,10 @@ class _Silence:
 
 def _level_dbov(frame: av.AudioFrame) -> int:
     """Return the level of a frame of s16, 0 to -127 (RFC 6465)."""
-    samples = np.frombuffer(bytes(frame.planes[0]), np.int16, frame.samples).astype(np.float32)
+    data = bytes(frame.planes[0])
+    if data == bytes(len(data)):
+        return SILENT_DBOV
+    samples = np.frombuffer(data, np.int16, frame.samples).astype(np.float32)
     rms = math.sqrt(float(np.dot(samples, samples)) / len(samples)) / 32_767
     return round(min(0.0, max(SILENT_DBOV, 20 * math.log10(rms)))) if rms > 0 else SILENT_DBOV
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -13,9 +15,10 @@ import numpy as np
 import openai
 import pytest
 
+from kai.compat import rtc
 from kai.engine import call as calls
 from kai.engine.server import Engine
-from tests.support.peer import Peer, calling
+from tests.support.peer import LOUD, Peer, calling
 from tests.support.speech_double import SpeechDouble
 
 URL = "http://127.0.0.1/v1"
@@ -79,6 +82,31 @@ async def test_a_client_that_only_listens_and_sends_silence_is_kept(monkeypatch:
         assert peer.connection.connectionState == "connected"
         silence = np.concatenate([samples for _, _, samples in peer.heard])
         assert np.abs(silence.astype(np.int32)).max() == 0
+
+
+class SparedPeer(Peer):
+    """A peer that wishes not to be sent silence."""
+
+    async def offer(self) -> str:
+        return rtc.offer_dtx(await super().offer())
+
+
+async def test_a_client_that_wishes_for_no_silence_gets_a_fifth_of_it_and_every_answer_whole() -> None:
+    peer = SparedPeer()
+    async with serving() as client:
+        await peer.call(client)
+        await peer.wait_until(lambda: len(peer.heard) > 20)
+        steps = [b - a for a, b in pairwise(pts for _, pts, _ in peer.heard)]
+        assert set(steps[-5:]) == {rtc.DTX_EVERY_FRAMES * 960}
+        asked_s = time.monotonic()
+        peer.ask("hello")
+        await peer.wait_sound(asked_s)
+        await peer.wait("output_audio_buffer.stopped")
+        loud = [n for n, (_, _, samples) in enumerate(peer.heard) if np.abs(samples.astype(int)).max() > LOUD]
+        answer = [pts for _, pts, _ in peer.heard[loud[0] : loud[-1] + 1]]
+        assert [b - a for a, b in pairwise(answer)] == [960] * (len(answer) - 1)
+        await client.close()
+    await peer.close()
 
 
 async def test_a_client_that_never_connects_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from kai.engine.speech import (
     SpeechStopped,
     TurnDetector,
     TurnEvent,
+    vad,
     weights,
 )
 from kai.engine.speech.clauses import VISEMES
@@ -177,6 +178,24 @@ def test_two_streams_share_the_model_but_not_their_memory() -> None:
         mixed.append(first(frame))
         second(quiet(0.032, level=0.2))
     assert mixed == alone
+
+
+def test_lasting_silence_is_not_judged_again_and_a_voice_after_it_is_found_as_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    run = vad.run_session
+    monkeypatch.setattr(vad, "run_session", lambda *given: (asked.append(1), run(*given))[1])
+    detector = vad.Vad(load_vad_session())
+    samples = heard_samples(recordings()[0])
+    frames = samples[: len(samples) // 512 * 512].reshape(-1, 512)
+    silence = np.zeros(512, np.float32)
+    short = [detector(frame) for frame in (*[silence] * 31, *frames)]
+    detector.reset()
+    asked.clear()
+    long = [detector(frame) for frame in (*[silence] * 200, *frames)]
+    assert len(asked) == 31 + len(frames)
+    assert long[200:] == short[31:]
 
 
 # -- speaking ----------------------------------------------------------------------------------------------------------

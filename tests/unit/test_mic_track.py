@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
-from kai.adapters.openai_realtime.mic import QUEUE_FRAMES, TARGET_FRAMES, MicTrack
+from kai.adapters.openai_realtime.mic import NOISE_FRAMES, NOISE_PEAK, QUEUE_FRAMES, TARGET_FRAMES, MicTrack
 
 LOUD = np.full(960, 5000, np.int16)
 QUIET = np.zeros(960, np.int16)
@@ -19,6 +19,16 @@ async def levels(track: MicTrack, count: int) -> list[int]:
 async def test_it_sends_silence_when_nothing_came() -> None:
     track = MicTrack()
     assert await levels(track, 3) == [0, 0, 0]
+
+
+async def test_a_second_of_a_microphone_s_own_noise_is_followed_by_silence_until_the_first_sound() -> None:
+    track = MicTrack()
+    noise, whisper = np.full(960, NOISE_PEAK - 1, np.int16), np.full(960, -NOISE_PEAK, np.int16)
+    sent: list[int] = []
+    for pcm in [noise] * (NOISE_FRAMES + 5) + [whisper] + [noise] * 3:
+        track.push(pcm)
+        sent += await levels(track, 1)
+    assert sent == [NOISE_PEAK - 1] * NOISE_FRAMES + [0] * 5 + [NOISE_PEAK] + [NOISE_PEAK - 1] * 3
 
 
 async def test_timestamps_never_jump() -> None:

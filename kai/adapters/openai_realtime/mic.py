@@ -14,6 +14,10 @@ QUEUE_FRAMES = 100
 TARGET_FRAMES = 2
 """40 ms. A longer queue, after a stall or by clock drift, is shortened in the next pause of speech."""
 SILENT_PEAK = 300
+NOISE_PEAK = 32
+"""-60 dBFS. What is softer than this is a microphone's own noise."""
+NOISE_FRAMES = 50
+"""After a second of noise alone silence is sent in its place, which costs nothing to code here, nor to hear in the engine."""
 MOST_LATE_S = 1.0
 """After a longer stall, the missed frames are skipped."""
 
@@ -28,6 +32,7 @@ class MicTrack(PacedTrack):
     def __init__(self) -> None:
         super().__init__(self._next, most_late_s=MOST_LATE_S)
         self._queue: deque[Pcm] = deque(maxlen=QUEUE_FRAMES)
+        self._noise_frames = 0
         self.is_muted = False
         self.dropped_frames = 0
 
@@ -47,4 +52,7 @@ class MicTrack(PacedTrack):
         ):
             self._queue.popleft()
             self.dropped_frames += 1
-        return self._queue.popleft() if self._queue else SILENCE
+        pcm = self._queue.popleft() if self._queue else SILENCE
+        is_noise = pcm is SILENCE or max(int(pcm.max()), -int(pcm.min())) < NOISE_PEAK
+        self._noise_frames = self._noise_frames + 1 if is_noise else 0
+        return SILENCE if self._noise_frames > NOISE_FRAMES else pcm
