@@ -307,7 +307,7 @@ ROWS: Final[tuple[Row, ...]] = (
         lambda f: _joined(
             *(f[f"cpu_{when}_percent"]["sum"] for when in ("idle", "at_rest", "talking")),
         ),
-        "3 / - / -",
+        "3 / 35 / -",
     ),
     (
         "talk",

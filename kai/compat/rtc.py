@@ -239,7 +239,7 @@ def code_audio_inline(
 
 
 def offer_dtx(sdp: str) -> str:
-    """Return the offer with the wish not to be sent silence (``usedtx``, RFC 7587)."""
+    """Return an offer or an answer with the wish not to be sent silence (``usedtx``, RFC 7587)."""
     return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", r"\1a=fmtp:\2 usedtx=1\r\n", sdp)
 
 

@@ -37,6 +37,8 @@ CONNECT_S: Final = 20.0
 VANISHED_S: Final = 10.0
 CLOSE_S: Final = 5.0
 MAX_LATE_S: Final = 0.2
+MAX_GAP_SAMPLES: Final = LIVE_HZ
+"""A longer jump of the client's timestamps is no gap in its sound."""
 MAX_MESSAGE_BYTES: Final = 1 << 20
 MAX_UNHANDLED_EVENTS: Final = 1_000
 
@@ -238,7 +240,8 @@ class Call:
         # Within an answer a silence is as long as it is meant to be, so it is sent whole.
         rtc.code_audio_inline(connection, may_leave_out=lambda: leaves_out and not self._playout.is_playing)
         await connection.setLocalDescription(await connection.createAnswer())
-        return connection.localDescription.sdp
+        answer = connection.localDescription.sdp
+        return rtc.offer_dtx(answer) if leaves_out else answer
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         if channel.label == marks.CHANNEL_LABEL:
@@ -269,13 +272,19 @@ class Call:
 
     async def _push_audio(self, track: MediaStreamTrack) -> None:
         resampler = pcm.Resampler(LIVE_HZ, HEARING_HZ)
+        due_pts: int | None = None
         try:
             while True:
                 frame: Any = await track.recv()
+                gap_samples = 0 if due_pts is None else frame.pts - due_pts
+                due_pts = frame.pts + frame.samples
                 if self._conversation is None or self._events is None:
                     continue  # the client was not greeted yet
                 interleaved = np.ascontiguousarray(frame.to_ndarray()).reshape(-1)
                 mono = pcm.mix_to_mono(interleaved, frame.layout.nb_channels)
+                if 0 < gap_samples <= MAX_GAP_SAMPLES:
+                    # Silence that was left out, or lost packets: a turn ends by the time that has passed.
+                    mono = np.concatenate((np.zeros(gap_samples, np.int16), mono))
                 heard = pcm.to_float32(resampler.push(mono))
                 self._echo.push_mic(heard)
                 self._conversation.push_audio(heard)

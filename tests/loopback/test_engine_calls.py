@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
+import av
 import httpx
 import httpx2
 import numpy as np
@@ -18,7 +19,7 @@ import pytest
 from kai.compat import rtc
 from kai.engine import call as calls
 from kai.engine.server import Engine
-from tests.support.peer import LOUD, Peer, calling
+from tests.support.peer import LOUD, Microphone, Peer, calling
 from tests.support.speech_double import SpeechDouble
 
 URL = "http://127.0.0.1/v1"
@@ -105,6 +106,33 @@ async def test_a_client_that_wishes_for_no_silence_gets_a_fifth_of_it_and_every_
         loud = [n for n, (_, _, samples) in enumerate(peer.heard) if np.abs(samples.astype(int)).max() > LOUD]
         answer = [pts for _, pts, _ in peer.heard[loud[0] : loud[-1] + 1]]
         assert [b - a for a, b in pairwise(answer)] == [960] * (len(answer) - 1)
+        await client.close()
+    await peer.close()
+
+
+class SparingMicrophone(Microphone):
+    """Sends one packet in five of its silence, and counts them since the last sound."""
+
+    silent_packets = 0
+
+    async def recv(self) -> av.AudioFrame:
+        while True:
+            frame = await super().recv()
+            is_silent = not frame.to_ndarray().any()
+            if not is_silent or (frame.pts or 0) % (5 * 960) == 0:
+                self.silent_packets = self.silent_packets + 1 if is_silent else 0
+                return frame
+
+
+async def test_a_turn_ends_by_the_time_that_has_passed_where_the_client_leaves_out_silence() -> None:
+    microphone = SparingMicrophone()
+    peer = Peer(microphone)
+    async with serving() as client:
+        await peer.call(client)
+        microphone.play(np.full(48_000, 12_000, np.int16))
+        await peer.wait("input_audio_buffer.speech_stopped")
+        # Of 448 ms of silence, 22 frames, these are the packets.
+        assert microphone.silent_packets < 15
         await client.close()
     await peer.close()
 

@@ -149,7 +149,8 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         sender = connection.addTrack(self._mic)
         self._receiver = next(t.receiver for t in connection.getTransceivers() if t.sender is sender)
         rtc.set_audio_jitter_buffer(self._receiver, *endpoint.jitter_packets)
-        rtc.code_audio_inline(connection)
+        may_leave_out = False
+        rtc.code_audio_inline(connection, may_leave_out=lambda: may_leave_out)
         connection.on("track", self._on_track)
         connection.on("connectionstatechange", self._on_connection_state)
         self._channel = connection.createDataChannel("oai-events")
@@ -161,6 +162,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         answer = await self._post(self._client, rtc.offer_dtx(offer) if endpoint.is_near else offer)
         if not answer.text.startswith("v=0"):
             raise faults.NO_SERVICE.error()
+        may_leave_out = rtc.wants_dtx(answer.text)
         headers = answer.response.headers
         self._call_id = headers.get("location", "").rsplit("/", 1)[-1] or None
         await connection.setRemoteDescription(RTCSessionDescription(sdp=answer.text, type="answer"))
