@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import streamlit as st
-from streamlit.components.v2 import component
 from streamlit.delta_generator import DeltaGenerator
 
 import kai
 from kai.checks.run import Finding, Level, worst
 from kai.records import report
 from kai.ui import bridge, check_texts, texts
+from kai.ui.component import component_of
 
 _LOOKING: Final = """
 <p class="kai-looking" role="status"></p>
@@ -33,15 +31,6 @@ QUIET_DB: Final = -55.0
 NOISY_DB: Final = -38.0
 ECHO_DB: Final = 12.0
 """If a tone from the loudspeaker raises the microphone's level at its pitch by this much, Kai hears itself."""
-
-
-@cache
-def _component() -> Any:
-    here = Path(__file__).parent / "desk"
-    css, choices, js = (
-        (here / name).read_text("utf-8") for name in ("checkup.css", "choices.js", "checkup.js")
-    )
-    return component("kai_checkup", html=_LOOKING, css=css, js=choices + js)
 
 
 def draw() -> None:
@@ -65,7 +54,8 @@ def draw() -> None:
             "level": check_texts.CHECK_LEVEL,
             "defaultDevice": texts.DEFAULT_DEVICE,
         }
-        told = _component()(key="checkup", data={"run": run, "words": words}, on_found_change=_nothing)
+        looking = component_of("kai_checkup", "checkup.css", "choices.js", "checkup.js", html=_LOOKING)
+        told = looking(key="checkup", data={"run": run, "words": words}, on_found_change=_nothing)
     if told.found:
         bridge.keep_page_findings(told.found)
     with left:

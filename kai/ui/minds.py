@@ -6,27 +6,19 @@ no Streamlit run, so changing the mind in the middle of a talk does not make the
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
-from streamlit.components.v2 import component
 
 from kai.ui import address
+from kai.ui.component import component_of
 from kai.ui.mind_texts import MINDS
 
 CONTAINER: Final = "kai-minds"
 
 
-@cache
-def _component() -> Any:
-    here = Path(__file__).parent / "desk"
-    css, js = ((here / f"minds.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    return component("kai_minds", html='<div class="minds"></div>', css=css, js=js)
-
-
 def draw() -> None:
     """Draw the list, closed."""
     with st.container(key=CONTAINER):
-        _component()(key="minds", data={"url": address.at("/api/minds"), "words": MINDS})
+        minds = component_of("kai_minds", "minds.css", "minds.js", html='<div class="minds"></div>')
+        minds(key="minds", data={"url": address.at("/api/minds"), "words": MINDS})

@@ -6,15 +6,13 @@ person presses. It needs no Streamlit run, so the page does not flicker while 1.
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
-from streamlit.components.v2 import component
 
 from kai.adapters.engine_status import ModelReport
 from kai.ui import address, model_texts, texts
+from kai.ui.component import component_of
 
 CONTAINER: Final = "kai-model"
 WISHES: Final = frozenset({"fetch", "fetch-maker", "cancel"})
@@ -70,17 +68,11 @@ def _shown(kind: str, message: str, short: str, *buttons: tuple[str, str]) -> Js
     }
 
 
-@cache
-def _component() -> Any:
-    here = Path(__file__).parent / "desk"
-    css, js = ((here / f"model.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    return component("kai_model", html='<div class="model" role="status" hidden></div>', css=css, js=js)
-
-
 def draw(*, is_live: bool) -> None:
     """Draw the strip; in one short line if a talk is under way (``is_live``)."""
     with st.container(key=CONTAINER):
-        _component()(
+        html = '<div class="model" role="status" hidden></div>'
+        component_of("kai_model", "model.css", "model.js", html=html)(
             key="model",
             data={
                 "isShort": is_live,

@@ -3,35 +3,16 @@ way to the line that a search has found."""
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any, Final
-
 import streamlit as st
-from streamlit.components.v2 import component
 
 from kai.records.recording import Stretch
 from kai.ui import past_texts, recordings, texts
-
-_HTML: Final = '<div class="replay"></div>'
-
-
-@cache
-def _component() -> Any:
-    here = Path(__file__).parent / "desk"
-    css, js = ((here / f"replay.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    return component("kai_replay", html=_HTML, css=css, js=js)
-
-
-@cache
-def _hit_component() -> Any:
-    js = (Path(__file__).parent / "desk" / "hit.js").read_text("utf-8")
-    return component("kai_hit", html="", js=js)
+from kai.ui.component import component_of
 
 
 def go_to_hit(talk_id: str, search: str) -> None:
     """Bring the first marked word of that talk into view."""
-    _hit_component()(key="history-hit", data={"hit": f"{talk_id}: {search}"})
+    component_of("kai_hit", "hit.js")(key="history-hit", data={"hit": f"{talk_id}: {search}"})
 
 
 def draw(stretches: list[Stretch], picture: str) -> None:
@@ -58,6 +39,6 @@ def draw(stretches: list[Stretch], picture: str) -> None:
         "sides": past_texts.HISTORY_SOUND_WHERE,
     }
     with st.container(key="kai-replay"):
-        _component()(
+        component_of("kai_replay", "replay.css", "replay.js", html='<div class="replay"></div>')(
             key=f"replay-{stretches[0].talk_id}", data={"parts": parts, "words": words, "picture": picture}
         )

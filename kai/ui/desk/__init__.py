@@ -7,22 +7,21 @@ when the page must be rebuilt.
 from __future__ import annotations
 
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
-from streamlit.components.v2 import component
 
 from kai.core.characters import name_of
 from kai.core.state import SessionState
 from kai.runtime.hub import Talk
 from kai.ui import address, bridge, host, names, texts
+from kai.ui.component import component_of
 from kai.ui.view import TEXT_LIMIT_CHARS, structure
 
 CONTAINER: Final = "kai-desk"
 
 SCRIPTS: Final = ("component.js", "choices.js", "devices.js", "captions.js", "desk.js")
-"""The parts of one script, in order. Streamlit takes a component's script as one text, so the parts cannot import others."""
+"""The parts of one script, in order."""
 
 _WORDS: Final = {
     "you": texts.YOU,
@@ -66,23 +65,12 @@ _WORDS: Final = {
 }
 
 
-@cache
-def _component() -> Any:
-    here = Path(__file__).parent
-    return component(
-        "kai_desk",
-        html=(here / "desk.html").read_text("utf-8"),
-        css=(here / "desk.css").read_text("utf-8"),
-        js="\n".join((here / name).read_text("utf-8") for name in SCRIPTS),
-    )
-
-
 def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
     """Draw the desk of a talk that is under way; otherwise an empty container."""
     with st.container(key=CONTAINER):
         if not state.is_active:
             return
-        _component()(
+        component_of("kai_desk", "desk.html", "desk.css", *SCRIPTS)(
             # Streamlit refuses a key with two underscores in a row, and one random id in 200 has them.
             key=f"desk-{talk.id.replace('_', '.')}",
             data={
