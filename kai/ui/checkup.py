@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 import streamlit as st
@@ -99,11 +99,11 @@ def draw_findings(findings: list[Finding], *, is_whole: bool) -> None:
     order = {name: i for i, name in enumerate(engine if name == "engine" else name for name in _FIRST)}
     first = [f for f in used if f.name in order or f.level is not Level.GREEN]
     first.sort(key=lambda finding: order.get(finding.name, len(order)))
-    _draw_list(check_texts.CHECK_HEADING, first)
+    st.html(_list(check_texts.CHECK_HEADING, first))
     rest = [finding for finding in used if finding not in first]
     if rest:
         st.html(f'<h3 class="kai-group">{html.escape(check_texts.CHECK_REST)}</h3>')
-        _draw_list(check_texts.CHECK_REST, rest)
+        st.html(_list(check_texts.CHECK_REST, rest))
     unused = [finding for finding in findings if finding.level is Level.UNUSED]
     if unused:
         words = check_texts.CHECK_UNUSED.format(count=len(unused))
@@ -112,25 +112,30 @@ def draw_findings(findings: list[Finding], *, is_whole: bool) -> None:
         )
 
 
-def _draw_list(label: str, findings: list[Finding]) -> None:
-    st.html(_list(label, findings))
-
-
 def _list(label: str, findings: list[Finding]) -> str:
-    rows = "".join(_row(finding) for finding in findings)
-    return f'<ul class="kai-checks" aria-label="{html.escape(label)}">{rows}</ul>'
+    return list_of_rows(label, [_row(finding) for finding in findings])
 
 
 def _row(finding: Finding) -> str:
     says, fix = check_texts.check_words(finding.name, finding.code, finding.facts)
     level = check_texts.CHECK_LEVELS[finding.level]
-    fixed = f"<p>{html.escape(fix)}</p>" if fix and finding.level is not Level.GREEN else ""
     name = check_texts.CHECK_NAMES.get(finding.name, finding.name)
+    fix = "" if finding.level is Level.GREEN else fix
+    return row(finding.level, level, name, says, fix, f' data-check="{html.escape(finding.name)}"')
+
+
+def row(level: str, word: str, name: str, says: str, fix: str, attributes: str = "") -> str:
+    """Return a row of a list of findings in HTML: its level, as a name and in a word, and what was found."""
+    fixed = f"<p>{html.escape(fix)}</p>" if fix else ""
     return (
-        f'<li data-level="{finding.level}" data-check="{html.escape(finding.name)}"><i aria-hidden="true"></i><b>'
-        f"{html.escape(level)}</b><div><strong>{html.escape(name)}</strong> "
-        f"<span>{html.escape(says)}</span>{fixed}</div></li>"
+        f'<li data-level="{level}"{attributes}><i aria-hidden="true"></i><b>{html.escape(word)}</b><div><strong>'
+        f"{html.escape(name)}</strong> <span>{html.escape(says)}</span>{fixed}</div></li>"
     )
+
+
+def list_of_rows(label: str, rows: Sequence[str]) -> str:
+    """Return a list of findings in HTML."""
+    return f'<ul class="kai-checks" aria-label="{html.escape(label)}">{"".join(rows)}</ul>'
 
 
 def page_findings(told: object) -> list[Finding]:
@@ -150,25 +155,16 @@ def page_findings(told: object) -> list[Finding]:
         return [*found, Finding("microphone", Level.AMBER, str(code))]
     peak, floor, echo = (_number(values.get(name)) for name in ("peakDb", "floorDb", "echoDb"))
     if peak is not None:
-        is_loud = peak >= QUIET_DB
-        facts = {"db": f"{peak:.0f}"}
-        found.append(
-            Finding(
-                "microphone", Level.GREEN if is_loud else Level.AMBER, "heard" if is_loud else "quiet", facts
-            )
-        )
+        found.append(_heard("microphone", peak >= QUIET_DB, "heard", "quiet", {"db": f"{peak:.0f}"}))
     if floor is not None:
-        is_quiet = floor <= NOISY_DB
-        facts = {"db": f"{floor:.0f}"}
-        found.append(
-            Finding(
-                "noise", Level.GREEN if is_quiet else Level.AMBER, "quiet" if is_quiet else "noisy", facts
-            )
-        )
+        found.append(_heard("noise", floor <= NOISY_DB, "quiet", "noisy", {"db": f"{floor:.0f}"}))
     if echo is not None:
-        is_loud = echo >= ECHO_DB
-        found.append(Finding("echo", Level.AMBER if is_loud else Level.GREEN, "echo" if is_loud else "none"))
+        found.append(_heard("echo", echo < ECHO_DB, "none", "echo", {}))
     return found
+
+
+def _heard(name: str, is_good: bool, good: str, bad: str, facts: Mapping[str, str]) -> Finding:
+    return Finding(name, Level.GREEN if is_good else Level.AMBER, good if is_good else bad, facts)
 
 
 def _browser_finding(told: object) -> Finding:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from kai.live.report import FILE_NAME, Row
-from kai.ui import first_texts, host
+from kai.ui import checkup, first_texts, host
 
 if TYPE_CHECKING:
     from kai.live.session import FirstSession
@@ -46,8 +46,7 @@ def _draw_progress(session: FirstSession, was_running: bool) -> None:
     if told.is_running:
         st.html(f'<p class="kai-verdict" role="status">{html.escape(first_texts.FIRST_RUNNING)}</p>')
     if told.rows:
-        rows = "".join(_row(row) for row in told.rows)
-        st.html(f'<ul class="kai-checks" aria-label="{html.escape(first_texts.FIRST_HEADING)}">{rows}</ul>')
+        st.html(checkup.list_of_rows(first_texts.FIRST_HEADING, [_row(row) for row in told.rows]))
     if told.problem:
         st.warning(told.problem)
     if told.is_running or not (told.rows or told.problem):
@@ -66,8 +65,4 @@ def _row(row: Row) -> str:
     level = "amber" if row.is_different else "green" if row.is_as_assumed else "unused"
     word = first_texts.FIRST_LEVELS[level]
     fix = first_texts.first_fix(" or ".join(row.assumed), row.code) if row.is_different else ""
-    more = f"<p>{html.escape(fix)}</p>" if fix else ""
-    return (
-        f'<li data-level="{level}"><i aria-hidden="true"></i><b>{html.escape(word)}</b><div><strong>{html.escape(row.name)}'
-        f"</strong> <span>{html.escape(row.seen)}</span>{more}</div></li>"
-    )
+    return checkup.row(level, word, row.name, row.seen, fix)
