@@ -65,12 +65,8 @@ class Services:
         return self.engine.model.state == "ready" or self.engine.chosen.state != "own"
 
 
-async def _no_preview(_voice_id: str, _speed: float) -> bytes:
-    raise KaiError("There is no voice to listen to here.", code="engine-404")
-
-
-async def _no_voice_files(_file_id: str, _wish: str) -> None:
-    raise KaiError("No voices can be fetched here.", code="engine-404")
+async def _no_engine(*_given: object) -> Any:
+    raise KaiError("There is no local engine here.", code="engine-404")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +79,11 @@ class App:
     offer: Offer = Offer()
     minds: MindDesk | None = None
     """The choice of other minds for the local engine. Kai's loop only."""
-    preview_voice: Callable[[str, float], Coroutine[Any, Any, bytes]] = _no_preview
+    preview_voice: Callable[[str, float], Coroutine[Any, Any, bytes]] = _no_engine
     """Speaks a sentence with a voice of the local engine (its id and a speed), as a WAV file. Raises ``KaiError``."""
-    change_voice: Callable[[str, str], Coroutine[Any, Any, None]] = _no_voice_files
+    change_voice: Callable[[str, str], Coroutine[Any, Any, None]] = _no_engine
     """Makes the local engine ``fetch``, ``pause`` or ``delete`` the file of voices of that id. Raises ``KaiError``."""
-    change_model_file: Callable[[str, str], Coroutine[Any, Any, None]] | None = None
+    change_model_file: Callable[[str, str], Coroutine[Any, Any, None]] = _no_engine
     """Makes the local engine ``fetch`` the language model of that id in parts, ``fetch-maker`` it from its maker, or
     ``cancel`` the download. Raises ``KaiError``."""
     calls: CallDesk = field(default_factory=no_calls)
@@ -111,7 +107,7 @@ class App:
         """Download the local engine's language model (``fetch``, or ``fetch-maker`` from its maker) or stop the download
         (``cancel``). Raises ``KaiError``."""
         model_id = self.services().engine.model.id
-        if not model_id or self.change_model_file is None:
+        if not model_id:
             raise KaiError("There is no language model to fetch here.", code="engine-404")
         await self.change_model_file(model_id, wish)
 

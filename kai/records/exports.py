@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import tzinfo
 
@@ -90,40 +90,33 @@ def _clock(ms: int) -> str:
 
 def turns_as_csv(turns: Iterable[tuple[str, Turn]]) -> str:
     """Return one row per turn, with a header; times in UTC."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     names = [f.name for f in fields(Turn) if f.name != "at_wall_s"]
-    writer.writerow(["talk_id", "at_utc", *names])
-    for talk_id, turn in turns:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(turn.at_wall_s))
-        writer.writerow([talk_id, at, *("" if (v := getattr(turn, n)) is None else v for n in names)])
-    return out.getvalue()
+    rows = [(talk_id, _utc(turn.at_wall_s), *(getattr(turn, n) for n in names)) for talk_id, turn in turns]
+    return _csv(("talk_id", "at_utc", *names), rows)
 
 
 def talks_as_csv(talks: Iterable[Summary]) -> str:
     """Return one row per talk, with a header; times in UTC. No words of the talk are included."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     names = [f.name for f in fields(Summary) if f.name not in ("id", "started_wall_s", "first_words")]
-    writer.writerow(["talk_id", "at_utc", *names])
-    for talk in talks:
-        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(talk.started_wall_s))
-        writer.writerow([talk.id, at, *("" if (v := getattr(talk, n)) is None else v for n in names)])
-    return out.getvalue()
+    rows = [(talk.id, _utc(talk.started_wall_s), *(getattr(talk, n) for n in names)) for talk in talks]
+    return _csv(("talk_id", "at_utc", *names), rows)
 
 
 def costs_as_csv(record: TalkRecord) -> str:
     """Return one row per thing that the talk has cost, with a header and the sum in the last row."""
+    total = Cost("all", "", sum(c.usd for c in record.costs), sum(c.credits for c in record.costs))
+    rows = [(c.leg, c.why, f"{c.usd:.6f}", c.credits, c.response_id) for c in (*record.costs, total)]
+    return _csv([f.name for f in fields(Cost)], rows)
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([f.name for f in fields(Cost)])
-    for cost in record.costs:
-        writer.writerow([cost.leg, cost.why, f"{cost.usd:.6f}", cost.credits, cost.response_id])
-    total_usd, credits = (
-        sum(parts) for parts in ([c.usd for c in record.costs], [c.credits for c in record.costs])
-    )
-    writer.writerow(["all", "", f"{total_usd:.6f}", credits, ""])
+    csv.writer(out, lineterminator="\n").writerows([head, *rows])
     return out.getvalue()
+
+
+def _utc(wall_s: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_s))
 
 
 def read_json(text: str) -> TalkRecord:
