@@ -59,11 +59,6 @@ class Services:
     engine: EngineReport = EngineReport()
     """The local engine's report about itself; empty before the engine is up."""
 
-    @property
-    def has_language_model(self) -> bool:
-        """Whether the local engine has a language model beside its small mind, its own or a chosen one."""
-        return self.engine.model.state == "ready" or self.engine.chosen.state != "own"
-
 
 async def _no_engine(*_given: object) -> Any:
     raise KaiError("There is no local engine here.", code="engine-404")
@@ -110,6 +105,13 @@ class App:
         if not model_id:
             raise KaiError("There is no language model to fetch here.", code="engine-404")
         await self.change_model_file(model_id, wish)
+
+    def is_small_mind_alone(self, look: Look) -> bool:
+        """Return whether a talk with this look is answered by the local engine's small mind, without a language model."""
+        engine = self.services().engine
+        return (
+            self.offer.is_brain_local(look) and engine.model.state != "ready" and engine.chosen.state == "own"
+        )
 
     def health(self) -> dict[str, object]:
         """Return the answer to ``GET /api/health``. It holds no secret and no content of a talk."""

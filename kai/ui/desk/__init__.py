@@ -101,9 +101,7 @@ def _words(name: str) -> dict[str, Any]:
 
 def _starters(talk: Talk) -> tuple[str, ...]:
     """Lines to begin a talk with, which the mind that is on can answer."""
-    is_small = (
-        host.app().offer.is_brain_local(bridge.look(talk)) and not host.app().services().has_language_model
-    )
+    is_small = host.app().is_small_mind_alone(bridge.look(talk))
     return texts.STARTERS_SMALL_MIND if is_small else texts.STARTERS_MODEL
 
 

@@ -31,7 +31,7 @@ def draw(panel: Panel) -> None:
         on_change=panel.take("instructions"),
         label_visibility="collapsed",
     )
-    is_small = panel.is_brain_local and not host.app().services().has_language_model
+    is_small = host.app().is_small_mind_alone(panel.look)
     panel.explain("instructions", texts.INSTRUCTIONS_HELP_LOCAL if is_small else "")
 
 
