@@ -430,6 +430,21 @@ class TimerFired:
     timer: Timer
 
 
+BrainEvent = (
+    UserSpeechStarted
+    | UserSpeechStopped
+    | UserTranscriptChanged
+    | ResponseCreated
+    | ResponseDone
+    | AssistantTranscriptChanged
+    | AudioStarted
+    | AudioStopped
+    | AudioCleared
+    | BrainComplained
+    | ToolRequested
+)
+"""What a brain reports of its turns. It counts while the brain's leg is up."""
+
 Event = (
     StartRequested
     | StopRequested
@@ -456,23 +471,13 @@ Event = (
     | Awoke
     | MicrophoneChanged
     | TimeZoneTold
-    | UserSpeechStarted
-    | UserSpeechStopped
-    | UserTranscriptChanged
-    | ResponseCreated
-    | ResponseDone
-    | AssistantTranscriptChanged
-    | AudioStarted
-    | AudioStopped
-    | AudioCleared
-    | BrainComplained
+    | BrainEvent
     | BrainDescribed
     | UsageReported
     | RateLimitsReported
     | BrainRemarked
     | SpareBrainReady
     | SpareBrainFailed
-    | ToolRequested
     | ToolFinished
     | CardShown
     | PlayoutStarted

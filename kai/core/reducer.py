@@ -22,6 +22,7 @@ from kai.core.events import (
     Awoke,
     BrainComplained,
     BrainDescribed,
+    BrainEvent,
     BrainRecalled,
     BrainRemarked,
     BrowserLeft,
@@ -93,20 +94,6 @@ from kai.core.timers import (
     UndoOver,
 )
 
-BrainEvent = (
-    UserSpeechStarted
-    | UserSpeechStopped
-    | UserTranscriptChanged
-    | ResponseCreated
-    | ResponseDone
-    | AssistantTranscriptChanged
-    | AudioStarted
-    | AudioStopped
-    | AudioCleared
-    | BrainComplained
-    | ToolRequested
-)
-
 
 def step(state: SessionState, event: Event, at: float) -> Step:
     """Return the state after ``event`` and the commands that follow. ``at`` is the monotonic clock in seconds."""
@@ -151,21 +138,9 @@ def _after_close(state: SessionState, event: Event) -> SessionState:
 
 
 def _react(state: SessionState, event: Event, at: float) -> Step:
+    if isinstance(event, BrainEvent):
+        return brain_said(state, event, at) if state.brain.is_up else (state, ())
     match event:
-        case (
-            UserSpeechStarted()
-            | UserSpeechStopped()
-            | UserTranscriptChanged()
-            | ResponseCreated()
-            | ResponseDone()
-            | AssistantTranscriptChanged()
-            | AudioStarted()
-            | AudioStopped()
-            | AudioCleared()
-            | BrainComplained()
-            | ToolRequested()
-        ):
-            return brain_said(state, event, at) if state.brain.is_up else (state, ())
         case PlayoutStarted(segment_id):
             return turns.follow(state, segment_id, "playout", Span.ON)
         case PlayoutFinished(segment_id):
