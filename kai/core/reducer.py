@@ -78,7 +78,7 @@ from kai.core.events import (
     UserTranscriptChanged,
 )
 from kai.core.policy import brains, budget, costs, legs, lines, rungs, turns
-from kai.core.policy.face_facts import LastCredit, LocalLost, LocalOpened
+from kai.core.policy.face_facts import LastCredit
 from kai.core.state import HandOver, Leg, LegName, LegStatus, Next, Phase, Problem, SessionState, Span
 from kai.core.timers import (
     AnswerOverdue,
@@ -154,7 +154,9 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
         case CloudFailed(is_billed=True) if state.faces.next is Next.OPENING:
             state = replace(state, credits=costs.with_failed_start(state.credits))
             return legs.tell_faces(state, event, at)
-        case CloudOpened() | CloudFailed() | CloudLost():
+        case (
+            CloudOpened() | CloudFailed() | CloudLost() | LegConnected(LegName.FACE) | LegFailed(LegName.FACE)
+        ):
             return legs.tell_faces(state, event, at)
         case FaceResumed():
             return state, ()  # FaceStack, which has the sound, has already handled it
@@ -235,12 +237,8 @@ def _react(state: SessionState, event: Event, at: float) -> Step:
             return replace(state, card=card), ()
         case CardDismissed():
             return replace(state, card=None), ()
-        case LegConnected(LegName.FACE):
-            return legs.tell_faces(state, LocalOpened(), at)
         case LegConnected(leg):
             return legs.connected(state, leg, at)
-        case LegFailed(LegName.FACE, code, message, is_retryable, retry_after_s):
-            return legs.tell_faces(state, LocalLost(code, message, is_retryable, retry_after_s), at)
         case LegFailed():
             return legs.failed(state, event, at)
         case BrowserLeft():

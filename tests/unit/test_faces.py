@@ -16,6 +16,8 @@ from kai.core.events import (
     CloudLost,
     CloudOpened,
     DropFace,
+    LegConnected,
+    LegFailed,
     PrepareFace,
     ShowFace,
 )
@@ -28,10 +30,7 @@ from kai.core.policy.face_facts import (
     CloudWished,
     FaceReport,
     FacesEvent,
-    GiveUp,
     LastCredit,
-    LocalLost,
-    LocalOpened,
     OpenLocal,
     Order,
     Slept,
@@ -45,9 +44,10 @@ from kai.core.policy.faces import (
     WARN_BEFORE_S,
     step,
 )
-from kai.core.state import LIMIT_S, Face, Faces, Next, Standby, Why
+from kai.core.state import LIMIT_S, Face, Faces, LegName, Next, Standby, Why
 from kai.core.timers import FaceTimer
 
+LOCAL_OPENED = LegConnected(LegName.FACE)
 LOST = CloudLost("avatar-stalled", "It stopped.", is_retryable=True)
 
 
@@ -69,7 +69,7 @@ class Story:
 
 def on_cloud(longest_s: float | None = 600.0, **facts: bool) -> Story:
     story = Story()
-    story.do(Began(), LocalOpened(), CloudOpened(longest_s, **facts))
+    story.do(Began(), LOCAL_OPENED, CloudOpened(longest_s, **facts))
     assert story.state.on is Face.CLOUD
     return story
 
@@ -89,14 +89,14 @@ def test_a_talk_prepares_both_faces_and_shows_the_cloud_face_when_it_comes() -> 
     story = Story()
     orders = story.do(Began())
     assert {OpenLocal(), PrepareFace()} <= set(orders)
-    assert story.do(LocalOpened()) == ()
+    assert story.do(LOCAL_OPENED) == ()
     assert ShowFace(Face.CLOUD) in story.do(CloudOpened(600.0))
 
 
 def test_a_slow_cloud_face_is_covered_by_the_local_one() -> None:
     story = Story()
     assert delays(story.do(Began()))["cover"] == COVER_AFTER_S
-    story.do(LocalOpened())
+    story.do(LOCAL_OPENED)
     orders = story.do(FaceTimer.COVER)
     assert ShowFace(Face.LOCAL) in orders
     assert reports(orders) == [(Face.LOCAL, "avatar-coming")]
@@ -107,7 +107,7 @@ def test_a_slow_cloud_face_is_covered_by_the_local_one() -> None:
 def test_a_refused_cloud_face_means_the_local_one_and_says_why(is_local_first: bool) -> None:
     story = Story()
     refused = CloudFailed("avatar-wrong-key", "No.", is_retryable=False)
-    events = (LocalOpened(), refused) if is_local_first else (refused, LocalOpened())
+    events = (LOCAL_OPENED, refused) if is_local_first else (refused, LOCAL_OPENED)
     orders = story.do(Began(), *events)
     assert story.state.on is Face.LOCAL
     assert (Face.LOCAL, "avatar-wrong-key") in reports(orders)
@@ -117,9 +117,13 @@ def test_a_refused_cloud_face_means_the_local_one_and_says_why(is_local_first: b
 def test_without_any_face_the_leg_fails() -> None:
     story = Story()
     orders = story.do(
-        Began(), CloudFailed("avatar-server", "Oops.", is_retryable=True), LocalLost("face-start", "No.")
+        Began(),
+        CloudFailed("avatar-server", "Oops.", is_retryable=True),
+        LegFailed(LegName.FACE, "face-start", "No."),
     )
-    assert [order for order in orders if isinstance(order, GiveUp)] == [GiveUp("face-start", "No.")]
+    assert [order for order in orders if isinstance(order, LegFailed)] == [
+        LegFailed(LegName.FACE, "face-start", "No.")
+    ]
 
 
 # -- loss and return ---------------------------------------------------------------------------------------------------
@@ -165,7 +169,7 @@ def test_each_loss_of_what_costs_nothing_waits_longer_before_the_next_try() -> N
 def test_after_two_paid_starts_in_a_row_that_failed_a_person_is_asked(failures: tuple[str, ...]) -> None:
     failed = CloudFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
     story = Story()
-    story.do(Began(), LocalOpened())
+    story.do(Began(), LOCAL_OPENED)
     orders: tuple[Order, ...] = ()
     for n, what in enumerate(failures):
         if n:
@@ -183,7 +187,7 @@ def test_after_two_paid_starts_in_a_row_that_failed_a_person_is_asked(failures: 
 def test_a_session_that_was_steady_and_an_exchange_are_no_failed_starts() -> None:
     failed = CloudFailed("avatar-no-picture", "No.", is_retryable=True, is_billed=True)
     story = Story()
-    assert "steady" in delays(story.do(Began(), LocalOpened(), failed, FaceTimer.AGAIN, CloudOpened(90.0)))
+    assert "steady" in delays(story.do(Began(), LOCAL_OPENED, failed, FaceTimer.AGAIN, CloudOpened(90.0)))
     story.do(FaceTimer.STEADY)
     assert story.state.failed_starts == 0
     for _ in range(5):
@@ -218,13 +222,13 @@ def test_an_avatar_that_never_spoke_twice_is_not_fetched_again_however_long_it_w
 
 def test_the_length_of_a_short_plans_sessions_is_told_once() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), CloudOpened(120.0))
+    orders = story.do(Began(), LOCAL_OPENED, CloudOpened(120.0))
     (told,) = [order for order in orders if isinstance(order, FaceReport) and order.code]
     assert told.code == "avatar-plan"
     assert "last 2 minutes" in told.message
     assert "every 90 seconds" in told.message
     assert reports(story.do(FaceTimer.ROTATE, CloudOpened(120.0))) == [(Face.CLOUD, "")]
-    assert reports(Story().do(Began(), LocalOpened(), CloudOpened(60.0, is_sandbox=True)))[-1] == (
+    assert reports(Story().do(Began(), LOCAL_OPENED, CloudOpened(60.0, is_sandbox=True)))[-1] == (
         Face.CLOUD,
         "",
     )
@@ -259,7 +263,7 @@ def test_a_person_may_choose_the_local_face_and_go_back() -> None:
 
 def test_a_wish_for_the_local_face_stops_what_is_being_prepared() -> None:
     story = Story()
-    story.do(Began(), LocalOpened())
+    story.do(Began(), LOCAL_OPENED)
     orders = story.do(CloudWished(False))
     assert DropFace() in orders
     assert ShowFace(Face.LOCAL) in orders
@@ -270,7 +274,7 @@ def test_a_wish_for_the_local_face_stops_what_is_being_prepared() -> None:
 
 def test_a_session_is_exchanged_before_its_end_between_turns() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), CloudOpened(600.0))
+    orders = story.do(Began(), LOCAL_OPENED, CloudOpened(600.0))
     assert delays(orders)["rotate"] == 600.0 - ROTATE_BEFORE_S
     story.do(SpeakingChanged(True))
     assert PrepareFace() in story.do(FaceTimer.ROTATE)
@@ -308,7 +312,7 @@ def test_the_sandbox_minute_ends_on_the_local_face_without_another() -> None:
 
 def test_silence_is_warned_of_then_the_avatar_rests_until_somebody_speaks() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), CloudOpened(600.0))
+    orders = story.do(Began(), LOCAL_OPENED, CloudOpened(600.0))
     assert delays(orders)["silence-soon"] == SILENCE_S - WARN_BEFORE_S
     orders = story.do(FaceTimer.SILENCE_SOON)
     assert reports(orders) == [(Face.CLOUD, "avatar-silence-soon")]
@@ -328,7 +332,7 @@ def test_the_warning_of_silence_is_taken_back_once_when_somebody_stirs() -> None
 
 def test_the_sandbox_minute_is_used_to_its_last_seconds() -> None:
     story = Story()
-    orders = story.do(Began(), LocalOpened(), CloudOpened(60.0, is_sandbox=True))
+    orders = story.do(Began(), LOCAL_OPENED, CloudOpened(60.0, is_sandbox=True))
     assert delays(orders)["rotate"] == 60.0 - SANDBOX_LEAVES_BEFORE_S
 
 
@@ -347,13 +351,13 @@ def test_another_choice_brings_a_fresh_session_unless_none_is_wanted() -> None:
 def test_a_pause_that_the_provider_asks_for_is_given() -> None:
     busy = CloudFailed("avatar-rate-limit", "Too many.", is_retryable=True, retry_after_s=33.0)
     story = Story()
-    story.do(Began(), LocalOpened())
+    story.do(Began(), LOCAL_OPENED)
     assert delays(story.do(busy))["again"] == 33.0
     story = on_cloud()
     story.do(FaceTimer.ROTATE)
     assert delays(story.do(busy))["rotate"] == 33.0
     story = Story()
-    story.do(Began(), LocalOpened())
+    story.do(Began(), LOCAL_OPENED)
     assert delays(story.do(replace(busy, retry_after_s=1.0)))["again"] == AGAIN_AFTER_S[0]
 
 
@@ -366,7 +370,7 @@ def test_a_stir_puts_silence_off() -> None:
 def test_at_its_limit_the_avatar_goes_between_turns_until_a_person_asks() -> None:
     story = Story()
     assert delays(story.do(Began()))["limit"] == LIMIT_S
-    story.do(LocalOpened(), CloudOpened(None), SpeakingChanged(True))
+    story.do(LOCAL_OPENED, CloudOpened(None), SpeakingChanged(True))
     assert ShowFace(Face.LOCAL) not in story.do(FaceTimer.LIMIT)
     assert reports(story.do(SpeakingChanged(False))) == [(Face.LOCAL, "avatar-limit")]
     assert story.do(FaceTimer.AGAIN) == ()
@@ -375,15 +379,15 @@ def test_at_its_limit_the_avatar_goes_between_turns_until_a_person_asks() -> Non
 
 def test_a_face_that_this_machine_cannot_draw_is_not_tried_again_by_itself_nor_is_the_paid_one() -> None:
     story = Story()
-    story.do(Began(), LocalOpened(), CloudFailed("avatar-no-credits", "None left.", is_retryable=False))
+    story.do(Began(), LOCAL_OPENED, CloudFailed("avatar-no-credits", "None left.", is_retryable=False))
     assert story.state.on is Face.LOCAL
-    orders = story.do(LocalLost("face-slow", "Too busy.", is_retryable=False))
-    assert orders == (GiveUp("face-slow", "Too busy.", is_retryable=False),)
+    orders = story.do(LegFailed(LegName.FACE, "face-slow", "Too busy.", is_retryable=False))
+    assert orders == (LegFailed(LegName.FACE, "face-slow", "Too busy.", is_retryable=False),)
 
 
 def test_a_lost_standby_is_opened_again() -> None:
     story = on_cloud()
-    assert delays(story.do(LocalLost("face-lost", "Gone."))) == {"local": AGAIN_AFTER_S[0]}
+    assert delays(story.do(LegFailed(LegName.FACE, "face-lost", "Gone."))) == {"local": AGAIN_AFTER_S[0]}
     assert story.do(FaceTimer.LOCAL) == (OpenLocal(),)
     assert story.state.local is Standby.OPENING
 
@@ -448,20 +452,20 @@ class World:
                 self.running -= self._has_cloud
                 self._has_cloud, self._next, self._next_opened = True, 0, False
                 self.shown = "cloud"
-            case ShowFace(Face.LOCAL):
+            case ShowFace():
                 assert self.state.local is Standby.READY
                 self.running -= self._has_cloud
                 self._has_cloud = False
                 self.shown = "local"
             case OpenLocal():
-                self.later(self.chance.uniform(0.2, 2.0), LocalOpened())
+                self.later(self.chance.uniform(0.2, 2.0), LOCAL_OPENED)
             case ArmTimer(FaceTimer() as timer, delay_s):
                 self._armed[timer] = self.later(delay_s, timer)
             case CancelTimer(timer):
                 self._armed.pop(str(timer), None)
             case ArmTimer():
                 raise AssertionError(order)
-            case GiveUp():
+            case LegFailed():
                 self.shown = ""
             case FaceReport():
                 pass

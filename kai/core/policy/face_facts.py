@@ -11,6 +11,8 @@ from kai.core.events import (
     CloudLost,
     CloudOpened,
     DropFace,
+    LegConnected,
+    LegFailed,
     PrepareFace,
     ShowFace,
 )
@@ -35,21 +37,6 @@ FACE_BUSY = "face-busy"
 @dataclass(frozen=True, slots=True)
 class Began:
     """The talk wants a face."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalOpened:
-    """The local face is open and stands by."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalLost:
-    """The local face could not be opened, or was lost."""
-
-    code: str
-    message: str
-    is_retryable: bool = True
-    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +82,8 @@ class Slept:
 
 FacesEvent = (
     Began
-    | LocalOpened
-    | LocalLost
+    | LegConnected
+    | LegFailed
     | SpeakingChanged
     | Stirred
     | CloudWished
@@ -109,6 +96,7 @@ FacesEvent = (
     | CloudLost
     | FaceTimer
 )
+"""The leg's own events are those of the local face: it stands by, or it could not be opened or was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +115,8 @@ class FaceReport:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """There is no face left: the leg has failed, and the talk continues by voice alone."""
-
-    code: str
-    message: str
-    is_retryable: bool = True
-    retry_after_s: float = 0.0
-
-
-Order = OpenLocal | FaceReport | GiveUp | PrepareFace | DropFace | ShowFace | ArmTimer | CancelTimer
+Order = OpenLocal | FaceReport | LegFailed | PrepareFace | DropFace | ShowFace | ArmTimer | CancelTimer
+"""With ``LegFailed`` there is no face left, and the talk continues by voice alone."""
 Step = tuple[Faces, tuple[Order, ...]]
 
 

@@ -22,8 +22,8 @@ from typing import assert_never
 
 from kai.core import events as ev
 from kai.core.policy import face_facts as facts
-from kai.core.policy.face_facts import ROTATE_BEFORE_S, FaceReport, GiveUp, OpenLocal, Order, Step, plan_words
-from kai.core.state import Face, Faces, Next, Standby, Why
+from kai.core.policy.face_facts import ROTATE_BEFORE_S, FaceReport, OpenLocal, Order, Step, plan_words
+from kai.core.state import Face, Faces, LegName, Next, Standby, Why
 from kai.core.timers import FaceTimer as Timer
 
 AGAIN_AFTER_S = (5.0, 20.0, 60.0, 180.0)
@@ -65,12 +65,12 @@ def _react(state: Faces, event: facts.FacesEvent, at: float) -> Step:
             return _next_failed(state, event)
         case ev.CloudLost():
             return _cloud_lost(state, event, at)
-        case facts.LocalOpened():
+        case ev.LegConnected():
             if state.local is Standby.READY:
                 return state, ()
             state = replace(state, local=Standby.READY)
             return _show_local(state) if state.on is None and state.next is Next.NONE else (state, ())
-        case facts.LocalLost():
+        case ev.LegFailed():
             return _local_lost(state, event)
         case facts.SpeakingChanged(is_speaking):
             return _settle(replace(state, is_speaking=is_speaking), at)
@@ -156,7 +156,7 @@ def _show_next(state: Faces, at: float) -> Step:
 def _show_local(state: Faces, code: str = "", message: str = "", detail: str = "") -> Step:
     """Show the local face now, or give up if it is not ready."""
     if state.local is not Standby.READY:
-        return replace(state, on=None), (GiveUp(code, message),)
+        return replace(state, on=None), (ev.LegFailed(LegName.FACE, code or "face", message),)
     had_cloud = state.wants_cloud or state.on is Face.CLOUD
     off = _cancelled(Timer.ROTATE, Timer.DEADLINE, Timer.STEADY, Timer.COVER) if had_cloud else ()
     orders = (ev.ShowFace(Face.LOCAL), *off, FaceReport(Face.LOCAL, code, message, detail))
@@ -220,14 +220,12 @@ def _cloud_lost(state: Faces, event: ev.CloudLost, at: float) -> Step:
     return again[0], (*shown[1], *again[1])
 
 
-def _local_lost(state: Faces, event: facts.LocalLost) -> Step:
+def _local_lost(state: Faces, event: ev.LegFailed) -> Step:
     state = replace(state, local=Standby.OFF)
     if state.on is Face.CLOUD or (state.on is None and state.next is not Next.NONE):
         return state, (ev.ArmTimer(Timer.LOCAL, AGAIN_AFTER_S[0]),)
     # If the computer is busy or a file is missing, a person decides when to try again, even the paid face.
-    return replace(state, on=None), (
-        GiveUp(event.code, event.message, event.is_retryable, event.retry_after_s),
-    )
+    return replace(state, on=None), (event,)
 
 
 def _stirred(state: Faces) -> Step:

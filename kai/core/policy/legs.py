@@ -295,9 +295,8 @@ def tell_faces(state: SessionState, event: facts.FacesEvent, at: float) -> Step:
             case ShowFace():
                 state, more = connected(state, LegName.FACE, at)
                 commands += [order, *more]
-            case facts.GiveUp(code, message, is_retryable, retry_after_s):
-                no_face = LegFailed(LegName.FACE, code or "face", message, is_retryable, retry_after_s)
-                state, more = failed(state, no_face, at)
+            case LegFailed():
+                state, more = failed(state, order, at)
                 return state, (*commands, *more)
             case _:
                 commands.append(order)
