@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol, TypeVar, assert_never
 
 from kai.avatar.feeling import CALM, Emotion, newest_feeling
 from kai.avatar.ladder import LARGE_PX, STANDARD_PX
@@ -29,7 +29,7 @@ from kai.core.events import (
     PlayoutStarted,
 )
 from kai.core.state import AgentState, Face, LegName, Look, Role, SessionState
-from kai.errors import KaiError
+from kai.errors import FaceError, KaiError
 from kai.ports import AvatarFace, Emit, Feeling, Heard, Marks, Pcm, Picture
 from kai.runtime.tape import Spoken, Tape, Told
 
@@ -39,6 +39,8 @@ LARGE_FROM_PX: Final = 600
 """A face that is shown larger than this looks soft when 512 pixels are stretched to it."""
 OPEN_S: Final = 75.0
 """The time limit for opening a face. Each adapter has its own, shorter limits."""
+
+F = TypeVar("F", bound=AvatarFace)
 
 BUG: Final = "Kai stumbled over a fault of its own with the {part}. The log has the details."
 
@@ -264,25 +266,33 @@ class FaceStack:
             if rest.is_complete:
                 face.end_segment(rest.segment_id)
 
-    async def _open_local(self, look: Look) -> None:
-        face: AvatarFace | None = None
+    async def _opened(self, make: Callable[[], F], look: Look, part: str) -> F | KaiError:
+        """Make and open a face. Return it, or why it could not be opened, even if by a bug of ours: the failure must be
+        reported, or the talk would wait for this face forever."""
+        face: F | None = None
         try:
-            face = self._make_local()
+            face = make()
             async with asyncio.timeout(OPEN_S):
                 await face.open(look, _Sink(self, face))
         except KaiError as exc:
-            log.info("leg failed", extra={"leg": "face", "code": exc.code})
-            self._emit(LegFailed(LegName.FACE, exc.code, exc.message, exc.is_retryable, exc.retry_after_s))
-            return
+            log.info("leg failed", extra={"leg": part, "code": exc.code})
+            return exc
         except asyncio.CancelledError:
             if face is not None:
                 await face.aclose()
             raise
         except Exception:
-            # The failure must be reported, or the talk would wait for this face forever.
-            log.exception("a fault while opening the local face")
+            log.exception("a fault while opening a face", extra={"leg": part})
             self._close(face)
-            self._emit(LegFailed(LegName.FACE, "face-bug", BUG.format(part="face")))
+            return FaceError(BUG.format(part=part), code=f"{part}-bug")
+        return face
+
+    async def _open_local(self, look: Look) -> None:
+        face = await self._opened(self._make_local, look, "face")
+        if isinstance(face, KaiError):
+            self._emit(
+                LegFailed(LegName.FACE, face.code, face.message, face.is_retryable, face.retry_after_s)
+            )
             return
         self._local = face
         face.want_size(self._wanted.size_px)
@@ -291,24 +301,12 @@ class FaceStack:
             face.want_frames(False)
 
     async def _open_next(self, face: PaidFace, look: Look) -> None:
-        try:
-            async with asyncio.timeout(OPEN_S):
-                await face.open(look, _Sink(self, face))
-        except KaiError as exc:
-            failed = CloudFailed(
-                exc.code, exc.message, exc.is_retryable, exc.retry_after_s, detail=exc.detail
-            )
-            self._lose_next(face, failed)
-        except asyncio.CancelledError:
-            await face.aclose()
-            raise
-        except Exception:
-            log.exception("a fault while opening the cloud face")
-            self._close(face)
-            self._lose_next(face, CloudFailed("avatar-bug", BUG.format(part="avatar"), is_retryable=True))
-        else:
-            if face is self._next:
-                self._emit(CloudOpened(face.longest_s, face.is_sandbox, face.capability.is_billed))
+        opened = await self._opened(lambda: face, look, "avatar")
+        if isinstance(opened, KaiError):
+            why = CloudFailed(opened.code, opened.message, opened.is_retryable, opened.retry_after_s)
+            self._lose_next(face, replace(why, detail=opened.detail))
+        elif face is self._next:
+            self._emit(CloudOpened(face.longest_s, face.is_sandbox, face.capability.is_billed))
 
     def _lose_next(self, face: PaidFace, failed: CloudFailed) -> None:
         if face is self._next:

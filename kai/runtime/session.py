@@ -77,6 +77,7 @@ NO_CAPS = Caps()
 OPEN_S = 75.0
 """The time limit for opening a leg. Each adapter has its own, shorter limits."""
 CLOSE_S = 8.0
+BUG = "bug"
 _NOTE = re.compile(r" \[[^\[\]]+\]$")
 
 
@@ -260,9 +261,7 @@ class Session:
     def _open_leg(self, leg: LegName) -> None:
         match leg:
             case LegName.BRAIN:
-                self._brain_opening = self._tasks.spawn(
-                    self._supervise(leg, self._open_brain()), "open the brain"
-                )
+                self._brain_opening = self._tasks.spawn(self._open_brain(), "open the brain")
             case LegName.FACE:
                 self._faces.open_local(self.snapshot().look)
             case LegName.BROWSER:
@@ -275,58 +274,51 @@ class Session:
         except KaiError as exc:
             self._take(LegFailed(LegName.BROWSER, exc.code, exc.message, exc.is_retryable))
 
-    async def _supervise(self, leg: LegName, opening: Coroutine[Any, Any, None]) -> None:
-        """Report the outcome of an opening as an event, even if it fails by a bug of ours."""
+    async def _opened(self, *, is_stand_in: bool) -> tuple[VoiceBrain, Look] | LegFailed:
+        """Open a brain. Return it and the look that it has, or why it could not be opened, even if by a bug of ours."""
+        look = self.snapshot().look
         try:
             async with asyncio.timeout(OPEN_S):
-                await opening
+                # A stand-in is this computer's engine, whatever the person chose.
+                brain = await self._make_brain(replace(look, runs="local") if is_stand_in else look)
+                try:
+                    await brain.open(look, _BrainSink(self, brain))
+                except BaseException:
+                    await brain.aclose()
+                    raise
         except KaiError as exc:
-            log.info("leg failed", extra={"leg": str(leg), "code": exc.code})
-            self._take(LegFailed(leg, exc.code, exc.message, exc.is_retryable, exc.retry_after_s))
+            log.info("leg failed", extra={"leg": "brain", "code": exc.code})
+            return LegFailed(LegName.BRAIN, exc.code, exc.message, exc.is_retryable, exc.retry_after_s)
         except TimeoutError:
-            self._take(LegFailed(leg, "timeout", "That took too long."))
+            return LegFailed(LegName.BRAIN, "timeout", "That took too long.")
         except Exception:
-            log.exception("a fault while opening a leg", extra={"leg": str(leg)})
-            self._take(
-                LegFailed(leg, "bug", "Kai stumbled over a fault of its own. The log has the details.")
+            log.exception("a fault while opening a brain")
+            return LegFailed(
+                LegName.BRAIN, BUG, "Kai stumbled over a fault of its own. The log has the details."
             )
-        else:
-            self._take(LegConnected(leg))
+        return brain, look
 
     async def _open_brain(self) -> None:
-        look = self.snapshot().look
-        brain = await self._make_brain(_look_of(look, is_stand_in=self.snapshot().ladder.is_standing_in))
-        try:
-            await brain.open(look, _BrainSink(self, brain))
-        except BaseException:
-            await brain.aclose()
-            raise
-        self._brain = brain
-        self._take(BrainDescribed(brain.facts, look))
+        opened = await self._opened(is_stand_in=self.snapshot().ladder.is_standing_in)
+        if isinstance(opened, LegFailed):
+            self._take(opened)
+            return
+        self._brain, look = opened
+        self._take(BrainDescribed(self._brain.facts, look))
         if self.snapshot().look != look:
-            brain.update(self.snapshot().look)
+            self._brain.update(self.snapshot().look)
+        self._take(LegConnected(LegName.BRAIN))
 
     async def _open_spare(self, is_stand_in: bool) -> None:
         """Open a second brain. It gets no sound and is not heard until it is swapped in."""
-        try:
-            async with asyncio.timeout(OPEN_S):
-                look = self.snapshot().look
-                spare = await self._make_brain(_look_of(look, is_stand_in=is_stand_in))
-                try:
-                    await spare.open(look, _BrainSink(self, spare))
-                except BaseException:
-                    await spare.aclose()
-                    raise
-        except KaiError as exc:
-            self._take(SpareBrainFailed(exc.code, exc.is_retryable, exc.retry_after_s, exc.message))
-        except TimeoutError:
-            self._take(SpareBrainFailed("timeout", message="That took too long."))
-        except Exception:
-            log.exception("a fault while opening a spare brain")
-            self._take(SpareBrainFailed("bug", is_retryable=False))
-        else:
-            self._spare, self._spare_look = spare, look
-            self._take(SpareBrainReady())
+        match await self._opened(is_stand_in=is_stand_in):
+            case LegFailed(code=code) if code == BUG:
+                self._take(SpareBrainFailed(BUG, is_retryable=False))
+            case LegFailed(_, code, message, is_retryable, retry_after_s):
+                self._take(SpareBrainFailed(code, is_retryable, retry_after_s, message))
+            case opened:
+                self._spare, self._spare_look = opened
+                self._take(SpareBrainReady())
 
     def _swap_brain(self) -> None:
         old, self._brain, self._spare = self._brain, self._spare, None
@@ -415,11 +407,6 @@ class Session:
         elif brain is self._spare and isinstance(event, LegFailed):
             self._drop_spare()
             self._take(SpareBrainFailed(event.code, event.is_retryable))
-
-
-def _look_of(look: Look, *, is_stand_in: bool) -> Look:
-    """Return the look for which a brain is made: a stand-in is this computer's engine, whatever the person chose."""
-    return replace(look, runs="local") if is_stand_in else look
 
 
 def _wants_pictures(state: SessionState) -> bool:
