@@ -7,7 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,16 @@ from kai.engine.models.catalogue import model_of
 from kai.engine.models.places import check_file, models_folder
 from kai.engine.others.servers import PORTS, find_servers
 from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
-from kai.errors import ConfigError
+from kai.errors import ConfigError, KaiError
 from kai.lending import brain_calls, calls
 from kai.lending.avatars import AvatarDesk
 from kai.live.session import FirstSession
 from kai.ports import VoiceBrain
-from kai.records.chosen_mind import ChosenMind, KeptMind
+from kai.records.chosen_mind import FILE_NAME, ChosenMind
 from kai.records.files import data_folder
 from kai.records.memory import Memory, owner_of
 from kai.records.paid_sessions import PaidSessions
+from kai.records.preferences import JsonFile
 from kai.records.turns import Follower
 from kai.runtime.hub import SessionHub
 from kai.runtime.session import Session
@@ -327,14 +328,15 @@ def _mind_desk(
     own = OtherMind(
         settings.mind_base_url or "", settings.mind_model or "", settings.mind_api_key or SecretStr("")
     )
-    kept = KeptMind(memory.folder)
-    last = kept.load()
-    chosen = own if last is None else OtherMind(last.base_url, last.model, last.api_key)
+    file = JsonFile(memory.folder / FILE_NAME, ChosenMind(**asdict(own)))
 
     def keep(mind: OtherMind) -> None:
-        kept.save(ChosenMind(base_url=mind.base_url, model=mind.model, api_key=mind.api_key))
+        try:
+            file.write(ChosenMind(**asdict(mind)))
+        except KaiError:
+            log.warning("the chosen mind cannot be kept")  # it answers nevertheless, until Kai ends
 
-    return MindDesk(wait_up, wait_gone, chosen, keep, own, settings.mind_ports)
+    return MindDesk(wait_up, wait_gone, OtherMind(**dict(file.value)), keep, own, settings.mind_ports)
 
 
 def safety_id(browser_id: str) -> str:

@@ -15,8 +15,9 @@ from kai.adapters.engine_client import EngineAddress
 from kai.adapters.other_minds import MindDesk, OtherMind
 from kai.checks.run import Level
 from kai.checks.services import check_servers
-from kai.errors import EngineError
-from kai.records.chosen_mind import ChosenMind, KeptMind
+from kai.errors import EngineError, KaiError
+from kai.records.chosen_mind import ChosenMind
+from kai.records.preferences import JsonFile
 from tests.support.engine_inside import engine_address
 from tests.support.model_servers import KINDS, ModelServer, serving_kind
 
@@ -130,22 +131,24 @@ async def test_a_file_of_the_catalogue_is_refused_while_it_is_not_here_and_nothi
 
 
 def test_a_choice_is_kept_for_its_user_alone_and_read_again(tmp_path: Path) -> None:
-    kept = KeptMind(tmp_path)
-    assert kept.load() is None
+    path, own = tmp_path / "mind.json", ChosenMind()
+    kept = JsonFile(path, own)
+    assert kept.value == own
     chosen = ChosenMind(
         base_url="https://minds.example/v1", model="large", api_key=SecretStr("seeded-secret")
     )
-    assert kept.save(chosen)
-    assert KeptMind(tmp_path).load() == chosen
-    assert (tmp_path / "mind.json").stat().st_mode & 0o077 == 0
+    kept.write(chosen)
+    assert JsonFile(path, own).value == chosen
+    assert path.stat().st_mode & 0o077 == 0
     assert "seeded-secret" not in repr(chosen)
-    (tmp_path / "mind.json").write_text('{"base_url": 7}')
-    assert kept.load() is None
+    path.write_text('{"base_url": 7}')
+    assert JsonFile(path, own).value == own
     assert len(list(tmp_path.glob("mind.broken-*"))) == 1
 
 
 def test_a_folder_that_cannot_be_written_to_keeps_nothing_and_says_so(tmp_path: Path) -> None:
-    assert not KeptMind(tmp_path / "missing").save(ChosenMind())
+    with pytest.raises(KaiError, match="cannot be kept"):
+        JsonFile(tmp_path / "missing" / "mind.json", ChosenMind()).write(ChosenMind(model="large"))
 
 
 def test_the_check_names_the_servers_of_this_computer() -> None:
