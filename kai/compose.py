@@ -25,7 +25,7 @@ from kai.adapters.engine_status import read_preview
 from kai.adapters.liveavatar import face as liveavatar
 from kai.adapters.liveavatar.face import AvatarChoice, LiveAvatarFace
 from kai.adapters.liveavatar.gallery import Gallery
-from kai.adapters.liveavatar.rest import BASE_URL, Account, LiveAvatarApi, ask_account, filmed_first
+from kai.adapters.liveavatar.rest import LiveAvatarApi, ask_account, filmed_first
 from kai.adapters.liveavatar.room_link import RoomLink
 from kai.adapters.liveavatar.spare_room import SpareRoom
 from kai.adapters.local_face import LocalFace, SpareFace
@@ -53,7 +53,7 @@ from kai.engine.speech.weights import ALL_WEIGHTS, load_weights
 from kai.errors import ConfigError, KaiError
 from kai.lending import brain_calls, calls
 from kai.lending.avatars import AvatarDesk
-from kai.live.session import FirstSession
+from kai.live.session import FirstSession, avatar_account, brain_endpoint, paid_sessions
 from kai.ports import VoiceBrain
 from kai.records.chosen_mind import FILE_NAME, ChosenMind
 from kai.records.files import data_folder
@@ -116,7 +116,7 @@ class SharedServices:
             cloud_model=settings.openai_model,
             tools=tuple(name for name in self._tools.names() if name != SEARCH_FILES),
         )
-        self._records = _paid_sessions(settings)
+        self._records = paid_sessions(settings)
         self._spare = SpareFace(
             lambda: LocalFace(has_test_marks=settings.test_marks, stands_by=self._prefers_cloud_face)
         )
@@ -131,7 +131,7 @@ class SharedServices:
         self._cloud: _CloudFaces | None = None
         self.desk: AvatarDesk | None = None
         self.gallery: Gallery | None = None
-        if (account := _account(settings)) is not None:
+        if (account := avatar_account(settings)) is not None:
             choice, limit_s = self._avatar_choice(), settings.liveavatar_minutes * 60
             self._cloud = _CloudFaces(LiveAvatarApi(account), choice, self._records, SpareRoom())
             self.desk = AvatarDesk(self._cloud.api, choice, self._records, limit_s=limit_s)
@@ -402,17 +402,6 @@ def build_app(settings: Settings) -> App:
     )
 
 
-def _account(settings: Settings) -> Account | None:
-    """Return the account whose avatars are shown, or ``None`` without a key."""
-    key = settings.liveavatar_api_key
-    return None if key is None else Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
-
-
-def _paid_sessions(settings: Settings) -> PaidSessions:
-    folder = settings.state_dir
-    return PaidSessions(None if folder is None else folder / "paid-sessions")
-
-
 def build_checks(
     settings: Settings, memory: Memory, read_services: Callable[[], Services]
 ) -> dict[str, Check]:
@@ -443,7 +432,7 @@ def build_checks(
         )
 
     def orphans() -> int:
-        return sum(record.is_orphan for record in _paid_sessions(settings).all())
+        return sum(record.is_orphan for record in paid_sessions(settings).all())
 
     return {
         "engine": lambda: services.check_engine(engine),
@@ -472,13 +461,11 @@ def _relay_urls(settings: Settings) -> list[str]:
 
 
 def _check_openai(settings: Settings) -> Finding:
-    if settings.openai_api_key is None:
+    endpoint = brain_endpoint(settings, settings.openai_model)
+    if endpoint is None:
         return services.unused("openai")
     if speaks_live(settings.openai_model):
         return Finding("openai", Level.RED, "live")
-    endpoint = Endpoint(
-        settings.openai_api_key.get_secret_value(), settings.openai_model, settings.openai_base_url
-    )
 
     def ask() -> dict[str, str]:
         return services.read_shutdown(ask_of_model(endpoint, endpoint.model, within_s=services.CALL_S))
@@ -507,7 +494,7 @@ def _check_mind(settings: Settings) -> Finding:
 
 
 def _check_liveavatar(settings: Settings) -> Finding:
-    if (account := _account(settings)) is None:
+    if (account := avatar_account(settings)) is None:
         return services.unused("liveavatar")
 
     def ask() -> dict[str, str]:
@@ -519,7 +506,7 @@ def _check_liveavatar(settings: Settings) -> Finding:
 
 
 def _check_avatar(settings: Settings) -> Finding:
-    account = _account(settings)
+    account = avatar_account(settings)
     if account is None or settings.liveavatar_sandbox:
         return services.unused("avatar")
     until_s = time.monotonic() + AVATARS_S

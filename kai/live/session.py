@@ -47,6 +47,12 @@ def avatar_account(settings: Settings) -> Account | None:
     return None if key is None else Account(key.get_secret_value(), settings.liveavatar_url or BASE_URL)
 
 
+def paid_sessions(settings: Settings) -> PaidSessions:
+    """Return the records of the paid sessions, in the folder that the settings name or the user's own."""
+    folder = settings.state_dir
+    return PaidSessions(None if folder is None else folder / "paid-sessions")
+
+
 def brain_endpoint(settings: Settings, model: str = MODELS[0]) -> Endpoint | None:
     """Return OpenAI's endpoint of the settings, or ``None`` without a key."""
     key = settings.openai_api_key
@@ -70,13 +76,11 @@ async def look(
     ``KaiError`` after the other one was tested."""
     account, endpoint = avatar_account(settings), brain_endpoint(settings)
     recording.secrets = tuple(given.api_key for given in (account, endpoint) if given is not None)
-    folder = settings.state_dir
-    records = PaidSessions(None if folder is None else folder / "paid-sessions")
     problem: KaiError | None = None
     if account is not None:
         face = AvatarObserver(
             account,
-            records,
+            paid_sessions(settings),
             is_sandbox=is_sandbox,
             budget=budget,
             recording=recording,
