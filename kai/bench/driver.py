@@ -180,18 +180,13 @@ async () => {
 """
 
 
-def read_wav(path: Path) -> np.ndarray:
-    """Return a mono 16-bit wav file as ``(samples,)`` int16 at 48 000 Hz."""
-    return pcm.read_wav(path, MIC_HZ)
-
-
 def write_mic(path: Path, parts: Sequence[Path | float]) -> Path:
     """Write a microphone's file, 48 000 Hz, from recordings and from seconds of a quiet room's noise."""
     rng = np.random.default_rng(1)
     sound: list[np.ndarray] = []
     for part in parts:
         if isinstance(part, Path):
-            said = read_wav(part).astype(np.float64)
+            said = pcm.read_wav(part, MIC_HZ).astype(np.float64)
             sound.append((said / max(1.0, np.abs(said).max()) * 16_000).astype(np.int16))
         else:
             sound.append(rng.normal(0, 3, int(part * MIC_HZ)).astype(np.int16))
@@ -344,22 +339,16 @@ class VideoState:
 class Visitor:
     """A person with a browser. Made by ``visitor``."""
 
-    def __init__(self, context: BrowserContext) -> None:
+    def __init__(self, context: BrowserContext, page: Page | None = None) -> None:
         self.context = context
-        self.page: Page = context.pages[0] if context.pages else context.new_page()
+        self.page: Page = page or (context.pages[0] if context.pages else context.new_page())
         self.console: list[str] = []
-        self._listen(self.page)
-
-    def _listen(self, page: Page) -> None:
-        page.on("console", lambda message: self.console.append(message.text))
-        page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))
+        self.page.on("console", lambda message: self.console.append(message.text))
+        self.page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))
 
     def new_tab(self) -> Visitor:
         """Return the same person in a second tab."""
-        twin = object.__new__(Visitor)
-        twin.context, twin.page, twin.console = self.context, self.context.new_page(), self.console
-        twin._listen(twin.page)
-        return twin
+        return Visitor(self.context, self.context.new_page())
 
     def open(self, url: str) -> None:
         self.page.goto(url)
@@ -396,14 +385,18 @@ class Visitor:
 
         The visitor must have been made with ``speaks=True``, and the page must have opened the microphone.
         """
-        frame = self.media_frame()
-        assert frame is not None
         said = base64.b64encode(recording.read_bytes()).decode()
-        return float(frame.evaluate("(said) => window.__kaiSay(said)", said))
+        return float(self.in_media("(said) => window.__kaiSay(said)", said))
 
     def media_frame(self) -> Frame | None:
         """Return the frame of the media component."""
         return next((f for f in self.page.frames if "streamlit_webrtc" in f.url), None)
+
+    def in_media(self, script: str, given: Any = None) -> Any:
+        """Run a script in the frame of the media component, which must be there, and return its result."""
+        frame = self.media_frame()
+        assert frame is not None
+        return frame.evaluate(script, given)
 
     def video(self) -> VideoState | None:
         """Return the state of the page's video, or ``None`` while there is none."""
@@ -475,30 +468,22 @@ class Visitor:
 
     def measure(self) -> None:
         """Begin to watch sound and picture in the page."""
-        frame = self.media_frame()
-        assert frame is not None
-        frame.evaluate(_MEASURE_JS)
+        self.in_media(_MEASURE_JS)
 
     def measured(self) -> dict[str, Any]:
         """Return what was seen since ``measure``: ``sound`` and ``mic`` as [on|off, ms], ``frames`` in ms, ``marks`` as
         [ms, stamp]."""
-        frame = self.media_frame()
-        assert frame is not None
-        return frame.evaluate("() => window.__kaiMeasured")
+        return self.in_media("() => window.__kaiMeasured")
 
     def heard(self) -> dict[str, Any]:
         """Return the newest sound entries of ``measured``: ``sound`` and ``mic`` as [on|off, ms]."""
-        frame = self.media_frame()
-        assert frame is not None
-        return frame.evaluate(
+        return self.in_media(
             "() => ({ sound: window.__kaiMeasured.sound.slice(-200), mic: window.__kaiMeasured.mic.slice(-20) })"
         )
 
     def stats(self) -> dict[str, Any]:
         """Return WebRTC's inbound statistics by kind."""
-        frame = self.media_frame()
-        assert frame is not None
-        return frame.evaluate(_STATS_JS)
+        return self.in_media(_STATS_JS)
 
     def level(self) -> float:
         """Return the present peak of the page's sound, 0 to 1."""

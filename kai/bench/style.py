@@ -122,9 +122,7 @@ def run() -> dict[str, Any]:
         as_installed(Path(folder))
         with AppProcess(env={"KAI_CACHE_DIR": folder}) as app, visitor(find_chromium()) as person:
             person.begin(app)
-            frame = person.media_frame()
-            assert frame is not None
-            frame.evaluate(_LOOK_JS, GRID)
+            person.in_media(_LOOK_JS, GRID)
             # The baker's process starts after ten seconds of pictures; a person needs as long to find the style.
             person.page.wait_for_timeout(15_000)
             for change in changes():
@@ -265,15 +263,13 @@ def gap_of(person: Visitor, prepare: Callable[[Visitor], None], take: Callable[[
     """Change the setting while Kai speaks; return the longest time between two pictures from then on, in ms."""
     person.say(QUESTION)
     person.wait_state("Speaking", 20)
-    frame = person.media_frame()
-    assert frame is not None
     close_style(person)
     prepare(person)
     person.page.wait_for_timeout(BEFORE_S * 1000)
-    frame.evaluate("() => { const L = window.__kaiLooks; L.box = null; L.seen.length = 0; }")
+    person.in_media("() => { const L = window.__kaiLooks; L.box = null; L.seen.length = 0; }")
     take(person)
     person.page.wait_for_timeout(WATCHED_SETTING_S * 1000)
-    return longest_gap_ms(frame.evaluate("() => window.__kaiLooks.seen.splice(0)"))
+    return longest_gap_ms(person.in_media("() => window.__kaiLooks.seen.splice(0)"))
 
 
 def longest_gap_ms(seen: Sequence[tuple[float, list[int] | None, int]]) -> float:
@@ -299,10 +295,8 @@ def measured(person: Visitor, change: Change) -> dict[str, Any]:
     """Make the change while Kai speaks, and find in the pictures when it showed."""
     person.say(QUESTION)
     person.wait_state("Speaking", 20)
-    frame = person.media_frame()
-    assert frame is not None
     change.prepare(person)
-    frame.evaluate(
+    person.in_media(
         "(box) => { const L = window.__kaiLooks; L.box = box; L.seen.length = 0; }", list(change.box)
     )
     person.page.wait_for_timeout(BEFORE_S * 1000)
@@ -314,7 +308,7 @@ def measured(person: Visitor, change: Change) -> dict[str, Any]:
         if "speaking" in person.state_word().lower():
             spoke_s = now_s
         person.page.wait_for_timeout(250)
-    seen = frame.evaluate("() => window.__kaiLooks.seen.splice(0)")
+    seen = person.in_media("() => window.__kaiLooks.seen.splice(0)")
     shown_s = shows_after_s(seen, taken_ms, change.is_colour)
     until_ms = taken_ms + 1000 * min(watched_s, (shown_s or watched_s) + 1.0)
     watched = [each for each in seen if taken_ms - 100 < each[0] < until_ms]

@@ -19,7 +19,7 @@ import numpy as np
 
 from kai.bench.asked import REFLEX, asked
 from kai.bench.bars import Bar, at_least, at_most, percent_of
-from kai.bench.driver import MIC_HZ, AppProcess, Visitor, read_wav, visitor, write_mic
+from kai.bench.driver import MIC_HZ, AppProcess, Visitor, visitor, write_mic
 from kai.bench.part import Wanted
 from kai.bench.talk import SPEECH, answers, find_chromium, percentile
 from kai.core.config import BrainConfig, Eagerness
@@ -130,7 +130,7 @@ def _with_onsets(paths: list[Path], folder: Path) -> list[Path]:
     """Return the recordings without the silence before and after them, so that they end with the speech."""
     found: list[Path] = []
     for number, path in enumerate(paths):
-        samples = read_wav(path)
+        samples = pcm.read_wav(path, MIC_HZ)
         loud = np.nonzero(np.abs(samples.astype(np.int32)) > 0.03 * 32_768)[0]
         found.append(_write(folder / f"{number}-{path.name}", samples[loud[0] : loud[-1] + 1]))
     return found
@@ -139,7 +139,7 @@ def _with_onsets(paths: list[Path], folder: Path) -> list[Path]:
 def _paused(path: Path, place: int, target: Path) -> tuple[Path, float, float]:
     """Write the recording with a pause at its quietest place near a third (``place`` 0), half (1) or two thirds (2) of it;
     return the file, the end of the pause and the end of the recording, in seconds."""
-    samples = read_wav(path)
+    samples = pcm.read_wav(path, MIC_HZ)
     middle, reach = len(samples) * (2 + place) // 6, MIC_HZ // 4
     spot = pcm.quietest_sample(pcm.to_float32(samples), MIC_HZ, start=middle - reach, end=middle + reach)
     quiet = np.random.default_rng(1).normal(0, 3, int(PAUSE_S * MIC_HZ)).astype(np.int16)
@@ -187,16 +187,14 @@ async () => {
 
 
 def _barge_ins(chromium: Path, root: Path) -> dict[str, Any]:
-    samples = read_wav(SPEECH / INTERRUPTION)
+    samples = pcm.read_wav(SPEECH / INTERRUPTION, MIC_HZ)
     loud = np.nonzero(np.abs(samples.astype(np.int32)) > 0.05 * 32_768)[0]
     clip = _write(root / "interruption.wav", samples[loud[0] : loud[-1] + 1])
     clip_s = (loud[-1] + 1 - loud[0]) / MIC_HZ
     mic = write_mic(root / "barge.wav", _script([clip] * (BARGE_INS + 1), BARGE_LEAD_S, BARGE_GAP_S))
     with _app(Eagerness.AUTO, root / "barge") as app, visitor(chromium, mic=mic) as person:
         _begin(person, app)
-        frame = person.media_frame()
-        assert frame is not None
-        frame.evaluate(_LEVELS_JS)
+        person.in_media(_LEVELS_JS)
         # The first sound only gives the time from which the others are counted.
         person.wait(
             lambda: any(k == "on" for k, _ in person.measured()["mic"]), 40, "the person's first sound"
@@ -208,7 +206,7 @@ def _barge_ins(chromium: Path, root: Path) -> dict[str, Any]:
             person.page.wait_for_timeout(max(0.0, at_ms - BEFORE_S * 1000 - now_ms))
             person.say("What can you do?")
             person.page.wait_for_timeout(BEFORE_S * 1000 + 2_500)
-        levels = frame.evaluate("() => window.__kaiLevels")
+        levels = person.in_media("() => window.__kaiLevels")
     return barge_in_figures(levels["kai"], levels["person"])
 
 

@@ -164,9 +164,7 @@ FEWER_PICTURES_JS = """
 @pytest.mark.long
 def test_too_few_pictures_are_said_with_their_number(person: Visitor, fake_app: AppProcess) -> None:
     begin(person, fake_app)
-    frame = person.media_frame()
-    assert frame is not None
-    frame.evaluate(FEWER_PICTURES_JS)
+    person.in_media(FEWER_PICTURES_JS)
     person.say("word " * 60)  # while nobody speaks a face may be drawn less often, and nothing is said
     told = texts.SLOW_PICTURE.partition("}")[2]
     person.wait(lambda: told in person.page.locator(".limit").inner_text(), 30, "a word about the pictures")

@@ -226,9 +226,7 @@ def test_the_systems_new_default_microphone_is_taken(person: Visitor) -> None:
 
 
 def sink(person: Visitor) -> str:
-    frame = person.media_frame()
-    assert frame is not None
-    return str(frame.evaluate("() => document.querySelector('video').sinkId"))
+    return str(person.in_media("() => document.querySelector('video').sinkId"))
 
 
 def test_a_pulled_loudspeaker_is_replaced_and_taken_again_when_it_is_back(person: Visitor) -> None:

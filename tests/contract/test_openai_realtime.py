@@ -12,10 +12,10 @@ import openai
 import pytest
 
 from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISocketBrain
-from kai.bench.driver import read_wav
 from kai.core.events import LegFailed
 from kai.core.state import LegName, Look
 from kai.errors import BrainError, EngineError, KaiError
+from kai.media import pcm
 from kai.ports import Pcm, VoiceBrain
 from tests.contract.suite_brain import BrainContract, Lose, MakeBrain
 from tests.support.engine import KEY, RunningEngine
@@ -61,7 +61,7 @@ class TestOpenAIRealtimeBrain(BrainContract):
 
     @pytest.fixture
     def speech(self) -> Pcm:
-        return np.concatenate([np.zeros(9600, np.int16), read_wav(SPEECH)])
+        return np.concatenate([np.zeros(9600, np.int16), pcm.read_wav(SPEECH, 48_000)])
 
 
 @pytest.mark.long
@@ -81,7 +81,7 @@ class TestOpenAISocketBrain(BrainContract):
 
     @pytest.fixture
     def speech(self) -> Pcm:
-        return np.concatenate([np.zeros(9600, np.int16), read_wav(SPEECH)])
+        return np.concatenate([np.zeros(9600, np.int16), pcm.read_wav(SPEECH, 48_000)])
 
 
 @pytest.mark.long
@@ -98,7 +98,7 @@ class TestLive(BrainContract):
 
     @pytest.fixture
     def speech(self) -> Pcm:
-        return np.concatenate([np.zeros(9600, np.int16), read_wav(SPEECH)])
+        return np.concatenate([np.zeros(9600, np.int16), pcm.read_wav(SPEECH, 48_000)])
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,11 @@ from kai.adapters.engine_hearing import EngineEars
 from kai.adapters.openai_realtime import OpenAIRealtimeBrain
 from kai.adapters.openai_realtime import talk as talk_module
 from kai.adapters.openai_realtime.kept_turn import KeptTurn
-from kai.bench.driver import read_wav
 from kai.core.config import BrainConfig, TurnTaking
 from kai.core.events import AssistantTranscriptChanged, LegFailed, ResponseDone, UserTranscriptChanged
 from kai.core.state import Look
 from kai.errors import BrainError
-from kai.media.pcm import Resampler
+from kai.media.pcm import Resampler, read_wav
 from kai.ports import Pcm, VoiceBrain
 from kai.wire import realtime as wire
 from tests.contract.test_openai_realtime import endpoint as endpoint_of
@@ -114,7 +113,7 @@ async def test_of_an_answer_that_is_as_long_as_its_words_nothing_is_heard() -> N
 
 async def test_the_local_engine_hears_for_a_brain_that_is_elsewhere(engine: RunningEngine) -> None:
     resampler = Resampler(48_000, 24_000)
-    sound = np.concatenate([resampler.push(read_wav(SPEECH)), resampler.flush()])
+    sound = np.concatenate([resampler.push(read_wav(SPEECH, 48_000)), resampler.flush()])
 
     async def wait_up() -> EngineAddress:
         return EngineAddress(engine.url, engine.key)
@@ -145,7 +144,7 @@ async def test_a_spoken_turn_that_nobody_answered_is_said_again_to_the_next_brai
     first.set_muted(False)
     monkeypatch.setattr(first, "_transmit", lambda event: None)
     first.begin_turn()
-    await speak(first, read_wav(SPEECH))
+    await speak(first, read_wav(SPEECH, 48_000))
     first.end_turn(is_kept=True)
     lost = await first_log.wait_for_a(LegFailed, 5)
     assert (lost.code, lost.is_retryable) == ("connection-lost", True)
