@@ -17,9 +17,8 @@ from typing import Any, Final
 import openai
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
-from kai.adapters.openai_realtime import Endpoint
 from kai.adapters.openai_realtime.config import session_for
-from kai.bench.part import RunningEngine
+from kai.bench.part import MODEL, RunningEngine
 from kai.core.state import Look
 from kai.engine.others.routes import MODEL_VARIABLE
 from kai.engine.thinking import ToolCall
@@ -27,7 +26,6 @@ from kai.errors import BrainError
 from kai.runtime.tools import first_tools
 from kai.wire import realtime as wire
 
-MODEL: Final = "kai-local"
 ANSWER_S: Final = 60.0
 REFLEX: Final = "small mind"
 MIND_FIELD: Final = "kai_mind"
@@ -118,7 +116,7 @@ async def typed_talk(engine: RunningEngine, instructions: str = "") -> AsyncGene
     """Open a new conversation with the session that the app sends, and these instructions."""
     client = openai.AsyncOpenAI(api_key=engine.key, base_url=engine.url, max_retries=0)
     tools: Sequence[dict[str, object]] = first_tools().schemas()
-    endpoint = Endpoint(api_key=engine.key, model=MODEL, base_url=engine.url, tools=tuple(tools))
+    endpoint = replace(engine.endpoint(), tools=tuple(tools))
     session = replace(session_for(Look(instructions=instructions), endpoint), output_modalities=("text",))
     async with client, client.realtime.connect(model=MODEL) as connection:
         # The client's types have fewer fields than the protocol's object, which is sent as it is.

@@ -100,12 +100,7 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 
 async def _measure(engine: RunningEngine) -> dict[str, Any]:
-    endpoint = Endpoint(
-        api_key=engine.key,
-        model="kai-local",
-        base_url=engine.url,
-        host_addresses=("127.0.0.1",),
-    )
+    endpoint = engine.endpoint()
     figures: dict[str, Any] = {}
     for name in ("webrtc", "websocket"):
         connects_ms: list[float] = []

@@ -9,8 +9,9 @@ and then whole talks, with their pages (`kai.bench.capacity_pages`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,13 +68,7 @@ def _name(count: int) -> str:
 
 
 async def _measure(running: RunningEngine) -> dict[str, Any]:
-    engine = running.process
-    endpoint = Endpoint(
-        api_key=running.key,
-        model="kai-local",
-        base_url=running.url,
-        host_addresses=("127.0.0.1",),
-    )
+    engine, endpoint = running.process, running.endpoint()
     sentence = said_in_frames(asked(REFLEX)[0].path)
     figures: dict[str, Any] = {
         "nobody_cpu_percent": await _cpu_of(engine, asyncio.sleep(WATCH_S)),
@@ -103,19 +98,9 @@ async def _measure(running: RunningEngine) -> dict[str, Any]:
 async def _talks_at_once(
     endpoint: Endpoint, engine: psutil.Process, sentence: np.ndarray, count: int
 ) -> dict[str, Any]:
-    talks = [(OpenAISocketBrain(endpoint), Ear()) for _ in range(count)]
     delays: list[float] = []
-    try:
-        for brain, ear in talks:
-            await brain.open(Look(), ear)
-        spoken = [
-            # Spread the starts, because people do not begin at the same moment.
-            later(number * ROUND_S / count, talk(brain, ear, [sentence] * ROUNDS, ROUND_S, delays))
-            for number, (brain, ear) in enumerate(talks)
-        ]
-        cpu = await _cpu_of(engine, asyncio.gather(*spoken))
-    finally:
-        await asyncio.gather(*(brain.aclose() for brain, _ in talks))
+    async with talks_in_turn(endpoint, [[sentence] * ROUNDS] * count, ROUND_S, delays) as held:
+        cpu = await _cpu_of(engine, held)
     name = _name(count)
     return {
         f"{name}_answered": f"{len(delays)} of {count * ROUNDS}",
@@ -123,6 +108,26 @@ async def _talks_at_once(
         f"{name}_answers_after_s_p95": percentile(delays, 95),
         f"{name}_cpu_percent": cpu,
     }
+
+
+@contextlib.asynccontextmanager
+async def talks_in_turn(
+    endpoint: Endpoint, sentences: Sequence[Sequence[np.ndarray]], round_s: float, delays_s: list[float]
+) -> AsyncGenerator[Awaitable[Any]]:
+    """Open a talk for each list of sentences, and yield the work of holding them all, begun one after the other within a
+    round, because people do not begin at the same moment. See `talk`."""
+    talks = [(OpenAISocketBrain(endpoint), Ear()) for _ in sentences]
+    try:
+        for brain, ear in talks:
+            await brain.open(Look(), ear)
+        yield asyncio.gather(
+            *(
+                later(number * round_s / len(talks), talk(brain, ear, sentences[number], round_s, delays_s))
+                for number, (brain, ear) in enumerate(talks)
+            )
+        )
+    finally:
+        await asyncio.gather(*(brain.aclose() for brain, _ in talks))
 
 
 async def later(delay_s: float, work: Any) -> None:

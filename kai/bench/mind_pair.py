@@ -10,15 +10,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kai.adapters.openai_realtime import Endpoint, OpenAISocketBrain
 from kai.bench.asked import THOUGHT, asked
 from kai.bench.asking import wait_mind
 from kai.bench.bars import Bar, at_least, at_most
-from kai.bench.brain import Ear
-from kai.bench.capacity import later, said_in_frames, talk
+from kai.bench.capacity import said_in_frames, talks_in_turn
 from kai.bench.part import RunningEngine, local_engine
 from kai.bench.talk import percentile
-from kai.core.state import Look
 
 TALKS: Final = 2
 ROUND_S: Final = 14.0
@@ -41,20 +38,11 @@ def bars(figures: Mapping[str, Any]) -> list[Bar]:
 
 async def _measure(engine: RunningEngine) -> dict[str, Any]:
     figures: dict[str, Any] = {"mind": await wait_mind(engine)}
-    endpoint = Endpoint(api_key=engine.key, model="kai-local", base_url=engine.url)
     questions = [said_in_frames(each.path) for each in asked(THOUGHT)]
-    talks = [(OpenAISocketBrain(endpoint), Ear()) for _ in range(TALKS)]
     delays: list[float] = []
-    try:
-        for brain, ear in talks:
-            await brain.open(Look(), ear)
-        spoken = [
-            later(number * ROUND_S / TALKS, talk(brain, ear, questions[number::TALKS], ROUND_S, delays))
-            for number, (brain, ear) in enumerate(talks)
-        ]
-        await asyncio.gather(*spoken)
-    finally:
-        await asyncio.gather(*(brain.aclose() for brain, _ in talks))
+    halves = [questions[number::TALKS] for number in range(TALKS)]
+    async with talks_in_turn(engine.endpoint(), halves, ROUND_S, delays) as held:
+        await held
     return {
         **figures,
         "questions": len(questions),

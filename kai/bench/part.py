@@ -22,6 +22,7 @@ PART_S: Final = 600.0
 """A part ends within ten minutes, unless `Wanted.is_long` asks for the whole run."""
 SPARE_S: Final = 20.0
 KEY: Final = "bench-key"
+MODEL: Final = "kai-local"
 _numbers = itertools.count(1)
 
 
@@ -58,6 +59,15 @@ class RunningEngine:
     url: str
     key: str
     process: psutil.Process
+
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint of the engine's own brain."""
+        return endpoint_of(self.url, self.key, MODEL)
+
+
+def endpoint_of(url: str, key: str, model: str) -> Endpoint:
+    """Return the endpoint of a brain of the engine at that address."""
+    return Endpoint(key, model, url, host_addresses=("127.0.0.1",))
 
 
 @contextlib.contextmanager
@@ -108,5 +118,4 @@ def put_script(url: str, key: str, mind_id: str, **script: Any) -> str:
 
 def scripted(url: str, key: str, **script: Any) -> Endpoint:
     """Return the endpoint of a brain that follows this script on the engine at that address."""
-    model = put_script(url, key, f"script-{next(_numbers)}", **script)
-    return Endpoint(api_key=key, model=model, base_url=url, host_addresses=("127.0.0.1",))
+    return endpoint_of(url, key, put_script(url, key, f"script-{next(_numbers)}", **script))
