@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import numpy as np
 import psutil
 
-from kai.bench.avatar import KEY, NEAR_MS, local_liveavatar, set_delay
+from kai.bench.avatar import NEAR_MS, cloud_talk
 from kai.bench.bars import Bar, at_most
-from kai.bench.driver import AppProcess, Visitor, visitor
+from kai.bench.driver import AppProcess, Visitor
 from kai.bench.part import Wanted
-from kai.bench.talk import each_offset, find_chromium, percentile
+from kai.bench.talk import each_offset, percentile
 
 QUESTIONS = ("What can you do?", "What is your name?", "What day is it today?", "Who made you?")
 ASK_EVERY_S = 12.0
@@ -40,33 +39,22 @@ def run(wanted: Wanted | None = None) -> dict[str, Any]:
     wanted = wanted or Wanted()
     minutes = wanted.minutes or (LONG_MINUTES if wanted.is_long else MINUTES)
     samples: list[dict[str, float]] = []
-    with tempfile.TemporaryDirectory(prefix="kai-bench-") as folder, local_liveavatar() as url:
-        env = {
-            "KAI_TEST_MARKS": "1",
-            "LIVEAVATAR_API_KEY": KEY,
-            "KAI_LIVEAVATAR_URL": url,
-            "KAI_LIVEAVATAR_ENCODING": "VP8",
-            "KAI_LIVEAVATAR_MINUTES": str(minutes + 10),
-            "KAI_STATE_DIR": folder,
-        }
-        with AppProcess(env=env) as app, visitor(find_chromium()) as person:
-            set_delay(url, 0.4, max_session_s=SESSION_S)
-            person.begin(app)
-            person.measure()
-            from_ms = float(person.page.evaluate("() => Date.now()"))
-            began_s = time.monotonic()
-            next_ask_s = next_sample_s = began_s
-            asked = 0
-            while (now_s := time.monotonic()) < began_s + 60 * minutes:
-                if now_s >= next_ask_s:
-                    person.say(QUESTIONS[asked % len(QUESTIONS)])
-                    asked, next_ask_s = asked + 1, now_s + ASK_EVERY_S
-                if now_s >= next_sample_s:
-                    samples.append({"at_s": now_s - began_s, **sample(app)})
-                    next_sample_s = now_s + SAMPLE_EVERY_S
-                person.page.wait_for_timeout(500)
-            answered = sum(role == "assistant" for role, _ in person.lines())
-            apart = halves(person, from_ms)
+    with cloud_talk(0.4, minutes=minutes + 10, session_s=SESSION_S) as (app, person, _url):
+        person.measure()
+        from_ms = float(person.page.evaluate("() => Date.now()"))
+        began_s = time.monotonic()
+        next_ask_s = next_sample_s = began_s
+        asked = 0
+        while (now_s := time.monotonic()) < began_s + 60 * minutes:
+            if now_s >= next_ask_s:
+                person.say(QUESTIONS[asked % len(QUESTIONS)])
+                asked, next_ask_s = asked + 1, now_s + ASK_EVERY_S
+            if now_s >= next_sample_s:
+                samples.append({"at_s": now_s - began_s, **sample(app)})
+                next_sample_s = now_s + SAMPLE_EVERY_S
+            person.page.wait_for_timeout(500)
+        answered = sum(role == "assistant" for role, _ in person.lines())
+        apart = halves(person, from_ms)
     return {
         "minutes": minutes,
         "asked": asked,
