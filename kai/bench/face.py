@@ -11,10 +11,8 @@ import gc
 import math
 import os
 import subprocess
-import sys
 import tempfile
 import time
-import venv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +48,7 @@ from kai.bench.face_takes import (
     has_programs,
     recording_takes,
 )
-from kai.compat.files import cache_root
+from kai.bench.strangers import python_with
 from kai.core.events import Event
 from kai.core.state import Look
 from kai.errors import ConfigError, FaceError
@@ -545,24 +543,10 @@ async def wait_live(face: LocalFace) -> None:
 
 
 def find_tracker() -> Path:
-    """Return the Python with MediaPipe; make it in the cache if it is missing (some minutes, a few hundred MB)."""
-    folder = cache_root() / "bench" / f"{REQUIREMENTS[0].replace('==', '-')}-brisque"
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    done = folder / "ready"
-    if done.exists():
-        return python
-    print(f"  making an environment for {REQUIREMENTS[0]} in {folder}", flush=True)
-    venv.create(folder, with_pip=True, clear=True)
-    made = subprocess.run(
-        [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *REQUIREMENTS],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
+    """Return a Python that has MediaPipe and BRISQUE, made at the first call. Raises ``ConfigError`` if it cannot be made."""
+    try:
+        return python_with(*REQUIREMENTS, is_whole_list=True)
+    except (OSError, subprocess.SubprocessError) as exc:
         raise ConfigError(
-            "The face bench needs MediaPipe, and pip could not install it: "
-            f"{made.stderr.strip().splitlines()[-1]} Go online once, then run it again."
-        )
-    done.touch()
-    return python
+            "The face bench needs MediaPipe, and pip could not install it. Go online once, then run it again."
+        ) from exc

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from kai.adapters.voice_only import VoiceOnly
 from kai.bench import heard_live
 from kai.bench.answers import ANSWERS
 from kai.bench.bars import Bar, at_least
@@ -44,7 +45,7 @@ from kai.core.events import (
     StartRequested,
     StopSpeaking,
 )
-from kai.core.state import AgentState, LegName, Look, SessionState
+from kai.core.state import LegName, Look, SessionState
 from kai.core.store import Store
 from kai.core.words import words_of
 from kai.engine.speech.synthesise import Voice
@@ -52,7 +53,7 @@ from kai.engine.speech.voices import CHOICES, Voices
 from kai.media.heard import Matcher, Over
 from kai.media.pcm import Resampler
 from kai.media.sync import SoundHold, Timeline
-from kai.ports import FaceCapability, FaceSink, Feeling, Heard, Marks, Pcm, Timed
+from kai.ports import FaceSink, Heard, Marks, Pcm, Timed
 from kai.runtime.faces import FaceStack
 
 INTERRUPTIONS: Final = 1_000
@@ -150,12 +151,11 @@ class _Room:
         return self.arrived_s
 
 
-class VirtualFace:
-    """A cloud face on a virtual room: the parts of `LiveAvatarFace`, without its sockets and its clock."""
-
-    capability = FaceCapability("virtual", 0, has_picture=False, is_billed=False, can_restyle=False)
+class VirtualFace(VoiceOnly):
+    """A cloud face on a virtual room: the parts of `LiveAvatarFace` for its sound, without its sockets and its clock."""
 
     def __init__(self, room: _Room) -> None:
+        super().__init__()
         self.room = room
         self._matcher = Matcher()
         self._sound = SoundHold(Timeline())
@@ -175,9 +175,6 @@ class VirtualFace:
         self._matcher.sent(segment_id, pcm)
         self.room.queue = np.concatenate([self.room.queue, self._resampler.push(pcm)])
 
-    def mark(self, segment_id: str, marks: Marks) -> None:
-        """Do nothing: the service derives the lips from the sound."""
-
     def end_segment(self, segment_id: str) -> None:
         self._matcher.ended(segment_id)
 
@@ -190,24 +187,6 @@ class VirtualFace:
 
     def heard_now(self) -> Heard | None:
         """Return nothing: no caption is shown."""
-
-    def set_emotion(self, feeling: Feeling) -> None:
-        """Do nothing: there is no picture."""
-
-    def set_mood(self, mood: AgentState) -> None:
-        """Do nothing: there is no picture."""
-
-    def rest(self, is_resting: bool) -> None:
-        """Do nothing: there is no picture."""
-
-    def set_look(self, look: Look) -> None:
-        """Do nothing: there is no picture."""
-
-    def want_frames(self, wanted: bool) -> None:
-        """Do nothing: there is no picture."""
-
-    def want_size(self, size_px: int) -> None:
-        """Do nothing: there is no picture."""
 
     def pull_sound(self) -> Pcm:
         block = self._sound.read(self.now_s)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from kai.bench import barge_in, commas, sentences, short_sounds
 from kai.bench.bars import Bar, at_least, at_most, percent_of
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
+from kai.bench.voices import SENTENCES
 from kai.engine import session
 from kai.engine.listening import FIRST_WORDS_BEAM, Hearing
 from kai.engine.speech import (
@@ -50,17 +51,7 @@ _SENTENCES: Final = (
     "You can ask me for the time, the date, or what I can do.",
     "Paper boats float past the pink bridge at dusk.",
 )
-_HEARD_BACK: Final = (
-    "Another apple, in our oven, is all over.",
-    "Please put the big paper plate back on the table before Bob picks it up.",
-    "I am running on this computer, without the internet and without an account.",
-    "You can ask me for the time, the date, or what I can do.",
-    "That is a good question, and I do not know the answer to it.",
-    "The weather will be cold tomorrow, so please take a coat with you.",
-    "My mother bought three yellow chairs for the kitchen last week.",
-    "Every morning he walks along the river to the old bridge and back.",
-)
-"""Sentences with only one possible spelling."""
+_HEARD_BACK: Final = SENTENCES[:8]
 _REPEATS: Final = 3
 _Result = TypeVar("_Result")
 Float32 = NDArray[np.float32]
@@ -476,12 +467,3 @@ def _timed(call: Callable[[], _Result]) -> tuple[float, _Result]:
     started = time.perf_counter()
     result = call()
     return time.perf_counter() - started, result
-
-
-def main() -> None:
-    """Print the figures as JSON."""
-    print(json.dumps(run(), indent=2, default=float))
-
-
-if __name__ == "__main__":
-    main()
