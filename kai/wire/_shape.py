@@ -93,6 +93,11 @@ def parse(text: str | bytes) -> JsonObject:
     return cast("JsonObject", value)
 
 
+def encode(message: WireMessage) -> str:
+    """Return the message as one line of JSON."""
+    return json.dumps({"type": message.TYPE, **to_json(message)}, separators=(",", ":"))
+
+
 def to_json(record: object) -> dict[str, object]:
     """Return the JSON object of a dataclass, without unset fields and without ``None`` in fields that are not `AS_NULL`."""
     out: dict[str, object] = {}

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -184,7 +183,7 @@ def encode_body(
     body: TokenRequest | TokenGrant | StartGrant | SessionRequest | SessionEntry | Avatar,
 ) -> JsonObject:
     """Return the JSON object of a body, without fields that are ``None``."""
-    return {name: value for name, value in _shape.to_json(body).items() if value is not None}
+    return _shape.to_json(body)
 
 
 def decode_request(cls: type[T], value: object) -> T:
@@ -420,8 +419,7 @@ _EVENTS: dict[str, type[KnownEvent]] = {cls.TYPE: cls for cls in KnownEvent.__ar
 
 def encode(message: Command | KnownEvent) -> str:
     """Return the message as one line of JSON."""
-    body = {name: value for name, value in _shape.to_json(message).items() if value is not None}
-    return json.dumps({"type": message.TYPE, **body}, separators=(",", ":"))
+    return _shape.encode(message)
 
 
 def decode_command(text: str | bytes) -> Command | None:

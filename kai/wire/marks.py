@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from kai.errors import ProtocolError
 from kai.wire import _shape
@@ -18,8 +18,7 @@ CHANNEL_LABEL: Final = "kai-marks"
 HEADER: Final = "X-Kai-Marks"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """`name` (a phoneme, a viseme or a word) lasts from `start_ms` to `end_ms` after the clause's first sample."""
 
     name: str
@@ -46,16 +45,7 @@ class ClauseMarks:
 
 def encode(marks: ClauseMarks) -> str:
     """Return the message as JSON. A mark is written as ``[name, start_ms, end_ms]``."""
-    message = {
-        "type": "marks",
-        "item_id": marks.item_id,
-        "rtp_time": marks.rtp_time,
-        "duration_ms": marks.duration_ms,
-        "text": marks.text,
-        "phonemes": [_row(mark) for mark in marks.phonemes],
-        "visemes": [_row(mark) for mark in marks.visemes],
-        "words": [_row(mark) for mark in marks.words],
-    }
+    message = {"type": "marks", **_shape.to_json(marks)}
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -76,16 +66,10 @@ def decode(text: str | bytes) -> ClauseMarks | None:
                 rtp_time=rtp_time,
                 duration_ms=duration_ms,
                 text=words,
-                phonemes=_marks(message, "phonemes"),
-                visemes=_marks(message, "visemes"),
-                words=_marks(message, "words"),
+                **{name: _marks(message, name) for name in ("phonemes", "visemes", "words")},
             )
         case _:
             raise ProtocolError("A marks message lacks a field.", code="bad_marks")
-
-
-def _row(mark: Mark) -> list[str | int]:
-    return [mark.name, mark.start_ms, mark.end_ms]
 
 
 def _marks(message: _shape.JsonObject, name: str) -> tuple[Mark, ...]:

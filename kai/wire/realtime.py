@@ -565,7 +565,7 @@ def encode(event: ClientEvent | ServerEvent) -> str:
     """Return `event` as one line of JSON."""
     if isinstance(event, UnknownEvent):
         return json.dumps(event.payload, separators=(",", ":"))
-    return json.dumps({"type": event.TYPE, **_shape.to_json(event)}, separators=(",", ":"))
+    return _shape.encode(event)
 
 
 def decode_client(text: str | bytes) -> ClientEvent:

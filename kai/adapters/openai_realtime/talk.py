@@ -7,7 +7,6 @@ file reports facts and obeys commands. The subclass carries the messages and the
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import time
@@ -15,7 +14,6 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 from kai.adapters.openai_realtime import faults, optional, prices
 from kai.adapters.openai_realtime.answers import Answers, says_more
@@ -617,8 +615,3 @@ def _rate_limits(limits: tuple[wire.RateLimit, ...]) -> tuple[RateLimit, ...]:
         for limit in limits
         if limit.name is not None and limit.limit is not None and limit.remaining is not None
     )
-
-
-def as_message(event: wire.ClientEvent) -> dict[str, Any]:
-    """Return the event as the JSON object that the official client takes."""
-    return json.loads(wire.encode(event))

@@ -22,7 +22,7 @@ from kai.adapters.openai_realtime import faults
 from kai.adapters.openai_realtime.client import client_of, socket_proxy
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
-from kai.adapters.openai_realtime.talk import CALL_S, CONNECT_S, RealtimeTalk, as_message, new_event_id
+from kai.adapters.openai_realtime.talk import CALL_S, CONNECT_S, RealtimeTalk, new_event_id
 from kai.compat.format import LIVE_HZ, SPEECH_HZ
 from kai.compat.sockets import is_answering
 from kai.core.events import AudioCleared, AudioStarted, AudioStopped
@@ -134,7 +134,7 @@ class OpenAISocketBrain(RealtimeTalk):
         while True:
             event = await self._outbox.get()
             try:
-                await connection.send(cast("Any", as_message(event)))
+                await connection.send_raw(wire.encode(event))
             except ConnectionClosed:
                 return
 
