@@ -11,7 +11,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from kai.engine.speech.mind import Mind, MindTurn, Reply
-from kai.engine.speech.skills import CancelTimers, Manner, SetTimer, manner_of
+from kai.engine.speech.orders import CancelTimers, Manner, SetTimer
+from kai.engine.speech.skills import manner_of
 
 SENTENCES_DIR: Final = Path(__file__).resolve().parents[2] / "tests" / "support" / "sentences"
 NOW: Final = datetime(2026, 11, 22, 15, 5, tzinfo=ZoneInfo("Europe/London"))

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.engine.speech import SpeechKit, SpeechStopped, TurnDetector
+from kai.engine.speech.kit import SpeechKit
+from kai.engine.speech.turns import SpeechStopped, TurnDetector
 from kai.media import pcm
 
 WORDS: Final = ("Stop.", "No.", "Yes.", "Wait.", "Go.", "Okay.", "Hi.", "Hello.", "Thanks.")

@@ -24,19 +24,11 @@ from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.bench.voices import SENTENCES
 from kai.engine import session
 from kai.engine.listening import FIRST_WORDS_BEAM, Hearing
-from kai.engine.speech import (
-    Clause,
-    MindTurn,
-    PartialDue,
-    SpeculationDue,
-    SpeechKit,
-    SpeechResumed,
-    SpeechStopped,
-    Transcript,
-    TurnDetector,
-)
-from kai.engine.speech.clauses import PHONEME_VISEMES
-from kai.engine.speech.kit import LoadStep
+from kai.engine.speech.clauses import PHONEME_VISEMES, Clause
+from kai.engine.speech.kit import LoadStep, SpeechKit
+from kai.engine.speech.mind import MindTurn
+from kai.engine.speech.recognition import Transcript
+from kai.engine.speech.turns import PartialDue, SpeculationDue, SpeechResumed, SpeechStopped, TurnDetector
 from kai.engine.speech.voices import CHOICES, Speaker, Voices
 from kai.media import pcm
 

@@ -14,17 +14,14 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from kai.engine.chat_client import (
-    CONNECT_S,
     FIRST_WORD_S,
     FROZEN,
     ChatClient,
     ChatEndpoint,
-    Habits,
     MindError,
     RequestRefused,
     explain,
 )
-from kai.engine.chat_history import chat_messages
 from kai.engine.speech.library import Library
 from kai.engine.speech.mind import UNKNOWN
 from kai.engine.thinking import (
@@ -38,22 +35,10 @@ from kai.engine.thinking import (
     Trouble,
     last_heard,
 )
-from kai.engine.unspoken import Opening, Unspoken
+from kai.engine.unspoken import Unspoken
 from kai.engine.workers import Workers
 from kai.wire.chat import AnswerEnded, AnswerFailed, CalledTool, ChatPiece, Thinking, Words
 from kai.wire.realtime import JsonObject
-
-__all__ = [
-    "CONNECT_S",
-    "FIRST_WORD_S",
-    "ChatClient",
-    "ChatEndpoint",
-    "ChatThinker",
-    "MindError",
-    "RequestRefused",
-    "chat_messages",
-    "client_of",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +51,6 @@ MOST_TRIES: Final = 6
 PASSAGES_TOLD: Final = 3
 CALLS_KEPT: Final = 64
 _QUEUED_PIECES: Final = 64
-
-
-def client_of(endpoint: ChatEndpoint, opening: Opening | None = None) -> ChatClient:
-    """Return a client for the endpoint; ``opening`` is how its answers begin, where that is known."""
-    return ChatClient(endpoint, None if opening is None else Habits(opening=opening))
 
 
 class _Slow:

@@ -127,13 +127,15 @@ class RequestRefused(Exception):
 
 
 class ChatClient:
-    """The connections to one endpoint, and its habits; shared by all talks with the same mind. Event loop only."""
+    """The connections to one endpoint, and its habits; shared by all talks with the same mind. Event loop only.
 
-    def __init__(self, endpoint: ChatEndpoint, habits: Habits | None = None) -> None:
+    ``opening`` is how the endpoint's answers begin, where that is known.
+    """
+
+    def __init__(self, endpoint: ChatEndpoint, opening: Opening | None = None) -> None:
         self.endpoint = endpoint
-        self.habits = habits or Habits()
-        if habits is None and _THINKS_UNOPENED.search(endpoint.model):
-            self.habits.opening = Opening.THOUGHT
+        usual = Opening.THOUGHT if _THINKS_UNOPENED.search(endpoint.model) else Opening.UNKNOWN
+        self.habits = Habits(opening=opening or usual)
         self._http: httpx.AsyncClient | None = None
 
     def request(

@@ -24,9 +24,11 @@ from kai.engine.listening import Listener, Loudspeaker, Reports
 from kai.engine.speech.clauses import Clause, louder
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_back_channel
+from kai.engine.speech.orders import Manner, SetTimer
 from kai.engine.speech.reading import emoji_names
-from kai.engine.speech.skills import Manner, SetTimer, manner_of, time_is_up
+from kai.engine.speech.skills import manner_of
 from kai.engine.speech.spoken import ClauseCutter, end_of, unread_script
+from kai.engine.speech.timers import time_is_up
 from kai.engine.thinking import (
     Finished,
     FixedThinker,

@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kai.engine.chat import ChatClient, ChatEndpoint, ChatThinker, client_of
+from kai.engine.chat import ChatThinker
+from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.llm.model import ModelHost
 from kai.engine.others.choice import Choice
 from kai.engine.others.routes import endpoint_of
@@ -90,7 +91,7 @@ class Minds:
         if old is not None and old.endpoint == endpoint:
             client = old.client
         else:
-            client = None if endpoint is None else client_of(endpoint)
+            client = None if endpoint is None else ChatClient(endpoint)
             if old is not None:
                 self._retire(old)
         self._entries[mind_id] = _Entry(endpoint, client, documents, library, zone)

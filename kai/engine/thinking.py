@@ -15,8 +15,8 @@ from typing import Final, Protocol, TypeAlias
 from kai.engine.speech.clauses import Clause
 from kai.engine.speech.library import Document, Library
 from kai.engine.speech.mind import UNKNOWN, Mind, MindTurn, Reply
+from kai.engine.speech.orders import Effect, RunningTimer
 from kai.engine.speech.persona import DescribedPersona, facts_of, read_persona
-from kai.engine.speech.skills import Effect, RunningTimer
 from kai.engine.workers import Workers
 from kai.wire import saying
 from kai.wire.realtime import Item, JsonObject, RateLimit

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from kai.engine.items import new_id
-from kai.engine.speech.orders import MAX_TIMERS
-from kai.engine.speech.skills import CancelTimers, Effect, MoveTimer, RunningTimer, SetTimer
+from kai.engine.speech.orders import MAX_TIMERS, CancelTimers, Effect, MoveTimer, RunningTimer, SetTimer
 
 
 @dataclass(slots=True)

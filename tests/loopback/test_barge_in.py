@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kai.engine.server import Engine
-from kai.engine.speech import SpeechKit
+from kai.engine.speech.kit import SpeechKit
 from kai.media import pcm
 from tests.support.peer import SESSION, Microphone, Peer
 from tests.support.recordings import recordings

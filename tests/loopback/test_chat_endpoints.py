@@ -12,7 +12,8 @@ from _pytest.mark import ParameterSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kai.engine.chat import ChatClient, ChatEndpoint, ChatThinker
+from kai.engine.chat import ChatThinker
+from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.speech.mind import UNKNOWN, Reply
 from kai.engine.thinking import Finished, LocalThinker, Question, Said, Thought, ToolCall, Trouble
 from kai.engine.unspoken import Opening

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from kai.engine import chat, chat_client
-from kai.engine.chat import ChatEndpoint, client_of
+from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.llm.model import Model
 from kai.engine.llm.slots import Slots
 from kai.engine.others import choice as choice_module
@@ -101,7 +101,7 @@ async def talking(*, has_model: bool = True) -> AsyncIterator[Bench]:
     reflex = LocalThinker(Mind.load_plain(), workers)
     async with serving_chat(pieces=[OWN_ANSWER]) as own:
         endpoint = ChatEndpoint(own.base_url, "own", "key")
-        client = client_of(endpoint)
+        client = ChatClient(endpoint)
 
         async def erase(_slot: int) -> None:
             pass

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from kai.engine.chat import ChatEndpoint, client_of
+from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.llm import kept_rules
 from kai.engine.llm.kept_rules import KeptRules, rules_folder
 from kai.engine.unspoken import Opening
@@ -88,7 +88,7 @@ async def started(model: Path) -> AsyncGenerator[tuple[KeptRules, SlotServer]]:
     server = SlotServer(folder or Path("nowhere"))
     async with serving(server.app) as port:
         endpoint = ChatEndpoint(f"http://127.0.0.1:{port}/v1", "test model", KEY)
-        client = client_of(endpoint, Opening.ANSWER)
+        client = ChatClient(endpoint, Opening.ANSWER)
         try:
             yield KeptRules(endpoint, client, model), server
         finally:

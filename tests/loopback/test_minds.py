@@ -23,7 +23,7 @@ from kai.engine.minds import Minds
 from kai.engine.others.thinker import ChosenOrOwn
 from kai.engine.server import Engine
 from kai.engine.speech.mind import MindTurn, Reply
-from kai.engine.speech.skills import CancelTimers, Effect, RunningTimer, SetTimer
+from kai.engine.speech.orders import CancelTimers, Effect, RunningTimer, SetTimer
 from kai.engine.thinking import Finished, Question, Said, Thinker, Trouble
 from kai.engine.workers import Workers
 from kai.errors import BrainError, ConfigError

@@ -20,7 +20,8 @@ from kai.adapters.openai_realtime.account import ask_of_model
 from kai.checks.services import check_provider
 from kai.compat import http
 from kai.core.state import Look
-from kai.engine.chat import ChatClient, ChatEndpoint, ChatThinker
+from kai.engine.chat import ChatThinker
+from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.speech.mind import UNKNOWN, Reply
 from kai.engine.thinking import LocalThinker, Question, Trouble
 from kai.engine.workers import Workers

@@ -14,26 +14,22 @@ from numpy.typing import NDArray
 
 from kai.bench.speech import label_agreement
 from kai.bench.voices import pitch_hz
-from kai.engine.speech import (
-    Clause,
-    EnginePart,
-    MindTurn,
-    PartRole,
+from kai.engine.speech import vad, weights
+from kai.engine.speech.clauses import VISEMES, Clause
+from kai.engine.speech.features import log_mel
+from kai.engine.speech.kit import LoadStep, SpeechKit
+from kai.engine.speech.ladder import EnginePart, PartRole
+from kai.engine.speech.mind import MindTurn
+from kai.engine.speech.recognise import Recogniser, is_repetitive
+from kai.engine.speech.synthesise import Voice
+from kai.engine.speech.turns import (
     SpeculationDue,
     SpeechDropped,
-    SpeechKit,
     SpeechStarted,
     SpeechStopped,
     TurnDetector,
     TurnEvent,
-    vad,
-    weights,
 )
-from kai.engine.speech.clauses import VISEMES
-from kai.engine.speech.features import log_mel
-from kai.engine.speech.kit import LoadStep
-from kai.engine.speech.recognise import Recogniser, is_repetitive
-from kai.engine.speech.synthesise import Voice
 from kai.engine.speech.vad import load_vad_session
 from kai.errors import WeightsError
 from kai.media import pcm

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kai.engine import two_minds
-from kai.engine.chat import ChatEndpoint, client_of
+from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.llm import telling
 from kai.engine.llm.model import SPARE_SLOT, Model
 from kai.engine.llm.slots import Slots
@@ -61,7 +61,7 @@ async def two_minds_on(**given: Any) -> AsyncIterator[Bench]:
     workers = Workers()
     async with serving_chat(**given) as chat:
         endpoint = ChatEndpoint(chat.base_url, "large", "key")
-        client = client_of(endpoint)
+        client = ChatClient(endpoint)
         erased: list[int] = []
 
         async def erase(slot: int) -> None:

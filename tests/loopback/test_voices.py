@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kai.engine.speech import SpeechKit, weights
+from kai.engine.speech import weights
+from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.voices import CHOICES
 from kai.errors import WeightsError
 from kai.media import pcm

@@ -9,8 +9,7 @@ import pytest
 
 from kai.engine.speech import skills
 from kai.engine.speech.mind import Mind
-from kai.engine.speech.orders import MAX_TIMERS
-from kai.engine.speech.skills import CancelTimers, Done, Effect, MoveTimer, RunningTimer, SetTimer
+from kai.engine.speech.orders import MAX_TIMERS, CancelTimers, Done, Effect, MoveTimer, RunningTimer, SetTimer
 from kai.engine.timers import Timers
 from kai.wire import realtime as wire
 from tests.support.engine_talk import talking

@@ -17,8 +17,9 @@ from kai.engine.speech import skills
 from kai.engine.speech.days import read_day, say_date, say_time
 from kai.engine.speech.mind import Mind
 from kai.engine.speech.names import told_name
+from kai.engine.speech.orders import CancelTimers, Manner, SetTimer
 from kai.engine.speech.persona import read_persona
-from kai.engine.speech.skills import CancelTimers, Manner, SetTimer, manner_of
+from kai.engine.speech.skills import manner_of
 from kai.engine.speech.spans import next_clock, read_span, say_span
 from kai.engine.speech.zones import find_place, zones_by_name
 

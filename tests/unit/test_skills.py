@@ -7,8 +7,9 @@ from datetime import datetime
 import pytest
 
 from kai.engine.speech import skills
-from kai.engine.speech.orders import without_courtesy
-from kai.engine.speech.skills import CancelTimers, Manner, SetTimer, manner_of
+from kai.engine.speech.orders import CancelTimers, Manner, SetTimer, without_courtesy
+from kai.engine.speech.skills import manner_of
+from kai.engine.speech.timers import time_is_up
 
 NOW = datetime(2026, 11, 22, 15, 5)  # noqa: DTZ001 - a Sunday, local time
 
@@ -58,8 +59,8 @@ def test_timers_are_set(heard: str, timer: SetTimer) -> None:
 
 
 def test_a_timer_says_what_it_was_for_and_all_are_cancelled_at_once() -> None:
-    assert skills.time_is_up(SetTimer(600, "call my mother")) == "Here is your reminder: call your mother."
-    assert skills.time_is_up(SetTimer(90)) == "Time's up."
+    assert time_is_up(SetTimer(600, "call my mother")) == "Here is your reminder: call your mother."
+    assert time_is_up(SetTimer(90)) == "Time's up."
     done = do("Cancel the timer, please.")
     assert done is not None
     assert done.effects == (CancelTimers(),)

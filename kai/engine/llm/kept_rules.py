@@ -24,7 +24,7 @@ import httpx
 
 from kai.compat import http
 from kai.compat.files import cache_root
-from kai.engine.chat import ChatClient, ChatEndpoint, MindError, RequestRefused
+from kai.engine.chat_client import ChatClient, ChatEndpoint, MindError, RequestRefused
 from kai.engine.spoken_rules import RULES
 from kai.wire.realtime import JsonObject
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from kai.engine.chat import ChatClient, ChatEndpoint, client_of
+from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.llm.kept_rules import KeptRules
 from kai.engine.llm.process import TALK_SLOTS, ModelProcess, Served
 from kai.engine.llm.slots import Slots
@@ -87,7 +87,7 @@ class ModelHost:
         if served is not None and served is not self._served:
             self._served = served
             endpoint = ChatEndpoint(served.base_url, self._name, served.key, extra=_sampling())
-            client = client_of(endpoint, Opening.ANSWER)
+            client = ChatClient(endpoint, Opening.ANSWER)
             self._clients.append(client)
             slots = Slots(TALK_SLOTS, KeptRules(endpoint, client, path).fill)
             self._model = Model(self._name, endpoint, client, slots, served.tokens_per_s)

@@ -26,11 +26,10 @@ from numpy.typing import NDArray
 
 from kai.engine.speech import skills, weights
 from kai.engine.speech.days import MONTHS, WEEKDAYS, say_time
-from kai.engine.speech.orders import is_courtesy, requests_of
+from kai.engine.speech.orders import Effect, RunningTimer, is_courtesy, requests_of
 from kai.engine.speech.persona import DescribedPersona, read_persona
 from kai.engine.speech.recognition import sentences_of
 from kai.engine.speech.sessions import make_session, run_session
-from kai.engine.speech.skills import Effect, RunningTimer
 from kai.errors import WeightsError
 
 MIN_SCORE: Final = 0.5

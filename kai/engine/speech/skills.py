@@ -23,13 +23,9 @@ from kai.engine.speech.orders import (
     LINES_KNOWN,
     MAX_ORDER_CHARS,
     MAX_TIMERS,
-    CancelTimers,
     Done,
-    Effect,
     Manner,
-    MoveTimer,
     RunningTimer,
-    SetTimer,
     requests_of,
     without_courtesy,
 )
@@ -37,22 +33,8 @@ from kai.engine.speech.pace import answer_manner, changed
 from kai.engine.speech.running import answer_running
 from kai.engine.speech.spans import plain_words
 from kai.engine.speech.sums import answer_sum
-from kai.engine.speech.timers import answer_length, answer_timer, sets_timer, time_is_up
+from kai.engine.speech.timers import answer_length, answer_timer, sets_timer
 from kai.engine.speech.units import convert
-
-__all__ = [
-    "CancelTimers",
-    "Done",
-    "Effect",
-    "Manner",
-    "MoveTimer",
-    "RunningTimer",
-    "SetTimer",
-    "do",
-    "manner_of",
-    "name_of",
-    "time_is_up",
-]
 
 _MAX_COUNT: Final = 100
 _MAX_JOINTS: Final = 3
