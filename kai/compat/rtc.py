@@ -25,7 +25,7 @@ import aiortc.codecs.vpx
 import av
 import numpy as np
 from aioice import ice, stun
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, clock
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, clock
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RtcpSrPacket
@@ -103,17 +103,15 @@ def _numbers(version: str) -> tuple[int, ...]:
 assert_pins()
 
 
-def peer_connection(
-    ice_servers: Sequence[RTCIceServer] = (), host_addresses: Sequence[str] | None = None
-) -> RTCPeerConnection:
-    """Make a peer connection that contacts no STUN server unless one is given.
+def peer_connection(host_addresses: Sequence[str] | None = None) -> RTCPeerConnection:
+    """Make a peer connection that contacts no STUN server.
 
     aiortc's default is a public STUN server, which costs up to 5 s when it cannot be reached.
 
     `host_addresses` are the only local addresses that this connection gathers, for example ``["127.0.0.1"]``. By default
     aioice omits the loopback, so that a computer without another interface could not connect.
     """
-    configuration = RTCConfiguration(iceServers=list(ice_servers))
+    configuration = RTCConfiguration(iceServers=[])
     if host_addresses is None:
         return RTCPeerConnection(configuration)
     return _HostBoundPeerConnection(configuration, host_addresses)
@@ -160,18 +158,16 @@ def set_audio_jitter_buffer(receiver: RTCRtpReceiver, capacity: int = 4, prefetc
         private._RTCRtpReceiver__jitter_buffer = JitterBuffer(capacity=capacity, prefetch=prefetch)
 
 
-def set_vp8_bitrate(
-    start_bps: int = 600_000, *, min_bps: int | None = None, max_bps: int | None = None
-) -> None:
+def set_vp8_bitrate(start_bps: int = 600_000, *, min_bps: int | None = None) -> None:
     """Set the bit rates of every VP8 encoder that this process makes from now on.
 
     aiortc rebuilds the encoder, and sends a key frame, whenever the browser's estimate changes by a tenth. With the same
-    rate for all three this never happens. Pass `min_bps` below `max_bps` for links that may be slow.
+    rate for all three this never happens. Pass a lower `min_bps` for links that may be slow.
     """
     vpx = cast("Any", aiortc.codecs.vpx)
     vpx.DEFAULT_BITRATE = start_bps
     vpx.MIN_BITRATE = start_bps if min_bps is None else min_bps
-    vpx.MAX_BITRATE = start_bps if max_bps is None else max_bps
+    vpx.MAX_BITRATE = start_bps
 
 
 def set_vp8_for_rendered_pictures() -> None:

@@ -41,17 +41,16 @@ def decode_text(data: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_text_file(path: Path, name: str | None = None) -> str:
+def read_text_file(path: Path) -> str:
     """Return the text of a file. Raises ``ConfigError`` if it cannot be read or is not text."""
-    told = name or path.name
     try:
         data = path.read_bytes()
     except OSError as exc:
         raise ConfigError(
-            f"{told} cannot be read ({exc.strerror or 'unknown reason'}). Look at its rights.",
+            f"{path.name} cannot be read ({exc.strerror or 'unknown reason'}). Look at its rights.",
             code="unreadable",
         ) from exc
-    return decode_text(data, told)
+    return decode_text(data, path.name)
 
 
 def _wide_encoding(data: bytes) -> str:

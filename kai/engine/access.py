@@ -6,7 +6,6 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -42,15 +41,14 @@ class Keys:
     ``bad``, so that clients can test the refusal.
     """
 
-    def __init__(self, run_key: str | None, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, run_key: str | None) -> None:
         self._run_key = run_key
-        self._now = now
         self._secrets: dict[str, tuple[float, SessionConfig | None]] = {}
 
     def admits(self, key: str) -> bool:
         """Return whether the engine accepts `key` now."""
         if key in self._secrets:
-            return self._secrets[key][0] > self._now()
+            return self._secrets[key][0] > time.time()
         if self._run_key is None:
             return bool(key) and not key.startswith("bad")
         return hmac.compare_digest(key.encode(), self._run_key.encode())
@@ -63,7 +61,7 @@ class Keys:
         """Return a new client secret for sessions like `session`, and the Unix time at which it expires."""
         while len(self._secrets) >= MAX_SECRETS:
             del self._secrets[next(iter(self._secrets))]
-        value, expires_at = f"ek_{secrets.token_hex(24)}", self._now() + seconds
+        value, expires_at = f"ek_{secrets.token_hex(24)}", time.time() + seconds
         self._secrets[value] = (expires_at, session)
         return value, int(expires_at)
 

@@ -76,7 +76,7 @@ class Refused(Exception):
 class Engine:
     """All conversations of one engine process.
 
-    Bound: `max_conversations` at a time, calls and WebSockets together; a further one is refused with status 429. ``chosen``
+    Bound: `MAX_CONVERSATIONS` at a time, calls and WebSockets together; a further one is refused with status 429. ``chosen``
     is the mind to begin with in place of Kai's own.
     """
 
@@ -85,7 +85,6 @@ class Engine:
         speech: SpeechKit,
         *,
         run_key: str | None = None,
-        max_conversations: int = MAX_CONVERSATIONS,
         longest_session_s: float = LONGEST_SESSION_S,
         models: ModelKeeper | None = None,
         chosen: ChatEndpoint | None = None,
@@ -100,7 +99,6 @@ class Engine:
         self._choice = Choice()
         self._first_choice = chosen
         self._minds = Minds(speech.mind, self._workers, self._model, self._choice)
-        self._max_conversations = max_conversations
         self._longest_session_s = longest_session_s
         self._calls: dict[str, Call] = {}
         self._recorded_calls: deque[RecordedCall] = deque()
@@ -271,7 +269,7 @@ class Engine:
                 ],
                 "voice_files": [] if self._speech.files is None else self._speech.files.to_json(),
                 "conversations": len(self._calls) + self._socket_count,
-                "max_conversations": self._max_conversations,
+                "max_conversations": MAX_CONVERSATIONS,
                 "model": self._models.status.to_json(),
                 "chosen": self._choice.to_json(),
             }
@@ -470,11 +468,11 @@ class Engine:
         return await _json_object(request)
 
     def _refuse_full(self) -> Response | None:
-        if len(self._calls) + self._socket_count < self._max_conversations:
+        if len(self._calls) + self._socket_count < MAX_CONVERSATIONS:
             return None
         return refusal(
             429,
-            f"This engine holds {self._max_conversations} conversations at a time, and all are taken. End one, "
+            f"This engine holds {MAX_CONVERSATIONS} conversations at a time, and all are taken. End one, "
             "then try again.",
             code="too_many_conversations",
         )

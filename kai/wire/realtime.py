@@ -626,9 +626,9 @@ def encode_session(session: SessionConfig) -> JsonObject:
     return _shape.to_json(session)
 
 
-def decode_session(value: object, *, path: str = "session") -> SessionConfig:
+def decode_session(value: object) -> SessionConfig:
     """Return the session in a parsed session object. Raises `ClientMistake`."""
     try:
-        return _shape.from_json(SessionConfig, value, path=path)
+        return _shape.from_json(SessionConfig, value, path="session")
     except _shape.ShapeError as exc:
         raise ClientMistake(exc.message, code=exc.code, param=exc.param) from exc

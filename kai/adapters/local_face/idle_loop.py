@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import av
@@ -20,8 +19,8 @@ Frame = NDArray[np.uint8]
 class IdleLoop:
     """Plays ``data/idle-<mesh>.mp4`` forwards and backwards without end. Frames are decoded when they are first shown."""
 
-    def __init__(self, mesh: str, width_px: int, height_px: int, data_dir: Path = DATA_DIR) -> None:
-        path = data_dir / f"idle-{mesh}.mp4"
+    def __init__(self, mesh: str, width_px: int, height_px: int) -> None:
+        path = DATA_DIR / f"idle-{mesh}.mp4"
         try:
             self._file: Any = av.open(str(path))
         except (OSError, ValueError) as exc:

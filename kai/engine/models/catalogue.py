@@ -301,9 +301,9 @@ BESIDE_BYTES: Final = 2_700_000_000
 """The memory of everything else: app, engine and face (1.6 GB, measured in a talk), browser and system (1.1 assumed)."""
 
 
-def model_of(model_id: str, models: Iterable[LanguageModel] = MODELS) -> LanguageModel | None:
+def model_of(model_id: str) -> LanguageModel | None:
     """Return the model of that id, if it is known."""
-    return next((model for model in models if model.id == model_id), None)
+    return next((model for model in MODELS if model.id == model_id), None)
 
 
 def choose_model(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -53,13 +53,9 @@ class Chosen:
 
 
 class Choice:
-    """At most one mind in place of Kai's own, for all talks of this engine. Event loop only.
+    """At most one mind in place of Kai's own, for all talks of this engine. Event loop only."""
 
-    ``on_change`` is called after each change of the state.
-    """
-
-    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
-        self._on_change = on_change
+    def __init__(self) -> None:
         self._wanted: ChatEndpoint | None = None
         self._chosen: Chosen | None = None
         self._state = ChoiceState.OWN
@@ -100,20 +96,20 @@ class Choice:
             return
         await self._end()
         self._wanted, self._trial = wanted, Trial()
-        self._set(ChoiceState.LOADING)
+        self._state = ChoiceState.LOADING
         self._task = asyncio.create_task(self._keep(wanted), name="minds: keep the chosen one")
 
     async def clear(self) -> None:
         """Return to Kai's own minds."""
         await self._end()
         self._wanted, self._trial = None, Trial()
-        self._set(ChoiceState.OWN)
+        self._state = ChoiceState.OWN
 
     def report(self, chosen: Chosen, code: str, message: str) -> None:
         """Record that an answer of `chosen` failed in a way that the next one would too."""
         if chosen is self._chosen and self._state is ChoiceState.UP:
             self._trial = Trial(code, message)
-            self._set(ChoiceState.DOWN)
+            self._state = ChoiceState.DOWN
             self._lost.set()
 
     async def aclose(self) -> None:
@@ -128,10 +124,6 @@ class Choice:
             task.cancel()
             await asyncio.wait([task])
 
-    def _set(self, state: ChoiceState) -> None:
-        self._state = state
-        self._on_change()
-
     async def _keep(self, wanted: ChatEndpoint) -> None:
         is_here = http.is_loopback(wanted.base_url)
         while True:
@@ -145,7 +137,7 @@ class Choice:
             self._chosen = chosen
             self._trial = await try_endpoint(chosen.client, endpoint, server)
             self._lost.clear()
-            self._set(ChoiceState.UP if self._trial.is_fine else ChoiceState.DOWN)
+            self._state = ChoiceState.UP if self._trial.is_fine else ChoiceState.DOWN
             logger.info(
                 "the chosen mind was asked", extra={"state": self._state.value, "code": self._trial.code}
             )

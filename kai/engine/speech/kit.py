@@ -82,7 +82,6 @@ class SpeechKit:
         cls,
         on_stage: Callable[[LoadStep], None] = lambda stage: None,
         *,
-        recogniser_nice: int = 0,
         files: VoiceShelf | None = None,
     ) -> SpeechKit:
         """Check, load and warm up all models; ``on_stage`` is called after each step, from any thread. ``files`` are the
@@ -107,7 +106,7 @@ class SpeechKit:
 
         # Reading and checking the files releases the interpreter lock, so two threads finish sooner than one.
         with ThreadPoolExecutor(2, thread_name_prefix="load") as pool:
-            ears = pool.submit(staged, "recogniser", partial(_load_ears, recogniser_nice))
+            ears = pool.submit(staged, "recogniser", _load_ears)
             speaker = pool.submit(staged, "voice", load_voices)
             thoughts = pool.submit(staged, "mind", partial(climb, PartRole.MIND, _MINDS))
             detector = pool.submit(staged, "voice detector", partial(climb, PartRole.DETECTOR, _DETECTORS))
@@ -159,18 +158,18 @@ _ENDINGS: Final[tuple[Rung[JudgeEnding], ...]] = (
 )
 
 
-def _load_ears(nice: int) -> tuple[Ears, EnginePart] | tuple[Ears, EnginePart, EnginePart]:
+def _load_ears() -> tuple[Ears, EnginePart] | tuple[Ears, EnginePart, EnginePart]:
     """Load the recogniser, and the second one that it asks in doubt; return it with the parts that were loaded."""
 
     def tiny() -> Ears:
         from kai.engine.speech.recognise import Recogniser
 
-        return Recogniser.load(nice=nice)
+        return Recogniser.load()
 
     def base() -> Ears:
         from kai.engine.speech.recognise import Recogniser
 
-        return Recogniser.load_base(nice=nice)
+        return Recogniser.load_base()
 
     rungs: tuple[Rung[Ears], ...] = (
         Rung("whisper-tiny.en", tiny),
@@ -188,7 +187,7 @@ def _load_ears(nice: int) -> tuple[Ears, EnginePart] | tuple[Ears, EnginePart, E
     from kai.engine.speech.recognise import Recogniser
 
     seconds: tuple[Rung[Recogniser | None], ...] = (
-        Rung("whisper-base", lambda: Recogniser.load_base(nice=nice)),
+        Rung("whisper-base", Recogniser.load_base),
         Rung("none", lambda: None, "Kai hears less well in noise."),
     )
     second, second_part = climb(PartRole.SECOND_RECOGNISER, seconds)

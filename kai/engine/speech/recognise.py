@@ -8,8 +8,6 @@ to loop, and with a single word it does so in a window of 10 s as well: "Yes. Ye
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 import threading
 import zlib
 from collections import OrderedDict
@@ -94,28 +92,23 @@ class Recogniser:
         model: ctranslate2.models.Whisper,
         tokenizer: tokenizers.Tokenizer,
         tokens: Sequence[str],
-        second: Recogniser | None = None,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._prompt = [_token_id(tokenizer, token) for token in tokens]
-        self._second = second
+        self._second: Recogniser | None = None
         self._lock = threading.Lock()
         self._remembered: OrderedDict[bytes, Transcript] = OrderedDict()
 
     @classmethod
-    def load(cls, *, nice: int = 0) -> Recogniser:
-        """Load and check tiny.en (about 0.4 s). Raises `WeightsError`.
-
-        ``nice`` (Linux only) lowers the priority of the decoder's thread: with one core busy with another program it kept
-        the picture smoother and delayed the answer.
-        """
-        return cls._load(_TINY, nice)
+    def load(cls) -> Recogniser:
+        """Load and check tiny.en (about 0.4 s). Raises `WeightsError`."""
+        return cls._load(_TINY)
 
     @classmethod
-    def load_base(cls, *, nice: int = 0) -> Recogniser:
+    def load_base(cls) -> Recogniser:
         """Load and check base, which takes twice the time and is better in noise. Raises `WeightsError`."""
-        return cls._load(_BASE, nice)
+        return cls._load(_BASE)
 
     def with_second(self, second: Recogniser) -> Recogniser:
         """Let this recogniser ask `second` where it is in doubt; return it."""
@@ -123,44 +116,24 @@ class Recogniser:
         return self
 
     @classmethod
-    def _load(cls, known: _Files, nice: int) -> Recogniser:
+    def _load(cls, known: _Files) -> Recogniser:
         files = {
             "config.json": weights.load_weights(known.config),
             "model.bin": b"".join(weights.load_weights(file) for file in known.model),
             "vocabulary.txt": weights.load_weights(known.vocabulary),
         }
         tokenizer = tokenizers.Tokenizer.from_str(weights.load_weights(known.tokenizer).decode())
-        models: list[ctranslate2.models.Whisper] = []
-        errors: list[RuntimeError] = []
-
-        def build() -> None:
-            # The decoder's worker threads inherit the niceness of the thread that creates the model.
-            if nice and sys.platform == "linux":
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
-            try:
-                models.append(
-                    ctranslate2.models.Whisper(
-                        known.name,
-                        device="cpu",
-                        compute_type="int8",
-                        inter_threads=1,
-                        intra_threads=1,
-                        files=files,
-                    )
-                )
-            except RuntimeError as error:
-                errors.append(error)
-
-        builder = threading.Thread(target=build, name="load-whisper")
-        builder.start()
-        builder.join()
-        if errors:
+        try:
+            model = ctranslate2.models.Whisper(
+                known.name, device="cpu", compute_type="int8", inter_threads=1, intra_threads=1, files=files
+            )
+        except RuntimeError as error:
             raise WeightsError(
                 "The speech recogniser could not be started. Install it again: "
                 "pip install --force-reinstall --no-deps ctranslate2",
                 code="weights_unusable",
-            ) from errors[0]
-        return cls(models[0], tokenizer, known.tokens)
+            ) from error
+        return cls(model, tokenizer, known.tokens)
 
     def transcribe(self, audio: NDArray[np.float32], beam: int = 5) -> Transcript:
         """Return the words in ``audio``, ``(samples,)`` float32 at 16 kHz.
