@@ -99,7 +99,7 @@ async def test_a_spare_face_shows_at_once() -> None:
         spare.warm(Look())
         for _ in range(600):
             await asyncio.sleep(0.05)
-            if spare._face is not None:  # pyright: ignore[reportPrivateUsage]
+            if spare._spare._made is not None:  # pyright: ignore[reportPrivateUsage]
                 break
         await asyncio.sleep(3)
         face, log = spare.take(), FaceLog()

@@ -261,7 +261,6 @@ LOOSE_TASKS = {
     "kai/adapters/liveavatar/face.py",
     "kai/adapters/liveavatar/room.py",
     "kai/adapters/liveavatar/room_process.py",
-    "kai/adapters/local_face/spare.py",
     "kai/adapters/voice_previews.py",
     "kai/compose.py",
     "kai/engine/chat.py",

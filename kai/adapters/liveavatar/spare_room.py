@@ -6,21 +6,14 @@ as the spare local face is, and it ends by itself when its socket does.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import socket
 from typing import Final
 
 from kai.compat.child import Child
-from kai.compat.tasks import Tasks
-
-log = logging.getLogger(__name__)
+from kai.compat.spare import Spare
 
 PROGRAM: Final = "kai.adapters.liveavatar.room_process"
-KEEP_S: Final = 600.0
-"""A spare waits this long after the last page opened that might want it; then its memory is freed."""
-
 CLOSE_S: Final = 1.0
 
 Linked = tuple[Child, socket.socket]
@@ -34,65 +27,26 @@ async def start_room() -> Linked:
 class SpareRoom:
     """At most one process that waits for the order to join a room. Kai's loop only."""
 
-    def __init__(self, keep_s: float = KEEP_S) -> None:
-        self._keep_s = keep_s
-        self._spare: Linked | None = None
-        self._starting: asyncio.Task[None] | None = None
-        self._forgetting: asyncio.TimerHandle | None = None
-        self._tasks = Tasks("spare room")
-        self._is_closed = False
+    def __init__(self) -> None:
+        self._spare = Spare[Linked]("spare room", _end, lambda linked: linked[0].pid is not None)
 
     def warm(self) -> None:
         """Start a process, because a cloud face may be wanted soon."""
-        if self._is_closed:
-            return
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-        self._forgetting = asyncio.get_running_loop().call_later(self._keep_s, self._forget)
-        if self._spare is None and self._starting is None:
-            self._starting = self._tasks.spawn(self._start(), "start")
+        self._spare.warm(start_room)
 
     async def take(self) -> Linked:
         """Return the spare, or a new process without one. It belongs to the caller. Raises ``OSError``."""
-        if self._starting is not None:
-            await asyncio.wait([self._starting])
-        spare, self._spare = self._spare, None
-        if spare is not None and spare[0].pid is not None:
-            return spare
-        if spare is not None:
-            self._close(spare)
-        return await start_room()
+        await self._spare.wait_made()
+        return self._spare.take() or await start_room()
 
     async def aclose(self) -> None:
         """End the spare."""
-        self._is_closed = True
-        if self._forgetting is not None:
-            self._forgetting.cancel()
-        if self._starting is not None:
-            await asyncio.wait([self._starting])
-        self._forget()
-        await self._tasks.wait_ended()
-
-    async def _start(self) -> None:
-        try:
-            self._spare = await start_room()
-        except OSError as exc:
-            # The talk itself will meet the same error and report it.
-            log.info("no spare room", extra={"kind": type(exc).__name__})
-        finally:
-            self._starting = None
-
-    def _forget(self) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            self._close(spare)
-
-    def _close(self, spare: Linked) -> None:
-        self._tasks.spawn(_end(*spare), "close")
+        await self._spare.aclose()
 
 
-async def _end(child: Child, connection: socket.socket) -> None:
+async def _end(linked: Linked) -> None:
     """End a process that is in no room: it ends when its socket does."""
+    child, connection = linked
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
