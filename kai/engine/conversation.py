@@ -278,9 +278,7 @@ class Conversation:
         given = event.item
         if given.type == "message" and given.role not in ("user", "assistant", "system"):
             raise wire.ClientMistake(
-                "Invalid value for 'item.role': it is 'user', 'assistant' or 'system'.",
-                code="invalid_value",
-                param="item.role",
+                "Invalid value for 'item.role': it is 'user', 'assistant' or 'system'.", param="item.role"
             )
         if sum(1 for _ in self._items) >= MAX_ITEMS:
             raise wire.ClientMistake("This conversation is full. Start a new one.", code="conversation_full")
@@ -303,14 +301,11 @@ class Conversation:
         entry = self._items.find(event.item_id, verb="truncate")
         if not entry.is_kais_speech or event.content_index != CONTENT_INDEX:
             raise wire.ClientMistake(
-                "Only the sound of an assistant's message can be truncated.",
-                code="invalid_value",
-                param="item_id",
+                "Only the sound of an assistant's message can be truncated.", param="item_id"
             )
         if not 0 <= event.audio_end_ms <= entry.audio_ms:
             raise wire.ClientMistake(
                 f"Audio content of {entry.audio_ms}ms is already shorter than {event.audio_end_ms}ms",
-                code="invalid_value",
                 param="audio_end_ms",
             )
         self._truncate_entry(entry, event.audio_end_ms)
@@ -358,7 +353,6 @@ class Conversation:
         if params.output_modalities not in (None, ("audio",), ("text",)):
             raise wire.ClientMistake(
                 "Invalid value for 'response.output_modalities': it is ['audio'] or ['text'].",
-                code="invalid_value",
                 param="response.output_modalities",
             )
         session.check_output(_output_of(params), "response.audio.output")

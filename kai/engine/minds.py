@@ -19,7 +19,7 @@ from kai.engine.chat import ChatThinker
 from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.llm.model import ModelHost
 from kai.engine.others.choice import Choice
-from kai.engine.others.routes import endpoint_of
+from kai.engine.others.routes import endpoint_of, text_in
 from kai.engine.others.thinker import ChosenOrOwn
 from kai.engine.script import Connect, Script
 from kai.engine.speech.library import Document, Library
@@ -68,9 +68,7 @@ class Minds:
         """
         if not _ID.fullmatch(mind_id) or mind_id == LOCAL_ID:
             raise ClientMistake(
-                "A mind's id has small letters, digits, '-' and '_', and is not 'local'.",
-                code="invalid_value",
-                param="id",
+                "A mind's id has small letters, digits, '-' and '_', and is not 'local'.", param="id"
             )
         self._scripts.pop(mind_id, None)
         if "script" in body:
@@ -135,8 +133,8 @@ class Minds:
         """
         entry = self._entries.get(mind_id)
         if entry is None:
-            raise _mistake("This engine was given no mind of that name.", "id")
-        question = _text(body, "question")
+            raise ClientMistake("This engine was given no mind of that name.", "id")
+        question = text_in(body, "question")
         if entry.library is None or not question:
             return []
         found = await asyncio.to_thread(entry.library.find, question, PASSAGES_FOUND)
@@ -171,7 +169,7 @@ class Minds:
 def _endpoint_of(body: JsonObject) -> ChatEndpoint | None:
     unknown = set(body) - _FIELDS
     if unknown:
-        raise _mistake(f"Unknown parameter: '{min(unknown)[:40]}'.", min(unknown)[:40])
+        raise ClientMistake(f"Unknown parameter: '{min(unknown)[:40]}'.", min(unknown)[:40])
     return endpoint_of(body) if body.get("base_url") or body.get("model") else None
 
 
@@ -179,31 +177,20 @@ def _documents_of(body: JsonObject) -> tuple[Document, ...]:
     """Return the person's files, given as a list of ``{"name", "text"}``."""
     given: Any = body.get("documents") or []
     if not isinstance(given, list) or len(cast("list[Any]", given)) > MAX_DOCUMENTS:
-        raise _mistake(f"'documents' is a list of {MAX_DOCUMENTS} at most.", "documents")
+        raise ClientMistake(f"'documents' is a list of {MAX_DOCUMENTS} at most.", "documents")
     documents: list[Document] = []
     for entry in cast("list[Any]", given):
         match entry:
             case {"name": str(name), "text": str(text)}:
                 documents.append(Document(name[:200], text))
             case _:
-                raise _mistake("Each of 'documents' has a 'name' and a 'text'.", "documents")
+                raise ClientMistake("Each of 'documents' has a 'name' and a 'text'.", "documents")
     return tuple(documents)
 
 
 def _zone_of(body: JsonObject) -> ZoneInfo | None:
-    name = _text(body, "time_zone")
+    name = text_in(body, "time_zone")
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _mistake("'time_zone' is an IANA name, such as Europe/Berlin.", "time_zone") from None
-
-
-def _text(body: JsonObject, name: str) -> str:
-    value: Any = body.get(name) or ""
-    if not isinstance(value, str) or len(value) > 2_000:
-        raise _mistake(f"Invalid value for '{name}': it is a text.", name)
-    return value.strip()
-
-
-def _mistake(message: str, param: str) -> ClientMistake:
-    return ClientMistake(message, code="invalid_value", param=param)
+        raise ClientMistake("'time_zone' is an IANA name, such as Europe/Berlin.", "time_zone") from None

@@ -47,7 +47,7 @@ def read_calls(text: str) -> deque[RecordedCall]:
     try:
         entries = recorded.entries_of(text)
     except ProtocolError as exc:
-        raise wire.ClientMistake(exc.message, code="invalid_value", param="recording") from exc
+        raise wire.ClientMistake(exc.message, param="recording") from exc
     calls: deque[RecordedCall] = deque()
     for entry in entries:
         match entry:

@@ -66,14 +66,14 @@ class Script(Thinker):
         """Raises `ClientMistake` for a value that is not a script."""
         body = cast("JsonObject", given) if isinstance(given, dict) else {"": None}
         if set(body) - {"seed", "connects", "turns"}:
-            raise _mistake("A script has 'seed', 'connects' and 'turns'.")
+            raise ClientMistake("A script has 'seed', 'connects' and 'turns'.", "script")
         seed = body.get("seed", 0)
         self._answer_count = 0
         self._random = random.Random(seed if isinstance(seed, int) else 0)
         self._connects = [_connect(entry) for entry in _list(body, "connects")]
         self._turns = [_turn(entry) for entry in _list(body, "turns")]
         if sum(map(len, self._turns)) > MAX_STEPS:
-            raise _mistake(f"A script has at most {MAX_STEPS} steps.")
+            raise ClientMistake(f"A script has at most {MAX_STEPS} steps.", "script")
 
     def next_connect(self) -> Connect:
         """Return the staged behaviour of the next connection."""
@@ -130,14 +130,15 @@ def _connect(entry: object) -> Connect:
         case {} if not entry:
             return Connect()
         case _:
-            raise _mistake(
-                "A connect has 'status' and 'code', 'wait_ms', 'has_no_udp', 'longest_ms', or nothing."
+            raise ClientMistake(
+                "A connect has 'status' and 'code', 'wait_ms', 'has_no_udp', 'longest_ms', or nothing.",
+                "script",
             )
 
 
 def _turn(entry: object) -> list[Mapping[str, Any]]:
     if not isinstance(entry, list):
-        raise _mistake("A turn is a list of steps.")
+        raise ClientMistake("A turn is a list of steps.", "script")
     steps: list[Mapping[str, Any]] = []
     for step in cast("list[object]", entry):
         match step:
@@ -156,7 +157,7 @@ def _turn(entry: object) -> list[Mapping[str, Any]]:
             case dict() if len(cast("dict[str, Any]", step)) == 1 and next(iter(step)) in _STAGED:
                 pass
             case _:
-                raise _mistake("A step is no step that we know.")
+                raise ClientMistake("A step is no step that we know.", "script")
         steps.append(cast("Mapping[str, Any]", step))
     return steps
 
@@ -201,9 +202,5 @@ def _limits(given: Mapping[str, Any]) -> tuple[RateLimit, ...]:
 def _list(body: JsonObject, name: str) -> list[object]:
     value = body.get(name, [])
     if not isinstance(value, list):
-        raise _mistake(f"'{name}' of a script is a list.")
+        raise ClientMistake(f"'{name}' of a script is a list.", "script")
     return cast("list[object]", value)
-
-
-def _mistake(message: str) -> ClientMistake:
-    return ClientMistake(message, code="invalid_value", param="script")

@@ -239,7 +239,6 @@ class Engine:
             case _:
                 raise wire.ClientMistake(
                     "Invalid value for 'expires_after': its seconds are between 10 and 7200.",
-                    code="invalid_value",
                     param="expires_after",
                 )
         config = self._start_session(wanted, None)
@@ -410,9 +409,7 @@ class Engine:
             message = "No session found for the provided call_id."
             raise Refused(refusal(404, message, code="call_id_not_found"))
         if websocket.query_params.get("intent", "conversation") != "conversation":
-            raise wire.ClientMistake(
-                "This engine has 'realtime' sessions only.", code="invalid_value", param="intent"
-            )
+            raise wire.ClientMistake("This engine has 'realtime' sessions only.", param="intent")
         return await self._open(self._keys.session_of(key), websocket.query_params.get("model"))
 
     # Inside
@@ -514,7 +511,7 @@ def _text(data: bytes, param: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as exc:
-        raise wire.ClientMistake(f"'{param}' is not UTF-8 text.", code="invalid_value", param=param) from exc
+        raise wire.ClientMistake(f"'{param}' is not UTF-8 text.", param=param) from exc
 
 
 async def _body(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:

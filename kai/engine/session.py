@@ -164,7 +164,7 @@ def changed(current: SessionConfig, update: SessionConfig, *, has_spoken: bool) 
     `has_spoken`: the conversation already holds assistant sound, so that its voice is fixed.
     """
     if update.type != "realtime":
-        raise _mistake(
+        raise ClientMistake(
             f"Invalid value: '{update.type}'. This engine has 'realtime' sessions only.", "session.type"
         )
     _check_fixed(current, update, has_spoken=has_spoken)
@@ -172,7 +172,7 @@ def changed(current: SessionConfig, update: SessionConfig, *, has_spoken: bool) 
         ("audio",),
         ("text",),
     ):
-        raise _mistake(
+        raise ClientMistake(
             "Invalid value for 'session.output_modalities': it is ['audio'] or ['text'].",
             "session.output_modalities",
         )
@@ -186,13 +186,15 @@ def changed(current: SessionConfig, update: SessionConfig, *, has_spoken: bool) 
 
 def _check_fixed(current: SessionConfig, update: SessionConfig, *, has_spoken: bool) -> None:
     if not isinstance(update.model, Unset) and update.model != current.model:
-        raise _mistake("Cannot update a conversation's model.", "session.model", code="cannot_update_model")
+        raise ClientMistake(
+            "Cannot update a conversation's model.", "session.model", code="cannot_update_model"
+        )
     if isinstance(update.audio, Unset) or isinstance(update.audio.output, Unset):
         return
     voice = update.audio.output.voice
     in_force = given(given(current.audio, AudioConfig()).output, AudioOutputConfig()).voice
     if has_spoken and not isinstance(voice, Unset) and voice != in_force:
-        raise _mistake(
+        raise ClientMistake(
             "Cannot update a conversation's voice if assistant audio is present.",
             "session.audio.output.voice",
             code="cannot_update_voice",
@@ -207,15 +209,15 @@ def _check_input(audio: AudioInputConfig) -> None:
         return
     path = f"{path}.turn_detection"
     if detection.type not in ("server_vad", "semantic_vad"):
-        raise _mistake(
+        raise ClientMistake(
             f"Invalid value for '{path}.type': it is 'server_vad' or 'semantic_vad'.", f"{path}.type"
         )
     if given(detection.eagerness, "auto") not in SILENCE_MS_BY_EAGERNESS:
-        raise _mistake(f"Invalid value for '{path}.eagerness'.", f"{path}.eagerness")
+        raise ClientMistake(f"Invalid value for '{path}.eagerness'.", f"{path}.eagerness")
     idle_timeout_ms = given(detection.idle_timeout_ms, None)
     if idle_timeout_ms is not None:
         if detection.type != "server_vad":
-            raise _mistake(
+            raise ClientMistake(
                 f"Invalid value for '{path}.idle_timeout_ms': it is for 'server_vad' only.",
                 f"{path}.idle_timeout_ms",
             )
@@ -234,18 +236,16 @@ def check_output(audio: AudioOutputConfig, path: str) -> None:
             try:
                 parse_voice(voice)
             except ValueError as exc:
-                raise _mistake(f"Invalid value for '{path}.{name}': {exc}", f"{path}.{name}") from exc
+                raise ClientMistake(f"Invalid value for '{path}.{name}': {exc}", f"{path}.{name}") from exc
 
 
 def _check_format(audio_format: AudioFormat | Unset, path: str) -> None:
     if audio_format is not UNSET and audio_format not in (PCM_24K, AudioFormat(type="audio/pcm")):
-        raise _mistake(f"Invalid value for '{path}': this engine has 'audio/pcm' at rate 24000 only.", path)
+        raise ClientMistake(
+            f"Invalid value for '{path}': this engine has 'audio/pcm' at rate 24000 only.", path
+        )
 
 
 def _check_range(value: float | Unset, low: float, high: float, path: str) -> None:
     if not isinstance(value, Unset) and not low <= value <= high:
-        raise _mistake(f"Invalid value for '{path}': it is between {low} and {high}.", path)
-
-
-def _mistake(message: str, param: str, *, code: str = "invalid_value") -> ClientMistake:
-    return ClientMistake(message, code=code, param=param)
+        raise ClientMistake(f"Invalid value for '{path}': it is between {low} and {high}.", path)

@@ -23,7 +23,12 @@ class ClientMistake(ProtocolError):
     """A client's message cannot be accepted. Holds the parts of the ``error`` event that answers it."""
 
     def __init__(
-        self, message: str, *, code: str, param: str | None = None, event_id: str | None = None
+        self,
+        message: str,
+        param: str | None = None,
+        *,
+        code: str = "invalid_value",
+        event_id: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.param = param
@@ -585,7 +590,6 @@ def decode_client(text: str | bytes) -> ClientEvent:
         supported = ", ".join(repr(name) for name in sorted(_CLIENT_TYPES))
         raise ClientMistake(
             f"Invalid value: '{kind[:80]}'. Supported values are: {supported}.",
-            code="invalid_value",
             param="type",
             event_id=event_id,
         )

@@ -124,7 +124,7 @@ def file_routes(desk: FileDesk, admit: Callable[[Request], Awaitable[object]]) -
                 case "off":
                     await desk.take_off()
                 case _:
-                    raise ClientMistake("There is no such wish.", code="invalid_value", param="wish")
+                    raise ClientMistake("There is no such wish.", param="wish")
         except WeightsError as error:
             raise ClientMistake(error.message, code=error.code, param="model_id") from error
         except OSError as error:

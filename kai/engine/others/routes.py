@@ -34,19 +34,19 @@ ReadBody = Callable[[Request], Awaitable[JsonObject]]
 
 def endpoint_of(body: Mapping[str, object]) -> ChatEndpoint:
     """Return the endpoint that a body names. Raises `ClientMistake`."""
-    base_url, model = _text(body, "base_url"), _text(body, "model")
+    base_url, model = text_in(body, "base_url"), text_in(body, "model")
     try:
         address = urlsplit(base_url)
         is_whole = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
     except ValueError:
         is_whole = False
     if not is_whole or not base_url.isprintable():
-        raise _mistake(
+        raise ClientMistake(
             f"The address of a mind begins with http:// or https://, as {EXAMPLE} does.", "base_url"
         )
     if not model:
-        raise _mistake("'model' is the name by which the server knows its model.", "model")
-    return ChatEndpoint(base_url, model, _text(body, "api_key"))
+        raise ClientMistake("'model' is the name by which the server knows its model.", "model")
+    return ChatEndpoint(base_url, model, text_in(body, "api_key"))
 
 
 def endpoint_of_environment() -> ChatEndpoint | None:
@@ -90,12 +90,9 @@ def mind_routes(choice: Choice, read_body: ReadBody) -> list[Route]:
     ]
 
 
-def _text(body: Mapping[str, object], name: str) -> str:
+def text_in(body: Mapping[str, object], name: str) -> str:
+    """Return a body's text of that name, or "" without one. Raises `ClientMistake`."""
     value: Any = body.get(name) or ""
     if not isinstance(value, str) or len(value) > MAX_CHARS:
-        raise _mistake(f"Invalid value for '{name}': it is a text.", name)
+        raise ClientMistake(f"Invalid value for '{name}': it is a text.", name)
     return value.strip()
-
-
-def _mistake(message: str, param: str) -> ClientMistake:
-    return ClientMistake(message, code="invalid_value", param=param)
