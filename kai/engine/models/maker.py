@@ -24,6 +24,7 @@ from typing import Final
 import httpx
 
 from kai.compat import http
+from kai.engine.models import places
 from kai.engine.models.catalogue import MAKER_URL, MOVING, LanguageModel
 from kai.engine.models.places import Cancelled, Progress
 from kai.errors import ConfigError, WeightsError
@@ -60,17 +61,17 @@ def fetch_from_maker(
             url, timeout=httpx.Timeout(STALL_S, connect=CONNECT_S), follows_redirects=True
         ) as client:
             is_asked = False
-            while not is_asked or _size_bytes(part_file) < model.bytes:
-                before_bytes = _size_bytes(part_file)
+            while not is_asked or places.size_bytes(part_file) < model.bytes:
+                before_bytes = places.size_bytes(part_file)
                 try:
                     if not is_asked:
                         _ask_about(client, url, model)
                         check_room()
                         is_asked = True
-                    if _size_bytes(part_file) < model.bytes:
+                    if places.size_bytes(part_file) < model.bytes:
                         _take(client, url, model, part_file, progress, cancel)
                 except (httpx.TransportError, _Broken) as error:
-                    failures = 0 if _size_bytes(part_file) > before_bytes else failures + 1
+                    failures = 0 if places.size_bytes(part_file) > before_bytes else failures + 1
                     if failures >= TRIES:
                         raise _unreachable(url) from error
                     if cancel.wait(RETRY_S * failures):
@@ -110,7 +111,7 @@ def _take(
     cancel: threading.Event,
 ) -> None:
     """Request the missing bytes once. Raises ``_Broken`` and ``httpx.TransportError`` where another request may resume."""
-    have_bytes = _size_bytes(part_file)
+    have_bytes = places.size_bytes(part_file)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have_bytes}-"} if have_bytes else {})
     with client.stream("GET", url, headers=headers) as answer:
         if answer.status_code == 416:
@@ -137,7 +138,7 @@ def _take(
                     raise Cancelled
             out.flush()
             os.fsync(out.fileno())
-    if _size_bytes(part_file) < model.bytes:
+    if places.size_bytes(part_file) < model.bytes:
         raise _Broken
 
 
@@ -196,10 +197,3 @@ def _unreachable(url: str) -> WeightsError:
         code="model_no_network",
         is_retryable=True,
     )
-
-
-def _size_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ from typing import Final, cast
 
 import platformdirs
 
+from kai.compat.files import write_private
 from kai.engine.models.catalogue import GGUF_MAGIC, MODELS, LanguageModel
 from kai.errors import WeightsError
 
@@ -159,6 +159,14 @@ def hash_file(path: Path, cancel: threading.Event | None = None) -> str:
     return digest.hexdigest()
 
 
+def size_bytes(path: Path) -> int:
+    """Return the size of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def note_right(path: Path, model: LanguageModel, folder: Path | None = None) -> None:
     """Note that this file was hashed and is the model. A folder that cannot be written to is ignored."""
     folder = folder or models_folder()
@@ -222,12 +230,7 @@ def _notes(folder: Path) -> dict[str, object]:
 
 
 def _write_notes(folder: Path, notes: dict[str, object]) -> None:
-    fresh = folder / f"seen.{secrets.token_hex(4)}.new"
-    try:
-        fresh.write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
-        fresh.replace(folder / "seen.json")
-    finally:
-        fresh.unlink(missing_ok=True)
+    write_private(folder / "seen.json", (json.dumps(notes, indent=1) + "\n").encode())
 
 
 Progress = Callable[[int, int], None]
