@@ -12,20 +12,17 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any, Final, cast
 
-import numpy as np
-
 from kai.compat.format import SPEECH_HZ
 from kai.engine.answer import Place
 from kai.engine.conversation import Conversation
 from kai.engine.recorded_events import Group, RecordedEvents
+from kai.engine.script import tone
 from kai.engine.speech.clauses import Clause
 from kai.engine.thinking import Question, Thinker, Thought
 from kai.errors import ProtocolError
 from kai.wire import realtime as wire
 from kai.wire import recorded
 
-TONE_HZ: Final = 220.0
-TONE_PEAK: Final = 9_000
 LONGEST_SOUND_S: Final = 60.0
 
 
@@ -112,6 +109,5 @@ class ReplayedConversation(Conversation):
 
     def _play_tone(self, response_id: str, for_s: float) -> None:
         """Plays a tone in place of the sound, which is not in the recording."""
-        time_s = np.arange(round(for_s * SPEECH_HZ)) / SPEECH_HZ
-        tone = (TONE_PEAK * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
-        self._transport.speak(Place(response_id, self._item_id, 0), Clause("", tone, (), (), ()))
+        sound = tone(round(for_s * SPEECH_HZ))
+        self._transport.speak(Place(response_id, self._item_id, 0), Clause("", sound, (), (), ()))

@@ -29,7 +29,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from kai.compat.format import SPEECH_HZ
+from kai.compat.format import SPEECH_HZ, Pcm
 from kai.engine.speech.clauses import Clause, WordSpan
 from kai.engine.thinking import NextItem, Question, Said, Staged, Thinker, Thought, ToolCall, Uttered
 from kai.wire.realtime import ClientMistake, JsonObject, RateLimit
@@ -185,10 +185,15 @@ def _tones(text: str, at_ms: list[list[int]]) -> Clause:
     words: list[WordSpan] = []
     for word, (start_ms, end_ms) in zip(text.split(), at_ms, strict=True):
         start, end = start_ms * SPEECH_HZ // 1000, end_ms * SPEECH_HZ // 1000
-        time_s = np.arange(end - start) / SPEECH_HZ
-        pcm[start:end] = (TONE_PEAK * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
+        pcm[start:end] = tone(end - start)
         words.append(WordSpan(word, start, end))
     return Clause(text, pcm, phonemes=(), visemes=(), words=tuple(words))
+
+
+def tone(samples: int) -> Pcm:
+    """Return a tone of that length, at 24 000 Hz."""
+    time_s = np.arange(samples) / SPEECH_HZ
+    return (TONE_PEAK * np.sin(2 * np.pi * TONE_HZ * time_s)).astype(np.int16)
 
 
 def _limits(given: Mapping[str, Any]) -> tuple[RateLimit, ...]:
