@@ -9,7 +9,8 @@ import time
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -32,6 +33,20 @@ def refusal(
     # An immediate retry helps with none of these errors.
     headers = {"x-should-retry": "false", **({"Retry-After": retry_after} if retry_after else {})}
     return JSONResponse(body, status_code=status, headers=headers)
+
+
+class Denied(Exception):
+    """Raised for a request that is answered by `response` and not handled any further."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def answer_denied(_request: Request, exc: Exception) -> Response:
+    """Return the answer to a request that was `Denied`."""
+    assert isinstance(exc, Denied)
+    return exc.response
 
 
 class Keys:

@@ -28,7 +28,7 @@ from starlette.websockets import WebSocket
 
 from kai.compat.format import HEARING_HZ, SPEECH_HZ
 from kai.engine import session
-from kai.engine.access import Guard, Keys, key_of, refusal
+from kai.engine.access import Denied, Guard, Keys, answer_denied, key_of, refusal
 from kai.engine.call import Call
 from kai.engine.chat_client import ChatEndpoint
 from kai.engine.items import new_id
@@ -63,14 +63,6 @@ LONGEST_SESSION_S: Final = 3600.0
 NEGOTIATE_S: Final = 10.0
 SECRET_SECONDS: Final = range(10, 7201)
 _CANDIDATE_PORT: Final = re.compile(r"(?m)^(a=candidate:\S+ \d+ \w+ \d+ \S+ )\d+")
-
-
-class Refused(Exception):
-    """Raised for a request that is answered by `response` and not handled any further."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status_code)
-        self.response = response
 
 
 class Engine:
@@ -138,7 +130,7 @@ class Engine:
             exception_handlers={
                 HTTPException: _answer_http_error,
                 wire.ClientMistake: _answer_mistake,
-                Refused: _answer_refused,
+                Denied: answer_denied,
             },
             lifespan=self._lifespan,
         )
@@ -373,8 +365,8 @@ class Engine:
     async def _connect(self, websocket: WebSocket) -> None:
         try:
             wanted = await self._admit_socket(websocket)
-        except Refused as refused:
-            await websocket.send_denial_response(refused.response)
+        except Denied as denied:
+            await websocket.send_denial_response(denied.response)
             return
         except wire.ClientMistake as mistake:
             await websocket.send_denial_response(
@@ -398,16 +390,16 @@ class Engine:
                 await wanted.thinker.aclose()
 
     async def _admit_socket(self, websocket: WebSocket) -> Call | NewSession:
-        """Return the call that a WebSocket joins, or the session that it opens. Raises `Refused` and `ClientMistake`."""
+        """Return the call that a WebSocket joins, or the session that it opens. Raises `Denied` and `ClientMistake`."""
         key = key_of(websocket.headers)
         if not self._keys.admits(key):
-            raise Refused(_refuse_key())
+            raise Denied(_refuse_key())
         call_id = websocket.query_params.get("call_id")
         if call_id is not None:
             if call_id in self._calls:
                 return self._calls[call_id]
             message = "No session found for the provided call_id."
-            raise Refused(refusal(404, message, code="call_id_not_found"))
+            raise Denied(refusal(404, message, code="call_id_not_found"))
         if websocket.query_params.get("intent", "conversation") != "conversation":
             raise wire.ClientMistake("This engine has 'realtime' sessions only.", param="intent")
         return await self._open(self._keys.session_of(key), websocket.query_params.get("model"))
@@ -415,11 +407,11 @@ class Engine:
     # Inside
 
     async def _open(self, wanted: SessionConfig | None, model: str | None) -> NewSession:
-        """Return a session that may begin, changed as the model's script stages it. Raises `Refused` and `ClientMistake`."""
+        """Return a session that may begin, changed as the model's script stages it. Raises `Denied` and `ClientMistake`."""
         config = self._start_session(wanted, model)
         refused = self._refuse_full()
         if refused is not None:
-            raise Refused(refused)
+            raise Denied(refused)
         if self._recorded_calls:
             recorded, now = self._recorded_calls.popleft(), self._minds.clock_of("kai-local")
             return NewSession(self._speech, self._workers, config, recorded, now, self._longest_session_s)
@@ -427,7 +419,7 @@ class Engine:
         staged = self._minds.next_connect(str(config.model))
         await asyncio.sleep(staged.wait_s)
         if staged.status:
-            raise Refused(
+            raise Denied(
                 refusal(
                     staged.status, "Staged by a script.", code=staged.code, retry_after=staged.retry_after
                 )
@@ -453,12 +445,12 @@ class Engine:
     def _admitted(self, request: Request) -> str:
         key = key_of(request.headers)
         if not self._keys.admits(key):
-            raise Refused(_refuse_key())
+            raise Denied(_refuse_key())
         return key
 
     def _admitted_app(self, request: Request) -> None:
         if not self._keys.is_run_key(key_of(request.headers)):
-            raise Refused(_refuse_key())
+            raise Denied(_refuse_key())
 
     async def _read_app_body(self, request: Request) -> wire.JsonObject:
         self._admitted_app(request)
@@ -531,12 +523,6 @@ async def _json_object(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> 
 
 def _refuse_key() -> Response:
     return refusal(401, "Incorrect API key provided.", code="invalid_api_key")
-
-
-def _answer_refused(request: Request, exc: Exception) -> Response:
-    del request
-    assert isinstance(exc, Refused)
-    return exc.response
 
 
 def _answer_mistake(request: Request, exc: Exception) -> Response:

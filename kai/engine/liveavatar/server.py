@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 
 import kai.avatar
 from kai.avatar.hearing import VisemeNet, load_net
-from kai.engine.access import Guard
+from kai.engine.access import Denied, Guard, answer_denied
 from kai.engine.liveavatar.account import AVATARS, OWN_AVATAR_ID, AccountBook, Paid
 from kai.engine.liveavatar.faults import Faults, script_of
 from kai.engine.liveavatar.replaying import Replay, shaped
@@ -34,20 +34,19 @@ from kai.wire import liveavatar as wire
 
 MAX_BODY_BYTES: Final = 1 << 20
 CLIENT_IDENTITY: Final = "client"
+V1_PATH: Final = "/rtc/v1"
 PAGE_SIZE: Final = 20
 END_S: Final = 5.0
 _PREVIEWS: Final = Path(kai.avatar.__file__).parent / "data"
 
 
-class ServiceRefused(Exception):
-    """Raised for a request that is answered by an error and not handled any further."""
+class ServiceRefused(Denied):
+    """Raised for a request that is answered by an error of the service."""
 
     def __init__(self, status: int, number: int, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
         headers = {} if retry_after_s is None else {"Retry-After": f"{retry_after_s:g}"}
-        self.response = JSONResponse(
-            wire.envelope(None, number=number, message=message), status_code=status, headers=headers
-        )
+        body = wire.envelope(None, number=number, message=message)
+        super().__init__(JSONResponse(body, status_code=status, headers=headers))
 
 
 class LiveAvatarServer:
@@ -82,8 +81,8 @@ class LiveAvatarServer:
                 Route("/previews/{name}.jpg", self._preview),
                 WebSocketRoute("/v1/sessions/{session_id}/control", self._control),
                 WebSocketRoute("/rtc", self._join),
-                WebSocketRoute("/rtc/v1", self._join_v1),
-                Route("/rtc/v1", self._no_v1),
+                WebSocketRoute(V1_PATH, self._join),
+                Route(V1_PATH, self._no_v1),
                 Route("/rtc/validate", self._validate),
                 Route("/rtc/v1/validate", self._validate),
                 Route("/kai/faults", self._set_faults, methods=["PUT"]),
@@ -102,7 +101,7 @@ class LiveAvatarServer:
                     allow_credentials=True,  # HeyGen's web SDK sends requests with credentials
                 ),
             ],
-            exception_handlers={ServiceRefused: _answer_refused},
+            exception_handlers={Denied: answer_denied},
             lifespan=self._lifespan,
         )
 
@@ -298,15 +297,10 @@ class LiveAvatarServer:
         await session.converse(websocket)
 
     async def _join(self, websocket: WebSocket) -> None:
-        await self._serve_room(websocket, is_v1=False)
-
-    async def _join_v1(self, websocket: WebSocket) -> None:
-        if self.faults.has_no_v1:
+        is_v1 = websocket.url.path == V1_PATH
+        if is_v1 and self.faults.has_no_v1:
             await websocket.send_denial_response(PlainTextResponse("404 page not found", status_code=404))
             return
-        await self._serve_room(websocket, is_v1=True)
-
-    async def _serve_room(self, websocket: WebSocket, *, is_v1: bool) -> None:
         named = self._room_of(websocket)
         if named is None:
             await websocket.send_denial_response(PlainTextResponse("invalid token", status_code=401))
@@ -410,15 +404,13 @@ class LiveAvatarServer:
     # Inside
 
     def _recorded(self, path: str) -> dict[str, Any] | None:
-        """Return the recorded answer to this call, if one is replayed. Raises `ServiceRefused` for a recorded refusal."""
+        """Return the recorded answer to this call, if one is replayed. Raises `Denied` for a recorded refusal."""
         answer = None if self._replay is None else self._replay.answer(path)
         if answer is None:
             return None
         status, body = answer
         if status >= 400:
-            refusal = ServiceRefused(status, 0, "")
-            refusal.response = JSONResponse(body, status_code=status)
-            raise refusal
+            raise Denied(JSONResponse(body, status_code=status))
         return {"status": status, "body": body}
 
     def _running(self) -> list[LiteSession]:
@@ -487,9 +479,3 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ServiceRefused(400, 4000, "The body is not an object")
     return cast("dict[str, Any]", value)
-
-
-async def _answer_refused(request: Request, exc: Exception) -> Response:
-    del request
-    assert isinstance(exc, ServiceRefused)
-    return exc.response
