@@ -424,7 +424,7 @@ class Viewer:
             # The SDKs assign a track by "participant|stream" and its sid, and play tracks of the same stream in sync.
             compat.name_stream(sender, f"{room.avatar_sid}|camera", sid)
             self._senders[sid] = sender
-            compat.age_sender_reports(sender, lambda age=track.age: age.age_s)
+            compat.age_sender_reports(sender, lambda track=track: track.age_s)
             if track.kind == "video":
                 transceiver = next(t for t in connection.getTransceivers() if t.sender is sender)
                 wanted = (f"video/{room.encoding}".lower(), "video/rtx")

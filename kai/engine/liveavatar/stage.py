@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import abstractmethod
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,86 +32,77 @@ PAST_S: Final = 6.0
 MAX_LATE_S: Final = 0.3
 
 
-class SentAge:
-    """The age of a track's newest frame when it was sent, for the sender reports.
+class StageTrack(MediaStreamTrack):
+    """A track of the stage for one viewer; when ``most`` frames wait, the oldest is dropped.
 
-    aiortc asks a track for the next frame as soon as it has sent the previous one.
+    ``age_s`` is the age of the newest frame when it was sent, for the sender reports: aiortc asks for the next frame as soon
+    as it has sent the previous one.
     """
 
-    def __init__(self) -> None:
-        self.captured_s: float | None = None
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._frames: asyncio.Queue[tuple[float, float, Any] | None] = asyncio.Queue(most)
+        self._captured_s: float | None = None
         self.age_s = 0.0
 
-    def frame_sent(self) -> None:
-        if self.captured_s is not None:
-            self.age_s = time.monotonic() - self.captured_s
+    def put(self, place: float, captured_s: float, content: Array | Picture) -> None:
+        """Queue a frame, whose timestamp is made from its ``place``."""
+        self._put((place, captured_s, content))
+
+    def _put(self, item: tuple[float, float, Any] | None) -> None:
+        if self._frames.full():
+            self._frames.get_nowait()
+        self._frames.put_nowait(item)
+
+    async def recv(self) -> av.AudioFrame | av.VideoFrame:
+        if self._captured_s is not None:
+            self.age_s = time.monotonic() - self._captured_s
+        frame = await self._frames.get() if self.readyState == "live" else None
+        if frame is None:
+            raise MediaStreamError
+        place, self._captured_s, content = frame
+        return self._frame(place, content)
+
+    @abstractmethod
+    def _frame(self, place: float, content: Any) -> av.AudioFrame | av.VideoFrame:
+        """Return the frame of that content, with its timestamp."""
+
+    def stop(self) -> None:
+        super().stop()
+        self._put(None)
 
 
-class SoundTrack(MediaStreamTrack):
-    """The stage's sound for one viewer: 20 ms at 48 000 Hz, two equal channels; ``pts`` counts the stage's samples."""
+class SoundTrack(StageTrack):
+    """The stage's sound: 20 ms at 48 000 Hz, two equal channels. A frame's place is its index."""
 
     kind = "audio"
 
     def __init__(self) -> None:
-        super().__init__()
-        self._blocks: asyncio.Queue[tuple[int, float, Array] | None] = asyncio.Queue(TRACK_BLOCKS)
-        self.age = SentAge()
+        super().__init__(TRACK_BLOCKS)
 
-    def put(self, index: int, at_s: float, pcm: Array) -> None:
-        _put_newest(self._blocks, (index, at_s, pcm))
-
-    async def recv(self) -> av.AudioFrame:
-        self.age.frame_sent()
-        block = await self._blocks.get() if self.readyState == "live" else None
-        if block is None:
-            raise MediaStreamError
-        index, self.age.captured_s, pcm = block
+    def _frame(self, place: float, content: Any) -> av.AudioFrame:
         # Duplicate the channel here: aiortc encodes Opus in stereo, and its own conversion attenuates by 3 dB.
-        frame = av.AudioFrame.from_ndarray(np.repeat(pcm, 2)[None], format="s16", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.repeat(content, 2)[None], format="s16", layout="stereo")
         frame.sample_rate = LIVE_HZ
-        frame.pts = index * BLOCK_SAMPLES
+        frame.pts = round(place) * BLOCK_SAMPLES
         frame.time_base = Fraction(1, LIVE_HZ)
         return frame
 
-    def stop(self) -> None:
-        super().stop()
-        _put_newest(self._blocks, None)
 
-
-class PictureTrack(MediaStreamTrack):
-    """The stage's pictures for one viewer; ``pts`` is the time of the sound that belongs to a picture."""
+class PictureTrack(StageTrack):
+    """The stage's pictures. A frame's place is the time of the sound that belongs to it."""
 
     kind = "video"
 
     def __init__(self) -> None:
-        super().__init__()
-        self._frames: asyncio.Queue[tuple[float, float, Picture] | None] = asyncio.Queue(TRACK_FRAMES)
+        super().__init__(TRACK_FRAMES)
         self._last_pts = -1
-        self.age = SentAge()
 
-    def put(self, since_s: float, shown_s: float, picture: Picture) -> None:
-        _put_newest(self._frames, (since_s, shown_s, picture))
-
-    async def recv(self) -> av.VideoFrame:
-        self.age.frame_sent()
-        shot = await self._frames.get() if self.readyState == "live" else None
-        if shot is None:
-            raise MediaStreamError
-        since_s, self.age.captured_s, picture = shot
-        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
-        self._last_pts = frame.pts = max(self._last_pts + 1, round(since_s * VIDEO_HZ))
+    def _frame(self, place: float, content: Any) -> av.VideoFrame:
+        frame = av.VideoFrame.from_ndarray(content, format="yuv420p")
+        self._last_pts = frame.pts = max(self._last_pts + 1, round(place * VIDEO_HZ))
         frame.time_base = Fraction(1, VIDEO_HZ)
         return frame
-
-    def stop(self) -> None:
-        super().stop()
-        _put_newest(self._frames, None)
-
-
-def _put_newest(queue: asyncio.Queue[Any], item: object) -> None:
-    if queue.full():
-        queue.get_nowait()
-    queue.put_nowait(item)
 
 
 @dataclass(frozen=True, slots=True)
