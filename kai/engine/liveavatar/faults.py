@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields, replace
-from typing import Any, Final, Literal, cast, get_args
+from dataclasses import replace
+from typing import Annotated, Any, Final, Literal, cast, get_args
+
+from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from kai.errors import ConfigError
 
@@ -33,7 +36,7 @@ ACTS: Final[tuple[Act, ...]] = get_args(Act)
 """The faults that can be caused in the running sessions at a moment; see `Session.act`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, extra="forbid"))
 class Faults:
     """The switches; by default there are no faults. Times are in seconds.
 
@@ -84,30 +87,15 @@ class Faults:
 
     def with_changes(self, changes: dict[str, Any]) -> Faults:
         """Return these switches with changes. Raises `ConfigError` for an unknown switch or a value of a wrong type."""
-        known = {spec.name: getattr(self, spec.name) for spec in fields(Faults)}
-        for name, value in changes.items():
-            if name not in known:
-                raise ConfigError(f"There is no fault switch {name!r}.", code="unknown_fault")
-            if not _fits(known[name], value) or value not in _CHOICES.get(name, (value,)):
-                raise ConfigError(f"The fault switch {name!r} cannot be {value!r}.", code="bad_fault")
-        return replace(self, **changes)
-
-
-_CHOICES: Final[dict[str, tuple[object, ...]]] = {
-    "events": get_args(Events),
-    "connected": get_args(Connected),
-    "shapes": get_args(Shapes),
-}
-
-
-def _fits(old: object, new: object) -> bool:
-    if old is None or new is None:
-        return new is None or isinstance(new, int | float)
-    if isinstance(old, bool) or isinstance(new, bool):
-        return isinstance(old, bool) and isinstance(new, bool)
-    if isinstance(old, str):
-        return isinstance(new, str)
-    return isinstance(new, int | float)
+        try:
+            return replace(self, **changes)
+        except ValidationError as exc:
+            wrong = exc.errors()[0]
+            name = str(wrong["loc"][0])
+            if wrong["type"] == "unexpected_keyword_argument":
+                raise ConfigError(f"There is no fault switch {name!r}.", code="unknown_fault") from exc
+            message = f"The fault switch {name!r} cannot be {changes[name]!r}."
+            raise ConfigError(message, code="bad_fault") from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +103,10 @@ class Step:
     """One act of a script, ``after_s`` seconds after the previous one."""
 
     act: Act
-    after_s: float
+    after_s: Annotated[float, Strict()]
+
+
+_STEPS: Final = TypeAdapter(tuple[Step, ...])
 
 
 def script_of(value: object) -> tuple[Step, ...]:
@@ -125,20 +116,15 @@ def script_of(value: object) -> tuple[Step, ...]:
     """
     match value:
         case {"steps": list(steps)}:
-            return tuple(_step(step) for step in cast("list[object]", steps))
+            try:
+                return _STEPS.validate_python(steps)
+            except ValidationError as exc:
+                raise ConfigError("A step has an act that there is, and after_s.", code="bad_script") from exc
         case {"seed": int(seed), **rest}:
             options = cast("dict[str, Any]", rest)
             return drawn(seed, int(options.get("count", 3)), float(options.get("within_s", 20.0)))
         case _:
             raise ConfigError("A script has steps, or a seed.", code="bad_script")
-
-
-def _step(value: object) -> Step:
-    match value:
-        case {"act": str(act), "after_s": int() | float() as after_s} if act in ACTS:
-            return Step(act, float(after_s))
-        case _:
-            raise ConfigError("A step has an act that there is, and after_s.", code="bad_script")
 
 
 def drawn(seed: int, count: int, within_s: float) -> tuple[Step, ...]:
