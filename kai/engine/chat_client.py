@@ -378,60 +378,49 @@ async def _head_of(reply: httpx.Response) -> bytes:
     return body[:MAX_ERROR_BYTES]
 
 
+_WORDS: Final = {
+    "mind_garbled": "What answers at {place} does not speak the chat protocol.",
+    "mind_filtered": "My language model's content filter refused that. Ask in another way.",
+    "mind_quota": "The account of my language model has no credit left. Add credit, or choose another.",
+    "mind_key": "My language model does not accept its key. Check the settings.",
+    "mind_model": "There is no model called {model} at {place}. Check the settings.",
+    "mind_slow": "My language model did not answer in time.",
+    "mind_busy": "My language model has too much to do. Ask again in a moment.",
+    "mind_loading": "My language model is not ready yet. Ask again in a moment.",
+    "mind_long": "This talk is too long for my language model. Start a new one.",
+    "mind_refused": "My language model refused the question.",
+    "mind_broken": "My language model has a fault of its own. Ask again.",
+}
+_OF_STATUS: Final = {
+    404: "mind_model",
+    408: "mind_slow",
+    413: "mind_long",
+    429: "mind_busy",
+    503: "mind_loading",
+}
+
+
 def explain(failed: AnswerFailed, endpoint: ChatEndpoint) -> MindError:
     """Return the error in words to be spoken, without the server's own text, which may quote the key or the talk."""
-    place, said = endpoint.place, f"{failed.code} {failed.text}"
+    code = _code_of(failed)
+    return MindError(_WORDS[code].format(place=endpoint.place, model=endpoint.model), code=code)
+
+
+def _code_of(failed: AnswerFailed) -> str:
+    status, said = failed.status or 500, f"{failed.code} {failed.text}"
     if failed.code == GARBLED:
-        return MindError(f"What answers at {place} does not speak the chat protocol.", code="mind_garbled")
+        return "mind_garbled"
     if "content_filter" in said or "content management policy" in said:
-        return MindError(
-            "My language model's content filter refused that. Ask in another way.", code="mind_filtered"
-        )
-    match failed.status:
-        case 402:
-            return _no_credit()
-        case 429 if _QUOTA.search(said):
-            return _no_credit()
-        case 401 | 403:
-            return MindError(
-                "My language model does not accept its key. Check the settings.", code="mind_key"
-            )
-        case 400 if _KEY.search(said):
-            return MindError(
-                "My language model does not accept its key. Check the settings.", code="mind_key"
-            )
-        case 404:
-            return MindError(
-                f"There is no model called {endpoint.model} at {place}. Check the settings.",
-                code="mind_model",
-            )
-        case 408:
-            return MindError("My language model did not answer in time.", code="mind_slow")
-        case 429:
-            return MindError("My language model has too much to do. Ask again in a moment.", code="mind_busy")
-        case 503:
-            return MindError(
-                "My language model is not ready yet. Ask again in a moment.", code="mind_loading"
-            )
-        case 413:
-            return MindError(
-                "This talk is too long for my language model. Start a new one.", code="mind_long"
-            )
-        case int(status) if status < 500 and _CONTEXT.search(said):
-            return MindError(
-                "This talk is too long for my language model. Start a new one.", code="mind_long"
-            )
-        case int(status) if status < 500:
-            return MindError("My language model refused the question.", code="mind_refused")
-        case _:
-            return MindError("My language model has a fault of its own. Ask again.", code="mind_broken")
-
-
-def _no_credit() -> MindError:
-    return MindError(
-        "The account of my language model has no credit left. Add credit, or choose another.",
-        code="mind_quota",
-    )
+        return "mind_filtered"
+    if status == 402 or (status == 429 and _QUOTA.search(said)):
+        return "mind_quota"
+    if status in (401, 403) or (status == 400 and _KEY.search(said)):
+        return "mind_key"
+    if status in _OF_STATUS:
+        return _OF_STATUS[status]
+    if status >= 500:
+        return "mind_broken"
+    return "mind_long" if _CONTEXT.search(said) else "mind_refused"
 
 
 def _chat_tool(tool: Mapping[str, Any]) -> JsonObject | None:
