@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from kai.adapters.engine_client import EngineAddress, ask_engine
 from kai.core.state import StandIn
@@ -16,13 +17,6 @@ log = logging.getLogger(__name__)
 STATUS_S = 5.0
 PREVIEW_S = 30.0
 """The first preview of an extra voice loads its model."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    role: str
-    name: str
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +70,18 @@ class ChosenReport(BaseModel):
     problem: str = ""
 
 
-class _Status(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    parts: tuple[_Part, ...] = ()
-    voices: tuple[LocalVoice, ...] = ()
-    voice_files: tuple[VoiceFile, ...] = ()
-    model: ModelReport = ModelReport()
-    chosen: ChosenReport = ChosenReport()
+def _replaced(parts: tuple[StandIn, ...]) -> tuple[StandIn, ...]:
+    return tuple(part for part in parts if part.problem)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineReport:
+class EngineReport(BaseModel):
     """An engine's status. ``stand_ins`` are the parts that run on a fallback; ``voice_files`` bring more voices."""
 
-    stand_ins: tuple[StandIn, ...] = ()
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stand_ins: Annotated[tuple[StandIn, ...], AfterValidator(_replaced)] = Field(
+        default=(), validation_alias=AliasChoices("parts", "stand_ins")
+    )
     voices: tuple[LocalVoice, ...] = ()
     voice_files: tuple[VoiceFile, ...] = ()
     model: ModelReport = ModelReport()
@@ -100,14 +91,12 @@ class EngineReport:
 async def read_report(address: EngineAddress) -> EngineReport:
     """Return the status of a running engine; an empty report when it sends none that can be read."""
     try:
-        status = _Status.model_validate_json(
+        return EngineReport.model_validate_json(
             await ask_engine(address, "GET", "/kai/status", timeout_s=STATUS_S)
         )
     except (EngineError, ValidationError):
         log.warning("the engine does not tell its status")
         return EngineReport()
-    stand_ins = tuple(StandIn(p.role, p.name, p.problem) for p in status.parts if p.problem)
-    return EngineReport(stand_ins, status.voices, status.voice_files, status.model, status.chosen)
 
 
 async def read_preview(address: EngineAddress, voice_id: str, speed: float) -> bytes:
