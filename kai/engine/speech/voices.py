@@ -109,19 +109,6 @@ class Networks(Protocol):
         ...
 
 
-class NoNetworks:
-    """No further network is here."""
-
-    def has(self, file_id: str) -> bool:
-        """Return false."""
-        del file_id
-        return False
-
-    def load(self, file_id: str, accent: str) -> MovableSpeaker:
-        """Raise ``WeightsError``."""
-        raise WeightsError(f"The voice {file_id} ({accent}) is not here.", code="weights_missing")
-
-
 class Voices:
     """The characters' voices, derived from the first one, and the extra voices, which are loaded on first use.
 
@@ -140,7 +127,7 @@ class Voices:
         self._first = first
         self._load_extra = load_extra
         self._has_extra = has_extra
-        self._networks = networks or NoNetworks()
+        self._networks = networks
         self._extra: Mapping[str, Speaker] | None = None
         self._loaded: dict[str, MovableSpeaker] = {}
         self._lock = threading.Lock()
@@ -158,7 +145,7 @@ class Voices:
         voice_id, _, _ = parse_voice(wish)
         choice = _CHARACTERS.get(voice_id)
         if choice is not None:
-            return choice.network not in self._loaded and self._networks.has(choice.network)
+            return choice.network not in self._loaded and self._is_here(choice.network)
         return self._extra is None and voice_id in self.installed
 
     def named(self, wish: str) -> Speaker:
@@ -179,13 +166,13 @@ class Voices:
                     self._extra = self._load_extra()
                 except WeightsError as error:
                     self._extra, self.problem = {}, error.message
-                    self._has_extra = _has_none
+                    self._has_extra = lambda: False
             found = self._extra.get(voice_id)
         return found or self._of_character(_CHARACTERS[DEFAULT_ID].timbre or OWN)
 
     def _network_of(self, choice: VoiceChoice) -> MovableSpeaker | None:
         """Return the character's own network, if it is here and can be used."""
-        if not choice.network or not self._networks.has(choice.network):
+        if self._networks is None or not self._is_here(choice.network):
             return None
         with self._lock:
             if choice.network not in self._loaded:
@@ -196,13 +183,12 @@ class Voices:
                     return None
             return self._loaded[choice.network]
 
+    def _is_here(self, file_id: str) -> bool:
+        return self._networks is not None and file_id != "" and self._networks.has(file_id)
+
     def _of_character(self, timbre: Timbre) -> Speaker:
         return self._first.moved(timbre) if isinstance(self._first, MovableSpeaker) else self._first
 
     def stream(self, text: str, speed: float = 1.0, voice_id: str = DEFAULT_ID) -> Iterator[Clause]:
         """Yield ``text`` spoken by that voice; see `Speaker.stream`."""
         yield from self.named(voice_id).stream(text, speed)
-
-
-def _has_none() -> bool:
-    return False
