@@ -258,7 +258,7 @@ class Engine:
                     }
                     for choice in CHOICES
                 ],
-                "voice_files": [] if self._speech.files is None else self._speech.files.to_json(),
+                "voice_files": [] if self._speech.files is None else self._speech.files.rows(),
                 "conversations": len(self._calls) + self._socket_count,
                 "max_conversations": MAX_CONVERSATIONS,
                 "model": self._models.status.to_json(),

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kai.engine.models.shelf import FileShelf
 from kai.engine.models.voices import KIND, KOKORO, VOICE_FILES, VoiceShelf
 from kai.engine.speech import weights
 from kai.engine.speech.kit import Fetched
@@ -38,13 +37,12 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelMaker]:
 
 def stocked(shop: ModelMaker, folder: Path) -> tuple[VoiceShelf, Callable[[], JsonObject]]:
     """The files of a person who fetches that voice, and what the page reads of it once the fetching has ended."""
-    shelf = FileShelf((shop.model,), folder=folder)
-    files = VoiceShelf(shelf)
+    files = VoiceShelf((shop.model,), folder=folder)
 
     def fetched() -> JsonObject:
         files.change(FABLE.id, "fetch")
-        shelf.join(20)
-        return files.to_json()[0]
+        files.join(20)
+        return files.rows()[0]
 
     return files, fetched
 

