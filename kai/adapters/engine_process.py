@@ -48,7 +48,8 @@ class EngineProcess:
         self._gone: asyncio.Future[KaiError] | None = None
         self._tasks = Tasks("engine")
         self._child: Child | None = None
-        self._fatal: KaiError | None = None
+        self.fatal: KaiError | None = None
+        """The reason why the engine cannot run at all, or ``None``."""
         self.is_started = False
         self.starts = 0
         self.report = EngineReport()
@@ -68,18 +69,13 @@ class EngineProcess:
     def is_up(self) -> bool:
         return self._is_up.is_set()
 
-    @property
-    def fatal(self) -> KaiError | None:
-        """The reason why the engine cannot run at all, or ``None``."""
-        return self._fatal
-
     async def wait_up(self) -> EngineAddress:
         """Return the address of a ready engine. Raises ``fatal``, or ``EngineError`` after ``READY_S``."""
         try:
             async with asyncio.timeout(READY_S):
                 while True:
-                    if self._fatal is not None:
-                        raise self._fatal
+                    if self.fatal is not None:
+                        raise self.fatal
                     await self._is_up.wait()
                     if self._address is not None:
                         return self._address
@@ -142,11 +138,11 @@ class EngineProcess:
             while True:
                 came_up = await self._run_once()
                 failures = 0 if came_up else failures + 1
-                if self._fatal is not None:
+                if self.fatal is not None:
                     self._is_up.set()
                     return
                 if failures > RESTARTS_IN_A_ROW:
-                    self._fatal = EngineError(
+                    self.fatal = EngineError(
                         "The local engine does not start. Run `python -m kai.engine` in a terminal to see why.",
                         code="engine-broken",
                         is_retryable=False,
@@ -193,7 +189,7 @@ class EngineProcess:
                 self._gone.set_result(EngineError("The local engine stopped.", code="engine-lost"))
         if code == EXIT_WEIGHTS:
             words = child.last_words or ("A model file is missing or damaged. Run `make install` again.",)
-            self._fatal = WeightsError(words[-1])
+            self.fatal = WeightsError(words[-1])
         log.warning("engine ended", extra={"exit_code": code})
         return was_up
 

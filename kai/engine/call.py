@@ -85,7 +85,8 @@ class Call:
         self.call_id = new_id("rtc")
         self.answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._session = session
-        self._over = asyncio.Event()
+        self.over = asyncio.Event()
+        """Set when the call is over."""
         self._connected = asyncio.Event()
         self._playout = CallPlayout(
             lambda response_id: self._send_own(wire.OutputAudioStarted(response_id=response_id)),
@@ -112,7 +113,7 @@ class Call:
                 tasks.create_task(self._read(self._conversation), name=f"events-{self.call_id}")
                 tasks.create_task(self._watch(connection), name=f"watch-{self.call_id}")
                 tasks.create_task(self._end_at_longest(), name=f"longest-{self.call_id}")
-                await self._over.wait()
+                await self.over.wait()
                 raise HungUp
         except* HungUp:
             pass
@@ -126,7 +127,7 @@ class Call:
 
     def hang_up(self) -> None:
         """Ends the call; `run` then closes the connection."""
-        self._over.set()
+        self.over.set()
 
     def listen(self, listener: Callable[[str], None]) -> Conversation | None:
         """Adds a side channel that gets every event as text; returns the conversation, if it has begun."""
@@ -142,12 +143,7 @@ class Call:
     def cut_off(self, reason: str) -> None:
         """Ends the call by closing its connection, which cannot carry a reason; events sent before it still arrive."""
         del reason
-        asyncio.get_running_loop().call_later(0.1, self._over.set)
-
-    @property
-    def over(self) -> asyncio.Event:
-        """Set when the call is over."""
-        return self._over
+        asyncio.get_running_loop().call_later(0.1, self.over.set)
 
     # What the conversation calls
 
@@ -214,7 +210,7 @@ class Call:
             if connection.connectionState == "connected":
                 self._connected.set()
             elif connection.connectionState in ("closed", "failed"):
-                self._over.set()
+                self.over.set()
 
         connection.on("track", on_track)
         connection.on("datachannel", self._on_channel)
@@ -249,7 +245,7 @@ class Call:
         elif channel.label == EVENTS_LABEL and self._events is None and self._conversation is not None:
             self._events = channel
             channel.on("message", self._on_message)
-            channel.on("close", self._over.set)
+            channel.on("close", self.over.set)
             self._conversation.open()
 
     def _on_message(self, message: str | bytes) -> None:
@@ -257,7 +253,7 @@ class Call:
             self._inbox.put_nowait(message)
         except asyncio.QueueFull:
             logger.warning("a client floods its call with events", extra={"call_id": self.call_id})
-            self._over.set()
+            self.over.set()
 
     async def _read(self, conversation: Conversation) -> None:
         """Handles the client's events in order, in a task of the call, so that a bug ends this call alone."""
@@ -298,7 +294,7 @@ class Call:
                 await self._connected.wait()
         except TimeoutError:
             logger.warning("the client did not connect", extra={"call_id": self.call_id})
-            self._over.set()
+            self.over.set()
             return
         count, heard_at_s = rtc.received_packet_count(connection), time.monotonic()
         while time.monotonic() - heard_at_s < VANISHED_S:
@@ -306,14 +302,14 @@ class Call:
             if (now := rtc.received_packet_count(connection)) != count:
                 count, heard_at_s = now, time.monotonic()
         logger.warning("the client vanished", extra={"call_id": self.call_id})
-        self._over.set()
+        self.over.set()
 
     async def _end_at_longest(self) -> None:
         await asyncio.sleep(self._session.longest_s)
         if self._conversation is not None:
             self._conversation.expire()
         await asyncio.sleep(0.2)  # gives the event time to leave
-        self._over.set()
+        self.over.set()
 
 
 def marks_of(clause: Clause, item_id: str, rtp_time: int) -> marks.ClauseMarks:

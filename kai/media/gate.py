@@ -50,26 +50,22 @@ class SpeechGate:
 
     def __init__(self) -> None:
         self._preroll: deque[tuple[Pcm, int]] = deque(maxlen=PREROLL_FRAMES)
-        self._segment_id: str | None = None
+        self.segment_id: str | None = None
+        """The id of the answer for which the gate is open, or ``None``."""
         self._has_sounded = False
         self._is_closing = False
         self._closing_frames = 0
         self._quiet_frames = 0
         self._deaf_frames = 0
 
-    @property
-    def segment_id(self) -> str | None:
-        """The id of the answer for which the gate is open, or ``None``."""
-        return self._segment_id
-
     def started(self, segment_id: str) -> list[GateOutput]:
         """Open for an answer whose sound begins, by the peer's event. Return the part that has already arrived."""
         outputs: list[GateOutput] = []
-        if self._segment_id == segment_id:
+        if self.segment_id == segment_id:
             return outputs
-        if self._segment_id is not None:
-            outputs.append(SegmentEnd(self._segment_id))
-        self._segment_id = segment_id
+        if self.segment_id is not None:
+            outputs.append(SegmentEnd(self.segment_id))
+        self.segment_id = segment_id
         self._has_sounded = self._is_closing = False
         self._closing_frames = self._quiet_frames = 0
         early, self._preroll = list(self._preroll), deque(maxlen=PREROLL_FRAMES)
@@ -79,19 +75,19 @@ class SpeechGate:
 
     def stopped(self, segment_id: str) -> None:
         """Begin to close, since the peer reported that it sent all of the answer's sound. Sound in flight still passes."""
-        if self._segment_id == segment_id:
+        if self.segment_id == segment_id:
             self._is_closing = True
 
     def cut(self) -> None:
         """Close at once, because the answer was interrupted."""
-        self._segment_id = None
+        self.segment_id = None
         self._preroll.clear()
         self._deaf_frames = DEAF_FRAMES
 
     def push(self, pcm: Pcm, pts: int) -> list[GateOutput]:
         """Take one 20 ms frame of the stream, and return what passes the gate."""
         is_quiet = pcm.size == 0 or int(np.max(np.abs(pcm.astype(np.int32)))) < QUIET_PEAK
-        if self._segment_id is None:
+        if self.segment_id is None:
             if self._deaf_frames:
                 self._deaf_frames -= 1
             else:
@@ -104,13 +100,13 @@ class SpeechGate:
             return self._begin(pcm, pts)
         outputs: list[GateOutput] = []
         if self._has_sounded:
-            outputs.append(GatedFrame(self._segment_id, pcm, pts))
+            outputs.append(GatedFrame(self.segment_id, pcm, pts))
         if self._is_closing:
             self._closing_frames += 1
             self._quiet_frames = self._quiet_frames + 1 if is_quiet else 0
             if self._quiet_frames >= CLOSING_QUIET_FRAMES or self._closing_frames >= CLOSING_FRAMES_AT_MOST:
-                outputs.append(SegmentEnd(self._segment_id))
-                self._segment_id = None
+                outputs.append(SegmentEnd(self.segment_id))
+                self.segment_id = None
         return outputs
 
     def _begin(self, pcm: Pcm, pts: int) -> list[GateOutput]:
@@ -118,8 +114,8 @@ class SpeechGate:
 
         Where the peer left out silence, the frame before it in the stream may be older, and is not passed.
         """
-        assert self._segment_id is not None
+        assert self.segment_id is not None
         self._has_sounded = True
         before = [early for early in list(self._preroll)[-1:] if pts - early[1] <= BLOCK_SAMPLES]
         self._preroll.clear()
-        return [GatedFrame(self._segment_id, p, t) for p, t in (*before, (pcm, pts))]
+        return [GatedFrame(self.segment_id, p, t) for p, t in (*before, (pcm, pts))]

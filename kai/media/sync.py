@@ -95,7 +95,8 @@ class Timeline:
         self._ages: deque[tuple[float, float, float]] = deque([(0.0, 0.0, 0.0)], maxlen=MEASUREMENTS)
         self._raw: deque[tuple[float, float]] = deque(maxlen=MEDIAN_OF)
         self._epoch_s: float | None = None
-        self._lag_s = MARGIN_MS / 1000
+        self.lag_s = MARGIN_MS / 1000
+        """The delay between the capture of a moment and its playout."""
         self._known_from_s = -math.inf
 
     def expect(self, by_s: float) -> None:
@@ -122,8 +123,8 @@ class Timeline:
             sound_age_s, picture_age_s = (float(np.median(ages)) for ages in zip(*self._raw, strict=True))
             self._ages.append((at_s, sound_age_s, picture_age_s))
             lag_s = max(sound_age_s, picture_age_s) + MARGIN_MS / 1000
-            if abs(lag_s - self._lag_s) > TOLERANCE_MS / 1000:
-                self._lag_s = lag_s
+            if abs(lag_s - self.lag_s) > TOLERANCE_MS / 1000:
+                self.lag_s = lag_s
 
     def forget(self) -> None:
         """Forget the measurements, because the room has new tracks."""
@@ -131,11 +132,6 @@ class Timeline:
             self._raw.clear()
             self._ages = deque([self._ages[-1]], maxlen=MEASUREMENTS)
             self._epoch_s = None
-
-    @property
-    def lag_s(self) -> float:
-        """The delay between the capture of a moment and its playout."""
-        return self._lag_s
 
     @property
     def picture_older_ms(self) -> float:

@@ -111,7 +111,8 @@ class LiveAvatarFace:
         self._records = records
         self._sink: FaceSink | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._session_id: str | None = None
+        self.session_id: str | None = None
+        """The provider's id of the session, once there is one."""
         self._is_started = False
         self._started_s = 0.0
         self.longest_s: float | None = None
@@ -160,11 +161,6 @@ class LiveAvatarFace:
     def is_start_billed(self) -> bool:
         """True once a session that costs credits was started, even if it then failed."""
         return self._is_started and not self._choice.is_sandbox
-
-    @property
-    def session_id(self) -> str | None:
-        """The provider's id of the session, once there is one."""
-        return self._session_id
 
     @property
     def picture_older_ms(self) -> float:
@@ -334,7 +330,7 @@ class LiveAvatarFace:
                 max_session_duration=choice.longest_s,
             )
         )
-        self._session_id = token.session_id
+        self.session_id = token.session_id
         await asyncio.to_thread(self._records.note, KIND, token.session_id)
         try:
             grant = await self._api.start(token)
@@ -342,7 +338,7 @@ class LiveAvatarFace:
             if exc.code not in ("avatar-unreachable", "avatar-server"):
                 # The start was refused, so nothing runs. After the other errors a session may run, and closing stops it.
                 await asyncio.to_thread(self._records.forget, KIND, token.session_id)
-                self._session_id = None
+                self.session_id = None
             raise
         grant = replace(grant, session_id=token.session_id)
         self._is_started = True
@@ -356,7 +352,7 @@ class LiveAvatarFace:
         return grant
 
     async def _stop_session(self) -> None:
-        session_id = self._session_id
+        session_id = self.session_id
         if session_id is None:
             return
         try:
@@ -487,9 +483,9 @@ class LiveAvatarFace:
                 left = float(await self._api.credits_left())
             except FaceError as exc:
                 log.info("the account's credits are not known", extra={"code": exc.code})
-            if self._sink is not None and self._session_id is not None:
+            if self._sink is not None and self.session_id is not None:
                 used = 0 if self._choice.is_sandbox else minutes
-                self._sink.emit(CreditsReported(self._session_id, used, left))
+                self._sink.emit(CreditsReported(self.session_id, used, left))
             await asyncio.sleep(max(1.0, self._started_s + 60 * minutes + 0.5 - time.monotonic()))
 
     def _lose(self, error: FaceError) -> None:

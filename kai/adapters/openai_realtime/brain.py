@@ -47,28 +47,20 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         super().__init__(endpoint, "webrtc")
         self._client: openai.AsyncOpenAI | None = None
         self._connection: RTCPeerConnection | None = None
-        self._call_id: str | None = None
+        self.call_id: str | None = None
+        """The provider's id of this call, once there is one."""
         self._channel: RTCDataChannel | None = None
         self._gate = SpeechGate()
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=24_000)
         self._segment_start: dict[str, int] = {}
-        self._can_truncate = endpoint.can_truncate
+        self.can_truncate = endpoint.can_truncate
+        """True while the service is believed to accept ``conversation.item.truncate`` over this connection."""
         self._cuts: dict[str, tuple[str, int, str | None]] = {}
         self._said: dict[str, str] = {}
         self._sound_ms: dict[str, int] = {}
         self._early_marks: list[wire_marks.ClauseMarks] = []
         self._receiver: Any = None
         self._is_connected = asyncio.Event()
-
-    @property
-    def call_id(self) -> str | None:
-        """The provider's id of this call, once there is one."""
-        return self._call_id
-
-    @property
-    def can_truncate(self) -> bool:
-        """True while the service is believed to accept ``conversation.item.truncate`` over this connection."""
-        return self._can_truncate
 
     def cancel(self, response_id: str) -> None:
         self._forget_answer(response_id)
@@ -87,7 +79,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         items = [item for item, response in self._response_of_item.items() if response == response_id]
         if not items or response_id not in self._segment_start:
             return
-        if self._can_truncate and len(items) == 1:
+        if self.can_truncate and len(items) == 1:
             event_id = new_event_id()
             self._cuts[event_id] = (response_id, heard_ms, heard_text)
             while len(self._cuts) > CUTS_KEPT:
@@ -122,7 +114,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         is_shorter = error.param == "audio_end_ms" or "already shorter" in error.message
         if not is_shorter and error.code not in faults.HARMLESS_CODES:
             log.info("the service takes no cut over WebRTC", extra={"code": error.code})
-            self._can_truncate = False
+            self.can_truncate = False
             self._tell_cut(*cut)
         return True
 
@@ -164,7 +156,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             raise faults.NO_SERVICE.error()
         may_leave_out = rtc.wants_dtx(answer.text)
         headers = answer.response.headers
-        self._call_id = headers.get("location", "").rsplit("/", 1)[-1] or None
+        self.call_id = headers.get("location", "").rsplit("/", 1)[-1] or None
         await connection.setRemoteDescription(RTCSessionDescription(sdp=answer.text, type="answer"))
         if headers.get(wire_marks.HEADER) == "1":
             marks_channel = connection.createDataChannel(wire_marks.CHANNEL_LABEL)
@@ -173,7 +165,7 @@ class OpenAIRealtimeBrain(RealtimeTalk):
     async def _post(self, client: openai.AsyncOpenAI, offer: str) -> Any:
         """Return the answer to the offer. A call that is refused for an optional part is made again without that part."""
         while True:
-            session = session_for(self._look, self._endpoint, self._without)
+            session = session_for(self._look, self._endpoint, self.left_out)
             try:
                 return await client.realtime.calls.create(
                     sdp=offer,
@@ -198,9 +190,9 @@ class OpenAIRealtimeBrain(RealtimeTalk):
             raise faults.UDP_BLOCKED.error()
 
     async def _disconnect(self) -> None:
-        if self._client is not None and self._call_id is not None:
+        if self._client is not None and self.call_id is not None:
             try:
-                await self._client.realtime.calls.hangup(self._call_id, timeout=CLOSE_S / 2)
+                await self._client.realtime.calls.hangup(self.call_id, timeout=CLOSE_S / 2)
             except openai.OpenAIError as exc:
                 # The call ends with its connection anyway; a 404 only means that it has already ended.
                 log.debug("hang-up was not accepted", extra={"kind": type(exc).__name__})

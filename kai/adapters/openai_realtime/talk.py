@@ -91,7 +91,7 @@ class RealtimeTalk(ABC):
         self._is_open = False
         self._is_closing = False
         self._failure: BrainError | None = None
-        self._without: frozenset[str] = frozenset()
+        self.left_out: frozenset[str] = frozenset()
         """The parts of the session, named in `optional`, that the service refused."""
         self._expires_in_s: float | None = None
         self._active_response_id: str | None = None
@@ -120,11 +120,6 @@ class RealtimeTalk(ABC):
         endpoint = self._endpoint
         return BrainFacts(self._transport, model, self._expires_in_s, endpoint.is_billed, endpoint.stand_ins)
 
-    @property
-    def left_out(self) -> frozenset[str]:
-        """The parts of the session, named in `optional`, that the service refused."""
-        return self._without
-
     async def open(self, look: Look, sink: BrainSink) -> None:
         """See ``VoiceBrain.open``."""
         self._look = self._told = look
@@ -144,7 +139,7 @@ class RealtimeTalk(ABC):
             raise
         self.opened_in_s = time.monotonic() - started_s
         self._is_open = True
-        if self._without:
+        if self.left_out:
             self._tasks.spawn(self._tell_left_out(), "tell what was left out")
         if self._endpoint.wait_lost is not None:
             self._tasks.spawn(self._watch(), "watch the endpoint")
@@ -279,16 +274,16 @@ class RealtimeTalk(ABC):
 
     def _leave_out(self, status: int, said: str) -> bool:
         """Leave out the part of the session that a refusal is about; return whether there is such a part."""
-        part = optional.refused_part(status, said, self._look.brain, self._endpoint, self._without)
+        part = optional.refused_part(status, said, self._look.brain, self._endpoint, self.left_out)
         if part is None:
             return False
         log.info("a part of the session was refused", extra={"part": part})
-        self._without |= {part}
+        self.left_out |= {part}
         return True
 
     async def _tell_left_out(self) -> None:
         """Report the parts that were left out. Runs as a task, because a leg's events count only once it is known as open."""
-        for part in sorted(self._without):
+        for part in sorted(self.left_out):
             told = optional.TOLD[part]
             if self._sink is not None and not self._is_closing:
                 self._sink.emit(BrainComplained(told.code, told.message))
@@ -350,7 +345,7 @@ class RealtimeTalk(ABC):
             self._idle_due = asyncio.get_running_loop().call_later(idle_ms / 1000, self._restore_idle)
         if self._idle_due is not None:
             look = replace(look, brain=replace(brain, idle_timeout_ms=0))
-        change = session_change(self._told, look, self._endpoint, self._without)
+        change = session_change(self._told, look, self._endpoint, self.left_out)
         self._told = look
         if change is not None:
             self._send(wire.SessionUpdate(session=change, event_id=new_event_id()))

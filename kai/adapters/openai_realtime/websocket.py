@@ -108,7 +108,7 @@ class OpenAISocketBrain(RealtimeTalk):
         self._tasks.spawn(self._speak_up(), "send the microphone")
 
     def _configure(self) -> None:
-        session = replace(session_for(self._look, self._endpoint, self._without), model=UNSET)
+        session = replace(session_for(self._look, self._endpoint, self.left_out), model=UNSET)
         self._transmit(wire.SessionUpdate(session=session, event_id=new_event_id()))
 
     async def _disconnect(self) -> None:

@@ -58,7 +58,8 @@ class Choice:
     def __init__(self) -> None:
         self._wanted: ChatEndpoint | None = None
         self._chosen: Chosen | None = None
-        self._state = ChoiceState.OWN
+        self.state = ChoiceState.OWN
+        """The state of the chosen mind."""
         self._trial = Trial()
         self._task: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
@@ -68,24 +69,19 @@ class Choice:
     @property
     def ready(self) -> Chosen | None:
         """The chosen mind, while it is available."""
-        return self._chosen if self._state is ChoiceState.UP else None
-
-    @property
-    def state(self) -> ChoiceState:
-        """The state of the chosen mind."""
-        return self._state
+        return self._chosen if self.state is ChoiceState.UP else None
 
     def to_json(self) -> JsonObject:
         """Return the state in the form of the engine's status, without the key."""
         wanted, chosen = self._wanted, self._chosen
         server = None if chosen is None else chosen.server
         return {
-            "state": self._state.value,
+            "state": self.state.value,
             "model": "" if wanted is None else wanted.model,
             "place": "" if wanted is None else wanted.place,
             "server": "" if server is None else server.name,
             "is_here": wanted is not None and http.is_loopback(wanted.base_url),
-            "problem": self._trial.message if self._state is ChoiceState.DOWN else "",
+            "problem": self._trial.message if self.state is ChoiceState.DOWN else "",
             "first_word_s": self._trial.first_word_s,
             "thinks": self._trial.thinks,
         }
@@ -96,20 +92,20 @@ class Choice:
             return
         await self._end()
         self._wanted, self._trial = wanted, Trial()
-        self._state = ChoiceState.LOADING
+        self.state = ChoiceState.LOADING
         self._task = asyncio.create_task(self._keep(wanted), name="minds: keep the chosen one")
 
     async def clear(self) -> None:
         """Return to Kai's own minds."""
         await self._end()
         self._wanted, self._trial = None, Trial()
-        self._state = ChoiceState.OWN
+        self.state = ChoiceState.OWN
 
     def report(self, chosen: Chosen, code: str, message: str) -> None:
         """Record that an answer of `chosen` failed in a way that the next one would too."""
-        if chosen is self._chosen and self._state is ChoiceState.UP:
+        if chosen is self._chosen and self.state is ChoiceState.UP:
             self._trial = Trial(code, message)
-            self._state = ChoiceState.DOWN
+            self.state = ChoiceState.DOWN
             self._lost.set()
 
     async def aclose(self) -> None:
@@ -137,9 +133,9 @@ class Choice:
             self._chosen = chosen
             self._trial = await try_endpoint(chosen.client, endpoint, server)
             self._lost.clear()
-            self._state = ChoiceState.UP if self._trial.is_fine else ChoiceState.DOWN
+            self.state = ChoiceState.UP if self._trial.is_fine else ChoiceState.DOWN
             logger.info(
-                "the chosen mind was asked", extra={"state": self._state.value, "code": self._trial.code}
+                "the chosen mind was asked", extra={"state": self.state.value, "code": self._trial.code}
             )
             if self._trial.is_fine:
                 await self._hold(chosen, is_here=is_here)

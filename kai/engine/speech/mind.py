@@ -153,7 +153,8 @@ class Mind:
     def __init__(
         self, encoder: Encoder | None, intents: Mapping[str, _Intent], vectors: NDArray[np.float32]
     ) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
+        """The sentence encoder, for a library; ``None`` where its model could not be loaded."""
         self._intents = intents
         self._vectors = vectors
         self._owners = tuple(name for name, intent in intents.items() for _ in intent.examples)
@@ -275,15 +276,10 @@ class Mind:
     def _near(self, sentence: str) -> list[int]:
         """Return the examples that are near enough to ``sentence`` to be sure."""
         exact = self._exact.get(_plain(sentence))
-        if exact is not None or self._encoder is None:
+        if exact is not None or self.encoder is None:
             return [] if exact is None else [exact]
-        likeness = self._vectors @ self._encoder.encode(sentence.lower())
+        likeness = self._vectors @ self.encoder.encode(sentence.lower())
         return np.flatnonzero(likeness >= _SURE_SCORE).tolist()
-
-    @property
-    def encoder(self) -> Encoder | None:
-        """The sentence encoder, for a library; ``None`` where its model could not be loaded."""
-        return self._encoder
 
     def is_request(self, heard: str) -> bool:
         """Return whether ``heard`` seems to be a complete question or request, which can be answered without waiting."""
@@ -314,9 +310,9 @@ class Mind:
         exact = self._exact.get(_plain(sentence))
         if exact is not None:
             return self._owners[exact], 1.0
-        if self._encoder is None:
+        if self.encoder is None:
             return UNKNOWN, 0.0
-        likeness = self._vectors @ self._encoder.encode(sentence.lower())
+        likeness = self._vectors @ self.encoder.encode(sentence.lower())
         best = int(np.argmax(likeness))
         score = float(likeness[best])
         return (self._owners[best] if score >= MIN_SCORE else UNKNOWN), score
