@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from kai.compat.recent import Recent
 from kai.wire.session_object import SessionConfig
 
 MAX_SECRETS: Final = 256
@@ -58,7 +59,7 @@ class Keys:
 
     def __init__(self, run_key: str | None) -> None:
         self._run_key = run_key
-        self._secrets: dict[str, tuple[float, SessionConfig | None]] = {}
+        self._secrets = Recent[str, tuple[float, SessionConfig | None]](MAX_SECRETS)
 
     def admits(self, key: str) -> bool:
         """Return whether the engine accepts `key` now."""
@@ -74,8 +75,6 @@ class Keys:
 
     def mint(self, seconds: int, session: SessionConfig | None) -> tuple[str, int]:
         """Return a new client secret for sessions like `session`, and the Unix time at which it expires."""
-        while len(self._secrets) >= MAX_SECRETS:
-            del self._secrets[next(iter(self._secrets))]
         value, expires_at = f"ek_{secrets.token_hex(24)}", time.time() + seconds
         self._secrets[value] = (expires_at, session)
         return value, int(expires_at)

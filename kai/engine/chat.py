@@ -7,12 +7,12 @@ import contextlib
 import logging
 import math
 import secrets
-from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from kai.compat.recent import Recent
 from kai.engine.chat_client import (
     FIRST_WORD_S,
     FROZEN,
@@ -81,8 +81,7 @@ class ChatThinker(Thinker):
         self._library = library
         self._client = client
         self._fallback = fallback
-        self._kept: dict[str, JsonObject] = {}
-        self._kept_ids: deque[str] = deque(maxlen=CALLS_KEPT)
+        self._kept = Recent[str, JsonObject](CALLS_KEPT)
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
         """See `Thinker.think`."""
@@ -212,9 +211,6 @@ class ChatThinker(Thinker):
             if ended.reasoning_content and not named:
                 kept[""] = {"reasoning_content": ended.reasoning_content}
             if kept:
-                if len(self._kept_ids) == CALLS_KEPT:
-                    self._kept.pop(self._kept_ids[0], None)
-                self._kept_ids.append(call_id)
                 self._kept[call_id] = kept
             named.append(ToolCall(call_id, call.name, call.arguments))
         return named

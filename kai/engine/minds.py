@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from kai.compat.recent import Recent
 from kai.engine.chat import ChatThinker
 from kai.engine.chat_client import ChatClient, ChatEndpoint
 from kai.engine.llm.model import ModelHost
@@ -58,7 +59,7 @@ class Minds:
         self._workers = workers
         self._host = host or ModelHost()
         self._entries: dict[str, _Entry] = {}
-        self._scripts: dict[str, Script] = {}
+        self._scripts = Recent[str, Script](MAX_MINDS)
         self._retired: list[ChatClient] = []
 
     async def put(self, mind_id: str, body: JsonObject) -> None:
@@ -72,8 +73,6 @@ class Minds:
             )
         self._scripts.pop(mind_id, None)
         if "script" in body:
-            while len(self._scripts) >= MAX_MINDS:
-                del self._scripts[next(iter(self._scripts))]
             self._scripts[mind_id] = Script(body["script"])
             return
         endpoint, documents, zone = _endpoint_of(body), _documents_of(body), _zone_of(body)

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from kai.compat.recent import Recent
 from kai.core.state import Look
 from kai.errors import KaiError
 
@@ -87,8 +88,8 @@ class CallDesk:
         self._records = records
         self._clock = clock
         self._lock = threading.Lock()
-        self._tokens: dict[str, _Token] = {}
-        self._opened_at_s: dict[str, deque[float]] = {}
+        self._tokens = Recent[str, _Token](TOKENS_KEPT)
+        self._opened_at_s = Recent[str, deque[float]](TOKENS_KEPT)
         self._calls: dict[str, str] = {}
         self._openings: dict[asyncio.Task[str], str] = {}
 
@@ -96,8 +97,6 @@ class CallDesk:
         """Return a token for one call by that talk's page, valid for ``TOKEN_S``."""
         value = secrets.token_urlsafe(32)
         with self._lock:
-            while len(self._tokens) >= TOKENS_KEPT:
-                del self._tokens[next(iter(self._tokens))]
             self._tokens[value] = _Token(talk_id, browser_id, self._clock() + TOKEN_S)
         return value
 
@@ -108,12 +107,11 @@ class CallDesk:
             now_s = self._clock()
             if token is None or token.expires_at_s < now_s or token.browser_id != browser_id:
                 raise CallRefused(401, "token", "This page's permission has run out. Reload the page.")
-            opened = self._opened_at_s.setdefault(browser_id, deque(maxlen=CALLS_PER_MINUTE))
+            opened = self._opened_at_s.get(browser_id, deque[float](maxlen=CALLS_PER_MINUTE))
             if len(opened) == CALLS_PER_MINUTE and now_s - opened[0] < 60.0:
                 raise CallRefused(429, "too-many-calls", "Too many calls in a minute. Wait a moment.")
             opened.append(now_s)
-            while len(self._opened_at_s) > TOKENS_KEPT:
-                del self._opened_at_s[next(iter(self._opened_at_s))]
+            self._opened_at_s[browser_id] = opened
         return token.talk_id
 
     async def open(self, talk_id: str, browser_id: str, look: Look, offer: str) -> str:

@@ -32,6 +32,7 @@ from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketExcepti
 from kai.adapters.liveavatar.troubles import trouble
 from kai.compat import http
 from kai.compat.format import SPEECH_HZ
+from kai.compat.recent import Recent
 from kai.errors import ConfigError, FaceError, ProtocolError
 from kai.ports import Pcm
 from kai.wire import liveavatar as wire
@@ -173,7 +174,7 @@ class ControlSocket:
         self._is_closing = False
         self._picture_s = math.inf
         self._was_ready = False
-        self._owed: dict[str, int] = {}
+        self._owed = Recent[str, int](UTTERANCES_OWED)
         self._answered_s = 0.0
         self._may_drop = False
         self.dropped_messages = 0
@@ -364,8 +365,6 @@ class ControlSocket:
         if not any(self._owed.values()):
             self._answered_s = time.monotonic()
         self._owed[utterance_id] = self._owed.get(utterance_id, 0) + 1
-        while len(self._owed) > UTTERANCES_OWED:
-            del self._owed[next(iter(self._owed))]
 
     def _confirmed(self, utterance_id: str | None) -> None:
         if utterance_id is not None and utterance_id in self._owed:

@@ -18,6 +18,7 @@ from kai.avatar.ladder import LARGE_PX
 from kai.avatar.style import CHANGEABLE, Style, character, restyled
 from kai.compat.child import Child
 from kai.compat.format import LIVE_HZ
+from kai.compat.recent import Recent
 from kai.compat.tasks import Tasks
 from kai.core.events import LegFailed
 from kai.core.state import AgentState, LegName, Look
@@ -92,7 +93,7 @@ class LocalFace:
         self._is_started: asyncio.Future[None] | None = None
         self._is_closing = False
         self._is_wanted = True
-        self._numbers: dict[str, int] = {}
+        self._numbers = Recent[str, int](SEGMENTS_KEPT)
         self._next_number = 1
         self._has_marks = has_test_marks
         self._shows_feelings = True
@@ -305,8 +306,6 @@ class LocalFace:
         if number is None:
             number = self._numbers[segment_id] = self._next_number
             self._next_number += 1
-            while len(self._numbers) > SEGMENTS_KEPT:
-                del self._numbers[next(iter(self._numbers))]
         return number
 
     @property

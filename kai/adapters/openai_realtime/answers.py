@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kai.compat.recent import Recent
 from kai.ports import Pcm
 
 LINES_KEPT = 16
@@ -28,27 +29,23 @@ class Answers:
 
     def __init__(self, *, keeps_sound: bool) -> None:
         self._keeps_sound = keeps_sound
-        self._sounds: dict[str, _Sound] = {}
-        self._written: dict[str, tuple[str, str]] = {}
+        self._sounds = Recent[str, _Sound](SOUNDS_KEPT)
+        self._written = Recent[str, tuple[str, str]](LINES_KEPT)
 
     def wrote(self, response_id: str, item_id: str, text: str) -> None:
         """Take the final text of an item."""
         self._written[item_id] = (response_id, text)
-        while len(self._written) > LINES_KEPT:
-            del self._written[next(iter(self._written))]
 
     def sounded(self, response_id: str, pcm: Pcm) -> None:
         """Take a piece of an answer's sound, 24 000 Hz."""
         if not self._keeps_sound:
             return
-        sound = self._sounds.setdefault(response_id, _Sound())
+        sound = self._sounds[response_id] = self._sounds.get(response_id) or _Sound()
         sound.samples += len(pcm)
         if sound.samples > SOUND_KEPT_MS * 24:
             sound.parts.clear()
         else:
             sound.parts.append(pcm)
-        while len(self._sounds) > SOUNDS_KEPT:
-            del self._sounds[next(iter(self._sounds))]
 
     def lines_of(self, response_id: str) -> dict[str, str]:
         """Return an answer's texts by item, in order."""

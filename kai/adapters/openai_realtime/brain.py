@@ -24,6 +24,7 @@ from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.talk import CALL_S, CLOSE_S, CONNECT_S, RealtimeTalk, new_event_id
 from kai.compat import rtc
+from kai.compat.recent import Recent
 from kai.core.events import AudioCleared, AudioStarted, AudioStopped
 from kai.errors import ProtocolError
 from kai.media.gate import GatedFrame, GateOutput, SpeechGate
@@ -52,12 +53,12 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         self._channel: RTCDataChannel | None = None
         self._gate = SpeechGate()
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=24_000)
-        self._segment_start: dict[str, int] = {}
+        self._segment_start = Recent[str, int](CUTS_KEPT)
         self.can_truncate = endpoint.can_truncate
         """True while the service is believed to accept ``conversation.item.truncate`` over this connection."""
-        self._cuts: dict[str, tuple[str, int, str | None]] = {}
-        self._said: dict[str, str] = {}
-        self._sound_ms: dict[str, int] = {}
+        self._cuts = Recent[str, tuple[str, int, str | None]](CUTS_KEPT)
+        self._said = Recent[str, str](CUTS_KEPT)
+        self._sound_ms = Recent[str, int](CUTS_KEPT)
         self._early_marks: list[wire_marks.ClauseMarks] = []
         self._receiver: Any = None
         self._is_connected = asyncio.Event()
@@ -82,8 +83,6 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         if self.can_truncate and len(items) == 1:
             event_id = new_event_id()
             self._cuts[event_id] = (response_id, heard_ms, heard_text)
-            while len(self._cuts) > CUTS_KEPT:
-                del self._cuts[next(iter(self._cuts))]
             self._send(
                 wire.ItemTruncate(
                     item_id=items[0], content_index=0, audio_end_ms=max(0, heard_ms), event_id=event_id
@@ -251,12 +250,8 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                 continue
             if isinstance(output, GatedFrame):
                 self._sound_ms[segment_id] = self._sound_ms.get(segment_id, 0) + len(output.pcm) // 24
-                while len(self._sound_ms) > CUTS_KEPT:
-                    del self._sound_ms[next(iter(self._sound_ms))]
                 if segment_id not in self._segment_start:
                     self._segment_start[segment_id] = output.pts
-                    while len(self._segment_start) > CUTS_KEPT:
-                        del self._segment_start[next(iter(self._segment_start))]
                     self._flush_marks()
                 self._answers.sounded(segment_id, output.pcm)
                 self._sink.sound(segment_id, output.pcm)
@@ -285,8 +280,6 @@ class OpenAIRealtimeBrain(RealtimeTalk):
                     self._flush_marks()
             case wire.OutputTranscriptDelta(response_id=response_id, delta=delta):
                 self._said[response_id] = self._said.get(response_id, "") + delta
-                while len(self._said) > CUTS_KEPT:
-                    del self._said[next(iter(self._said))]
                 return False
             case wire.ErrorOccurred(error=error):
                 return self._is_cut_refused(error)

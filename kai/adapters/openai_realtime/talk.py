@@ -24,6 +24,7 @@ from kai.adapters.openai_realtime.kept_turn import SpokenTurn
 from kai.adapters.openai_realtime.mic import MicTrack
 from kai.compat import liveness
 from kai.compat.format import BLOCK_S
+from kai.compat.recent import Recent
 from kai.compat.tasks import Tasks
 from kai.core.capabilities import LOCAL, LONGEST_SESSION_S, family_of, speaks_live
 from kai.core.config import TurnTaking
@@ -97,11 +98,11 @@ class RealtimeTalk(ABC):
         self._active_response_id: str | None = None
         self._wants_response: wire.ResponseParams | None = None
         self._asked_event_id = ""
-        self._cancelled: dict[str, None] = {}
+        self._cancelled = Recent[str, None](IDS_KEPT)
         self._stopped_item_id = ""
         self._user_text: dict[str, str] = {}
         self._answer_text: dict[str, str] = {}
-        self._response_of_item: dict[str, str] = {}
+        self._response_of_item = Recent[str, str](IDS_KEPT)
         self._open_calls: set[str] = set()
         self._is_muted = False
         self._prompts = 0
@@ -469,8 +470,6 @@ class RealtimeTalk(ABC):
     def _response_done(self, response: wire.Response, sink: BrainSink) -> None:
         if self._active_response_id == response.id:
             self._active_response_id = None
-        while len(self._response_of_item) > IDS_KEPT:
-            del self._response_of_item[next(iter(self._response_of_item))]
         details = response.status_details
         error = details.error if details is not None else None
         fault = faults.fault_of_code(error.code, error.type) if error is not None else None
@@ -565,8 +564,6 @@ class RealtimeTalk(ABC):
     def _forget_answer(self, response_id: str) -> None:
         """Drop whatever still arrives of that answer."""
         self._cancelled[response_id] = None
-        while len(self._cancelled) > IDS_KEPT:
-            del self._cancelled[next(iter(self._cancelled))]
 
 
 def _said_plainly(code: str, error: wire.ErrorDetail) -> str:

@@ -24,6 +24,7 @@ from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.talk import CALL_S, CONNECT_S, RealtimeTalk, new_event_id
 from kai.compat.format import LIVE_HZ, SPEECH_HZ
+from kai.compat.recent import Recent
 from kai.compat.sockets import is_answering
 from kai.core.events import AudioCleared, AudioStarted, AudioStopped
 from kai.media import pcm
@@ -39,6 +40,7 @@ _HANDSHAKE_LOG.setLevel(logging.WARNING)
 
 UNSENT_KEPT = 500
 """Ten seconds of microphone. A connection that falls further behind is useless for a talk and is given up."""
+ITEMS_KEPT = 8
 EXPIRED = "maximum duration"
 
 
@@ -53,7 +55,7 @@ class OpenAISocketBrain(RealtimeTalk):
         self._is_configured = asyncio.Event()
         self._sounding: dict[str, None] = {}
         self._ended: dict[str, None] = {}
-        self._items: dict[str, list[list[Any]]] = {}
+        self._items = Recent[str, list[list[Any]]](ITEMS_KEPT)
 
     def cancel(self, response_id: str) -> None:
         self._forget_answer(response_id)
@@ -196,12 +198,11 @@ class OpenAISocketBrain(RealtimeTalk):
         except (binascii.Error, ValueError):
             log.warning("sound that cannot be read")
             return
-        items = self._items.setdefault(response_id, [])
+        items = self._items.get(response_id, [])
         if not items or items[-1][0] != item_id:
             items.append([item_id, 0])
         items[-1][1] += len(sound)
-        while len(self._items) > 8:
-            del self._items[next(iter(self._items))]
+        self._items[response_id] = items
         if response_id in self._cancelled:
             return
         if response_id not in self._sounding:
