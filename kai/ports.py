@@ -19,6 +19,7 @@ from kai.compat.format import Picture as Picture
 from kai.core.events import Event
 from kai.core.state import AgentState, BrainFacts, Card, Look
 from kai.errors import KaiError
+from kai.media.segments import Heard as Heard
 
 Emit = Callable[[Event], None]
 """Hands an event to the store. It may be called on Kai's loop only."""
@@ -77,14 +78,6 @@ class MediaReading:
     def since(self, before: MediaReading) -> MediaReading:
         """Return the difference between this reading and ``before``."""
         return MediaReading(*(getattr(self, f.name) - getattr(before, f.name) for f in fields(MediaReading)))
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """How far a segment has been heard, or was when it was cut off: ``samples`` at 24 000 Hz."""
-
-    segment_id: str
-    samples: int
 
 
 class BrainSink(Protocol):

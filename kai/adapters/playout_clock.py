@@ -32,8 +32,7 @@ class PlayoutClock:
 
     def stop(self) -> Heard | None:
         """Drop all queued sound and return how far the playing segment was heard, or ``None`` if none was playing."""
-        cut = self.playout.flush()
-        return Heard(*cut) if cut is not None else None
+        return self.playout.flush()
 
     def _report(self, event: PlayoutStarted | PlayoutFinished) -> None:
         loop, emit = self._loop, self._emit

@@ -35,8 +35,7 @@ class VoiceOnly:
         return self._clock.stop()
 
     def heard_now(self) -> Heard | None:
-        heard = self._clock.playout.position()
-        return Heard(*heard) if heard is not None else None
+        return self._clock.playout.position()
 
     def set_mood(self, mood: AgentState) -> None:
         """A voice shows no mood."""

@@ -183,7 +183,7 @@ class VirtualFace(VoiceOnly):
         self._matcher.cut()
         self.room.queue, self.room.begun_s, self.room.played = self.room.queue[:0], None, 0
         self._resampler = Resampler(SPEECH_HZ, LIVE_HZ)
-        return None if cut is None else Heard(*cut)
+        return cut
 
     def heard_now(self) -> Heard | None:
         """Return nothing: no caption is shown."""

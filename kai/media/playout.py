@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from kai.compat.format import BLOCK_MS, SILENCE, Pcm
-from kai.media.segments import Segment
+from kai.media.segments import Heard, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +75,20 @@ class Playout:
             if segment is not None:
                 segment.complete()
 
-    def flush(self) -> tuple[str, int] | None:
+    def flush(self) -> Heard | None:
         """Drop everything. Return the current segment and how many of its samples (24 000 Hz) were played, if any."""
         with self._lock:
             sounding = self._segments[0] if self._segments else None
             self._segments.clear()
-            return (sounding.id, sounding.played_samples // 2) if sounding is not None else None
+            return Heard(sounding.id, sounding.played_samples // 2) if sounding is not None else None
 
-    def position(self) -> tuple[str, int] | None:
+    def position(self) -> Heard | None:
         """Return the segment that is playing and how many of its samples (24 000 Hz) were played, if any."""
         with self._lock:
             sounding = self._segments[0] if self._segments else None
             if sounding is None or not sounding.is_started:
                 return None
-            return sounding.id, sounding.played_samples // 2
+            return Heard(sounding.id, sounding.played_samples // 2)
 
     def read(self) -> Block:
         """Return the next 20 ms."""

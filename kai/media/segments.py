@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from kai.media.pcm import Resampler
 
 MOST_QUEUED_S: Final = 600
 """The bound for one segment's unplayed sound. Beyond it new sound is dropped, and the playout counts it."""
+
+
+class Heard(NamedTuple):
+    """How far a segment has been heard, or was when it was cut off: ``samples`` at 24 000 Hz."""
+
+    segment_id: str
+    samples: int
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ import numpy as np
 
 from kai.compat.format import BLOCK_S, BLOCK_SAMPLES, LIVE_HZ, Pcm, Picture
 from kai.media.heard import Begun, Finding, Moved, Over
+from kai.media.segments import Heard
 
 MARGIN_MS: Final = 60
 """The minimum wait of sound and pictures, because they arrive in bursts."""
@@ -223,7 +224,7 @@ class SoundHold:
                 self.dropped_samples += over
                 self._skip(over)
 
-    def cut(self) -> tuple[str, int] | None:
+    def cut(self) -> Heard | None:
         """Drop everything. Return the segment at the read head and how many of its samples (24 000 Hz) were read."""
         with self._lock:
             cut = self._read_so_far()
@@ -232,16 +233,16 @@ class SoundHold:
             self._is_waiting = True
             return cut
 
-    def position(self) -> tuple[str, int] | None:
+    def position(self) -> Heard | None:
         """Return the segment at the read head and how many of its samples (24 000 Hz) were read, if any."""
         with self._lock:
             return self._read_so_far()
 
-    def _read_so_far(self) -> tuple[str, int] | None:
+    def _read_so_far(self) -> Heard | None:
         place = self._place
         if place.segment_id is None:
             return None
-        return place.segment_id, max(0, (self._head - place.origin) // 2)
+        return Heard(place.segment_id, max(0, (self._head - place.origin) // 2))
 
     def read(self, now_s: float) -> HeldBlock:
         """Return the next 20 ms."""

@@ -230,11 +230,10 @@ class LiveAvatarFace:
             # that Kai listens to the person who interrupted.
             self._is_talking = self._is_listening = False
             self._settle_pose()
-        return Heard(*cut) if cut is not None else None
+        return cut
 
     def heard_now(self) -> Heard | None:
-        heard = self._sound.position()
-        return Heard(*heard) if heard is not None else None
+        return self._sound.position()
 
     def set_mood(self, mood: AgentState) -> None:
         self._mood = mood

@@ -183,8 +183,7 @@ class LocalFace:
         return heard
 
     def heard_now(self) -> Heard | None:
-        heard = self._clock.playout.position()
-        return Heard(*heard) if heard is not None else None
+        return self._clock.playout.position()
 
     def set_mood(self, mood: AgentState) -> None:
         self._send(m.SetMood(mood.value))
