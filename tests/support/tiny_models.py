@@ -33,7 +33,7 @@ def make_model(wheels: Path, *, seed: int = 1, part_bytes: int = PART_BYTES) -> 
         name=f"Tiny {seed}",
         bytes=len(whole),
         sha256=hashlib.sha256(whole).hexdigest(),
-        memory_bytes=1_000_000,
+        measured_bytes=1_000_000,
         licence="Apache-2.0",
         copyright="Copyright Nobody",
         repository="Nobody/Tiny-GGUF",

@@ -252,7 +252,7 @@ def test_a_file_of_ones_own_that_cannot_be_used_is_told(
 
 
 def test_too_little_memory_is_told_in_figures(home: Path, tiny: tuple[LanguageModel, bytes]) -> None:
-    model = replace(tiny[0], memory_bytes=1_000_000_000)
+    model = replace(tiny[0], measured_bytes=1_000_000_000)
     status = looked(model, memory_bytes=BESIDE_BYTES + 999_999_999).status
     assert status.state is ModelState.UNSUPPORTED
     assert "3.7 GB" in status.problem

@@ -30,30 +30,50 @@ class Part:
     member_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+CONTEXT_TOKENS: Final = 3 * 4_096
+"""The context of the process: two talks and one slot for other work."""
+MOST_KV_BYTES: Final = 147_456
+"""The cache of one token with Qwen3 4B, the largest known figure among the models."""
+
+
+def memory_estimate(file_bytes: int, kv_bytes: int = MOST_KV_BYTES) -> int:
+    """Return about how much memory a model's process takes: the file and a fifth of it, and ``kv_bytes`` for each token.
+
+    For Qwen2.5 1.5B (28,672 bytes a token) the estimate is 1.7 GB, and 1.93 were measured; for 0.5B (12,288) 0.74 and 0.67.
+    """
+    return file_bytes + file_bytes // 5 + CONTEXT_TOKENS * kv_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageModel:
     """A model file in GGUF. The file is its ``parts`` joined in order; one without parts is available from its maker alone.
 
-    ``memory_bytes`` is the memory of the model's process with the contexts of our talks, measured, or estimated by
-    `memory_estimate`. ``repository``, ``file`` and ``revision`` say where the maker publishes the same bytes; a revision
-    of ``main`` may move, and the hash alone decides. ``kind`` is what people call the file, which ends in ``suffix`` and
-    begins with ``magic``: the voices of `kai.engine.models.voices` are fetched like models.
+    ``measured_bytes`` is `memory_bytes`, where that was measured, and ``kv_bytes`` is the cache of one token. ``repository``,
+    ``file`` and ``revision`` say where the maker publishes the same bytes; a revision of ``main`` may move, and the hash
+    alone decides. ``kind`` is what people call the file, which ends in ``suffix`` and begins with ``magic``: the voices
+    of `kai.engine.models.voices` are fetched like models.
     """
 
     id: str
     name: str
     bytes: int
     sha256: str
-    memory_bytes: int
-    licence: str
     copyright: str
     repository: str
     file: str
     revision: str
-    parts: tuple[Part, ...]
+    licence: str = "Apache-2.0"
+    parts: tuple[Part, ...] = ()
+    measured_bytes: int = 0
+    kv_bytes: int = MOST_KV_BYTES
     kind: str = LANGUAGE_MODEL
     suffix: str = ".gguf"
     magic: bytes = GGUF_MAGIC
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory of the model's process with the contexts of our talks, measured or estimated."""
+        return self.measured_bytes or memory_estimate(self.bytes, self.kv_bytes)
 
     @property
     def maker_path(self) -> str:
@@ -90,8 +110,7 @@ QWEN_1_5B: Final = LanguageModel(
     name="Qwen2.5 1.5B",
     bytes=1_117_320_768,
     sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-    memory_bytes=1_930_000_000,
-    licence="Apache-2.0",
+    measured_bytes=1_930_000_000,
     copyright="Copyright 2024 Alibaba Cloud",
     repository="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
     file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
@@ -132,8 +151,7 @@ QWEN_0_5B: Final = LanguageModel(
     name="Qwen2.5 0.5B",
     bytes=491_400_064,
     sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-    memory_bytes=670_000_000,
-    licence="Apache-2.0",
+    measured_bytes=670_000_000,
     copyright="Copyright 2024 Alibaba Cloud",
     repository="Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
     file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
@@ -156,140 +174,99 @@ QWEN_0_5B: Final = LanguageModel(
 MODELS: Final = (QWEN_1_5B, QWEN_0_5B)
 """The models that can be fetched automatically, best first."""
 
-CONTEXT_TOKENS: Final = 3 * 4_096
-"""The context of the process: two talks and one slot for other work."""
-MOST_KV_BYTES: Final = 147_456
-"""The cache of one token with Qwen3 4B, the largest known figure among the models."""
-
-
-def memory_estimate(file_bytes: int, kv_bytes: int = MOST_KV_BYTES) -> int:
-    """Return about how much memory a model's process takes: the file and a fifth of it, and ``kv_bytes`` for each token.
-
-    For Qwen2.5 1.5B (28,672 bytes a token) the estimate is 1.7 GB, and 1.93 were measured; for 0.5B (12,288) 0.74 and 0.67.
-    """
-    return file_bytes + file_bytes // 5 + CONTEXT_TOKENS * kv_bytes
-
-
-def _published(
-    model_id: str,
-    name: str,
-    file_bytes: int,
-    sha256: str,
-    repository: str,
-    file: str,
-    revision: str,
-    copyright: str,
-    kv_bytes: int = MOST_KV_BYTES,
-) -> LanguageModel:
-    memory_bytes = memory_estimate(file_bytes, kv_bytes)
-    return LanguageModel(
-        model_id,
-        name,
-        file_bytes,
-        sha256,
-        memory_bytes,
-        "Apache-2.0",
-        copyright,
-        repository,
-        file,
-        revision,
-        parts=(),
-    )
-
-
 OTHERS: Final = (
-    _published(
-        "qwen3-0.6b",
-        "Qwen3 0.6B",
-        639_446_688,
-        "9465e63a22add5354d9bb4b99e90117043c7124007664907259bd16d043bb031",
-        "Qwen/Qwen3-0.6B-GGUF",
-        "Qwen3-0.6B-Q8_0.gguf",
-        "23749fefcc72300e3a2ad315e1317431b06b590a",
-        "Alibaba Cloud",
+    LanguageModel(
+        id="qwen3-0.6b",
+        name="Qwen3 0.6B",
+        bytes=639_446_688,
+        sha256="9465e63a22add5354d9bb4b99e90117043c7124007664907259bd16d043bb031",
+        repository="Qwen/Qwen3-0.6B-GGUF",
+        file="Qwen3-0.6B-Q8_0.gguf",
+        revision="23749fefcc72300e3a2ad315e1317431b06b590a",
+        copyright="Alibaba Cloud",
     ),
-    _published(
-        "qwen2.5-1.5b-instruct",
-        "Qwen2.5 1.5B Instruct",
-        1_117_320_736,
-        "6a1a2eb6d15622bf3c96857206351ba97e1af16c30d7a74ee38970e434e9407e",
-        "Qwen/Qwen2.5-1.5B-Instruct-GGUF",
-        "qwen2.5-1.5b-instruct-q4_k_m.gguf",
-        "91cad51170dc346986eccefdc2dd33a9da36ead9",
-        "Alibaba Cloud",
-        28_672,
+    LanguageModel(
+        id="qwen2.5-1.5b-instruct",
+        name="Qwen2.5 1.5B Instruct",
+        bytes=1_117_320_736,
+        sha256="6a1a2eb6d15622bf3c96857206351ba97e1af16c30d7a74ee38970e434e9407e",
+        repository="Qwen/Qwen2.5-1.5B-Instruct-GGUF",
+        file="qwen2.5-1.5b-instruct-q4_k_m.gguf",
+        revision="91cad51170dc346986eccefdc2dd33a9da36ead9",
+        copyright="Alibaba Cloud",
+        kv_bytes=28_672,
     ),
-    _published(
-        "qwen3-1.7b",
-        "Qwen3 1.7B",
-        1_282_439_264,
-        "d2387ca2dbfee2ffabce7120d3770dadca0b293052bc2f0e138fdc940d9bc7b5",
-        "ggml-org/Qwen3-1.7B-GGUF",
-        "Qwen3-1.7B-Q4_K_M.gguf",
-        "daeb8e2d528a760970442092f6bf1e55c3b659eb",
-        "Alibaba Cloud",
+    LanguageModel(
+        id="qwen3-1.7b",
+        name="Qwen3 1.7B",
+        bytes=1_282_439_264,
+        sha256="d2387ca2dbfee2ffabce7120d3770dadca0b293052bc2f0e138fdc940d9bc7b5",
+        repository="ggml-org/Qwen3-1.7B-GGUF",
+        file="Qwen3-1.7B-Q4_K_M.gguf",
+        revision="daeb8e2d528a760970442092f6bf1e55c3b659eb",
+        copyright="Alibaba Cloud",
     ),
-    _published(
-        "smollm3-3b",
-        "SmolLM3 3B",
-        1_915_305_312,
-        "8334b850b7bd46238c16b0c550df2138f0889bf433809008cc17a8b05761863e",
-        "ggml-org/SmolLM3-3B-GGUF",
-        "SmolLM3-Q4_K_M.gguf",
-        "4965cb60b150737b68a0408c36aeefb65078f894",
-        "Hugging Face",
+    LanguageModel(
+        id="smollm3-3b",
+        name="SmolLM3 3B",
+        bytes=1_915_305_312,
+        sha256="8334b850b7bd46238c16b0c550df2138f0889bf433809008cc17a8b05761863e",
+        repository="ggml-org/SmolLM3-3B-GGUF",
+        file="SmolLM3-Q4_K_M.gguf",
+        revision="4965cb60b150737b68a0408c36aeefb65078f894",
+        copyright="Hugging Face",
     ),
-    _published(
-        "granite-4.1-3b",
-        "Granite 4.1 3B",
-        2_099_501_664,
-        "662b0626cd58f443baea23559b469df6576a81d349649c59413b36a9fb32eb29",
-        "ibm-granite/granite-4.1-3b-GGUF",
-        "granite-4.1-3b-Q4_K_M.gguf",
-        "ab4701481089b58a082ef63cc1cee738887293ff",
-        "IBM",
+    LanguageModel(
+        id="granite-4.1-3b",
+        name="Granite 4.1 3B",
+        bytes=2_099_501_664,
+        sha256="662b0626cd58f443baea23559b469df6576a81d349649c59413b36a9fb32eb29",
+        repository="ibm-granite/granite-4.1-3b-GGUF",
+        file="granite-4.1-3b-Q4_K_M.gguf",
+        revision="ab4701481089b58a082ef63cc1cee738887293ff",
+        copyright="IBM",
     ),
-    _published(
-        "ministral-3-3b",
-        "Ministral 3 3B",
-        2_147_023_008,
-        "9ed150d4367e68df0ac8e1540f6ddc65b42d0ee26378329d1ecbca60f93fc5f8",
-        "mistralai/Ministral-3-3B-Instruct-2512-GGUF",
-        "Ministral-3-3B-Instruct-2512-Q4_K_M.gguf",
-        "eb599d408350ea2bb60452cb86be7c7b2fc28227",
-        "Mistral AI",
-        106_496,
+    LanguageModel(
+        id="ministral-3-3b",
+        name="Ministral 3 3B",
+        bytes=2_147_023_008,
+        sha256="9ed150d4367e68df0ac8e1540f6ddc65b42d0ee26378329d1ecbca60f93fc5f8",
+        repository="mistralai/Ministral-3-3B-Instruct-2512-GGUF",
+        file="Ministral-3-3B-Instruct-2512-Q4_K_M.gguf",
+        revision="eb599d408350ea2bb60452cb86be7c7b2fc28227",
+        copyright="Mistral AI",
+        kv_bytes=106_496,
     ),
-    _published(
-        "qwen3-4b-2507",
-        "Qwen3 4B 2507",
-        2_497_281_120,
-        "3605803b982cb64aead44f6c1b2ae36e3acdb41d8e46c8a94c6533bc4c67e597",
-        "unsloth/Qwen3-4B-Instruct-2507-GGUF",
-        "Qwen3-4B-Instruct-2507-Q4_K_M.gguf",
-        "a06e946bb6b655725eafa393f4a9745d460374c9",
-        "Alibaba Cloud",
+    LanguageModel(
+        id="qwen3-4b-2507",
+        name="Qwen3 4B 2507",
+        bytes=2_497_281_120,
+        sha256="3605803b982cb64aead44f6c1b2ae36e3acdb41d8e46c8a94c6533bc4c67e597",
+        repository="unsloth/Qwen3-4B-Instruct-2507-GGUF",
+        file="Qwen3-4B-Instruct-2507-Q4_K_M.gguf",
+        revision="a06e946bb6b655725eafa393f4a9745d460374c9",
+        copyright="Alibaba Cloud",
     ),
-    _published(
-        "gemma-4-e2b",
-        "Gemma 4 E2B",
-        2_620_370_976,
-        "e531007218dfab990486a5de7676a6932d6ea8dea233d1f698d7c21cf8a16889",
-        "unsloth/gemma-4-E2B-it-qat-GGUF",
-        "gemma-4-E2B-it-qat-UD-Q4_K_XL.gguf",
-        "66a399f68ddd113b06dff02fca9523e55465d11d",
-        "Google",
-        18_432,
+    LanguageModel(
+        id="gemma-4-e2b",
+        name="Gemma 4 E2B",
+        bytes=2_620_370_976,
+        sha256="e531007218dfab990486a5de7676a6932d6ea8dea233d1f698d7c21cf8a16889",
+        repository="unsloth/gemma-4-E2B-it-qat-GGUF",
+        file="gemma-4-E2B-it-qat-UD-Q4_K_XL.gguf",
+        revision="66a399f68ddd113b06dff02fca9523e55465d11d",
+        copyright="Google",
+        kv_bytes=18_432,
     ),
-    _published(
-        "ministral-3-8b",
-        "Ministral 3 8B",
-        5_198_911_904,
-        "33e7a72cf5e6e2cfc2f2847075acc013d68bba023e35310cef86b5cf8fdca761",
-        "mistralai/Ministral-3-8B-Instruct-2512-GGUF",
-        "Ministral-3-8B-Instruct-2512-Q4_K_M.gguf",
-        "0102285ad796bd99af90f58de616092e5630e970",
-        "Mistral AI",
+    LanguageModel(
+        id="ministral-3-8b",
+        name="Ministral 3 8B",
+        bytes=5_198_911_904,
+        sha256="33e7a72cf5e6e2cfc2f2847075acc013d68bba023e35310cef86b5cf8fdca761",
+        repository="mistralai/Ministral-3-8B-Instruct-2512-GGUF",
+        file="Ministral-3-8B-Instruct-2512-Q4_K_M.gguf",
+        revision="0102285ad796bd99af90f58de616092e5630e970",
+        copyright="Mistral AI",
     ),
 )
 """The further models that a person may fetch, smallest first. Each has a permissive licence, needs no account, and has a
