@@ -21,6 +21,7 @@ from kai.adapters.openai_realtime import Endpoint, OpenAIRealtimeBrain, OpenAISo
 from kai.adapters.openai_realtime import brain as brain_module
 from kai.adapters.openai_realtime import talk as talk_module
 from kai.adapters.openai_realtime.mic import MicTrack
+from kai.adapters.openai_realtime.optional import REASONING
 from kai.compat import rtc
 from kai.compat.format import BLOCK_SAMPLES
 from kai.core.config import BrainConfig, Effort, TurnTaking
@@ -215,7 +216,7 @@ async def test_a_socket_is_configured_again_without_what_was_refused_by_name() -
 
 
 async def test_what_was_left_out_is_told_once_the_call_is_open(talk: Open) -> None:
-    assert talk.brain._leave_out(400, "session.reasoning")
+    talk.brain.left_out = frozenset({REASONING})
     await talk.brain._tell_left_out()
     assert [e.code for e in talk.log.of(BrainComplained)] == ["reasoning-refused"]
 

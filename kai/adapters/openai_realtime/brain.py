@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
@@ -19,8 +19,7 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kai.adapters.openai_realtime import faults
-from kai.adapters.openai_realtime.client import client_of
-from kai.adapters.openai_realtime.config import session_for
+from kai.adapters.openai_realtime.client import client_of, post_offer
 from kai.adapters.openai_realtime.endpoint import Endpoint
 from kai.adapters.openai_realtime.talk import CALL_S, CLOSE_S, CONNECT_S, RealtimeTalk, new_event_id
 from kai.compat import rtc
@@ -150,7 +149,8 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         await connection.setLocalDescription(await connection.createOffer())
         offer = connection.localDescription.sdp
         # Silence would cost both processes of this computer as much as speech does.
-        answer = await self._post(self._client, rtc.offer_dtx(offer) if endpoint.is_near else offer)
+        offer = rtc.offer_dtx(offer) if endpoint.is_near else offer
+        answer, self.left_out = await post_offer(self._client, endpoint, self._look, offer)
         if not answer.text.startswith("v=0"):
             raise faults.NO_SERVICE.error()
         may_leave_out = rtc.wants_dtx(answer.text)
@@ -160,20 +160,6 @@ class OpenAIRealtimeBrain(RealtimeTalk):
         if headers.get(wire_marks.HEADER) == "1":
             marks_channel = connection.createDataChannel(wire_marks.CHANNEL_LABEL)
             marks_channel.on("message", self._on_marks)
-
-    async def _post(self, client: openai.AsyncOpenAI, offer: str) -> Any:
-        """Return the answer to the offer. A call that is refused for an optional part is made again without that part."""
-        while True:
-            session = session_for(self._look, self._endpoint, self.left_out)
-            try:
-                return await client.realtime.calls.create(
-                    sdp=offer,
-                    session=cast("Any", wire.encode_session(session)),
-                    extra_headers=self._endpoint.headers,
-                )
-            except openai.APIStatusError as exc:
-                if not self._leave_out(exc.status_code, f"{exc.param} {exc.message}"):
-                    raise
 
     async def _wait_for_ice(self) -> None:
         """Wait for the media path. Without UDP there is none, because aiortc has no TCP candidates: raises ``BrainError``."""

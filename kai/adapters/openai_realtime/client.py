@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, cast
 
 import openai
 
+from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
+from kai.adapters.openai_realtime.optional import refused_part
 from kai.adapters.openai_realtime.talk import CALL_S
 from kai.compat import http
+from kai.core.state import Look
 from kai.errors import BrainError, ConfigError
+from kai.wire import realtime as wire
+
+log = logging.getLogger(__name__)
 
 
 def client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
@@ -26,3 +33,26 @@ def socket_proxy(endpoint: Endpoint) -> dict[str, Any]:
         return {"proxy": http.websocket_proxy(endpoint.base_url or http.OPENAI_URL)}
     except ConfigError as exc:
         raise BrainError(exc.message, code="proxy", is_retryable=False) from exc
+
+
+async def post_offer(
+    client: openai.AsyncOpenAI, endpoint: Endpoint, look: Look, offer: str, **changes: object
+) -> tuple[Any, frozenset[str]]:
+    """Open a call with this look's session, changed by ``changes``. Return the answer, and the parts of the session that were
+    left out (see `optional`): a call that is refused for such a part is made again without it. Raises ``OpenAIError``."""
+    without: frozenset[str] = frozenset()
+    while True:
+        session = {**wire.encode_session(session_for(look, endpoint, without)), **changes}
+        try:
+            answer = await client.realtime.calls.create(
+                sdp=offer, session=cast("Any", session), extra_headers=endpoint.headers
+            )
+        except openai.APIStatusError as exc:
+            said = f"{exc.param} {exc.message}"
+            part = refused_part(exc.status_code, said, look.brain, endpoint, without)
+            if part is None:
+                raise
+            log.info("a part of the session was refused", extra={"part": part})
+            without |= {part}
+        else:
+            return answer, without

@@ -273,15 +273,6 @@ class RealtimeTalk(ABC):
             failed = LegFailed(LegName.BRAIN, fault.code, fault.message, fault.is_retryable, retry_after_s)
             self._sink.emit(failed)
 
-    def _leave_out(self, status: int, said: str) -> bool:
-        """Leave out the part of the session that a refusal is about; return whether there is such a part."""
-        part = optional.refused_part(status, said, self._look.brain, self._endpoint, self.left_out)
-        if part is None:
-            return False
-        log.info("a part of the session was refused", extra={"part": part})
-        self.left_out |= {part}
-        return True
-
     async def _tell_left_out(self) -> None:
         """Report the parts that were left out. Runs as a task, because a leg's events count only once it is known as open."""
         for part in sorted(self.left_out):

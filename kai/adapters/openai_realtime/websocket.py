@@ -18,7 +18,7 @@ import openai
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from kai.adapters.openai_realtime import faults
+from kai.adapters.openai_realtime import faults, optional
 from kai.adapters.openai_realtime.client import client_of, socket_proxy
 from kai.adapters.openai_realtime.config import session_for
 from kai.adapters.openai_realtime.endpoint import Endpoint
@@ -190,6 +190,15 @@ class OpenAISocketBrain(RealtimeTalk):
                 return False
             case _:
                 return False
+        return True
+
+    def _leave_out(self, status: int, said: str) -> bool:
+        """Leave out the part of the session that a refusal is about; return whether there is such a part."""
+        part = optional.refused_part(status, said, self._look.brain, self._endpoint, self.left_out)
+        if part is None:
+            return False
+        log.info("a part of the session was refused", extra={"part": part})
+        self.left_out |= {part}
         return True
 
     def _on_delta(self, response_id: str, item_id: str, delta: str, sink: BrainSink) -> None:
