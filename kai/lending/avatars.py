@@ -13,7 +13,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kai.adapters.liveavatar.face import KIND, AvatarChoice, Records
@@ -104,17 +104,7 @@ class AvatarDesk:
 
     async def _start(self, browser_id: str, avatar_id: str, talk_id: str) -> wire.StartGrant:
         choice = self._choice
-        picked = wire.SANDBOX_AVATAR_ID if choice.is_sandbox else avatar_id or choice.avatar_id
-        if not picked:
-            picked = await self._api.first_avatar() or ""
-        token = await self._api.mint(
-            wire.TokenRequest(
-                avatar_id=picked,
-                is_sandbox=choice.is_sandbox,
-                video_settings=wire.VideoSettings(quality=choice.quality, encoding=choice.encoding),
-                max_session_duration=choice.longest_s,
-            )
-        )
+        token = await replace(choice, avatar_id=avatar_id or choice.avatar_id).mint(self._api)
         try:
             await asyncio.to_thread(self._records.note, KIND, token.session_id)
             grant = await self._api.start(token)

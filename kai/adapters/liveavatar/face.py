@@ -94,6 +94,20 @@ class AvatarChoice:
             is_sandbox=self.is_sandbox if config.is_sandbox is None else config.is_sandbox,
         )
 
+    async def mint(self, api: LiveAvatarApi) -> wire.TokenGrant:
+        """Return the token of a session with these settings. Raises `FaceError`."""
+        avatar_id = wire.SANDBOX_AVATAR_ID if self.is_sandbox else self.avatar_id or await api.first_avatar()
+        if avatar_id is None:
+            raise trouble("avatar-unusable")
+        return await api.mint(
+            wire.TokenRequest(
+                avatar_id=avatar_id,
+                is_sandbox=self.is_sandbox,
+                video_settings=wire.VideoSettings(quality=self.quality, encoding=self.encoding),
+                max_session_duration=self.longest_s,
+            )
+        )
+
 
 class LiveAvatarFace:
     """Implements ``kai.ports.AvatarFace``. Kai's loop only, except `pull_sound`."""
@@ -309,26 +323,9 @@ class LiveAvatarFace:
         await asyncio.sleep(CONCURRENCY_WAITS_S[-1])
         return await self._mint_and_start()
 
-    async def _pick_avatar(self) -> str:
-        if self._choice.is_sandbox:
-            return wire.SANDBOX_AVATAR_ID
-        if self._choice.avatar_id:
-            return self._choice.avatar_id
-        avatar_id = await self._api.first_avatar()
-        if avatar_id is None:
-            raise trouble("avatar-unusable")
-        return avatar_id
-
     async def _mint_and_start(self) -> wire.StartGrant:
         choice = self._choice
-        token = await self._api.mint(
-            wire.TokenRequest(
-                avatar_id=await self._pick_avatar(),
-                is_sandbox=choice.is_sandbox,
-                video_settings=wire.VideoSettings(quality=choice.quality, encoding=choice.encoding),
-                max_session_duration=choice.longest_s,
-            )
-        )
+        token = await choice.mint(self._api)
         self.session_id = token.session_id
         await asyncio.to_thread(self._records.note, KIND, token.session_id)
         try:
