@@ -50,9 +50,9 @@ class VideoTrack(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, link: PageLink) -> None:
+    def __init__(self, newest: NewestPicture) -> None:
         super().__init__()
-        self._link = link
+        self._newest = newest
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_new = asyncio.Event()
         self.began_s: float | None = None
@@ -77,7 +77,7 @@ class VideoTrack(MediaStreamTrack):
             except TimeoutError:
                 pass
             self._is_new.clear()
-            shot = self._link.take_picture()
+            shot = self._newest.take()
             if shot is not None:
                 break
         picture, at_s = shot
@@ -95,17 +95,6 @@ class VideoTrack(MediaStreamTrack):
         self.wake()
 
 
-class AudioTrack(PacedTrack):
-    """The face's sound as an audio track. Its timestamps follow the clock, so that the page can synchronise the picture."""
-
-    def __init__(self, link: PageLink) -> None:
-        super().__init__(link.pull_for_page, most_late_s=MOST_LATE_S, keeps_time=True)
-        self._link = link
-
-    def first_asked(self) -> None:
-        self._link.page_pulls()
-
-
 class PageLink:
     """Implements ``kai.ports.BrowserLink`` for streamlit-webrtc. Methods say which thread they are for."""
 
@@ -115,7 +104,7 @@ class PageLink:
         self._pull: Callable[[], Pcm] | None = None
         self._pull_lock = threading.Lock()
         self._page_pulled_at_s = 0.0
-        self._tracks: tuple[VideoTrack, AudioTrack] | None = None
+        self._tracks: tuple[VideoTrack, PacedTrack] | None = None
         self._tracks_lock = threading.Lock()
         self._newest = NewestPicture()
         self._microphone = Microphone()
@@ -173,11 +162,14 @@ class PageLink:
         self.close_page()
         self._pull = None
 
-    def tracks(self) -> tuple[VideoTrack, AudioTrack]:
+    def tracks(self) -> tuple[VideoTrack, PacedTrack]:
         """Return the page's video and audio track: the same pair while both are live, then a new pair. Any thread."""
         with self._tracks_lock:
             if self._tracks is None or any(track.readyState != "live" for track in self._tracks):
-                self._tracks = (VideoTrack(self), AudioTrack(self))
+                sound = PacedTrack(
+                    self.pull_for_page, most_late_s=MOST_LATE_S, keeps_time=True, on_asked=self._page_pulls
+                )
+                self._tracks = (VideoTrack(self._newest), sound)
             return self._tracks
 
     def on_mic_frame(self, frame: av.AudioFrame) -> None:
@@ -243,12 +235,8 @@ class PageLink:
     def unlisten(self, queue: asyncio.Queue[Pcm]) -> None:
         self._listeners.discard(queue)
 
-    def take_picture(self) -> tuple[Picture, float] | None:
-        """Return the newest picture with its time; see ``NewestPicture.take``."""
-        return self._newest.take()
-
-    def page_pulls(self) -> None:
-        """Report the browser leg as connected, at a track's first pull: only a connected page asks for sound."""
+    def _page_pulls(self) -> None:
+        """Report the browser leg as connected, at the sound track's first pull: only a connected page asks for sound."""
         self._report(LegConnected(LegName.BROWSER))
 
     def pull_for_page(self) -> Pcm:

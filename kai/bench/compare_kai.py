@@ -20,7 +20,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.adapters.browser import AudioTrack, VideoTrack
+from kai.adapters.browser import VideoTrack
 from kai.bench.compare_notes import (
     PICTURE_S,
     READS_S,
@@ -32,6 +32,7 @@ from kai.bench.compare_notes import (
     until,
 )
 from kai.compat.format import LIVE_HZ
+from kai.compat.paced import PacedTrack
 from kai.compose import SharedServices
 from kai.core.events import ResponseCreated, StartRequested, StopRequested, TextSubmitted
 from kai.core.state import Look
@@ -40,7 +41,7 @@ from kai.records.memory import Memory
 from kai.settings import Settings
 
 
-async def _play(track: AudioTrack, outlet: NotedOutlet) -> None:
+async def _play(track: PacedTrack, outlet: NotedOutlet) -> None:
     """Read the page's sound as aiortc does when a browser is connected."""
     while True:
         frame = await track.recv()

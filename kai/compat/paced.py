@@ -55,24 +55,30 @@ class PacedTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, pull: Callable[[], Pcm], *, most_late_s: float, keeps_time: bool = False) -> None:
+    def __init__(
+        self,
+        pull: Callable[[], Pcm],
+        *,
+        most_late_s: float,
+        keeps_time: bool = False,
+        on_asked: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``on_asked`` is called when the first block is requested, which means that a peer is connected."""
         super().__init__()
         self._pull = pull
+        self._on_asked = on_asked
         self._pacer = Pacer(BLOCK_S, most_late_s)
         self._keeps_time = keeps_time
         self._index = 0
         self.began_s: float | None = None
         """The time (monotonic) of timestamp 0, once the first block was requested."""
 
-    def first_asked(self) -> None:
-        """Called when the first block is requested, which means that a peer is connected."""
-
     async def recv(self) -> av.AudioFrame:
         """Return the next 20 ms. Raises ``MediaStreamError`` after `stop`."""
         if self.readyState != "live":
             raise MediaStreamError
         if self.began_s is None:
-            self.first_asked()
+            self._on_asked()
         left_out = await self._pacer.wait_step()
         if self.began_s is None:
             self.began_s = self._pacer.due_s
