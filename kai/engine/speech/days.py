@@ -9,7 +9,6 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -17,6 +16,7 @@ from typing import Final
 from dateutil.easter import easter
 from dateutil.relativedelta import relativedelta
 
+from kai.engine.speech.orders import Done
 from kai.engine.speech.spans import later, plain_words, read_amount, read_span
 from kai.engine.speech.zones import find_place
 
@@ -128,14 +128,6 @@ _FEASTS: Final[dict[str, Callable[[int], date]]] = {
     "whit monday": partial(_after_easter, 50),
 }
 """Feasts whose day is the same in all countries; Mother's Day, for example, is not among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The answer to a question about days or the time; ``kind`` is "date" or "time"."""
-
-    text: str
-    kind: str
 
 
 def with_ordinals(text: str) -> str:
@@ -301,7 +293,7 @@ _FOLLOWS: Final = re.compile(
 )
 
 
-def answer_about_time(asked: str, said_before: str, now: datetime) -> Told | None:
+def answer_about_time(asked: str, said_before: str, now: datetime) -> Done | None:
     """Return the answer to a question about days or the time; None if the whole of ``asked`` is anything else.
 
     ``asked`` has no courtesies. ``said_before`` is the person's last line that was not a follow-up itself; a follow-up such
@@ -311,31 +303,31 @@ def answer_about_time(asked: str, said_before: str, now: datetime) -> Told | Non
     return _answer(plain, now) or _follow(plain, plain_words(with_ordinals(said_before)), now)
 
 
-def _answer(plain: str, now: datetime) -> Told | None:
+def _answer(plain: str, now: datetime) -> Done | None:
     today = now.date()
     asks_time = _ASKS_TIME.fullmatch(plain)
     place = asks_time or _PLACE_TIME.fullmatch(plain)
     if place is not None and place["place"]:
         return _time_at(place["place"], now)
     if asks_time is not None:
-        return Told(f"It is {say_time(now)}.", "time")
+        return Done(f"It is {say_time(now)}.", "time")
     then = _TIME_THEN.fullmatch(plain)
     if then is not None and "time" in plain:
         return _time_then(then["then"], now)
     if _TODAY.fullmatch(plain):
-        return Told(f"Today is {say_date(today)}.", "date")
+        return Done(f"Today is {say_date(today)}.", "date")
     part = _PART.fullmatch(plain)
     if part is not None:
         month = MONTHS[today.month - 1]
         if part["part"] is None:
-            return Told(f"It is {month} {today.year}.", "date")
-        return Told(f"It is {month if part['part'] == 'month' else today.year}.", "date")
+            return Done(f"It is {month} {today.year}.", "date")
+        return Done(f"It is {month if part['part'] == 'month' else today.year}.", "date")
     if _WEEK.fullmatch(plain):
-        return Told(f"It is week {today.isocalendar().week} of {today.isocalendar().year}.", "date")
+        return Done(f"It is week {today.isocalendar().week} of {today.isocalendar().year}.", "date")
     is_it = _IS_IT.fullmatch(plain)
     if is_it is not None:
         is_so = WEEKDAYS[today.weekday()].lower() == is_it["weekday"]
-        return Told(f"{'Yes' if is_so else 'No'}, today is {say_date(today)}.", "date")
+        return Done(f"{'Yes' if is_so else 'No'}, today is {say_date(today)}.", "date")
     how_long = _HOW_LONG.fullmatch(plain)
     if how_long is not None:
         return _days_between(how_long["day"], how_long["unit"] or "days", now)
@@ -347,12 +339,12 @@ def _answer(plain: str, now: datetime) -> Told | None:
     return None
 
 
-def _follow(plain: str, before: str, now: datetime) -> Told | None:
+def _follow(plain: str, before: str, now: datetime) -> Done | None:
     follows = _FOLLOWS.fullmatch(plain)
     previous = None if follows is None else _answer(before, now)
     if follows is None or previous is None:
         return None
-    if previous.kind == "time":
+    if previous.skill == "time":
         return _time_at(follows["what"], now)
     return _tell_day(follows["what"], now.date())
 
@@ -362,18 +354,18 @@ def is_follow_up(asked: str) -> bool:
     return _FOLLOWS.fullmatch(plain_words(asked)) is not None
 
 
-def _time_at(name: str, now: datetime) -> Told | None:
+def _time_at(name: str, now: datetime) -> Done | None:
     place = find_place(name)
     if place is None:
         return None
     there, *others = place.times(now)
     if others:
-        return Told(f"There are several time zones in {place.name}. Ask me for a city there.", "time")
+        return Done(f"There are several time zones in {place.name}. Ask me for a city there.", "time")
     day = "" if there.date() == now.date() else f" on {WEEKDAYS[there.weekday()]}"
-    return Told(f"In {place.name} it is {say_time(there)}{day}.", "time")
+    return Done(f"In {place.name} it is {say_time(there)}{day}.", "time")
 
 
-def _time_then(then: str, now: datetime) -> Told | None:
+def _time_then(then: str, now: datetime) -> Done | None:
     span = re.fullmatch(r"in (?P<ahead>.+)|(?P<ago>.+) ago|(?P<from>.+) from now", then)
     if span is None:
         return None
@@ -387,20 +379,20 @@ def _time_then(then: str, now: datetime) -> Told | None:
     said = say_time(moment)
     if moment.date() != now.date():
         said += f" on {say_date(moment)}"
-    return Told(f"It was {said} then." if span["ago"] else f"It will be {said} then.", "time")
+    return Done(f"It was {said} then." if span["ago"] else f"It will be {said} then.", "time")
 
 
-def _tell_day(text: str, today: date) -> Told | None:
+def _tell_day(text: str, today: date) -> Done | None:
     day = read_day(text, today)
     if day is None:
         return None
     days = (day - today).days
     if days == 0:
-        return Told(f"That is today, {say_date(today)}.", "date")
+        return Done(f"That is today, {say_date(today)}.", "date")
     named = {off: word for word, off in _DAY_WORDS.items()}
     bare = text.removeprefix("the ").removeprefix("on ")
     if bare in _DAY_WORDS:
-        return Told(
+        return Done(
             f"{text.capitalize()} {'was' if days < 0 else 'is' if days < 2 else 'will be'} {say_date(day)}.",
             "date",
         )
@@ -408,16 +400,16 @@ def _tell_day(text: str, today: date) -> Told | None:
         rf"^(?:last|next|this|coming) |(?: in| of)?,? (?:this year|next year|last year|{_YEAR})$", "", bare
     )
     if feast in _FEASTS:
-        return Told(f"{_title(feast)} {'was' if days < 0 else 'is'} on {say_date(day)}.", "date")
+        return Done(f"{_title(feast)} {'was' if days < 0 else 'is'} on {say_date(day)}.", "date")
     if _STEP.fullmatch(bare) and not _NAMED.fullmatch(bare):
         if days in named:
-            return Told(f"{named[days].capitalize()} {'was' if days < 0 else 'is'} {say_date(day)}.", "date")
+            return Done(f"{named[days].capitalize()} {'was' if days < 0 else 'is'} {say_date(day)}.", "date")
         where = f"In {days} days it will be" if days > 0 else f"{-days} days ago it was"
-        return Told(f"{where} {say_date(day)}.", "date")
-    return Told(f"That {'was' if days < 0 else 'is'} {say_date(day)}.", "date")
+        return Done(f"{where} {say_date(day)}.", "date")
+    return Done(f"That {'was' if days < 0 else 'is'} {say_date(day)}.", "date")
 
 
-def _days_between(text: str, unit: str, now: datetime) -> Told | None:
+def _days_between(text: str, unit: str, now: datetime) -> Done | None:
     day = read_day(text, now.date())
     if day is None:
         return None
@@ -427,9 +419,9 @@ def _days_between(text: str, unit: str, now: datetime) -> Told | None:
     if unit == "weeks":
         weeks, rest = divmod(days, 7)
         more = f" and {rest} day{'s' if rest != 1 else ''}" if rest else ""
-        return Told(f"{weeks} week{'s' if weeks != 1 else ''}{more} between today and {name}.", "date")
+        return Done(f"{weeks} week{'s' if weeks != 1 else ''}{more} between today and {name}.", "date")
     link = "since" if day < now.date() else "until"
-    return Told(f"It is {days} day{'s' if days != 1 else ''} {link} {name}.", "date")
+    return Done(f"It is {days} day{'s' if days != 1 else ''} {link} {name}.", "date")
 
 
 def _title(name: str) -> str:

@@ -146,7 +146,7 @@ def _do_one(sentence: str, talk: _Talk) -> Done | None:
         _timer(sentence, plain, talk)
         or answer_manner(plain)
         or convert(plain)
-        or _time(sentence, earlier, now)
+        or answer_about_time(sentence, earlier, now)
         or answer_note(sentence, said_before)
         or _name(sentence)
         or _count(plain)
@@ -163,11 +163,6 @@ def _timer(sentence: str, plain: str, talk: _Talk) -> Done | None:
     if done is not None and done.effects and len(talk.timers) >= MAX_TIMERS:
         return Done(f"{MAX_TIMERS} timers are running already. Cancel one of them first.", "timer")
     return done or running
-
-
-def _time(sentence: str, earlier: str, now: datetime) -> Done | None:
-    told = answer_about_time(sentence, earlier, now)
-    return None if told is None else Done(told.text, told.kind)
 
 
 def _name(sentence: str) -> Done | None:
