@@ -99,10 +99,7 @@ class Answer:
         self.text = ""
         self._previous_item_id = previous_item_id
         item = self._item(item_id, "in_progress", is_empty=True)
-        index = place.output_index
-        self._send(OutputItemAdded(response_id=self.response_id, output_index=index, item=item))
-        if self._conversation_id is not None:
-            self._send(ItemAdded(previous_item_id=previous_item_id, item=item))
+        self._begin_item(item, previous_item_id)
         self._send(ContentPartAdded(**_part_of(place), part=self._part("")))
         return item
 
@@ -126,30 +123,21 @@ class Answer:
             self._send(OutputTextDone(**part, text=self.text))
         self._send(ContentPartDone(**part, part=self._part(self.text)))
         item = self._item(place.item_id, status)
-        if self._conversation_id is not None:
-            self._send(ItemDone(previous_item_id=self._previous_item_id, item=item))
-        index = place.output_index
-        self._send(OutputItemDone(response_id=self.response_id, output_index=index, item=item))
-        self._output.append(item)
+        self._end_item(item, self._previous_item_id)
         return item
 
     def add_call(self, item: Item, previous_item_id: str | None) -> None:
         """Asks the client to call a tool: `item` is a whole ``function_call``."""
         index, item_id = len(self._output), item.id or ""
         begun = replace(item, status="in_progress", arguments="")
-        self._send(OutputItemAdded(response_id=self.response_id, output_index=index, item=begun))
-        if self._conversation_id is not None:
-            self._send(ItemAdded(previous_item_id=previous_item_id, item=begun))
+        self._begin_item(begun, previous_item_id)
         place = _CallPlace(
             response_id=self.response_id, item_id=item_id, output_index=index, call_id=item.call_id or ""
         )
         arguments = item.arguments or ""
         self._send(FunctionArgumentsDelta(**place, delta=arguments))
         self._send(FunctionArgumentsDone(**place, name=item.name, arguments=arguments))
-        if self._conversation_id is not None:
-            self._send(ItemDone(previous_item_id=previous_item_id, item=item))
-        self._send(OutputItemDone(response_id=self.response_id, output_index=index, item=item))
-        self._output.append(item)
+        self._end_item(item, previous_item_id)
 
     def finish(self, status: str, *, reason: str | None = None, usage: Usage | None = None) -> Item | None:
         """Closes an open message, sends ``response.done``, and returns the message, if one was open."""
@@ -162,6 +150,19 @@ class Answer:
             details = StatusDetails(type=status, reason=reason)
         self._send(ResponseDone(response=self._response(status, details, usage)))
         return item
+
+    def _begin_item(self, item: Item, previous_item_id: str | None) -> None:
+        index = len(self._output)
+        self._send(OutputItemAdded(response_id=self.response_id, output_index=index, item=item))
+        if self._conversation_id is not None:
+            self._send(ItemAdded(previous_item_id=previous_item_id, item=item))
+
+    def _end_item(self, item: Item, previous_item_id: str | None) -> None:
+        if self._conversation_id is not None:
+            self._send(ItemDone(previous_item_id=previous_item_id, item=item))
+        index = len(self._output)
+        self._send(OutputItemDone(response_id=self.response_id, output_index=index, item=item))
+        self._output.append(item)
 
     def _part(self, text: str) -> ContentPart:
         return (

@@ -38,7 +38,9 @@ TAIL_S: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class _Close:
+class Close:
+    """The end of a WebSocket."""
+
     code: int
     reason: str
 
@@ -50,22 +52,21 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[str | _Close] = asyncio.Queue(MAX_UNSENT_EVENTS)
+        self._queue: asyncio.Queue[str | Close] = asyncio.Queue(MAX_UNSENT_EVENTS)
         self._overflowed = asyncio.Event()
 
-    def put_nowait(self, text: str) -> None:
-        """Queues an event."""
-        self._put(text)
-
-    def close_nowait(self, code: int, reason: str) -> None:
-        """Closes the WebSocket once everything queued before has been sent."""
-        self._put(_Close(code, reason))
+    def put_nowait(self, entry: str | Close) -> None:
+        """Queue an event, or the WebSocket's close once everything before it has been sent."""
+        try:
+            self._queue.put_nowait(entry)
+        except asyncio.QueueFull:
+            self._overflowed.set()
 
     async def pump(self, websocket: WebSocket) -> None:
         """Sends the queued events until a close is sent."""
         while True:
             entry = await self._queue.get()
-            if isinstance(entry, _Close):
+            if isinstance(entry, Close):
                 await websocket.close(entry.code, entry.reason)
                 return
             await websocket.send_text(entry)
@@ -75,12 +76,6 @@ class Outbox:
         await self._overflowed.wait()
         logger.warning("a client does not read its events")
         raise HungUp
-
-    def _put(self, entry: str | _Close) -> None:
-        try:
-            self._queue.put_nowait(entry)
-        except asyncio.QueueFull:
-            self._overflowed.set()
 
 
 class SocketTransport:
@@ -138,7 +133,7 @@ class SocketTransport:
 
     def cut_off(self, reason: str) -> None:
         """Closes the WebSocket after the queued events."""
-        self._outbox.close_nowait(GOING_AWAY if reason else INTERNAL_ERROR, reason)
+        self._outbox.put_nowait(Close(GOING_AWAY if reason else INTERNAL_ERROR, reason))
 
     def drop_speech(self) -> Sequence[Dropped]:
         """Return nothing: the client already has all the sound. It stops playing it now."""
@@ -191,7 +186,7 @@ async def converse(websocket: WebSocket, session: NewSession) -> None:
                     await _read(websocket, conversation, _Hearing(conversation))
             except TimeoutError:
                 conversation.expire()
-                outbox.close_nowait(GOING_AWAY, "Your session hit the maximum duration of 60 minutes.")
+                outbox.put_nowait(Close(GOING_AWAY, "Your session hit the maximum duration of 60 minutes."))
                 await asyncio.wait([pump], timeout=CLOSE_S)
             raise HungUp
     except* (HungUp, WebSocketDisconnect):
@@ -221,7 +216,7 @@ async def join_call(websocket: WebSocket, call: Call) -> None:
 
 async def _leave_with(call: Call, outbox: Outbox) -> None:
     await call.over.wait()
-    outbox.close_nowait(GOING_AWAY, "The call is over.")
+    outbox.put_nowait(Close(GOING_AWAY, "The call is over."))
 
 
 async def _read(websocket: WebSocket, conversation: Conversation, hearing: _Hearing | None) -> None:

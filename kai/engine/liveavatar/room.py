@@ -173,19 +173,15 @@ class HostedRoom:
 
     def avatar(self) -> Any:
         self._version += 1
-        now_s = time.time()
         state = models.ParticipantInfo.ACTIVE if self.is_avatar_there else models.ParticipantInfo.DISCONNECTED
-        return models.ParticipantInfo(
-            sid=self.avatar_sid,
-            identity=AVATAR_IDENTITY,
+        return _participant(
+            self.avatar_sid,
+            AVATAR_IDENTITY,
             name=AVATAR_IDENTITY,
             state=state,
-            joined_at=int(now_s),
-            joined_at_ms=int(now_s * 1000),
             version=self._version,
             is_publisher=True,
             kind=models.ParticipantInfo.STANDARD,
-            permission=_permission(),
             tracks=() if self.stage.faults.has_no_tracks else self._tracks(),
         )
 
@@ -515,17 +511,12 @@ class Viewer:
             await connection.addIceCandidate(candidate)
 
     def _info(self) -> Any:
-        now_s = time.time()
-        # The SDKs do not accept a participant whose sid does not begin with "PA_".
-        return models.ParticipantInfo(
-            sid=self.sid,
-            identity=self.identity,
+        return _participant(
+            self.sid,
+            self.identity,
             state=models.ParticipantInfo.ACTIVE,
-            joined_at=int(now_s),
-            joined_at_ms=int(now_s * 1000),
             version=1,
             tracks=self._published,
-            permission=_permission(),
         )
 
     @staticmethod
@@ -545,8 +536,16 @@ async def _drain(track: MediaStreamTrack) -> None:
             await track.recv()
 
 
-def _permission() -> Any:
-    return models.ParticipantPermission(can_subscribe=True, can_publish=True, can_publish_data=True)
+def _participant(sid: str, identity: str, **told: Any) -> Any:
+    """Return a participant that joined now. The SDKs do not accept one whose sid does not begin with "PA_"."""
+    return models.ParticipantInfo(
+        sid=sid,
+        identity=identity,
+        joined_at=int(time.time()),
+        joined_at_ms=_now_ms(),
+        permission=models.ParticipantPermission(can_subscribe=True, can_publish=True, can_publish_data=True),
+        **told,
+    )
 
 
 def _sid(prefix: str) -> str:
