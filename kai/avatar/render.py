@@ -24,8 +24,6 @@ from kai.compat.format import Array
 
 Params = Mapping[str, float]
 
-POSE_NAMES = frozenset({"headYaw", "headPitch", "headRoll", "headX", "headY", "gazeX", "gazeY", "breath"})
-
 _NO_BIAS = np.float32(0)
 _EDGE_STEP, _EDGE_CONTRAST = np.float32(0.014), np.float32(20)
 """In head units, a lid is about twice as far in front of the eyeball; and in grey steps of the three channels together."""
@@ -55,13 +53,6 @@ def picture(baked: Baked, params: Params) -> NDArray[np.uint8]:
         method = cv2.INTER_AREA if camera.supersample == 2 else cv2.INTER_LINEAR
         out[top:bottom, left:right] = cv2.resize(fine, (right - left, bottom - top), interpolation=method)
     return out
-
-
-def mouth_gap(baked: Baked, params: Params) -> float:
-    """Return the gap between the lips' inner rims at the middle of the mouth, in head units; negative when they press."""
-    points = _blend(baked, params)
-    upper, lower = _lip_rims(baked)
-    return float(points[upper, 1] - points[lower, 1])
 
 
 def _stage(baked: Baked, breath: float) -> tuple[Array, Array, Array]:
@@ -110,24 +101,6 @@ def _blend(baked: Baked, params: Params) -> Array:
         points,
     )
     return points
-
-
-def _lip_rims(baked: Baked) -> tuple[int, int]:
-    """Return the vertices at the middle of the upper and the lower lip's inner rim, which jaw and lips part the most."""
-    head = baked.head
-    y, z = head.positions[:, 1], head.positions[:, 2]
-    name = head.shape_names.index("jawOpen")
-    rows = slice(head.shape_starts[name], head.shape_starts[name + 1])
-    drop = np.zeros(len(y), np.float32)
-    drop[head.shape_vertices[rows]] = -head.shape_moves[rows, 1]
-    skin = np.unique(head.triangles[SKIN])
-    middle = skin[
-        (np.abs(head.positions[skin, 0]) < 0.012) & (z[skin] > 1.35) & (y[skin] > -0.85) & (y[skin] < -0.45)
-    ]
-    lower_side = drop[middle] > 0.5 * drop[middle].max()
-    lower = middle[lower_side]
-    upper = middle[~lower_side]
-    return int(upper[np.argmin(y[upper])]), int(lower[np.argmax(y[lower])])
 
 
 def _draw_hair(baked: Baked, which: str, fine: Array, rotation: Array, shift: Array) -> None:

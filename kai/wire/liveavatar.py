@@ -147,12 +147,6 @@ class SessionEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceName:
-    id: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Avatar:
     """An avatar of the account or of the public list."""
 
@@ -161,7 +155,6 @@ class Avatar:
     status: str = "ACTIVE"
     type: str = "VIDEO"
     preview_url: str | None = None
-    default_voice: VoiceName | None = None
     is_1080p: bool = False
     is_expired: bool = False
 
@@ -174,9 +167,7 @@ class Avatar:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
     results: tuple[JsonObject, ...]
-    count: int = 0
     next: str | None = None
-    previous: str | None = None
 
 
 def encode_body(

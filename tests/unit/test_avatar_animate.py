@@ -12,7 +12,6 @@ from kai.avatar.animate import POSES, Mood, advance, begin, eyelid, interrupt
 from kai.avatar.feeling import CALM, Emotion, Feeling
 from kai.avatar.ladder import LARGE_RUNG, RUNGS, Ladder, judge
 from kai.avatar.movement import movement
-from kai.avatar.render import POSE_NAMES
 from kai.avatar.rig import load_rig
 from kai.avatar.visemes import MOUTH_SHAPES
 
@@ -52,6 +51,9 @@ def test_at_rest_little_moves_between_two_pictures_but_each_blink_and_glance_and
     assert sum(by >= LEAST_MOVEMENT for by in moved) < 0.2 * len(moved)
     breath = [p["breath"] for p in shown]
     assert max(breath) - min(breath) > 0.9
+
+
+POSE_NAMES = {"headYaw", "headPitch", "headRoll", "headX", "headY", "gazeX", "gazeY", "breath"}
 
 
 def test_every_parameter_is_known_to_the_renderer() -> None:
