@@ -9,7 +9,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -244,10 +244,7 @@ class Engine:
         return JSONResponse(
             {
                 "problems": list(self._speech.problems),
-                "parts": [
-                    {"role": part.role.value, "name": part.name, "problem": part.problem}
-                    for part in self._speech.parts
-                ],
+                "parts": [asdict(part) for part in self._speech.parts],
                 "voices": [
                     {
                         "id": choice.id,

@@ -31,9 +31,7 @@ async def _ask(endpoint: Endpoint, path: str, within_s: float) -> dict[str, obje
     try:
         async with asyncio.timeout(within_s), client_of(named) as client:
             answer = await client.get(path, cast_to=object, options={"headers": headers})
-    except openai.APIStatusError as exc:
-        raise _error_of_status(exc.status_code) from exc
-    except openai.APIResponseValidationError as exc:
+    except (openai.APIStatusError, openai.APIResponseValidationError) as exc:
         raise _error_of_status(exc.status_code) from exc
     except (openai.OpenAIError, TimeoutError) as exc:
         raise faults.explain(exc, endpoint.base_url) from exc

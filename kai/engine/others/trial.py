@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -70,14 +70,8 @@ class Trial:
 
     def to_json(self) -> JsonObject:
         """Return the result in the form of the engine's routes."""
-        return {
-            "is_fine": self.is_fine,
-            "code": self.code,
-            "message": self.message,
-            "first_word_s": None if self.first_word_s is None else round(self.first_word_s, 2),
-            "thinks": self.thinks,
-            "models": list(self.models),
-        }
+        first_word_s = None if self.first_word_s is None else round(self.first_word_s, 2)
+        return {**asdict(self), "is_fine": self.is_fine, "first_word_s": first_word_s}
 
 
 async def describe(endpoint: ChatEndpoint) -> tuple[ChatEndpoint, FoundServer | None]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import zlib
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +20,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from kai.compat.format import HEARING_HZ
+from kai.compat.recent import Recent
 from kai.engine.speech import weights
 from kai.engine.speech.features import log_mel
 from kai.engine.speech.recognition import NOTHING, Transcript, words_of
@@ -98,7 +98,7 @@ class Recogniser:
         self._prompt = [_token_id(tokenizer, token) for token in tokens]
         self._second: Recogniser | None = None
         self._lock = threading.Lock()
-        self._remembered: OrderedDict[bytes, Transcript] = OrderedDict()
+        self._remembered = Recent[bytes, Transcript](_REMEMBERED_PIECES)
 
     @classmethod
     def load(cls) -> Recogniser:
@@ -166,8 +166,6 @@ class Recogniser:
         heard = self._transcribe_surely(audio, beam=5)
         with self._lock:
             self._remembered[key] = heard
-            while len(self._remembered) > _REMEMBERED_PIECES:
-                self._remembered.popitem(last=False)
         return heard
 
     def _transcribe_surely(self, audio: NDArray[np.float32], beam: int) -> Transcript:
