@@ -23,7 +23,7 @@ from kai.bench.bars import Bar, at_least, at_most, percent_of
 from kai.bench.sayings import UNSEEN, UNSEEN_OUT_OF_SCOPE
 from kai.bench.voices import SENTENCES
 from kai.engine import session
-from kai.engine.listening import FIRST_WORDS_BEAM, Hearing
+from kai.engine.listening import FIRST_WORDS_BEAM, PersonTurn
 from kai.engine.speech.clauses import PHONEME_VISEMES, Clause
 from kai.engine.speech.kit import LoadStep, SpeechKit
 from kai.engine.speech.mind import MindTurn
@@ -221,7 +221,7 @@ def first_partials(kit: SpeechKit, recordings: Sequence[Float32]) -> list[float]
     for samples in recordings:
         detector = TurnDetector(vad=kit.make_vad())
         first_s = int(np.argmax(np.abs(samples) > 0.05)) / 16_000
-        hearing = Hearing("")
+        hearing = PersonTurn("")
         is_shown = False
         for start in range(0, len(samples), 512):
             for event in detector.push(samples[start : start + 512]):

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from kai.compat import http
-from kai.engine.chat_history import Manner, chat_messages
+from kai.engine.chat_history import HistoryForm, chat_messages
 from kai.engine.spoken_rules import HEARD, rules_of
 from kai.engine.thinking import Question
 from kai.engine.unspoken import Opening, Unspoken
@@ -108,7 +108,7 @@ class Habits:
     tokens_name: str = "max_tokens"
     tried_tokens_names: set[str] = field(default_factory=lambda: {"max_tokens"})
     left_out: set[str] = field(default_factory=set[str])
-    manner: Manner = Manner()
+    form: HistoryForm = HistoryForm()
     room: int = 1
     path: str = ""
     has_been_bare: bool = False
@@ -147,13 +147,13 @@ class ChatClient:
         """Return a request body that the endpoint accepts; ``endpoint`` is the client's, perhaps with more fields."""
         habits = self.habits
         tools = [tool for given in question.tools if (tool := _chat_tool(given)) is not None]
-        manner = habits.manner
+        form = habits.form
         if "tools" in habits.left_out:
-            tools, manner = [], replace(manner, has_calls=False)
+            tools, form = [], replace(form, has_calls=False)
         rules = rules_of(is_here=http.is_loopback(endpoint.base_url), has_tools=bool(tools)) + HEARD
         body: dict[str, Any] = {
             "model": endpoint.model,
-            "messages": chat_messages(question, rules, manner=manner, kept=kept),
+            "messages": chat_messages(question, rules, form=form, kept=kept),
             "stream": True,
             "stream_options": {"include_usage": True},
             habits.tokens_name: question.max_tokens or MAX_ANSWER_TOKENS * habits.room,
@@ -290,7 +290,7 @@ class ChatClient:
             return self._learn_length(body)
         if (named := self._named(failed, body)) and named not in ("", "messages"):
             return self._leave_out(named)
-        if found := self._learn_manner(said, body):
+        if found := self._learn_form(said, body):
             return found
         if status in (400, 422) and not self.habits.has_been_bare and not _KEY.search(said):
             # The refusal names no cause, so send only what every endpoint accepts.
@@ -302,10 +302,10 @@ class ChatClient:
 
     def _learn_length(self, body: JsonObject) -> str:
         told = sum(len(str(message)) for message in cast("list[JsonObject]", body["messages"]))
-        fewer = min(self.habits.manner.max_chars, told) // 2
+        fewer = min(self.habits.form.max_chars, told) // 2
         if fewer < LEAST_CHARS:
             return ""
-        self.habits.manner = replace(self.habits.manner, max_chars=fewer)
+        self.habits.form = replace(self.habits.form, max_chars=fewer)
         return "length"
 
     def _named(self, failed: AnswerFailed, body: JsonObject) -> str:
@@ -343,18 +343,18 @@ class ChatClient:
             habits.left_out.add("tool_choice")
         return name
 
-    def _learn_manner(self, said: str, body: JsonObject) -> str:
-        manner = self.habits.manner
+    def _learn_form(self, said: str, body: JsonObject) -> str:
+        form = self.habits.form
         messages = cast("list[JsonObject]", body["messages"])
         has_calls = any("tool_calls" in message for message in messages)
-        if manner.has_system and _ROLES.search(said):
-            self.habits.manner = replace(manner, has_system=False)
+        if form.has_system and _ROLES.search(said):
+            self.habits.form = replace(form, has_system=False)
             return "system"
-        if has_calls and manner.has_empty and _EMPTY_CONTENT.search(said):
-            self.habits.manner = replace(manner, has_empty=False)
+        if has_calls and form.has_empty and _EMPTY_CONTENT.search(said):
+            self.habits.form = replace(form, has_empty=False)
             return "empty content"
-        if has_calls and manner.has_calls and re.search(r"\btool|function", said, re.IGNORECASE):
-            self.habits.manner = replace(manner, has_calls=False)
+        if has_calls and form.has_calls and re.search(r"\btool|function", said, re.IGNORECASE):
+            self.habits.form = replace(form, has_calls=False)
             return "calls"
         return ""
 

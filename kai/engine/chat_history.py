@@ -42,7 +42,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class HistoryForm:
     """The form of a history that an endpoint accepts; the defaults are the protocol's.
 
     ``max_chars`` bounds the whole history. ``has_system`` and ``has_calls``: the endpoint accepts system messages, and tool
@@ -59,7 +59,7 @@ def chat_messages(
     question: Question,
     rules: str = RULES,
     *,
-    manner: Manner = Manner(),  # noqa: B008
+    form: HistoryForm = HistoryForm(),  # noqa: B008
     kept: Mapping[str, Mapping[str, object]] | None = None,
 ) -> list[JsonObject]:
     """Return the conversation as chat messages: the rules first, then the newest part of it that fits.
@@ -69,7 +69,7 @@ def chat_messages(
     """
     items = question.items[-MAX_ITEMS:]
     is_begun_here = len(items) == len(question.items)
-    messages = _told(items, manner, kept or {})
+    messages = _told(items, form, kept or {})
     greeting = ""
     if is_begun_here and messages and messages[0]["role"] == "assistant" and "tool_calls" not in messages[0]:
         greeting = f'\nYou opened the talk with the words: "{messages.pop(0)["content"]}"'
@@ -77,16 +77,16 @@ def chat_messages(
     if task := question.instructions.strip():
         system = f"{system}\n{TASK}{task}"
     system = whole_text(system + greeting)
-    _begin(messages, manner.max_chars - len(system), is_begun_here=is_begun_here)
+    _begin(messages, form.max_chars - len(system), is_begun_here=is_begun_here)
     _end(messages, items)
-    if manner.has_system:
+    if form.has_system:
         return [{"role": "system", "content": system}, *messages]
     first = {**messages[0], "content": f"{system}\n\n{messages[0]['content']}"}
     return [first, *messages[1:]]
 
 
 def _told(
-    items: Sequence[Item], manner: Manner, kept: Mapping[str, Mapping[str, object]]
+    items: Sequence[Item], form: HistoryForm, kept: Mapping[str, Mapping[str, object]]
 ) -> list[JsonObject]:
     """Return the items as alternating messages, each call with its result."""
     results = _results_of(items)
@@ -105,13 +105,13 @@ def _told(
         is_old = len(last_words) == 2 and index <= last_words[0]
         told = [_result_in(results.get(call), is_old=is_old) for call in calls]
         made = [items[call] for call in calls]
-        if not manner.has_calls:
+        if not form.has_calls:
             lines = [f"(Result of {_name(call)}: {result})" for call, result in zip(made, told, strict=True)]
             _add(messages, "user", "\n".join(lines))
         else:
             ids = [f"call{number + place:05d}" for place in range(len(calls))]
             number += len(calls)
-            _add_calls(messages, made, ids, manner, kept)
+            _add_calls(messages, made, ids, form, kept)
             messages.extend(
                 {"role": "tool", "tool_call_id": call_id, "content": result}
                 for call_id, result in zip(ids, told, strict=True)
@@ -146,7 +146,7 @@ def _add_calls(
     messages: list[dict[str, Any]],
     calls: Sequence[Item],
     ids: Sequence[str],
-    manner: Manner,
+    form: HistoryForm,
     kept: Mapping[str, Mapping[str, object]],
 ) -> None:
     """Add the calls to Kai's message before them, or as a new message where there is none."""
@@ -163,7 +163,7 @@ def _add_calls(
     if messages and messages[-1]["role"] == "assistant" and "tool_calls" not in messages[-1]:
         messages[-1].update({"tool_calls": told, **fields})
     else:
-        content = "" if manner.has_empty else None
+        content = "" if form.has_empty else None
         messages.append({"role": "assistant", "content": content, "tool_calls": told, **fields})
 
 

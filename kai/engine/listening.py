@@ -5,7 +5,7 @@ who pause for 0.7 s within a sentence. Recognition and thinking take long as wel
 long a pause has to be, and uses the pause: it recognises and lets Kai think before the turn is over, and takes back what
 was wrong.
 
-The states of a turn (`Hearing`, from the events of `kai.engine.speech.turns`):
+The states of a turn (`PersonTurn`, from the events of `kai.engine.speech.turns`):
 
 1. *An overlap*: a voice over Kai's own. Nobody is told, and it may turn out to be an echo or a nod (`kai.engine.overlap`).
 2. *Announced*: the client knows that the person speaks, and Kai is silent. Words are shown as they are recognised, those
@@ -68,7 +68,7 @@ REPAIR_HEARD_MS: Final = 1_500
 
 
 @dataclass(slots=True)
-class Hearing:
+class PersonTurn:
     """One turn of the person: the id of its item, and what was recognised of it so far.
 
     Over Kai's voice a turn is an `overlap` first, and a `reading` of that may be under way. `continues` is the person's turn
@@ -160,7 +160,7 @@ class Listener:
         self._tasks = tasks
         self._items = items
         self._reports = reports
-        self._turn: Hearing | None = None
+        self._turn: PersonTurn | None = None
         self._last_said: Entry | None = None
         self._stopped_ms = 0
         self._silent_from_ms: int | None = None
@@ -230,7 +230,7 @@ class Listener:
                 code="input_audio_buffer_commit_empty",
             )
         self._forget_uncommitted()
-        self._commit_turn(Hearing(new_id("item")), audio, does_answer=False)
+        self._commit_turn(PersonTurn(new_id("item")), audio, does_answer=False)
 
     def clear(self) -> None:
         """Forget the sound of which no item was made, and the turn that is going on."""
@@ -263,13 +263,13 @@ class Listener:
 
     def _begin_turn(self, audio_start_ms: int) -> None:
         interrupts = self._rules is not None and self._rules.does_interrupt_response
-        turn = self._turn = Hearing(new_id("item"), audio_start_ms)
+        turn = self._turn = PersonTurn(new_id("item"), audio_start_ms)
         if interrupts and self._loudspeaker.is_sounding:
             turn.overlap = Overlap()
             return
         self._announce_turn(turn)
 
-    def _announce_turn(self, turn: Hearing) -> None:
+    def _announce_turn(self, turn: PersonTurn) -> None:
         """Tell the client that the person speaks, and interrupt Kai; decide whether this turn continues the last one."""
         rules = self._rules
         turn.overlap = None
@@ -302,7 +302,7 @@ class Listener:
             weighing = self._weigh_pause(turn, audio, turn.guess, rules)
             self._tasks.create_task(weighing, name=f"pause-{turn.item_id}")
 
-    async def _foresee_end(self, turn: Hearing, guess: Future[Transcript]) -> None:
+    async def _foresee_end(self, turn: PersonTurn, guess: Future[Transcript]) -> None:
         """Report what the person said before a pause, so that the answer may be begun."""
         await asyncio.wait([asyncio.wrap_future(guess)])
         if guess.cancelled() or self._turn is not turn or turn.guess is not guess:
@@ -312,7 +312,7 @@ class Listener:
             self._reports.foreseen(_foreseen_entry(turn, heard.text), True)
 
     async def _weigh_pause(
-        self, turn: Hearing, audio: Float32, guess: Future[Transcript], rules: TurnSettings
+        self, turn: PersonTurn, audio: Float32, guess: Future[Transcript], rules: TurnSettings
     ) -> None:
         """Give the person more time when the words before the pause are plainly unfinished, and less when they are whole."""
         ending = await self._workers.speak(partial(self._speech.judge_ending, audio))
@@ -355,7 +355,7 @@ class Listener:
         if now_ms - from_ms < self._rules.idle_timeout_ms:
             return
         self.wait_for_kai()
-        silence = Hearing(new_id("item"))
+        silence = PersonTurn(new_id("item"))
         self._reports.send(
             wire.TimeoutTriggered(item_id=silence.item_id, audio_start_ms=from_ms, audio_end_ms=now_ms)
         )
@@ -378,13 +378,13 @@ class Listener:
         if overlap.is_turn(is_kai_over=not self._loudspeaker.is_playing):
             self._confirm(turn, overlap, detector)
 
-    def _read_overlap(self, turn: Hearing, overlap: Overlap, audio: Float32) -> None:
+    def _read_overlap(self, turn: PersonTurn, overlap: Overlap, audio: Float32) -> None:
         overlap.reading_began()
         reading = turn.reading = self._workers.recognise_nowait(partial(self._transcribe, audio, 1))
         judging = self._judge_overlap(turn, overlap, reading)
         self._tasks.create_task(judging, name=f"judge-{turn.item_id}")
 
-    async def _judge_overlap(self, turn: Hearing, overlap: Overlap, reading: Future[Transcript]) -> None:
+    async def _judge_overlap(self, turn: PersonTurn, overlap: Overlap, reading: Future[Transcript]) -> None:
         await asyncio.wait([asyncio.wrap_future(reading)])
         if reading.cancelled() or self._turn is not turn or not turn.overlap or self._detector is None:
             return
@@ -394,7 +394,7 @@ class Listener:
         if overlap.is_turn():
             self._confirm(turn, overlap, self._detector)
 
-    def _confirm(self, turn: Hearing, overlap: Overlap, detector: turns.TurnDetector) -> None:
+    def _confirm(self, turn: PersonTurn, overlap: Overlap, detector: turns.TurnDetector) -> None:
         turn.start_ms = max(turn.start_ms, detector.time_ms - overlap.foreign_ms - KEPT_BEFORE_MS)
         self._announce_turn(turn)
 
@@ -414,7 +414,7 @@ class Listener:
         turn.partial = self._workers.recognise_nowait(partial(self._transcribe, audio, beam))
         self._tasks.create_task(self._finish_partial(turn, turn.partial), name=f"partial-{turn.item_id}")
 
-    async def _finish_partial(self, turn: Hearing, decoding: Future[Transcript]) -> None:
+    async def _finish_partial(self, turn: PersonTurn, decoding: Future[Transcript]) -> None:
         await asyncio.wait([asyncio.wrap_future(decoding)])
         turn.partial = None
         if decoding.cancelled() or self._turn is not turn:
@@ -443,7 +443,7 @@ class Listener:
             code="input_audio_buffer_commit_empty",
         )
 
-    def _commit_turn(self, turn: Hearing, audio: Float32 | None, *, does_answer: bool) -> None:
+    def _commit_turn(self, turn: PersonTurn, audio: Float32 | None, *, does_answer: bool) -> None:
         """Make an item of what the person said; `audio` is ``None`` when that was no speech after all."""
         audio_ms = 0 if audio is None else len(audio) * 1000 // HEARING_HZ
         self._reports.send(
@@ -486,7 +486,7 @@ class Listener:
     def _transcribe(self, audio: Float32, beam: int = 5) -> Transcript:
         return self._speech.recogniser.transcribe(audio, beam)
 
-    def _cancel_guess(self, turn: Hearing) -> None:
+    def _cancel_guess(self, turn: PersonTurn) -> None:
         if turn.guess is not None:
             turn.guess.cancel()
             turn.guess = None
@@ -497,7 +497,7 @@ class Listener:
         self._uncommitted_samples = 0
 
 
-def _foreseen_entry(turn: Hearing, text: str) -> Entry:
+def _foreseen_entry(turn: PersonTurn, text: str) -> Entry:
     """The turn as the item that it will be when it ends in these words."""
     return Entry(_user_item(turn.item_id, text), continues=turn.continues)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kai.adapters.liveavatar.face import KIND, AvatarChoice, Records
+from kai.adapters.liveavatar.face import KIND, AvatarChoice, PaidRecords
 from kai.adapters.liveavatar.rest import LiveAvatarApi
 from kai.compat.tasks import Tasks
 from kai.errors import FaceError
@@ -51,7 +51,7 @@ class AvatarDesk:
         self,
         api: LiveAvatarApi,
         choice: AvatarChoice,
-        records: Records,
+        records: PaidRecords,
         *,
         limit_s: float,
         clock: Callable[[], float] = time.monotonic,

@@ -35,7 +35,7 @@ OpenCall = Callable[[str, Look, str], Awaitable[tuple[str, str]]]
 HangUp = Callable[[str], Awaitable[None]]
 
 
-class Records(Protocol):
+class CallRecords(Protocol):
     """The records of calls; see `kai.records.paid_sessions.PaidSessions`. Both methods write to disk."""
 
     def note(self, kind: str, session_id: str) -> None: ...
@@ -80,7 +80,7 @@ class CallDesk:
         self,
         open_call: OpenCall,
         hang_up: HangUp,
-        records: Records,
+        records: CallRecords,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_call = open_call

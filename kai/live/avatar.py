@@ -22,7 +22,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
-from kai.adapters.liveavatar.face import KIND, Records, Room
+from kai.adapters.liveavatar.face import KIND, PaidRecords, RoomConnection
 from kai.adapters.liveavatar.rest import Account, LiveAvatarApi
 from kai.adapters.liveavatar.room_link import RoomLink
 from kai.adapters.liveavatar.troubles import explain
@@ -191,7 +191,7 @@ class AvatarObserver:
     def __init__(
         self,
         account: Account,
-        records: Records,
+        records: PaidRecords,
         *,
         is_sandbox: bool,
         budget: Budget | None = None,
@@ -200,7 +200,7 @@ class AvatarObserver:
         qualities: tuple[str, ...] = tuple(wire.QUALITIES),
         waits: Waits = PATIENT,
         usual_rate: tuple[float, float] = USUAL_RATE,
-        make_room: Callable[[RoomSink], Room] = RoomLink,
+        make_room: Callable[[RoomSink], RoomConnection] = RoomLink,
     ) -> None:
         self._account = account
         self._records = records

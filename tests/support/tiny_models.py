@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
-from kai.engine.models.catalogue import LanguageModel, Part
+from kai.engine.models.catalogue import LanguageModel, WheelPart
 
 PART_BYTES = 200_000
 COUNT = 2
@@ -24,7 +24,7 @@ def make_model(wheels: Path, *, seed: int = 1, part_bytes: int = PART_BYTES) -> 
     """A model in ``COUNT`` wheels in that folder, and its bytes."""
     wheels.mkdir(parents=True, exist_ok=True)
     whole = b"GGUF" + random.Random(seed).randbytes(part_bytes * COUNT - 4)
-    parts: list[Part] = []
+    parts: list[WheelPart] = []
     for number in range(1, COUNT + 1):
         content = whole[(number - 1) * part_bytes : number * part_bytes]
         parts.append(make_part(wheels, f"kai-tiny{seed}-part{number}", content))
@@ -44,7 +44,7 @@ def make_model(wheels: Path, *, seed: int = 1, part_bytes: int = PART_BYTES) -> 
     return model, whole
 
 
-def make_part(wheels: Path, distribution: str, content: bytes) -> Part:
+def make_part(wheels: Path, distribution: str, content: bytes) -> WheelPart:
     """A wheel with ``content`` in it, as data alone."""
     package, version = distribution.replace("-", "_"), "0.1.0"
     path = wheels / f"{package}-{version}-py3-none-any.whl"
@@ -61,7 +61,7 @@ def make_part(wheels: Path, distribution: str, content: bytes) -> Part:
             # Without a time of its own, so that the same content is the same wheel.
             wheel.writestr(zipfile.ZipInfo(name), piece)
     data = path.read_bytes()
-    return Part(distribution, version, hashlib.sha256(data).hexdigest(), len(data), member, len(content))
+    return WheelPart(distribution, version, hashlib.sha256(data).hexdigest(), len(data), member, len(content))
 
 
 def other_wheel(model: LanguageModel, index: int, wheels: Path) -> LanguageModel:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tests.support.strategies  # noqa: F401, loads the profile
-from kai.engine.chat_history import CANCELLED, STILL_RUNNING, Manner, chat_messages
+from kai.engine.chat_history import CANCELLED, STILL_RUNNING, HistoryForm, chat_messages
 from kai.engine.spoken_rules import rules_of
 from kai.engine.thinking import Question
 from kai.wire.realtime import ContentPart, Item
@@ -121,7 +121,7 @@ items = st.one_of(
     st.builds(result, ids, st.one_of(st.none(), words)),
 )
 manners = st.builds(
-    Manner,
+    HistoryForm,
     max_chars=st.sampled_from([200, 3_000, 24_000]),
     has_system=st.booleans(),
     has_calls=st.booleans(),
@@ -130,15 +130,15 @@ manners = st.builds(
 
 
 @given(st.lists(items, max_size=60), manners)
-def test_every_talk_is_legal_for_every_template(talk: list[Item], manner: Manner) -> None:
-    messages = told(*talk, manner=manner)
+def test_every_talk_is_legal_for_every_template(talk: list[Item], form: HistoryForm) -> None:
+    messages = told(*talk, form=form)
     json.dumps(messages, ensure_ascii=False).encode()
     body = {"model": "m", "messages": messages, "tools": [{}]}
     for refuse in (openai_history, strict_history, mistral, anthropic):
         assert refuse(body) is None, (refuse.__name__, roles(messages))
-    assert ("system" in {message["role"] for message in messages}) == manner.has_system
-    assert manner.has_calls or not any("tool_calls" in message for message in messages)
+    assert ("system" in {message["role"] for message in messages}) == form.has_system
+    assert form.has_calls or not any("tool_calls" in message for message in messages)
     newest = [item.content[0].text for item in talk[-40:] if item.role == "user" and item.content]
     heard = [text for text in newest if text and text.strip(" \t\n\r\x00\x0b\x0c\x1c\x1d\x1e\x1f\x85")]
-    if heard and heard[-1].isalnum() and heard[-1].isascii() and manner.has_calls:
+    if heard and heard[-1].isalnum() and heard[-1].isascii() and form.has_calls:
         assert heard[-1] in str(messages)

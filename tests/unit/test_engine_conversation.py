@@ -11,7 +11,7 @@ import pytest
 from kai.engine import session
 from kai.engine.answer import Place
 from kai.engine.conversation import ARE_YOU_THERE
-from kai.engine.listening import Hearing, agreed_words
+from kai.engine.listening import PersonTurn, agreed_words
 from kai.engine.playout import CallPlayout
 from kai.engine.script import Script
 from kai.engine.socket import Outbox, SocketTransport
@@ -475,7 +475,7 @@ def heard_as(text: str, score: float) -> Transcript:
 
 
 def test_words_are_shown_when_two_decodes_agree_and_only_grow() -> None:
-    hearing = Hearing("item")
+    hearing = PersonTurn("item")
     decodes = [
         "In being come",
         "in being compared to",
@@ -488,7 +488,7 @@ def test_words_are_shown_when_two_decodes_agree_and_only_grow() -> None:
 
 
 def test_a_doubtful_decode_counts_beside_a_sure_one_and_two_doubtful_ones_show_nothing() -> None:
-    hearing = Hearing("item")
+    hearing = PersonTurn("item")
     assert hearing.agree(heard_as("you", -1.3)) == ""
     assert hearing.agree(heard_as("you", -1.4)) == ""
     assert hearing.agree(heard_as("And it is", -0.4)) == ""
@@ -497,7 +497,7 @@ def test_a_doubtful_decode_counts_beside_a_sure_one_and_two_doubtful_ones_show_n
 
 
 def test_a_sure_decode_confirms_what_a_hopeless_one_before_it_said_too() -> None:
-    hearing = Hearing("item")
+    hearing = PersonTurn("item")
     assert hearing.agree(heard_as("And", -2.2)) == ""
     assert hearing.agree(heard_as("And it is", -0.9)) == "And"
 

@@ -56,7 +56,7 @@ MESSAGES: list[m.Message] = [
     m.Live("kai", 0.5),
     m.FrameReady(2**40, 99.5),
     m.Failed("weights", "The face's file is missing."),
-    m.Pace(512, 1.5, 25.0, 9.5, 12.25, 1),
+    m.DrawingPace(512, 1.5, 25.0, 9.5, 12.25, 1),
 ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kai.adapters.liveavatar.room_messages import HEAD_BYTES, MOST_BYTES, Head, Kind, decode
-from kai.adapters.liveavatar.room_process import MOST_WAITING, Outbox, Speaker
+from kai.adapters.liveavatar.room_process import MOST_WAITING, RoomReporter, RoomWriter
 from kai.adapters.liveavatar.troubles import trouble
 
 
@@ -52,8 +52,8 @@ def test_of_pictures_that_wait_the_newest_goes_and_sound_goes_before_it(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = ends
-    outbox = Outbox(theirs)
-    speaker = Speaker(outbox)
+    outbox = RoomWriter(theirs)
+    speaker = RoomReporter(outbox)
     for n in range(5):
         speaker.picture(np.full((6, 4), n, np.uint8), float(n))
         speaker.sound(np.full(480, n, np.int16), float(n))
@@ -78,8 +78,8 @@ def test_an_app_that_does_not_read_costs_a_bounded_memory_and_its_end_ends_the_o
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = ends
-    outbox = Outbox(theirs)
-    speaker = Speaker(outbox)
+    outbox = RoomWriter(theirs)
+    speaker = RoomReporter(outbox)
     for n in range(3 * MOST_WAITING):
         speaker.sound(np.zeros(480, np.int16), float(n))
     outbox.start()

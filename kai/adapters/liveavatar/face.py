@@ -52,7 +52,7 @@ LINE_BACK_S: Final = 3.0
 PROBE_PX: Final = 16
 
 
-class Records(Protocol):
+class PaidRecords(Protocol):
     """The record of sessions, noted before they are paid for; see `kai.records.paid_sessions.PaidSessions`. ``note`` and
     ``forget`` block on the disk, so call them in a thread."""
 
@@ -61,7 +61,7 @@ class Records(Protocol):
     async def reap(self, kind: str, stop: Any) -> int: ...
 
 
-class Room(Protocol):
+class RoomConnection(Protocol):
     """A connection to the avatar's room, from this process or another."""
 
     @property
@@ -116,8 +116,8 @@ class LiveAvatarFace:
         self,
         api: LiveAvatarApi,
         choice: AvatarChoice,
-        records: Records,
-        make_room: Callable[[LiveAvatarFace], Room] = RoomLink,
+        records: PaidRecords,
+        make_room: Callable[[LiveAvatarFace], RoomConnection] = RoomLink,
     ) -> None:
         self._api = api
         self._make_room = make_room
@@ -132,7 +132,7 @@ class LiveAvatarFace:
         self.longest_s: float | None = None
         """The longest that this session may last, known once it is open; ``None`` if the service did not say."""
         self._control = ControlSocket(self._on_event, self._lose, self._on_line_back, choice.first_chunk_ms)
-        self._room: Room | None = None
+        self._room: RoomConnection | None = None
         self._timeline = Timeline()
         self._sound = SoundHold(self._timeline, is_open=choice.has_test_marks)
         self._pictures = PictureHold(self._timeline, self._sound)
@@ -199,7 +199,7 @@ class LiveAvatarFace:
         self._tasks.spawn(self._watch(), "watchdog")
         self._tasks.spawn(self._tell_credits(), "credits")
 
-    async def _come_up(self, grant: wire.StartGrant, ws_url: str, room: Room) -> None:
+    async def _come_up(self, grant: wire.StartGrant, ws_url: str, room: RoomConnection) -> None:
         """Wait for the control connection and the first picture, in any order, within `PATIENCE_S`. Raises `FaceError`."""
         try:
             async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:

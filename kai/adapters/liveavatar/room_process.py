@@ -31,7 +31,7 @@ MOST_WAITING: Final = 200
 WATCH_S: Final = 0.1
 
 
-class Outbox(threading.Thread):
+class RoomWriter(threading.Thread):
     """Writes to the app on a separate thread, so that the room never waits for a busy app."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -78,10 +78,10 @@ class Outbox(threading.Thread):
             return  # the app has ended, which the main thread sees too
 
 
-class Speaker:
+class RoomReporter:
     """The `RoomSink` of this process."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: RoomWriter) -> None:
         self._outbox = outbox
 
     def picture(self, picture: Picture, shown_s: float) -> None:
@@ -103,7 +103,7 @@ class Speaker:
         self._outbox.put(Head(Kind.GONE, len(code)), code)
 
 
-async def visit(connection: socket.socket, outbox: Outbox) -> None:
+async def visit(connection: socket.socket, outbox: RoomWriter) -> None:
     """Join the room that the app names, and stay until the app closes the socket."""
     loop = asyncio.get_running_loop()
     connection.setblocking(True)
@@ -111,7 +111,7 @@ async def visit(connection: socket.socket, outbox: Outbox) -> None:
     if not order:
         return
     where = json.loads(order)
-    room = RoomClient(Speaker(outbox))
+    room = RoomClient(RoomReporter(outbox))
     watching: asyncio.Task[None] | None = None
     try:
         try:
@@ -129,7 +129,7 @@ async def visit(connection: socket.socket, outbox: Outbox) -> None:
         await room.aclose()
 
 
-async def _tell_of_avatar(room: RoomClient, outbox: Outbox) -> None:
+async def _tell_of_avatar(room: RoomClient, outbox: RoomWriter) -> None:
     was_gone = False
     while True:
         await asyncio.sleep(WATCH_S)
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--socket", type=int, required=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app handles Ctrl+C and then closes the socket
     connection = socket.socket(fileno=parser.parse_args(arguments).socket)
-    outbox = Outbox(connection)
+    outbox = RoomWriter(connection)
     outbox.start()
     asyncio.run(visit(connection, outbox))
     outbox.end()

@@ -63,7 +63,7 @@ class Counters:
     torn_frames: int = 0
     dropped_lip_bytes: int = 0
     live_after_s: float | None = None
-    pace: m.Pace | None = None
+    pace: m.DrawingPace | None = None
 
 
 class LocalFace:
@@ -265,7 +265,7 @@ class LocalFace:
                         case m.Live():
                             self.counters.live_after_s = message.after_s
                             log.info("face live", extra={"after_s": round(message.after_s, 2)})
-                        case m.Pace():
+                        case m.DrawingPace():
                             self.counters.pace = message
                         case _:
                             log.warning("unexpected message of the face")

