@@ -42,7 +42,7 @@ class RecordedCall(Thinker):
 def read_calls(text: str) -> deque[RecordedCall]:
     """Return the calls of a recording, in order. Raises `ClientMistake` for a text that is not a recording."""
     try:
-        entries = recorded.entries_of(text)
+        _, entries = recorded.parts_of(text)
     except ProtocolError as exc:
         raise wire.ClientMistake(exc.message, param="recording") from exc
     calls: deque[RecordedCall] = deque()

@@ -37,11 +37,6 @@ def to_text(entries: Iterable[Mapping[str, object]], about: Mapping[str, object]
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
-def entries_of(text: str) -> list[dict[str, Any]]:
-    """Return the entries of a file. Raises `ProtocolError` if it is not a recording or is of a newer version."""
-    return parts_of(text)[1]
-
-
 def parts_of(text: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the header and entries of a file. Raises `ProtocolError` if it is not a recording or is of a newer version."""
     try:

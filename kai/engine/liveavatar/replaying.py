@@ -56,7 +56,7 @@ class Replay:
     """A recording that is being replayed. Raises `ProtocolError` for a text that is not a recording."""
 
     def __init__(self, text: str) -> None:
-        entries = recorded.entries_of(text)
+        _, entries = recorded.parts_of(text)
         self._answers: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
         self._sockets: deque[RecordedEvents | None] = deque()
         """The recorded control sockets; ``None`` is one that could not be opened."""

@@ -188,9 +188,7 @@ class ModelKeeper:
         with self._lock:
             self._is_closed = True
             self._cancel.set()
-            thread = self._thread
-        if thread is not None:
-            thread.join(_CLOSE_S)
+        self.join(_CLOSE_S)
 
     @property
     def is_working(self) -> bool:

@@ -168,11 +168,9 @@ class FileShelf:
         """Stop all threads and wait for each up to ``CLOSE_S``."""
         with self._lock:
             self._is_closed = True
-            works = list(self._works.values())
-            for work in works:
+            for work in self._works.values():
                 work.cancel.set()
-        for work in works:
-            work.thread.join(CLOSE_S)
+        self.join(CLOSE_S)
 
     def join(self, timeout_s: float) -> None:
         """Wait for the current threads, up to ``timeout_s`` each."""
