@@ -379,6 +379,7 @@ class FaceProcess:
         """Return whether a picture with these parameters would look like the last one, in a face that rests."""
         return (
             bool(self._newest.params)
+            and not self._has_marks  # the marks tell how speech is shown, in which no picture is left out
             and self._fade is None
             and self._newest.left_out < MOST_LEFT_OUT
             and self._acting.is_resting(now_s)
