@@ -200,6 +200,26 @@ def blocked(walk: Walk, url: str) -> None:
     walk.shoot("presenter-blocked")
 
 
+def stand_in(walk: Walk, url: str) -> None:
+    """A leg was lost, and another one stands in for it: the brain with the longest of the messages, then the avatar."""
+    walk.begin(url)
+    walk.person.say("Lose OpenAI.")
+    walk.page.locator(".banner:not([hidden])").wait_for()
+    walk.page.wait_for_timeout(600)
+    walk.shoot("stand-in-brain")
+    if walk.page.locator(".sheet").is_visible():
+        walk.page.locator(".sheet").click()
+        walk.shoot("stand-in-brain-sheet")
+        walk.page.locator(".sheet").click()
+    walk.person.press(texts.DISMISS)
+    walk.person.say("Show me the avatar.")
+    walk.page.wait_for_timeout(600)
+    walk.person.say("Lose the avatar.")
+    walk.page.locator(".banner:not([hidden])").wait_for()
+    walk.page.wait_for_timeout(600)
+    walk.shoot("stand-in-face")
+
+
 def history(walk: Walk, url: str) -> None:
     walk.person.open(f"{url}history")
     walk.page.get_by_text(past_texts.HISTORY_LEAD, exact=True).first.wait_for()
@@ -251,6 +271,7 @@ WALKS: dict[str, Callable[[Walk, str], None]] = {
     "talk": talk,
     "presenter": presenter,
     "blocked": blocked,
+    "stand-in": stand_in,
     "few": few,
     "history": history,
     "insights": insights,

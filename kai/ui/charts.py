@@ -17,12 +17,12 @@ TINTS: Final = (0.3, 0.55, 0.8, 1.0)
 EARLY_MS, LATE_MS = -40, 60
 """The offset between sound and picture that nobody notices (EBU R37)."""
 GOOD_FPS: Final = 24.5
-COLUMN: Final = alt.RelativeBandSize(0.7)
+STEPS: Final = 5
+"""An axis ends at a multiple of about a fifth of itself, above the highest mark: by default it may end on it."""
 FIGURES_PX: Final = 90
 """The width of the two figures beside a bar, one above the other: a phone has room for no more."""
-FEW_COLUMNS: Final = 8
-NARROW_PX: Final = 48
-"""The width of each of a few columns: one alone would fill the panel."""
+COLUMN: Final = alt.ExprRef("min(48, 0.7 * bandwidth('x'))")
+"""The width of a column: most of its step, but not all of the panel where there is one alone."""
 
 Row = Mapping[str, object]
 
@@ -74,7 +74,7 @@ def wait_chart(points: Sequence[WaitPoint]) -> alt.Chart:
     x = _answers(rows)
 
     def y(name: str) -> alt.Y:
-        return alt.Y(f"{name}:Q", title=past_texts.INSIGHTS_SECONDS, scale=alt.Scale(zero=True, nice=True))
+        return alt.Y(f"{name}:Q", title=past_texts.INSIGHTS_SECONDS, scale=alt.Scale(zero=True, nice=STEPS))
 
     how = [past_texts.INSIGHTS_HEARD_OUT, past_texts.INSIGHTS_CUT]
     dots = (
@@ -125,7 +125,7 @@ def stage_chart(found: Sequence[WaitStage]) -> alt.Chart:
     colours = theme.palette_now()
     rows: list[Row] = [
         {
-            "part": past_texts.INSIGHTS_STAGES[s.name],
+            "part": past_texts.INSIGHTS_PARTS[s.name],
             "order": i,
             "p50": s.p50_ms / 1000,
             "p95": (s.p50_ms if s.p95_ms is None else s.p95_ms) / 1000,
@@ -174,14 +174,14 @@ def day_chart(found: Sequence[Day]) -> alt.Chart:
         )
     chart = (
         alt.Chart(_data(rows))
-        .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, width=_width(len(found)))
+        .mark_bar(cornerRadiusTopLeft=3, cornerRadiusTopRight=3, width=COLUMN)
         .encode(
             x=alt.X("day:O", title=None, axis=_days()),
             y=alt.Y(
                 "n:Q",
                 title=past_texts.INSIGHTS_COUNT,
                 axis=alt.Axis(tickMinStep=1, format="d"),
-                scale=alt.Scale(nice=True),
+                scale=alt.Scale(nice=STEPS),
             ),
             color=alt.Color("what:N", legend=None).scale(
                 domain=[past_texts.INSIGHTS_HEARD_OUT, past_texts.INSIGHTS_CUT],
@@ -215,14 +215,14 @@ def part_chart(found: Sequence[WaitPart]) -> alt.Chart:
     ]
     chart = (
         alt.Chart(_data(rows))
-        .mark_bar(width=_width(len({p.number for p in found})))
+        .mark_bar(width=COLUMN)
         .encode(
             x=alt.X(
                 "n:O",
                 title=past_texts.INSIGHTS_ANSWER,
                 axis=alt.Axis(labelAngle=0, grid=False, labelOverlap=True, ticks=False),
             ),
-            y=alt.Y("s:Q", title=past_texts.INSIGHTS_SECONDS, stack="zero"),
+            y=alt.Y("s:Q", title=past_texts.INSIGHTS_SECONDS, stack="zero", scale=alt.Scale(nice=STEPS)),
             color=alt.Color(
                 "part:N", sort=names, legend=alt.Legend(orient="top", title=None, symbolType="square")
             ).scale(domain=names, range=[tints[STAGES.index(name)] for name in there]),
@@ -300,13 +300,9 @@ def _answers(rows: Sequence[Row]) -> alt.X:
     )
 
 
-def _width(columns: int) -> Any:
-    return COLUMN if columns > FEW_COLUMNS else NARROW_PX
-
-
 def _days() -> alt.Axis:
-    """Return the axis of days, labelled ``3 May``, followed by the time of day for a talk."""
-    words = "utcFormat(toDate(slice(datum.value, 0, 10)), '%-d %b') + slice(datum.value, 10)"
+    """Return the axis of days, labelled ``May 3``, followed by the time of day for a talk."""
+    words = "utcFormat(toDate(slice(datum.value, 0, 10)), '%b %-d') + slice(datum.value, 10)"
     return alt.Axis(labelAngle=0, grid=False, labelOverlap=True, ticks=False, labelExpr=words)
 
 
@@ -321,11 +317,11 @@ def spent_chart(found: Sequence[Spent], what: str) -> alt.Chart:
             color=colours.live,
             cornerRadiusTopLeft=3,
             cornerRadiusTopRight=3,
-            width=_width(len(found)),
+            width=COLUMN,
         )
         .encode(
             x=alt.X("name:O", title=None, axis=_days()),
-            y=alt.Y("sum:Q", title=title, scale=alt.Scale(zero=True)),
+            y=alt.Y("sum:Q", title=title, scale=alt.Scale(zero=True, nice=STEPS)),
             tooltip=[
                 alt.Tooltip("name:O", title=" "),
                 alt.Tooltip("sum:Q", title=title, format=".4~f"),

@@ -54,7 +54,9 @@ def draw() -> None:
             "level": check_texts.CHECK_LEVEL,
             "defaultDevice": texts.DEFAULT_DEVICE,
         }
-        looking = component_of("kai_checkup", "checkup.css", "choices.js", "checkup.js", html=_LOOKING)
+        looking = component_of(
+            "kai_checkup", "choices.css", "checkup.css", "choices.js", "checkup.js", html=_LOOKING
+        )
         told = looking(key="checkup", data={"run": run, "words": words}, on_found_change=_nothing)
     if told.found:
         bridge.keep_page_findings(told.found)

@@ -101,7 +101,7 @@ def _draw_figures(turns: list[Turn], talks: list[Summary]) -> None:
         (past_texts.INSIGHTS_TURNS, str(len(turns))),
         (past_texts.INSIGHTS_WAIT_HALF, _seconds(statistics.middle(waits))),
         (past_texts.INSIGHTS_WAIT_MOST, _seconds(statistics.slow_end(waits))),
-        (past_texts.INSIGHTS_INTERRUPTED, f"{cut} ({round(100 * cut / len(turns))} %)"),
+        (past_texts.INSIGHTS_INTERRUPTED, f"{cut} ({round(100 * cut / len(turns))}%)"),
         (past_texts.INSIGHTS_FPS, "–" if fps is None else f"{fps:.1f}"),
         (past_texts.INSIGHTS_COST, past_texts.money(spent) if spent else past_texts.INSIGHTS_COST_NONE),
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from kai.bench.driver import AppProcess, Visitor, visitor
-from kai.ui import past_texts, texts
-from tests.browser.test_desk import ARTIFACTS, begin
+from kai.core.policy.rungs import STAND_IN
+from kai.ui import past_texts, problems, texts
+from tests.browser.test_desk import ARTIFACTS, banner, begin
 from tests.support.fake_app import app_of_fakes
 
 
@@ -97,12 +98,48 @@ def test_on_a_phone_the_face_has_the_width_the_chat_is_a_sheet_and_pages_have_na
         person.page.get_by_role("button", name=texts.CHAT_LABEL).click()
         person.wait(lambda: box(person, ".chat")["height"] > 2 * small, 5, "the sheet")
         person.screenshot(ARTIFACTS / "phone-sheet.png")
+        # The field is below the sheet: a click on it would fail if the sheet covered it.
+        person.page.locator(".text").click()
+        assert box(person, ".text")["y"] >= box(person, ".chat")["y"] + box(person, ".chat")["height"]
         person.page.get_by_role("button", name=texts.CHAT_LABEL).click()
         person.page.get_by_role("link", name=past_texts.HISTORY_PAGE, exact=True).click()
         person.page.get_by_text(past_texts.HISTORY_LEAD, exact=True).wait_for()
         assert not person.page.get_by_test_id("stSidebar").is_visible()
         person.page.get_by_role("link", name=texts.TALK_PAGE, exact=True).click()
         person.page.locator(".desk:not(.is-away)").wait_for()
+
+
+@pytest.mark.parametrize("size", [(390, 844), pytest.param((1024, 768), marks=pytest.mark.long)])
+def test_a_banner_covers_neither_words_nor_controls_and_the_newest_line_stays_in_sight(
+    app: AppProcess, chromium: Path, size: tuple[int, int]
+) -> None:
+    with visitor(chromium, size=size) as person:
+        begin(person, app)
+        person.say("Show me the avatar.")
+        person.wait_state(texts.SPEAKING)
+        person.press(texts.INTERRUPT)
+        person.wait_state(texts.LISTENING)
+        person.say("Lose OpenAI.")
+        person.wait_state(texts.SPEAKING)
+        assert problems.WORDS[STAND_IN] in banner(person)
+        person.page.wait_for_timeout(200)
+        words, chat, last = (box(person, name) for name in (".banner", ".chat", ".lines > li:last-child"))
+        for name in (".chat", ".text", ".caption", ".bar", ".state"):
+            other = box(person, name)
+            assert words["y"] + words["height"] <= other["y"] or words["y"] >= other["y"] + other["height"], (
+                name
+            )
+        assert last["y"] + last["height"] <= chat["y"] + chat["height"]
+        assert not person.page.locator(".newest").is_visible()
+        person.press(texts.DISMISS)
+        person.press(texts.INTERRUPT)
+        person.wait_state(texts.LISTENING)
+        person.press(texts.MUTE)
+        person.wait_state(texts.MUTED)
+        state, gear, field = (box(person, name) for name in (".state", ".gear", ".text"))
+        assert abs(state["y"] + state["height"] / 2 - gear["y"] - gear["height"] / 2) <= 2, "one row"
+        assert field["y"] + field["height"] <= size[1]
+        person.screenshot(ARTIFACTS / f"muted-row-{size[0]}x{size[1]}.png")
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ import numpy as np
 
 from kai.adapters.browser import PageLink
 from kai.adapters.engine_status import EngineReport, ModelReport
+from kai.adapters.openai_realtime.faults import NO_SERVICE
 from kai.adapters.voice_only import VoiceOnly
 from kai.app import App, Services
 from kai.core.events import (
@@ -44,6 +45,7 @@ def long_answer(text: str) -> str:
 
 
 SHOW_AVATAR = "Show me the avatar."
+LOSE_OPENAI = "Lose OpenAI."
 
 STAGED: dict[str, tuple[Event, ...]] = {
     "Spell it on a card, please.": (
@@ -62,6 +64,7 @@ STAGED: dict[str, tuple[Event, ...]] = {
             is_retryable=False,
         ),
     ),
+    LOSE_OPENAI: (LegFailed(LegName.BRAIN, NO_SERVICE.code, NO_SERVICE.message, is_retryable=False),),
     "Fail, please.": (
         LegFailed(
             LegName.BRAIN,
@@ -93,10 +96,19 @@ class DeafBrain(FakeBrain):
         faces = replace(state.faces, limit_s=1180.0)
         session._store._state = replace(state, cloud_limit_s=1180.0, faces=faces)
 
+    def grant_openai(self) -> bool:
+        """From now on this brain is the cloud's, for which another may stand in; return whether it already does."""
+        session: Session = self._sink._session  # type: ignore[union-attr]
+        state = session.snapshot()
+        session._store._state = replace(state, has_cloud_brain=True)
+        return state.ladder.is_standing_in
+
     def send_text(self, item_id: str, text: str) -> None:
         if text == SHOW_AVATAR:
             self.grant_avatar()
-        for event in STAGED.get(text, ()):
+        # The stand-in is asked what the lost brain left open.
+        is_lost = text == LOSE_OPENAI and self.grant_openai()
+        for event in () if is_lost else STAGED.get(text, ()):
             assert self._sink is not None
             self._sink.emit(event)
         super().send_text(item_id, text)

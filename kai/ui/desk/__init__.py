@@ -70,7 +70,7 @@ def draw(talk: Talk, state: SessionState, *, is_on_stage: bool) -> None:
     with st.container(key=CONTAINER):
         if not state.is_active:
             return
-        component_of("kai_desk", "desk.html", "desk.css", *SCRIPTS)(
+        component_of("kai_desk", "desk.html", "choices.css", "desk.css", *SCRIPTS)(
             # Streamlit refuses a key with two underscores in a row, and one random id in 200 has them.
             key=f"desk-{talk.id.replace('_', '.')}",
             data={

@@ -25,7 +25,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   done.set(parentElement, data.run);
   const told = parentElement.querySelector(".kai-looking");
   const say = (words) => { told.textContent = words; };
-  const tell = (found) => { say(""); setTriggerValue("found", { run: data.run, ...found }); };
+  const tell = (found) => { say(hair.stream ? data.words.level : ""); setTriggerValue("found", { run: data.run, ...found }); };
   look(say, data.words, hair).then((found) => {
     tell(found);
     // Another microphone is listened to at once; all else stays as it was found.

@@ -185,11 +185,13 @@ class Desk {
     this.$(".text").addEventListener("keydown", (event) => { if (event.key === "Escape") this.typed(); });
     this.isAtEnd = true;
     this.$(".chat").addEventListener("scroll", () => {
-      this.isAtEnd = this.isFollowing();
+      // A scroll that is told after the chat has changed its size says nothing about the reader.
+      if (this.$(".chat").clientHeight === this.chatHeight) this.isAtEnd = this.isFollowing();
       this.showNewest();
     });
     // Who reads the newest line goes on reading it when a banner or a button takes room from the chat.
     this.chatSize = new ResizeObserver(() => {
+      this.chatHeight = this.$(".chat").clientHeight;
       if (this.isAtEnd) this.follow();
       this.showNewest();
     });
@@ -317,7 +319,10 @@ class Desk {
   }
 
   showKeys() {
-    if (!this.$(".help").open) this.$(".help").showModal();
+    const help = this.$(".help");
+    if (!help.open) help.showModal();
+    // The button at the end has the focus; where the window is low, the list begins at its title all the same.
+    help.scrollTop = 0;
   }
 
   // The face large, captions for the back row, nothing else; the media component is the same one, so the talk goes on.
@@ -663,7 +668,6 @@ class Desk {
 
   drawLines({ from, lines }) {
     const list = this.$(".lines");
-    const isFollowing = this.isFollowing();
     const wasFinal = new Set(this.lines.filter((line) => line.isFinal).map((line) => line.id));
     this.lines = [...this.lines.slice(0, from), ...lines];
     lines.forEach((line, i) => {
@@ -674,7 +678,7 @@ class Desk {
       if (!this.isFirstList && line.isFinal && !wasFinal.has(line.id)) setText(this.$(".spoken"), `${line.who}: ${line.text}`);
     });
     while (list.children.length > this.lines.length) list.lastChild.remove();
-    if (isFollowing || this.isFirstList) this.follow();
+    if (this.isAtEnd || this.isFirstList) this.follow();
     this.isFirstList = false;
     this.showNewest();
     this.showStarters();
