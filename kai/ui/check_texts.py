@@ -96,7 +96,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "Choose a gpt-realtime model in the sidebar, or set KAI_OPENAI_MODEL in .env.",
         ),
         "retiring": (
-            "The key is good. OpenAI shuts this model down on {shutdown}, in {days} days.",
+            "The key is good. OpenAI will shut this model down on {shutdown}, in {days} days.",
             "Choose a newer model in the sidebar, or set KAI_OPENAI_MODEL in .env.",
         ),
     },
@@ -114,14 +114,14 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "right": ("{name} is here, {size} GB, every byte verified.", ""),
         "smaller": ("{problem}", "A faster computer, or another model server, answers better."),
         "own": ("Your own file is used: {name}, {size} GB. Kai cannot tell whether it is whole.", ""),
-        "wrong": ("{problem}", "Start Kai again, then fetch the model on the Talk page."),
+        "wrong": ("{problem}", "Start Kai again, then download the model on the Talk page."),
         "coming": (
-            "{name} is on its way: {percent} % is here. Kai answers with its small mind meanwhile.",
+            "{name} is on its way: {percent}% is here. Kai answers with its small mind meanwhile.",
             "Wait for it.",
         ),
         "missing": (
             "{name} is not here ({size} GB). Kai answers with its small mind, which knows little.",
-            "Fetch it on the Talk page, or run make install.",
+            "Download it on the Talk page, or run make install.",
         ),
         "broken": ("{problem}", "Kai answers with its small mind meanwhile. Try again on the Talk page."),
     },
@@ -222,7 +222,7 @@ _CHECK_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "secure": ("Secure: the microphone is allowed.", ""),
         "insecure": (
             "The browser does not allow the microphone at this address.",
-            "Open Kai at 127.0.0.1, or with HTTPS: see I work on another computer, below.",
+            "Open Kai at 127.0.0.1, or with HTTPS: see “The app runs on another computer”, below.",
         ),
     },
     "webrtc": {
@@ -265,7 +265,7 @@ CHECK_ABILITIES: Final = {
     "loudspeaker": "choose a loudspeaker",
     "awake": "keep the screen awake in presenter mode",
     "fullscreen": "fill the screen in presenter mode",
-    "counts": "count pictures for Insights",
+    "counts": "count frames for Insights",
 }
 _CHECK_ANY: Final = {
     "late": ("The check took too long.", "Check again when the computer is less busy."),

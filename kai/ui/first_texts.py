@@ -28,4 +28,4 @@ def first_over(spent_usd: float, different: int) -> str:
 
 def first_fix(assumed: str, code: str) -> str:
     """What Kai assumed in place of what was seen, and which code leans on it."""
-    return f"Kai assumes: {assumed}. The code that leans on it: {code}."
+    return f"Kai assumes: {assumed}. The code that relies on it: {code}."

@@ -14,17 +14,17 @@ SECTIONS: Final = (
         "- **Kai's app** on this computer joins everything. This page comes from it.\n"
         "- **Kai's engine**, also on this computer, turns speech into words, finds an answer and speaks it. It is used as "
         "long as no key for OpenAI is set.\n"
-        "- **Kai's face** is drawn on this computer, 25 pictures a second.\n\n"
-        "With a key for OpenAI your voice goes to OpenAI Realtime, which answers in place of the engine. With a key for "
-        "LiveAvatar what Kai says goes to LiveAvatar, whose avatar is Kai's face; your voice does not go there.",
+        "- **Kai's face** is drawn on this computer, 25 frames a second.\n\n"
+        "With a key for OpenAI, your voice goes to OpenAI Realtime, which answers in place of the engine. With a key for "
+        "LiveAvatar, what Kai says goes to LiveAvatar, whose avatar is Kai's face; your voice does not go there.",
     ),
     (
         "Your privacy",
-        "- Without a key nothing leaves this computer: no voice, no text, no count of visits.\n"
+        "- Without a key, nothing leaves this computer: no voice, no text, no usage statistics.\n"
         "- Kai keeps no sound unless you press **Record**; a light then says so on every page.\n"
-        "- Recorded sound stands in a file of its own, goes nowhere, and is deleted with its talk.\n"
-        "- The words of past talks stand in a file on this computer, which the History page shows and "
-        "deletes, and can do without.\n"
+        "- Recorded sound is kept in a file of its own, goes nowhere, and is deleted with its talk.\n"
+        "- The words of past talks are kept in a file on this computer. The History page shows them, deletes them, and can "
+        "stop keeping them.\n"
         "- Keys are read by the app alone. They never reach this page.\n"
         "- When you press Mute, Kai gets silence. The browser may still show the microphone as open.",
     ),
@@ -39,7 +39,7 @@ TROUBLE: Final = (
     ),
     (
         "No microphone was found",
-        "Plug one in, or switch it on in the settings of your system, then press **Try again**.",
+        "Plug one in, or turn it on in your system's settings, then press **Try again**.",
     ),
     (
         "Kai does not hear me",
@@ -48,13 +48,13 @@ TROUBLE: Final = (
     ),
     (
         "I see Kai but hear nothing",
-        "Choose another loudspeaker on the right of the picture, and look at the volume of your system. If the page "
-        "says that the browser holds the sound back, press its button.",
+        "Choose another loudspeaker on the right of the picture, and check your system's volume. If the page "
+        "says that the browser is holding back the sound, press its button.",
     ),
     (
         "The picture does not come",
-        "Kai tries three times by itself. A browser without any network starts no picture and no microphone: switch "
-        "Wi-Fi on; no internet is needed. A strict firewall or VPN on this computer may stand between the page and "
+        "Kai tries three times by itself. Without any network, a browser starts neither video nor microphone: turn "
+        "on Wi-Fi; no internet is needed. A strict firewall or VPN on this computer may stand between the page and "
         "the app.",
     ),
     (
@@ -70,7 +70,7 @@ TROUBLE: Final = (
         "The app was stopped or is starting again. Start it, then reload this page.",
     ),
     (
-        "I work on another computer than the app",
+        "The app runs on another computer",
         "Kai listens to other computers when it is started with `--server.address 0.0.0.0` and a password is set: "
         "`python -m kai.ui.password` makes the line for `.env`. Browsers give the microphone only to pages on this computer "
         "or with HTTPS: start Streamlit with `--server.sslCertFile` and `--server.sslKeyFile` as well. Set ICE servers in "
@@ -80,9 +80,9 @@ TROUBLE: Final = (
 
 REPORT_HEADING: Final = "Report of this talk"
 REPORT_LEAD: Final = (
-    "If something went wrong, this file tells what happened and when: connections, turns, answers, timers, settings, and the "
-    "versions of what runs here. There is no sound in it, no key and no address of a server. In place of each word that was "
-    "said or typed stands an x. `python -m kai.replay kai-talk.jsonl` prints what is in it."
+    "If something went wrong, this file says what happened and when: connections, turns, answers, timers, settings, and the "
+    "versions of what runs here. There is no sound in it, no key and no address of a server. Each word that was "
+    "said or typed is replaced by an x. `python -m kai.replay kai-talk.jsonl` prints what is in it."
 )
 REPORT_WORDS: Final = "Keep the words, too"
 REPORT_SAVE: Final = "Save a report of this talk"

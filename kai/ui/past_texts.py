@@ -75,7 +75,7 @@ HISTORY_TIMES_HEAD: Final = (
 INSIGHTS_MINDS: Final = "Who thought of the answers: {minds}."
 HISTORY_YES: Final = "yes"
 HISTORY_NO: Final = "no"
-HISTORY_TITLE_OF: Final = "Talk of {day}"
+HISTORY_TITLE_OF: Final = "Talk on {day}"
 HISTORY_LINES: Final = "{count} lines"
 HISTORY_ONE_LINE: Final = "1 line"
 TODAY: Final = "Today"
@@ -92,26 +92,20 @@ INSIGHTS_RANGES: Final = {1: "today", 7: "7 days", 30: "30 days", 365: "a year"}
 INSIGHTS_TURNS: Final = "Answers"
 INSIGHTS_TALKS: Final = "Talks"
 INSIGHTS_WAIT_HALF: Final = "Typical wait"
-INSIGHTS_WAIT_MOST: Final = "Slowest 5 % above"
+INSIGHTS_WAIT_MOST: Final = "Slowest 5% above"
 INSIGHTS_INTERRUPTED: Final = "Interrupted"
 INSIGHTS_WAIT_TITLE: Final = "How long until Kai is heard, answer by answer"
 INSIGHTS_WAIT_HELP: Final = "From your last word, or from Enter, until you hear Kai."
-INSIGHTS_WAIT_MIDDLE: Final = "The line is the middle (p50) of the last 20 answers."
-INSIGHTS_WAIT_BAND: Final = "The band reaches to their slow end (p95)."
-INSIGHTS_TOO_FEW: Final = "Too few answers yet for a middle."
+INSIGHTS_WAIT_MIDDLE: Final = "The line is the typical wait (p50) of the last 20 answers."
+INSIGHTS_WAIT_BAND: Final = "The band reaches to where their slowest 5% begin (p95)."
+INSIGHTS_TOO_FEW: Final = "Too few answers yet for a typical time."
 INSIGHTS_NOT_YET: Final = "too few yet"
 INSIGHTS_STAGES_TITLE: Final = "Where the time goes"
-INSIGHTS_STAGES: Final = {
-    "end_ms": "until Kai knows that you have finished",
-    "think_ms": "until Kai knows what to say",
-    "voice_ms": "until the voice has its first sound",
-    "face_ms": "until you hear it",
-}
 INSIGHTS_STAGES_HELP: Final = (
-    "The middle (p50) of each part, and its slow end (p95) once there are 20 answers."
+    "The typical time of each part (p50) and, from 20 answers on, where its slowest 5% begin (p95)."
 )
 INSIGHTS_DAYS_TITLE: Final = "Answers by day"
-INSIGHTS_DAYS_HELP: Final = "The part at the foot was interrupted."
+INSIGHTS_DAYS_HELP: Final = "The lower part of a bar was interrupted."
 INSIGHTS_HEARD_OUT: Final = "heard to the end"
 INSIGHTS_CUT: Final = "interrupted"
 INSIGHTS_SECONDS: Final = "seconds"
@@ -128,9 +122,9 @@ INSIGHTS_PARTS: Final = {
     "voice_ms": "voice",
     "face_ms": "face",
 }
-INSIGHTS_FPS_GOOD: Final = "smooth from here on"
+INSIGHTS_FPS_GOOD: Final = "smooth from here up"
 INSIGHTS_P50: Final = "typical"
-INSIGHTS_P95: Final = "slowest 5 % above"
+INSIGHTS_P95: Final = "slowest 5% above"
 INSIGHTS_FPS: Final = "Frames per second"
 INSIGHTS_FPS_TITLE: Final = "Frames per second while Kai speaks"
 INSIGHTS_FPS_HELP: Final = "As the page counts them; hollow where only what the app sent is known."

@@ -27,7 +27,7 @@ WORDS: Final[Mapping[str, str]] = {
     ),
     Why.ROTATING: "The avatar is exchanged for a fresh one; it is back in a moment.",
     STAND_IN: (
-        "Meanwhile this computer answers, with another voice and mind. Kai changes back once OpenAI can be had."
+        "Meanwhile, this computer answers with another voice and mind. Kai switches back once OpenAI can be reached."
     ),
     Why.BUDGET: "The budget is spent. The face of this computer goes on.",
     Why.CREDITS: "The avatar's account has no credit left. The face of this computer goes on.",

@@ -65,10 +65,10 @@ SETTINGS: Final[Mapping[str, Words]] = {
     ),
     "stays_in_cloud": Words(
         "Stay with OpenAI",
-        "Off: when OpenAI cannot be had, this computer goes on with another voice.",
+        "Off: when OpenAI cannot be reached, this computer goes on with another voice.",
     ),
     "person_name": Words("Your name", "Kai calls you by it.", example="For example: Ann"),
-    "shows_feelings": Words("Expressive face", "The built-in face shows how it takes its own words."),
+    "shows_feelings": Words("Expressive face", "The built-in face shows the feeling in what it says."),
     "face_size": Words(
         "Sharpness of the face",
         "Sharp needs more of the processor. By itself, Kai is sharp where the face is shown large.",

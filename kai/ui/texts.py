@@ -87,7 +87,7 @@ BRAIN_RECALL: Final = "Try OpenAI again"
 NETWORK_WORDS: Final = {"good": "good", "weak": "weak", "poor": "poor"}
 NETWORK_ADVICE_HERE: Final = "This computer is busy. Close what you don't need, so that Kai runs smoothly."
 NETWORK_ADVICE: Final = {
-    "lost": "{lost} % of the packets are lost. Move closer to the Wi-Fi, or use a cable.",
+    "lost": "{lost}% of the packets are lost. Move closer to the Wi-Fi, or use a cable.",
     "round_trip_ms": "The round trip to Kai takes {ms} ms. Turn off your VPN, or use another network.",
     "jitter_ms": "Sound arrives unevenly. Stop downloads and other calls, or use a cable.",
 }
@@ -265,7 +265,7 @@ LISTEN_TO: Final = "Listen to {voice}"
 MORE_VOICES: Final = "More voices"
 VOICES_OWN: Final = "Speakers of their own for Kai, Emil, Ines and Vera."
 VOICES_EXTRA: Final = "{voices}, at two thirds of a core while they speak."
-VOICES_SIZE: Final = "{size}, fetched once; licence {licence}."
+VOICES_SIZE: Final = "{size}, downloaded once; licence {licence}."
 VOICES_HERE: Final = "On this computer."
 VOICES_REMOVE: Final = "Remove"
 INSTRUCTIONS_HELP_LOCAL: Final = (
@@ -309,14 +309,14 @@ ERROR_AVATAR_SLOW: Final = "LiveAvatar did not answer in time. Try again."
 
 
 def dollars(usd: float) -> str:
-    """A sum of US dollars: ``under 1 ¢``, ``4 ¢``, ``1.20 US$``."""
+    """A sum of US dollars: ``under 1¢``, ``4¢``, ``$1.20``."""
     if 0 < usd < 0.01:
-        return "under 1 ¢"
-    return f"{round(usd * 100)} ¢" if usd < 1 else f"{usd:.2f} US$"
+        return "under 1¢"
+    return f"{round(usd * 100)}¢" if usd < 1 else f"${usd:.2f}"
 
 
 def cost_so_far(usd: float, *, is_exact: bool) -> str:
-    """What a talk has cost: ``4 ¢ so far``, ``at least 1.20 US$``."""
+    """What a talk has cost: ``4¢ so far``, ``at least $1.20``."""
     return f"{dollars(usd)} so far" if is_exact else f"at least {dollars(usd)}"
 
 

@@ -150,7 +150,7 @@ def test_a_talk_changes_its_mind_and_keeps_the_one_that_works(chromium: Path, tm
             ollama.chat.pieces = ["Leaves have ", "many ", CUT]
             said = ask(person, "And why do they fall?", "with my own mind instead")
             assert "Leaves have many" in said
-            expect(minds.locator(".told").first).to_contain_text("cannot be had now", timeout=10_000)
+            expect(minds.locator(".told").first).to_contain_text("cannot be reached now", timeout=10_000)
             person.page.screenshot(path=ARTIFACTS / "minds-down.png")
             ask(person, "What is five plus five?", "is 10")
 

@@ -40,10 +40,10 @@ def test_a_model_is_fetched_paused_gone_on_with_and_refused_for_its_bytes(
             person.page.screenshot(path=ARTIFACTS / "models-to-fetch.png")
             row.get_by_role("button", name=MINDS["fetch"]).click()
             pause = row.get_by_role("button", name="Pause")
-            expect(pause).to_contain_text("50 %", timeout=20_000)
+            expect(pause).to_contain_text("50%", timeout=20_000)
             person.page.screenshot(path=ARTIFACTS / "models-on-its-way.png")
             pause.click()
-            go_on = row.get_by_role("button", name="Go on")
+            go_on = row.get_by_role("button", name="Resume")
             expect(go_on).to_be_visible(timeout=10_000)
             for name, (width, height) in SIZES.items():
                 person.page.set_viewport_size({"width": width, "height": height})

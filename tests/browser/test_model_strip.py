@@ -45,7 +45,7 @@ def test_the_model_is_offered_stopped_gone_on_with_and_comes_beside_a_talk(
         expect(strip).to_contain_text(" %, ")
         strip.get_by_role("button", name=model_texts.MODEL_CANCEL).click()
         expect(strip.get_by_role("button", name=model_texts.MODEL_GO_ON)).to_be_visible()
-        expect(strip).to_contain_text("of it came earlier")
+        expect(strip).to_contain_text("of it are already here")
 
         person.start()
         person.wait_picture()

@@ -42,7 +42,7 @@ def test_model_way_cost_limits_and_connection_stand_beside_the_picture(person: V
     person.say("What does this cost?")
     person.wait(lambda: rows(person)["brain"] == "gpt-realtime-2.1", 10, "the model")
     assert person.page.locator(".legs .note").inner_text() == texts.TRANSPORTS["websocket"]
-    assert person.page.locator(".cost").inner_text() == "4 ¢ so far"
+    assert person.page.locator(".cost").inner_text() == "4¢ so far"
     assert "3 of 100" in person.page.locator(".limit").inner_text()
 
 

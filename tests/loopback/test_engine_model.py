@@ -104,5 +104,5 @@ async def test_the_app_reads_on_the_way_how_far_the_engine_is_and_the_terminal_s
     finally:
         await engine.aclose()
     shown = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Language model")]
-    assert shown[0].startswith("Language model: 0 % (0 of ")
+    assert shown[0].startswith("Language model: 0% (0 of ")
     assert shown[-1].endswith("what was fetched is kept.")

@@ -141,8 +141,8 @@ def test_cancelling_stops_within_a_second_keeps_what_came_and_goes_on_later(
         assert keeper.status.state is ModelState.READY
         assert places.own_copy(model, folder).read_bytes() == whole
         keeper.close()
-    assert lines[0].startswith("Language model: 0 % (0 of ")
-    assert [line for line in lines if " 100 % " in line]
+    assert lines[0].startswith("Language model: 0% (0 of ")
+    assert [line for line in lines if " 100% " in line]
 
 
 def test_two_at_once_bring_each_part_once_and_leave_the_file_alone(

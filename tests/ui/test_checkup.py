@@ -312,7 +312,7 @@ def test_a_model_that_is_shut_down_within_sixty_days_is_warned_of(body: object, 
     found = services.with_shutdown(good, date(2026, 11, 30))
     assert (found.level, found.facts.get("days")) == (Level.AMBER if days else Level.GREEN, days)
     says, _ = told(found)
-    assert ("shuts this model down" in says) is bool(days)
+    assert ("will shut this model down" in says) is bool(days)
 
 
 def test_a_slow_provider_hides_neither_a_shutdown_nor_a_lack_of_credits() -> None:

@@ -122,7 +122,7 @@ def test_what_the_avatar_used_stands_beside_what_the_voice_cost() -> None:
     talk.do(ev.CreditsReported("s1", 1, 10.0))
     assert shown(talk.state)["cost"] == "1 credit"
     talk.do(ev.BrainDescribed(CLOUD), ev.CreditsReported("s2", 2, 8.0))
-    assert shown(talk.state)["cost"] == "0 ¢ so far · 3 credits"
+    assert shown(talk.state)["cost"] == "0¢ so far · 3 credits"
 
 
 def test_a_brains_end_counts_only_when_it_is_near_and_no_other_is_ready() -> None:
@@ -137,10 +137,10 @@ def test_a_brains_end_counts_only_when_it_is_near_and_no_other_is_ready() -> Non
 @pytest.mark.parametrize(
     ("usd", "is_exact", "words"),
     [
-        (0.0, True, "0 ¢ so far"),
-        (0.004, True, "under 1 ¢ so far"),
-        (0.043, True, "4 ¢ so far"),
-        (1.2, False, "at least 1.20 US$"),
+        (0.0, True, "0¢ so far"),
+        (0.004, True, "under 1¢ so far"),
+        (0.043, True, "4¢ so far"),
+        (1.2, False, "at least $1.20"),
     ],
 )
 def test_cost_in_words(usd: float, is_exact: bool, words: str) -> None:
@@ -151,21 +151,21 @@ def test_only_a_voice_that_costs_money_shows_what_it_cost() -> None:
     talk = listening()
     assert shown(talk.state)["cost"] == ""
     talk.do(ev.BrainDescribed(CLOUD), ev.UsageReported(Tokens(audio_out=100), 0.02))
-    assert shown(talk.state)["cost"] == "2 ¢ so far"
+    assert shown(talk.state)["cost"] == "2¢ so far"
     talk.do(ev.BrainDescribed(BrainFacts("webrtc", "kai-local")))
-    assert shown(talk.state)["cost"] == "2 ¢ so far"
+    assert shown(talk.state)["cost"] == "2¢ so far"
 
 
 def test_the_forecast_stands_beside_the_cost_by_the_hour_or_by_the_budget() -> None:
     talk = talking()
     talk.do(ev.BrainDescribed(CLOUD, talk.state.look), ev.UsageReported(Tokens(audio_out=1), 0.1))
     at_s = talk.state.started_at_s + 360
-    assert shown(talk.state, at_s)["cost"] == "10 ¢ so far · about $1.00 an hour"
+    assert shown(talk.state, at_s)["cost"] == "10¢ so far · about $1.00 an hour"
     for limit_usd, words in ((0.5, "about 24 min"), (0.12, "about a minute"), (0.11, "less than a minute")):
         talk.do(ev.LookChanged(replace(talk.state.look, budget_talk_usd=limit_usd)))
-        assert shown(talk.state, at_s)["cost"] == f"10 ¢ so far · budget for {words}"
+        assert shown(talk.state, at_s)["cost"] == f"10¢ so far · budget for {words}"
     talk.do(ev.LookChanged(replace(talk.state.look, budget_talk_usd=0.1)))
-    assert shown(talk.state, at_s)["cost"] == "10 ¢ so far"
+    assert shown(talk.state, at_s)["cost"] == "10¢ so far"
     banner = shown(talk.state, at_s)["banner"]
     assert banner is not None
     assert banner["code"] == "budget-reached"
@@ -327,7 +327,7 @@ def test_one_bad_moment_is_not_told_and_advice_fits_the_place() -> None:
     assert meter.judge(bad, is_on_this_computer=False)["word"] == "good"
     told = meter.judge(bad, is_on_this_computer=False)
     assert (told["word"], told["isPoor"]) == ("poor", True)
-    assert "20 %" in str(told["advice"])
+    assert "20%" in str(told["advice"])
     assert meter.judge(bad, is_on_this_computer=True)["advice"] == texts.NETWORK_ADVICE_HERE
     assert meter.judge(Network(), is_on_this_computer=False) == {
         "word": "good",

@@ -280,7 +280,7 @@ def test_somebody_elses_talk_is_shown_only_when_it_is_over(app: AppTest, memory:
 def test_figures_and_charts_are_made_from_the_kept_turns(app: AppTest, memory: Memory) -> None:
     keep(memory, 2)
     open_page(app, "insights")
-    for figure in (past_texts.INSIGHTS_NOT_YET, "2 (100 %)", "24.5", "$0.43"):
+    for figure in (past_texts.INSIGHTS_NOT_YET, "2 (100%)", "24.5", "$0.43"):
         assert f">{figure}</" in words(app)
     assert "0.60 s" not in words(app)
     assert past_texts.INSIGHTS_TOO_FEW in " ".join(caption.value for caption in app.caption)

@@ -39,14 +39,14 @@ def test_the_offer_says_size_and_licence() -> None:
     assert "1,117 MB" in str(shown["message"])
     assert "Apache-2.0" in str(shown["message"])
     assert wishes(shown) == ["fetch"]
-    assert "382 MB of it came earlier" in str(
+    assert "382 MB of it are already here" in str(
         strip(replace(MODEL, done_bytes=382_000_000), is_home=True)["message"]
     )
 
 
 def test_the_way_is_told_in_per_cent_and_megabytes_and_can_be_stopped() -> None:
     shown = strip(replace(MODEL, state="fetching", done_bytes=391_000_000), is_home=True)
-    assert "34 %, 391 MB of 1,117 MB" in str(shown["message"])
+    assert "34%, 391 MB of 1,117 MB" in str(shown["message"])
     assert (shown["percent"], shown["isMoving"], wishes(shown)) == (34, True, ["cancel"])
     whole = strip(replace(MODEL, state="fetching", done_bytes=MODEL.bytes), is_home=True)
     assert whole["message"] == model_texts.MODEL_CHECKING
@@ -156,7 +156,7 @@ def test_the_check_hashes_a_model_that_is_here() -> None:
     assert (level, says) == (Level.GREEN, "Tiny is here, 1.1 GB, every byte verified.")
     level, says, fix = finding("ready", wrong="The file of the language model is cut short.")
     assert (level, says) == (Level.AMBER, "The file of the language model is cut short.")
-    assert "fetch the model" in fix
+    assert "download the model" in fix
     assert finding("ready", is_own=True, wrong="not asked")[0] is Level.GREEN
 
 
@@ -166,7 +166,7 @@ def test_the_check_hashes_a_model_that_is_here() -> None:
         ("", Level.UNUSED, "OpenAI"),
         ("off", Level.UNUSED, "KAI_MIND=none"),
         ("none", Level.AMBER, "not here"),
-        ("fetching", Level.AMBER, "34 %"),
+        ("fetching", Level.AMBER, "34%"),
         ("failed", Level.AMBER, "The disk is full."),
         ("unsupported", Level.AMBER, "The disk is full."),
     ],

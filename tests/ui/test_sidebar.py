@@ -425,7 +425,7 @@ def test_a_cloud_voice_is_recorded_once_and_its_cost_told_before(
     voices = Voices()
     serve_with(previews=voices)
     app.run()
-    assert texts.VOICE_LISTEN_COSTS.format(cost="under 1 ¢") in words(app)
+    assert texts.VOICE_LISTEN_COSTS.format(cost="under 1¢") in words(app)
     app.sidebar.button(key="voice-listen").click().run()
     assert voices.made == ["marin"]
     assert app.sidebar.get("audio")

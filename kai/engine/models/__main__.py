@@ -99,7 +99,7 @@ class _Line:
                 end="" if self._is_terminal else "\n",
                 flush=True,
             )
-            if self._is_terminal and " 100 %" in line:
+            if self._is_terminal and " 100%" in line:
                 print()
 
 

@@ -318,7 +318,7 @@ class ModelKeeper:
         percent = 100 * done_bytes // all_bytes
         if percent >= self._said_percent + _STEP_PERCENT:
             self._said_percent = percent - percent % _STEP_PERCENT
-            self._say(f"{LINE_START}: {percent} % ({done_bytes / 1e6:.0f} of {all_bytes / 1e6:.0f} MB)")
+            self._say(f"{LINE_START}: {percent}% ({done_bytes / 1e6:.0f} of {all_bytes / 1e6:.0f} MB)")
 
     def _too_little_memory(self) -> str:
         have_bytes = self._memory_bytes or total_memory_bytes()
