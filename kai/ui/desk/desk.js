@@ -517,8 +517,9 @@ class Desk {
     this.$(".legs").replaceChildren(...legs.map((told) => {
       const isMeasured = told.name === "browser" && this.view.isBrowserUp && this.network;
       let leg = isMeasured ? { ...told, word: this.network.word, tone: this.network.tone, why: this.network.advice } : told;
-      if (told.name === "browser" && this.slowWords()) leg = { ...leg, word: this.words.busy, tone: "warn", why: this.slowWords() };
-      const item = element("li");
+      const isSlow = told.name === "browser" && Boolean(this.slowWords());
+      if (isSlow) leg = { ...leg, word: this.words.busy, tone: "warn", why: this.slowWords() };
+      const item = element("li", isSlow ? "is-slow" : "");
       item.dataset.tone = leg.tone;
       item.dataset.name = leg.name;
       const why = leg.why || `${leg.label}: ${leg.word}`;
