@@ -41,9 +41,13 @@ def person(app: AppProcess, chromium: Path) -> Iterator[Visitor]:
 def choose(person: Visitor, label: str, option: str) -> None:
     """An option of a list in the sidebar; by key, for a list that was just scrolled to closes again at a press."""
     field = person.page.get_by_test_id("stSidebar").get_by_label(label, exact=False).first
+    wanted = person.page.get_by_role("option", name=option, exact=True)
     field.focus()
-    field.press("ArrowDown")
-    person.page.get_by_role("option", name=option, exact=True).click()
+    # A list that opens while its group is still opening closes again.
+    person.wait(
+        lambda: wanted.is_visible() or field.press("ArrowDown"), 15, f"the option {option}", every_ms=500
+    )
+    wanted.click()
 
 
 def goes_on(person: Visitor, since_s: float) -> None:

@@ -15,6 +15,7 @@ from kai.adapters.engine_status import EngineReport, ModelReport
 from kai.adapters.openai_realtime.faults import NO_SERVICE
 from kai.adapters.voice_only import VoiceOnly
 from kai.app import App, Services
+from kai.avatar.ladder import STANDARD_PX
 from kai.core.events import (
     BrainDescribed,
     CardShown,
@@ -35,8 +36,6 @@ from kai.records.turns import Follower
 from kai.runtime.hub import Page, SessionHub
 from kai.runtime.session import Session
 from tests.support.fakes import FakeBrain
-
-PICTURE_SIDE = 512
 
 
 def long_answer(text: str) -> str:
@@ -115,9 +114,11 @@ class DeafBrain(FakeBrain):
 
 
 class FakeFace(VoiceOnly):
-    """The voice alone, with a picture in which a disc goes round, 25 times a second."""
+    """The voice alone, with a picture of the wanted size in which a disc goes round, 25 times a second."""
 
     capability = FaceCapability("fake", delay_ms=40, has_picture=True, is_billed=False, can_restyle=True)
+
+    _side_px = STANDARD_PX
 
     async def open(self, look: Look, sink: FaceSink) -> None:
         await super().open(look, sink)
@@ -125,11 +126,16 @@ class FakeFace(VoiceOnly):
 
     def mark(self, segment_id: str, marks: Marks) -> None: ...
 
+    def want_size(self, size_px: int) -> None:
+        self._side_px = size_px
+
     async def _paint(self, sink: FaceSink) -> None:
-        side = PICTURE_SIDE
-        rows, columns = np.mgrid[0:side, 0:side]
-        ground = np.full((side * 3 // 2, side), 128, np.uint8)
+        side = 0
         while True:
+            if side != self._side_px:
+                side = self._side_px
+                rows, columns = np.mgrid[0:side, 0:side]
+                ground = np.full((side * 3 // 2, side), 128, np.uint8)
             at_s = time.monotonic()
             angle = at_s * 2
             disc = (columns - side * (0.5 + 0.3 * np.cos(angle))) ** 2 + (
