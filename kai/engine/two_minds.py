@@ -9,8 +9,8 @@ the whole sentence, and passes on the rest.
 Most of the model's time is reading, and reading can be done ahead. The states of a question to the model:
 
 1. *Read ahead* (`TwoMinds.foresee`): while the person speaks, the words recognised so far are read into the model's cache.
-   The newest word is left out, since it may still change. The instructions, and what Kai says, are read in the same way
-   before the person speaks.
+   The newest word is left out, since it may still change. Words that come meanwhile are read next. The instructions, and
+   what Kai says, are read in the same way before the person speaks.
 2. *Drafted*: where the turn is probably over, the answer is begun, while the listener still waits for more words. Nobody
    hears a draft.
 3. *Answered*: the turn is over, and `TwoMinds.think` is called. If its prompt is the draft's, the draft is the answer, with
@@ -127,6 +127,10 @@ class TwoMinds(Thinker):
         self._telling = Telling()
         self._draft: _Draft | None = None
         self._ahead: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        """The work ahead, if it reads the words of a person who is still speaking."""
+        self._newest: Question | None = None
+        """The words to be read after those."""
         self._slots: Slots | None = None
 
     async def think(self, question: Question) -> AsyncGenerator[Thought]:
@@ -156,11 +160,20 @@ class TwoMinds(Thinker):
 
     def foresee(self, question: Question, *, is_whole: bool = False) -> None:
         """See `Thinker.foresee`."""
-        self._begin_ahead(partial(self._think_ahead, question, is_whole=is_whole))
+        is_speaking = not is_whole and bool(question.items) and question.items[-1].role == "user"
+        if is_speaking and self._is_reading:
+            self._newest = question
+            return
+        if is_speaking:
+            self._begin_ahead(partial(self._read_words, question))
+            self._reading = self._ahead
+        else:
+            self._begin_ahead(partial(self._think_ahead, question, is_whole=is_whole))
 
     def take_back(self) -> None:
         """See `Thinker.take_back`."""
-        self._begin_ahead(self._drop_draft)
+        if not self._is_reading:
+            self._begin_ahead(self._drop_draft)
 
     async def aclose(self) -> None:
         """See `Thinker.aclose`."""
@@ -169,14 +182,29 @@ class TwoMinds(Thinker):
         if self._slots is not None:
             await self._slots.leave(self)
 
-    def _begin_ahead(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        before = self._ahead
+    @property
+    def _is_reading(self) -> bool:
+        return self._reading is not None and self._reading is self._ahead and not self._reading.done()
+
+    def _begin_ahead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        before, self._newest = self._ahead, None
 
         async def go() -> None:
             await _end(before)
             await work()
 
         self._ahead = _start(go(), "mind: think ahead")
+
+    async def _read_words(self, question: Question) -> None:
+        """Read the words of a person who is still speaking, and then the newest that have come meanwhile.
+
+        A request that is ended early has read nothing of its last batch, so a busy computer would never get anywhere.
+        """
+        while True:
+            await self._think_ahead(question, is_whole=False)
+            if self._newest is None:
+                return
+            question, self._newest = self._newest, None
 
     async def _think_ahead(self, question: Question, *, is_whole: bool) -> None:
         model = self._host.model
@@ -281,7 +309,7 @@ class TwoMinds(Thinker):
 
     async def _rest(self) -> None:
         """End the work that is done ahead of time; a draft stays."""
-        ahead, self._ahead = self._ahead, None
+        ahead, self._ahead, self._newest = self._ahead, None, None
         await _end(ahead)
 
 
