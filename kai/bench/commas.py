@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kai.engine.listening import SETTLED_MS
+from kai.engine.listening import PROMPT_SETTLED_MS, SETTLED_MS
 from kai.engine.session import SILENCE_MS_BY_EAGERNESS
 from kai.engine.speech.kit import SpeechKit
 from kai.engine.speech.manners import is_unfinished, is_whole
@@ -151,4 +151,5 @@ def _first_sound_s(kit: SpeechKit, heard: Transcript, now_s: float, paused_s: fl
     reply = kit.mind.reply((MindTurn("user", heard.text),), "", datetime(2026, 1, 1, 12))  # noqa: DTZ001
     next(iter(kit.voice.stream(reply.text)), None)
     ready_s = now_s + time.perf_counter() - begun_s
-    return ready_s if reply.is_prompt else max(ready_s, paused_s + SETTLED_MS / 1000)
+    settled_ms = PROMPT_SETTLED_MS if reply.is_prompt else SETTLED_MS
+    return max(ready_s, paused_s + settled_ms / 1000)

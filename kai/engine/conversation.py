@@ -116,6 +116,7 @@ class _Speaking:
     space: str = ""
     """White space that is written before the next words; at the end of the answer it is dropped."""
     is_settled: bool = False
+    is_prompt: bool = False
     """Whether the person will hardly go on with the request, so that Kai may speak."""
     has_announced: bool = False
     """Whether the person was told that the answer holds a script that the voice cannot read."""
@@ -405,7 +406,7 @@ class Conversation:
                     case Said(text=text, is_aside=True):
                         await self._tell_aside(speaking, text)
                     case Said(text=text):
-                        speaking.is_settled |= thought.is_prompt
+                        speaking.is_prompt |= thought.is_prompt
                         await self._tell(speaking, text)
                     case Finished(reason=reason):
                         cut = _CUTS.get(reason)
@@ -547,7 +548,7 @@ class Conversation:
         told = 0
         async for clause in self._clauses(speaking, text):
             if not speaking.is_settled:
-                await self._listener.wait_settled()
+                await self._listener.wait_settled(is_prompt=speaking.is_prompt)
                 speaking.is_settled = True
             end = end_of(clause.text, text, told)
             self._utter(speaking, clause, text[told:end])

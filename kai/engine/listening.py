@@ -61,8 +61,9 @@ KEPT_BEFORE_MS: Final = 300
 REPAIR_MS: Final = 1_600
 """A person who goes on within this time after the end of a turn had not finished: both turns are one."""
 SETTLED_MS: Final = 704
-"""A whole request may go on after a comma. Kai thinks meanwhile, and speaks once the person was quiet for so long. Answers to
-orders and to questions for the clock, with which people hardly go on, are spoken at once."""
+"""A whole request may go on after a comma. Kai thinks meanwhile, and speaks once the person was quiet for so long."""
+PROMPT_SETTLED_MS: Final = 480
+"""The same for orders and questions for the clock, with which people hardly go on. Few answers to one are ready sooner."""
 REPAIR_HEARD_MS: Final = 1_500
 """When more of Kai's answer than this was heard, the person's next turn is a reply to it."""
 
@@ -210,11 +211,15 @@ class Listener:
         """Do not count the person's silence: it is Kai's turn."""
         self._silent_from_ms = None
 
-    async def wait_settled(self) -> None:
-        """Wait until the person, whose last turn may only have paused at a comma, has been quiet for `SETTLED_MS`."""
+    async def wait_settled(self, *, is_prompt: bool) -> None:
+        """Wait until the person, whose last turn may only have paused at a comma, has been quiet for a moment.
+
+        ``is_prompt`` marks the answer to a request that is hardly ever gone on with; see `PROMPT_SETTLED_MS`.
+        """
         paused_ms = None if self._last_said is None else self._last_said.paused_ms
         if self._detector is not None and paused_ms is not None:
-            await asyncio.sleep((SETTLED_MS - (self._detector.time_ms - paused_ms)) / 1000)
+            settled_ms = PROMPT_SETTLED_MS if is_prompt else SETTLED_MS
+            await asyncio.sleep((settled_ms - (self._detector.time_ms - paused_ms)) / 1000)
 
     def commit(self) -> None:
         """Make an item of the sound since the last one. Raises `ClientMistake` when there is too little of it."""

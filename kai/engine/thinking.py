@@ -65,8 +65,7 @@ class Said:
     """The next words of the answer, to be appended unchanged.
 
     ``is_aside`` marks a remark about Kai's own machinery, which is not part of the talk that a model reads. ``is_prompt``
-    marks the answer to a request that is hardly ever gone on with; others are not spoken before the person has been quiet
-    for a moment.
+    marks the answer to a request that is hardly ever gone on with, which is spoken sooner after the person's last word.
     """
 
     text: str
