@@ -43,8 +43,7 @@ RESTS_AFTER_FRAMES: Final = 10
 DTX_EVERY_FRAMES: Final = 5
 """Where silence need not be sent, one packet in 100 ms still is: a peer tells by its packets that we are there."""
 VP8_FINEST: Final = 8
-"""The least quantiser. A face at rest needs few bits; aiortc's 2 spends twice as many packets on the last 1.5 dB above 46.5
-dB, which nobody sees."""
+"""The least quantiser. aiortc's 2 spends most of the packets of a face at rest on differences that nobody sees."""
 OPUS_OPTIONS: Final = {"application": "lowdelay", "compression_level": "0"}
 """At aiortc's 96 000 bit/s a voice needs neither a model of speech, which its "voip" adds, nor libopus' effort."""
 
