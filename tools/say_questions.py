@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,8 @@ def main() -> int:
     for entry in json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8")):
         path = FOLDER / entry["file"]
         if not path.exists():
-            write(path, spoken(kit, entry["voice"], entry["text"]))
-        heard = kit.recogniser.transcribe(pcm.to_float32(read(path))).text
+            path.write_bytes(pcm.to_wav(spoken(kit, entry["voice"], entry["text"]), RATE_HZ))
+        heard = kit.recogniser.transcribe(pcm.to_float32(pcm.read_wav(path, RATE_HZ))).text
         if words(heard) != words(entry["text"]):
             misheard += 1
             print(f"{path.name}: {entry['text']!r} was heard as {heard!r}")
@@ -48,26 +47,10 @@ def spoken(kit: SpeechKit, voice_id: str, text: str) -> NDArray[np.int16]:
     """Return the text spoken by that voice: ``(samples,)`` int16 at 16 kHz, with 50 ms of silence around it."""
     if voice_id not in kit.voice.installed:
         raise SystemExit(f"The voice {voice_id!r} is not installed: pip install -r requirements-voices.txt")
-    resampler = pcm.Resampler(24_000, RATE_HZ)
-    parts = [resampler.push(clause.pcm) for clause in kit.voice.stream(text, voice_id=voice_id)]
-    sound = pcm.trim_silence(pcm.to_float32(np.concatenate([*parts, resampler.flush()])), RATE_HZ)
+    said = np.concatenate([clause.pcm for clause in kit.voice.stream(text, voice_id=voice_id)])
+    sound = pcm.trim_silence(pcm.to_float32(pcm.resampled(said, 24_000, RATE_HZ)), RATE_HZ)
     quiet = np.zeros(int(MARGIN_S * RATE_HZ), np.float32)
     return pcm.to_int16(np.concatenate([quiet, sound / np.abs(sound).max() * 0.5, quiet]))
-
-
-def read(path: Path) -> NDArray[np.int16]:
-    """Read a recording of ours: ``(samples,)`` int16 at 16 kHz."""
-    with wave.open(str(path)) as file:
-        return pcm.from_bytes(file.readframes(file.getnframes()))
-
-
-def write(path: Path, sound: NDArray[np.int16]) -> None:
-    """Write a recording, mono at 16 kHz."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes(sound.tobytes())
 
 
 def words(text: str) -> list[str]:

@@ -41,21 +41,17 @@ class Arguments(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the person is. ``time_zone`` is an IANA name; empty means the time zone of this computer."""
-
-    time_zone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that Kai may call. ``run`` takes the arguments and the person's place, and returns a value for JSON and
-    a card to show, if any."""
+    """A function that Kai may call.
+
+    ``run`` takes the arguments and the person's time zone (an IANA name, or empty for this computer's), and returns a value
+    for JSON and a card to show, if any.
+    """
 
     name: str
     description: str
     arguments: type[Arguments]
-    run: Callable[[Any, Place], Awaitable[tuple[object, Card | None]]]
+    run: Callable[[Any, str], Awaitable[tuple[object, Card | None]]]
 
     def schema(self) -> dict[str, object]:
         """Return the tool in the protocol's form."""
@@ -93,7 +89,7 @@ class Registry:
         try:
             given = tool.arguments.model_validate_json(arguments or "{}")
             async with asyncio.timeout(self._limit_s):
-                value, card = await tool.run(given, Place(time_zone))
+                value, card = await tool.run(given, time_zone)
             output = json.dumps(value, ensure_ascii=False)
         except ValidationError as exc:
             where = ", ".join(".".join(str(part) for part in e["loc"]) or "arguments" for e in exc.errors())
@@ -128,9 +124,9 @@ class TimeArguments(Arguments):
     )
 
 
-async def _current_time(given: TimeArguments, place: Place) -> tuple[object, Card | None]:
+async def _current_time(given: TimeArguments, time_zone: str) -> tuple[object, Card | None]:
     try:
-        name = given.time_zone or place.time_zone
+        name = given.time_zone or time_zone
         zone = ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
         raise ToolError("That time zone is not known here. Name a large city of its region.") from exc
@@ -150,7 +146,7 @@ class CardArguments(Arguments):
     text: str = Field(max_length=800, description="Plain text, a few short lines, without markup.")
 
 
-async def _show_card(given: CardArguments, _: Place) -> tuple[object, Card | None]:
+async def _show_card(given: CardArguments, _: str) -> tuple[object, Card | None]:
     return {"shown": True}, Card(given.title.strip(), given.text.strip())
 
 
@@ -193,7 +189,7 @@ SEARCH_FILES: Final = "search_files"
 def search_tool(search: Callable[[str], Awaitable[Sequence[Passage]]]) -> Tool:
     """Make the tool that searches the person's own files."""
 
-    async def run(given: SearchArguments, _place: Place) -> tuple[object, Card | None]:
+    async def run(given: SearchArguments, _time_zone: str) -> tuple[object, Card | None]:
         try:
             found = await search(given.question)
         except KaiError as exc:

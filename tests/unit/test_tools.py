@@ -13,7 +13,7 @@ from openai.types.realtime import RealtimeFunctionTool
 from pydantic import TypeAdapter
 
 from kai.core.state import Card
-from kai.runtime.tools import Arguments, Place, Registry, Tool, ToolError, first_tools
+from kai.runtime.tools import Arguments, Registry, Tool, ToolError, first_tools
 
 
 class NoArguments(Arguments):
@@ -70,16 +70,16 @@ async def test_bad_arguments_end_in_words(arguments: str) -> None:
 
 
 async def test_a_slow_a_failing_and_an_unknown_tool_end_in_words() -> None:
-    async def slow(_given: NoArguments, _place: Place) -> Any:
+    async def slow(_given: NoArguments, _time_zone: str) -> Any:
         await asyncio.sleep(10)
 
-    async def faulty(_given: NoArguments, _place: Place) -> Any:
+    async def faulty(_given: NoArguments, _time_zone: str) -> Any:
         raise ZeroDivisionError("secret detail")
 
-    async def refusing(_given: NoArguments, _place: Place) -> Any:
+    async def refusing(_given: NoArguments, _time_zone: str) -> Any:
         raise ToolError("The weather service is closed today.")
 
-    async def endless(_given: NoArguments, _place: Place) -> Any:
+    async def endless(_given: NoArguments, _time_zone: str) -> Any:
         return "x" * 20_000, None
 
     assert "longer than" in (await tool(slow).run("a_tool", "{}")).problem
