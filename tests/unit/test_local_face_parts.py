@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import socket
@@ -289,7 +290,7 @@ def run_face(
     monkeypatch.setattr(drawing, "load_or_bake", load)
     # As if it lay on the disk: the baker is not asked.
     monkeypatch.setattr(drawing, "baked_path", lambda *_: Path(__file__))
-    monkeypatch.setattr(process, "LAY_OUT_AFTER_FRAMES", 1_000_000)
+    monkeypatch.setattr(process, "LAY_OUT_AFTER_S", math.inf)
     face, frames = process.FaceProcess(theirs, FrameRing(memory, STANDARD_PX)), FrameRing(memory, STANDARD_PX)
     os.close(memory)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import math
 import os
 import queue
 import socket
@@ -57,8 +58,8 @@ LEAST_MOVEMENT = 0.0012
 """A face that rests is drawn anew when something has moved this far, as a share of the height: 0.6 of 512 pixels."""
 MOST_LEFT_OUT = 3
 """At rest every fourth picture is drawn even if less has moved, six a second, so that the picture never stands still."""
-LAY_OUT_AFTER_FRAMES = 250
-"""The baker prepares only after ten seconds, so that it does not slow the start of a talk."""
+LAY_OUT_AFTER_S = 10.0
+"""The baker prepares only so long after the first picture, so that it does not slow the start of a talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +163,16 @@ class _Newest:
 
 @dataclass(slots=True)
 class _Wish:
-    """Whether pictures are wanted, and whether the face may be loaded for them, or from when on (monotonic clock)."""
+    """Whether pictures are wanted, and whether the face may be loaded for them, or from when on (monotonic clock).
+
+    ``lays_out_at_s`` is when the baker prepares for other looks.
+    """
 
     patience_s: float
     loads_at_s: float
     is_wanted: bool = True
     may_load: bool = False
+    lays_out_at_s: float = math.inf
 
 
 @dataclass(slots=True)
@@ -329,6 +334,8 @@ class FaceProcess:
             self._fade = _Fade(before, time.monotonic()) if before is not None else None
         self._shown = loaded
         self._newest = _Newest()
+        if is_first:
+            self._wish.lays_out_at_s = time.monotonic() + LAY_OUT_AFTER_S
         if self._idle is not None:
             self._idle.close()
             self._idle = None
@@ -346,6 +353,9 @@ class FaceProcess:
         now_s = time.monotonic()
         if now_s >= self._wish.loads_at_s:
             self._load()
+        if now_s >= self._wish.lays_out_at_s and self._style is not None:
+            self._wish.lays_out_at_s = math.inf
+            self._loader.lay_out(self._style, self._ladder.rung)
         frames_per_s = self._ladder.rung.frames_per_s
         shown_s = now_s + AHEAD_S
         params = {} if self._shown is None else self._acting.advance(now_s, shown_s)
@@ -360,8 +370,6 @@ class FaceProcess:
         if self._has_marks:
             stamp.put_stamp(slot[: self._drawn_px], round(shown_s * 1000))
         self._ring.end_write(self._sequence)
-        if self._sequence == LAY_OUT_AFTER_FRAMES and self._style is not None:
-            self._loader.lay_out(self._style, self._ladder.rung)
         self._send(m.FrameReady(self._sequence, now_s))
         done_s = time.monotonic()
         self._window.wall_ms.append((done_s - now_s) * 1000)
