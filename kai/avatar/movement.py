@@ -1,7 +1,7 @@
 """How far the face moves between two pictures, so that a picture that would look like the last one need not be drawn.
 
-A face at rest breathes, sways, blinks and looks about. Between two blinks it moves by a sixth of a pixel in the time of a
-picture, which nobody sees, but drawing, coding and sending that picture costs as much as any other.
+A face at rest breathes, sways, blinks and looks about. Between two blinks it moves by less than a pixel from one picture to
+the next, which nobody sees, but drawing, coding and sending that picture costs as much as any other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 _HEAD: Final = {"headYaw": 0.42, "headPitch": 0.43, "headRoll": 0.62, "headX": 0.39, "breath": 0.009}
 """How far a change of 1 moves what it moves most, as a share of the picture's height; measured by optical flow. These move
-the whole head, so their movements are added."""
+the whole head, whose movement is the root of the sum of their squares."""
 _PARTS: Final = {
     "eyeBlink": 0.025,
     "gaze": 0.035,

@@ -1,6 +1,6 @@
 """What draws a face: the baked character and the kernels.
 
-Importing this module and loading a face take a second of a core and 150 MB, which a face that stands by need not cost. The
+Importing this module and loading a face take time and much memory, which a face that stands by need not cost. The
 face's process therefore imports it only when the face is to be loaded, in the loader's thread.
 """
 

@@ -1,8 +1,8 @@
 """The rules as the language model has read them, kept on disk, so that a computer reads them only once.
 
-Every talk begins with the rules, and reading them takes 15 s of a core for each slot. At each start of Kai that is the very
-minute in which a person begins to talk, and on two cores the picture suffered from it. llama.cpp writes what a slot has read
-into a file, some 10 MB, and reads it back in a few milliseconds.
+Every talk begins with the rules, and reading them takes a core many seconds for each slot. At each start of Kai that is the
+very minute in which a person begins to talk, and on two cores the picture suffered from it. llama.cpp writes what a slot has
+read into a file, and reads it back at once.
 
 The file holds the rules alone, since it is written before the first talk. Its name depends on everything that went into it:
 the model's file, the rules, and the version of llama.cpp. A checksum of its bytes is part of the name as well, because
